@@ -1,0 +1,45 @@
+# All flags ride on one INTERFACE target; every target of the project links it.
+add_library(pawl_flags INTERFACE)
+target_include_directories(pawl_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(pawl_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+  -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough)
+if(PAWL_WERROR)
+  target_compile_options(pawl_flags INTERFACE -Werror)
+endif()
+# _GLIBCXX_ASSERTIONS, not _GLIBCXX_DEBUG: the latter changes layouts and breaks linking with
+# the system's libraries.
+target_compile_definitions(pawl_flags INTERFACE _GLIBCXX_ASSERTIONS _FILE_OFFSET_BITS=64)
+if(PAWL_SANITIZE)
+  target_compile_options(pawl_flags INTERFACE -fsanitize=${PAWL_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(pawl_flags INTERFACE -fsanitize=${PAWL_SANITIZE})
+elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+  target_compile_options(pawl_flags INTERFACE -fstack-protector-strong -D_FORTIFY_SOURCE=2)
+  target_link_options(pawl_flags INTERFACE -Wl,-z,relro,-z,now)
+endif()
+if(PAWL_FAILPOINTS)
+  target_compile_definitions(pawl_flags INTERFACE PAWL_FAILPOINTS)
+endif()
+
+find_program(PAWL_CCACHE ccache)
+if(PAWL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${PAWL_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${PAWL_CCACHE})
+endif()
+
+# pawl_layer(NAME DEPENDS ... SOURCES ...): a static library of one layer.
+function(pawl_layer name)
+  cmake_parse_arguments(LAYER "" "" "DEPENDS;PRIVATE_DEPENDS;SOURCES" ${ARGN})
+  add_library(${name} STATIC ${LAYER_SOURCES})
+  target_link_libraries(${name} PUBLIC pawl_flags ${LAYER_DEPENDS} PRIVATE ${LAYER_PRIVATE_DEPENDS})
+endfunction()
+
+# pawl_test(NAME LABEL label DEPENDS ... SOURCES ...): one Catch2 executable, one label.
+function(pawl_test name)
+  cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "DEPENDS;SOURCES" ${ARGN})
+  if(NOT TEST_TIMEOUT)
+    set(TEST_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${TEST_SOURCES})
+  target_link_libraries(${name} PRIVATE pawl_flags ${TEST_DEPENDS} pawl_catch_main)
+  catch_discover_tests(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT})
+endfunction()

@@ -1,0 +1,117 @@
+#pragma once
+
+// Expressions: CEL, the Common Expression Language (cel-spec, doc/langdef.md), and templates, text
+// with `{{ EXPR }}` in it. Typed, bounded, without side effects; integers are exact 64-bit.
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "scheduler/base/result.h"
+#include "scheduler/base/time.h"
+
+namespace pawl {
+
+using Json = nlohmann::json;
+
+/// An error in or of an expression; `offset` is the byte of its text where it was noticed.
+struct ExpressionError {
+  std::size_t offset = 0;
+  std::string message;
+};
+
+/// A path that an expression names, so far as it is fixed: `tasks['load-eu'].output` gives
+/// `{"tasks", "load-eu", "output"}`, `params[x]` gives `{"params"}`. Variables bound by a macro
+/// (`all`, `map` …) are not listed.
+struct Reference {
+  std::vector<std::string> path;
+  std::size_t offset = 0;
+};
+
+/// The names that an expression may use. Values are JSON; nothing is copied until it is used.
+class Context {
+ public:
+  virtual ~Context() = default;
+  /// The value of a top-level name, or null pointer when there is none. The pointer stays good
+  /// while the context lives.
+  virtual const Json* find(std::string_view name) const = 0;
+  /// For messages: the names there are.
+  virtual std::vector<std::string_view> names() const = 0;
+};
+
+/// A context over one JSON object.
+class JsonContext final : public Context {
+ public:
+  explicit JsonContext(Json object) : object_(std::move(object)) {}
+  const Json* find(std::string_view name) const override;
+  std::vector<std::string_view> names() const override;
+
+ private:
+  Json object_;
+};
+
+/// A compiled expression. Immutable; may be evaluated from several threads.
+class Expression {
+ public:
+  /// Compiles `text`. Total: any bytes give an expression or an error; at most
+  /// `limits::kExpressionBytesMax` long and `kExpressionDepthMax` deep.
+  static std::variant<Expression, ExpressionError> compile(std::string_view text);
+
+  /// The value, as JSON (timestamps as RFC 3339 text, durations as `90s`, bytes as base64), or an
+  /// error. At most `limits::kEvaluationStepsMax` steps and `kEvaluationBytesMax` bytes of values.
+  std::variant<Json, ExpressionError> evaluate(const Context& context) const;
+
+  /// As `evaluate`, but anything but a bool is an error.
+  std::variant<bool, ExpressionError> test(const Context& context) const;
+
+  const std::vector<Reference>& references() const;
+
+  Expression(Expression&&) noexcept;
+  Expression& operator=(Expression&&) noexcept;
+  ~Expression();
+
+ private:
+  struct Compiled;
+  explicit Expression(std::unique_ptr<const Compiled> compiled);
+  std::unique_ptr<const Compiled> compiled_;
+};
+
+/// A compiled text with `{{ EXPR }}` in it; `{{{{` is a literal `{{`. Immutable.
+class Template {
+ public:
+  static std::variant<Template, ExpressionError> compile(std::string_view text);
+
+  /// True when the text holds no expression at all.
+  bool is_literal() const;
+  /// True when the text is one expression and nothing else (spaces aside): `render` then keeps the
+  /// value's type.
+  bool is_single() const;
+  /// References of all its expressions; offsets count from the start of the template's text.
+  const std::vector<Reference>& references() const;
+
+  /// A string, or for a single expression its value.
+  std::variant<Json, ExpressionError> render(const Context& context) const;
+  /// Always text: a string as it is, bool and numbers as in JSON; null and a missing value are
+  /// errors; so are lists and objects unless `allow_structures`, which writes them as JSON.
+  std::variant<std::string, ExpressionError> render_text(const Context& context,
+                                                         bool allow_structures) const;
+
+  Template(Template&&) noexcept;
+  Template& operator=(Template&&) noexcept;
+  ~Template();
+
+ private:
+  struct Compiled;
+  explicit Template(std::unique_ptr<const Compiled> compiled);
+  std::unique_ptr<const Compiled> compiled_;
+};
+
+/// Renders every string of a JSON value as a template, in place of it; keys stay as they are. The
+/// error's message begins with the JSON pointer of the string.
+std::variant<Json, ExpressionError> render_json(const Json& value, const Context& context);
+
+}  // namespace pawl

@@ -1,0 +1,60 @@
+#pragma once
+
+// From the text of a job file to a JobSpec, or to every error in it.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/base/result.h"
+#include "scheduler/spec/job.h"
+
+namespace pawl {
+
+/// One thing wrong with a file, or worth a warning.
+struct Diagnostic {
+  enum class Severity : std::uint8_t { error, warning };
+  Severity severity = Severity::error;
+  int line = 1;          ///< from 1
+  int column = 1;        ///< from 1, in bytes
+  std::string pointer;   ///< JSON pointer of the place
+  std::string message;   ///< what was found, what is allowed, the nearest known word
+};
+
+/// `FILE:LINE:COLUMN: error: MESSAGE (at POINTER)`.
+std::string format_diagnostic(std::string_view file, const Diagnostic& diagnostic);
+
+struct ParseOptions {
+  std::string folder;                     ///< absolute folder that relative paths start at
+  std::vector<std::string> known_pools = {"default"};  ///< pools of the settings
+};
+
+struct ParseResult {
+  JobSpec job;                            ///< meaningful when `ok`
+  std::vector<Diagnostic> diagnostics;    ///< errors first by place, then warnings by place
+  bool ok = false;                        ///< no error
+};
+
+/// Parses and checks a job file. Total: any bytes give a result, never an exception; bounded in
+/// time and memory by the limits of `limits.h`. Pure.
+ParseResult parse_job(std::string_view text, const ParseOptions& options);
+
+/// True when the text is a JSON object without a `tasks` key: a file that a job folder ignores.
+bool is_foreign_json(std::string_view text);
+
+/// What this version cannot run yet of a valid job, one sentence each with `not yet available`;
+/// empty when it can run all of it.
+std::vector<std::string> not_yet_available(const JobSpec& job);
+
+/// JSON Schema (2020-12) of a job file, from the same field table as the parser.
+std::string job_schema();
+
+/// Checks run parameters against the job's declarations, fills defaults, and returns the full
+/// object as JSON text. `given` is JSON text of an object.
+Result<std::string> resolve_params(const JobSpec& job, std::string_view given);
+
+/// Reads `k=v` of the command line: the value as JSON where the declared type asks for one and it
+/// parses, else as text. Returns JSON text of the value.
+Result<std::string> param_from_text(const JobSpec& job, std::string_view name, std::string_view text);
+
+}  // namespace pawl
