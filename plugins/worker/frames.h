@@ -1,0 +1,190 @@
+#pragma once
+
+// The words between the scheduler and a worker.
+//
+//   frame   = length:u32 body        little endian; `length` counts the body, at most kFrameBytesMax
+//   body    = type:u8 fields         integers little endian, text as length:u32 bytes
+//
+// Frames are batched by writing them one after another; what one turn of a loop produces goes out
+// in one write. Decoding is total: any bytes give frames or an error, nothing is read past the
+// end, nothing is allocated that the bytes present do not justify.
+//
+// The way of a connection. The scheduler sends HELLO. The worker first executes all that an
+// earlier connection had delivered, then answers WELCOME; when it accepted, STATUS with every
+// attempt it knows follows, then ENDED for each that has ended, then news. An attempt assigned to
+// it that STATUS does not name never started. The scheduler answers ENDED with FORGET once the
+// outcome is durable; until then the worker says it again on every new connection.
+//
+// Versions. HELLO and WELCOME may grow at their end, and a decoder skips what it does not know of
+// them; every other frame is exact for `kProtocolVersion`. A scheduler speaks the older of the two
+// versions to a worker, and gives a worker of another version nothing new.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "plugins/worker/attempt_end.h"
+#include "scheduler/base/ids.h"
+#include "scheduler/base/limits.h"
+#include "scheduler/base/result.h"
+#include "scheduler/base/time.h"
+#include "scheduler/spec/reason.h"
+
+namespace pawl {
+
+inline constexpr std::uint32_t kProtocolVersion = 1;
+
+/// A task's definition as a worker knows it; chosen by the scheduler, unique within an epoch's life
+/// of a worker. A DEFINE with a known id replaces it for attempts that start later.
+using DefinitionId = Id<struct DefinitionTag, std::uint64_t>;
+
+namespace frame {
+
+// Scheduler to worker ----------------------------------------------------------------------------
+
+/// First frame of a connection.
+struct Hello {
+  std::uint32_t protocol = kProtocolVersion;
+  Epoch epoch;
+  std::string version;  ///< of pawl, for people
+  friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+/// What the attempts of a task have in common (definition.h), once per worker.
+struct Define {
+  DefinitionId definition;
+  std::string json;
+  friend bool operator==(const Define&, const Define&) = default;
+};
+
+/// One attempt to start.
+struct AttemptStart {
+  AttemptId attempt;
+  DefinitionId definition;
+  std::int32_t number = 1;               ///< PAWL_ATTEMPT
+  ItemIndex item = kWhole;               ///< kWhole: not an item
+  std::string key;                       ///< PAWL_MAP_KEY; empty: none
+  std::string payload;                   ///< the item as JSON text; empty when not an item
+  std::int32_t slot = 0;                 ///< PAWL_SLOT
+  Duration total_remaining{};            ///< until `total_timeout`; 0: none
+  Reason previous_reason = Reason::none; ///< PAWL_PREVIOUS_REASON
+  std::string idempotency_key;
+  friend bool operator==(const AttemptStart&, const AttemptStart&) = default;
+};
+
+/// Attempts to start, in this order.
+struct Start {
+  std::vector<AttemptStart> attempts;
+  friend bool operator==(const Start&, const Start&) = default;
+};
+
+/// Ends an attempt: SIGTERM, the grace, SIGKILL; with `force` SIGKILL at once. Of an attempt that
+/// is being stopped, the first reason stays and `force` still hastens it. An attempt that has
+/// ended or is not known is left alone.
+struct Stop {
+  AttemptId attempt;
+  Reason reason = Reason::cancelled;
+  bool force = false;
+  friend bool operator==(const Stop&, const Stop&) = default;
+};
+
+/// Their outcomes are durable: the worker may forget them. Of an attempt that has not ended it is
+/// an error of the scheduler and ignored.
+struct Forget {
+  std::vector<AttemptId> attempts;
+  friend bool operator==(const Forget&, const Forget&) = default;
+};
+
+/// No attempt of this definition will be started any more.
+struct Undefine {
+  DefinitionId definition;
+  friend bool operator==(const Undefine&, const Undefine&) = default;
+};
+
+/// Nothing new will come: the worker exits when its last attempt is forgotten, or has ended when
+/// no scheduler is connected.
+struct Shutdown {
+  friend bool operator==(const Shutdown&, const Shutdown&) = default;
+};
+
+// Worker to scheduler ----------------------------------------------------------------------------
+
+/// Answers HELLO. When `accepted` is false (a lower epoch than one it has seen) the worker closes.
+struct Welcome {
+  std::uint32_t protocol = kProtocolVersion;
+  bool accepted = false;
+  Epoch epoch;          ///< the highest it has seen
+  WorkerId worker;
+  std::int32_t pid = 0;
+  std::string boot_id;
+  std::string version;  ///< of pawl, for people
+  friend bool operator==(const Welcome&, const Welcome&) = default;
+};
+
+struct KnownAttempt {
+  AttemptId attempt;
+  bool ended = false;    ///< its ENDED follows
+  std::int32_t pid = 0;  ///< 0 when it has ended
+  WallTime started_at;
+  friend bool operator==(const KnownAttempt&, const KnownAttempt&) = default;
+};
+
+/// Every attempt the worker knows. A long list comes in several frames, the last is `complete`.
+struct Status {
+  std::vector<KnownAttempt> attempts;
+  bool complete = true;
+  friend bool operator==(const Status&, const Status&) = default;
+};
+
+/// An attempt is still alive a tenth of a second after its start; shorter ones say ENDED only.
+struct Began {
+  AttemptId attempt;
+  std::int32_t pid = 0;
+  WallTime started_at;
+  friend bool operator==(const Began&, const Began&) = default;
+};
+
+/// An attempt has ended, its processes are gone (unless the reason is `unkillable`), and the
+/// worker's journal has it.
+struct Ended {
+  AttemptEnd end;
+  friend bool operator==(const Ended&, const Ended&) = default;
+};
+
+}  // namespace frame
+
+using Frame = std::variant<frame::Hello, frame::Define, frame::Start, frame::Stop, frame::Forget,
+                           frame::Undefine, frame::Shutdown, frame::Welcome, frame::Status,
+                           frame::Began, frame::Ended>;
+
+/// Appends the frame, with its length, to `out`. START, FORGET and STATUS are split into as many
+/// frames as their size asks for. False, and `out` as it was, when one value alone (a definition,
+/// an attempt with its item, an end with its output) is over the limit.
+[[nodiscard]] bool append_frame(std::string& out, const Frame& frame);
+
+/// Reads one body, without its length. Errors are `invalid` and say which frame and what is wrong.
+Result<Frame> decode_frame(std::string_view body);
+
+/// Splits a stream of bytes into bodies. Holds at most one frame.
+class FrameSplitter {
+ public:
+  /// Adds bytes as they came.
+  void feed(std::string_view bytes) { buffer_.append(bytes); }
+  /// The next whole body, or nothing when more bytes are needed. Good until the next `feed` or
+  /// `next`. An error (a length of 0 or over the limit) is final: close the connection.
+  Result<std::optional<std::string_view>> next();
+
+ private:
+  std::string buffer_;
+  std::size_t start_ = 0;  ///< of what was not handed out yet
+};
+
+/// The fields of an end, as in an ENDED frame and in the journal.
+void append_attempt_end(std::string& out, const AttemptEnd& end);
+/// The reverse; nothing when the bytes are not exactly one end.
+std::optional<AttemptEnd> decode_attempt_end(std::string_view bytes);
+
+}  // namespace pawl
