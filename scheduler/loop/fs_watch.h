@@ -20,7 +20,8 @@ class FsWatch {
     missed,   ///< too much happened to be told: read the whole folder again
     gone,     ///< the folder itself was removed or moved; nothing more will be told
   };
-  /// `name` is the entry's, empty for `missed` and `gone`. One write may come as several events.
+  /// `name` is the entry's; empty for `missed`, `gone`, and a change of the folder's own
+  /// permissions. One write may come as several events.
   using OnEvent = std::function<void(Event, std::string_view name)>;
 
   /// Watches the folder that `folder_fd` is open on (also with O_PATH). The descriptor is only

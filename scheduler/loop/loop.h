@@ -27,8 +27,7 @@ class Loop {
   /// something is left that could call back.
   bool run_once(bool wait);
 
-  /// Makes `run()` return after this turn. Callable before `run()`, which then makes one turn
-  /// without sleeping.
+  /// Makes `run()` return after this turn, or at once when it is called before `run()`.
   void stop();
 
   /// Calls `fn` once at the end of this turn, after the callbacks of what is ready now and before

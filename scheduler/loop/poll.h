@@ -32,6 +32,10 @@ class Poll {
   void watch(PollEvents events);
   void stop();
 
+  /// Whether watching keeps `Loop::run()` from returning: yes, unless `unref()`.
+  void unref();
+  void ref();
+
   struct Impl;
 
  private:
