@@ -79,11 +79,11 @@ class [[nodiscard]] Result {
   const T* operator->() const { return &value(); }
 
   const Error& error() const& {
-    PAWL_CHECK(!ok());
+    PAWL_CHECK(state_.index() == 1);
     return *std::get_if<1>(&state_);
   }
   Error&& error() && {
-    PAWL_CHECK(!ok());
+    PAWL_CHECK(state_.index() == 1);
     return std::move(*std::get_if<1>(&state_));
   }
 
