@@ -2,12 +2,12 @@
 
 // The words between the scheduler and a worker.
 //
-//   frame   = length:u32 body        little endian; `length` counts the body, at most kFrameBytesMax
-//   body    = type:u8 fields         integers little endian, text as length:u32 bytes
+//   body = type:u8 fields     integers little endian, text as length:u32 bytes
 //
-// Frames are batched by writing them one after another; what one turn of a loop produces goes out
-// in one write. Decoding is total: any bytes give frames or an error, nothing is read past the
-// end, nothing is allocated that the bytes present do not justify.
+// A body travels as one message of a Channel (scheduler/loop/channel.h), which puts its length in
+// front; it has at most kFrameBytesMax bytes. What one turn of a loop produces goes out in one
+// write. Decoding is total: any bytes give a frame or an error, nothing is read past the end,
+// nothing is allocated that the bytes present do not justify.
 //
 // The way of a connection. The scheduler sends HELLO. The worker first executes all that an
 // earlier connection had delivered, then answers WELCOME; when it accepted, STATUS with every
@@ -160,27 +160,13 @@ using Frame = std::variant<frame::Hello, frame::Define, frame::Start, frame::Sto
                            frame::Undefine, frame::Shutdown, frame::Welcome, frame::Status,
                            frame::Began, frame::Ended>;
 
-/// Appends the frame, with its length, to `out`. START, FORGET and STATUS are split into as many
-/// frames as their size asks for. False, and `out` as it was, when one value alone (a definition,
-/// an attempt with its item, an end with its output) is over the limit.
-[[nodiscard]] bool append_frame(std::string& out, const Frame& frame);
+/// The frame as bodies, to be sent in this order: one, or for START, FORGET and STATUS as many as
+/// their size asks for. None when one value alone (a definition, an attempt with its item, an end
+/// with its output) is over the limit.
+[[nodiscard]] std::vector<std::string> encode_frame(const Frame& frame);
 
-/// Reads one body, without its length. Errors are `invalid` and say which frame and what is wrong.
+/// Reads one body. Errors are `invalid` and say which frame and what is wrong.
 Result<Frame> decode_frame(std::string_view body);
-
-/// Splits a stream of bytes into bodies. Holds at most one frame.
-class FrameSplitter {
- public:
-  /// Adds bytes as they came.
-  void feed(std::string_view bytes) { buffer_.append(bytes); }
-  /// The next whole body, or nothing when more bytes are needed. Good until the next `feed` or
-  /// `next`. An error (a length of 0 or over the limit) is final: close the connection.
-  Result<std::optional<std::string_view>> next();
-
- private:
-  std::string buffer_;
-  std::size_t start_ = 0;  ///< of what was not handed out yet
-};
 
 /// The fields of an end, as in an ENDED frame and in the journal.
 void append_attempt_end(std::string& out, const AttemptEnd& end);

@@ -1,0 +1,360 @@
+#include "plugins/worker/frames.h"
+
+#include <type_traits>
+#include <utility>
+
+#include "plugins/worker/wire.h"
+
+namespace pawl {
+namespace {
+
+using wire::Reader;
+using wire::Writer;
+
+/// The first byte of a body: never renumbered.
+enum class Type : std::uint8_t {
+  hello = 1,
+  define = 2,
+  start = 3,
+  stop = 4,
+  forget = 5,
+  undefine = 6,
+  shutdown = 7,
+  welcome = 32,
+  status = 33,
+  began = 34,
+  ended = 35,
+};
+
+constexpr std::size_t kOutputFormatCount = static_cast<std::size_t>(OutputFormat::jsonl) + 1;
+
+void write_optional(Writer& out, const std::optional<int>& value) {
+  out.flag(value.has_value());
+  out.integer(static_cast<std::int32_t>(value.value_or(0)));
+}
+
+std::optional<int> read_optional(Reader& in) {
+  bool has_value = in.flag();
+  auto value = in.integer<std::int32_t>();
+  if (!has_value) return std::nullopt;
+  return value;
+}
+
+// Fields -----------------------------------------------------------------------------------------
+
+void write(Writer& out, const frame::Hello& f) {
+  out.integer(f.protocol);
+  out.integer(f.epoch.value);
+  out.text(f.version);
+}
+
+void write(Writer& out, const frame::Define& f) {
+  out.integer(f.definition.value);
+  out.text(f.json);
+}
+
+void write(Writer& out, const frame::AttemptStart& a) {
+  out.integer(a.attempt.value);
+  out.integer(a.definition.value);
+  out.integer(a.number);
+  out.integer(a.item.value);
+  out.text(a.key);
+  out.text(a.payload);
+  out.integer(a.slot);
+  out.integer(static_cast<std::int64_t>(a.total_remaining.count()));
+  out.integer(static_cast<std::uint8_t>(a.previous_reason));
+  out.text(a.idempotency_key);
+}
+
+void write(Writer& out, const frame::Stop& f) {
+  out.integer(f.attempt.value);
+  out.integer(static_cast<std::uint8_t>(f.reason));
+  out.flag(f.force);
+}
+
+void write(Writer& out, const frame::Undefine& f) { out.integer(f.definition.value); }
+
+void write(Writer&, const frame::Shutdown&) {}
+
+void write(Writer& out, const frame::Welcome& f) {
+  out.integer(f.protocol);
+  out.flag(f.accepted);
+  out.integer(f.epoch.value);
+  out.integer(f.worker.value);
+  out.integer(f.pid);
+  out.text(f.boot_id);
+  out.text(f.version);
+}
+
+void write(Writer& out, const frame::KnownAttempt& a) {
+  out.integer(a.attempt.value);
+  out.flag(a.ended);
+  out.integer(a.pid);
+  out.integer(a.started_at.ms);
+}
+
+void write(Writer& out, const frame::Began& f) {
+  out.integer(f.attempt.value);
+  out.integer(f.pid);
+  out.integer(f.started_at.ms);
+}
+
+void write(Writer& out, const AttemptEnd& e) {
+  out.integer(e.attempt.value);
+  out.integer(static_cast<std::uint8_t>(e.outcome));
+  out.integer(static_cast<std::uint8_t>(e.reason));
+  write_optional(out, e.exit_code);
+  write_optional(out, e.signal);
+  out.flag(e.stop_seen);
+  out.integer(e.started_at.ms);
+  out.integer(e.ended_at.ms);
+  out.integer(e.cpu_us);
+  out.integer(e.peak_memory_bytes);
+  out.integer(e.log_bytes);
+  out.text(e.error_class);
+  out.text(e.message);
+  out.text(e.trace);
+  out.integer(static_cast<std::uint8_t>(e.output.format));
+  out.text(e.output.value);
+  out.text(e.output.file);
+  out.integer(e.output.bytes);
+  out.integer(e.output.checksum);
+}
+
+void write(Writer& out, const frame::Ended& f) { write(out, f.end); }
+
+void write(Writer& out, AttemptId id) { out.integer(id.value); }
+
+// Reading ----------------------------------------------------------------------------------------
+
+frame::Hello read_hello(Reader& in) {
+  frame::Hello f;
+  f.protocol = in.integer<std::uint32_t>();
+  f.epoch = Epoch(in.integer<std::int64_t>());
+  f.version = in.text();
+  return f;
+}
+
+frame::Define read_define(Reader& in) {
+  frame::Define f;
+  f.definition = DefinitionId(in.integer<std::uint64_t>());
+  f.json = in.text();
+  return f;
+}
+
+frame::AttemptStart read_attempt_start(Reader& in) {
+  frame::AttemptStart a;
+  a.attempt = AttemptId(in.integer<std::int64_t>());
+  a.definition = DefinitionId(in.integer<std::uint64_t>());
+  a.number = in.integer<std::int32_t>();
+  a.item = ItemIndex(in.integer<std::int64_t>());
+  a.key = in.text();
+  a.payload = in.text();
+  a.slot = in.integer<std::int32_t>();
+  a.total_remaining = Duration(in.integer<std::int64_t>());
+  a.previous_reason = in.word<Reason>(kReasonCount);
+  a.idempotency_key = in.text();
+  return a;
+}
+
+frame::Stop read_stop(Reader& in) {
+  frame::Stop f;
+  f.attempt = AttemptId(in.integer<std::int64_t>());
+  f.reason = in.word<Reason>(kReasonCount);
+  f.force = in.flag();
+  return f;
+}
+
+frame::Welcome read_welcome(Reader& in) {
+  frame::Welcome f;
+  f.protocol = in.integer<std::uint32_t>();
+  f.accepted = in.flag();
+  f.epoch = Epoch(in.integer<std::int64_t>());
+  f.worker = WorkerId(in.integer<std::int64_t>());
+  f.pid = in.integer<std::int32_t>();
+  f.boot_id = in.text();
+  f.version = in.text();
+  return f;
+}
+
+frame::KnownAttempt read_known_attempt(Reader& in) {
+  frame::KnownAttempt a;
+  a.attempt = AttemptId(in.integer<std::int64_t>());
+  a.ended = in.flag();
+  a.pid = in.integer<std::int32_t>();
+  a.started_at.ms = in.integer<std::int64_t>();
+  return a;
+}
+
+frame::Began read_began(Reader& in) {
+  frame::Began f;
+  f.attempt = AttemptId(in.integer<std::int64_t>());
+  f.pid = in.integer<std::int32_t>();
+  f.started_at.ms = in.integer<std::int64_t>();
+  return f;
+}
+
+AttemptEnd read_attempt_end(Reader& in) {
+  AttemptEnd e;
+  e.attempt = AttemptId(in.integer<std::int64_t>());
+  e.outcome = in.word<Outcome>(kOutcomeCount);
+  e.reason = in.word<Reason>(kReasonCount);
+  e.exit_code = read_optional(in);
+  e.signal = read_optional(in);
+  e.stop_seen = in.flag();
+  e.started_at.ms = in.integer<std::int64_t>();
+  e.ended_at.ms = in.integer<std::int64_t>();
+  e.cpu_us = in.integer<std::int64_t>();
+  e.peak_memory_bytes = in.integer<std::int64_t>();
+  e.log_bytes = in.integer<std::int64_t>();
+  e.error_class = in.text();
+  e.message = in.text();
+  e.trace = in.text();
+  e.output.format = in.word<OutputFormat>(kOutputFormatCount);
+  e.output.value = in.text();
+  e.output.file = in.text();
+  e.output.bytes = in.integer<std::uint64_t>();
+  e.output.checksum = in.integer<std::uint64_t>();
+  return e;
+}
+
+/// A count and that many values. The count itself is not believed: reading stops with the bytes.
+template <typename Read>
+auto read_list(Reader& in, Read read) {
+  auto count = in.integer<std::uint32_t>();
+  std::vector<decltype(read(in))> list;
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) list.push_back(read(in));
+  return list;
+}
+
+// Lists, split over bodies -----------------------------------------------------------------------
+
+/// Writes `list` as bodies of `type`, each a tail flag (when `with_tail`), a count and the values.
+template <typename Value>
+std::vector<std::string> encode_list(Type type, const std::vector<Value>& list,
+                                     std::optional<bool> last_flag) {
+  std::vector<std::string> bodies;
+  std::string values;
+  std::uint32_t count = 0;
+  const std::size_t head_bytes = 1 + (last_flag ? 1 : 0) + sizeof(count);
+  auto close = [&](bool last) {
+    std::string body;
+    body.reserve(head_bytes + values.size());
+    Writer out(body);
+    out.integer(static_cast<std::uint8_t>(type));
+    if (last_flag) out.flag(last && *last_flag);
+    out.integer(count);
+    body += values;
+    bodies.push_back(std::move(body));
+    values.clear();
+    count = 0;
+  };
+  for (const Value& value : list) {
+    std::size_t before = values.size();
+    Writer out(values);
+    write(out, value);
+    if (head_bytes + values.size() > limits::kFrameBytesMax) {
+      std::string over = values.substr(before);
+      if (head_bytes + over.size() > limits::kFrameBytesMax) return {};
+      values.resize(before);
+      close(false);
+      values = std::move(over);
+    }
+    ++count;
+  }
+  close(true);
+  return bodies;
+}
+
+template <typename F>
+std::vector<std::string> encode_one(Type type, const F& fields) {
+  std::string body;
+  Writer out(body);
+  out.integer(static_cast<std::uint8_t>(type));
+  write(out, fields);
+  if (body.size() > limits::kFrameBytesMax) return {};
+  std::vector<std::string> bodies;
+  bodies.push_back(std::move(body));
+  return bodies;
+}
+
+struct Encode {
+  using Bodies = std::vector<std::string>;
+  Bodies operator()(const frame::Hello& f) const { return encode_one(Type::hello, f); }
+  Bodies operator()(const frame::Define& f) const { return encode_one(Type::define, f); }
+  Bodies operator()(const frame::Start& f) const {
+    return encode_list(Type::start, f.attempts, std::nullopt);
+  }
+  Bodies operator()(const frame::Stop& f) const { return encode_one(Type::stop, f); }
+  Bodies operator()(const frame::Forget& f) const {
+    return encode_list(Type::forget, f.attempts, std::nullopt);
+  }
+  Bodies operator()(const frame::Undefine& f) const { return encode_one(Type::undefine, f); }
+  Bodies operator()(const frame::Shutdown& f) const { return encode_one(Type::shutdown, f); }
+  Bodies operator()(const frame::Welcome& f) const { return encode_one(Type::welcome, f); }
+  Bodies operator()(const frame::Status& f) const {
+    return encode_list(Type::status, f.attempts, f.complete);
+  }
+  Bodies operator()(const frame::Began& f) const { return encode_one(Type::began, f); }
+  Bodies operator()(const frame::Ended& f) const { return encode_one(Type::ended, f); }
+};
+
+Error malformed(std::string_view what) {
+  return {ErrorKind::invalid, "malformed frame: " + std::string(what)};
+}
+
+/// The frame when its body was exactly that long (`may_grow`: at least that long).
+template <typename F>
+Result<Frame> finish(std::string_view name, const Reader& in, F&& fields, bool may_grow = false) {
+  if (!in.ok()) return malformed(std::string(name) + " ends early or holds an impossible value");
+  if (!may_grow && !in.done()) return malformed(std::string(name) + " has bytes after its end");
+  return Frame(std::forward<F>(fields));
+}
+
+}  // namespace
+
+std::vector<std::string> encode_frame(const Frame& frame) { return std::visit(Encode{}, frame); }
+
+Result<Frame> decode_frame(std::string_view body) {
+  if (body.empty()) return malformed("empty");
+  if (body.size() > limits::kFrameBytesMax) return malformed("too long");
+  Reader in(body);
+  auto type = in.integer<std::uint8_t>();
+  switch (static_cast<Type>(type)) {
+    case Type::hello: return finish("HELLO", in, read_hello(in), true);
+    case Type::define: return finish("DEFINE", in, read_define(in));
+    case Type::start: return finish("START", in, frame::Start{read_list(in, read_attempt_start)});
+    case Type::stop: return finish("STOP", in, read_stop(in));
+    case Type::forget: {
+      auto read_id = [](Reader& r) { return AttemptId(r.integer<std::int64_t>()); };
+      return finish("FORGET", in, frame::Forget{read_list(in, read_id)});
+    }
+    case Type::undefine:
+      return finish("UNDEFINE", in, frame::Undefine{DefinitionId(in.integer<std::uint64_t>())});
+    case Type::shutdown: return finish("SHUTDOWN", in, frame::Shutdown{});
+    case Type::welcome: return finish("WELCOME", in, read_welcome(in), true);
+    case Type::status: {
+      frame::Status f;
+      f.complete = in.flag();
+      f.attempts = read_list(in, read_known_attempt);
+      return finish("STATUS", in, std::move(f));
+    }
+    case Type::began: return finish("BEGAN", in, read_began(in));
+    case Type::ended: return finish("ENDED", in, frame::Ended{read_attempt_end(in)});
+  }
+  return malformed("unknown type " + std::to_string(type));
+}
+
+void append_attempt_end(std::string& out, const AttemptEnd& end) {
+  Writer writer(out);
+  write(writer, end);
+}
+
+std::optional<AttemptEnd> decode_attempt_end(std::string_view bytes) {
+  Reader in(bytes);
+  AttemptEnd end = read_attempt_end(in);
+  if (!in.done()) return std::nullopt;
+  return end;
+}
+
+}  // namespace pawl

@@ -1,0 +1,90 @@
+#pragma once
+
+// Bytes of integers and text, little endian, for frames and journal records.
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace pawl::wire {
+
+/// Appends values to a string.
+class Writer {
+ public:
+  explicit Writer(std::string& out) : out_(out) {}
+
+  template <typename Int>
+  void integer(Int value) {
+    static_assert(std::is_integral_v<Int>);
+    auto bits = static_cast<std::make_unsigned_t<Int>>(value);
+    for (std::size_t i = 0; i < sizeof(Int); ++i) {
+      out_.push_back(static_cast<char>(bits & 0xFF));
+      if constexpr (sizeof(Int) > 1) bits = static_cast<decltype(bits)>(bits >> 8);
+    }
+  }
+  void flag(bool value) { integer<std::uint8_t>(value ? 1 : 0); }
+  void text(std::string_view value) {
+    integer(static_cast<std::uint32_t>(value.size()));
+    out_.append(value);
+  }
+
+ private:
+  std::string& out_;
+};
+
+/// Reads them back. After a value that is not there every further one is zero and `ok()` is false,
+/// so a whole record is read first and judged once.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+
+  template <typename Int>
+  Int integer() {
+    static_assert(std::is_integral_v<Int>);
+    if (rest_.size() < sizeof(Int)) return fail(), Int{};
+    std::make_unsigned_t<Int> bits = 0;
+    for (std::size_t i = sizeof(Int); i-- > 0;) {
+      if constexpr (sizeof(Int) > 1) bits = static_cast<decltype(bits)>(bits << 8);
+      bits = static_cast<decltype(bits)>(bits | static_cast<unsigned char>(rest_[i]));
+    }
+    rest_.remove_prefix(sizeof(Int));
+    return static_cast<Int>(bits);
+  }
+  bool flag() {
+    auto value = integer<std::uint8_t>();
+    if (value > 1) fail();
+    return value == 1;
+  }
+  std::string_view text() {
+    auto size = integer<std::uint32_t>();
+    if (size > rest_.size()) return fail(), std::string_view{};
+    auto value = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return value;
+  }
+  /// An enumerator below `count`.
+  template <typename Enum>
+  Enum word(std::size_t count) {
+    auto value = integer<std::uint8_t>();
+    if (value >= count) return fail(), Enum{};
+    return static_cast<Enum>(value);
+  }
+
+  bool ok() const { return ok_; }
+  /// Nothing is left and nothing was missing.
+  bool done() const { return ok_ && rest_.empty(); }
+  std::size_t left() const { return rest_.size(); }
+
+ private:
+  void fail() {
+    ok_ = false;
+    rest_ = {};
+  }
+
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+}  // namespace pawl::wire
