@@ -36,9 +36,9 @@ Loop::Impl::Impl() {
 }
 
 Loop::Impl::~Impl() {
+  while (!deferred.empty() || !retired.empty()) end_turn();
   timers.reset();
   PAWL_CHECK(objects == 0);
-  while (!deferred.empty() || !retired.empty()) end_turn();
   uv_close(reinterpret_cast<uv_handle_t*>(&prepare), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&check), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&idle), nullptr);
