@@ -61,7 +61,7 @@ struct Channel::Impl : Loop::Retired {
     watch();
   }
 
-  void watch() { poll.watch({.readable = !paused, .writable = waiting_to_write}); }
+  void watch() { poll.watch({.readable = !paused, .writable = waiting_to_write, .closed = false}); }
 
   void on_ready(PollEvents events) {
     if (events.writable) write();

@@ -23,7 +23,8 @@ void on_poll(uv_poll_t* handle, int status, int events) {
   // A negative status: libuv has stopped watching because the descriptor is in error.
   const bool broken = status < 0;
   impl->on_ready(PollEvents{.readable = broken || (events & UV_READABLE) != 0,
-                            .writable = broken || (events & UV_WRITABLE) != 0});
+                            .writable = broken || (events & UV_WRITABLE) != 0,
+                            .closed = broken || (events & UV_DISCONNECT) != 0});
 }
 
 }  // namespace
@@ -44,7 +45,8 @@ Poll::~Poll() {
 }
 
 void Poll::watch(PollEvents events) {
-  const int mask = (events.readable ? UV_READABLE : 0) | (events.writable ? UV_WRITABLE : 0);
+  const int mask = (events.readable ? UV_READABLE : 0) | (events.writable ? UV_WRITABLE : 0) |
+                   (events.closed ? UV_DISCONNECT : 0);
   if (mask == 0) {
     stop();
     return;

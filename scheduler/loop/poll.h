@@ -12,11 +12,12 @@ namespace pawl {
 struct PollEvents {
   bool readable = false;
   bool writable = false;
+  bool closed = false;  ///< the other side sends nothing more; told apart only when it is watched
 };
 
 class Poll {
  public:
-  /// Called with what is ready. After an error on the descriptor (a broken pipe) both are set and
+  /// Called with what is ready. After an error on the descriptor (a broken pipe) all are set and
   /// watching has ended: reading or writing then tells the error.
   using OnReady = std::function<void(PollEvents)>;
 

@@ -128,13 +128,17 @@ struct UnixListener::Impl : Loop::Retired {
       : loop(loop_of),
         on_accept(std::move(callback)),
         fd(std::move(listening)),
-        again(loop_of, [this] { poll.watch({.readable = true}); }),
+        again(loop_of, [this] { watch(); }),
         poll(loop_of, fd.get(), [this](PollEvents) { accept_some(); }) {
-    poll.watch({.readable = true});
+    watch();
+  }
+
+  void watch() {
+    if (!paused) poll.watch({.readable = true});
   }
 
   void accept_some() {
-    for (int i = 0; i < kAcceptsPerTurnMax && !ended; ++i) {
+    for (int i = 0; i < kAcceptsPerTurnMax && !ended && !paused; ++i) {
       Fd socket(::accept4(fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!socket) {
         if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -154,6 +158,7 @@ struct UnixListener::Impl : Loop::Retired {
   Loop& loop;
   OnAccept on_accept;
   bool ended = false;
+  bool paused = false;
   Fd fd;
   Timer again;
   Poll poll;
@@ -167,6 +172,16 @@ UnixListener::~UnixListener() {
   impl_->poll.stop();
   impl_->again.cancel();
   impl_->loop.retire(std::unique_ptr<Loop::Retired>(impl_));
+}
+
+void UnixListener::pause() {
+  impl_->paused = true;
+  impl_->poll.stop();
+}
+
+void UnixListener::resume() {
+  if (!std::exchange(impl_->paused, false)) return;
+  impl_->watch();
 }
 
 }  // namespace pawl

@@ -54,6 +54,10 @@ class UnixListener {
   UnixListener(const UnixListener&) = delete;
   UnixListener& operator=(const UnixListener&) = delete;
 
+  /// While paused, who connects waits in the kernel's queue.
+  void pause();
+  void resume();
+
   struct Impl;
 
  private:

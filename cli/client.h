@@ -1,0 +1,63 @@
+#pragma once
+
+// Asks the home's scheduler: HTTP over the home's socket. Blocks.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "scheduler/base/result.h"
+#include "scheduler/base/time.h"
+
+namespace pawl {
+
+struct Reply {
+  int status = 0;
+  std::string body;
+};
+
+class Client {
+ public:
+  struct Call {
+    std::string method = "GET";
+    std::string path;                             ///< with its query, encoded: see `encode`
+    std::string body;                             ///< JSON; sent with POST, PUT and PATCH
+    Duration timeout = std::chrono::seconds(60);  ///< over everything, asking again included
+    /// May be asked again when the answer is lost: it reads, or carries a request id.
+    bool idempotent = false;
+    /// While the home is locked but nobody listens yet (a scheduler is starting), try this long.
+    Duration wait_for_start = std::chrono::seconds(10);
+  };
+
+  explicit Client(std::string home);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// One question, one answer, of any status. Errors:
+  /// - no_scheduler: nobody listens and nobody holds the home's lock, or the scheduler went before
+  ///   it answered and the call is not idempotent (the message says that it is unknown what it
+  ///   did);
+  /// - locked: somebody holds the home, but does not answer in time;
+  /// - home_unusable: the socket may not be used;
+  /// - interrupted: see `interrupt_on`.
+  Result<Reply> call(const Call& call);
+
+  /// Reads an answer as it comes: `on_data` gets its pieces and returns false to stop reading.
+  /// `timeout` counts until the answer begins. A status other than 200 is returned with its body
+  /// and without calling `on_data`. Errors as for `call`; never asks again once data came.
+  Result<Reply> follow(const Call& call, const std::function<bool(std::string_view)>& on_data);
+
+  /// Calls end with `interrupted` once this descriptor is readable. -1: none.
+  void interrupt_on(int fd);
+
+  /// A piece of a path or query with everything special written as `%XX`.
+  static std::string encode(std::string_view text);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pawl

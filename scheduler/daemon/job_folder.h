@@ -1,0 +1,83 @@
+#pragma once
+
+// Folders of job files, loaded and followed. Files are read and parsed on the pool's threads, so a
+// folder of ten thousand never holds the loop up.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/base/result.h"
+#include "scheduler/base/time.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/spec/job.h"
+#include "scheduler/spec/parse.h"
+
+namespace pawl {
+
+/// A file holds a valid job: new, or with another content than when it was last told.
+struct JobLoaded {
+  std::string name;
+  std::string file;    ///< absolute
+  std::string folder;  ///< absolute, of the job file
+  std::string text;
+  JobSpec spec;
+};
+
+/// A file cannot be used. What it last held stays in force. Told again only when `why` changes.
+struct JobQuarantined {
+  std::string name;  ///< the job's, when known: the name it had, or says
+  std::string file;
+  std::string why;
+};
+
+/// The file of a job that was loaded is gone, or holds no job any more.
+struct JobRemoved {
+  std::string name;
+  std::string file;
+};
+
+/// Everything about the folder was told: after the first reading, and after each `rescan`.
+struct FolderScanned {
+  std::string folder;
+};
+
+using JobFolderEvent = std::variant<JobLoaded, JobQuarantined, JobRemoved, FolderScanned>;
+
+/// Follows the `*.json` files of folders. Names are unique over all of them: the file that had a
+/// name first keeps it; in one scan, the first by path.
+class JobFolders {
+ public:
+  using OnEvent = std::function<void(JobFolderEvent)>;
+
+  struct Options {
+    std::vector<std::string> known_pools = {"default"};  ///< see ParseOptions
+    /// A changed file is read once it has not changed for this long.
+    Duration debounce = std::chrono::milliseconds(200);
+  };
+
+  static constexpr std::size_t kFilesMax = 100'000;  ///< per folder; more are quarantined, unread
+
+  /// Events come from the loop.
+  JobFolders(Loop& loop, Options options, OnEvent on_event);
+  ~JobFolders();
+  JobFolders(const JobFolders&) = delete;
+  JobFolders& operator=(const JobFolders&) = delete;
+
+  /// Serves a folder: checks it, takes it for this home (a lock on the folder itself, so it may be
+  /// read-only), reads it and follows it. Errors: not_found, invalid (others may write it, not a
+  /// folder), locked (another home serves it), failed.
+  Result<void> add(const std::string& folder);
+
+  /// Reads all folders again, as after SIGHUP.
+  void rescan();
+
+  struct Impl;
+
+ private:
+  Impl* impl_;
+};
+
+}  // namespace pawl
