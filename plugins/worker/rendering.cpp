@@ -1,0 +1,327 @@
+#include "plugins/worker/rendering.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "scheduler/base/limits.h"
+#include "scheduler/base/text.h"
+
+namespace pawl {
+namespace {
+
+Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
+
+Error wrong_template(std::string_view where, const ExpressionError& error) {
+  return invalid(std::string(where) + ": " + error.message);
+}
+
+bool names(const Template& text, std::string_view root) {
+  return std::any_of(text.references().begin(), text.references().end(), [&](const Reference& r) {
+    return !r.path.empty() && r.path.front() == root;
+  });
+}
+
+/// What the kernel would refuse or cut: told here, with the place.
+Result<void> check_text(std::string_view where, std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) {
+    return invalid(std::string(where) + " holds a NUL byte");
+  }
+  if (text.size() >= limits::kArgumentBytesMax) {
+    return invalid(std::string(where) + " has " + std::to_string(text.size()) +
+                   " bytes, the system takes at most 128 KiB: put it into a file or standard input");
+  }
+  return {};
+}
+
+}  // namespace
+
+/// The names that templates of one attempt may use. What is costly is made when first asked for.
+class CompiledDefinition::AttemptContext final : public Context {
+ public:
+  AttemptContext(const CompiledDefinition& definition, const frame::AttemptStart& start,
+                 const AttemptSurroundings& around)
+      : definition_(definition), start_(start), around_(around) {}
+
+  const Json* find(std::string_view name) const override {
+    if (name == "params") return &definition_.params_;
+    if (name == "run") return &definition_.run_;
+    if (name == "tasks") return &definition_.tasks_;
+    if (name == "env") return &env_;
+    if (name == "task") return task();
+    if (name == "secrets") return secrets();
+    if (start_.item == kWhole) return nullptr;
+    if (name == "item") return item();
+    if (name == "index") return index();
+    return nullptr;
+  }
+
+  std::vector<std::string_view> names() const override {
+    std::vector<std::string_view> all = {"params", "run", "task", "tasks", "env", "secrets"};
+    if (start_.item != kWhole) all.insert(all.end(), {"item", "index"});
+    return all;
+  }
+
+  /// The item as JSON; null pointer when it is none.
+  const Json* item() const {
+    if (!item_) item_ = Json::parse(start_.payload, nullptr, false);
+    return item_->is_discarded() ? nullptr : &*item_;
+  }
+
+  void set_env(const std::string& name, std::string value) { env_[name] = std::move(value); }
+
+ private:
+  const Json* task() const {
+    if (!task_) {
+      task_ = Json{{"id", definition_.definition_.task}, {"attempt", start_.number}};
+      (*task_)["index"] = start_.item == kWhole ? Json() : Json(start_.item.value);
+      (*task_)["key"] = start_.key.empty() ? Json() : Json(start_.key);
+    }
+    return &*task_;
+  }
+  const Json* secrets() const {
+    if (!secrets_) secrets_ = Json(around_.secrets);
+    return &*secrets_;
+  }
+  const Json* index() const {
+    if (!index_) index_ = Json(start_.item.value);
+    return &*index_;
+  }
+
+  const CompiledDefinition& definition_;
+  const frame::AttemptStart& start_;
+  const AttemptSurroundings& around_;
+  Json env_ = Json::object();
+  mutable std::optional<Json> item_;
+  mutable std::optional<Json> task_;
+  mutable std::optional<Json> secrets_;
+  mutable std::optional<Json> index_;
+};
+
+// Compiling --------------------------------------------------------------------------------------
+
+CompiledDefinition::~CompiledDefinition() = default;
+
+Result<std::unique_ptr<const CompiledDefinition>> CompiledDefinition::compile(
+    TaskDefinition definition, const std::map<std::string, std::string>& login_defaults) {
+  std::unique_ptr<CompiledDefinition> made(new CompiledDefinition(std::move(definition)));
+  if (auto done = made->compile_context(); !done) return done.error();
+  if (auto done = made->compile_with(); !done) return done.error();
+  made->make_base_env(login_defaults);
+  if (auto done = made->compile_env(); !done) return done.error();
+  return std::unique_ptr<const CompiledDefinition>(std::move(made));
+}
+
+Result<Template> CompiledDefinition::compile_template(std::string_view text,
+                                                      std::string_view where) {
+  auto compiled = Template::compile(text);
+  if (auto* error = std::get_if<ExpressionError>(&compiled)) return wrong_template(where, *error);
+  auto& result = std::get<Template>(compiled);
+  needs_env_context_ = needs_env_context_ || names(result, "env");
+  return std::move(result);
+}
+
+Result<void> CompiledDefinition::compile_context() {
+  Json context = Json::parse(definition_.context, nullptr, false);
+  if (!context.is_object()) return invalid("context: not a JSON object");
+  auto take = [&](const char* name) {
+    auto at = context.find(name);
+    return at == context.end() ? Json::object() : std::move(*at);
+  };
+  params_ = take("params");
+  run_ = take("run");
+  tasks_ = take("tasks");
+  return {};
+}
+
+Result<void> CompiledDefinition::compile_with() {
+  if (definition_.operator_name != "process") {
+    return invalid("operator '" + definition_.operator_name + "' does not start programs");
+  }
+  Json with = Json::parse(definition_.with, nullptr, false);
+  if (!with.is_object()) return invalid("with: not a JSON object");
+  auto text_list = [&](const char* name) {
+    std::vector<std::string> list;
+    if (!with.contains(name) || !with[name].is_array()) return list;
+    for (const Json& v : with[name]) list.push_back(v.is_string() ? v.get<std::string>() : v.dump());
+    return list;
+  };
+  std::size_t place = 0;
+  for (const std::string& text : text_list("command")) {
+    auto argument = compile_template(text, "command[" + std::to_string(place++) + "]");
+    if (!argument) return argument.error();
+    command_.push_back(std::move(*argument));
+  }
+  if (with.contains("script") && with["script"].is_string()) script_ = with["script"];
+  shell_ = text_list("shell");
+  if (script_ && shell_.empty()) shell_ = {"/bin/bash", "-eo", "pipefail"};
+  if (!script_ && command_.empty()) return invalid("neither command nor script is set");
+  if (with.contains("stdin") && with["stdin"].is_string()) {
+    auto input = compile_template(with["stdin"].get<std::string>(), "stdin");
+    if (!input) return input.error();
+    stdin_ = std::move(*input);
+  }
+  if (!definition_.working_dir.empty()) {
+    auto folder = compile_template(definition_.working_dir, "working_dir");
+    if (!folder) return folder.error();
+    working_dir_ = std::move(*folder);
+  }
+  if (with.contains("skip_exit_codes") && with["skip_exit_codes"].is_array()) {
+    for (const Json& code : with["skip_exit_codes"]) {
+      if (code.is_number_integer()) skip_exit_codes_.push_back(code.get<int>());
+    }
+    std::sort(skip_exit_codes_.begin(), skip_exit_codes_.end());
+  }
+  return {};
+}
+
+Result<void> CompiledDefinition::compile_env() {
+  for (const auto& [name, text] : definition_.env) {
+    auto value = compile_template(text, "env." + name);
+    if (!value) return value.error();
+    bool uses_secrets = names(*value, "secrets");
+    env_.push_back({name, std::move(*value), uses_secrets});
+  }
+  return {};
+}
+
+void CompiledDefinition::make_base_env(const std::map<std::string, std::string>& login_defaults) {
+  const auto& given = definition_.scheduler_env;
+  for (std::string_view name : kLoginVariables) {
+    std::string key(name);
+    if (auto at = given.find(key); at != given.end()) {
+      base_env_[key] = at->second;
+    } else if (auto fallback = login_defaults.find(key); fallback != login_defaults.end()) {
+      base_env_[key] = fallback->second;
+    }
+  }
+  for (const std::string& name : definition_.pass_env) {
+    if (auto at = given.find(name); at != given.end()) base_env_[name] = at->second;
+  }
+  auto from_run = [&](const char* variable, const char* member) {
+    auto at = run_.is_object() ? run_.find(member) : run_.end();
+    if (at != run_.end() && at->is_string()) base_env_[variable] = at->get<std::string>();
+  };
+  base_env_["PAWL_HOME"] = definition_.home;
+  base_env_["PAWL_JOB"] = definition_.job;
+  base_env_["PAWL_RUN_ID"] = definition_.run;
+  base_env_["PAWL_TASK_ID"] = definition_.task;
+  from_run("PAWL_LOGICAL_TIME", "logical_time");
+  from_run("PAWL_DATE", "date");
+}
+
+// Rendering --------------------------------------------------------------------------------------
+
+Result<void> CompiledDefinition::render_env(AttemptContext& context,
+                                            std::map<std::string, std::string>& variables) const {
+  for (const EnvEntry& entry : env_) {
+    auto value = entry.value.render_text(context, true);
+    if (auto* error = std::get_if<ExpressionError>(&value)) {
+      return wrong_template("env." + entry.name, *error);
+    }
+    auto& text = std::get<std::string>(value);
+    // A secret must not get into `command` by way of `env`: it would show in `ps`.
+    if (needs_env_context_) context.set_env(entry.name, entry.uses_secrets ? "***" : text);
+    variables[entry.name] = std::move(text);
+  }
+  return {};
+}
+
+Result<void> CompiledDefinition::render_argv(const AttemptContext& context,
+                                             const std::string& script_file,
+                                             std::vector<std::string>& argv) const {
+  if (script_) {
+    argv = shell_;
+    argv.push_back(script_file);
+    return {};
+  }
+  for (std::size_t i = 0; i < command_.size(); ++i) {
+    std::string where = "command[" + std::to_string(i) + "]";
+    auto text = command_[i].render_text(context, false);
+    if (auto* error = std::get_if<ExpressionError>(&text)) return wrong_template(where, *error);
+    argv.push_back(std::move(std::get<std::string>(text)));
+    if (auto fine = check_text(where, argv.back()); !fine) return fine;
+  }
+  if (argv.front().empty()) return invalid("command[0] is empty, it names the program");
+  return {};
+}
+
+namespace {
+
+/// PAWL_* of one attempt; what does not apply is not set.
+Result<void> add_attempt_variables(const frame::AttemptStart& start,
+                                   const AttemptSurroundings& around, const Json* item,
+                                   const std::optional<WallTime>& deadline,
+                                   std::map<std::string, std::string>& variables) {
+  variables["PAWL_ATTEMPT"] = std::to_string(start.number);
+  variables["PAWL_ATTEMPT_ID"] = std::to_string(start.attempt.value);
+  variables["PAWL_IDEMPOTENCY_KEY"] = start.idempotency_key;
+  variables["PAWL_SLOT"] = std::to_string(start.slot);
+  variables["PAWL_SCRATCH"] = around.scratch;
+  if (!around.output_file.empty()) variables["PAWL_OUTPUT"] = around.output_file;
+  if (deadline) variables["PAWL_DEADLINE"] = format_utc(*deadline);
+  if (start.previous_reason != Reason::none) {
+    variables["PAWL_PREVIOUS_REASON"] = to_string(start.previous_reason);
+  }
+  if (start.item == kWhole) return {};
+  variables["PAWL_MAP_INDEX"] = std::to_string(start.item.value);
+  if (!start.key.empty()) variables["PAWL_MAP_KEY"] = start.key;
+  if (item == nullptr) return invalid("the item is not JSON");
+  variables["PAWL_ITEM"] = item->is_string() ? item->get<std::string>() : start.payload;
+  return {};
+}
+
+std::optional<WallTime> deadline_of(const TaskDefinition& definition,
+                                    const frame::AttemptStart& start, WallTime now) {
+  Duration left = definition.timeout;
+  if (start.total_remaining > Duration(0) && (left == Duration(0) || start.total_remaining < left)) {
+    left = start.total_remaining;
+  }
+  if (left == Duration(0)) return std::nullopt;
+  return now + left;
+}
+
+}  // namespace
+
+Result<Launch> CompiledDefinition::render(const frame::AttemptStart& start,
+                                          const AttemptSurroundings& around,
+                                          const std::string& script_file) const {
+  AttemptContext context(*this, start, around);
+  Launch launch;
+  launch.deadline = deadline_of(definition_, start, around.now.wall);
+  std::map<std::string, std::string> variables = base_env_;
+  if (auto done = render_env(context, variables); !done) return done.error();
+  const Json* item = start.item == kWhole ? nullptr : context.item();
+  if (auto done = add_attempt_variables(start, around, item, launch.deadline, variables); !done) {
+    return done.error();
+  }
+  if (auto done = render_argv(context, script_file, launch.argv); !done) return done.error();
+  if (stdin_) {
+    auto text = stdin_->render_text(context, true);
+    if (auto* error = std::get_if<ExpressionError>(&text)) return wrong_template("stdin", *error);
+    launch.input = std::move(std::get<std::string>(text));
+  }
+  launch.working_dir = definition_.folder;
+  if (working_dir_) {
+    auto text = working_dir_->render_text(context, false);
+    if (auto* error = std::get_if<ExpressionError>(&text)) {
+      return wrong_template("working_dir", *error);
+    }
+    auto& folder = std::get<std::string>(text);
+    if (auto fine = check_text("working_dir", folder); !fine) return fine.error();
+    if (folder.starts_with('/')) {
+      launch.working_dir = std::move(folder);
+    } else if (!folder.empty()) {
+      launch.working_dir += "/" + folder;
+    }
+  }
+  launch.env.reserve(variables.size());
+  for (auto& [name, value] : variables) {
+    std::string entry = name + "=" + value;
+    if (auto fine = check_text("env." + name, entry); !fine) return fine.error();
+    launch.env.push_back(std::move(entry));
+  }
+  return launch;
+}
+
+}  // namespace pawl

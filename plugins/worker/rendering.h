@@ -1,0 +1,97 @@
+#pragma once
+
+// From a definition and one START to what is handed to the kernel: argv, environment, input. Pure:
+// files, clocks and the environment are read by whoever calls.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plugins/worker/definition.h"
+#include "plugins/worker/frames.h"
+#include "scheduler/base/result.h"
+#include "scheduler/base/time.h"
+#include "scheduler/spec/expression.h"
+
+namespace pawl {
+
+/// What of one attempt the definition does not say and the START does not either.
+struct AttemptSurroundings {
+  Now now;
+  std::string scratch;                         ///< PAWL_SCRATCH, absolute
+  std::string output_file;                     ///< PAWL_OUTPUT, absolute; empty: not declared
+  std::map<std::string, std::string> secrets;  ///< values of all that the definition names
+};
+
+/// A program, ready to be started.
+struct Launch {
+  std::vector<std::string> argv;   ///< of a script, the script file's place is already the last
+  std::vector<std::string> env;    ///< `NAME=value`, each name once
+  std::string working_dir;         ///< absolute
+  std::optional<std::string> input;  ///< standard input; nothing: empty
+  std::optional<WallTime> deadline;  ///< PAWL_DEADLINE
+};
+
+/// A definition, checked and compiled once for all its attempts. Immutable.
+class CompiledDefinition {
+ public:
+  /// `login_defaults`: values of kLoginVariables where the definition's `scheduler_env` has none.
+  /// Errors: invalid (the operator is not one that starts programs, a field is missing, a template
+  /// does not compile).
+  static Result<std::unique_ptr<const CompiledDefinition>> compile(
+      TaskDefinition definition, const std::map<std::string, std::string>& login_defaults);
+  ~CompiledDefinition();
+  CompiledDefinition(const CompiledDefinition&) = delete;
+  CompiledDefinition& operator=(const CompiledDefinition&) = delete;
+
+  const TaskDefinition& definition() const { return definition_; }
+  /// The text of `script`, to be put into a file; nothing for a `command`.
+  const std::optional<std::string>& script() const { return script_; }
+  /// Exit codes that mean skipped, ascending.
+  const std::vector<int>& skip_exit_codes() const { return skip_exit_codes_; }
+
+  /// `script_file` is where the script's text lies; empty for a `command`. Errors: invalid, with a
+  /// message for the user (reason `template`): a template that cannot be rendered, NUL, an argument
+  /// or variable over kArgumentBytesMax, an item that is not JSON.
+  Result<Launch> render(const frame::AttemptStart& start, const AttemptSurroundings& around,
+                        const std::string& script_file) const;
+
+ private:
+  class AttemptContext;
+  struct EnvEntry {
+    std::string name;
+    Template value;
+    bool uses_secrets = false;
+  };
+
+  explicit CompiledDefinition(TaskDefinition definition) : definition_(std::move(definition)) {}
+  Result<void> compile_with();
+  Result<void> compile_env();
+  Result<void> compile_context();
+  void make_base_env(const std::map<std::string, std::string>& login_defaults);
+  Result<Template> compile_template(std::string_view text, std::string_view where);
+  Result<void> render_env(AttemptContext& context,
+                          std::map<std::string, std::string>& variables) const;
+  Result<void> render_argv(const AttemptContext& context, const std::string& script_file,
+                           std::vector<std::string>& argv) const;
+
+  TaskDefinition definition_;
+  std::vector<Template> command_;
+  std::optional<std::string> script_;
+  std::vector<std::string> shell_;
+  std::optional<Template> stdin_;
+  std::optional<Template> working_dir_;
+  std::vector<int> skip_exit_codes_;
+  std::vector<EnvEntry> env_;
+  /// Same for all attempts: login variables, pass_env, literal env, PAWL_* of the run.
+  std::map<std::string, std::string> base_env_;
+  bool needs_env_context_ = false;
+  Json params_;
+  Json run_;
+  Json tasks_;
+};
+
+}  // namespace pawl
