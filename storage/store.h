@@ -28,7 +28,8 @@ struct StoreCounters {
 
 /// What `load_run` brings of a run beyond its open part.
 struct LoadOptions {
-  bool final_items = false;  ///< MappedSnapshot::final_items and all states from item 0
+  bool final_items = false;      ///< MappedSnapshot::final_items and all states from item 0
+  bool succeeded_items = false;  ///< and those of `final_items` that succeeded, too
 };
 
 class Store {

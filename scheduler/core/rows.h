@@ -66,7 +66,8 @@ struct TaskRow {
   std::int32_t detail = 0;          ///< exit code for `exit`, number for `signal`, else 0
   std::int32_t attempts = 0;        ///< all, over resumes
   std::int32_t counted = 0;         ///< since the last resume; lost, interrupted not counted
-  std::int32_t interruptions = 0;   ///< in a row, of which the task could be the cause
+  std::int32_t interruptions = 0;   ///< of which the task could be the cause, since the time below
+  std::optional<WallTime> interrupted_since;
   std::int32_t work = 0;            ///< raised when work that had succeeded is run again (idempotency)
   AttemptId live_attempt;           ///< 0: none
   std::optional<WallTime> queued_at;

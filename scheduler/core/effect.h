@@ -1,0 +1,70 @@
+#pragma once
+
+// What a step wants done in the world, once its mutations are durable.
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/base/result.h"
+#include "scheduler/core/input.h"
+#include "scheduler/core/mutation.h"
+
+namespace pawl {
+
+/// What a command did to one of its targets.
+struct CommandResult {
+  Target target;
+  bool ok = true;
+  std::string message;  ///< why not, and what would work
+};
+
+namespace effect {
+
+struct StartAttempt {
+  AttemptId attempt;
+  TaskKey key;
+  std::int32_t number = 0;
+  std::int32_t work = 0;           ///< part of the idempotency key
+  WorkerId worker;
+  std::int32_t slot = 0;
+  Duration total_left{};           ///< 0: no total time-out
+  Reason previous_reason = Reason::none;
+  std::int32_t previous_detail = 0;
+};
+/// Also sent again for an attempt that was stopping when the scheduler started.
+struct StopAttempt { AttemptId attempt; WorkerId worker; Reason reason = Reason::none; bool force = false; };
+/// The end of the attempt is durable: its worker may forget it.
+struct ForgetAttempt { AttemptId attempt; WorkerId worker; };
+/// Judge `when`, then read the items from number `from` on, and answer with Prepared and ItemsRead.
+/// With `is_open` the task was judged before: only items are wanted, and there is no Prepared.
+struct Prepare { RunId run; TaskIndex task; std::uint32_t stamp = 0; bool is_open = false; std::int64_t from = 0; std::string source; };
+/// The chunk that begins with `first` is durable; the reader may go on.
+struct ItemsStored { RunId run; TaskIndex task; std::uint32_t stamp = 0; std::int64_t first = 0; };
+/// Nobody needs the items of this task from its reader any more.
+struct StopReading { RunId run; TaskIndex task; };
+struct RunEnded { RunId run; };
+/// A command's answer. For Submit: `run` and `created`.
+struct Reply {
+  ReplyToken token;
+  Result<void> status;
+  RunId run;
+  std::string run_name;
+  bool created = false;
+  std::vector<CommandResult> results;
+};
+
+}  // namespace effect
+
+using Effect = std::variant<effect::StartAttempt, effect::StopAttempt, effect::ForgetAttempt,
+                            effect::Prepare, effect::ItemsStored, effect::StopReading,
+                            effect::RunEnded, effect::Reply>;
+
+struct Step {
+  Mutations mutations;
+  std::vector<Effect> effects;
+  bool more = false;  ///< the step reached its bound: hand in a Tick soon
+};
+
+}  // namespace pawl

@@ -1,0 +1,214 @@
+#include "scheduler/core/engine.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+
+#include "scheduler/core/engine_state.h"
+
+namespace pawl {
+
+Step Engine::State::handle(const Input& input, Now now) {
+  now_ = now;
+  step_ = {};
+  looked_at_ = 0;
+  std::visit([this](const auto& in) { on(in); }, input);
+  settle();
+  write_changed_counts();
+  return std::move(step_);
+}
+
+/// Works off what follows from an input: rules to look at, timers that are due, free slots.
+void Engine::State::settle() {
+  if (!is_recovered_) return;
+  while (!is_full()) {
+    if (!pending_.empty()) {
+      const Place place = pending_.front();
+      pending_.pop_front();
+      ++looked_at_;
+      if (Run* run = find(place.run)) evaluate(*run, place.task);
+    } else if (auto timer = timers_.take_due(now_.mono)) {
+      ++looked_at_;
+      on_timer(*timer);
+    } else {
+      break;
+    }
+  }
+  if (!is_full()) dispatch();
+  const auto due = timers_.next_due();
+  step_.more = is_full() || !pending_.empty() || (due && *due <= now_.mono);
+}
+
+/// Counts are written once a step, however often they changed in it.
+void Engine::State::write_changed_counts() {
+  for (const Place& place : changed_mapped_) {
+    const Run* run = find(place.run);
+    if (run != nullptr && run->node(place.task).mapped) write_mapped(*run, place.task);
+  }
+  changed_mapped_.clear();
+  for (RunId id : changed_) {
+    Run* run = find(id);
+    if (run == nullptr) continue;
+    run->counts_changed = false;
+    change(mutation::SetRunCounts{id, run->row.counts});
+  }
+  changed_.clear();
+}
+
+void Engine::State::counts_changed(Run& run) {
+  if (run.counts_changed) return;
+  run.counts_changed = true;
+  changed_.push_back(run.row.id);
+}
+
+void Engine::State::record(const std::string& actor, std::string verb, const Target& target,
+                           std::string text) {
+  EventRow row;
+  row.at = now_.wall;
+  row.actor = actor.empty() ? "pawl" : actor;
+  row.verb = std::move(verb);
+  row.run = target.run;
+  if (const Run* run = find(target.run)) row.job = run->row.job;
+  if (target.task) row.task = TaskKey{target.run, *target.task, target.item.value_or(kWhole)};
+  row.text = std::move(text);
+  change(mutation::AddEvent{std::move(row)});
+}
+
+void Engine::State::on(const input::AddVersion& in) {
+  if (!in.is_stored) change(mutation::InsertVersion{in.row});
+  if (versions_.contains(in.row.id)) return;
+  versions_.emplace(in.row.id, std::make_unique<Version>(in.job));
+}
+
+void Engine::State::on(const input::WorkerUp& in) {
+  auto it = std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.id == in.worker; });
+  if (it == workers_.end()) {
+    Worker worker{in.worker, true, 0};
+    for (const auto& [id, live] : live_) worker.live += live.worker == in.worker ? 1 : 0;
+    workers_.push_back(worker);
+  } else {
+    it->accepts = true;
+  }
+}
+
+void Engine::State::on(const input::WorkerDrains& in) {
+  for (Worker& w : workers_) {
+    if (w.id == in.worker) w.accepts = false;
+  }
+}
+
+void Engine::State::on(const input::WorkerGone& in) {
+  std::erase_if(workers_, [&](const Worker& w) { return w.id == in.worker; });
+  // Its fate was told before; what is left here was never told of, so nothing is known of it.
+  std::vector<AttemptId> left;
+  for (const auto& [id, live] : live_) {
+    if (live.worker == in.worker) left.push_back(id);
+  }
+  std::sort(left.begin(), left.end());
+  for (AttemptId id : left) {
+    AttemptResult result;
+    result.attempt = id;
+    result.worker = in.worker;
+    result.outcome = AttemptResult::Outcome::lost;
+    result.reason = Reason::lost;
+    result.ended_at = now_.wall;
+    end_attempt(result);
+  }
+}
+
+void Engine::State::on(const input::SetDefaultSlots& in) { pools_["default"].limit = in.slots; }
+
+void Engine::State::on(const input::HoldStarts& in) { holds_starts_ = in.hold; }
+
+void Engine::State::on(const input::Tick&) {}
+
+Engine::Engine(EngineCounters counters) : state_(std::make_unique<State>(counters)) {}
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+
+Step Engine::handle(const Input& input, Now now) { return state_->handle(input, now); }
+std::optional<MonoTime> Engine::next_deadline() const { return state_->timers_.next_due(); }
+std::vector<Effect> Engine::regenerate_effects() const { return state_->regenerate_effects(); }
+bool Engine::has_run(RunId run) const { return state_->find(run) != nullptr; }
+bool Engine::knows_version(VersionId version) const { return state_->versions_.contains(version); }
+
+std::optional<RunId> Engine::run_of_request(const std::string& request_id) const {
+  auto it = state_->requests_.find(request_id);
+  if (it == state_->requests_.end()) return std::nullopt;
+  return it->second;
+}
+
+const JobSpec* Engine::job_of(RunId id) const {
+  const Run* run = state_->find(id);
+  return run == nullptr ? nullptr : &run->version->job;
+}
+
+const RunRow* Engine::run(RunId id) const {
+  const Run* run = state_->find(id);
+  return run == nullptr ? nullptr : &run->row;
+}
+
+std::optional<RunView> Engine::view(RunId run) const { return state_->view(run); }
+
+bool Engine::has_mapped_tasks(RunId id) const {
+  const Run* run = state_->find(id);
+  return run != nullptr && std::any_of(run->nodes.begin(), run->nodes.end(),
+                                       [](const Node& n) { return n.mapped != nullptr; });
+}
+
+std::vector<RunId> Engine::runs() const {
+  std::vector<RunId> ids;
+  for (const auto& [id, run] : state_->runs_) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::int64_t Engine::live_attempts() const { return static_cast<std::int64_t>(state_->live_.size()); }
+
+std::vector<AttemptId> Engine::attempts_of(WorkerId worker) const {
+  std::vector<AttemptId> ids;
+  for (const auto& [id, live] : state_->live_) {
+    if (live.worker == worker) ids.push_back(id);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::optional<TaskKey> Engine::key_of(AttemptId attempt) const {
+  auto it = state_->live_.find(attempt);
+  if (it == state_->live_.end()) return std::nullopt;
+  return it->second.key();
+}
+
+std::vector<Explanation> Engine::explain(const Target& target, Now now) const {
+  return state_->explain(target, now);
+}
+std::vector<PoolView> Engine::pools() const { return state_->pools(); }
+Result<std::vector<PlanLine>> Engine::plan_resume(const input::Resume& resume) const {
+  return state_->plan_resume(resume);
+}
+
+std::string run_name(WallTime accepted, RunId run) {
+  const std::time_t seconds = static_cast<std::time_t>(accepted.ms / 1000);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char stamp[32];
+  std::snprintf(stamp, sizeof stamp, "%04d%02d%02d-%02d%02d%02d-", utc.tm_year + 1900, utc.tm_mon + 1,
+                utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+  // Odd factors and xor-shifts are bijections of 30 bits.
+  constexpr std::uint32_t kMask = (1U << 30) - 1;
+  std::uint32_t x = static_cast<std::uint32_t>(run.value) & kMask;
+  x = (x * 0x2545F491U + 0x1B873593U) & kMask;
+  x ^= x >> 15;
+  x = (x * 0x01000193U) & kMask;
+  x ^= x >> 13;
+  // No letters that are read as digits.
+  constexpr char kLetters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+  static_assert(sizeof kLetters == 33);
+  std::string name = stamp;
+  for (int shift = 25; shift >= 0; shift -= 5) name.push_back(kLetters[x >> shift & 31U]);
+  return name;
+}
+
+}  // namespace pawl

@@ -1,0 +1,117 @@
+#pragma once
+
+// The one place that decides what happens. Values in, values out: no clock, no I/O, no library, no
+// randomness of its own. The same inputs give the same steps. The work of a step is proportional
+// to what it changes, never to what is pending.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scheduler/core/effect.h"
+#include "scheduler/core/input.h"
+
+namespace pawl {
+
+/// The highest numbers given out before.
+struct EngineCounters {
+  RunId run;
+  AttemptId attempt;
+};
+
+/// One line of an explanation: why something is not running.
+struct Explanation {
+  std::string kind;  ///< `pool`, `upstream`, `retry`, `paused`, `held`, `max_concurrent` …
+  std::string text;
+  std::optional<RunId> run;          ///< what it names
+  std::optional<TaskIndex> task;
+  std::int64_t number = 0;           ///< place in the queue, slots, milliseconds: as `kind` says
+};
+
+/// What a person sees of a task of an open run.
+struct TaskView {
+  TaskState state = TaskState::waiting;
+  Reason reason = Reason::none;
+  std::int32_t detail = 0;
+  std::int32_t attempts = 0;
+  std::optional<WallTime> started_at;
+  std::optional<WallTime> ended_at;
+  std::optional<Counts> counts;      ///< of a mapped task
+  std::int64_t items = 0;
+  std::int64_t retries = 0;          ///< attempts after the first, so far, of a mapped task
+};
+
+struct RunView {
+  RunRow run;
+  std::vector<TaskView> tasks;
+};
+
+/// One line of what a resume would do.
+struct PlanLine {
+  RunId run;
+  TaskIndex task;
+  std::int64_t items = -1;           ///< -1: the whole, or not mapped
+  std::string action;                ///< `run`, `wait`, `stale`
+};
+
+struct PoolView {
+  std::string name;
+  std::int64_t limit = 0;
+  std::int64_t taken = 0;
+  struct Holder { RunId run; TaskIndex task; std::int64_t slots = 0; };
+  std::vector<Holder> holders;       ///< by slots, most first
+  std::int64_t waiting = 0;          ///< tasks and items queued for it
+};
+
+class Engine {
+ public:
+  explicit Engine(EngineCounters counters);
+  ~Engine();
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+
+  /// Decides. At most about limits::kMutationsPerStepMax mutations (a command on very many items
+  /// may exceed it, to stay one transaction); `more` says that a Tick should follow.
+  Step handle(const Input& input, Now now);
+
+  /// When to hand in a Tick at the latest; nothing: no time matters.
+  std::optional<MonoTime> next_deadline() const;
+
+  /// The effects that the present state asks for, starts and stops of live attempts and readers of
+  /// items: what recovery would do, and what a simulator compares.
+  std::vector<Effect> regenerate_effects() const;
+
+  bool has_run(RunId run) const;
+  /// The run with this request id, as far as it is in memory or left it lately.
+  std::optional<RunId> run_of_request(const std::string& request_id) const;
+  bool knows_version(VersionId version) const;
+  const JobSpec* job_of(RunId run) const;
+  const RunRow* run(RunId run) const;
+  std::optional<RunView> view(RunId run) const;
+  /// True when the run has mapped tasks of which a command may name final items.
+  bool has_mapped_tasks(RunId run) const;
+  /// Runs in memory, ascending.
+  std::vector<RunId> runs() const;
+  std::int64_t live_attempts() const;
+  /// Live attempts of a worker: what it must know.
+  std::vector<AttemptId> attempts_of(WorkerId worker) const;
+  /// Run and task of a live attempt.
+  std::optional<TaskKey> key_of(AttemptId attempt) const;
+
+  std::vector<Explanation> explain(const Target& target, Now now) const;
+  std::vector<PoolView> pools() const;
+  /// What this resume would do, without doing it. Takes the same snapshots as the command.
+  Result<std::vector<PlanLine>> plan_resume(const input::Resume& resume) const;
+
+ private:
+  class State;
+  std::unique_ptr<State> state_;
+};
+
+/// `20261120-225801-7k3f9q`: UTC second of acceptance, then the run's number scrambled into six
+/// letters (a bijection below 2^30), so that names differ at a glance and never collide.
+std::string run_name(WallTime accepted, RunId run);
+
+}  // namespace pawl

@@ -1,0 +1,180 @@
+// Going on after a restart: the runs come back from their rows; what follows from their states is
+// decided again once all are there.
+
+#include <algorithm>
+
+#include "scheduler/core/engine_state.h"
+
+namespace pawl {
+namespace {
+
+std::size_t place(TaskState state) { return static_cast<std::size_t>(state); }
+
+}  // namespace
+
+Work Engine::State::work_of(const TaskRow& row) const {
+  Work work;
+  work.live = row.live_attempt;
+  work.queued_at = row.queued_at.value_or(WallTime{});
+  work.started_at = row.started_at.value_or(WallTime{});
+  work.ended_at = row.ended_at.value_or(WallTime{});
+  work.interrupted_since = row.interrupted_since.value_or(WallTime{});
+  work.attempts = row.attempts;
+  work.counted = row.counted;
+  work.interruptions = row.interruptions;
+  work.work = row.work;
+  work.detail = row.detail;
+  work.state = row.state;
+  work.reason = row.reason;
+  work.has_row = true;
+  work.is_dismissed = row.dismissed != 0;
+  return work;
+}
+
+void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot) {
+  Node& node = run.node(snapshot.row.task);
+  node.mapped = std::make_unique<Mapped>();
+  Mapped& mapped = *node.mapped;
+  const MappedRow& row = snapshot.row;
+  mapped.items = row.items;
+  mapped.next_fresh = row.next_fresh;
+  mapped.low_water = row.low_water;
+  mapped.complete = row.complete;
+  mapped.rest_state = row.rest_state;
+  mapped.rest_reason = row.rest_reason;
+  mapped.counts = row.counts;
+  mapped.source = row.source;
+  mapped.states.assign(static_cast<std::size_t>(row.next_fresh), kFinalUnknown);
+  const std::int64_t first = row.next_fresh - static_cast<std::int64_t>(snapshot.states.size());
+  std::copy(snapshot.states.begin(), snapshot.states.end(), mapped.states.begin() + std::max<std::int64_t>(first, 0));
+  for (const TaskRow& item : snapshot.open_items) {
+    Work& work = mapped.works.emplace(item.key.item.value, work_of(item)).first->second;
+    mapped.states[static_cast<std::size_t>(item.key.item.value)] = static_cast<std::uint8_t>(item.state);
+    if (work.state == TaskState::queued && item.key.item.value < mapped.items) {
+      mapped.ready.push_back(item.key.item.value);
+    }
+    if (work.state == TaskState::running) ++mapped.live;
+  }
+}
+
+Run& Engine::State::restore(const RunSnapshot& snapshot) {
+  const auto version = versions_.find(snapshot.run.version);
+  PAWL_CHECK(version != versions_.end());
+  auto owned = std::make_unique<Run>();
+  Run& run = *owned;
+  run.row = snapshot.run;
+  run.version = version->second.get();
+  const JobSpec& job = run.version->job;
+  run.nodes.resize(job.tasks.size());
+  if (run.row.cancel_requested) run.stopping = Reason::cancelled;
+  if (!run.row.request_id.empty()) requests_.emplace(run.row.request_id, run.row.id);
+
+  for (const TaskRow& row : snapshot.tasks) {
+    if (row.key.task.value < run.nodes.size()) run.node(row.key.task).work = work_of(row);
+  }
+  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+    for (const Dependency& d : job.tasks[i].depends_on) {
+      run.nodes[i].tally.add(run.node(d.task).work.state, +1);
+    }
+    if (!is_final(run.nodes[i].work.state)) ++run.open_nodes;
+  }
+  for (const MappedSnapshot& m : snapshot.mapped) {
+    if (m.row.task.value < run.nodes.size()) restore_mapped(run, m);
+  }
+  // Counts of unmapped tasks are counted anew: a task that waited for a slot had no row.
+  run.row.counts = {};
+  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+    const Node& node = run.nodes[i];
+    if (node.mapped) {
+      for (std::size_t s = 0; s < kTaskStateCount; ++s) run.row.counts[s] += node.mapped->counts[s];
+    } else if (!job.tasks[i].is_mapped()) {
+      ++run.row.counts[place(node.work.state)];
+    }
+  }
+  Run& kept = *runs_.emplace(run.row.id, std::move(owned)).first->second;
+
+  for (const AttemptRow& row : snapshot.live_attempts) {
+    Work* work = find_work(kept, row.key);
+    if (work == nullptr || work->live != row.id) continue;
+    Live live{&kept, row.key.task, row.key.item, row.number, row.state, row.reason, row.worker, row.slot, row.started_at};
+    if (row.state != AttemptState::stopping) live.stop = Reason::none;
+    live_.emplace(row.id, live);
+    ++kept.live;
+    Slots& slots = lane_of(kept, row.key.task).slots();
+    ++slots.taken;
+    const TaskSpec& spec = kept.spec(row.key.task);
+    if (row.key.item != kWhole && spec.map && spec.map->max_concurrent > 0) {
+      kept.node(row.key.task).mapped->numbers.take(row.slot);
+    } else {
+      slots.numbers.take(row.slot);
+    }
+    for (Worker& w : workers_) {
+      if (w.id == row.worker) ++w.live;
+    }
+  }
+
+  for (const TimerRow& row : snapshot.timers) {
+    const MonoTime due = due_of(row);
+    if (row.kind == TimerKind::run) {
+      kept.timeout_due = due;
+      timers_.set({due, {kept.row.id, TaskIndex{0}, kWhole}, TimerKind::run, 0});
+      continue;
+    }
+    Work* work = find_work(kept, row.key);
+    if (work == nullptr) continue;
+    if (row.kind == TimerKind::total) {
+      if (is_final(work->state)) continue;
+      work->total_due = due;
+      timers_.set({due, row.key, TimerKind::total, 0});
+    } else {
+      timers_.set({due, row.key, row.kind, work->stamp});
+    }
+  }
+  return kept;
+}
+
+void Engine::State::on(const input::Recover& in) {
+  if (find(in.run.run.id) != nullptr) return;
+  restore(in.run);
+}
+
+void Engine::State::on(const input::Recovered&) {
+  if (is_recovered_) return;
+  is_recovered_ = true;
+  std::vector<RunId> ids;
+  for (const auto& [id, run] : runs_) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  // Those that had begun keep their place; only then the others in order.
+  for (RunId id : ids) {
+    Run& run = *find(id);
+    const bool had_begun = run.row.state == RunState::running || (run.row.state == RunState::paused && run.row.started_at);
+    if (!had_begun) continue;
+    run.is_admitted = true;
+    ++jobs_[run.row.job].active;
+  }
+  for (RunId id : ids) {
+    Run& run = *find(id);
+    if (is_final(run.row.state)) continue;
+    if (run.row.state == RunState::queued) {
+      admit(run);
+      continue;
+    }
+    for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+      const TaskIndex task{i};
+      Node& node = run.nodes[i];
+      if (node.work.state == TaskState::waiting) look_at(id, task);
+      const bool reads_on = node.mapped && node.work.state == TaskState::running && !node.mapped->complete &&
+                            node.mapped->rest_state == TaskState::queued;
+      if (reads_on) prepare(run, task);
+      make_ready(run, task);
+      if (node.mapped) finish_mapped_if_done(run, task);
+    }
+    if (run.stopping != Reason::none) cancel_rest(run, run.stopping, false);
+    finish_run_if_done(run);
+  }
+  for (const auto& [id, live] : live_) {
+    if (live.state == AttemptState::stopping) act(effect::StopAttempt{id, live.worker, live.stop, false});
+  }
+}
+
+}  // namespace pawl

@@ -1,0 +1,321 @@
+#pragma once
+
+// What the engine keeps in memory, and its steps. Private to scheduler/core: engine.h is the door.
+// The methods are in the files that name what they are about: engine.cpp (inputs in, steps out),
+// engine_runs.cpp, engine_tasks.cpp, engine_items.cpp, engine_attempts.cpp, engine_dispatch.cpp,
+// engine_commands.cpp, engine_recovery.cpp, engine_views.cpp.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "scheduler/base/check.h"
+#include "scheduler/base/limits.h"
+#include "scheduler/core/engine.h"
+#include "scheduler/core/graph.h"
+#include "scheduler/core/retry.h"
+#include "scheduler/core/slots.h"
+#include "scheduler/core/timers.h"
+#include "scheduler/core/trigger_rule.h"
+
+namespace pawl {
+
+/// A definition that runs in memory are pinned to.
+struct Version {
+  JobSpec job;
+  Graph graph;
+  explicit Version(JobSpec spec) : job(std::move(spec)), graph(job) {}
+};
+
+/// What is known of an unmapped task, a mapped whole, or an item that has started and is open.
+struct Work {
+  AttemptId live;                  ///< 0: none
+  WallTime queued_at;              ///< 0: never; so for the next three
+  WallTime started_at;
+  WallTime ended_at;
+  WallTime interrupted_since;
+  MonoTime total_due;              ///< 0: no total time-out runs
+  std::int32_t attempts = 0;
+  std::int32_t counted = 0;
+  std::int32_t interruptions = 0;
+  std::int32_t work = 0;
+  std::int32_t detail = 0;
+  std::uint32_t stamp = 0;         ///< raised by each change of state: older timers mean nothing
+  TaskState state = TaskState::waiting;
+  Reason reason = Reason::none;
+  bool has_row = false;            ///< in the store
+  bool is_dismissed = false;
+};
+
+/// The items of a mapped task. Those from `next_fresh` on never started; `works` holds the open
+/// ones below it, `states` one byte for each one below it.
+struct Mapped {
+  std::int64_t items = 0;          ///< read so far
+  std::int64_t next_fresh = 0;
+  std::int64_t low_water = 0;
+  bool complete = false;
+  TaskState rest_state = TaskState::queued;
+  Reason rest_reason = Reason::none;
+  Counts counts{};
+  std::string source;
+  std::string read_error;          ///< reading the items failed
+  std::vector<std::uint8_t> states;
+  std::unordered_map<std::int64_t, Work> works;
+  std::deque<std::int64_t> ready;  ///< queued, not fresh
+  std::int64_t live = 0;
+  std::int64_t retries = 0;
+  SlotNumbers numbers;             ///< of `max_concurrent`
+
+  std::int64_t fresh() const { return items > next_fresh ? items - next_fresh : 0; }
+  bool may_start_fresh() const { return rest_state == TaskState::queued && fresh() > 0; }
+  std::int64_t failures() const {
+    return counts[static_cast<std::size_t>(TaskState::failed)] +
+           counts[static_cast<std::size_t>(TaskState::held)] +
+           counts[static_cast<std::size_t>(TaskState::upstream_failed)];
+  }
+};
+/// In `Mapped::states`: final, and which state is only in the store.
+inline constexpr std::uint8_t kFinalUnknown = 255;
+
+struct Node {
+  Work work;
+  Tally tally;
+  std::unique_ptr<Mapped> mapped;
+  std::uint32_t prepare_stamp = 0;
+  bool is_preparing = false;       ///< `when` is being judged, or items are being read
+  bool is_ready = false;           ///< in the ring of its lane
+};
+
+struct Run {
+  RunRow row;
+  const Version* version = nullptr;
+  std::vector<Node> nodes;
+  std::int64_t open_nodes = 0;
+  std::int64_t live = 0;
+  std::uint32_t stamp = 0;         ///< raised by each change of state
+  MonoTime timeout_due;            ///< 0: no time-out runs
+  Reason stopping = Reason::none;  ///< why nothing more of it starts
+  bool is_admitted = false;        ///< counts as active for its job
+  bool is_forced = false;
+  bool counts_changed = false;
+
+  const TaskSpec& spec(TaskIndex task) const { return version->job.tasks[task.value]; }
+  Node& node(TaskIndex task) { return nodes[task.value]; }
+  const Node& node(TaskIndex task) const { return nodes[task.value]; }
+};
+
+/// A live attempt.
+struct Live {
+  Run* run = nullptr;
+  TaskIndex task;
+  ItemIndex item;
+  std::int32_t number = 0;
+  AttemptState state = AttemptState::starting;
+  Reason stop = Reason::none;
+  WorkerId worker;
+  std::int32_t slot = 0;
+  WallTime started_at;
+  TaskKey key() const { return {run->row.id, task, item}; }
+};
+
+/// Tasks that wait for the same slots. Higher priority first, then the lower class of runs; equals
+/// take turns, one start each, so that a wide task does not shut out a narrow one.
+struct Lane {
+  struct Source {
+    RunId run;
+    TaskIndex task;
+  };
+  using Rank = std::pair<std::int64_t, std::int64_t>;  ///< (-priority, priority_class)
+  Slots* pool = nullptr;                                ///< nothing: `own`
+  Slots own;                                            ///< of a run with slots of its own
+  Slots& slots() { return pool != nullptr ? *pool : own; }
+  std::map<Rank, std::deque<Source>> ring;
+};
+
+class Engine::State {
+ public:
+  explicit State(EngineCounters counters) : counters_(counters) { pools_["default"].limit = 4; }
+
+  Step handle(const Input& input, Now now);
+
+  // engine_views.cpp
+  std::optional<RunView> view(RunId id) const;
+  std::vector<Explanation> explain(const Target& target, Now now) const;
+  std::vector<PoolView> pools() const;
+  std::vector<Effect> regenerate_effects() const;
+  Result<std::vector<PlanLine>> plan_resume(const input::Resume& resume) const;
+
+  const Run* find(RunId id) const {
+    auto it = runs_.find(id);
+    return it == runs_.end() ? nullptr : it->second.get();
+  }
+  Run* find(RunId id) {
+    auto it = runs_.find(id);
+    return it == runs_.end() ? nullptr : it->second.get();
+  }
+
+ private:
+  friend class Engine;
+  struct MoveDetail {
+    Reason reason = Reason::none;
+    std::int32_t detail = 0;
+    std::string error;
+    AttemptId live_after;
+  };
+  /// What a resume does to one task.
+  struct ResumePart {
+    enum class Kind : std::uint8_t { failed_items, all, stale };
+    TaskIndex task;
+    Kind kind = Kind::all;
+    std::vector<std::int64_t> items;  ///< for failed_items: these only, if not empty
+  };
+  using ResumeParts = std::vector<ResumePart>;
+
+  // Inputs (engine.cpp, and where the noun is at home).
+  void on(const input::AddVersion& in);
+  void on(const input::Recover& in);
+  void on(const input::Recovered& in);
+  void on(const input::Submit& in);
+  void on(const input::Cancel& in);
+  void on(const input::Resume& in);
+  void on(const input::Mark& in);
+  void on(const input::Dismiss& in);
+  void on(const input::Pause& in);
+  void on(const input::Unpause& in);
+  void on(const input::WorkerUp& in);
+  void on(const input::WorkerDrains& in);
+  void on(const input::WorkerGone& in);
+  void on(const input::AttemptBegan& in);
+  void on(const input::AttemptsEnded& in);
+  void on(const input::Prepared& in);
+  void on(const input::ItemsRead& in);
+  void on(const input::SetDefaultSlots& in);
+  void on(const input::HoldStarts& in);
+  void on(const input::RunDurable& in);
+  void on(const input::Tick& in);
+
+  // engine.cpp
+  void settle();
+  void write_changed_counts();
+  bool is_full() const { return step_.mutations.size() >= limits::kMutationsPerStepMax || looked_at_ >= kLookedAtMax; }
+  template <typename M> void change(M&& mutation) { step_.mutations.emplace_back(std::forward<M>(mutation)); }
+  template <typename E> void act(E&& effect) { step_.effects.emplace_back(std::forward<E>(effect)); }
+  void record(const std::string& actor, std::string verb, const Target& target, std::string text);
+  void counts_changed(Run& run);
+
+  // engine_runs.cpp
+  void move_run(Run& run, RunEvent event, Reason reason);
+  void admit(Run& run);
+  void leave(Run& run);
+  void start_run(Run& run);
+  void finish_run_if_done(Run& run);
+  void cancel_rest(Run& run, Reason reason, bool force);
+  void arm_run_timers(Run& run);
+  std::int64_t active_limit(const Run& run) const;
+
+  // engine_tasks.cpp
+  void move(Run& run, TaskKey key, Work& work, TaskEvent event, MoveDetail&& detail);
+  void write(const Run& run, TaskKey key, Work& work, TaskState expected, AttemptId expected_attempt, std::string&& error);
+  TaskRow row_of(TaskKey key, const Work& work) const;
+  void node_moved(Run& run, TaskIndex task, TaskState from, TaskState to);
+  void look_at(RunId run, TaskIndex task) { pending_.push_back({run, task}); }
+  void evaluate(Run& run, TaskIndex task);
+  void prepare(Run& run, TaskIndex task);
+  void queue_node(Run& run, TaskIndex task);
+  void cancel_node(Run& run, TaskIndex task, Reason reason, bool force);
+  void check_fail_fast(Run& run, TaskIndex task);
+  void on_timer(const Timer& timer);
+  void set_timer(Run& run, TaskKey key, Work& work, TimerKind kind, Duration delay, bool persist);
+  Work* find_work(Run& run, TaskKey key);
+  MonoTime due_of(const TimerRow& row) const;
+
+  // engine_items.cpp
+  void open_mapped(Run& run, TaskIndex task);
+  void item_moved(Run& run, TaskIndex task, std::int64_t item, TaskState from, TaskState to);
+  void settle_rest(Run& run, TaskIndex task, TaskState state, Reason reason);
+  void cancel_items(Run& run, TaskIndex task, Reason reason, bool force);
+  void item_ended(Run& run, TaskIndex task);
+  void finish_mapped_if_done(Run& run, TaskIndex task);
+  void write_mapped(const Run& run, TaskIndex task);
+  void drop_surplus_rows(Run& run, TaskIndex task);
+
+  // engine_attempts.cpp
+  void end_attempt(const AttemptResult& result);
+  void take_back(Live live, Work& work, AttemptId id);
+  void release(const Live& live);
+  void stop_attempt(AttemptId id, Reason reason, bool force);
+  AttemptRow row_of(AttemptId id, const Live& live) const;
+
+  // engine_dispatch.cpp
+  void dispatch();
+  bool dispatch_lane(Lane& lane);
+  bool is_startable(const Run& run, TaskIndex task) const;
+  void make_ready(Run& run, TaskIndex task);
+  void start_next(Run& run, TaskIndex task, Lane& lane, WorkerId worker);
+  Lane& lane_of(const Run& run, TaskIndex task);
+  std::optional<WorkerId> pick_worker() const;
+
+  // engine_commands.cpp
+  const RunSnapshot* adopt(RunId id, const std::vector<RunSnapshot>& loaded);
+  Result<ResumeParts> select_resume(const Run& run, const std::vector<Target>& targets, const input::Resume& in, const RunSnapshot* snapshot) const;
+  void apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot);
+  void reset_node(Run& run, TaskIndex task, const RunSnapshot* snapshot);
+  void reset_items(Run& run, const ResumePart& part, const RunSnapshot* snapshot);
+  void reopen(Run& run);
+  CommandResult mark_one(Run& run, const Target& target, TaskState state, const RunSnapshot* snapshot);
+  CommandResult dismiss_one(Run& run, const Target& target, const RunSnapshot* snapshot);
+  CommandResult cancel_one(const Target& target, bool force);
+  void release_followers(Run& run, TaskIndex task);
+  void forget_unopened(const std::vector<RunSnapshot>& loaded);
+
+  // engine_recovery.cpp
+  Run& restore(const RunSnapshot& snapshot);
+  void restore_mapped(Run& run, const MappedSnapshot& snapshot);
+  Work work_of(const TaskRow& row) const;
+
+  // Nodes looked at in one step: bounds a step that changes little and reads much.
+  static constexpr std::int64_t kLookedAtMax = 200'000;
+
+  struct Place {
+    RunId run;
+    TaskIndex task;
+  };
+  struct Activity {
+    std::int64_t active = 0;
+    std::deque<RunId> waiting;
+  };
+  struct Worker {
+    WorkerId id;
+    bool accepts = true;
+    std::int64_t live = 0;
+  };
+
+  EngineCounters counters_;
+  bool is_recovered_ = false;
+  bool holds_starts_ = false;
+  Now now_;
+  Step step_;
+  std::int64_t looked_at_ = 0;
+
+  std::unordered_map<VersionId, std::unique_ptr<Version>> versions_;
+  std::unordered_map<RunId, std::unique_ptr<Run>> runs_;
+  std::unordered_map<AttemptId, Live> live_;
+  std::unordered_map<std::string, RunId> requests_;
+  std::deque<std::string> old_requests_;  ///< of runs that left, oldest first
+  std::map<std::string, Activity> jobs_;
+  std::map<std::string, Slots> pools_;
+  std::map<std::pair<std::string, std::int64_t>, std::unique_ptr<Lane>> lanes_;
+  std::vector<Worker> workers_;
+  Timers timers_;
+  std::deque<Place> pending_;             ///< tasks whose rule wants looking at
+  std::vector<RunId> changed_;            ///< runs whose counts changed in this step
+  std::vector<Place> changed_mapped_;
+};
+
+}  // namespace pawl

@@ -1,0 +1,140 @@
+#pragma once
+
+// Everything that can happen to the engine, as values.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "scheduler/base/ids.h"
+#include "scheduler/base/time.h"
+#include "scheduler/core/rows.h"
+#include "scheduler/spec/job.h"
+
+namespace pawl {
+
+/// Whom to answer; given by the caller, handed back in effect::Reply. 0: nobody.
+using ReplyToken = Id<struct ReplyTag, std::uint64_t>;
+
+/// What a command names: a run, a task of it, or one item.
+struct Target {
+  RunId run;
+  std::optional<TaskIndex> task;
+  std::optional<ItemIndex> item;
+};
+
+/// How an attempt ended, as its worker or its worker's journal says.
+struct AttemptResult {
+  enum class Outcome : std::uint8_t {
+    succeeded,
+    failed,
+    skipped,
+    lost,           ///< no evidence; its worker died while we watched
+    interrupted,    ///< no evidence; found at recovery
+    never_started,  ///< proof that it did not begin
+  };
+  AttemptId attempt;
+  WorkerId worker;             ///< who says so
+  Outcome outcome = Outcome::failed;
+  Reason reason = Reason::none;
+  std::optional<int> exit_code;
+  std::optional<int> signal;
+  bool stop_seen = false;      ///< a stop had reached the worker before the end
+  bool may_be_cause = false;   ///< of `lost` and `interrupted`: the task could be why
+  std::optional<WallTime> started_at;  ///< as the worker measured; else the start's commit
+  WallTime ended_at;
+  std::int64_t cpu_us = 0;
+  std::int64_t peak_memory_bytes = 0;
+  std::int64_t log_bytes = 0;
+  Failure failure;
+  std::string output_format;   ///< empty: no output
+  std::string output_value;
+  std::string output_file;
+  std::int64_t output_bytes = 0;
+};
+
+namespace input {
+
+/// A definition that runs may be pinned to. Must come before any run of it.
+struct AddVersion { JobVersionRow row; JobSpec job; bool is_stored = false; };
+
+/// An open run, found at start.
+struct Recover { RunSnapshot run; };
+
+/// All open runs were handed over and all workers were asked: begin to decide.
+struct Recovered {};
+
+/// A new run. `run.id`, `name`, `created_at` and `state` are filled by the engine.
+struct Submit { RunRow run; bool force = false; std::string actor; ReplyToken reply; };
+
+/// Commands. `loaded` holds a snapshot, with final items, of each run that is named and not in
+/// memory, and of each one that is and has mapped tasks.
+struct Cancel { std::vector<Target> targets; bool force = false; std::string actor; ReplyToken reply; std::vector<RunSnapshot> loaded; };
+struct Resume {
+  std::vector<Target> targets;
+  bool from = false;        ///< the target task and all downstream of it, whatever their state
+  bool only = false;        ///< the target task alone
+  bool downstream = false;  ///< also what succeeded downstream of what runs again
+  std::string actor;
+  ReplyToken reply;
+  std::vector<RunSnapshot> loaded;
+};
+struct Mark { std::vector<Target> targets; TaskState state = TaskState::succeeded; std::string actor; ReplyToken reply; std::vector<RunSnapshot> loaded; };
+struct Dismiss { std::vector<Target> targets; std::string note; std::string actor; ReplyToken reply; std::vector<RunSnapshot> loaded; };
+struct Pause { std::vector<Target> targets; std::string note; std::string actor; ReplyToken reply; };
+struct Unpause { std::vector<Target> targets; std::string actor; ReplyToken reply; };
+
+/// A worker takes attempts from now on.
+struct WorkerUp { WorkerId worker; };
+/// A worker takes no more attempts; those it has go on.
+struct WorkerDrains { WorkerId worker; };
+/// A worker is gone, and the fate of all its attempts was told before.
+struct WorkerGone { WorkerId worker; };
+
+/// The process of an attempt lives; sent for those that last.
+struct AttemptBegan { AttemptId attempt; WallTime at; };
+struct AttemptsEnded { std::vector<AttemptResult> results; };
+
+/// Answer to effect::Prepare.
+struct Prepared {
+  RunId run;
+  TaskIndex task;
+  std::uint32_t stamp = 0;
+  enum class Outcome : std::uint8_t { go, skip, error } outcome = Outcome::go;
+  Reason reason = Reason::none;  ///< of an error: `when`, `items`, `template`
+  std::string message;           ///< of a skip: the expression and what it saw
+};
+/// The next items of a mapped task; also the last word on them.
+struct ItemsRead {
+  RunId run;
+  TaskIndex task;
+  std::uint32_t stamp = 0;
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+  std::string bytes;             ///< of a chunk; empty when `count` is 0
+  std::string source;            ///< for MappedRow::source
+  bool complete = false;
+  std::string error;             ///< not empty: reading failed, the task fails with `items`
+};
+
+/// The slots of pool `default`.
+struct SetDefaultSlots { std::int64_t slots = 4; };
+/// No new attempts from now on (`serve --drain`, disk full); false: again.
+struct HoldStarts { bool hold = true; };
+/// The last batch of an ended run is durable.
+struct RunDurable { RunId run; };
+/// Time has passed, or a step left something to do.
+struct Tick {};
+
+}  // namespace input
+
+using Input = std::variant<input::AddVersion, input::Recover, input::Recovered, input::Submit,
+                           input::Cancel, input::Resume, input::Mark, input::Dismiss, input::Pause,
+                           input::Unpause, input::WorkerUp, input::WorkerDrains, input::WorkerGone,
+                           input::AttemptBegan, input::AttemptsEnded, input::Prepared,
+                           input::ItemsRead, input::SetDefaultSlots, input::HoldStarts,
+                           input::RunDurable, input::Tick>;
+
+}  // namespace pawl

@@ -1,0 +1,51 @@
+#pragma once
+
+// What follows the end of an attempt: pure, from the task's policy and what is known.
+
+#include <cstdint>
+
+#include "scheduler/base/time.h"
+#include "scheduler/core/input.h"
+#include "scheduler/core/states.h"
+#include "scheduler/spec/job.h"
+
+namespace pawl {
+
+/// Interruptions within kPoisonWindow, of which the task could be the cause, that hold it.
+inline constexpr std::int32_t kPoisonInterruptions = 3;
+inline constexpr Duration kPoisonWindow = std::chrono::hours(72);
+
+/// How an attempt's end is recorded.
+struct AttemptVerdict {
+  AttemptEvent event = AttemptEvent::fail;
+  Reason reason = Reason::none;
+};
+
+/// What becomes of its task.
+struct TaskVerdict {
+  TaskEvent event = TaskEvent::fail;
+  Reason reason = Reason::none;
+  Duration delay{};  ///< before the next attempt, when `event` is retry
+};
+
+/// The attempt's final event. `stop` is why its end was asked for (none: it was not); it wins when
+/// the worker had seen it before the attempt ended by itself.
+AttemptVerdict judge_attempt(const AttemptResult& result, Reason stop);
+
+struct TaskHistory {
+  std::int32_t counted = 0;        ///< attempts since the last resume, this one included
+  std::int32_t interruptions = 0;  ///< this one included, when the task could be the cause
+  bool is_cancelling = false;      ///< nothing more of it may start
+  bool has_total_deadline = false;
+  Duration total_left{};           ///< until the total time-out
+};
+
+/// The task's next event after an attempt ended so. `random` draws the jitter.
+TaskVerdict judge_task(const TaskSpec& task, const AttemptResult& result, AttemptVerdict attempt,
+                       const TaskHistory& history, std::uint64_t random);
+
+/// A uniform value that is always the same for an attempt, so that the same inputs give the same
+/// steps: splitmix64 of its number.
+std::uint64_t jitter_of(AttemptId attempt);
+
+}  // namespace pawl
