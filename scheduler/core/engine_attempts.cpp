@@ -66,7 +66,7 @@ void Engine::State::release(const Live& live) {
 }
 
 /// The attempt never started: its number is given back and its task waits for a slot again.
-void Engine::State::take_back(Live live, Work& work, AttemptId id) {
+void Engine::State::take_back(Live live, Piece& work, AttemptId id) {
   Run& run = *live.run;
   const TaskKey key = live.key();
   AttemptRow row = row_of(id, live);
@@ -94,7 +94,7 @@ void Engine::State::end_attempt(const AttemptResult& result) {
   const Live live = it->second;
   Run& run = *live.run;
   const TaskKey key = live.key();
-  Work* work = find_work(run, key);
+  Piece* work = find_work(run, key);
   PAWL_CHECK(work != nullptr && work->live == result.attempt);
   live_.erase(it);
   release(live);

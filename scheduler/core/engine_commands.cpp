@@ -18,7 +18,7 @@ bool has_failed(TaskState s) {
 }
 
 /// Decided by what came before it, so decided anew when that changes.
-bool follows_upstream(const Work& work) {
+bool follows_upstream(const Piece& work) {
   return work.state == TaskState::upstream_failed ||
          (work.state == TaskState::skipped && work.reason == Reason::rule);
 }
@@ -96,7 +96,7 @@ CommandResult Engine::State::cancel_one(const Target& target, bool force) {
     return {target, true, ""};
   }
   const TaskKey key{target.run, *target.task, *target.item};
-  Work* work = find_work(*run, key);
+  Piece* work = find_work(*run, key);
   if (work == nullptr || is_final(work->state)) {
     const bool is_fresh = node.mapped && key.item.value >= node.mapped->next_fresh && key.item.value < node.mapped->items;
     return {target, false, is_fresh ? "has not started; cancel the task, or pause the run" : "has ended already"};
@@ -180,7 +180,7 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run, 
   const std::vector<bool> downstream = run.version->graph.downstream_of(seeds);
   for (std::uint32_t i = 0; i < run.nodes.size() && !in.only; ++i) {
     if (!downstream[i] || parts[i]) continue;
-    const Work& work = run.nodes[i].work;
+    const Piece& work = run.nodes[i].work;
     if (!is_final(work.state)) continue;
     if (follows_upstream(work) || in.from || in.downstream) {
       parts[i] = ResumePart{TaskIndex{i}, ResumePart::Kind::all, {}};
@@ -286,7 +286,7 @@ void Engine::State::reset_node(Run& run, TaskIndex task, const RunSnapshot* snap
       const TaskRow& row = part->final_items[static_cast<std::size_t>(i)];
       const std::int64_t item = row.key.item.value;
       if (item >= mapped.next_fresh || mapped.works.contains(item)) continue;
-      Work work = work_of(row);
+      Piece work = work_of(row);
       const TaskState from = work.state;
       if (from == TaskState::succeeded) ++work.work;
       work.state = TaskState::queued;
@@ -338,7 +338,7 @@ void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnaps
     const std::int64_t item = row.key.item.value;
     if (!wanted.empty() ? !wanted.contains(item) : !has_failed(row.state)) continue;
     if (mapped.works.contains(item) || item >= mapped.next_fresh) continue;
-    Work& work = mapped.works.emplace(item, work_of(row)).first->second;
+    Piece& work = mapped.works.emplace(item, work_of(row)).first->second;
     const TaskKey key{run.row.id, part.task, ItemIndex{item}};
     move(run, key, work, TaskEvent::reset, {});
     move(run, key, work, TaskEvent::queue, {});
@@ -414,7 +414,7 @@ CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState 
   Node& node = run.node(task);
   const bool is_item = target.item && *target.item != kWhole;
   const TaskKey key{run.row.id, task, is_item ? *target.item : kWhole};
-  Work* work = find_work(run, key);
+  Piece* work = find_work(run, key);
   if (is_item && work == nullptr) {
     const TaskRow* row = final_item(snapshot, task, key.item.value);
     if (row == nullptr) return {target, false, "has not started; mark the task, or cancel it first"};

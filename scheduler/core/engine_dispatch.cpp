@@ -93,7 +93,7 @@ void Engine::State::start_next(Run& run, TaskIndex task, Lane& lane, WorkerId wo
   Node& node = run.node(task);
   const TaskSpec& spec = run.spec(task);
   ItemIndex item = kWhole;
-  Work* work = &node.work;
+  Piece* work = &node.work;
   if (node.mapped) {
     Mapped& mapped = *node.mapped;
     if (!mapped.ready.empty()) {

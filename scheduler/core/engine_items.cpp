@@ -126,7 +126,7 @@ void Engine::State::cancel_items(Run& run, TaskIndex task, Reason reason, bool f
   for (const auto& [item, work] : mapped.works) open.push_back(item);
   std::sort(open.begin(), open.end());
   for (std::int64_t item : open) {
-    Work& work = mapped.works.at(item);
+    Piece& work = mapped.works.at(item);
     if (work.state == TaskState::running) {
       stop_attempt(work.live, reason, force);
     } else if (item >= mapped.items) {

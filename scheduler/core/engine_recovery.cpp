@@ -12,8 +12,8 @@ std::size_t place(TaskState state) { return static_cast<std::size_t>(state); }
 
 }  // namespace
 
-Work Engine::State::work_of(const TaskRow& row) const {
-  Work work;
+Piece Engine::State::work_of(const TaskRow& row) const {
+  Piece work;
   work.live = row.live_attempt;
   work.queued_at = row.queued_at.value_or(WallTime{});
   work.started_at = row.started_at.value_or(WallTime{});
@@ -48,7 +48,7 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot) {
   const std::int64_t first = row.next_fresh - static_cast<std::int64_t>(snapshot.states.size());
   std::copy(snapshot.states.begin(), snapshot.states.end(), mapped.states.begin() + std::max<std::int64_t>(first, 0));
   for (const TaskRow& item : snapshot.open_items) {
-    Work& work = mapped.works.emplace(item.key.item.value, work_of(item)).first->second;
+    Piece& work = mapped.works.emplace(item.key.item.value, work_of(item)).first->second;
     mapped.states[static_cast<std::size_t>(item.key.item.value)] = static_cast<std::uint8_t>(item.state);
     if (work.state == TaskState::queued && item.key.item.value < mapped.items) {
       mapped.ready.push_back(item.key.item.value);
@@ -94,7 +94,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
   Run& kept = *runs_.emplace(run.row.id, std::move(owned)).first->second;
 
   for (const AttemptRow& row : snapshot.live_attempts) {
-    Work* work = find_work(kept, row.key);
+    Piece* work = find_work(kept, row.key);
     if (work == nullptr || work->live != row.id) continue;
     Live live{&kept, row.key.task, row.key.item, row.number, row.state, row.reason, row.worker, row.slot, row.started_at};
     if (row.state != AttemptState::stopping) live.stop = Reason::none;
@@ -120,7 +120,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
       timers_.set({due, {kept.row.id, TaskIndex{0}, kWhole}, TimerKind::run, 0});
       continue;
     }
-    Work* work = find_work(kept, row.key);
+    Piece* work = find_work(kept, row.key);
     if (work == nullptr) continue;
     if (row.kind == TimerKind::total) {
       if (is_final(work->state)) continue;

@@ -34,7 +34,7 @@ struct Version {
 };
 
 /// What is known of an unmapped task, a mapped whole, or an item that has started and is open.
-struct Work {
+struct Piece {
   AttemptId live;                  ///< 0: none
   WallTime queued_at;              ///< 0: never; so for the next three
   WallTime started_at;
@@ -66,7 +66,7 @@ struct Mapped {
   std::string source;
   std::string read_error;          ///< reading the items failed
   std::vector<std::uint8_t> states;
-  std::unordered_map<std::int64_t, Work> works;
+  std::unordered_map<std::int64_t, Piece> works;
   std::deque<std::int64_t> ready;  ///< queued, not fresh
   std::int64_t live = 0;
   std::int64_t retries = 0;
@@ -84,7 +84,7 @@ struct Mapped {
 inline constexpr std::uint8_t kFinalUnknown = 255;
 
 struct Node {
-  Work work;
+  Piece work;
   Tally tally;
   std::unique_ptr<Mapped> mapped;
   std::uint32_t prepare_stamp = 0;
@@ -220,9 +220,9 @@ class Engine::State {
   std::int64_t active_limit(const Run& run) const;
 
   // engine_tasks.cpp
-  void move(Run& run, TaskKey key, Work& work, TaskEvent event, MoveDetail&& detail);
-  void write(const Run& run, TaskKey key, Work& work, TaskState expected, AttemptId expected_attempt, std::string&& error);
-  TaskRow row_of(TaskKey key, const Work& work) const;
+  void move(Run& run, TaskKey key, Piece& work, TaskEvent event, MoveDetail&& detail);
+  void write(const Run& run, TaskKey key, Piece& work, TaskState expected, AttemptId expected_attempt, std::string&& error);
+  TaskRow row_of(TaskKey key, const Piece& work) const;
   void node_moved(Run& run, TaskIndex task, TaskState from, TaskState to);
   void look_at(RunId run, TaskIndex task) { pending_.push_back({run, task}); }
   void evaluate(Run& run, TaskIndex task);
@@ -230,9 +230,9 @@ class Engine::State {
   void queue_node(Run& run, TaskIndex task);
   void cancel_node(Run& run, TaskIndex task, Reason reason, bool force);
   void check_fail_fast(Run& run, TaskIndex task);
-  void on_timer(const Timer& timer);
-  void set_timer(Run& run, TaskKey key, Work& work, TimerKind kind, Duration delay, bool persist);
-  Work* find_work(Run& run, TaskKey key);
+  void on_timer(const Alarm& timer);
+  void set_timer(Run& run, TaskKey key, Piece& work, TimerKind kind, Duration delay, bool persist);
+  Piece* find_work(Run& run, TaskKey key);
   MonoTime due_of(const TimerRow& row) const;
 
   // engine_items.cpp
@@ -247,7 +247,7 @@ class Engine::State {
 
   // engine_attempts.cpp
   void end_attempt(const AttemptResult& result);
-  void take_back(Live live, Work& work, AttemptId id);
+  void take_back(Live live, Piece& work, AttemptId id);
   void release(const Live& live);
   void stop_attempt(AttemptId id, Reason reason, bool force);
   AttemptRow row_of(AttemptId id, const Live& live) const;
@@ -277,7 +277,7 @@ class Engine::State {
   // engine_recovery.cpp
   Run& restore(const RunSnapshot& snapshot);
   void restore_mapped(Run& run, const MappedSnapshot& snapshot);
-  Work work_of(const TaskRow& row) const;
+  Piece work_of(const TaskRow& row) const;
 
   // Nodes looked at in one step: bounds a step that changes little and reads much.
   static constexpr std::int64_t kLookedAtMax = 200'000;

@@ -14,7 +14,7 @@ std::size_t place(TaskState state) { return static_cast<std::size_t>(state); }
 
 }  // namespace
 
-TaskRow Engine::State::row_of(TaskKey key, const Work& work) const {
+TaskRow Engine::State::row_of(TaskKey key, const Piece& work) const {
   TaskRow row;
   row.key = key;
   row.state = work.state;
@@ -33,7 +33,7 @@ TaskRow Engine::State::row_of(TaskKey key, const Work& work) const {
   return row;
 }
 
-void Engine::State::write(const Run&, TaskKey key, Work& work, TaskState expected,
+void Engine::State::write(const Run&, TaskKey key, Piece& work, TaskState expected,
                           AttemptId expected_attempt, std::string&& error) {
   // Waiting for a slot is no decision yet: it is found again from the rule.
   if (!work.has_row && !is_final(work.state) && work.state != TaskState::running) return;
@@ -48,7 +48,7 @@ void Engine::State::write(const Run&, TaskKey key, Work& work, TaskState expecte
 }
 
 /// The one place where a task's or item's state changes.
-void Engine::State::move(Run& run, TaskKey key, Work& work, TaskEvent event, MoveDetail&& detail) {
+void Engine::State::move(Run& run, TaskKey key, Piece& work, TaskEvent event, MoveDetail&& detail) {
   const TaskState from = work.state;
   const auto to = next(from, event);
   PAWL_CHECK(to.has_value());
@@ -206,7 +206,7 @@ void Engine::State::check_fail_fast(Run& run, TaskIndex task) {
   if (state == TaskState::failed || state == TaskState::held) cancel_rest(run, Reason::fail_fast, false);
 }
 
-void Engine::State::set_timer(Run& run, TaskKey key, Work& work, TimerKind kind, Duration delay, bool persist) {
+void Engine::State::set_timer(Run& run, TaskKey key, Piece& work, TimerKind kind, Duration delay, bool persist) {
   // The total time-out outlives changes of state; all others end with them.
   const std::uint32_t stamp = kind == TimerKind::total ? 0 : work.stamp;
   timers_.set({now_.mono + delay, key, kind, stamp});
@@ -215,7 +215,7 @@ void Engine::State::set_timer(Run& run, TaskKey key, Work& work, TimerKind kind,
   }
 }
 
-Work* Engine::State::find_work(Run& run, TaskKey key) {
+Piece* Engine::State::find_work(Run& run, TaskKey key) {
   if (key.task.value >= run.nodes.size()) return nullptr;
   Node& node = run.node(key.task);
   if (key.item == kWhole) return &node.work;
@@ -224,7 +224,7 @@ Work* Engine::State::find_work(Run& run, TaskKey key) {
   return it == node.mapped->works.end() ? nullptr : &it->second;
 }
 
-void Engine::State::on_timer(const Timer& timer) {
+void Engine::State::on_timer(const Alarm& timer) {
   Run* run = find(timer.key.run);
   if (run == nullptr || is_final(run->row.state)) return;
   if (timer.kind == TimerKind::run) {
@@ -235,7 +235,7 @@ void Engine::State::on_timer(const Timer& timer) {
     if (timer.stamp == run->stamp) admit(*run);
     return;
   }
-  Work* work = find_work(*run, timer.key);
+  Piece* work = find_work(*run, timer.key);
   if (work == nullptr) return;
   switch (timer.kind) {
     case TimerKind::retry:

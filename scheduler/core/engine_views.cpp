@@ -71,7 +71,7 @@ std::vector<Explanation> Engine::State::explain(const Target& target, Now now) c
   const TaskSpec& spec = run->spec(task);
   if (holds_starts_) say("held_starts", "no new starts: the scheduler is draining or the store is full");
 
-  const Work* work = &node.work;
+  const Piece* work = &node.work;
   bool is_fresh = false;
   if (target.item && *target.item != kWhole && node.mapped) {
     auto it = node.mapped->works.find(target.item->value);
@@ -89,7 +89,7 @@ std::vector<Explanation> Engine::State::explain(const Target& target, Now now) c
         return out;
       }
       for (const Dependency& d : spec.depends_on) {
-        const Work& up = run->node(d.task).work;
+        const Piece& up = run->node(d.task).work;
         if (is_final(up.state)) continue;
         std::string text = run->spec(d.task).id + " (" + std::string(to_string(up.state));
         if (up.state == TaskState::running && up.started_at.ms != 0) text += " " + ago(now.wall - up.started_at);

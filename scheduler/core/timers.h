@@ -12,7 +12,7 @@
 
 namespace pawl {
 
-struct Timer {
+struct Alarm {
   MonoTime due;
   TaskKey key;
   TimerKind kind = TimerKind::retry;
@@ -21,7 +21,7 @@ struct Timer {
 
 class Timers {
  public:
-  void set(const Timer& timer) {
+  void set(const Alarm& timer) {
     heap_.push_back(timer);
     std::push_heap(heap_.begin(), heap_.end(), later);
   }
@@ -32,10 +32,10 @@ class Timers {
   }
 
   /// The next timer that is due at `now`, taken out; in order of time.
-  std::optional<Timer> take_due(MonoTime now) {
+  std::optional<Alarm> take_due(MonoTime now) {
     if (heap_.empty() || heap_.front().due > now) return std::nullopt;
     std::pop_heap(heap_.begin(), heap_.end(), later);
-    Timer timer = heap_.back();
+    Alarm timer = heap_.back();
     heap_.pop_back();
     return timer;
   }
@@ -43,11 +43,11 @@ class Timers {
   std::size_t size() const { return heap_.size(); }
 
  private:
-  static bool later(const Timer& a, const Timer& b) {
+  static bool later(const Alarm& a, const Alarm& b) {
     if (a.due != b.due) return a.due > b.due;
     return a.key > b.key;  // the same order in every run of the same inputs
   }
-  std::vector<Timer> heap_;
+  std::vector<Alarm> heap_;
 };
 
 }  // namespace pawl
