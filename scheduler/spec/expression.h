@@ -3,7 +3,9 @@
 // Expressions: CEL, the Common Expression Language (cel-spec, doc/langdef.md), and templates, text
 // with `{{ EXPR }}` in it. Typed, bounded, without side effects; integers are exact 64-bit.
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -16,6 +18,10 @@
 
 namespace pawl {
 
+namespace cel {
+struct Budget;
+}
+
 using Json = nlohmann::json;
 
 /// An error in or of an expression; `offset` is the byte of its text where it was noticed.
@@ -25,8 +31,9 @@ struct ExpressionError {
 };
 
 /// A path that an expression names, so far as it is fixed: `tasks['load-eu'].output` gives
-/// `{"tasks", "load-eu", "output"}`, `params[x]` gives `{"params"}`. Variables bound by a macro
-/// (`all`, `map` …) are not listed.
+/// `{"tasks", "load-eu", "output"}`, `params[x]` and `params[0].y` give `{"params"}`. What `has` and
+/// `default` ask for is listed too; variables bound by a macro (`all`, `map` …) and names of types
+/// (`int`, `list` …) are not. In the order of the text, one for each place.
 struct Reference {
   std::vector<std::string> path;
   std::size_t offset = 0;
@@ -61,8 +68,9 @@ class Expression {
   /// `limits::kExpressionBytesMax` long and `kExpressionDepthMax` deep.
   static std::variant<Expression, ExpressionError> compile(std::string_view text);
 
-  /// The value, as JSON (timestamps as RFC 3339 text, durations as `90s`, bytes as base64), or an
-  /// error. At most `limits::kEvaluationStepsMax` steps and `kEvaluationBytesMax` bytes of values.
+  /// The value, as JSON, or an error. Timestamps are RFC 3339 text, durations `90s`, bytes base64,
+  /// types their names, doubles that JSON lacks `NaN`, `Infinity` and `-Infinity`; keys of maps are
+  /// text. At most `limits::kEvaluationStepsMax` steps and `kEvaluationBytesMax` bytes of values.
   std::variant<Json, ExpressionError> evaluate(const Context& context) const;
 
   /// As `evaluate`, but anything but a bool is an error.
@@ -93,7 +101,8 @@ class Template {
   /// References of all its expressions; offsets count from the start of the template's text.
   const std::vector<Reference>& references() const;
 
-  /// A string, or for a single expression its value.
+  /// A string (null inside text is an error, lists and objects are written as JSON), or for a single
+  /// expression its value, as `Expression::evaluate` gives it.
   std::variant<Json, ExpressionError> render(const Context& context) const;
   /// Always text: a string as it is, bool and numbers as in JSON; null and a missing value are
   /// errors; so are lists and objects unless `allow_structures`, which writes them as JSON.
@@ -105,13 +114,43 @@ class Template {
   ~Template();
 
  private:
+  friend class JsonTemplate;
   struct Compiled;
   explicit Template(std::unique_ptr<const Compiled> compiled);
+  std::variant<Json, ExpressionError> render(const Context& context, cel::Budget* budget) const;
   std::unique_ptr<const Compiled> compiled_;
 };
 
-/// Renders every string of a JSON value as a template, in place of it; keys stay as they are. The
-/// error's message begins with the JSON pointer of the string.
+/// A JSON value each of whose strings is a template; keys stay as they are. Compiled once, rendered
+/// for each attempt; all its strings share one evaluation's limits. Immutable.
+class JsonTemplate {
+ public:
+  /// The error's message begins with the JSON pointer of the string.
+  static std::variant<JsonTemplate, ExpressionError> compile(Json value);
+
+  /// True when no string holds an expression.
+  bool is_literal() const;
+  /// References of all its strings; an offset counts from the start of its string.
+  const std::vector<Reference>& references() const { return references_; }
+  /// The value with every string rendered as `Template::render` does. The error's message begins
+  /// with the JSON pointer of the string.
+  std::variant<Json, ExpressionError> render(const Context& context) const;
+
+ private:
+  struct Placed {
+    Json::json_pointer pointer;
+    Template text;
+  };
+  JsonTemplate() = default;
+  std::optional<ExpressionError> collect(const Json& value, const Json::json_pointer& pointer,
+                                         int depth);
+
+  Json source_;
+  std::vector<Placed> templates_;
+  std::vector<Reference> references_;
+};
+
+/// `JsonTemplate::compile` and `render` in one.
 std::variant<Json, ExpressionError> render_json(const Json& value, const Context& context);
 
 }  // namespace pawl
