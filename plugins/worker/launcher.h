@@ -1,0 +1,51 @@
+#pragma once
+
+// Starts programs: clone(CLONE_VM | CLONE_VFORK) on a stack of its own, 27 µs where fork takes
+// 17 ms beside a large resident set. The child leads a session and a group of its own and gets the
+// signal dispositions, mask and descriptor limit of a login shell.
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "plugins/worker/rendering.h"
+#include "scheduler/base/result.h"
+
+namespace pawl {
+
+/// Descriptors of a program's standard streams, all above 2.
+struct LaunchStreams {
+  int input = -1;
+  int output = -1;
+  int error = -1;
+};
+
+struct LaunchFailure {
+  int error = 0;            ///< errno
+  std::string message;      ///< for the user: what, why, what to try
+};
+
+class Launcher {
+ public:
+  /// `descriptors`: limit of open descriptors that programs get.
+  explicit Launcher(const rlimit& descriptors);
+  ~Launcher();
+  Launcher(const Launcher&) = delete;
+  Launcher& operator=(const Launcher&) = delete;
+
+  /// Starts it; the pid, which is also its session and group. On failure -1 and `failure` says why,
+  /// and no process is left. The caller waits for the kernel to execute the program, no longer.
+  pid_t start(const Launch& launch, const LaunchStreams& streams, std::optional<int> nice,
+              LaunchFailure& failure);
+
+ private:
+  rlimit descriptors_;
+  void* stack_;
+};
+
+/// `ENOENT` of an errno; `error N` when it has no name here.
+std::string errno_name(int error);
+
+}  // namespace pawl

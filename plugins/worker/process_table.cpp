@@ -1,0 +1,142 @@
+#include "plugins/worker/process_table.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <memory>
+
+#include "scheduler/loop/fd.h"
+
+namespace pawl {
+namespace {
+
+/// An environment is at most a quarter of the largest stack: enough for any that can be met.
+constexpr std::size_t kEnvironmentBytesMax = 8u << 20;
+
+/// Up to `bytes_max` of a file of /proc; nothing when it cannot be read.
+std::optional<std::string> read_file(const char* path, std::size_t bytes_max) {
+  Fd file(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!file) return std::nullopt;
+  std::string text;
+  char buffer[4096];
+  while (text.size() < bytes_max) {
+    ssize_t got = ::read(file.get(), buffer, sizeof(buffer));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::nullopt;
+    if (got == 0) break;
+    text.append(buffer, static_cast<std::size_t>(got));
+  }
+  return text;
+}
+
+std::string proc_path(pid_t pid, const char* name) {
+  return "/proc/" + std::to_string(pid) + "/" + name;
+}
+
+/// Takes the next word of `text`; empty at its end.
+std::string_view next_word(std::string_view& text) {
+  std::size_t from = text.find_first_not_of(" \n");
+  if (from == std::string_view::npos) return text = {}, std::string_view{};
+  std::size_t to = text.find_first_of(" \n", from);
+  std::string_view word = text.substr(from, to == std::string_view::npos ? to : to - from);
+  text = to == std::string_view::npos ? std::string_view{} : text.substr(to);
+  return word;
+}
+
+template <typename Int>
+bool parse_number(std::string_view word, Int& out) {
+  auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), out);
+  return error == std::errc{} && end == word.data() + word.size() && !word.empty();
+}
+
+}  // namespace
+
+std::optional<ProcessStat> parse_process_stat(std::string_view text) {
+  // pid (name) state parent group session …; a name may hold blanks and parentheses.
+  std::size_t name_end = text.rfind(')');
+  if (name_end == std::string_view::npos) return std::nullopt;
+  ProcessStat stat;
+  std::string_view head = text;
+  if (!parse_number(next_word(head), stat.pid)) return std::nullopt;
+  std::string_view rest = text.substr(name_end + 1);
+  std::string_view state = next_word(rest);
+  if (state.size() != 1) return std::nullopt;
+  stat.state = state.front();
+  if (!parse_number(next_word(rest), stat.parent) || !parse_number(next_word(rest), stat.group) ||
+      !parse_number(next_word(rest), stat.session)) {
+    return std::nullopt;
+  }
+  constexpr int kSession = 6;
+  constexpr int kStartTime = 22;
+  for (int field = kSession + 1; field < kStartTime; ++field) next_word(rest);
+  if (!parse_number(next_word(rest), stat.start_ticks)) return std::nullopt;
+  return stat;
+}
+
+std::optional<ProcessStat> read_process_stat(pid_t pid) {
+  auto text = read_file(proc_path(pid, "stat").c_str(), 4096);
+  if (!text) return std::nullopt;
+  return parse_process_stat(*text);
+}
+
+std::optional<std::int64_t> attempt_in_environment(std::string_view environment,
+                                                   std::string_view home) {
+  constexpr std::string_view kHome = "PAWL_HOME=";
+  constexpr std::string_view kAttempt = "PAWL_ATTEMPT_ID=";
+  bool is_ours = false;
+  std::optional<std::int64_t> attempt;
+  while (!environment.empty()) {
+    std::size_t end = environment.find('\0');
+    std::string_view entry = environment.substr(0, end);
+    environment.remove_prefix(end == std::string_view::npos ? environment.size() : end + 1);
+    if (entry.starts_with(kHome)) is_ours = entry.substr(kHome.size()) == home;
+    std::int64_t number = 0;
+    if (entry.starts_with(kAttempt) && parse_number(entry.substr(kAttempt.size()), number)) {
+      attempt = number;
+    }
+  }
+  return is_ours ? attempt : std::nullopt;
+}
+
+std::optional<std::int64_t> attempt_of_environment(pid_t pid, std::string_view home) {
+  auto environment = read_file(proc_path(pid, "environ").c_str(), kEnvironmentBytesMax);
+  if (!environment) return std::nullopt;
+  return attempt_in_environment(*environment, home);
+}
+
+std::vector<pid_t> all_processes() {
+  std::vector<pid_t> pids;
+  std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir("/proc"), closedir);
+  if (dir == nullptr) return pids;
+  while (const dirent* entry = readdir(dir.get())) {
+    pid_t pid = 0;
+    if (parse_number(entry->d_name, pid)) pids.push_back(pid);
+  }
+  return pids;
+}
+
+std::vector<pid_t> own_children() {
+  // The only process that reaps them is this one, so none leaves the list while it is read.
+  static const std::string kPath = proc_path(getpid(), "task/") + std::to_string(getpid()) + "/children";
+  std::vector<pid_t> children;
+  auto text = read_file(kPath.c_str(), std::size_t{64} << 20);
+  if (!text) {
+    // A kernel without that file.
+    for (pid_t pid : all_processes()) {
+      auto stat = read_process_stat(pid);
+      if (stat && stat->parent == getpid()) children.push_back(pid);
+    }
+    return children;
+  }
+  std::string_view rest = *text;
+  for (std::string_view word = next_word(rest); !word.empty(); word = next_word(rest)) {
+    pid_t pid = 0;
+    if (parse_number(word, pid)) children.push_back(pid);
+  }
+  return children;
+}
+
+}  // namespace pawl

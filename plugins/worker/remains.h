@@ -1,0 +1,35 @@
+#pragma once
+
+// Ends what a dead worker of this boot left running, so that a next attempt never meets it.
+//
+// A process belongs to an attempt when it is the program that the journal names (pid and start
+// time), is in the session that this program leads or led, or carries PAWL_ATTEMPT_ID and PAWL_HOME
+// in its environment. Before the signal the identity is read again behind a pidfd, so a reused pid
+// is never hit. A process that left the session and emptied its environment is not found: only a
+// cgroup could attribute it.
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plugins/worker/journal.h"
+#include "scheduler/base/ids.h"
+#include "scheduler/base/time.h"
+
+namespace pawl {
+
+struct Remains {
+  std::vector<AttemptId> alive;  ///< attempts that still had a process at the deadline, ascending
+  std::size_t killed = 0;        ///< processes that were sent SIGKILL
+  bool all_gone() const { return alive.empty(); }
+};
+
+/// Kills what is left of the attempts and waits until it is gone, at most `patience`. `attempts` are
+/// those of the dead worker's journal that began and did not end, and those assigned to it that a
+/// damaged journal may have held (without `spawned`). `home` is absolute, as in PAWL_HOME. Blocks:
+/// call it on a thread that may.
+Remains kill_remains(const std::string& home, const std::vector<JournalAttempt>& attempts,
+                     Duration patience);
+
+}  // namespace pawl
