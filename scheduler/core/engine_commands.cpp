@@ -172,7 +172,7 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run, 
                     "` runs it again with all that follows it, `--only " + id + "` it alone");
     }
   }
-  if (seeds.empty() && run.row.state != RunState::paused) {
+  if (seeds.empty() && run.row.state != RunState::paused && !run.is_dormant) {
     return refuse(is_final(run.row.state) ? "nothing of it failed, was held or cancelled; `pawl rerun` makes a new run"
                                           : "nothing of it has failed so far, and it goes on");
   }
@@ -239,6 +239,7 @@ void Engine::State::reopen(Run& run) {
 }
 
 void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot) {
+  wake(run);
   reopen(run);
   for (const ResumePart& part : parts) {
     switch (part.kind) {

@@ -19,7 +19,7 @@ Lane& Engine::State::lane_of(const Run& run, TaskIndex task) {
 
 /// Whether the task has something that could take a slot now.
 bool Engine::State::is_startable(const Run& run, TaskIndex task) const {
-  if (run.row.state != RunState::running || run.stopping != Reason::none) return false;
+  if (run.row.state != RunState::running || run.stopping != Reason::none || run.is_dormant) return false;
   const Node& node = run.node(task);
   if (!node.mapped) return node.work.state == TaskState::queued;
   if (node.work.state != TaskState::running) return false;

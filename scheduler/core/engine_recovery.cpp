@@ -135,7 +135,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
 
 void Engine::State::on(const input::Recover& in) {
   if (find(in.run.run.id) != nullptr) return;
-  restore(in.run);
+  restore(in.run).is_dormant = in.dormant;
 }
 
 void Engine::State::on(const input::Recovered&) {
@@ -148,7 +148,8 @@ void Engine::State::on(const input::Recovered&) {
   for (RunId id : ids) {
     Run& run = *find(id);
     const bool had_begun = run.row.state == RunState::running || (run.row.state == RunState::paused && run.row.started_at);
-    if (!had_begun) continue;
+    // A dormant run holds nobody up: nobody would ever let the other one go.
+    if (!had_begun || run.is_dormant) continue;
     run.is_admitted = true;
     ++jobs_[run.row.job].active;
   }
@@ -165,7 +166,7 @@ void Engine::State::on(const input::Recovered&) {
       if (node.work.state == TaskState::waiting) look_at(id, task);
       const bool reads_on = node.mapped && node.work.state == TaskState::running && !node.mapped->complete &&
                             node.mapped->rest_state == TaskState::queued;
-      if (reads_on) prepare(run, task);
+      if (reads_on && !run.is_dormant) prepare(run, task);
       make_ready(run, task);
       if (node.mapped) finish_mapped_if_done(run, task);
     }

@@ -69,7 +69,7 @@ std::int64_t Engine::State::active_limit(const Run& run) const {
 
 /// Starts the run, or lets it wait for its time or for another run of its job to end.
 void Engine::State::admit(Run& run) {
-  if (run.row.state != RunState::queued || run.is_admitted) return;
+  if (run.row.state != RunState::queued || run.is_admitted || run.is_dormant) return;
   if (run.row.start_at && *run.row.start_at > now_.wall) {
     timers_.set({now_.mono + (*run.row.start_at - now_.wall), {run.row.id, {}, kWhole}, TimerKind::deferral, run.stamp});
     return;
@@ -97,6 +97,26 @@ void Engine::State::start_run(Run& run) {
     if (state == TaskState::queued || state == TaskState::running) make_ready(run, TaskIndex{i});
   }
   finish_run_if_done(run);
+}
+
+/// A dormant run goes on: it takes its place among the runs of its job, and what waits is looked at.
+void Engine::State::wake(Run& run) {
+  if (!run.is_dormant) return;
+  run.is_dormant = false;
+  if (run.row.state != RunState::running) {
+    admit(run);
+    return;
+  }
+  run.is_admitted = true;
+  ++jobs_[run.row.job].active;
+  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+    Node& node = run.nodes[i];
+    if (node.work.state == TaskState::waiting) look_at(run.row.id, TaskIndex{i});
+    const bool reads_on = node.mapped && node.work.state == TaskState::running && !node.mapped->complete &&
+                          node.mapped->rest_state == TaskState::queued;
+    if (reads_on && !node.is_preparing) prepare(run, TaskIndex{i});
+    make_ready(run, TaskIndex{i});
+  }
 }
 
 void Engine::State::arm_run_timers(Run& run) {
@@ -191,10 +211,16 @@ void Engine::State::on(const input::Unpause& in) {
   effect::Reply reply{in.reply, {}, {}, {}, false, {}};
   for (const Target& target : in.targets) {
     Run* run = find(target.run);
+    if (run != nullptr && run->is_dormant && run->row.state != RunState::paused) {
+      wake(*run);
+      reply.results.push_back({target, true, ""});
+      continue;
+    }
     if (run == nullptr || run->row.state != RunState::paused) {
       reply.results.push_back({target, false, "is not paused; `pawl resume` repeats what failed"});
       continue;
     }
+    run->is_dormant = false;
     move_run(*run, RunEvent::unpause, Reason::none);
     record(in.actor, "unpause", target, "");
     if (run->is_admitted) {

@@ -103,6 +103,7 @@ struct Run {
   Reason stopping = Reason::none;  ///< why nothing more of it starts
   bool is_admitted = false;        ///< counts as active for its job
   bool is_forced = false;
+  bool is_dormant = false;         ///< adopted, but nothing of it starts
   bool counts_changed = false;
 
   const TaskSpec& spec(TaskIndex task) const { return version->job.tasks[task.value]; }
@@ -214,6 +215,7 @@ class Engine::State {
   void admit(Run& run);
   void leave(Run& run);
   void start_run(Run& run);
+  void wake(Run& run);
   void finish_run_if_done(Run& run);
   void cancel_rest(Run& run, Reason reason, bool force);
   void arm_run_timers(Run& run);

@@ -124,6 +124,7 @@ void Engine::State::evaluate(Run& run, TaskIndex task) {
       move(run, key, node.work, TaskEvent::skip, {Reason::rule, 0, {}, {}});
       return;
     case Decision::run:
+      if (run.is_dormant) return;
       if (run.spec(task).is_mapped() || !run.spec(task).when.empty()) {
         prepare(run, task);
       } else {

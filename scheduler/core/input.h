@@ -60,8 +60,9 @@ namespace input {
 /// A definition that runs may be pinned to. Must come before any run of it.
 struct AddVersion { JobVersionRow row; JobSpec job; bool is_stored = false; };
 
-/// An open run, found at start.
-struct Recover { RunSnapshot run; };
+/// An open run, found at start. With `dormant` what runs of it is adopted and its ends are recorded,
+/// but nothing of it starts until it is resumed or unpaused (`pawl run` goes on with its own run only).
+struct Recover { RunSnapshot run; bool dormant = false; };
 
 /// All open runs were handed over and all workers were asked: begin to decide.
 struct Recovered {};
