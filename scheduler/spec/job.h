@@ -222,6 +222,9 @@ Duration jittered_retry_delay(const RetryPolicy& policy, std::int64_t attempt, s
 /// The tasks in topological order; ties keep the order of the file. The job has no cycle.
 std::vector<TaskIndex> topological_order(const JobSpec& job);
 
+/// The same for a graph that may have cycles: what is in or behind one is left out.
+std::vector<TaskIndex> partial_topological_order(const JobSpec& job);
+
 /// Levels of the graph, by task: 0 for roots, else one more than the deepest upstream.
 std::vector<std::int32_t> levels(const JobSpec& job);
 

@@ -2,6 +2,7 @@
 
 // From the text of a job file to a JobSpec, or to every error in it.
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,8 @@ std::string format_diagnostic(std::string_view file, const Diagnostic& diagnosti
 struct ParseOptions {
   std::string folder;                     ///< absolute folder that relative paths start at
   std::vector<std::string> known_pools = {"default"};  ///< pools of the settings
+  /// True when the system has a time zone of that name. Without it any well-formed name passes.
+  std::function<bool(std::string_view)> known_zone;
 };
 
 struct ParseResult {
@@ -38,6 +41,11 @@ struct ParseResult {
 /// Parses and checks a job file. Total: any bytes give a result, never an exception; bounded in
 /// time and memory by the limits of `limits.h`. Pure.
 ParseResult parse_job(std::string_view text, const ParseOptions& options);
+
+/// The definition that a valid job text stands for, without what means nothing: white space, the
+/// order of keys, `$schema`, `comment` and `x-` keys. Equal texts are one version of the job; it
+/// parses to the same JobSpec. Empty when the text is not JSON.
+std::string canonical_job_text(std::string_view text);
 
 /// True when the text is a JSON object without a `tasks` key: a file that a job folder ignores.
 bool is_foreign_json(std::string_view text);

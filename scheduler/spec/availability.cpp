@@ -1,0 +1,52 @@
+// What of a valid job this version cannot run yet. The file is accepted by `validate`; whoever
+// would run it refuses, so that nothing is silently left out.
+
+#include <set>
+
+#include "scheduler/spec/parse.h"
+
+namespace pawl {
+namespace {
+
+std::string of_task(const TaskSpec& task) { return " (task " + task.id + ")"; }
+
+void check_task(const TaskSpec& task, bool is_hook, std::set<std::string>& seen,
+                std::vector<std::string>& out) {
+  // One sentence per kind: a job of a thousand HTTP tasks has one thing wrong.
+  const auto add = [&](const std::string& kind, const std::string& where) {
+    if (seen.insert(kind).second) out.push_back(kind + " not yet available" + where);
+  };
+  const std::string where = is_hook ? "" : of_task(task);
+  if (task.operator_name != "process") add("the operator \"" + task.operator_name + "\" is", where);
+  if (task.rate_limit) add("\"rate_limit\" is", where);
+  if (task.pools.size() > 1) add("several pools of one task are", where);
+  for (const PoolUse& use : task.pools) {
+    if (use.slots > 1) add("more than one slot of a pool is", where);
+    if (use.pool != "default") add("pools other than \"default\" are", where);
+  }
+  for (const Dependency& dependency : task.depends_on) {
+    if (dependency.each) add("\"each\" dependencies are", where);
+  }
+  if (task.resources.memory_bytes > 0) add("\"resources.memory\" is", where);
+  if (task.resources.cpu_time.count() > 0) add("\"resources.cpu_time\" is", where);
+  if (task.resources.pids > 0) add("\"resources.pids\" is", where);
+}
+
+}  // namespace
+
+std::vector<std::string> not_yet_available(const JobSpec& job) {
+  std::set<std::string> seen;
+  std::vector<std::string> out;
+  if (!job.schedules.empty()) out.emplace_back("schedules are not yet available");
+  if (!job.hooks.empty()) {
+    out.emplace_back("hooks (on_success, on_failure, on_exit) are not yet available");
+  }
+  if (!job.pools.empty()) {
+    out.push_back("a job's own pools are not yet available (pool " + job.pools.begin()->first + ")");
+  }
+  for (const TaskSpec& task : job.tasks) check_task(task, false, seen, out);
+  for (const HookSpec& hook : job.hooks) check_task(hook.task, true, seen, out);
+  return out;
+}
+
+}  // namespace pawl

@@ -1,0 +1,81 @@
+#pragma once
+
+// What expressions and templates name, against what there is: parameters, ancestors, secrets.
+
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "scheduler/spec/dag.h"
+#include "scheduler/spec/diagnostics.h"
+#include "scheduler/spec/document.h"
+#include "scheduler/spec/expression.h"
+#include "scheduler/spec/job.h"
+
+namespace pawl {
+
+/// Ids of tasks and their places.
+using TaskIds = std::unordered_map<std::string_view, TaskIndex>;
+
+/// Where an expression stands; decides what it may name.
+enum class ExpressionPlace : std::uint8_t {
+  command,
+  stdin_text,
+  working_dir,
+  env,
+  with,
+  when,
+  map_items,
+  map_key,
+};
+
+/// The task around an expression.
+struct ExpressionScope {
+  ExpressionPlace place = ExpressionPlace::command;
+  NodeId task_node = kNoNode;
+  TaskIndex task;        ///< meaningless in a hook
+  bool is_hook = false;
+};
+
+class ReferenceChecker {
+ public:
+  /// `job` has its params and secrets; its tasks' ids are `ids`.
+  ReferenceChecker(const Document& document, const JobSpec& job, const TaskIds& ids,
+                   Diagnostics& diagnostics);
+
+  /// Checks the template, or for `when` the expression, at a string. What cannot be decided yet
+  /// (ancestors) is kept; `task` gets the secrets and outputs it uses. Text that does not compile
+  /// is passed over: the structural check has reported it.
+  void check(NodeId node, const ExpressionScope& scope, TaskSpec& task);
+
+  /// Checks what was kept. The graph has no cycle.
+  void check_ancestors();
+
+ private:
+  const std::vector<Reference>& references_of(NodeId node, const ExpressionScope& scope);
+  void check_reference(const Reference& reference, NodeId node, const ExpressionScope& scope,
+                       TaskSpec& task);
+  void check_param(const Reference& reference, NodeId node);
+  void check_run(const Reference& reference, NodeId node, const ExpressionScope& scope);
+  void check_task_name(const Reference& reference, NodeId node, const ExpressionScope& scope,
+                       const TaskSpec& task);
+  void check_item(const Reference& reference, NodeId node, const ExpressionScope& scope,
+                  const TaskSpec& task);
+  void check_upstream(const Reference& reference, NodeId node, const ExpressionScope& scope,
+                      TaskSpec& task);
+  void check_secret(const Reference& reference, NodeId node, const ExpressionScope& scope,
+                    TaskSpec& task);
+  void check_variable(const Reference& reference, NodeId node, const TaskSpec& task);
+  void fail(const Reference& reference, NodeId node, std::string message);
+
+  const Document& document_;
+  const JobSpec& job_;
+  const TaskIds& ids_;
+  Diagnostics& out_;
+  std::vector<AncestorQuery> queries_;
+  std::unordered_map<NodeId, std::vector<Reference>> shared_;  ///< of defaults and the job's env
+  std::vector<Reference> own_;
+  int suggestions_ = 0;
+};
+
+}  // namespace pawl

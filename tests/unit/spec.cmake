@@ -1,0 +1,11 @@
+pawl_test(test_spec LABEL unit DEPENDS pawl_spec PkgConfig::RE2
+  SOURCES
+    spec_cron_test.cpp
+    spec_document_test.cpp
+    spec_graph_test.cpp
+    spec_job_test.cpp
+    spec_params_test.cpp
+    spec_parse_test.cpp
+    spec_robustness_test.cpp
+    spec_schema_test.cpp)
+target_compile_definitions(test_spec PRIVATE PAWL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
