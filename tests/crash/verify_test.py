@@ -41,6 +41,7 @@ class Story:
     def __init__(self, folder):
         self.home = Path(folder)
         self.db = sqlite3.connect(self.home / "pawl.db", isolation_level=None)
+        self.db.execute("PRAGMA synchronous = OFF")
         for path in sorted(MIGRATIONS.glob("*.sql")):
             self.db.executescript(path.read_text())
         self.ledger = []
