@@ -117,6 +117,7 @@ void Supervision::stop(AttemptId id, Reason reason, bool force, MonoTime now, Ac
       break;
     case AttemptPhase::killing: break;
     case AttemptPhase::clearing:
+    case AttemptPhase::keeping:
       if (attempt->cause == Reason::none) attempt->cause = reason;
       break;
     case AttemptPhase::ended: return;
@@ -140,6 +141,7 @@ void Supervision::exited(AttemptId id, const ProgramExit& exit, bool skip, MonoT
     case AttemptPhase::killing: break;  // counts from the SIGKILL
     case AttemptPhase::starting:
     case AttemptPhase::clearing:
+    case AttemptPhase::keeping:
     case AttemptPhase::ended: return;
   }
   attempt->phase = AttemptPhase::clearing;
@@ -148,9 +150,16 @@ void Supervision::exited(AttemptId id, const ProgramExit& exit, bool skip, MonoT
   rearm(id, *attempt);
 }
 
-void Supervision::cleared(AttemptId id, Actions& actions) {
+void Supervision::cleared(AttemptId id) {
   Attempt* attempt = find(id);
   if (attempt == nullptr || attempt->phase != AttemptPhase::clearing) return;
+  attempt->phase = AttemptPhase::keeping;
+  rearm(id, *attempt);
+}
+
+void Supervision::finished(AttemptId id, Actions& actions) {
+  Attempt* attempt = find(id);
+  if (attempt == nullptr || attempt->phase != AttemptPhase::keeping) return;
   auto verdict = judge_exit(attempt->exit, attempt->skip);
   if (attempt->cause != Reason::none) {
     verdict.outcome = outcome_of_stop(attempt->cause);
@@ -181,6 +190,12 @@ void Supervision::advance(MonoTime now, Actions& actions) {
 std::optional<MonoTime> Supervision::next_deadline() const {
   if (due_.empty()) return std::nullopt;
   return due_.begin()->first;
+}
+
+bool Supervision::may_succeed(AttemptId id) const {
+  auto at = attempts_.find(id);
+  if (at == attempts_.end() || at->second.cause != Reason::none) return false;
+  return judge_exit(at->second.exit, at->second.skip).outcome == Outcome::succeeded;
 }
 
 std::optional<AttemptPhase> Supervision::phase(AttemptId id) const {
@@ -262,6 +277,7 @@ void Supervision::rearm(AttemptId id, Attempt& attempt) {
 std::optional<MonoTime> Supervision::earliest(const Attempt& attempt) const {
   switch (attempt.phase) {
     case AttemptPhase::starting:
+    case AttemptPhase::keeping:
     case AttemptPhase::ended: return std::nullopt;
     case AttemptPhase::stopping: return attempt.kill_at;
     case AttemptPhase::killing:

@@ -44,9 +44,10 @@ enum class AttemptPhase : std::uint8_t {
   stopping,  ///< SIGTERM was sent
   killing,   ///< SIGKILL was sent
   clearing,  ///< the program has ended; what it left behind is being killed
+  keeping,   ///< its processes are gone; its output is being kept
   ended,     ///< said so; waits to be forgotten
 };
-inline constexpr std::size_t kAttemptPhaseCount = 6;
+inline constexpr std::size_t kAttemptPhaseCount = 7;
 
 /// How a program ended, as wait(2) tells it.
 struct ProgramExit {
@@ -101,7 +102,9 @@ class Supervision {
   /// Its program has ended; `skip` says whether that code means skipped.
   void exited(AttemptId attempt, const ProgramExit& exit, bool skip, MonoTime now);
   /// Nothing of its tree is left.
-  void cleared(AttemptId attempt, Actions& actions);
+  void cleared(AttemptId attempt);
+  /// Its output is kept, or none was declared.
+  void finished(AttemptId attempt, Actions& actions);
   /// Its outcome is durable. True when it was ended and is not known any more.
   bool forget(AttemptId attempt);
   /// Time has passed.
@@ -109,6 +112,8 @@ class Supervision {
 
   /// When `advance` has something to do; nothing: never.
   std::optional<MonoTime> next_deadline() const;
+  /// True when its program, by all that is known, makes a success, so that its output counts.
+  bool may_succeed(AttemptId attempt) const;
   /// Nothing when it is not known.
   std::optional<AttemptPhase> phase(AttemptId attempt) const;
   /// Attempts that have not ended.

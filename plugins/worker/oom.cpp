@@ -1,0 +1,71 @@
+#include "plugins/worker/oom.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "scheduler/loop/fd.h"
+
+namespace pawl {
+namespace {
+
+std::string read_text(const std::string& path) {
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text(64u << 10, '\0');
+  ssize_t got = file ? ::read(file.get(), text.data(), text.size()) : -1;
+  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return text;
+}
+
+/// The rest of the line that begins with `word`.
+std::string_view line_after(std::string_view text, std::string_view word) {
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    if (line.starts_with(word)) return line.substr(word.size());
+  }
+  return {};
+}
+
+std::string counter_file() {
+  std::string cgroups = read_text("/proc/self/cgroup");
+  std::string_view group = line_after(cgroups, "0::");
+  std::string events = "/sys/fs/cgroup" + std::string(group) + "/memory.events";
+  if (!group.empty() && ::access(events.c_str(), R_OK) == 0) return events;
+  return "/proc/vmstat";
+}
+
+}  // namespace
+
+OomWatch::OomWatch() : OomWatch(counter_file()) {}
+
+OomWatch::OomWatch(std::string file) : file_(std::move(file)) {
+  claimed_ = settled_ = read().value_or(0);
+}
+
+void OomWatch::settle() {
+  claimed_ = std::max(claimed_, settled_);
+  settled_ = read().value_or(settled_);
+}
+
+std::optional<std::int64_t> OomWatch::read() const {
+  std::string text = read_text(file_);
+  std::string_view number = line_after(text, "oom_kill ");
+  std::int64_t count = 0;
+  auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), count);
+  if (error != std::errc{} || number.empty()) return std::nullopt;
+  return count;
+}
+
+bool OomWatch::claim() {
+  auto count = read();
+  if (!count || *count <= claimed_) return false;
+  ++claimed_;
+  return true;
+}
+
+}  // namespace pawl

@@ -1,0 +1,148 @@
+#include "plugins/worker/process_tree.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "plugins/worker/process_table.h"
+
+namespace pawl {
+namespace {
+
+std::int64_t cpu_of(const rusage& usage) {
+  auto us = [](const timeval& t) { return std::int64_t{t.tv_sec} * 1'000'000 + t.tv_usec; };
+  return us(usage.ru_utime) + us(usage.ru_stime);
+}
+
+/// The kernel counts the memory that a child shared with us until its exec as its own, so a peak
+/// that is not above ours says nothing.
+std::int64_t peak_of(const rusage& usage) {
+  rusage own{};
+  getrusage(RUSAGE_SELF, &own);
+  return usage.ru_maxrss > own.ru_maxrss ? std::int64_t{usage.ru_maxrss} * 1024 : 0;
+}
+
+ProgramExit exit_of(int status) {
+  ProgramExit exit;
+  if (WIFEXITED(status)) exit.code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) exit.signal = WTERMSIG(status);
+  return exit;
+}
+
+}  // namespace
+
+void ProcessTree::add(AttemptId attempt, const Spawned& process) {
+  programs_[attempt] = {process, false, 0};
+  leaders_[process.pid] = attempt;
+  sessions_[process.pid] = attempt;
+}
+
+bool ProcessTree::reap(std::size_t count_max, std::vector<Exit>& exits) {
+  for (std::size_t count = 0; count < count_max; ++count) {
+    siginfo_t info{};
+    // Looked at before it is reaped: until then its pid, and so its group, cannot be anybody else.
+    int found = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+    if (found != 0 || info.si_pid == 0) return false;
+    auto leader = leaders_.find(info.si_pid);
+    if (leader != leaders_.end()) {
+      reap_leader(info.si_pid, leader->second, exits);
+    } else {
+      reap_stray(info.si_pid);
+    }
+  }
+  return true;
+}
+
+void ProcessTree::reap_leader(pid_t pid, AttemptId attempt, std::vector<Exit>& exits) {
+  ::kill(-pid, SIGKILL);
+  int status = 0;
+  rusage usage{};
+  if (wait4(pid, &status, 0, &usage) != pid) return;
+  leaders_.erase(pid);
+  programs_[attempt].is_over = true;
+  exits.push_back({attempt, exit_of(status), cpu_of(usage), peak_of(usage)});
+}
+
+void ProcessTree::reap_stray(pid_t pid) {
+  auto known = strays_.find(pid);
+  Stray stray = known != strays_.end() ? known->second : classify(pid);
+  int status = 0;
+  rusage usage{};
+  wait4(pid, &status, 0, &usage);
+  strays_.erase(pid);
+  if (!stray.attempt) return;
+  auto program = programs_.find(*stray.attempt);
+  if (program != programs_.end()) program->second.stray_cpu_us += cpu_of(usage);
+}
+
+ProcessTree::Stray ProcessTree::classify(pid_t pid) const {
+  Stray stray;
+  auto stat = read_process_stat(pid);
+  if (!stat) return stray;
+  stray.start_ticks = stat->start_ticks;
+  if (auto session = sessions_.find(stat->session); session != sessions_.end()) {
+    stray.attempt = session->second;
+  } else if (auto number = attempt_of_environment(pid, home_)) {
+    stray.attempt = AttemptId(*number);
+  }
+  return stray;
+}
+
+bool ProcessTree::is_doomed(const Stray& stray) const {
+  if (stray.attempt) {
+    auto program = programs_.find(*stray.attempt);
+    return program == programs_.end() || program->second.is_over;
+  }
+  return std::none_of(programs_.begin(), programs_.end(), [&](const auto& entry) {
+    const Program& program = entry.second;
+    return !program.is_over && program.process.ticks_min <= stray.start_ticks;
+  });
+}
+
+void ProcessTree::signal(AttemptId attempt, int number) const {
+  auto program = programs_.find(attempt);
+  if (program == programs_.end() || program->second.is_over) return;
+  ::kill(-program->second.process.pid, number);
+}
+
+void ProcessTree::kill(AttemptId attempt) {
+  signal(attempt, SIGKILL);
+  for (const auto& [pid, stray] : strays_) {
+    if (stray.attempt == attempt) ::kill(pid, SIGKILL);
+  }
+}
+
+std::vector<AttemptId> ProcessTree::clear(const std::vector<AttemptId>& over) {
+  std::vector<AttemptId> waiting;
+  for (pid_t pid : own_children()) {
+    if (leaders_.contains(pid)) continue;
+    auto [at, is_new] = strays_.try_emplace(pid);
+    if (is_new) at->second = classify(pid);
+    if (!is_doomed(at->second)) continue;
+    // Ours and not reaped, so the pid is still that process; a zombie takes no harm.
+    ::kill(pid, SIGKILL);
+    if (at->second.attempt) waiting.push_back(*at->second.attempt);
+  }
+  std::vector<AttemptId> gone;
+  for (AttemptId attempt : over) {
+    if (std::find(waiting.begin(), waiting.end(), attempt) == waiting.end()) gone.push_back(attempt);
+  }
+  return gone;
+}
+
+std::int64_t ProcessTree::remove(AttemptId attempt, bool is_gone) {
+  auto program = programs_.find(attempt);
+  if (program == programs_.end()) return 0;
+  std::int64_t cpu_us = program->second.stray_cpu_us;
+  program->second.is_over = true;
+  if (!is_gone) return cpu_us;  // what is left of it stays known, so that it is reaped and killed
+  auto session = sessions_.find(program->second.process.pid);
+  if (session != sessions_.end() && session->second == attempt) sessions_.erase(session);
+  programs_.erase(program);
+  return cpu_us;
+}
+
+}  // namespace pawl

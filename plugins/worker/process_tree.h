@@ -1,0 +1,83 @@
+#pragma once
+
+// The processes of a supervisor: the programs it started and what those leave behind. The worker is
+// a subreaper, so every process that loses its parent becomes its child: whatever is left of an
+// attempt has an ancestor among these children, and looking at them again after each death finds
+// the whole tree, one level at a time.
+//
+// A stray belongs to the attempt whose session it is in, or whose variables it carries. One that
+// left both behind belongs to some attempt that ran when it started: it is killed when none of
+// those runs any more.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "plugins/worker/journal.h"
+#include "plugins/worker/supervision.h"
+#include "scheduler/base/ids.h"
+
+namespace pawl {
+
+class ProcessTree {
+ public:
+  /// `home`: as in PAWL_HOME.
+  explicit ProcessTree(std::string home) : home_(std::move(home)) {}
+
+  /// A program was started.
+  void add(AttemptId attempt, const Spawned& process);
+
+  /// A program has ended; its group has been killed.
+  struct Exit {
+    AttemptId attempt;
+    ProgramExit exit;
+    std::int64_t cpu_us = 0;
+    std::int64_t peak_memory_bytes = 0;  ///< 0: not more than this process itself has
+  };
+  /// Collects up to `count_max` dead children. True when there may be more.
+  bool reap(std::size_t count_max, std::vector<Exit>& exits);
+
+  /// Signals the attempt's group; of a program that has ended, nothing.
+  void signal(AttemptId attempt, int number) const;
+  /// SIGKILL to the attempt's group and its known strays.
+  void kill(AttemptId attempt);
+
+  /// Kills strays of attempts that are over; tells which of `over` (attempts whose program has
+  /// ended) have nothing left.
+  std::vector<AttemptId> clear(const std::vector<AttemptId>& over);
+
+  /// The attempt has ended. `is_gone`: all its processes are. CPU time of its strays is returned.
+  std::int64_t remove(AttemptId attempt, bool is_gone);
+
+  /// Programs that run.
+  std::size_t running() const { return leaders_.size(); }
+
+ private:
+  struct Program {
+    Spawned process;
+    bool is_over = false;  ///< its leader has been reaped
+    std::int64_t stray_cpu_us = 0;
+  };
+  struct Stray {
+    std::optional<AttemptId> attempt;
+    std::uint64_t start_ticks = 0;
+  };
+
+  Stray classify(pid_t pid) const;
+  bool is_doomed(const Stray& stray) const;
+  void reap_leader(pid_t pid, AttemptId attempt, std::vector<Exit>& exits);
+  void reap_stray(pid_t pid);
+
+  std::string home_;
+  std::unordered_map<AttemptId, Program> programs_;
+  std::unordered_map<pid_t, AttemptId> leaders_;   ///< not reaped
+  std::unordered_map<pid_t, AttemptId> sessions_;  ///< of attempts in `programs_`
+  std::unordered_map<pid_t, Stray> strays_;        ///< not reaped
+};
+
+}  // namespace pawl
