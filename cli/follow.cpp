@@ -1,0 +1,97 @@
+#include "cli/follow.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include <fmt/format.h>
+
+#include "cli/live_view.h"
+
+namespace pawl {
+
+namespace {
+
+using nlohmann::json;
+
+// How long one answer may be waited for: short enough that durations on a terminal tick and that
+// Ctrl-C is obeyed at once.
+constexpr Duration kPoll = std::chrono::milliseconds(250);
+
+
+/// What a person who presses Ctrl-C again and again means.
+struct Step {
+  const char* verb;
+  bool force;
+  const char* says;
+};
+constexpr Step kSteps[] = {
+    {"pause", false, "nothing more starts; waiting for what runs. Ctrl-C again cancels it"},
+    {"cancel", false, "cancelling what runs. Ctrl-C again kills it"},
+    {"cancel", true, "killing what runs"},
+};
+
+Result<void> act(const Session& session, std::unique_ptr<Port>& port, const std::string& run,
+                 const Step& step) {
+  const json body = {{"verb", step.verb},
+                     {"targets", json::array({{{"run", run}, {"task", nullptr}, {"index", nullptr}}})},
+                     {"options", {{"force", step.force}}}};
+  const auto done = ask(session, port, Reach::any, "POST", "/v1/commands", body, kAnswerTimeout);
+  if (!done) return done.error();
+  return {};
+}
+
+std::int64_t live_of(const RunProgress& run) { return count_of(run.counts, TaskState::running); }
+
+}  // namespace
+
+Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
+                            const std::string& run, const SignalWatch& signals,
+                            const FollowOptions& options) {
+  LiveView view(session.err);
+  Followed followed;
+  std::int64_t version = -1;
+  int obeyed = 0;
+  for (;;) {
+    const std::string path =
+        fmt::format("/v1/runs/{}/follow?version={}&timeout_ms={}", Client::encode(run), version,
+                    version < 0 ? 0 : kPoll.count());
+    const auto answer = ask(session, port, Reach::any, "GET", path, nullptr, kPoll + kAnswerTimeout);
+    if (!answer && answer.error().kind != ErrorKind::interrupted) return answer.error();
+    if (answer) {
+      Result<RunProgress> progress = read_progress(*answer);
+      if (!progress) return progress.error();
+      version = progress->version;
+      followed.run = *std::move(progress);
+      if (!options.quiet) view.update(followed.run, session.here());
+      if (followed.run.ended) {
+        view.finish();
+        return followed;
+      }
+    }
+    if (signals.leave() != 0) {
+      followed.how = Followed::How::left;
+      followed.signal = signals.leave();
+      return followed;
+    }
+    if (signals.interrupts() > obeyed) {
+      followed.interrupted = true;
+      if (!options.owns_run) {
+        followed.how = Followed::How::left;
+        followed.signal = SIGINT;
+        return followed;
+      }
+      const Step& step = kSteps[std::min<std::size_t>(static_cast<std::size_t>(obeyed), 2)];
+      ++obeyed;
+      view.say(fmt::format("pawl: {}", step.says));
+      if (const auto done = act(session, port, run, step); !done) return done.error();
+      continue;  // a fresh look before deciding that nothing runs
+    }
+    if (answer && followed.run.state == RunState::paused && live_of(followed.run) == 0) {
+      view.finish();
+      followed.how = Followed::How::paused;
+      return followed;
+    }
+  }
+}
+
+}  // namespace pawl

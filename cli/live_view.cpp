@@ -1,0 +1,129 @@
+#include "cli/live_view.h"
+
+#include <sys/ioctl.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace pawl {
+
+namespace {
+
+constexpr std::size_t kLinesPerUpdate = 100;
+constexpr Duration kCountsEvery = std::chrono::seconds(10);
+constexpr int kTaskWidthMax = 40;
+constexpr int kRowsUnknown = 24;
+
+int rows_of(const Terminal& terminal) {
+  winsize size{};
+  if (ioctl(fileno(terminal.stream), TIOCGWINSZ, &size) != 0 || size.ws_row == 0) {
+    return kRowsUnknown;
+  }
+  return size.ws_row;
+}
+
+int task_width(const RunProgress& run) {
+  int width = 0;
+  for (const TaskProgress& task : run.tasks) width = std::max(width, display_width(task.task));
+  return std::min(width, kTaskWidthMax);
+}
+
+/// What is shown first when not all fits: what moves, what went wrong, what is next.
+int rank(TaskState state) {
+  switch (state) {
+    case TaskState::running:
+    case TaskState::retrying:
+    case TaskState::deferred: return 0;
+    case TaskState::held:
+    case TaskState::failed: return 1;
+    case TaskState::queued: return 2;
+    case TaskState::upstream_failed:
+    case TaskState::cancelled: return 3;
+    case TaskState::waiting: return 4;
+    case TaskState::succeeded:
+    case TaskState::skipped: return 5;
+  }
+  return 5;
+}
+
+/// At most `count` tasks, those that matter most, in the order of the job.
+std::vector<const TaskProgress*> chosen(const RunProgress& run, std::size_t count) {
+  std::vector<const TaskProgress*> tasks;
+  for (const TaskProgress& task : run.tasks) tasks.push_back(&task);
+  if (tasks.size() <= count) return tasks;
+  std::stable_sort(tasks.begin(), tasks.end(), [](const TaskProgress* a, const TaskProgress* b) {
+    return rank(a->state) < rank(b->state);
+  });
+  tasks.resize(count);
+  std::sort(tasks.begin(), tasks.end());  // all point into one vector
+  return tasks;
+}
+
+}  // namespace
+
+void LiveView::update(const RunProgress& run, const Here& here) {
+  if (terminal_.is_terminal) {
+    redraw(run, here);
+  } else {
+    print_changes(run, here);
+  }
+  std::fflush(terminal_.stream);
+}
+
+void LiveView::erase() {
+  if (drawn_ == 0) return;
+  // Up to the first line of the picture, and everything below it away.
+  terminal_.print(fmt::format("\x1b[{}A\r\x1b[J", drawn_));
+  drawn_ = 0;
+}
+
+void LiveView::say(const std::string& line) {
+  erase();
+  terminal_.line(line);
+  std::fflush(terminal_.stream);
+}
+
+void LiveView::redraw(const RunProgress& run, const Here& here) {
+  const auto room = static_cast<std::size_t>(std::max(rows_of(terminal_) - 3, 3));
+  const std::vector<const TaskProgress*> tasks = chosen(run, room);
+  std::vector<ProgressLine> lines;
+  for (const TaskProgress* task : tasks) lines.push_back(progress_line(*task, here));
+  std::vector<std::string> texts = format_lines(terminal_, lines, task_width(run));
+  if (tasks.size() < run.tasks.size()) {
+    texts.push_back(fmt::format("  and {}", counted(static_cast<std::int64_t>(
+                                                        run.tasks.size() - tasks.size()),
+                                                    "more task")));
+  }
+  erase();
+  for (const std::string& text : texts) terminal_.line(text);
+  drawn_ = static_cast<int>(texts.size());
+}
+
+void LiveView::print_changes(const RunProgress& run, const Here& here) {
+  std::vector<ProgressLine> lines;
+  std::int64_t left_out = 0;
+  for (const TaskProgress& task : run.tasks) {
+    const auto [entry, is_new] = seen_.try_emplace(task.task);
+    Seen& seen = entry->second;
+    const std::int64_t finished = task.counts ? finished_of(*task.counts) : 0;
+    // A task that only waits has not changed yet.
+    const bool moved = seen.state != task.state;
+    const bool counted_on = !moved && task.counts && !is_final(task.state) &&
+                            finished != seen.finished &&
+                            here.now - seen.counted_at >= kCountsEvery;
+    if (!moved && !counted_on) continue;
+    seen = {task.state, here.now, finished};
+    if (lines.size() < kLinesPerUpdate) {
+      lines.push_back(progress_line(task, here));
+    } else {
+      ++left_out;
+    }
+  }
+  for (const std::string& text : format_lines(terminal_, lines, task_width(run))) {
+    terminal_.line(text);
+  }
+  if (left_out > 0) terminal_.line(fmt::format("  and {}", counted(left_out, "more change")));
+}
+
+}  // namespace pawl

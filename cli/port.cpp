@@ -1,0 +1,114 @@
+#include "cli/port.h"
+
+#include <chrono>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "scheduler/base/text.h"
+#include "scheduler/daemon/control.h"
+#include "scheduler/daemon/home.h"
+#include "scheduler/loop/clock.h"
+
+namespace pawl {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr Duration kPatience = std::chrono::seconds(10);
+constexpr Duration kProbe = std::chrono::seconds(10);
+
+class RemotePort final : public Port {
+ public:
+  explicit RemotePort(const std::string& home) : client_(home) {}
+
+  Result<Reply> call(std::string_view method, std::string_view path, const std::string& json_body,
+                     Duration timeout) override {
+    Client::Call call;
+    call.method = method;
+    call.path = path;
+    call.body = json_body;
+    call.timeout = timeout;
+    call.idempotent = method == "GET";
+    return client_.call(call);
+  }
+
+  bool is_scheduler() const override { return false; }
+  Result<void> see_others_through() override { return {}; }
+
+ private:
+  Client client_;
+};
+
+Result<json> read_answer(const Reply& reply) {
+  json answer = json::parse(reply.body, nullptr, false);
+  if (reply.status >= 200 && reply.status < 300) {
+    if (answer.is_discarded()) {
+      return Error{ErrorKind::failed, "the scheduler's answer is not JSON. Is it of this version? "
+                                      "See pawl status"};
+    }
+    return answer;
+  }
+  Error error = error_from(reply.status, reply.body);
+  error.message = escape_for_terminal(error.message);
+  return error;
+}
+
+/// What may be done twice without harm.
+bool may_ask_again(std::string_view method, const json& body) {
+  return method == "GET" || (body.is_object() && body.contains("request_id"));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Port>> open_port(const Session& session, Reach reach) {
+  const Result<std::string> home = resolve_home(session.home_flag);
+  if (!home) return home.error();
+  const MonoTime deadline = mono_now() + kPatience;
+  for (;;) {
+    auto remote = std::make_unique<RemotePort>(*home);
+    const Result<Reply> answer = remote->call("GET", "/v1/status", "", kProbe);
+    if (answer) return std::unique_ptr<Port>(std::move(remote));
+    if (answer.error().kind != ErrorKind::no_scheduler) return answer.error();
+    if (reach == Reach::socket) {
+      return Error{ErrorKind::no_scheduler,
+                   fmt::format("no scheduler is up in {}. Start one: pawl serve",
+                               escape_for_terminal(*home))};
+    }
+    Result<std::unique_ptr<Port>> own = become_scheduler(session, *home);
+    if (own || own.error().kind != ErrorKind::locked || mono_now() >= deadline) return own;
+  }
+}
+
+Result<json> ask(const Session& session, std::unique_ptr<Port>& port, Reach reach,
+                 std::string_view method, std::string_view path, const json& body,
+                 Duration timeout) {
+  // Once per scheduler that goes; a home that loses three in one question has another problem.
+  constexpr int kTries = 4;
+  // A scheduler that takes the home over needs a moment between the old one and its own lock.
+  constexpr auto kHandOver = std::chrono::milliseconds(300);
+  const std::string text =
+      body.is_null() ? std::string() : body.dump(-1, ' ', false, json::error_handler_t::replace);
+  for (int attempt = 1;; ++attempt) {
+    const Result<Reply> reply = port->call(method, path, text, timeout);
+    if (reply) return read_answer(*reply);
+    if (reply.error().kind != ErrorKind::no_scheduler || attempt == kTries ||
+        !may_ask_again(method, body)) {
+      return reply.error();
+    }
+    port.reset();  // lets go of the home
+    std::this_thread::sleep_for(kHandOver);
+    Result<std::unique_ptr<Port>> next = open_port(session, reach);
+    if (!next) {
+      return next.error();
+    }
+    port = *std::move(next);
+  }
+}
+
+std::string new_request_id() {
+  return fmt::format("cli-{:016x}{:016x}", random_u64(), random_u64());
+}
+
+}  // namespace pawl

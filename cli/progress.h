@@ -1,0 +1,82 @@
+#pragma once
+
+// How far a run is, as the scheduler tells it (GET /v1/runs/NAME/follow), and the lines that show
+// it to people.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/output.h"
+#include "cli/when.h"
+#include "scheduler/core/rows.h"
+#include "scheduler/core/states.h"
+
+namespace pawl {
+
+struct TaskProgress {
+  std::string task;
+  TaskState state = TaskState::waiting;
+  std::string reason;
+  std::optional<int> exit_code;
+  std::optional<int> signal;
+  std::optional<Counts> counts;  ///< of a mapped task
+  std::optional<WallTime> started_at;
+  std::optional<WallTime> ended_at;
+  std::vector<std::string> waiting_for;
+  double rate = 0;            ///< items a second
+  std::int64_t retrying = 0;  ///< items that wait for another attempt
+  std::int64_t retries = 0;   ///< attempts after the first, so far
+
+  friend bool operator==(const TaskProgress&, const TaskProgress&) = default;
+};
+
+struct RunProgress {
+  std::int64_t version = 0;  ///< rises with every change
+  std::string run;
+  std::string job;
+  RunState state = RunState::queued;
+  std::string reason;
+  Counts counts{};
+  std::vector<TaskProgress> tasks;
+  bool ended = false;
+  std::int64_t scheduler_pid = 0;
+};
+
+/// Reads the answer. Errors: `failed` when it is not one.
+Result<RunProgress> read_progress(const nlohmann::json& answer);
+
+/// One line about a task.
+struct ProgressLine {
+  std::string task;
+  std::string state;
+  Style style = Style::plain;
+  std::string detail;
+};
+
+ProgressLine progress_line(const TaskProgress& task, const Here& here);
+
+/// The lines as they are printed: names and states in columns.
+std::vector<std::string> format_lines(const Terminal& terminal,
+                                      const std::vector<ProgressLine>& lines, int task_width);
+
+/// Counts over states.
+std::int64_t count_of(const Counts& counts, TaskState state);
+std::int64_t total_of(const Counts& counts);
+/// Items or tasks in a final state.
+std::int64_t finished_of(const Counts& counts);
+
+/// Colour of a state.
+Style style_of(TaskState state);
+Style style_of(RunState state);
+
+/// `exit:3`, `signal:9`, or the word of the reason.
+std::string reason_text(std::string_view reason, std::optional<int> exit_code,
+                        std::optional<int> signal);
+
+/// `7k3f9q` of `20261120-225801-7k3f9q`.
+std::string_view short_name(std::string_view run);
+
+}  // namespace pawl

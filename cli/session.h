@@ -1,0 +1,24 @@
+#pragma once
+
+// What every verb is handed: the streams, the clock, and which home is meant.
+
+#include <string>
+
+#include "cli/terminal.h"
+#include "cli/when.h"
+
+namespace pawl {
+
+struct Session {
+  std::string home_flag;  ///< `--home`; empty: not given
+  Terminal out;
+  Terminal err;
+  std::string program;    ///< path of this very program, for workers
+
+  /// The calendar and the zone of the user, read now.
+  Here here() const;
+  /// A line for people on standard error: `pawl: TEXT`.
+  void notice(std::string_view text) const;
+};
+
+}  // namespace pawl

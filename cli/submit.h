@@ -1,0 +1,38 @@
+#pragma once
+
+// What verbs that make work happen have in common: telling which run it is, waiting for it, and
+// the screen at its end.
+
+#include <string>
+#include <vector>
+
+#include "cli/ending.h"
+#include "cli/follow.h"
+#include "cli/output.h"
+#include "cli/port.h"
+
+namespace pawl {
+
+/// How a run that was just made, or opened again, is seen through.
+struct Watch {
+  bool wait = false;      ///< follow it although somebody else runs it
+  bool owns_run = false;  ///< Ctrl-C pauses it, whoever runs it
+  bool quiet = false;     ///< no progress
+};
+
+/// Prints the full ids to standard output, one per line; with `-o json` nothing: the object comes at
+/// the end. On a terminal a single run is named by its first line of progress instead.
+void print_run_ids(const Session& session, const OutputOptions& output,
+                   const std::vector<std::string>& runs);
+
+/// Follows the runs, one after the other, where this process is the scheduler or `wait` says so;
+/// prints how each ended, or for programs its object. Then stays for what others handed over.
+/// The exit code: the worst of them.
+Result<int> see_through(const Session& session, std::unique_ptr<Port>& port,
+                        const OutputOptions& output, const std::vector<std::string>& runs,
+                        const Watch& watch);
+
+/// The formats of verbs that make runs.
+std::vector<Format> run_formats();
+
+}  // namespace pawl

@@ -1,0 +1,41 @@
+#pragma once
+
+// What standard output and standard error are connected to, and how wide text is on it.
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace pawl {
+
+/// A stream for people or for programs. Colour and width exist only on a terminal.
+struct Terminal {
+  std::FILE* stream = stdout;
+  bool is_terminal = false;
+  bool colour = false;  ///< a terminal that is not dumb, and NO_COLOR is not set
+  int width = 0;        ///< columns; 0: not a terminal, nothing is cut
+
+  /// Looks at `stream` and the environment (NO_COLOR, TERM, COLUMNS).
+  static Terminal detect(std::FILE* stream);
+
+  /// Writes text as it is.
+  void print(std::string_view text) const;
+  /// Writes text and an end of line.
+  void line(std::string_view text) const;
+};
+
+enum class Style { plain, bold, dim, red, green, yellow, cyan };
+
+/// `text` between the terminal's codes for `style`; as it is where there is no colour.
+std::string styled(const Terminal& terminal, Style style, std::string_view text);
+
+/// Columns that UTF-8 text takes: wide characters two, combining ones none.
+int display_width(std::string_view text);
+
+/// At most `columns` columns of `text`, the last one `…` when something was cut.
+std::string cut_to_width(std::string_view text, int columns);
+
+/// `text` with blanks after it (or before it) up to `columns` columns.
+std::string pad(std::string_view text, int columns, bool right = false);
+
+}  // namespace pawl

@@ -1,0 +1,57 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cli/job_source.h"
+#include "cli/verb.h"
+
+namespace pawl {
+
+namespace {
+
+class ValidateVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.words("FILE", files_, true, "job files; - is standard input");
+    arguments.note(
+        "Prints nothing and exits 0 when all files are valid. Else every error of every file goes to "
+        "standard error, as FILE:LINE:COLUMN, and the exit code is 2. Warnings are printed too.");
+    arguments.example("pawl validate jobs/*.json");
+  }
+
+  Result<int> run(Session& session) override {
+    int code = 0;
+    for (const std::string& file : files_) code = std::max(code, check(session, file));
+    // An invalid file outweighs a missing one (3): it is what must be repaired.
+    return any_invalid_ ? exit_code(ErrorKind::invalid) : code;
+  }
+
+ private:
+  int check(const Session& session, const std::string& file) {
+    const Result<JobSource> source = read_job_source(file);
+    if (!source) {
+      session.notice(source.error().message);
+      any_invalid_ |= source.error().kind == ErrorKind::invalid;
+      return exit_code(source.error().kind);
+    }
+    const ParseResult parsed = parse_job(source->text, parse_options(source->folder));
+    print_diagnostics(session, source->file, parsed.diagnostics);
+    if (!parsed.ok) {
+      any_invalid_ = true;
+      return exit_code(ErrorKind::invalid);
+    }
+    for (const std::string& sentence : not_yet_available(parsed.job)) {
+      session.err.line(fmt::format("{}: warning: {}", source->file, sentence));
+    }
+    return 0;
+  }
+
+  std::vector<std::string> files_;
+  bool any_invalid_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_validate_verb() { return std::make_unique<ValidateVerb>(); }
+
+}  // namespace pawl
