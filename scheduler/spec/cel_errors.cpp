@@ -15,9 +15,9 @@
 namespace pawl::cel {
 namespace {
 
-constexpr std::size_t kShownBytesMax = 64;      ///< of one value or name
-constexpr std::size_t kListedNamesMax = 12;     ///< nobody reads more
-constexpr std::size_t kComparedNamesMax = 1000; ///< for the nearest one
+constexpr std::size_t kShownBytesMax = 64;       ///< of one value or name
+constexpr std::size_t kListedNamesMax = 12;      ///< nobody reads more
+constexpr std::size_t kComparedNamesMax = 1000;  ///< for the nearest one
 
 std::string shortened(std::string_view text) {
   if (text.size() <= kShownBytesMax) return std::string(text);
@@ -54,8 +54,7 @@ class Describer {
         return std::string(f_.word) + " needs bool, and this is " + kind(f_.a) +
                "; compare it with something";
       case Fault::call_types: return call_types();
-      case Fault::no_elements:
-        return "a macro walks a list or a map, and this is " + kind(f_.a);
+      case Fault::no_elements: return "a macro walks a list or a map, and this is " + kind(f_.a);
       case Fault::overflow:
         return "overflow: the result of " + quoted(f_.word) + " does not fit in " + kind(f_.a) +
                " (64 bits)";
@@ -74,16 +73,16 @@ class Describer {
       case Fault::duration_text:
         return show(f_.a) +
                " is no duration; it looks like '1h30m' or '90s', with h, m, s, ms, us or ns";
-      case Fault::timestamp_range:
-        return "the timestamp is out of range (years 0001 to 9999)";
-      case Fault::duration_range:
-        return "the duration is out of range (about 292 years)";
+      case Fault::timestamp_range: return "the timestamp is out of range (years 0001 to 9999)";
+      case Fault::duration_range: return "the duration is out of range (about 292 years)";
       case Fault::zone:
         return "no such time zone " + show(f_.a) + "; write 'UTC', 'Europe/Paris' or '+09:00'";
       case Fault::time_format:
-        return "a time format cannot have " + quoted(f_.word) +
+        return "a time format cannot have " + show(Value::string(f_.word)) +
                "; it has strftime's letters, as '%Y-%m-%d %H:%M:%S'";
-      case Fault::pattern: return "this is no regular expression: " + std::string(f_.word);
+      case Fault::pattern:
+        return "this is no regular expression" +
+               (program_.names_secrets ? std::string() : ": " + std::string(f_.word));
       case Fault::base64: return "the text is not base64";
       case Fault::join_element: return "join() takes a list of strings, and one is " + kind(f_.a);
       case Fault::key_kind:
@@ -124,7 +123,8 @@ class Describer {
   /// The text of what a selection or index is applied to: `tasks.list` of `tasks.list.rows`.
   std::string operand_text() const {
     const Node& node = *f_.node;
-    std::string_view text = std::string_view(program_.text).substr(node.start, node.offset - node.start);
+    std::string_view text =
+        std::string_view(program_.text).substr(node.start, node.offset - node.start);
     while (!text.empty() && (text.back() == ' ' || text.back() == '.' || text.back() == '\n')) {
       text.remove_suffix(1);
     }
@@ -165,6 +165,8 @@ class Describer {
 
   std::string no_key() const {
     std::string message = "no such key " + key_text() + " in " + operand_text();
+    // Keys of the context are no secrets; those of a map that was built may be.
+    if (program_.names_secrets && !f_.a.is_json) return message;
     std::vector<std::string_view> keys;
     Cursor cursor(f_.a);
     for (Value key, value; keys.size() < kComparedNamesMax && cursor.next(&key, &value);) {
@@ -203,6 +205,8 @@ class Describer {
     for (const std::string_view name : names) {
       if (name.size() <= limits::kNameBytesMax) candidates.push_back(name);
     }
+    // Of words of one or two letters, every other one is near.
+    if (word.size() < 3) return {};
     const std::string_view found = nearest_word(word, candidates);
     return found.empty() ? std::string() : "; nearest: " + std::string(found);
   }

@@ -132,6 +132,10 @@ Value Evaluator::eval(NodeIndex index) {
   switch (node.op) {
     case Op::constant: return node.value;
     case Op::name: return name(node);
+    case Op::type_name: {
+      const Json* found = context_.find(node.value.view());
+      return found != nullptr ? Value::of(found) : Value::type_of(static_cast<Kind>(node.detail));
+    }
     case Op::slot: return slots_[node.aux];
     case Op::select: return select(node);
     case Op::has: return has(node);
@@ -379,7 +383,7 @@ Value Evaluator::inclusion(const Node& node, const Value& value, const Value& in
   const std::size_t count = element_count(in);
   for (std::size_t i = 0; i < count; ++i) {
     if (equal(value, element_at(in, i))) return Value::of(true);
-    if (!spend(1)) return Value::error();
+    if (is_stopped() || !spend(1)) return Value::error();
   }
   return Value::of(false);
 }

@@ -45,15 +45,15 @@ enum class Fault : std::uint8_t {
   duration_text,   ///< a: the text
   timestamp_range,
   duration_range,
-  zone,            ///< a: the name
-  time_format,     ///< word: the part that is wrong
-  pattern,         ///< word: why it is no regular expression
+  zone,         ///< a: the name
+  time_format,  ///< word: the part that is wrong
+  pattern,      ///< word: why it is no regular expression
   base64,
-  join_element,    ///< a: the element
-  key_kind,        ///< a: what can be no key of a map
-  duplicate_key,   ///< a: the key
-  json_key,        ///< a: the key that appears twice as text
-  no_text,         ///< a: what has no text of its own
+  join_element,   ///< a: the element
+  key_kind,       ///< a: what can be no key of a map
+  duplicate_key,  ///< a: the key
+  json_key,       ///< a: the key that appears twice as text
+  no_text,        ///< a: what has no text of its own
   // Ends the evaluation whatever stands around it.
   steps,
   bytes,
@@ -130,7 +130,9 @@ class Evaluator {
   static constexpr std::size_t kPatternsKept = 4;
 
   Value eval(NodeIndex index);
-  NodeIndex child(const Node& node, std::size_t i) const { return program_.children[node.first + i]; }
+  NodeIndex child(const Node& node, std::size_t i) const {
+    return program_.children[node.first + i];
+  }
   void* allocate(std::size_t bytes);
 
   Value name(const Node& node);

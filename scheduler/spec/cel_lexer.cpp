@@ -9,9 +9,7 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-bool is_name_start(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
+bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_name(char c) { return is_name_start(c) || is_digit(c); }
 bool is_quote(char c) { return c == '"' || c == '\''; }
 
@@ -140,7 +138,8 @@ class Lexer {
         return fail(at_ + length,
                     "a text in single quotation marks ends on its line; write \\n, or use three "
                     "quotation marks");
-      } else if (c == quote && (!triple || (peek(length + 1) == quote && peek(length + 2) == quote))) {
+      } else if (c == quote &&
+                 (!triple || (peek(length + 1) == quote && peek(length + 2) == quote))) {
         length += triple ? 3 : 1;
         break;
       }
@@ -155,8 +154,9 @@ class Lexer {
     };
     while (has(length) && allowed(peek(length))) ++length;
     if (peek(length) != '`' || length == 1) {
-      return fail(at_, "a name in backticks holds letters, digits and '_.-/ ' only; for another "
-                       "key use ['key']");
+      return fail(at_,
+                  "a name in backticks holds letters, digits and '_.-/ ' only; for another "
+                  "key use ['key']");
     }
     push(TokenKind::quoted_identifier, length + 1);
   }
@@ -179,10 +179,8 @@ class Lexer {
       case '*': return push(TokenKind::star, 1);
       case '/': return push(TokenKind::slash, 1);
       case '%': return push(TokenKind::percent, 1);
-      case '!':
-        return after == '=' ? push(TokenKind::not_equal, 2) : push(TokenKind::not_, 1);
-      case '<':
-        return after == '=' ? push(TokenKind::less_equal, 2) : push(TokenKind::less, 1);
+      case '!': return after == '=' ? push(TokenKind::not_equal, 2) : push(TokenKind::not_, 1);
+      case '<': return after == '=' ? push(TokenKind::less_equal, 2) : push(TokenKind::less, 1);
       case '>':
         return after == '=' ? push(TokenKind::greater_equal, 2) : push(TokenKind::greater, 1);
       case '=':
@@ -265,8 +263,9 @@ class Unescaper {
       case '2':
       case '3': return digits(1, 3, 8);
       default:
-        return fail("'\\' begins an escape, and this is none; write '\\\\' for a backslash, or "
-                    "r'…' for a text without escapes");
+        return fail(
+            "'\\' begins an escape, and this is none; write '\\\\' for a backslash, or "
+            "r'…' for a text without escapes");
     }
   }
 
@@ -310,8 +309,8 @@ std::variant<TokenList, ExpressionError> tokenize(std::string_view text, bool in
 std::variant<std::string, ExpressionError> unquote(std::string_view token, bool is_bytes) {
   const std::size_t open = token.find_first_of("\"'");
   const bool is_raw = open > 0 && (token[open - 1] | 0x20) == 'r';
-  const bool triple = token.size() >= open + 6 && token[open + 1] == token[open] &&
-                      token[open + 2] == token[open];
+  const bool triple =
+      token.size() >= open + 6 && token[open + 1] == token[open] && token[open + 2] == token[open];
   const std::size_t marks = triple ? 3 : 1;
   const std::string_view inside = token.substr(open + marks, token.size() - open - 2 * marks);
   if (is_raw) return std::string(inside);

@@ -15,8 +15,8 @@ namespace pawl::cel {
 namespace {
 
 constexpr std::array<std::string_view, 17> kReserved = {
-    "as",   "break",  "const",   "continue",  "else",   "for", "function", "if",   "import",
-    "let",  "loop",   "package", "namespace", "return", "var", "void",     "while"};
+    "as",  "break", "const",   "continue",  "else",   "for", "function", "if",   "import",
+    "let", "loop",  "package", "namespace", "return", "var", "void",     "while"};
 
 struct MacroName {
   std::string_view name;
@@ -293,8 +293,8 @@ class Parser {
     }
     const NodeIndex operand = postfix(negative_literal);
     if (failed() || count == 0) return operand;
-    Node node = node_at(first.kind == TokenKind::not_ ? Op::not_ : Op::negate, first.offset,
-                        first.offset);
+    Node node =
+        node_at(first.kind == TokenKind::not_ ? Op::not_ : Op::negate, first.offset, first.offset);
     node.detail = static_cast<std::uint8_t>(count % 2);
     return add(node, {operand});
   }
@@ -427,8 +427,9 @@ class Parser {
     constexpr std::uint64_t kTop = std::uint64_t{1} << 63;
     const auto value = magnitude(text_of(t));
     if (!value || *value > (negative ? kTop : kTop - 1)) {
-      return fail(t.offset, "this number does not fit in int (64 bits); a uint ends in 'u', a "
-                            "double has a point");
+      return fail(t.offset,
+                  "this number does not fit in int (64 bits); a uint ends in 'u', a "
+                  "double has a point");
     }
     const std::uint64_t bits = negative ? 0 - *value : *value;
     return constant(t.offset, Value::of(static_cast<std::int64_t>(bits)));
@@ -518,7 +519,12 @@ class Parser {
         node.aux = static_cast<std::uint32_t>(scope_.rend() - bound - 1);
         return add(node, {});
       }
-      if (const auto kind = denoted_type(word)) return constant(t.offset, Value::type_of(*kind));
+      if (const auto kind = denoted_type(word)) {
+        Node node = node_at(Op::type_name, t.offset, t.offset);
+        node.value = keep(std::string(word));
+        node.detail = static_cast<std::uint8_t>(*kind);
+        return add(node, {});
+      }
       if (word == "google") {
         if (const NodeIndex type = protobuf_type(t); type != kNoNode) return type;
       }
@@ -638,7 +644,8 @@ class Parser {
 
   NodeIndex member_call(std::size_t start, NodeIndex operand, const Token& name) {
     const std::string_view word = text_of(name);
-    if (const MacroName* macro = find_macro(word)) return comprehension(start, operand, name, *macro);
+    if (const MacroName* macro = find_macro(word))
+      return comprehension(start, operand, name, *macro);
     return call(name, word, start, true, {operand});
   }
 
@@ -690,8 +697,8 @@ class Parser {
   std::vector<Token> tokens_;
   std::size_t place_ = 0;
   int nesting_ = 0;
-  std::vector<int> reference_of_;          ///< by node: place in `references`, or -1
-  std::vector<std::string_view> scope_;    ///< variables of macros, inmost last
+  std::vector<int> reference_of_;        ///< by node: place in `references`, or -1
+  std::vector<std::string_view> scope_;  ///< variables of macros, inmost last
   std::optional<ExpressionError> error_;
 };
 
@@ -700,7 +707,8 @@ class Parser {
 std::unique_ptr<re2::RE2> compile_pattern(std::string_view pattern, std::string* error) {
   re2::RE2::Options options(re2::RE2::Quiet);
   options.set_max_mem(1 << 20);
-  auto compiled = std::make_unique<re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
+  auto compiled =
+      std::make_unique<re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
   if (compiled->ok()) return compiled;
   *error = compiled->error().substr(0, 200);
   return nullptr;
@@ -715,7 +723,8 @@ std::variant<Parsed, ExpressionError> parse(std::string_view text, bool in_templ
   auto& list = std::get<TokenList>(words);
   if (list.length > limits::kExpressionBytesMax) return too_long;
   if (in_template && text.substr(list.length, 2) != "}}") {
-    return ExpressionError{kUnclosed, "'{{' has no '}}' after it; a literal '{{' is written '{{{{'"};
+    return ExpressionError{kUnclosed,
+                           "'{{' has no '}}' after it; a literal '{{' is written '{{{{'"};
   }
   text = text.substr(0, list.length);
   if (const auto broken = invalid_utf8_at(text)) {

@@ -20,7 +20,8 @@ namespace {
 
 Value wrong_kinds(const Call& call) { return call.evaluator.fail_call(call.node, call.arguments); }
 
-/// The first place of `part` at or after `from`. glibc's memmem is linear; string_view::find is not.
+/// The first place of `part` at or after `from`. glibc's memmem is linear; string_view::find is
+/// not.
 std::size_t find_part(std::string_view text, std::string_view part, std::size_t from) {
   if (part.empty()) return from;
   const void* found = ::memmem(text.data() + from, text.size() - from, part.data(), part.size());
@@ -88,11 +89,13 @@ Value mapped_bytes(const Call& call, Change change) {
 }
 
 Value lower_ascii(const Call& call) {
-  return mapped_bytes(call, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return mapped_bytes(call,
+                      [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
 }
 
 Value upper_ascii(const Call& call) {
-  return mapped_bytes(call, [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  return mapped_bytes(call,
+                      [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
 }
 
 Value trim(const Call& call) {
@@ -271,7 +274,8 @@ Value last_index_of(const Call& call) {
     const std::size_t place = find_part(text, part, at);
     if (place == std::string_view::npos || place > last) break;
     // Each search prepares itself by reading the part.
-    if (!call.evaluator.spend(1 + static_cast<std::int64_t>(part.size() / 64))) return Value::error();
+    if (!call.evaluator.spend(1 + static_cast<std::int64_t>(part.size() / 64)))
+      return Value::error();
     found = place;
     at = place + 1;
   }

@@ -157,7 +157,8 @@ TimeParse parse_timestamp(std::string_view text, Value* out) {
   const bool far = year_digits > 4 && year_digits < text.size() && text[year_digits] == '-';
   if (far) return TimeParse::out_of_range;
   const bool date = take_number(&text, 4, &year) && take(&text, '-') &&
-                    take_number(&text, 2, &month) && take(&text, '-') && take_number(&text, 2, &day);
+                    take_number(&text, 2, &month) && take(&text, '-') &&
+                    take_number(&text, 2, &day);
   if (!date || !(take(&text, 'T') || take(&text, 't'))) return TimeParse::malformed;
   const bool time = take_number(&text, 2, &hour) && take(&text, ':') &&
                     take_number(&text, 2, &minute) && take(&text, ':') &&
@@ -270,8 +271,8 @@ Value get_day_of_week(const Call& call) {
   });
 }
 Value get_day_of_year(const Call& call) {
-  return calendar(call,
-                  [](const cctz::civil_second& c) { return cctz::get_yearday(cctz::civil_day(c)) - 1; });
+  return calendar(
+      call, [](const cctz::civil_second& c) { return cctz::get_yearday(cctz::civil_day(c)) - 1; });
 }
 
 /// The whole count of `unit` seconds in a duration.
@@ -330,8 +331,7 @@ Value to_duration(const Call& call) {
 /// The first part of a time format that cannot be written, or an empty view.
 std::string_view bad_conversion(std::string_view format) {
   static constexpr std::string_view kLetters = "aAbBCdDeFgGhHIjklmMnprRsStTuUVwWyYzZ%";
-  for (std::size_t at = format.find('%'); at != std::string_view::npos;
-       at = format.find('%', at)) {
+  for (std::size_t at = format.find('%'); at != std::string_view::npos; at = format.find('%', at)) {
     const std::string_view rest = format.substr(at);
     if (rest.size() > 1 && kLetters.find(rest[1]) != std::string_view::npos) {
       at += 2;
@@ -350,7 +350,8 @@ std::string_view bad_conversion(std::string_view format) {
 /// format(time, '%Y-%m-%d'[, zone]): as strftime. The time may be RFC 3339 text, as in the context.
 Value format_time(const Call& call) {
   Value time = call[0];
-  if (time.is(Kind::string)) time = to_timestamp({call.evaluator, call.node, call.arguments.first(1)});
+  if (time.is(Kind::string))
+    time = to_timestamp({call.evaluator, call.node, call.arguments.first(1)});
   if (time.is_error()) return time;
   const bool kinds = time.is(Kind::timestamp) && call[1].is(Kind::string) &&
                      (call.size() == 2 || call[2].is(Kind::string));
@@ -364,7 +365,8 @@ Value format_time(const Call& call) {
   }
   const auto zone = zone_argument(call, 2);
   // The longest conversions write some twenty bytes for two.
-  if (!zone || !call.evaluator.spend(static_cast<std::int64_t>(format.size()))) return Value::error();
+  if (!zone || !call.evaluator.spend(static_cast<std::int64_t>(format.size())))
+    return Value::error();
   using SysMicroseconds = cctz::time_point<std::chrono::microseconds>;
   const SysMicroseconds instant(std::chrono::seconds(time.int64) +
                                 std::chrono::microseconds(time.size / 1000));

@@ -1,8 +1,8 @@
 #pragma once
 
 // A compiled expression: nodes in one array, children by index, so that dropping it recurses
-// nowhere. Chains of one precedence (`a + b + c`, `a || b || c`) are one node each: the depth of the
-// tree is the nesting that the user wrote.
+// nowhere. Chains of one precedence (`a + b + c`, `a || b || c`) are one node each: the depth of
+// the tree is the nesting that the user wrote.
 
 #include <cstdint>
 #include <deque>
@@ -23,26 +23,35 @@ struct Function;
 
 enum class Op : std::uint8_t {
   constant,
-  name,           ///< of the context
-  slot,           ///< variable of a macro
-  select,         ///< operand . field
-  has,            ///< has(operand . field)
-  index,          ///< operand [ key ]
+  name,       ///< of the context
+  type_name,  ///< of the context, else the type `detail`: a Kind
+  slot,       ///< variable of a macro
+  select,     ///< operand . field
+  has,        ///< has(operand . field)
+  index,      ///< operand [ key ]
   list,
-  map,            ///< key, value, key, value …
+  map,  ///< key, value, key, value …
   and_,
   or_,
-  not_,           ///< `detail`: an odd number of them
-  negate,         ///< `detail`: an odd number of them
-  arithmetic,     ///< operands from left to right, operators at `aux`
-  relation,       ///< `detail`: Relation
+  not_,        ///< `detail`: an odd number of them
+  negate,      ///< `detail`: an odd number of them
+  arithmetic,  ///< operands from left to right, operators at `aux`
+  relation,    ///< `detail`: Relation
   conditional,
   call,
   default_,       ///< default(value, other)
   comprehension,  ///< range, [filter,] body; `detail`: Macro; variables from slot `aux`
 };
 
-enum class Relation : std::uint8_t { less, less_equal, greater, greater_equal, equal, not_equal, in };
+enum class Relation : std::uint8_t {
+  less,
+  less_equal,
+  greater,
+  greater_equal,
+  equal,
+  not_equal,
+  in
+};
 
 enum class Macro : std::uint8_t {
   all,
@@ -62,12 +71,12 @@ struct Node {
   std::uint8_t detail = 0;
   bool two_variables = false;  ///< comprehension: key and value
   std::uint16_t depth = 1;
-  std::uint32_t start = 0;     ///< byte where its text begins
-  std::uint32_t offset = 0;    ///< byte that an error of it points to
-  std::uint32_t first = 0;     ///< of its children in `Program::children`
+  std::uint32_t start = 0;   ///< byte where its text begins
+  std::uint32_t offset = 0;  ///< byte that an error of it points to
+  std::uint32_t first = 0;   ///< of its children in `Program::children`
   std::uint32_t count = 0;
   std::uint32_t aux = 0;
-  Value value;                 ///< constant; name, select, has: the word
+  Value value;  ///< constant; name, select, has: the word
   const Function* function = nullptr;
   const re2::RE2* pattern = nullptr;  ///< of `matches` with a literal
 };
@@ -85,8 +94,8 @@ struct Program {
   std::vector<ArithmeticUse> operators;
   std::vector<Reference> references;
   std::uint32_t slot_count = 0;
-  bool names_secrets = false;  ///< then no value appears in a message
-  std::deque<std::string> texts;             ///< what constants point to
+  bool names_secrets = false;     ///< then no value appears in a message
+  std::deque<std::string> texts;  ///< what constants point to
   std::deque<std::vector<Value>> lists;
   std::vector<std::unique_ptr<re2::RE2>> patterns;
 };

@@ -31,8 +31,9 @@ struct ExpressionError {
 };
 
 /// A path that an expression names, so far as it is fixed: `tasks['load-eu'].output` gives
-/// `{"tasks", "load-eu", "output"}`, `params[x]` and `params[0].y` give `{"params"}`. What `has` and
-/// `default` ask for is listed too; variables bound by a macro (`all`, `map` …) and names of types
+/// `{"tasks", "load-eu", "output"}`, `params[x]` and `params[0].y` give `{"params"}`. What `has`
+/// and `default` ask for is listed too; variables bound by a macro (`all`, `map` …) and names of
+/// types
 /// (`int`, `list` …) are not. In the order of the text, one for each place.
 struct Reference {
   std::vector<std::string> path;
@@ -101,8 +102,8 @@ class Template {
   /// References of all its expressions; offsets count from the start of the template's text.
   const std::vector<Reference>& references() const;
 
-  /// A string (null inside text is an error, lists and objects are written as JSON), or for a single
-  /// expression its value, as `Expression::evaluate` gives it.
+  /// A string (null inside text is an error, lists and objects are written as JSON), or for a
+  /// single expression its value, as `Expression::evaluate` gives it.
   std::variant<Json, ExpressionError> render(const Context& context) const;
   /// Always text: a string as it is, bool and numbers as in JSON; null and a missing value are
   /// errors; so are lists and objects unless `allow_structures`, which writes them as JSON.

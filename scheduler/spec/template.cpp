@@ -13,9 +13,7 @@ namespace {
 constexpr std::string_view kOpen = "{{";
 constexpr std::string_view kLiteralOpen = "{{{{";
 
-cel::Budget fresh_budget() {
-  return {limits::kEvaluationStepsMax, limits::kEvaluationBytesMax};
-}
+cel::Budget fresh_budget() { return {limits::kEvaluationStepsMax, limits::kEvaluationBytesMax}; }
 
 bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
@@ -133,7 +131,8 @@ std::variant<std::string, ExpressionError> Template::Compiled::text(const Contex
   for (const Part& part : parts) {
     out.append(part.text);
     if (part.program == nullptr) continue;
-    if (auto error = append(part, context, allow_structures, budget, &out)) return std::move(*error);
+    if (auto error = append(part, context, allow_structures, budget, &out))
+      return std::move(*error);
   }
   return out;
 }
