@@ -54,9 +54,6 @@ class ProcessTree {
   /// The attempt has ended. `is_gone`: all its processes are. CPU time of its strays is returned.
   std::int64_t remove(AttemptId attempt, bool is_gone);
 
-  /// Programs that run.
-  std::size_t running() const { return leaders_.size(); }
-
  private:
   struct Program {
     Spawned process;

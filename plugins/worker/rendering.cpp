@@ -12,6 +12,9 @@ namespace {
 
 Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
 
+/// What no template is to blame for.
+Error refused(std::string message) { return {ErrorKind::refused, std::move(message)}; }
+
 Error wrong_template(std::string_view where, const ExpressionError& error) {
   return invalid(std::string(where) + ": " + error.message);
 }
@@ -123,7 +126,7 @@ Result<Template> CompiledDefinition::compile_template(std::string_view text,
 
 Result<void> CompiledDefinition::compile_context() {
   Json context = Json::parse(definition_.context, nullptr, false);
-  if (!context.is_object()) return invalid("context: not a JSON object");
+  if (!context.is_object()) return refused("context: not a JSON object");
   auto take = [&](const char* name) {
     auto at = context.find(name);
     return at == context.end() ? Json::object() : std::move(*at);
@@ -136,10 +139,10 @@ Result<void> CompiledDefinition::compile_context() {
 
 Result<void> CompiledDefinition::compile_with() {
   if (definition_.operator_name != "process") {
-    return invalid("operator '" + definition_.operator_name + "' does not start programs");
+    return refused("operator '" + definition_.operator_name + "' does not start programs");
   }
   Json with = Json::parse(definition_.with, nullptr, false);
-  if (!with.is_object()) return invalid("with: not a JSON object");
+  if (!with.is_object()) return refused("with: not a JSON object");
   auto text_list = [&](const char* name) {
     std::vector<std::string> list;
     if (!with.contains(name) || !with[name].is_array()) return list;
@@ -155,7 +158,7 @@ Result<void> CompiledDefinition::compile_with() {
   if (with.contains("script") && with["script"].is_string()) script_ = with["script"];
   shell_ = text_list("shell");
   if (script_ && shell_.empty()) shell_ = {"/bin/bash", "-eo", "pipefail"};
-  if (!script_ && command_.empty()) return invalid("neither command nor script is set");
+  if (!script_ && command_.empty()) return refused("neither command nor script is set");
   if (with.contains("stdin") && with["stdin"].is_string()) {
     auto input = compile_template(with["stdin"].get<std::string>(), "stdin");
     if (!input) return input.error();

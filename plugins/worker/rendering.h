@@ -39,8 +39,8 @@ struct Launch {
 class CompiledDefinition {
  public:
   /// `login_defaults`: values of kLoginVariables where the definition's `scheduler_env` has none.
-  /// Errors: invalid (the operator is not one that starts programs, a field is missing, a template
-  /// does not compile).
+  /// Errors: refused (the operator is not one that starts programs, a field is missing), invalid (a
+  /// template does not compile).
   static Result<std::unique_ptr<const CompiledDefinition>> compile(
       TaskDefinition definition, const std::map<std::string, std::string>& login_defaults);
   ~CompiledDefinition();

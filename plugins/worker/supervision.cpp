@@ -198,6 +198,11 @@ bool Supervision::may_succeed(AttemptId id) const {
   return judge_exit(at->second.exit, at->second.skip).outcome == Outcome::succeeded;
 }
 
+bool Supervision::is_stopped(AttemptId id) const {
+  auto at = attempts_.find(id);
+  return at != attempts_.end() && at->second.stop_seen;
+}
+
 std::optional<AttemptPhase> Supervision::phase(AttemptId id) const {
   auto at = attempts_.find(id);
   if (at == attempts_.end()) return std::nullopt;

@@ -114,6 +114,8 @@ class Supervision {
   std::optional<MonoTime> next_deadline() const;
   /// True when its program, by all that is known, makes a success, so that its output counts.
   bool may_succeed(AttemptId attempt) const;
+  /// A STOP has come for it.
+  bool is_stopped(AttemptId attempt) const;
   /// Nothing when it is not known.
   std::optional<AttemptPhase> phase(AttemptId attempt) const;
   /// Attempts that have not ended.

@@ -1,0 +1,699 @@
+#include "plugins/worker/supervisor.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "scheduler/base/check.h"
+#include "scheduler/base/limits.h"
+#include "scheduler/base/text.h"
+#include "scheduler/loop/clock.h"
+
+namespace pawl {
+namespace {
+
+constexpr int kEventsPerTurnMax = 256;
+/// A flood of one program must not keep the others waiting.
+constexpr std::size_t kReadBytesPerTurn = 256u << 10;
+constexpr std::size_t kReapsPerTurnMax = 512;
+constexpr std::size_t kScratchEntriesPerStep = 500;
+constexpr Duration kScratchStepEvery{5};
+constexpr Duration kRetryAfter = std::chrono::seconds(1);
+constexpr Duration kOomSettleEvery = std::chrono::seconds(1);
+constexpr std::size_t kSecretBytesMax = 64u << 10;
+/// A worker says little; one that cannot stop is not worth a full disk.
+constexpr std::size_t kNoteBytesMax = 1u << 20;
+constexpr std::uint64_t kSignalsTag = ~std::uint64_t{0};
+
+std::uint64_t tag_of(AttemptId id, LogStream stream) {
+  return static_cast<std::uint64_t>(id.value) << 1 | (stream == LogStream::err ? 1 : 0);
+}
+
+/// Values of the login variables where the scheduler has none: `serve` under systemd has few.
+std::map<std::string, std::string> login_defaults() {
+  std::map<std::string, std::string> values = {
+      {"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"TMPDIR", "/tmp"}};
+  if (const passwd* user = getpwuid(geteuid())) {
+    values["HOME"] = user->pw_dir;
+    values["USER"] = user->pw_name;
+    values["LOGNAME"] = user->pw_name;
+    values["SHELL"] = user->pw_shell;
+  }
+  return values;
+}
+
+Fd watched_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+std::string format_limit(std::string_view text, Duration limit) {
+  return std::string(text) + " " + format_duration(limit);
+}
+
+std::string signal_name(int number) {
+  const char* name = sigabbrev_np(number);
+  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
+}
+
+/// A secret as a file holds it: one newline at the end is the editor's.
+Result<std::string> read_secret_file(const std::string& path) {
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return Error{ErrorKind::invalid, path + ": " + std::strerror(errno)};
+  std::string value(kSecretBytesMax + 1, '\0');
+  ssize_t got = ::read(file.get(), value.data(), value.size());
+  if (got < 0) return Error{ErrorKind::invalid, path + ": " + std::strerror(errno)};
+  value.resize(static_cast<std::size_t>(got));
+  if (value.size() > kSecretBytesMax) {
+    return Error{ErrorKind::invalid, path + " is larger than 64 KiB"};
+  }
+  if (value.ends_with('\n')) value.pop_back();
+  return value;
+}
+
+}  // namespace
+
+Supervisor::Definition::~Definition() {
+  if (!script_file.empty()) ::unlink(script_file.c_str());
+}
+
+Supervisor::Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter journal,
+                       Fd listening, const rlimit& descriptors)
+    : loop_(loop),
+      options_(options),
+      folder_(worker_folder(options.home, options.id)),
+      login_defaults_(login_defaults()),
+      supervision_(options.supervision),
+      journal_(std::move(journal)),
+      tree_(options.home),
+      scratch_(folder_ + "/scratch"),
+      launcher_(descriptors),
+      null_input_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
+      signals_(watched_signals()),
+      events_(epoll_create1(EPOLL_CLOEXEC)),
+      poll_(loop, events_.get(), [this](PollEvents) { on_events(); }),
+      timer_(loop, [this] {
+        supervision_.advance(mono_now(), actions_);
+        schedule_turn();
+      }),
+      idle_timer_(loop, [this] { loop_.stop(); }),
+      scratch_timer_(loop, [this] { clean_scratch(); }),
+      retry_timer_(loop, [this] { schedule_turn(); }) {
+  PAWL_CHECK(null_input_ && signals_ && events_);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = kSignalsTag;
+  PAWL_CHECK(epoll_ctl(events_.get(), EPOLL_CTL_ADD, signals_.get(), &event) == 0);
+  poll_.watch({.readable = true});
+  frame::Welcome welcome;
+  welcome.worker = options.id;
+  welcome.pid = getpid();
+  welcome.boot_id = boot_id();
+  welcome.version = options.version;
+  SchedulerLink::Events events;
+  events.on_frame = [this](Frame&& frame) { on_frame(std::move(frame)); };
+  events.on_connected = [this](bool is_new_epoch) { on_connected(is_new_epoch); };
+  events.on_disconnected = [this] { schedule_turn(); };
+  events.on_room = [this] { schedule_turn(); };
+  events.execute_all = [this] { run_turn(); };
+  events.note = [this](const std::string& text) { note(text); };
+  link_.emplace(loop, std::move(listening), std::move(welcome), std::move(events));
+  schedule_turn();
+}
+
+Supervisor::~Supervisor() {
+  *alive_ = false;
+  scratch_.remove_all(kScratchEntriesPerStep * 100);
+}
+
+// From the scheduler -----------------------------------------------------------------------------
+
+void Supervisor::on_frame(Frame&& frame) {
+  struct Visitor {
+    Supervisor& self;
+    void operator()(frame::Define&& f) const { self.define(std::move(f)); }
+    void operator()(frame::Start&& f) const {
+      for (frame::AttemptStart& start : f.attempts) self.accept(std::move(start));
+    }
+    void operator()(frame::Stop&& f) const {
+      Reason reason = f.reason == Reason::none ? Reason::cancelled : f.reason;
+      self.supervision_.stop(f.attempt, reason, f.force, mono_now(), self.actions_);
+    }
+    void operator()(frame::Forget&& f) const { self.forget(f.attempts); }
+    void operator()(frame::Undefine&& f) const { self.definitions_.erase(f.definition); }
+    void operator()(frame::Shutdown&&) const { self.is_shut_down_ = true; }
+    // A scheduler says none of these; they change nothing.
+    void operator()(frame::Hello&&) const {}
+    void operator()(frame::Welcome&&) const {}
+    void operator()(frame::Status&&) const {}
+    void operator()(frame::Began&&) const {}
+    void operator()(frame::Ended&&) const {}
+  };
+  std::visit(Visitor{*this}, std::move(frame));
+  schedule_turn();
+}
+
+void Supervisor::on_connected(bool is_new_epoch) {
+  // Numbers of definitions are the scheduler's: a new one begins anew.
+  if (is_new_epoch) definitions_.clear();
+  frame::Status status;
+  reports_.clear();
+  for (const auto& [id, attempt] : attempts_) {
+    status.attempts.push_back({id, false, attempt.pid, attempt.started_at});
+  }
+  for (const auto& [id, end] : ended_) {
+    status.attempts.push_back({id, true, 0, end.started_at});
+    reports_.push_back({id, true});
+  }
+  if (!link_->send(status)) note("cannot send STATUS");
+  schedule_turn();
+}
+
+void Supervisor::define(frame::Define&& define) {
+  auto made = std::make_shared<Definition>();
+  if (auto done = compile(std::move(define.json), *made); !done) {
+    made->error = done.error().message;
+    made->reason = done.error().kind == ErrorKind::invalid ? Reason::template_ : Reason::spawn;
+  }
+  definitions_[define.definition] = std::move(made);
+}
+
+Result<void> Supervisor::compile(const std::string& json, Definition& made) {
+  auto decoded = decode_definition(json);
+  if (!decoded) return Error{ErrorKind::refused, decoded.error().message};
+  auto compiled = CompiledDefinition::compile(std::move(*decoded), login_defaults_);
+  if (!compiled) return compiled.error();
+  made.compiled = std::move(*compiled);
+  if (!made.compiled->script()) return {};
+  // Named after the task, because shells begin their messages with it.
+  std::string path = folder_ + "/scripts/" + std::to_string(++last_script_) + "-" +
+                     made.compiled->definition().task;
+  Fd file;
+  if (make_folders_of(path)) {
+    file.reset(::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0500));
+  }
+  const std::string& text = *made.compiled->script();
+  if (!file ||
+      ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return Error{ErrorKind::storage,
+                 "cannot write the script to " + path + ": " + std::strerror(errno)};
+  }
+  made.script_file = path;
+  return {};
+}
+
+void Supervisor::accept(frame::AttemptStart&& start) {
+  AttemptId id = start.attempt;
+  auto known = definitions_.find(start.definition);
+  AttemptLimits bounds;
+  if (known != definitions_.end() && known->second->compiled) {
+    const TaskDefinition& definition = known->second->compiled->definition();
+    bounds = {definition.timeout, start.total_remaining, definition.stall_timeout,
+              definition.kill_grace};
+  }
+  if (!supervision_.start(id, bounds)) return;  // said twice
+  Attempt& attempt = attempts_[id];
+  attempt.start = std::move(start);
+  attempt.started_at = wall_now();
+  if (known == definitions_.end()) {
+    return refuse(id, attempt, Reason::spawn, "", "the worker was not told what this task is");
+  }
+  attempt.definition = known->second;
+  if (!attempt.definition->error.empty()) {
+    return refuse(id, attempt, attempt.definition->reason, "", attempt.definition->error);
+  }
+  if (auto prepared = prepare(attempt); !prepared) {
+    Reason reason =
+        prepared.error().kind == ErrorKind::invalid ? Reason::template_ : Reason::spawn;
+    return refuse(id, attempt, reason, "", prepared.error().message);
+  }
+  bool has_output = attempt.definition->compiled->definition().output != OutputFormat::none;
+  if (auto begun = journal_.begin(id, attempt.started_at, has_output); !begun) {
+    return refuse(id, attempt, Reason::spawn, "", begun.error().message);
+  }
+  queued_.push_back(id);
+}
+
+void Supervisor::forget(const std::vector<AttemptId>& attempts) {
+  for (AttemptId id : attempts) {
+    if (!supervision_.forget(id)) continue;
+    ended_.erase(id);
+    journal_.forget(id);
+  }
+}
+
+// Starting ---------------------------------------------------------------------------------------
+
+Result<std::map<std::string, std::string>> Supervisor::read_secrets(
+    const TaskDefinition& definition) const {
+  std::map<std::string, std::string> values;
+  for (const auto& [name, source] : definition.secrets) {
+    if (!source.from_file) {
+      const char* value = ::getenv(source.name.c_str());
+      if (value == nullptr) {
+        return Error{ErrorKind::invalid, "secrets." + name + ": variable " + source.name +
+                                             " is not set where the scheduler was started"};
+      }
+      values[name] = value;
+      continue;
+    }
+    bool is_absolute = source.name.starts_with('/');
+    auto value = read_secret_file(is_absolute ? source.name : definition.folder + "/" + source.name);
+    if (!value) {
+      return Error{ErrorKind::invalid, "secrets." + name + ": " + value.error().message};
+    }
+    values[name] = std::move(*value);
+  }
+  return values;
+}
+
+Result<void> Supervisor::prepare(Attempt& attempt) {
+  const CompiledDefinition& compiled = *attempt.definition->compiled;
+  const TaskDefinition& definition = compiled.definition();
+  auto scratch = scratch_.take();
+  if (!scratch) return scratch.error();
+  attempt.scratch = *scratch;
+  auto secrets = read_secrets(definition);
+  if (!secrets) return secrets.error();
+  std::vector<std::string> hidden;
+  for (const auto& [name, value] : *secrets) hidden.push_back(value);
+  auto mask = std::make_shared<const Mask>(std::move(hidden));
+
+  AttemptSurroundings around;
+  around.now = {mono_now(), attempt.started_at};
+  around.scratch = scratch->path;
+  if (definition.output_from_file) around.output_file = scratch->output_path;
+  around.secrets = std::move(*secrets);
+  auto launch = compiled.render(attempt.start, around, attempt.definition->script_file);
+  if (!launch) return launch.error();
+  attempt.launch = std::move(*launch);
+
+  const ItemIndex item = attempt.start.item;
+  OutputSource output;
+  output.format = definition.output;
+  output.written_file = around.output_file;
+  if (definition.output != OutputFormat::none) {
+    output.spool_file = output_path(definition.log_dir, item, attempt.start.number);
+    output.home = options_.home;
+    output.mask = mask;
+  }
+  attempt.streams = std::make_unique<AttemptStreams>(
+      log_path(definition.log_dir, item, attempt.start.number), std::move(mask), std::move(output));
+  // Nobody needs it any more, and an item may be a megabyte.
+  std::string().swap(attempt.start.payload);
+  return {};
+}
+
+void Supervisor::refuse(AttemptId id, Attempt& attempt, Reason reason, std::string error_class,
+                        std::string message) {
+  attempt.refusal_class = std::move(error_class);
+  attempt.refusal = std::move(message);
+  supervision_.refused(id, reason, actions_);
+}
+
+Fd Supervisor::input_of(const Launch& launch, std::string& error) const {
+  Fd input(memfd_create("stdin", MFD_CLOEXEC));
+  std::string_view rest = *launch.input;
+  while (input && !rest.empty()) {
+    ssize_t written = ::write(input.get(), rest.data(), rest.size());
+    if (written <= 0) break;
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (!input || !rest.empty() || ::lseek(input.get(), 0, SEEK_SET) != 0) {
+    error = std::string("cannot hand over stdin: ") + std::strerror(errno);
+    input.reset();
+  }
+  return input;
+}
+
+void Supervisor::watch(AttemptId id, const AttemptStreams& streams) {
+  for (LogStream stream : {LogStream::out, LogStream::err}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = tag_of(id, stream);
+    PAWL_CHECK(epoll_ctl(events_.get(), EPOLL_CTL_ADD, streams.reading_end(stream), &event) == 0);
+  }
+}
+
+void Supervisor::start_program(AttemptId id, Attempt& attempt) {
+  AttemptStreams& streams = *attempt.streams;
+  if (!streams.open()) {
+    int error = errno;
+    return refuse(id, attempt, Reason::spawn, errno_name(error),
+                  std::string("cannot make pipes: ") + std::strerror(error));
+  }
+  Fd input;
+  if (attempt.launch.input) {
+    std::string error;
+    input = input_of(attempt.launch, error);
+    if (!input) return refuse(id, attempt, Reason::spawn, errno_name(errno), error);
+  }
+  LaunchStreams ends{input ? input.get() : null_input_.get(), streams.program_end(LogStream::out),
+                     streams.program_end(LogStream::err)};
+  LaunchFailure failure;
+  Spawned process;
+  // Clock ticks of /proc: a hundred a second.
+  process.ticks_min = static_cast<std::uint64_t>(mono_now().ms / 10);
+  attempt.started_at = wall_now();
+  process.pid = launcher_.start(attempt.launch, ends,
+                                attempt.definition->compiled->definition().nice, failure);
+  const MonoTime now = mono_now();
+  process.ticks_max = static_cast<std::uint64_t>(now.ms / 10);
+  streams.close_program_ends();
+  attempt.launch = {};
+  if (process.pid < 0) {
+    return refuse(id, attempt, Reason::spawn, errno_name(failure.error), failure.message);
+  }
+  attempt.pid = process.pid;
+  tree_.add(id, process);
+  journal_.spawned(id, process);
+  supervision_.spawned(id, now, actions_);
+  watch(id, streams);
+}
+
+void Supervisor::start_queued() {
+  if (queued_.empty()) return;
+  // The begin records are in the file, or nothing is started.
+  bool is_safe = journal_.is_flushed();
+  while (!queued_.empty()) {
+    AttemptId id = queued_.front();
+    queued_.pop_front();
+    Attempt& attempt = attempts_.at(id);
+    if (supervision_.is_stopped(id)) {
+      refuse(id, attempt, Reason::cancelled, "", "stopped before it was started");
+    } else if (is_safe) {
+      start_program(id, attempt);
+    } else {
+      refuse(id, attempt, Reason::spawn, "", "cannot write the worker's journal");
+    }
+  }
+}
+
+// From programs ----------------------------------------------------------------------------------
+
+void Supervisor::on_events() {
+  std::array<epoll_event, kEventsPerTurnMax> events;
+  int count = epoll_wait(events_.get(), events.data(), kEventsPerTurnMax, 0);
+  bool has_signals = false;
+  for (int i = 0; i < count; ++i) {
+    std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
+    if (tag == kSignalsTag) {
+      has_signals = true;
+    } else {
+      on_pipe(tag);
+    }
+  }
+  if (has_signals) on_signals();
+}
+
+void Supervisor::on_pipe(std::uint64_t tag) {
+  AttemptId id(static_cast<std::int64_t>(tag >> 1));
+  auto at = attempts_.find(id);
+  if (at == attempts_.end()) return;
+  LogStream stream = (tag & 1) != 0 ? LogStream::err : LogStream::out;
+  if (at->second.streams->read(stream, kReadBytesPerTurn) > 0) {
+    supervision_.active(id, mono_now());
+  }
+}
+
+void Supervisor::on_signals() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
+    if (info.ssi_signo == SIGCHLD) {
+      may_be_more_dead_ = true;
+    } else {
+      is_terminated_ = true;
+      note("got " + signal_name(static_cast<int>(info.ssi_signo)) +
+           ": will exit when nothing runs and no scheduler is connected");
+    }
+  }
+  schedule_turn();
+}
+
+void Supervisor::reap() {
+  if (!may_be_more_dead_) return;
+  std::vector<ProcessTree::Exit> exits;
+  may_be_more_dead_ = tree_.reap(kReapsPerTurnMax, exits);
+  for (const ProcessTree::Exit& exit : exits) on_exit(exit);
+  clear_trees();
+}
+
+void Supervisor::on_exit(const ProcessTree::Exit& exit) {
+  auto at = attempts_.find(exit.attempt);
+  if (at == attempts_.end()) {
+    tree_.remove(exit.attempt, true);  // it was unkillable, and is dead after all
+    return;
+  }
+  Attempt& attempt = at->second;
+  attempt.cpu_us += exit.cpu_us;
+  attempt.peak_memory_bytes = exit.peak_memory_bytes;
+  ProgramExit how = exit.exit;
+  // A SIGKILL that we sent needs no other cause.
+  bool is_ours = supervision_.phase(exit.attempt) == AttemptPhase::killing;
+  if (how.signal == SIGKILL && !is_ours) how.was_oom = oom_.claim();
+  const auto& skips = attempt.definition->compiled->skip_exit_codes();
+  bool skip = how.code && std::binary_search(skips.begin(), skips.end(), *how.code);
+  supervision_.exited(exit.attempt, how, skip, mono_now());
+  over_.push_back(exit.attempt);
+}
+
+void Supervisor::clear_trees() {
+  if (over_.empty()) return;
+  for (AttemptId id : tree_.clear(over_)) {
+    std::erase(over_, id);
+    auto at = attempts_.find(id);
+    if (at == attempts_.end()) continue;
+    supervision_.cleared(id);
+    keep_output(id);
+  }
+}
+
+void Supervisor::keep_output(AttemptId id) {
+  Attempt& attempt = attempts_.at(id);
+  attempt.streams->finish();
+  if (!attempt.streams->wants_output()) return supervision_.finished(id, actions_);
+  OutputSource source = attempt.streams->take_output();
+  if (!supervision_.may_succeed(id)) {
+    // Half an output is none.
+    if (source.format == OutputFormat::jsonl) ::unlink(source.spool_file.c_str());
+    return supervision_.finished(id, actions_);
+  }
+  if (!is_slow(source)) {
+    attempt.output = finish_output(source);
+    return supervision_.finished(id, actions_);
+  }
+  auto result = std::make_shared<OutputResult>();
+  attempt.work = std::make_unique<Work>(loop_);
+  attempt.work->start([result, source = std::move(source)] { *result = finish_output(source); },
+                      [this, id, result] {
+                        attempts_.at(id).output = std::move(*result);
+                        supervision_.finished(id, actions_);
+                        schedule_turn();
+                      });
+}
+
+// Deciding and reporting -------------------------------------------------------------------------
+
+void Supervisor::perform() {
+  // Actions may lead to others: each of these ends an attempt at most, so this ends too.
+  while (!actions_.empty()) {
+    Supervision::Actions actions = std::exchange(actions_, {});
+    for (const SupervisionAction& action : actions) {
+      switch (action.kind) {
+        case SupervisionAction::Kind::terminate:
+          tree_.signal(action.attempt, SIGTERM);
+          tree_.signal(action.attempt, SIGCONT);  // what is stopped cannot end
+          break;
+        case SupervisionAction::Kind::kill: tree_.kill(action.attempt); break;
+        case SupervisionAction::Kind::report_began:
+          reports_.push_back({action.attempt, false});
+          break;
+        case SupervisionAction::Kind::finish: record_end(action.attempt, action.verdict); break;
+      }
+    }
+  }
+}
+
+/// The sentences that explain an end.
+void Supervisor::describe(const Attempt& attempt, AttemptEnd& end) const {
+  if (!attempt.refusal.empty()) {
+    end.error_class = attempt.refusal_class;
+    end.message = to_utf8(attempt.refusal);
+    return;
+  }
+  if (end.outcome == Outcome::succeeded || end.outcome == Outcome::cancelled) return;
+  const TaskDefinition& definition = attempt.definition->compiled->definition();
+  LastWords words = explain_failure(attempt.streams->last_words(LogStream::err),
+                                    attempt.streams->last_words(LogStream::out));
+  if (end.outcome == Outcome::skipped) {
+    end.message = words.message;
+    return;
+  }
+  end.trace = words.trace;
+  if (end.reason == Reason::exit) {
+    end.error_class = words.error_class;
+    end.message = words.message.empty() ? "exit code " + std::to_string(end.exit_code.value_or(0))
+                                        : words.message;
+  } else if (end.reason == Reason::signal && end.signal) {
+    end.message = "ended by " + signal_name(*end.signal);
+  } else if (end.reason == Reason::oom) {
+    end.message = "killed by the kernel: out of memory";
+  } else if (end.reason == Reason::timeout) {
+    end.message = format_limit("no end within", definition.timeout);
+  } else if (end.reason == Reason::stalled) {
+    end.message = format_limit("no output within", definition.stall_timeout);
+  } else if (end.reason == Reason::total_timeout) {
+    end.message = "no end within total_timeout";
+  } else if (end.reason == Reason::unkillable) {
+    end.message = "its processes are still there " +
+                  format_duration(options_.supervision.unkillable_after) + " after SIGKILL";
+  } else if (end.reason == Reason::output) {
+    end.message = attempt.output.error;
+  }
+}
+
+void Supervisor::record_end(AttemptId id, const SupervisionAction::Verdict& verdict) {
+  Attempt& attempt = attempts_.at(id);
+  bool is_gone = verdict.reason != Reason::unkillable;
+  if (!is_gone && attempt.streams) attempt.streams->finish();
+  AttemptEnd end;
+  end.attempt = id;
+  end.outcome = verdict.outcome;
+  end.reason = verdict.reason;
+  end.exit_code = verdict.exit.code;
+  end.signal = verdict.exit.signal;
+  end.stop_seen = verdict.stop_seen;
+  end.started_at = attempt.started_at;
+  end.ended_at = wall_now();
+  end.cpu_us = attempt.cpu_us + tree_.remove(id, is_gone);
+  end.peak_memory_bytes = attempt.peak_memory_bytes;
+  if (attempt.streams) end.log_bytes = attempt.streams->log_bytes();
+  if (end.outcome == Outcome::succeeded && !attempt.output.error.empty()) {
+    end.outcome = Outcome::failed;
+    end.reason = Reason::output;
+  } else if (end.outcome == Outcome::succeeded) {
+    end.output = std::move(attempt.output.output);
+  }
+  describe(attempt, end);
+  journal_.end(end);
+  // What may still be written to is not handed to anybody else.
+  if (attempt.scratch && is_gone) {
+    bool declared = attempt.definition->compiled->definition().output_from_file;
+    scratch_.give_back(*attempt.scratch, declared);
+    if (scratch_.has_rubbish() && !scratch_timer_.armed()) {
+      scratch_timer_.start_after(kScratchStepEvery);
+    }
+  }
+  std::erase(over_, id);
+  attempts_.erase(id);
+  ended_.emplace(id, std::move(end));
+  reports_.push_back({id, true});
+}
+
+void Supervisor::schedule_turn() {
+  if (std::exchange(is_turn_scheduled_, true)) return;
+  loop_.defer([this, alive = alive_] {
+    if (*alive) run_turn();
+  });
+}
+
+void Supervisor::run_turn() {
+  is_turn_scheduled_ = false;
+  reap();
+  perform();
+  auto flushed = journal_.flush();
+  if (flushed) {
+    start_queued();
+    perform();
+    flushed = journal_.flush();
+  } else {
+    start_queued();  // refuses them
+    perform();
+  }
+  if (!flushed) {
+    note("the journal cannot be written, trying again: " + flushed.error().message);
+    retry_timer_.start_after(kRetryAfter);
+  }
+  send_waiting();
+  arm_timer();
+  if (may_be_more_dead_) schedule_turn();
+  check_idle();
+}
+
+void Supervisor::send_waiting() {
+  if (!journal_.is_flushed()) return;
+  while (!reports_.empty() && link_->is_connected()) {
+    const Report& report = reports_.front();
+    bool is_sent = true;
+    if (report.ended) {
+      auto end = ended_.find(report.attempt);
+      if (end != ended_.end()) is_sent = link_->send(frame::Ended{end->second});
+    } else {
+      auto at = attempts_.find(report.attempt);
+      if (at != attempts_.end()) {
+        const Attempt& attempt = at->second;
+        is_sent = link_->send(frame::Began{report.attempt, attempt.pid, attempt.started_at});
+      }
+    }
+    if (!is_sent) break;
+    reports_.pop_front();
+  }
+  // Who connects next is told everything anew.
+  if (!link_->is_connected()) reports_.clear();
+  link_->flush();
+}
+
+void Supervisor::arm_timer() {
+  const MonoTime now = mono_now();
+  if (now - oom_settled_at_ >= kOomSettleEvery) {
+    oom_settled_at_ = now;
+    oom_.settle();
+  }
+  auto next = supervision_.next_deadline();
+  // A timer that fires early finds nothing due and is armed anew: cheaper than at every start.
+  if (!next) return;
+  if (!timer_.armed() || *next < timer_at_) {
+    timer_at_ = *next;
+    timer_.start_at(*next);
+  }
+}
+
+void Supervisor::clean_scratch() {
+  if (scratch_.clean(kScratchEntriesPerStep)) scratch_timer_.start_after(kScratchStepEvery);
+}
+
+void Supervisor::check_idle() {
+  bool is_idle = supervision_.open_count() == 0 && !link_->is_connected();
+  bool is_finished = is_shut_down_ && supervision_.known_count() == 0;
+  if (is_finished || (is_idle && (is_shut_down_ || is_terminated_))) {
+    loop_.stop();
+  } else if (!is_idle) {
+    idle_timer_.cancel();
+  } else if (!idle_timer_.armed()) {
+    idle_timer_.start_after(options_.idle_exit);
+  }
+}
+
+void Supervisor::note(const std::string& text) {
+  std::string line = format_utc(wall_now()) + " worker " + std::to_string(options_.id.value) +
+                     ": " + escape_for_terminal(text) + "\n";
+  note_bytes_ += line.size();
+  if (note_bytes_ > kNoteBytesMax) return;
+  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+}  // namespace pawl

@@ -1,0 +1,158 @@
+#pragma once
+
+// The shell around Supervision: starts programs, reads their pipes, reaps them, writes the journal
+// and talks to the scheduler. One thread; the pipes and SIGCHLD share one epoll set, which is one
+// descriptor of the loop, so a program costs four system calls there and no handle.
+//
+// What one turn of the loop brings is done in this order, which is the protocol's: begin and end
+// records are written, then programs are started, then their pids are written, then frames go out.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "plugins/worker/frames.h"
+#include "plugins/worker/journal.h"
+#include "plugins/worker/launcher.h"
+#include "plugins/worker/oom.h"
+#include "plugins/worker/process_tree.h"
+#include "plugins/worker/rendering.h"
+#include "plugins/worker/scheduler_link.h"
+#include "plugins/worker/scratch.h"
+#include "plugins/worker/streams.h"
+#include "plugins/worker/supervision.h"
+#include "plugins/worker/worker.h"
+#include "scheduler/loop/fd.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/poll.h"
+#include "scheduler/loop/timer.h"
+#include "scheduler/loop/work.h"
+
+namespace pawl {
+
+class Supervisor {
+ public:
+  /// Signals that it takes must be blocked. `descriptors`: limit for programs.
+  Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter journal, Fd listening,
+             const rlimit& descriptors);
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+ private:
+  /// A definition and the file of its script, removed with the last attempt that uses it.
+  struct Definition {
+    std::unique_ptr<const CompiledDefinition> compiled;
+    std::string error;  ///< attempts of it cannot be started, and this is why
+    Reason reason = Reason::spawn;
+    std::string script_file;
+    ~Definition();
+  };
+
+  /// An attempt from START until its end is recorded.
+  struct Attempt {
+    frame::AttemptStart start;
+    std::shared_ptr<const Definition> definition;
+    std::optional<Scratch> scratch;
+    std::unique_ptr<AttemptStreams> streams;
+    Launch launch;               ///< until it is started
+    WallTime started_at;
+    pid_t pid = 0;
+    std::int64_t cpu_us = 0;
+    std::int64_t peak_memory_bytes = 0;
+    std::string refusal_class;   ///< why it could not be started
+    std::string refusal;
+    OutputResult output;
+    std::unique_ptr<Work> work;  ///< keeps its output
+  };
+
+  // From the scheduler.
+  void on_frame(Frame&& frame);
+  void on_connected(bool is_new_epoch);
+  void define(frame::Define&& define);
+  Result<void> compile(const std::string& json, Definition& made);
+  void accept(frame::AttemptStart&& start);
+  void forget(const std::vector<AttemptId>& attempts);
+
+  // Starting.
+  Result<void> prepare(Attempt& attempt);
+  Result<std::map<std::string, std::string>> read_secrets(const TaskDefinition& definition) const;
+  void start_queued();
+  void start_program(AttemptId id, Attempt& attempt);
+  Fd input_of(const Launch& launch, std::string& error) const;
+  void refuse(AttemptId id, Attempt& attempt, Reason reason, std::string error_class,
+              std::string message);
+
+  // From programs.
+  void on_events();
+  void on_pipe(std::uint64_t tag);
+  void on_signals();
+  void reap();
+  void on_exit(const ProcessTree::Exit& exit);
+  void clear_trees();
+  void keep_output(AttemptId id);
+  void watch(AttemptId id, const AttemptStreams& streams);
+
+  // Deciding and reporting.
+  void perform();
+  void record_end(AttemptId id, const SupervisionAction::Verdict& verdict);
+  void describe(const Attempt& attempt, AttemptEnd& end) const;
+  void schedule_turn();
+  void run_turn();
+  void send_waiting();
+  void arm_timer();
+  void clean_scratch();
+  void check_idle();
+  void note(const std::string& text);
+
+  Loop& loop_;
+  WorkerOptions options_;
+  std::string folder_;
+  std::map<std::string, std::string> login_defaults_;
+  Supervision supervision_;
+  Supervision::Actions actions_;
+  JournalWriter journal_;
+  ProcessTree tree_;
+  OomWatch oom_;
+  ScratchPool scratch_;
+  Launcher launcher_;
+  Fd null_input_;
+  Fd signals_;
+  Fd events_;
+
+  std::unordered_map<DefinitionId, std::shared_ptr<const Definition>> definitions_;
+  std::uint64_t last_script_ = 0;
+  std::unordered_map<AttemptId, Attempt> attempts_;    ///< not ended
+  std::unordered_map<AttemptId, AttemptEnd> ended_;    ///< not forgotten
+  std::deque<AttemptId> queued_;                       ///< to be started this turn
+  std::vector<AttemptId> over_;                        ///< their program has ended, their tree not
+  struct Report {
+    AttemptId attempt;
+    bool ended = false;  ///< else: began
+  };
+  std::deque<Report> reports_;                         ///< to be sent, in this order
+  bool may_be_more_dead_ = false;
+  bool is_turn_scheduled_ = false;
+  bool is_shut_down_ = false;  ///< by SHUTDOWN
+  bool is_terminated_ = false; ///< by a signal
+  MonoTime timer_at_;  ///< what `timer_` is armed for
+  MonoTime oom_settled_at_;
+  std::size_t note_bytes_ = 0;
+
+  Poll poll_;
+  Timer timer_;
+  Timer idle_timer_;
+  Timer scratch_timer_;
+  Timer retry_timer_;
+  std::optional<SchedulerLink> link_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace pawl

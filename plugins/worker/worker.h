@@ -1,0 +1,42 @@
+#pragma once
+
+// The worker program: `pawl worker --home DIR --id N --class supervisor`, started by the scheduler
+// and by nobody else.
+//
+// It has the folder <home>/workers/<id>/: `sock` (it listens, the scheduler connects), `lock` (held
+// while it lives; boot id, pid and start time in it), `journal.*`, `log`, `scripts`, `scratch`. It
+// leads a session of its own and outlives the scheduler; without one it finishes its attempts,
+// journals them and exits after a while idle.
+//
+// SIGTERM, SIGINT and SIGHUP never make it give up an attempt: it exits as soon as nothing runs and
+// no scheduler is connected, without the idle time. SIGKILL loses nothing that has ended.
+
+#include <cstdint>
+#include <string>
+
+#include "plugins/worker/supervision.h"
+#include "scheduler/base/ids.h"
+#include "scheduler/base/time.h"
+
+namespace pawl {
+
+struct WorkerOptions {
+  std::string home;                        ///< absolute
+  WorkerId id;
+  std::string worker_class = "supervisor"; ///< the only one that starts programs
+  std::string version;                     ///< of pawl, for people
+  Duration idle_exit = std::chrono::seconds(60);
+  Supervision::Options supervision;
+  /// Soft limit of open descriptors for programs; 0: what this process itself was given.
+  std::uint64_t program_descriptors = 0;
+};
+
+/// Runs until there is nothing left to do. Returns an exit code: 0, 2 (unknown class), 73 (the
+/// folder cannot be used), 75 (another worker holds it). Call it on the main thread of a process
+/// that has no other.
+int worker_main(const WorkerOptions& options);
+
+/// `<home>/workers/<id>`.
+std::string worker_folder(const std::string& home, WorkerId id);
+
+}  // namespace pawl
