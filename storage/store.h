@@ -4,7 +4,9 @@
 // conformance suite in tests/storage holds for any. Used by one thread at a time; the writer
 // thread owns it. Readers of history use History (history.h) and never this.
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,6 +34,36 @@ struct LoadOptions {
   bool succeeded_items = false;  ///< and those of `final_items` that succeeded, too
 };
 
+/// How long ended runs are kept. A run goes when it is beyond the newest `runs` of its job or ended
+/// more than `days` ago, whichever comes first; a value of 0 asks for nothing.
+struct Retention {
+  std::int64_t runs = 1000;
+  std::int64_t days = 30;
+};
+
+struct PruneRequest {
+  Retention keep;                          ///< of jobs that are not named below
+  std::map<std::string, Retention> jobs;   ///< by name of job
+  std::int64_t unresolved_days = 90;       ///< a run with an unresolved failure stays this long
+  std::int64_t event_days = 90;            ///< of events that belong to no run
+  std::vector<RunId> busy;                 ///< ended runs that somebody works with
+  std::vector<VersionId> versions_in_use;  ///< definitions that a new run may be pinned to
+  WallTime now;
+  std::int64_t rows_max = 5'000;           ///< of one step: bounds how long the writer is held
+};
+
+struct PruneStep {
+  std::int64_t runs = 0;                   ///< taken away in this step
+  std::int64_t rows = 0;                   ///< deleted in this step
+  bool more = false;                       ///< there is more to do
+};
+
+/// A run whose rows are gone and whose logs and outputs are to be deleted by the caller.
+struct PrunedRun {
+  RunId run;
+  std::string name;
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -40,6 +72,8 @@ class Store {
   /// with `is_disk_full()` true when nothing was changed and it may be tried again; any other
   /// error means that the outcome is unknown and the process must end.
   virtual Result<void> apply(std::span<const Mutation> batch) = 0;
+  /// The same for several batches at once, in order: one transaction, one wait for the disk.
+  virtual Result<void> apply_group(std::span<const Mutations> batches) = 0;
   /// Whether the last failed `apply` failed for lack of room.
   virtual bool is_disk_full() const = 0;
 
@@ -54,6 +88,8 @@ class Store {
                                       const std::function<void(RunId, std::string)>& bad) = 0;
   virtual Result<std::optional<RunSnapshot>> load_run(RunId run, LoadOptions options) = 0;
 
+  /// By its full name.
+  virtual Result<std::optional<RunRow>> run_by_name(std::string_view name) = 0;
   virtual Result<std::optional<RunRow>> run_by_request(std::string_view request_id) = 0;
   virtual Result<std::optional<JobVersionRow>> version(VersionId id) = 0;
   virtual Result<std::optional<JobVersionRow>> version_by_hash(std::string_view job,
@@ -64,6 +100,13 @@ class Store {
   virtual std::int64_t wal_pages() const = 0;
   /// Copies the write-ahead log back into the database as far as readers allow. Does not wait.
   virtual Result<void> checkpoint() = 0;
+
+  /// One bounded step of retention: takes runs away whole, so that no reader sees half of one, then
+  /// deletes their rows. Repeat while `more`. Kill-safe at any point: the next step goes on.
+  virtual Result<PruneStep> prune(const PruneRequest& request) = 0;
+  /// At most `limit` runs whose rows are all gone: delete their files, then call `prune_done`.
+  virtual Result<std::vector<PrunedRun>> pruned(std::size_t limit) = 0;
+  virtual Result<void> prune_done(std::span<const RunId> runs) = 0;
 };
 
 }  // namespace pawl

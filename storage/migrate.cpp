@@ -1,0 +1,82 @@
+#include "storage/migrate.h"
+
+#include <string>
+
+namespace pawl {
+namespace {
+
+struct Identity {
+  std::int64_t application = 0;
+  std::int64_t version = 0;
+  std::int64_t objects = 0;
+};
+
+Result<Identity> identify(Database& database) {
+  Identity found;
+  auto application = database.integer("PRAGMA application_id");
+  if (!application) return application.error();
+  auto version = database.integer("PRAGMA user_version");
+  if (!version) return version.error();
+  auto objects = database.integer("SELECT count(*) FROM sqlite_schema");
+  if (!objects) return objects.error();
+  found.application = *application;
+  found.version = *version;
+  found.objects = *objects;
+  const bool is_empty = found.application == 0 && found.version == 0 && found.objects == 0;
+  if (!is_empty && found.application != kApplicationId) {
+    return Error{ErrorKind::home_unusable, "opening the store: " + database.path() +
+                                               " is a database of another program. Use another home"};
+  }
+  if (found.version > schema_version()) {
+    return Error{ErrorKind::version,
+                 "opening the store: " + database.path() + " is of schema version " +
+                     std::to_string(found.version) + ", this pawl knows up to " +
+                     std::to_string(schema_version()) + ". Use the newer pawl, or another home"};
+  }
+  return found;
+}
+
+Result<void> apply(Database& database, const Migration& migration,
+                   const std::function<void(int)>& before_statement) {
+  auto run = [&]() -> Result<void> {
+    if (auto done = database.exec("BEGIN IMMEDIATE"); !done) return done;
+    if (auto done = database.exec_each(migration.sql, before_statement); !done) return done;
+    std::string mark = "PRAGMA application_id=" + std::to_string(kApplicationId) +
+                       "; PRAGMA user_version=" + std::to_string(migration.number);
+    if (auto done = database.exec(mark.c_str()); !done) return done;
+    return database.exec("COMMIT");
+  };
+  auto done = run();
+  if (!done) database.rollback();
+  return done;
+}
+
+}  // namespace
+
+int schema_version() { return migrations().back().number; }
+
+Result<void> migrate(Database& database, const std::function<void(int)>& before_statement) {
+  auto found = identify(database);
+  if (!found) return found.error();
+  for (const Migration& migration : migrations()) {
+    if (migration.number <= found->version) continue;
+    if (auto done = apply(database, migration, before_statement); !done) return done;
+  }
+  return {};
+}
+
+Result<void> check_schema(Database& database) {
+  auto found = identify(database);
+  if (!found) return found.error();
+  if (found->objects == 0) {
+    return Error{ErrorKind::not_found, "nothing is stored at " + database.path() + " yet"};
+  }
+  if (found->version < schema_version()) {
+    return Error{ErrorKind::version, "opening the store: " + database.path() +
+                                         " is of an older pawl. Start pawl serve once: it brings "
+                                         "the store up to date"};
+  }
+  return {};
+}
+
+}  // namespace pawl

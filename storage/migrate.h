@@ -1,0 +1,39 @@
+#pragma once
+
+// The schema and its versions. Migrations are the numbered files of migrations/, compiled in; each
+// runs in one transaction that also raises `user_version`, so that a kill at any point leaves the
+// version before it or after it.
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "scheduler/base/result.h"
+#include "storage/database.h"
+
+namespace pawl {
+
+struct Migration {
+  int number = 0;  ///< from 1, without gaps
+  std::string_view name;
+  const char* sql = nullptr;
+};
+
+/// Those of this program, ascending.
+std::span<const Migration> migrations();
+
+/// `PRAGMA application_id` of a store: "pawl".
+inline constexpr std::int64_t kApplicationId = 0x7061776C;
+
+/// The schema's version after all migrations.
+int schema_version();
+
+/// Brings the schema up to date. Errors: `version` when a newer pawl wrote it, `home_unusable` when
+/// it is a database of another program, `storage`. `before_statement` is for tests.
+Result<void> migrate(Database& database, const std::function<void(int)>& before_statement = {});
+
+/// For readers: fine only when it is of exactly this version; `not_found` when it is still empty.
+Result<void> check_schema(Database& database);
+
+}  // namespace pawl

@@ -1,0 +1,232 @@
+#include "storage/retention.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace pawl {
+namespace {
+
+constexpr std::int64_t kDayMs = 24 * 3'600'000;
+constexpr std::int64_t kRunsPerStep = 100;
+constexpr std::int64_t kChunksPerStep = 16;  // of items: each may have megabytes
+
+struct Table {
+  const char* remove;  // ?1 run, ?2 rows at most
+  std::int64_t divisor;
+};
+
+// The rows of a run, in an order in which what is left can still be found.
+constexpr Table kTables[] = {
+    {"DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE run = ?1 AND number > 1 LIMIT ?2)", 1},
+    {"DELETE FROM output WHERE run = ?1 AND (task, item) IN "
+     "(SELECT task, item FROM output WHERE run = ?1 LIMIT ?2)", 1},
+    {"DELETE FROM timer WHERE run = ?1 AND (task, item, kind) IN "
+     "(SELECT task, item, kind FROM timer WHERE run = ?1 LIMIT ?2)", 1},
+    {"DELETE FROM event WHERE id IN (SELECT id FROM event WHERE run = ?1 LIMIT ?2)", 1},
+    {"DELETE FROM item WHERE run = ?1 AND (task, first) IN "
+     "(SELECT task, first FROM item WHERE run = ?1 LIMIT ?2)", 0},
+    {"DELETE FROM mapped WHERE run = ?1 AND task IN "
+     "(SELECT task FROM mapped WHERE run = ?1 LIMIT ?2)", 1},
+};
+
+constexpr const char* kFirstAttempts =
+    "DELETE FROM attempt WHERE run = ?1 AND id IN "
+    "(SELECT first_attempt FROM task WHERE run = ?1 ORDER BY task, item LIMIT ?2)";
+constexpr const char* kTasks =
+    "DELETE FROM task WHERE run = ?1 AND (task, item) IN "
+    "(SELECT task, item FROM task WHERE run = ?1 ORDER BY task, item LIMIT ?2)";
+
+constexpr const char* kHasRows =
+    "EXISTS (SELECT 1 FROM task WHERE run = d.run) OR "
+    "EXISTS (SELECT 1 FROM attempt WHERE run = d.run AND number > 1) OR "
+    "EXISTS (SELECT 1 FROM output WHERE run = d.run) OR "
+    "EXISTS (SELECT 1 FROM timer WHERE run = d.run) OR "
+    "EXISTS (SELECT 1 FROM event WHERE run = d.run) OR "
+    "EXISTS (SELECT 1 FROM item WHERE run = d.run) OR "
+    "EXISTS (SELECT 1 FROM mapped WHERE run = d.run)";
+
+class Pruner {
+ public:
+  Pruner(Database& database, const PruneRequest& request)
+      : database_(database), request_(request) {}
+
+  /// False when the database failed.
+  bool run() {
+    if (!delete_rows()) return false;
+    if (step_.rows > 0) {
+      step_.more = true;
+      return true;
+    }
+    if (!take_away()) return false;
+    if (step_.runs > 0) {
+      step_.more = true;
+      return true;
+    }
+    return delete_events() && delete_versions();
+  }
+
+  PruneStep step() const { return step_; }
+
+ private:
+  /// Rows of the oldest doomed run that has some.
+  bool delete_rows() {
+    Statement next(database_, std::string("SELECT d.run FROM doomed AS d WHERE ") + kHasRows +
+                                  " ORDER BY d.run LIMIT 1");
+    if (!next.step()) return next.ok();
+    const std::int64_t run = next.integer(0);
+    next.reset();
+    std::int64_t left = request_.rows_max;
+    for (const Table& table : kTables) {
+      if (left <= 0) return true;
+      const std::int64_t limit = table.divisor == 0 ? kChunksPerStep : left;
+      if (!remove(table.remove, run, limit)) return false;
+      left = request_.rows_max - step_.rows;
+    }
+    // The first attempts are found through the tasks, so both go in one transaction.
+    if (left <= 1) return true;
+    return remove(kFirstAttempts, run, left / 2) && remove(kTasks, run, left / 2);
+  }
+
+  bool remove(const char* sql, std::int64_t run, std::int64_t limit) {
+    Statement statement(database_, sql);
+    if (!statement.bind(run, limit).run()) return false;
+    step_.rows += database_.changes();
+    return true;
+  }
+
+  bool take_away() {
+    std::vector<std::string> jobs;
+    Statement names(database_, "SELECT DISTINCT job FROM run ORDER BY job");
+    while (names.step()) jobs.emplace_back(names.text(0));
+    if (!names.ok()) return false;
+    names.reset();
+    Statement doom(database_, "INSERT INTO doomed SELECT id, name FROM run WHERE id = ?");
+    Statement remove_run(database_, "DELETE FROM run WHERE id = ?");
+    Statement remove_counts(database_, "DELETE FROM run_counts WHERE run = ?");
+    for (const std::string& job : jobs) {
+      std::vector<std::int64_t> runs;
+      if (!choose(job, runs)) return false;
+      for (std::int64_t run : runs) {
+        if (!doom.bind(run).run() || !remove_run.bind(run).run() || !remove_counts.bind(run).run()) {
+          return false;
+        }
+        ++step_.runs;
+      }
+      if (step_.runs >= kRunsPerStep) break;
+    }
+    return true;
+  }
+
+  /// Ended runs of a job, oldest first, that nothing keeps.
+  bool choose(const std::string& job, std::vector<std::int64_t>& chosen) {
+    auto own = request_.jobs.find(job);
+    const Retention keep = own == request_.jobs.end() ? request_.keep : own->second;
+    std::int64_t oldest_kept = 0;  // by number: ids up to this one are too many
+    if (keep.runs > 0) {
+      Statement rank(database_, "SELECT id FROM run WHERE job = ? ORDER BY id DESC LIMIT 1 OFFSET ?");
+      if (rank.bind(job, keep.runs).step()) oldest_kept = rank.integer(0);
+      if (!rank.ok()) return false;
+    }
+    const std::int64_t cut = keep.days > 0 ? request_.now.ms - keep.days * kDayMs : INT64_MIN;
+    const std::int64_t unresolved_cut = request_.now.ms - request_.unresolved_days * kDayMs;
+    Statement old(database_,
+                  "SELECT id, ended_at FROM run WHERE job = ? AND "
+                  "state IN ('succeeded', 'failed', 'cancelled') AND "
+                  "(id <= ? OR ended_at < ?) ORDER BY id");
+    old.bind(job, oldest_kept, cut);
+    while (old.step()) {
+      const std::int64_t run = old.integer(0);
+      const bool is_recent = old.integer(1) >= unresolved_cut;
+      if (std::find(request_.busy.begin(), request_.busy.end(), RunId{run}) != request_.busy.end()) {
+        continue;
+      }
+      bool keeps = false;
+      if (is_recent && !has_unresolved(run, keeps)) return false;
+      if (keeps) continue;
+      chosen.push_back(run);
+      if (static_cast<std::int64_t>(chosen.size()) + step_.runs >= kRunsPerStep) return true;
+    }
+    return old.ok();
+  }
+
+  /// Failed or held, not dismissed, not forgiven by a tolerance.
+  bool has_unresolved(std::int64_t run, bool& found) {
+    found = false;
+    Statement counts(database_,
+                     "SELECT 1 FROM run AS r JOIN run_counts AS c ON c.run = r.id "
+                     "WHERE r.id = ? AND (r.state = 'failed' OR c.failed > 0 OR c.held > 0)");
+    if (!counts.bind(run).step()) return counts.ok();
+    Statement rows(database_,
+                   "SELECT 1 FROM task AS t WHERE t.run = ? AND t.state IN ('held', 'failed') AND "
+                   "t.dismissed = 0 AND (t.item = -1 OR NOT EXISTS (SELECT 1 FROM task AS w "
+                   "WHERE w.run = t.run AND w.task = t.task AND w.item = -1 AND "
+                   "w.state = 'succeeded')) LIMIT 1");
+    found = rows.bind(run).step();
+    return rows.ok();
+  }
+
+  bool delete_events() {
+    Statement statement(database_,
+                        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE run IS NULL "
+                        "AND at < ? ORDER BY id LIMIT ?)");
+    const std::int64_t cut = request_.now.ms - request_.event_days * kDayMs;
+    if (!statement.bind(cut, request_.rows_max).run()) return false;
+    step_.rows += database_.changes();
+    step_.more = step_.more || database_.changes() == request_.rows_max;
+    return true;
+  }
+
+  /// Definitions that no run and no job names any more.
+  bool delete_versions() {
+    std::vector<std::int64_t> unused;
+    Statement query(database_,
+                    "SELECT v.id FROM job_version AS v "
+                    "WHERE NOT EXISTS (SELECT 1 FROM run AS r WHERE r.job = v.job AND r.version = v.id) "
+                    "AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.version = v.id)");
+    while (query.step()) unused.push_back(query.integer(0));
+    if (!query.ok()) return false;
+    query.reset();
+    Statement names(database_, "DELETE FROM version_task WHERE version = ?");
+    Statement version(database_, "DELETE FROM job_version WHERE id = ?");
+    for (std::int64_t id : unused) {
+      const auto& used = request_.versions_in_use;
+      if (std::find(used.begin(), used.end(), VersionId{id}) != used.end()) continue;
+      if (!names.bind(id).run() || !version.bind(id).run()) return false;
+      ++step_.rows;
+    }
+    return true;
+  }
+
+  Database& database_;
+  const PruneRequest& request_;
+  PruneStep step_;
+};
+
+}  // namespace
+
+Result<PruneStep> prune_step(Database& database, const PruneRequest& request) {
+  Pruner pruner(database, request);
+  if (!pruner.run()) return database.error("pruning");
+  return pruner.step();
+}
+
+Result<std::vector<PrunedRun>> pruned_runs(Database& database, std::size_t limit) {
+  Statement query(database, std::string("SELECT d.run, d.name FROM doomed AS d WHERE NOT (") +
+                                kHasRows + ") ORDER BY d.run LIMIT ?");
+  query.bind(static_cast<std::int64_t>(limit));
+  std::vector<PrunedRun> runs;
+  while (query.step()) runs.push_back({RunId{query.integer(0)}, std::string(query.text(1))});
+  if (!query.ok()) return database.error("pruning");
+  return runs;
+}
+
+Result<void> forget_pruned(Database& database, std::span<const RunId> runs) {
+  Statement remove(database, "DELETE FROM doomed WHERE run = ?");
+  for (RunId run : runs) {
+    if (!remove.bind(run).run()) return database.error("pruning");
+  }
+  return {};
+}
+
+}  // namespace pawl

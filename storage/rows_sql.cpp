@@ -1,0 +1,144 @@
+#include "storage/rows_sql.h"
+
+#include <iterator>
+
+namespace pawl {
+
+std::optional<TimerKind> timer_kind_from(std::string_view word) {
+  for (std::size_t i = 0; i < std::size(kTimerKindWords); ++i) {
+    if (kTimerKindWords[i] == word) return static_cast<TimerKind>(i);
+  }
+  return std::nullopt;
+}
+
+std::optional<Trigger> trigger_from(std::string_view word) {
+  return detail::from_word<Trigger>(kTriggerWords, word);
+}
+
+TaskKey read_task_key(RowReader& reader) {
+  TaskKey key;
+  key.run = reader.id<RunId>();
+  key.task = reader.id<TaskIndex>();
+  key.item = reader.id<ItemIndex>();
+  return key;
+}
+
+Counts read_counts(RowReader& reader) {
+  Counts counts{};
+  for (auto& count : counts) count = reader.integer();
+  return counts;
+}
+
+RunRow read_run(RowReader& reader) {
+  RunRow row;
+  row.id = reader.id<RunId>();
+  row.name = reader.text();
+  row.job = reader.text();
+  row.version = reader.id<VersionId>();
+  row.state = reader.word(run_state_from);
+  row.reason = reader.word(reason_from);
+  row.trigger = reader.word(trigger_from);
+  row.scheduled_for = reader.time_or_none();
+  row.logical_time = reader.time();
+  row.interval_start = reader.time_or_none();
+  row.interval_end = reader.time_or_none();
+  row.start_at = reader.time_or_none();
+  row.request_id = reader.text();
+  row.params = reader.text();
+  row.default_slots = reader.integer();
+  row.priority_class = reader.integer();
+  if (auto parent = reader.id<RunId>(); parent.value != 0) row.parent = parent;
+  row.created_at = reader.time();
+  row.started_at = reader.time_or_none();
+  row.ended_at = reader.time_or_none();
+  row.resumes = reader.small();
+  row.cancel_requested = reader.flag();
+  row.counts = read_counts(reader);
+  return row;
+}
+
+TaskRow read_task(RowReader& reader) {
+  TaskRow row;
+  row.key = read_task_key(reader);
+  row.state = reader.word(task_state_from);
+  row.reason = reader.word(reason_from);
+  row.detail = reader.small();
+  row.attempts = reader.small();
+  row.counted = reader.small();
+  row.interruptions = reader.small();
+  row.interrupted_since = reader.time_or_none();
+  row.work = reader.small();
+  row.live_attempt = reader.id<AttemptId>();
+  row.queued_at = reader.time_or_none();
+  row.started_at = reader.time_or_none();
+  row.ended_at = reader.time_or_none();
+  row.error = reader.text();
+  row.dismissed = reader.small();
+  return row;
+}
+
+MappedRow read_mapped(RowReader& reader) {
+  MappedRow row;
+  row.run = reader.id<RunId>();
+  row.task = reader.id<TaskIndex>();
+  row.items = reader.integer();
+  row.complete = reader.flag();
+  row.next_fresh = reader.integer();
+  row.low_water = reader.integer();
+  row.rest_state = reader.word(task_state_from);
+  row.rest_reason = reader.word(reason_from);
+  row.counts = read_counts(reader);
+  row.source = reader.text();
+  return row;
+}
+
+AttemptRow read_attempt(RowReader& reader) {
+  AttemptRow row;
+  row.id = reader.id<AttemptId>();
+  row.key = read_task_key(reader);
+  row.number = reader.small();
+  row.state = reader.word(attempt_state_from);
+  row.reason = reader.word(reason_from);
+  row.exit_code = reader.small_or_none();
+  row.signal = reader.small_or_none();
+  row.worker = reader.id<WorkerId>();
+  row.slot = reader.small();
+  row.started_at = reader.time();
+  row.ended_at = reader.time_or_none();
+  row.cpu_us = reader.integer();
+  row.peak_memory_bytes = reader.integer();
+  row.log_bytes = reader.integer();
+  row.handle = reader.text();
+  row.failure.error_class = reader.text();
+  row.failure.message = reader.text();
+  row.failure.trace = reader.text();
+  return row;
+}
+
+JobVersionRow read_version(RowReader& reader) {
+  JobVersionRow row;
+  row.id = reader.id<VersionId>();
+  row.job = reader.text();
+  row.hash = reader.text();
+  row.body = reader.text();
+  row.folder = reader.text();
+  row.created_at = reader.time();
+  return row;
+}
+
+JobRow read_job(RowReader& reader) {
+  JobRow row;
+  row.name = reader.text();
+  row.version = reader.id<VersionId>();
+  row.file = reader.text();
+  row.paused = reader.flag();
+  row.pause_note = reader.text();
+  row.quarantined = reader.text();
+  row.removed = reader.flag();
+  row.first_loaded_at = reader.time_or_none();
+  row.next_fire_at = reader.time_or_none();
+  row.last_fire_at = reader.time_or_none();
+  return row;
+}
+
+}  // namespace pawl

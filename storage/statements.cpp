@@ -1,0 +1,90 @@
+#include "storage/statements.h"
+
+namespace pawl {
+
+SqliteStore::Statements::Statements(Database& db)
+    : begin(db, "BEGIN IMMEDIATE"),
+      commit(db, "COMMIT"),
+      insert_version(db,
+                     "INSERT INTO job_version (id, job, hash, created_at, folder, labels, body) "
+                     "VALUES (?, ?, ?, ?, ?, ?, ?)"),
+      insert_version_task(db,
+                          "INSERT INTO version_task (version, task, id, max_attempts, mapped, "
+                          "source_task) VALUES (?, ?, ?, ?, ?, ?)"),
+      insert_run(db,
+                 "INSERT INTO run (id, name, job, version, state, reason, \"trigger\", "
+                 "scheduled_for, logical_time, interval_start, interval_end, start_at, request_id, "
+                 "default_slots, priority_class, parent, created_at, started_at, ended_at, resumes, "
+                 "cancel_requested, params) "
+                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      insert_counts(db, "INSERT INTO run_counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      update_run(db,
+                 "UPDATE run SET version = ?, state = ?, reason = ?, start_at = ?, "
+                 "default_slots = ?, priority_class = ?, started_at = ?, ended_at = ?, "
+                 "resumes = ?, cancel_requested = ? WHERE id = ? AND state = ?"),
+      set_counts(db,
+                 "UPDATE run_counts SET waiting = ?, queued = ?, running = ?, retrying = ?, "
+                 "deferred = ?, held = ?, succeeded = ?, failed = ?, skipped = ?, "
+                 "upstream_failed = ?, cancelled = ? WHERE run = ?"),
+      insert_task(db,
+                  "INSERT INTO task (run, task, item, state, reason, detail, attempts, counted, "
+                  "interruptions, interrupted_since, work, live_attempt, first_attempt, queued_at, "
+                  "started_at, ended_at, dismissed, error) "
+                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      // In the order of the columns: a new first attempt replaces the pointer to it, else it stays.
+      update_task(db,
+                  "UPDATE task SET state = ?, reason = ?, detail = ?, attempts = ?, counted = ?, "
+                  "interruptions = ?, interrupted_since = ?, work = ?, live_attempt = ?, "
+                  "first_attempt = coalesce(?, first_attempt), queued_at = ?, started_at = ?, "
+                  "ended_at = ?, dismissed = ?, error = ? "
+                  "WHERE run = ? AND task = ? AND item = ? AND state = ? AND live_attempt IS ?"),
+      set_mapped(db,
+                 "INSERT INTO mapped VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                 "?, ?) ON CONFLICT (run, task) DO UPDATE SET items = excluded.items, "
+                 "complete = excluded.complete, next_fresh = excluded.next_fresh, "
+                 "low_water = excluded.low_water, rest_state = excluded.rest_state, "
+                 "rest_reason = excluded.rest_reason, waiting = excluded.waiting, "
+                 "queued = excluded.queued, running = excluded.running, "
+                 "retrying = excluded.retrying, deferred = excluded.deferred, "
+                 "held = excluded.held, succeeded = excluded.succeeded, failed = excluded.failed, "
+                 "skipped = excluded.skipped, upstream_failed = excluded.upstream_failed, "
+                 "cancelled = excluded.cancelled, source = excluded.source"),
+      insert_items(db, "INSERT INTO item (run, task, first, count, bytes) VALUES (?, ?, ?, ?, ?)"),
+      delete_items(db, "DELETE FROM item WHERE run = ? AND task = ?"),
+      insert_attempt(db,
+                     "INSERT INTO attempt (id, run, task, item, number, state, reason, exit_code, "
+                     "signal, worker, slot, started_at, ended_at, cpu_us, peak_memory_bytes, "
+                     "log_bytes, handle, error_class, error_message, error_trace) "
+                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      update_attempt(db,
+                     "UPDATE attempt SET state = ?, reason = ?, exit_code = ?, signal = ?, "
+                     "worker = ?, slot = ?, started_at = ?, ended_at = ?, cpu_us = ?, "
+                     "peak_memory_bytes = ?, log_bytes = ?, handle = ?, error_class = ?, "
+                     "error_message = ?, error_trace = ? WHERE id = ? AND state = ?"),
+      delete_attempt(db, "DELETE FROM attempt WHERE id = ? AND ended_at IS NULL"),
+      set_output(db,
+                 "INSERT INTO output (run, task, item, attempt, format, bytes, file, value) "
+                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, task, item) DO UPDATE SET "
+                 "attempt = excluded.attempt, format = excluded.format, bytes = excluded.bytes, "
+                 "file = excluded.file, value = excluded.value"),
+      clear_outputs(db, "DELETE FROM output WHERE run = ? AND task = ?"),
+      set_timer(db,
+                "INSERT INTO timer (run, task, item, kind, due, due_wall, delay, boot) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, task, item, kind) DO UPDATE SET "
+                "due = excluded.due, due_wall = excluded.due_wall, delay = excluded.delay, "
+                "boot = excluded.boot"),
+      clear_timer(db, "DELETE FROM timer WHERE run = ? AND task = ? AND item = ? AND kind = ?"),
+      set_job(db,
+              "INSERT INTO job (name, version, file, paused, pause_note, quarantined, removed, "
+              "first_loaded_at, next_fire_at, last_fire_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+              "ON CONFLICT (name) DO UPDATE SET version = excluded.version, file = excluded.file, "
+              "paused = excluded.paused, pause_note = excluded.pause_note, "
+              "quarantined = excluded.quarantined, removed = excluded.removed, "
+              "first_loaded_at = excluded.first_loaded_at, next_fire_at = excluded.next_fire_at, "
+              "last_fire_at = excluded.last_fire_at"),
+      add_event(db,
+                "INSERT INTO event (at, actor, verb, job, run, task, item, text) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
+      raise_counter(db, "UPDATE counter SET value = max(value, ?) WHERE name = ?") {}
+
+}  // namespace pawl

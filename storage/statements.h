@@ -1,0 +1,25 @@
+#pragma once
+
+// The statements of SqliteStore, compiled when the store is opened. Private to storage.
+
+#include "storage/rows_sql.h"
+#include "storage/sqlite_store.h"
+
+namespace pawl {
+
+struct SqliteStore::Statements {
+  explicit Statements(Database& db);
+
+  Statement begin, commit;
+  Statement insert_version, insert_version_task;
+  Statement insert_run, insert_counts, update_run, set_counts;
+  Statement insert_task, update_task;
+  Statement set_mapped, insert_items, delete_items;
+  Statement insert_attempt, update_attempt, delete_attempt;
+  Statement set_output, clear_outputs;
+  Statement set_timer, clear_timer;
+  Statement set_job, add_event;
+  Statement raise_counter;
+};
+
+}  // namespace pawl
