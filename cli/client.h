@@ -21,12 +21,13 @@ class Client {
  public:
   struct Call {
     std::string method = "GET";
-    std::string path;                             ///< with its query, encoded: see `encode`
-    std::string body;                             ///< JSON; sent with POST, PUT and PATCH
+    std::string path = {};                        ///< with its query, encoded: see `encode`
+    std::string body = {};                        ///< JSON; sent with POST, PUT and PATCH
     Duration timeout = std::chrono::seconds(60);  ///< over everything, asking again included
     /// May be asked again when the answer is lost: it reads, or carries a request id.
     bool idempotent = false;
-    /// While the home is locked but nobody listens yet (a scheduler is starting), try this long.
+    /// While the home is locked but nobody listens yet (a scheduler is starting), and after a lost
+    /// answer of an idempotent call, try this long.
     Duration wait_for_start = std::chrono::seconds(10);
   };
 

@@ -29,6 +29,8 @@ struct HttpRequest {
   std::string user;  ///< its name, or the number when it has none
 };
 
+class HttpConversation;
+
 /// The right to answer one request, now or later: the first answer counts, others are ignored.
 /// Copies are the same right. When the last one goes without an answer, the client gets a 500. When
 /// the client or the server is gone, everything here does nothing. Used on the loop's thread.
@@ -54,7 +56,7 @@ class Responder {
   struct Exchange;
 
  private:
-  friend class HttpServer;
+  friend class HttpConversation;
   explicit Responder(std::shared_ptr<Exchange> exchange);
   std::shared_ptr<Exchange> exchange_;
 };

@@ -1,0 +1,293 @@
+#include "cli/client.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include <curl/curl.h>
+
+#include "scheduler/loop/clock.h"
+#include "scheduler/loop/file_lock.h"
+#include "scheduler/loop/unix_socket.h"
+
+namespace pawl {
+namespace {
+
+constexpr std::size_t kReplyBytesMax = std::size_t{256} << 20;
+constexpr Duration kFirstPause = std::chrono::milliseconds(10);
+constexpr Duration kLongestPause = std::chrono::milliseconds(250);
+
+/// Waits; true when `interrupt_fd` became readable meanwhile.
+bool interrupted_within(int interrupt_fd, Duration wait) {
+  pollfd watched{.fd = interrupt_fd, .events = POLLIN, .revents = 0};
+  const int timeout = static_cast<int>(std::max<std::int64_t>(0, wait.count()));
+  return ::poll(&watched, 1, timeout) > 0;
+}
+
+/// What one try came to, before it is put into words.
+struct Outcome {
+  enum class Kind {
+    answered,
+    not_connected,
+    lost,  ///< sent, or maybe sent, and no whole answer
+    timed_out,
+    too_long,
+    stopped,  ///< `on_data` wanted no more
+    interrupted,
+  };
+  Kind kind = Kind::lost;
+  Reply reply;
+  bool nobody_listens = false;  ///< why not connected; otherwise the socket cannot be used
+  bool data_came = false;       ///< to `on_data`
+  std::string detail;
+};
+
+struct CurlList {
+  curl_slist* list = nullptr;
+  ~CurlList() { curl_slist_free_all(list); }
+};
+
+}  // namespace
+
+struct Client::Impl {
+  explicit Impl(std::string home_of) : home(std::move(home_of)) {
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    easy = curl_easy_init();
+    multi = curl_multi_init();
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 1L);
+  }
+  ~Impl() {
+    curl_multi_cleanup(multi);
+    curl_easy_cleanup(easy);
+  }
+
+  Result<Reply> ask(const Call& call, const std::function<bool(std::string_view)>* on_data);
+  Outcome try_once(const Call& call, const std::function<bool(std::string_view)>* on_data,
+                   MonoTime deadline);
+  void prepare(const Call& call, CurlList& headers);
+  Outcome::Kind transfer(MonoTime deadline);
+  bool held() const {
+    const auto held = FileLock::is_held(home + "/lock");
+    return held.ok() && *held;
+  }
+  Error unreachable(const Outcome& result) const;
+  Error silent() const;
+  std::string holder() const;
+
+  // curl's callback.
+  static std::size_t take_data(char* data, std::size_t, std::size_t size, void* cls);
+
+  std::string home;
+  int interrupt_fd = -1;
+  CURL* easy = nullptr;
+  CURLM* multi = nullptr;
+  std::optional<ShortPath> socket;  ///< curl ends socket names at 107 bytes
+
+  // Of the try that runs.
+  Outcome outcome;
+  const std::function<bool(std::string_view)>* on_data = nullptr;
+  bool answer_began = false;
+};
+
+std::size_t Client::Impl::take_data(char* data, std::size_t, std::size_t size, void* cls) {
+  auto* self = static_cast<Impl*>(cls);
+  self->answer_began = true;
+  long status = 0;
+  curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
+  if (self->on_data != nullptr && status == 200) {
+    self->outcome.data_came = true;
+    if ((*self->on_data)(std::string_view(data, size))) return size;
+    self->outcome.kind = Outcome::Kind::stopped;
+    return 0;
+  }
+  std::string& body = self->outcome.reply.body;
+  if (body.size() + size > kReplyBytesMax) {
+    self->outcome.kind = Outcome::Kind::too_long;
+    return 0;
+  }
+  body.append(data, size);
+  return size;
+}
+
+void Client::Impl::prepare(const Call& call, CurlList& headers) {
+  curl_easy_reset(easy);  // keeps the connection
+  curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket->path.c_str());
+  curl_easy_setopt(easy, CURLOPT_URL, ("http://pawl" + call.path).c_str());
+  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_data);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call.method.c_str());
+  if (call.method != "GET" && call.method != "DELETE") {
+    headers.list = curl_slist_append(headers.list, "Content-Type: application/json");
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(call.body.size()));
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call.body.c_str());
+  }
+  // On a connection that was used before, curl itself asks again when it ends without an answer.
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, call.idempotent ? 0L : 1L);
+  // A local server takes the body at once: no round trip to ask for leave.
+  headers.list = curl_slist_append(headers.list, "Expect:");
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers.list);
+}
+
+Outcome::Kind Client::Impl::transfer(MonoTime deadline) {
+  while (true) {
+    int running = 0;
+    if (curl_multi_perform(multi, &running) != CURLM_OK) return Outcome::Kind::lost;
+    if (running == 0) break;
+    const bool streams = on_data != nullptr && answer_began;
+    const Duration left = deadline - mono_now();
+    if (!streams && left.count() <= 0) return Outcome::Kind::timed_out;
+    constexpr Duration kLongestPoll = std::chrono::seconds(60);
+    const Duration wait = streams ? kLongestPoll : std::min(left, kLongestPoll);
+    curl_waitfd extra{.fd = interrupt_fd, .events = CURL_WAIT_POLLIN, .revents = 0};
+    curl_multi_poll(multi, &extra, interrupt_fd >= 0 ? 1 : 0, static_cast<int>(wait.count()),
+                    nullptr);
+    if (interrupt_fd >= 0 && extra.revents != 0) return Outcome::Kind::interrupted;
+  }
+  int waiting = 0;
+  const CURLMsg* message = curl_multi_info_read(multi, &waiting);
+  const CURLcode code = message == nullptr ? CURLE_RECV_ERROR : message->data.result;
+  if (code == CURLE_OK) return Outcome::Kind::answered;
+  outcome.detail = curl_easy_strerror(code);
+  if (code == CURLE_COULDNT_CONNECT) return Outcome::Kind::not_connected;
+  const bool ours =
+      outcome.kind == Outcome::Kind::stopped || outcome.kind == Outcome::Kind::too_long;
+  return ours ? outcome.kind : Outcome::Kind::lost;
+}
+
+Outcome Client::Impl::try_once(const Call& call, const std::function<bool(std::string_view)>* data,
+                               MonoTime deadline) {
+  outcome = Outcome{};
+  on_data = data;
+  answer_began = false;
+  if (!socket) {
+    auto opened = short_path(home + "/sock");
+    if (!opened) {
+      outcome.kind = Outcome::Kind::not_connected;
+      outcome.nobody_listens = opened.error().kind == ErrorKind::not_found;
+      outcome.detail = opened.error().message;
+      return std::move(outcome);
+    }
+    socket = std::move(*opened);
+  }
+  CurlList headers;
+  prepare(call, headers);
+  curl_multi_add_handle(multi, easy);
+  outcome.kind = transfer(deadline);
+  long status = 0;
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  outcome.reply.status = static_cast<int>(status);
+  if (outcome.kind == Outcome::Kind::not_connected) {
+    long code = 0;
+    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &code);
+    outcome.nobody_listens = code == ENOENT || code == ECONNREFUSED || code == ENOTDIR;
+    outcome.detail =
+        "cannot connect to " + home + "/sock: " + std::strerror(static_cast<int>(code));
+    socket.reset();  // the home may have been made anew
+  }
+  curl_multi_remove_handle(multi, easy);
+  return std::move(outcome);
+}
+
+std::string Client::Impl::holder() const {
+  const auto process = FileLock::last_holder(home + "/lock");
+  return process ? "process " + std::to_string(process->pid) : std::string("another process");
+}
+
+Error Client::Impl::unreachable(const Outcome& result) const {
+  if (!result.nobody_listens) return Error{ErrorKind::home_unusable, result.detail};
+  if (held()) {
+    return Error{ErrorKind::locked, "home " + home + " is locked: " + holder() +
+                                        " holds it and takes no commands. Try again, or end it"};
+  }
+  return Error{ErrorKind::no_scheduler,
+               "no scheduler is up: nobody serves " + home + ". Start one with pawl serve"};
+}
+
+Error Client::Impl::silent() const {
+  return Error{ErrorKind::locked, "the scheduler does not answer: " + holder() + " holds " + home +
+                                      " and did not answer in time. Try again, or end it"};
+}
+
+Result<Reply> Client::Impl::ask(const Call& call,
+                                const std::function<bool(std::string_view)>* data) {
+  const Error stopped{ErrorKind::interrupted, "interrupted"};
+  const MonoTime begin = mono_now();
+  const MonoTime deadline = begin + call.timeout;
+  const MonoTime start_deadline = std::min(deadline, begin + call.wait_for_start);
+  std::optional<Error> lost;  // an answer that a new scheduler may give again
+  MonoTime try_until = begin;
+  Duration pause = kFirstPause;
+  while (true) {
+    Outcome result = try_once(call, data, deadline);
+    Error error;
+    switch (result.kind) {
+      case Outcome::Kind::answered: return std::move(result.reply);
+      case Outcome::Kind::stopped: return std::move(result.reply);
+      case Outcome::Kind::interrupted: return stopped;
+      case Outcome::Kind::timed_out: return silent();
+      case Outcome::Kind::too_long:
+        return Error{ErrorKind::failed, "the answer is too long: more than 256 MiB"};
+      case Outcome::Kind::not_connected:
+        error = unreachable(result);
+        if (lost && error.kind == ErrorKind::no_scheduler) {
+          error = *lost;
+        } else if (error.kind == ErrorKind::locked) {
+          try_until = std::max(try_until, start_deadline);
+        } else {
+          return error;
+        }
+        break;
+      case Outcome::Kind::lost:
+        error = Error{ErrorKind::no_scheduler,
+                      "the scheduler went before it answered: " + result.detail +
+                          ". Whether it did what was asked is unknown"};
+        if (!call.idempotent || result.data_came) return error;
+        lost = error;
+        try_until = std::min(deadline, mono_now() + call.wait_for_start);
+        break;
+    }
+    if (mono_now() + pause >= try_until) return error;
+    if (interrupted_within(interrupt_fd, pause)) return stopped;
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+Client::Client(std::string home) : impl_(std::make_unique<Impl>(std::move(home))) {}
+Client::~Client() = default;
+
+Result<Reply> Client::call(const Call& call) { return impl_->ask(call, nullptr); }
+
+Result<Reply> Client::follow(const Call& call,
+                             const std::function<bool(std::string_view)>& on_data) {
+  return impl_->ask(call, &on_data);
+}
+
+void Client::interrupt_on(int fd) { impl_->interrupt_fd = fd; }
+
+std::string Client::encode(std::string_view text) {
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (kPlain.find(c) != std::string_view::npos) {
+      out.push_back(c);
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    out.push_back('%');
+    out.push_back(kDigits[byte >> 4]);
+    out.push_back(kDigits[byte & 15]);
+  }
+  return out;
+}
+
+}  // namespace pawl

@@ -1,0 +1,263 @@
+#include "scheduler/daemon/dispatcher.h"
+
+#include <algorithm>
+
+#include "scheduler/core/item_chunk.h"
+#include "scheduler/daemon/run_context.h"
+#include "scheduler/loop/clock.h"
+
+namespace pawl {
+namespace {
+
+// Chunks of one task in memory: the one in use, the next one, and some for retries.
+constexpr std::size_t kChunksPerTaskMax = 8;
+
+bool names_output_file(const TaskSpec& task) {
+  constexpr std::string_view kWord = "output_file";
+  auto has = [&](const std::string& text) { return text.find(kWord) != std::string::npos; };
+  if (has(task.with) || has(task.when) || has(task.working_dir)) return true;
+  if (task.map && (has(task.map->items) || has(task.map->key))) return true;
+  return std::any_of(task.env.begin(), task.env.end(), [&](const auto& e) { return has(e.second); });
+}
+
+}  // namespace
+
+struct Dispatcher::Items {
+  struct Chunk {
+    std::shared_ptr<const ItemChunkRow> row;
+    std::vector<ItemView> items;
+    std::uint64_t used = 0;
+  };
+  std::map<std::int64_t, Chunk> chunks;                 ///< by first item
+  std::map<std::int64_t, std::vector<effect::StartAttempt>> waiting;  ///< by the item that was asked for
+  std::uint64_t clock = 0;
+  std::int64_t ahead_asked = -1;                        ///< the item whose chunk was asked for ahead
+
+  Chunk* find(std::int64_t item) {
+    auto it = chunks.upper_bound(item);
+    if (it == chunks.begin()) return nullptr;
+    --it;
+    return item < it->first + it->second.row->count ? &it->second : nullptr;
+  }
+};
+
+read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex index) {
+  const JobSpec& job = *engine.job_of(run);
+  const TaskSpec& task = job.tasks[index.value];
+  read::ContextRequest request;
+  request.run = run;
+  request.task = index;
+  request.run_name = engine.run(run)->name;
+  request.names = names_of_run(*engine.run(run)).dump();
+  request.wants_output_files = names_output_file(task);
+  if (task.outputs_used.empty()) return request;
+  const std::optional<RunView> view = engine.view(run);
+  for (TaskIndex used : task.outputs_used) {
+    const TaskView& upstream = view->tasks[used.value];
+    request.upstreams.push_back({used, job.tasks[used.value].id, upstream.state, job.tasks[used.value].is_mapped(),
+                                 upstream.counts, upstream.items});
+  }
+  return request;
+}
+
+Dispatcher::Dispatcher(const Engine& engine, Reader& reader, Workers& workers, std::string home, Epoch epoch,
+                       std::function<void(AttemptResult)> failed)
+    : engine_(engine),
+      reader_(reader),
+      workers_(workers),
+      home_(std::move(home)),
+      failed_(std::move(failed)),
+      // Numbers of different schedulers never meet in a worker that outlives one.
+      next_id_(static_cast<std::uint64_t>(epoch.value) << 40) {}
+
+/// A start may have been overtaken: by a worker that says it never had it, by its death.
+bool Dispatcher::is_live(const effect::StartAttempt& start) const {
+  const auto key = engine_.key_of(start.attempt);
+  return key && *key == start.key;
+}
+
+void Dispatcher::start(const effect::StartAttempt& start) {
+  if (!is_live(start)) return;
+  const Task task{start.key.run, start.key.task};
+  Definition& definition = definitions_[task];
+  if (!definition.json.empty() && definition.is_passing) definition = Definition{};
+  if (definition.json.empty()) {
+    definition.waiting.push_back(start);
+    if (definition.ticket == 0) ask_for_context(task, definition);
+    return;
+  }
+  send(start, definition);
+}
+
+void Dispatcher::ask_for_context(const Task& task, Definition& definition) {
+  read::ContextRequest request = context_request(engine_, task.first, task.second);
+  if (request.upstreams.empty()) {
+    // Nothing of the store is named: made here and now.
+    make(task, definition, request.names);
+    return;
+  }
+  definition.is_passing = std::any_of(request.upstreams.begin(), request.upstreams.end(),
+                                      [](const read::Upstream& u) { return !is_final(u.state); });
+  definition.ticket = request.ticket = next_ticket_++;
+  reader_.ask(std::move(request));
+}
+
+void Dispatcher::make(const Task& task, Definition& definition, std::string context) {
+  const TaskDefinition d = definition_of(*engine_.run(task.first), *engine_.job_of(task.first), task.second, home_, std::move(context));
+  definition.id = DefinitionId{++next_id_};
+  definition.json = encode_definition(d);
+  definition.ticket = 0;
+  for (const effect::StartAttempt& start : std::exchange(definition.waiting, {})) send(start, definition);
+}
+
+void Dispatcher::on(read::ContextAnswer&& answer) {
+  const Task task{answer.run, answer.task};
+  auto it = definitions_.find(task);
+  if (it == definitions_.end() || it->second.ticket != answer.ticket) return;
+  if (!engine_.has_run(answer.run)) return;
+  if (!answer.error.empty()) {
+    for (const effect::StartAttempt& start : std::exchange(it->second.waiting, {})) fail(start, Reason::template_, answer.error);
+    definitions_.erase(it);
+    return;
+  }
+  make(task, it->second, std::move(answer.context));
+}
+
+void Dispatcher::send(const effect::StartAttempt& start, Definition& definition) {
+  if (!is_live(start)) return;
+  frame::AttemptStart out;
+  out.attempt = start.attempt;
+  out.definition = definition.id;
+  out.number = start.number;
+  out.item = start.key.item;
+  out.slot = start.slot;
+  out.total_remaining = start.total_left;
+  out.previous_reason = start.previous_reason;
+  const std::string& task = engine_.job_of(start.key.run)->tasks[start.key.task.value].id;
+  out.idempotency_key = idempotency_key(engine_.run(start.key.run)->name, task, start.key.item, start.work);
+  if (start.key.item != kWhole && !take_item(start, out)) return;
+  if (definition.known_by.insert(start.worker).second) workers_.define(start.worker, definition.id, definition.json);
+  outgoing_[start.worker].push_back(std::move(out));
+}
+
+/// The item's key and payload, if its chunk is here; otherwise the start waits for it.
+bool Dispatcher::take_item(const effect::StartAttempt& start, frame::AttemptStart& out) {
+  std::unique_ptr<Items>& items = items_[{start.key.run, start.key.task}];
+  if (!items) items = std::make_unique<Items>();
+  const std::int64_t item = start.key.item.value;
+  Items::Chunk* chunk = items->find(item);
+  if (chunk == nullptr) {
+    const bool is_asked = !items->waiting.empty() && items->waiting.rbegin()->first >= item - static_cast<std::int64_t>(limits::kItemsPerChunk) &&
+                          items->waiting.contains(item);
+    std::vector<effect::StartAttempt>& waiting = items->waiting[item];
+    waiting.push_back(start);
+    if (!is_asked && waiting.size() == 1) ask_for_chunk(start.key);
+    return false;
+  }
+  chunk->used = ++items->clock;
+  const auto place = static_cast<std::size_t>(item - chunk->row->first);
+  if (place >= chunk->items.size()) {
+    fail(start, Reason::items, "the item is not in the store");
+    return false;
+  }
+  out.key = chunk->items[place].key;
+  out.payload = chunk->items[place].payload;
+  // Half way through, the next chunk is fetched.
+  const std::int64_t next = chunk->row->first + chunk->row->count;
+  if (item - chunk->row->first >= chunk->row->count / 2 && items->find(next) == nullptr && items->ahead_asked < next) {
+    items->ahead_asked = next;
+    ask_for_chunk({start.key.run, start.key.task, ItemIndex{next}});
+  }
+  return true;
+}
+
+void Dispatcher::ask_for_chunk(const TaskKey& key) { reader_.ask(read::ChunkRequest{key.run, key.task, key.item.value}); }
+
+void Dispatcher::on(const read::ChunkAnswer& answer) {
+  auto it = items_.find({answer.run, answer.task});
+  if (it == items_.end()) return;
+  Items& items = *it->second;
+  if (answer.chunk) {
+    auto views = read_item_chunk(answer.chunk->bytes);
+    Items::Chunk& chunk = items.chunks[answer.chunk->first];
+    chunk.row = answer.chunk;
+    chunk.items = views ? std::move(*views) : std::vector<ItemView>{};
+    chunk.used = ++items.clock;
+    while (items.chunks.size() > kChunksPerTaskMax) {
+      items.chunks.erase(std::min_element(items.chunks.begin(), items.chunks.end(),
+                                          [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+    }
+  }
+  // All that waits and is here now; what was asked for and could not be had fails.
+  std::vector<effect::StartAttempt> ready;
+  std::vector<effect::StartAttempt> lost;
+  for (auto w = items.waiting.begin(); w != items.waiting.end();) {
+    const bool is_here = items.find(w->first) != nullptr;
+    const bool is_lost = !answer.chunk && w->first == answer.item;
+    if (!is_here && !is_lost) {
+      ++w;
+      continue;
+    }
+    auto& into = is_here ? ready : lost;
+    into.insert(into.end(), w->second.begin(), w->second.end());
+    w = items.waiting.erase(w);
+  }
+  for (const effect::StartAttempt& s : ready) {
+    auto definition = definitions_.find({s.key.run, s.key.task});
+    if (definition != definitions_.end() && !definition->second.json.empty()) send(s, definition->second);
+    else start(s);
+  }
+  for (const effect::StartAttempt& s : lost) fail(s, Reason::items, answer.error);
+}
+
+void Dispatcher::flush() {
+  for (auto& [worker, attempts] : outgoing_) {
+    if (!attempts.empty()) workers_.start(worker, std::exchange(attempts, {}));
+  }
+}
+
+void Dispatcher::fail(const effect::StartAttempt& start, Reason reason, std::string message) {
+  if (!is_live(start)) return;
+  AttemptResult result;
+  result.attempt = start.attempt;
+  result.worker = start.worker;
+  result.outcome = AttemptResult::Outcome::failed;
+  result.reason = reason;
+  result.ended_at = wall_now();
+  result.failure.message = std::move(message);
+  failed_(std::move(result));
+}
+
+void Dispatcher::forget_definitions(RunId run) {
+  for (auto it = definitions_.lower_bound({run, TaskIndex{0}}); it != definitions_.end() && it->first.first == run;) {
+    // One that starts wait for is being made from what is true now.
+    if (!it->second.waiting.empty()) {
+      ++it;
+      continue;
+    }
+    for (WorkerId worker : it->second.known_by) workers_.undefine(worker, it->second.id);
+    it = definitions_.erase(it);
+  }
+  for (auto it = items_.lower_bound({run, TaskIndex{0}}); it != items_.end() && it->first.first == run;) {
+    it->second->chunks.clear();
+    it->second->ahead_asked = -1;
+    ++it;
+  }
+}
+
+void Dispatcher::run_ended(RunId run) {
+  forget_definitions(run);
+  for (auto it = definitions_.lower_bound({run, TaskIndex{0}}); it != definitions_.end() && it->first.first == run;) {
+    it = definitions_.erase(it);
+  }
+  for (auto it = items_.lower_bound({run, TaskIndex{0}}); it != items_.end() && it->first.first == run;) {
+    it = items_.erase(it);
+  }
+}
+
+void Dispatcher::worker_gone(WorkerId worker) {
+  outgoing_.erase(worker);
+  for (auto& [task, definition] : definitions_) definition.known_by.erase(worker);
+}
+
+}  // namespace pawl

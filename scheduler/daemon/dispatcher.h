@@ -1,0 +1,79 @@
+#pragma once
+
+// From the decision to start an attempt to the frame that starts it: its task's definition, made
+// once and sent once to each worker, and its item, read ahead. On the loop.
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "plugins/worker/frames.h"
+#include "scheduler/core/effect.h"
+#include "scheduler/core/engine.h"
+#include "scheduler/daemon/reader.h"
+#include "scheduler/daemon/workers.h"
+
+namespace pawl {
+
+class Dispatcher {
+ public:
+  /// `failed`: attempts that could not be given to their worker, as results.
+  Dispatcher(const Engine& engine, Reader& reader, Workers& workers, std::string home, Epoch epoch,
+             std::function<void(AttemptResult)> failed);
+
+  /// A start whose commit is durable. Frames go out with `flush`.
+  void start(const effect::StartAttempt& start);
+  void on(read::ContextAnswer&& answer);
+  void on(const read::ChunkAnswer& answer);
+  /// Sends what was collected, a frame for each worker.
+  void flush();
+
+  /// The run was changed by a command: what its tasks were told of upstream is told anew.
+  void forget_definitions(RunId run);
+  /// Nothing of the run starts any more.
+  void run_ended(RunId run);
+  /// The worker is another process now, or none.
+  void worker_gone(WorkerId worker);
+
+ private:
+  using Task = std::pair<RunId, TaskIndex>;
+  struct Definition {
+    DefinitionId id;
+    std::uint64_t ticket = 0;         ///< of the question for its context, while it is open
+    std::string json;                 ///< empty: not made yet
+    bool is_passing = false;          ///< an upstream it names was not final: for these starts only
+    std::set<WorkerId> known_by;
+    std::vector<effect::StartAttempt> waiting;
+  };
+  /// Chunks of a mapped task's items that are in memory, and starts that wait for one.
+  struct Items;
+
+  void send(const effect::StartAttempt& start, Definition& definition);
+  void ask_for_context(const Task& task, Definition& definition);
+  void make(const Task& task, Definition& definition, std::string context);
+  bool take_item(const effect::StartAttempt& start, frame::AttemptStart& out);
+  void ask_for_chunk(const TaskKey& key);
+  bool is_live(const effect::StartAttempt& start) const;
+  void fail(const effect::StartAttempt& start, Reason reason, std::string message);
+
+  const Engine& engine_;
+  Reader& reader_;
+  Workers& workers_;
+  std::string home_;
+  std::function<void(AttemptResult)> failed_;
+  std::uint64_t next_id_;
+  std::uint64_t next_ticket_ = 1;
+  std::map<Task, Definition> definitions_;
+  std::map<Task, std::unique_ptr<Items>> items_;
+  std::map<WorkerId, std::vector<frame::AttemptStart>> outgoing_;
+};
+
+/// What the reader needs to make the names that a task's templates may use.
+read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex task);
+
+}  // namespace pawl

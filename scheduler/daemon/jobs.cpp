@@ -1,0 +1,100 @@
+#include "scheduler/daemon/jobs.h"
+
+#include <cstdio>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "scheduler/loop/clock.h"
+#include "scheduler/spec/parse.h"
+
+namespace pawl {
+namespace {
+
+bool are_same(const JobRow& a, const JobRow& b) {
+  return a.version == b.version && a.file == b.file && a.paused == b.paused && a.pause_note == b.pause_note &&
+         a.quarantined == b.quarantined && a.removed == b.removed && a.first_loaded_at == b.first_loaded_at &&
+         a.next_fire_at == b.next_fire_at && a.last_fire_at == b.last_fire_at;
+}
+
+}  // namespace
+
+std::string definition_hash(std::string_view canonical_text, std::string_view folder) {
+  XXH3_state_t state;
+  XXH3_128bits_reset(&state);
+  XXH3_128bits_update(&state, canonical_text.data(), canonical_text.size());
+  XXH3_128bits_update(&state, "\0", 1);
+  XXH3_128bits_update(&state, folder.data(), folder.size());
+  const XXH128_hash_t hash = XXH3_128bits_digest(&state);
+  char text[33];
+  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
+                static_cast<unsigned long long>(hash.low64));
+  return text;
+}
+
+Jobs::Jobs(Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows)
+    : pump_(pump), writer_(writer), last_version_(last_version) {
+  for (JobRow& row : rows) jobs_.emplace(row.name, std::move(row));
+}
+
+void Jobs::version_of(const std::string& text, JobSpec job, std::function<void(Result<VersionId>)> done) {
+  JobVersionRow row;
+  row.job = job.name;
+  row.body = canonical_job_text(text);
+  row.folder = job.folder;
+  row.hash = definition_hash(row.body, row.folder);
+  if (auto it = versions_.find({row.job, row.hash}); it != versions_.end() && pump_.engine().knows_version(it->second)) {
+    done(it->second);
+    return;
+  }
+  auto ask = [this, row, job = std::move(job), done](Store& store) mutable -> std::function<void()> {
+    auto stored = store.version_by_hash(row.job, row.hash);
+    return [this, row = std::move(row), job = std::move(job), done = std::move(done), stored = std::move(stored)]() mutable {
+      if (!stored) return done(stored.error());
+      const auto key = std::pair(row.job, row.hash);
+      bool is_stored = stored->has_value();
+      if (is_stored) {
+        row = **stored;
+      } else if (auto it = versions_.find(key); it != versions_.end()) {
+        row.id = it->second;  // made while this one asked
+        is_stored = true;
+      } else {
+        row.id = VersionId{++last_version_.value};
+        row.created_at = wall_now();
+      }
+      const VersionId id = row.id;
+      versions_[key] = id;
+      if (!is_stored || !pump_.engine().knows_version(id)) pump_.feed(input::AddVersion{std::move(row), std::move(job), is_stored});
+      done(id);
+    };
+  };
+  if (!writer_.load(std::move(ask))) done(Error{ErrorKind::storage, "the store is closed"});
+}
+
+Result<void> Jobs::know(const JobVersionRow& row) {
+  if (pump_.engine().knows_version(row.id)) return {};
+  ParseResult parsed = parse_job(row.body, ParseOptions{row.folder, {"default"}, {}});
+  if (!parsed.ok) {
+    const std::string why = parsed.diagnostics.empty() ? "unreadable" : parsed.diagnostics.front().message;
+    return Error{ErrorKind::invalid, "the stored definition of " + row.job + " cannot be read: " + why};
+  }
+  pump_.feed(input::AddVersion{row, std::move(parsed.job), true});
+  return {};
+}
+
+const JobRow* Jobs::find(std::string_view name) const {
+  auto it = jobs_.find(name);
+  return it == jobs_.end() ? nullptr : &it->second;
+}
+
+void Jobs::set(JobRow row) {
+  auto it = jobs_.find(row.name);
+  if (it != jobs_.end() && are_same(it->second, row)) return;
+  Mutations change;
+  change.emplace_back(mutation::SetJob{row});
+  pump_.write(std::move(change), {});
+  const std::string name = row.name;
+  jobs_.insert_or_assign(name, std::move(row));
+}
+
+}  // namespace pawl

@@ -1,0 +1,46 @@
+#pragma once
+
+// The jobs that the scheduler knows by name, and their versions by content. On the loop.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "scheduler/core/rows.h"
+#include "scheduler/daemon/pump.h"
+#include "scheduler/spec/job.h"
+#include "storage/store.h"
+#include "storage/writer.h"
+
+namespace pawl {
+
+/// What tells one definition from another: of the canonical text and the folder that its relative
+/// paths start at. 32 hexadecimal digits (XXH3, 128 bits).
+std::string definition_hash(std::string_view canonical_text, std::string_view folder);
+
+class Jobs {
+ public:
+  Jobs(Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows);
+
+  /// Finds the version of this definition, or makes it, and sees that the engine knows it. `done`
+  /// gets its number; an error when the store fails.
+  void version_of(const std::string& text, JobSpec job, std::function<void(Result<VersionId>)> done);
+  /// Sees that the engine knows a stored version. Errors: not_found; invalid when its text cannot
+  /// be read by this version of pawl.
+  Result<void> know(const JobVersionRow& row);
+
+  const JobRow* find(std::string_view name) const;
+  const std::map<std::string, JobRow, std::less<>>& all() const { return jobs_; }
+  /// Changes a job's row, durably. Nothing is written when it is the same.
+  void set(JobRow row);
+
+ private:
+  Pump& pump_;
+  Writer& writer_;
+  VersionId last_version_;
+  std::map<std::string, JobRow, std::less<>> jobs_;
+  std::map<std::pair<std::string, std::string>, VersionId> versions_;  ///< by (job, hash), of this process
+};
+
+}  // namespace pawl

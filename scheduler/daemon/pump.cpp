@@ -1,0 +1,114 @@
+#include "scheduler/daemon/pump.h"
+
+#include "scheduler/loop/clock.h"
+
+namespace pawl {
+namespace {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+/// The run that a change is about; 0 for none.
+RunId run_of(const Mutation& mutation) {
+  return std::visit(Overloaded{
+                        [](const mutation::InsertRun& m) { return m.row.id; },
+                        [](const mutation::UpdateRun& m) { return m.row.id; },
+                        [](const mutation::SetRunCounts& m) { return m.run; },
+                        [](const mutation::InsertTask& m) { return m.row.key.run; },
+                        [](const mutation::UpdateTask& m) { return m.row.key.run; },
+                        [](const mutation::SetMapped& m) { return m.row.run; },
+                        [](const auto&) { return RunId{}; },
+                    },
+                    mutation);
+}
+
+}  // namespace
+
+Pump::Pump(Loop& loop, Engine engine, Writer& writer, std::function<void(std::vector<Effect>&&)> perform)
+    : loop_(loop), engine_(std::move(engine)), writer_(writer), perform_(std::move(perform)), timer_(loop, [this] { feed(input::Tick{}); }) {}
+
+void Pump::note_changes(const Mutations& mutations) {
+  RunId last;
+  for (const Mutation& m : mutations) {
+    const RunId run = run_of(m);
+    if (run.value == 0 || run == last) continue;
+    changed_.insert(run);
+    last = run;
+  }
+}
+
+void Pump::feed(Input input) {
+  Step step = engine_.handle(input, read_clocks());
+  note_changes(step.mutations);
+  if (batch_.empty()) {
+    batch_ = std::move(step.mutations);
+  } else {
+    batch_.insert(batch_.end(), std::make_move_iterator(step.mutations.begin()), std::make_move_iterator(step.mutations.end()));
+  }
+  // Effects wait for the batch that is being collected, also those of a step that changed nothing:
+  // they may speak of what an earlier step changed.
+  gate_.hold(sequence_ + 1, std::move(step.effects));
+  schedule_flush();
+  if (step.more && !tick_is_due_) {
+    tick_is_due_ = true;
+    loop_.defer([this, alive = alive_] {
+      if (!*alive) return;
+      tick_is_due_ = false;
+      feed(input::Tick{});
+    });
+  }
+  arm_timer();
+}
+
+void Pump::arm_timer() {
+  if (auto due = engine_.next_deadline()) timer_.start_at(*due);
+  else timer_.cancel();
+}
+
+void Pump::write(Mutations mutations, std::function<void()> done) {
+  batch_.insert(batch_.end(), std::make_move_iterator(mutations.begin()), std::make_move_iterator(mutations.end()));
+  if (done) written_.emplace_back(sequence_ + 1, std::move(done));
+  schedule_flush();
+}
+
+void Pump::schedule_flush() {
+  if (flush_is_due_) return;
+  flush_is_due_ = true;
+  loop_.defer([this, alive = alive_] {
+    if (*alive && flush_is_due_) flush();
+  });
+}
+
+void Pump::flush() {
+  flush_is_due_ = false;
+  const bool has_waiting = !gate_.empty() || !written_.empty();
+  if (batch_.empty()) {
+    // Nothing to write: what waits, waits only for batches on their way.
+    if (has_waiting && committed_ == sequence_) committed(++sequence_);
+    return;
+  }
+  // A full queue takes it after the next `committed`; until then it grows.
+  if (!writer_.submit(sequence_ + 1, batch_)) return;
+  ++sequence_;
+  batch_.clear();
+}
+
+void Pump::committed(std::uint64_t through) {
+  committed_ = std::max(committed_, through);
+  // An effect-only turn after the last batch has a number that no batch carries.
+  if (committed_ == sequence_ && batch_.empty() && !gate_.empty()) committed_ = ++sequence_;
+  std::vector<Effect> effects = gate_.release(committed_);
+  while (!written_.empty() && written_.front().first <= committed_) {
+    auto done = std::move(written_.front().second);
+    written_.pop_front();
+    done();
+  }
+  if (!effects.empty()) perform_(std::move(effects));
+  if (!batch_.empty()) schedule_flush();
+}
+
+}  // namespace pawl

@@ -1,0 +1,344 @@
+#include "scheduler/daemon/reader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "scheduler/base/limits.h"
+#include "scheduler/spec/expression.h"
+
+namespace pawl {
+namespace {
+
+using nlohmann::json;
+
+std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+/// A value as it stands in the store.
+json value_of(const OutputRow& row) {
+  if (row.format == "json") return json::parse(row.value, nullptr, false);
+  if (row.format != "jsonl") return row.value;
+  json array = json::array();
+  std::size_t start = 0;
+  while (start < row.value.size()) {
+    std::size_t end = row.value.find('\n', start);
+    if (end == std::string::npos) end = row.value.size();
+    const std::string_view line(row.value.data() + start, end - start);
+    if (!line.empty()) array.push_back(json::parse(line, nullptr, false));
+    start = end + 1;
+  }
+  return array;
+}
+
+}  // namespace
+
+Reader::Reader(std::unique_ptr<RunData> data, std::string home, std::string outputs, std::function<void()> wake)
+    : data_(std::move(data)), home_(std::move(home)), outputs_(std::move(outputs)), wake_(std::move(wake)), thread_([this] { work(); }) {}
+
+Reader::~Reader() {
+  {
+    std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void Reader::ask(read::ContextRequest request) {
+  {
+    std::lock_guard lock(mutex_);
+    requests_.emplace_back(std::move(request));
+  }
+  changed_.notify_one();
+}
+
+void Reader::ask(read::ChunkRequest request) {
+  {
+    std::lock_guard lock(mutex_);
+    requests_.emplace_back(request);
+  }
+  changed_.notify_one();
+}
+
+void Reader::ask(read::PrepareRequest request) {
+  {
+    std::lock_guard lock(mutex_);
+    requests_.emplace_back(std::move(request));
+  }
+  changed_.notify_one();
+}
+
+void Reader::stored(RunId run, TaskIndex task) {
+  {
+    std::lock_guard lock(mutex_);
+    ++acknowledged_[{run, task}];
+  }
+  changed_.notify_one();
+}
+
+void Reader::stop_reading(RunId run, TaskIndex task) {
+  {
+    std::lock_guard lock(mutex_);
+    stopped_.emplace_back(run, task);
+  }
+  changed_.notify_one();
+}
+
+std::vector<read::Answer> Reader::take_answers() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(answers_, {});
+}
+
+void Reader::answer(read::Answer&& a) {
+  {
+    std::lock_guard lock(mutex_);
+    answers_.push_back(std::move(a));
+  }
+  wake_();
+}
+
+/// Requests first, they are short; then one chunk of each reading, so that none starves.
+void Reader::work() {
+  while (true) {
+    std::deque<Request> requests;
+    {
+      std::unique_lock lock(mutex_);
+      auto has_work = [this] {
+        if (is_stopping_ || !requests_.empty() || !stopped_.empty() || !acknowledged_.empty()) return true;
+        return std::any_of(readings_.begin(), readings_.end(), [](const auto& r) { return r->ahead < kChunksAheadMax; });
+      };
+      changed_.wait(lock, has_work);
+      if (is_stopping_) return;
+      requests.swap(requests_);
+      for (const auto& [key, count] : acknowledged_) {
+        for (auto& r : readings_) {
+          if (r->run == key.first && r->task == key.second) r->ahead -= count;
+        }
+      }
+      acknowledged_.clear();
+      for (const auto& [run, task] : stopped_) {
+        std::erase_if(readings_, [&](const auto& r) { return r->run == run && r->task == task; });
+      }
+      stopped_.clear();
+    }
+    for (const Request& request : requests) {
+      std::visit([this](const auto& r) { serve(r); }, request);
+    }
+    for (auto it = readings_.begin(); it != readings_.end();) {
+      bool is_done = false;
+      if ((*it)->ahead < kChunksAheadMax) read_on(**it, is_done);
+      it = is_done ? readings_.erase(it) : std::next(it);
+    }
+  }
+}
+
+void Reader::serve(const read::ChunkRequest& request) {
+  read::ChunkAnswer a{request.run, request.task, request.item, nullptr, {}};
+  auto chunk = data_->chunk_with(request.run, request.task, request.item);
+  if (!chunk) {
+    a.error = chunk.error().message;
+  } else if (!*chunk) {
+    a.error = "the item is not in the store";
+  } else {
+    a.chunk = std::make_shared<const ItemChunkRow>(std::move(**chunk));
+  }
+  answer(std::move(a));
+}
+
+void Reader::serve(const read::ContextRequest& request) {
+  read::ContextAnswer a{request.run, request.task, request.ticket, {}, {}};
+  auto context = context_of(request);
+  if (context) a.context = dump(*context);
+  else a.error = context.error().message;
+  answer(std::move(a));
+}
+
+Result<json> Reader::context_of(const read::ContextRequest& request) {
+  json context = json::parse(request.names, nullptr, false);
+  json tasks = json::object();
+  for (const read::Upstream& upstream : request.upstreams) {
+    auto names = names_of_task(request, upstream);
+    if (!names) return names.error();
+    tasks[upstream.id] = std::move(*names);
+  }
+  context["tasks"] = std::move(tasks);
+  return context;
+}
+
+Result<json> Reader::names_of_task(const read::ContextRequest& request, const read::Upstream& upstream) {
+  json names = {{"state", to_string(upstream.state)}};
+  if (!upstream.is_mapped) {
+    auto row = data_->output({request.run, upstream.task, kWhole});
+    if (!row) return row.error();
+    if (*row && (*row)->file.empty()) {
+      names["output"] = value_of(**row);
+    } else if (*row) {
+      const std::string& file = (*row)->file;
+      names["output_file"] = file.starts_with('/') ? file : home_ + "/" + file;
+    }
+    return names;
+  }
+  if (upstream.counts) {
+    json counts = json::object();
+    for (std::size_t s = 0; s < kTaskStateCount; ++s) counts[kTaskStateWords[s]] = (*upstream.counts)[s];
+    names["counts"] = std::move(counts);
+  }
+  // In index order, null where there is no result; left out when it does not fit.
+  json array = json::array();
+  std::size_t bytes = 0;
+  auto add_until = [&](std::int64_t index) {
+    while (static_cast<std::int64_t>(array.size()) < index) {
+      array.push_back(nullptr);
+      bytes += 5;
+    }
+  };
+  bool fits = upstream.items <= static_cast<std::int64_t>(limits::kOutputValueBytesMax / 2);
+  if (fits) {
+    auto done = data_->outputs(request.run, upstream.task, [&](const OutputRow& row) {
+      add_until(row.key.item.value);
+      bytes += row.value.size() + 1;
+      fits = bytes <= limits::kOutputValueBytesMax && row.file.empty();
+      if (fits) array.push_back(value_of(row));
+      return fits;
+    });
+    if (!done) return done.error();
+    if (fits) add_until(upstream.items);
+  }
+  if (fits) names["output"] = std::move(array);
+  if (request.wants_output_files) {
+    auto file = write_output_file(request, upstream);
+    if (!file) return file.error();
+    names["output_file"] = *file;
+  }
+  return names;
+}
+
+/// The outputs of a mapped task as JSONL, in index order, null where there is none.
+Result<std::string> Reader::write_output_file(const read::ContextRequest& request, const read::Upstream& upstream) {
+  const std::string folder = outputs_ + "/" + request.run_name;
+  const std::string path = folder + "/" + upstream.id + ".jsonl";
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  const std::string part = path + ".part";
+  std::ofstream out(part, std::ios::binary | std::ios::trunc);
+  std::int64_t next = 0;
+  auto done = data_->outputs(request.run, upstream.task, [&](const OutputRow& row) {
+    for (; next < row.key.item.value; ++next) out << "null\n";
+    out << dump(value_of(row)) << '\n';
+    ++next;
+    return static_cast<bool>(out);
+  });
+  if (!done) return done.error();
+  for (; next < upstream.items; ++next) out << "null\n";
+  out.close();
+  if (!out) return Error{ErrorKind::storage, "cannot write " + part + ": is the disk full?"};
+  std::filesystem::rename(part, path, failed);
+  if (failed) return Error{ErrorKind::storage, "cannot rename " + part + ": " + failed.message()};
+  return path;
+}
+
+Result<std::unique_ptr<ItemStream>> Reader::open_items(const read::PrepareRequest& request, const json& context) {
+  const MapSpec& map = *request.map;
+  auto bad = [](std::string message) { return Error{ErrorKind::invalid, std::move(message)}; };
+  switch (map.kind) {
+    case MapSpec::Kind::inline_array: {
+      json array = json::parse(map.items, nullptr, false);
+      if (!array.is_array()) return bad("map.items is not an array");
+      auto rendered = render_json(array, JsonContext(context));
+      if (auto* error = std::get_if<ExpressionError>(&rendered)) return bad("map.items: " + error->message);
+      return stream_array(std::move(std::get<json>(rendered)));
+    }
+    case MapSpec::Kind::file: {
+      auto compiled = Template::compile(map.items);
+      if (auto* error = std::get_if<ExpressionError>(&compiled)) return bad("map.items: " + error->message);
+      auto path = std::get<Template>(compiled).render_text(JsonContext(context), false);
+      if (auto* error = std::get_if<ExpressionError>(&path)) return bad("map.items: " + error->message);
+      std::string& file = std::get<std::string>(path);
+      if (!file.starts_with('/')) file = request.folder + "/" + file;
+      return stream_file(file, map.format, request.source);
+    }
+    case MapSpec::Kind::expression: {
+      auto compiled = Template::compile(map.items);
+      if (auto* error = std::get_if<ExpressionError>(&compiled)) return bad("map.items: " + error->message);
+      const Template& items = std::get<Template>(compiled);
+      // A spooled result of an earlier task is read as the file that it is.
+      const auto& references = items.references();
+      if (items.is_single() && references.size() == 1 && references[0].path.size() == 3 && references[0].path[0] == "tasks" &&
+          references[0].path[2] == "output") {
+        const json& task = context["tasks"].value(references[0].path[1], json::object());
+        if (!task.contains("output") && task.contains("output_file")) {
+          return stream_file(task["output_file"].get<std::string>(), ItemFormat::jsonl, request.source);
+        }
+      }
+      auto rendered = items.render(JsonContext(context));
+      if (auto* error = std::get_if<ExpressionError>(&rendered)) return bad("map.items: " + error->message);
+      json& array = std::get<json>(rendered);
+      if (!array.is_array()) return bad(std::string("map.items gives ") + array.type_name() + ", not an array");
+      return stream_array(std::move(array));
+    }
+  }
+  return bad("map.items is of no known kind");
+}
+
+void Reader::serve(const read::PrepareRequest& request) {
+  const RunId run = request.context.run;
+  const TaskIndex task = request.context.task;
+  auto fail = [&](Reason reason, const std::string& message) {
+    if (request.is_open) answer(input::ItemsRead{run, task, request.stamp, request.from, 0, {}, {}, false, message});
+    else answer(input::Prepared{run, task, request.stamp, input::Prepared::Outcome::error, reason, message});
+  };
+  auto context = context_of(request.context);
+  if (!context) return fail(Reason::template_, context.error().message);
+
+  if (!request.when.empty() && !request.is_open) {
+    auto compiled = Expression::compile(request.when);
+    if (auto* error = std::get_if<ExpressionError>(&compiled)) return fail(Reason::when, "when: " + error->message);
+    auto verdict = std::get<Expression>(compiled).test(JsonContext(*context));
+    if (auto* error = std::get_if<ExpressionError>(&verdict)) return fail(Reason::when, "when: " + error->message);
+    if (!std::get<bool>(verdict)) {
+      answer(input::Prepared{run, task, request.stamp, input::Prepared::Outcome::skip, Reason::when,
+                             "when '" + request.when + "' was false"});
+      return;
+    }
+  }
+  if (!request.map) {
+    answer(input::Prepared{run, task, request.stamp, input::Prepared::Outcome::go, Reason::none, {}});
+    return;
+  }
+
+  auto stream = open_items(request, *context);
+  if (!stream) return fail(Reason::items, stream.error().message);
+  // With keys all items before are read past, for theirs; otherwise a file goes on at its place.
+  const bool seeks = !request.source.empty() && request.map->key.empty();
+  if (!seeks && !request.source.empty() && request.map->kind != MapSpec::Kind::inline_array) {
+    read::PrepareRequest whole = request;
+    whole.source.clear();
+    stream = open_items(whole, *context);
+    if (!stream) return fail(Reason::items, stream.error().message);
+  }
+  const std::int64_t first = seeks ? request.from : 0;
+  auto packer = ItemPacker::open(std::move(*stream), request.map->key, std::move(*context), first, request.from);
+  if (!packer) return fail(Reason::items, packer.error().message);
+  if (!request.is_open) answer(input::Prepared{run, task, request.stamp, input::Prepared::Outcome::go, Reason::none, {}});
+  readings_.push_back(std::make_unique<Reading>(Reading{run, task, request.stamp, 0, std::move(*packer)}));
+}
+
+void Reader::read_on(Reading& reading, bool& is_done) {
+  auto chunk = reading.packer.next();
+  if (!chunk) {
+    answer(input::ItemsRead{reading.run, reading.task, reading.stamp, 0, 0, {}, {}, false, chunk.error().message});
+    is_done = true;
+    return;
+  }
+  is_done = chunk->complete;
+  if (chunk->count > 0) ++reading.ahead;
+  else if (!chunk->complete) return;  // still reading past what is known
+  answer(input::ItemsRead{reading.run, reading.task, reading.stamp, chunk->first, chunk->count, std::move(chunk->bytes),
+                          std::move(chunk->source), chunk->complete, {}});
+}
+
+}  // namespace pawl

@@ -1,0 +1,136 @@
+#pragma once
+
+// The payload thread: reads items ahead of dispatch, judges `when`, reads the items of mapped
+// tasks, and gathers upstream outputs. All that may block or take long on the way of a task, so
+// that the loop does neither. Asked from the loop; answers are taken on the loop after `wake`.
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "scheduler/core/input.h"
+#include "scheduler/core/rows.h"
+#include "scheduler/daemon/item_source.h"
+#include "scheduler/spec/job.h"
+#include "storage/run_data.h"
+
+namespace pawl {
+
+namespace read {
+
+/// An upstream that templates of a task name, as it is now.
+struct Upstream {
+  TaskIndex task;
+  std::string id;
+  TaskState state = TaskState::waiting;
+  bool is_mapped = false;
+  std::optional<Counts> counts;
+  std::int64_t items = 0;
+};
+
+/// The names of a run and of some of its tasks.
+struct ContextRequest {
+  RunId run;
+  TaskIndex task;
+  std::uint64_t ticket = 0;     ///< handed back
+  std::string names;            ///< JSON text: `params`, `run`
+  std::vector<Upstream> upstreams;
+  bool wants_output_files = false;
+  std::string run_name;
+};
+struct ContextAnswer {
+  RunId run;
+  TaskIndex task;
+  std::uint64_t ticket = 0;
+  std::string context;          ///< JSON text
+  std::string error;
+};
+
+struct ChunkRequest { RunId run; TaskIndex task; std::int64_t item = 0; };
+struct ChunkAnswer { RunId run; TaskIndex task; std::int64_t item = 0; std::shared_ptr<const ItemChunkRow> chunk; std::string error; };
+
+/// Judge `when`, then read items.
+struct PrepareRequest {
+  ContextRequest context;
+  std::uint32_t stamp = 0;
+  std::string when;
+  std::optional<MapSpec> map;
+  std::string folder;           ///< relative paths of items start here
+  bool is_open = false;         ///< judged before: only items are wanted
+  std::int64_t from = 0;
+  std::string source;
+};
+
+using Answer = std::variant<ContextAnswer, ChunkAnswer, input::Prepared, input::ItemsRead>;
+
+}  // namespace read
+
+class Reader {
+ public:
+  /// `data` is used on the thread only. `wake` is called from the thread when answers wait.
+  /// `outputs`: the folder for files that hold the outputs of mapped tasks.
+  Reader(std::unique_ptr<RunData> data, std::string home, std::string outputs, std::function<void()> wake);
+  ~Reader();
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  void ask(read::ContextRequest request);
+  void ask(read::ChunkRequest request);
+  void ask(read::PrepareRequest request);
+  /// A chunk of items is durable: the next one may be read.
+  void stored(RunId run, TaskIndex task);
+  /// Nobody wants the items of this task any more.
+  void stop_reading(RunId run, TaskIndex task);
+
+  std::vector<read::Answer> take_answers();
+
+ private:
+  // Chunks of one task that were told and are not durable yet.
+  static constexpr int kChunksAheadMax = 4;
+
+  struct Reading {
+    RunId run;
+    TaskIndex task;
+    std::uint32_t stamp = 0;
+    int ahead = 0;
+    ItemPacker packer;
+  };
+  using Request = std::variant<read::ContextRequest, read::ChunkRequest, read::PrepareRequest>;
+
+  void work();
+  void serve(const read::ContextRequest& request);
+  void serve(const read::ChunkRequest& request);
+  void serve(const read::PrepareRequest& request);
+  void read_on(Reading& reading, bool& is_done);
+  Result<nlohmann::json> context_of(const read::ContextRequest& request);
+  Result<nlohmann::json> names_of_task(const read::ContextRequest& request, const read::Upstream& upstream);
+  Result<std::string> write_output_file(const read::ContextRequest& request, const read::Upstream& upstream);
+  Result<std::unique_ptr<ItemStream>> open_items(const read::PrepareRequest& request, const nlohmann::json& context);
+  void answer(read::Answer&& a);
+
+  std::unique_ptr<RunData> data_;
+  std::string home_;
+  std::string outputs_;
+  std::function<void()> wake_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Request> requests_;
+  std::vector<read::Answer> answers_;
+  std::map<std::pair<RunId, TaskIndex>, int> acknowledged_;  ///< chunks that became durable
+  std::vector<std::pair<RunId, TaskIndex>> stopped_;
+  bool is_stopping_ = false;
+
+  std::vector<std::unique_ptr<Reading>> readings_;  ///< of the thread
+  std::thread thread_;
+};
+
+}  // namespace pawl

@@ -1,0 +1,77 @@
+#include "scheduler/daemon/run_context.h"
+
+#include <cstdlib>
+
+#include "scheduler/base/text.h"
+
+namespace pawl {
+namespace {
+
+using nlohmann::json;
+
+json time_or_null(const std::optional<WallTime>& time) {
+  return time ? json(format_utc(*time)) : json(nullptr);
+}
+
+}  // namespace
+
+json names_of_run(const RunRow& run) {
+  const std::string logical = format_utc(run.logical_time);
+  // A job without a schedule has no zone of its own: its day is that of UTC.
+  json names;
+  names["params"] = json::parse(run.params, nullptr, false);
+  names["run"] = {{"id", run.name},
+                  {"job", run.job},
+                  {"logical_time", logical},
+                  {"date", logical.substr(0, 10)},
+                  {"interval", {{"start", time_or_null(run.interval_start)}, {"end", time_or_null(run.interval_end)}}},
+                  {"trigger", to_string(run.trigger)},
+                  {"scheduled_for", time_or_null(run.scheduled_for)}};
+  return names;
+}
+
+TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex index, const std::string& home,
+                             std::string context) {
+  const TaskSpec& task = job.tasks[index.value];
+  TaskDefinition d;
+  d.home = home;
+  d.run = run.name;
+  d.job = run.job;
+  d.task = task.id;
+  d.operator_name = task.operator_name;
+  d.with = task.with;
+  d.env = task.env;
+  d.pass_env = task.pass_env;
+  d.working_dir = task.working_dir;
+  d.folder = job.folder;
+  for (const std::string& name : task.secrets) {
+    if (auto it = job.secrets.find(name); it != job.secrets.end()) d.secrets.emplace(name, it->second);
+  }
+  d.timeout = task.timeout;
+  d.stall_timeout = task.stall_timeout;
+  d.kill_grace = task.kill_grace;
+  d.nice = task.resources.nice;
+  d.output = task.output;
+  d.output_from_file = task.output_from_file;
+  d.context = std::move(context);
+  auto take = [&d](const std::string& name) {
+    if (const char* value = std::getenv(name.c_str())) d.scheduler_env[name] = value;
+  };
+  for (std::string_view name : kLoginVariables) take(std::string(name));
+  for (const std::string& name : task.pass_env) take(name);
+  d.log_dir = log_folder(home, run.name, task.id);
+  return d;
+}
+
+std::string log_folder(const std::string& home, std::string_view run, std::string_view task) {
+  return home + "/logs/" + std::string(run) + "/" + std::string(task);
+}
+
+std::string idempotency_key(std::string_view run, std::string_view task, ItemIndex item, std::int32_t work) {
+  std::string key = std::string(run) + "/" + std::string(task);
+  if (item != kWhole) key += ":" + std::to_string(item.value);
+  if (work > 0) key += "~" + std::to_string(work);
+  return key;
+}
+
+}  // namespace pawl

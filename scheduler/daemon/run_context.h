@@ -1,0 +1,30 @@
+#pragma once
+
+// What the templates of a run may name, and what a worker is told of a task. Pure.
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "plugins/worker/definition.h"
+#include "scheduler/core/rows.h"
+#include "scheduler/spec/job.h"
+
+namespace pawl {
+
+/// `params` and `run` of job-file templates, as one JSON object.
+nlohmann::json names_of_run(const RunRow& run);
+
+/// The definition of a task of a run, for workers. `context`: JSON text with `params`, `run`,
+/// `tasks`.
+TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex task,
+                             const std::string& home, std::string context);
+
+/// Where the logs of a task's attempts lie.
+std::string log_folder(const std::string& home, std::string_view run, std::string_view task);
+
+/// The same over all attempts of a piece of work; another one when work that had succeeded is run
+/// again.
+std::string idempotency_key(std::string_view run, std::string_view task, ItemIndex item, std::int32_t work);
+
+}  // namespace pawl

@@ -1,0 +1,136 @@
+#pragma once
+
+// The running service: what the parts of this folder make together. Used by `pawl serve`, and by
+// every verb that is the scheduler for as long as it needs.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scheduler/base/result.h"
+#include "scheduler/daemon/commands.h"
+#include "scheduler/daemon/dispatcher.h"
+#include "scheduler/daemon/home.h"
+#include "scheduler/daemon/http_server.h"
+#include "scheduler/daemon/job_folder.h"
+#include "scheduler/daemon/jobs.h"
+#include "scheduler/daemon/pump.h"
+#include "scheduler/daemon/reader.h"
+#include "scheduler/daemon/workers.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/wakeup.h"
+
+namespace pawl {
+
+struct ServiceOptions {
+  std::string home;                      ///< absolute
+  std::string program;                   ///< path of this program, for workers
+  std::string version;                   ///< of pawl
+  std::vector<std::string> job_folders;  ///< absolute
+  std::optional<std::int64_t> default_slots;  ///< of pool `default`; else twice the cores, at least 4
+  std::size_t supervisors = 0;           ///< 0: one per core
+  /// `pawl serve`: all open runs go on. Otherwise they are adopted, and only what is asked for starts.
+  bool serves = false;
+  Duration lock_wait{};                  ///< how long to wait for the home's lock
+  std::function<void(std::string)> notice;  ///< a line for people; called on the loop
+};
+
+class Service {
+ public:
+  /// Takes the home, raises the epoch, reads the open runs and begins to ask the workers. The socket
+  /// is served once recovery is done (inside `run` or `turn`). Errors: locked, home_unusable,
+  /// storage, version, invalid (a job folder).
+  static Result<std::unique_ptr<Service>> open(ServiceOptions options);
+  /// Commits what was decided and lets the home go. Running tasks go on.
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  /// Turns the loop until `leave`, a drain that has ended, or a failure of the store.
+  Result<void> run();
+  /// One turn of the loop, waiting for something to happen. False when the service has ended.
+  bool turn();
+  /// Why it ended, when the store failed.
+  const std::optional<Error>& failure() const { return failure_; }
+
+  /// A request as over the socket. The answer comes in a later turn. Before recovery is done
+  /// requests wait.
+  void call(ControlRequest request, ControlAnswer answer);
+
+  /// Ends `run` after what was decided is durable. Workers go on.
+  void leave();
+  /// Starts nothing more, and leaves when nothing runs.
+  void drain();
+  /// Reads the job folders again.
+  void reload();
+
+  /// Whether another scheduler has asked for the home; `leave` was called for it.
+  bool was_handed_over() const { return was_handed_over_; }
+  /// Open runs that may go on, so for whose sake a foreground verb stays.
+  std::int64_t active_runs() const;
+  /// Open runs of earlier schedulers that only wait to be resumed.
+  std::vector<std::string> dormant_runs() const { return dormant_; }
+  bool is_ready() const { return is_ready_; }
+  Loop& loop() { return loop_; }
+  const Home& home() const { return home_; }
+
+ private:
+  Service(ServiceOptions options, Home home, FileLock lock);
+  Result<void> start();
+  Result<void> load_runs(Store& store);
+  void start_parts(std::vector<JobRow> jobs, StoreCounters counters);
+  void on_recovered();
+  void perform(std::vector<Effect>&& effects);
+  void perform(effect::Prepare&& prepare);
+  void take_answers();
+  void on_writer();
+  void on_job_folder(JobFolderEvent event);
+  nlohmann::json status() const;
+  void notice(std::string text) const;
+  void leave_if_drained();
+
+  ServiceOptions options_;
+  Home home_;
+  FileLock lock_;
+  Loop loop_;
+  std::int64_t default_slots_ = 4;
+  std::int64_t slots_max_ = 0;
+  WallTime since_;
+  StoreCounters counters_;
+  std::vector<input::AddVersion> found_versions_;
+  std::vector<RunSnapshot> found_runs_;
+  std::vector<std::string> bad_runs_;
+  std::vector<std::string> dormant_;
+
+  // What the writer's thread hands to the loop.
+  std::mutex writer_mutex_;
+  std::vector<std::function<void()>> completions_;
+  std::atomic<std::uint64_t> committed_{0};
+  std::atomic<bool> storage_full_{false};
+  std::optional<Error> writer_failure_;
+
+  std::unique_ptr<Wakeup> writer_wakeup_;
+  std::unique_ptr<Wakeup> reader_wakeup_;
+  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<Pump> pump_;
+  std::unique_ptr<Reader> reader_;
+  std::unique_ptr<Workers> workers_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<Jobs> jobs_;
+  std::unique_ptr<Commands> commands_;
+  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<JobFolders> folders_;
+  std::vector<std::pair<ControlRequest, ControlAnswer>> early_calls_;
+  std::optional<Error> failure_;
+  bool was_full_ = false;
+  bool is_ready_ = false;
+  bool is_leaving_ = false;
+  bool is_draining_ = false;
+  bool was_handed_over_ = false;
+};
+
+}  // namespace pawl

@@ -1,0 +1,105 @@
+// What became of the attempts of a dead worker: docs/operations.md has the table.
+
+#include <algorithm>
+
+#include "plugins/worker/journal.h"
+#include "plugins/worker/remains.h"
+#include "scheduler/base/limits.h"
+#include "scheduler/daemon/workers.h"
+#include "scheduler/loop/clock.h"
+#include "scheduler/loop/file_lock.h"
+
+namespace pawl {
+
+AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
+  AttemptResult result;
+  result.attempt = end.attempt;
+  result.worker = worker;
+  switch (end.outcome) {
+    case Outcome::succeeded: result.outcome = AttemptResult::Outcome::succeeded; break;
+    case Outcome::failed:
+    case Outcome::cancelled: result.outcome = AttemptResult::Outcome::failed; break;
+    case Outcome::skipped: result.outcome = AttemptResult::Outcome::skipped; break;
+  }
+  result.reason = end.reason;
+  result.exit_code = end.exit_code;
+  result.signal = end.signal;
+  result.stop_seen = end.stop_seen && end.outcome == Outcome::cancelled;
+  result.started_at = end.started_at;
+  result.ended_at = end.ended_at;
+  result.cpu_us = end.cpu_us;
+  result.peak_memory_bytes = end.peak_memory_bytes;
+  result.log_bytes = end.log_bytes;
+  result.failure = {end.error_class, end.message, end.trace};
+  if (end.output.format != OutputFormat::none) {
+    result.output_format = to_string(end.output.format);
+    result.output_value = end.output.value;
+    result.output_file = end.output.file;
+    result.output_bytes = static_cast<std::int64_t>(end.output.bytes);
+  }
+  return result;
+}
+
+std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder, const std::string& home, WorkerId worker,
+                                            const std::vector<AttemptId>& attempts, bool was_watched, WallTime now) {
+  std::vector<AttemptResult> results;
+  if (attempts.empty()) return results;
+  const auto identity = FileLock::last_holder(worker_folder + "/lock");
+  const bool is_same_boot = identity && identity->boot_id == boot_id();
+  const auto journal = read_journal(worker_folder);
+
+  auto without_evidence = [&](AttemptId id) {
+    AttemptResult result;
+    result.attempt = id;
+    result.worker = worker;
+    result.outcome = was_watched ? AttemptResult::Outcome::lost : AttemptResult::Outcome::interrupted;
+    result.reason = was_watched ? Reason::lost : Reason::interrupted;
+    // A worker that starts programs runs only pawl's own code: its death is not their doing. What
+    // took the whole machine down may be.
+    result.may_be_cause = !is_same_boot;
+    result.ended_at = now;
+    result.failure.message = is_same_boot ? "its worker died; what was left of it was killed" : "the machine restarted; it may have done its work";
+    return result;
+  };
+
+  std::vector<JournalAttempt> to_kill;
+  std::vector<AttemptId> open;
+  for (AttemptId id : attempts) {
+    const JournalAttempt* known = journal ? journal->find(id) : nullptr;
+    if (known != nullptr && known->end) {
+      results.push_back(result_of(worker, *known->end));
+      continue;
+    }
+    // After a power cut silence proves nothing: the journal is not synced.
+    const bool proves_absence = journal && is_same_boot && !journal->damaged;
+    if (known == nullptr && proves_absence) {
+      AttemptResult result;
+      result.attempt = id;
+      result.worker = worker;
+      result.outcome = AttemptResult::Outcome::never_started;
+      result.ended_at = now;
+      results.push_back(std::move(result));
+      continue;
+    }
+    open.push_back(id);
+    if (known != nullptr) {
+      to_kill.push_back(*known);
+    } else {
+      to_kill.push_back({id, now, {}, {}});
+    }
+  }
+  Remains remains;
+  if (is_same_boot && !to_kill.empty()) remains = kill_remains(home, to_kill, limits::kUnkillableAfter);
+  for (AttemptId id : open) {
+    AttemptResult result = without_evidence(id);
+    if (std::binary_search(remains.alive.begin(), remains.alive.end(), id)) {
+      result.outcome = AttemptResult::Outcome::failed;
+      result.reason = Reason::unkillable;
+      result.failure.message = "its worker died and its processes are still there a minute after SIGKILL";
+    }
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+}  // namespace pawl

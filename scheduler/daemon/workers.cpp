@@ -1,0 +1,464 @@
+#include "scheduler/daemon/workers.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "scheduler/loop/clock.h"
+#include "scheduler/loop/file_lock.h"
+#include "scheduler/loop/unix_socket.h"
+
+extern char** environ;
+
+namespace pawl {
+namespace {
+
+constexpr Duration kConnectEvery = std::chrono::milliseconds(5);
+constexpr Duration kSilentAfter = std::chrono::seconds(10);
+constexpr Duration kSilentRetry = std::chrono::seconds(1);
+constexpr Duration kYoung = std::chrono::seconds(10);  ///< dying sooner counts as a failed start
+constexpr int kReplaceDelayShiftMax = 6;               ///< 2^6 s between tries at the most
+
+std::optional<WorkerId> worker_id_from(const std::string& name) {
+  std::int64_t number = 0;
+  const char* end = name.data() + name.size();
+  auto [rest, error] = std::from_chars(name.data(), end, number);
+  if (error != std::errc{} || rest != end || number <= 0) return std::nullopt;
+  return WorkerId{number};
+}
+
+}  // namespace
+
+Workers::Workers(Loop& loop, Options options, Events events)
+    : loop_(loop),
+      options_(std::move(options)),
+      events_(std::move(events)),
+      replace_timer_(loop, [this] { keep_running(); }),
+      child_signal_(loop, SIGCHLD, [this] { reap(); }) {}
+
+Workers::~Workers() {
+  *alive_ = false;
+  for (auto& [id, peer] : peers_) {
+    if (peer->channel) peer->channel->flush();
+  }
+}
+
+Workers::Peer* Workers::find(WorkerId id) {
+  auto it = peers_.find(id);
+  return it == peers_.end() ? nullptr : it->second.get();
+}
+
+// At start ---------------------------------------------------------------------------------------
+
+void Workers::recover(const std::vector<WorkerId>& referenced) {
+  is_recovering_ = true;
+  std::vector<WorkerId> ids = referenced;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.folder, ignored)) {
+    if (auto id = worker_id_from(entry.path().filename())) ids.push_back(*id);
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+
+  for (WorkerId id : ids) {
+    auto owned = std::make_unique<Peer>();
+    Peer& peer = *owned;
+    peer.id = id;
+    peer.folder = options_.folder + "/" + std::to_string(id.value);
+    peer.is_found = true;
+    peer.since = mono_now();
+    peer.timer = std::make_unique<Timer>(loop_, [this, id] {
+      if (Peer* p = find(id)) look_after(*p);
+    });
+    peers_.emplace(id, std::move(owned));
+  }
+  for (WorkerId id : ids) {
+    if (Peer* peer = find(id)) look_after(*peer);
+  }
+  check_settled();
+}
+
+/// Tries to reach a worker, or finds out that it is dead.
+void Workers::look_after(Peer& peer) {
+  const auto held = FileLock::is_held(peer.folder + "/lock");
+  const bool is_alive = held && *held;
+  const bool is_starting = peer.is_child && peer.pid != 0;
+  if (!is_alive && !is_starting) {
+    bury(peer, false);
+    return;
+  }
+  if (peer.state == State::greeting) {
+    // Connected, and no answer yet.
+    if (mono_now() - peer.since >= kSilentAfter) {
+      events_.problem("worker " + std::to_string(peer.id.value) +
+                      " holds its lock and does not answer; what it runs goes on");
+      peer.channel.reset();
+      peer.state = State::silent;
+      settle(peer);
+    }
+    peer.timer->start_after(kSilentRetry);
+    return;
+  }
+  connect(peer);
+}
+
+void Workers::connect(Peer& peer) {
+  auto socket = connect_unix(peer.folder + "/sock");
+  if (socket) {
+    greet(peer, std::move(*socket));
+    return;
+  }
+  const bool was_silent = peer.state == State::silent;
+  if (!was_silent && mono_now() - peer.since >= kSilentAfter) {
+    events_.problem("worker " + std::to_string(peer.id.value) +
+                    " cannot be reached: " + socket.error().message);
+    peer.state = State::silent;
+    settle(peer);
+  }
+  peer.timer->start_after(peer.state == State::silent ? kSilentRetry : kConnectEvery);
+}
+
+void Workers::greet(Peer& peer, Fd socket) {
+  const WorkerId id = peer.id;
+  if (peer.state != State::silent) peer.since = mono_now();
+  peer.state = State::greeting;
+  peer.named.clear();
+  peer.unsent.clear();
+  peer.channel = std::make_unique<Channel>(
+      loop_, std::move(socket), [this, id](std::string_view message) { on_message(id, message); },
+      [this, id](ChannelEnd) { on_closed(id); });
+  peer.channel->on_drained([this, id] {
+    if (Peer* p = find(id)) flush_unsent(*p);
+  });
+  send(peer, frame::Hello{kProtocolVersion, options_.epoch, options_.version});
+  peer.timer->start_after(kSilentAfter);
+}
+
+void Workers::settle(Peer& peer) {
+  if (!peer.is_found || peer.has_settled) return;
+  peer.has_settled = true;
+  check_settled();
+}
+
+void Workers::check_settled() {
+  if (!is_recovering_) return;
+  for (const auto& [id, peer] : peers_) {
+    if (peer->is_found && !peer->has_settled) return;
+  }
+  is_recovering_ = false;
+  // Ends that came with the last answer are told first.
+  loop_.defer([this, alive = alive_] {
+    if (*alive) events_.settled();
+  });
+}
+
+// Starting ---------------------------------------------------------------------------------------
+
+void Workers::keep_running() {
+  keeps_running_ = true;
+  std::size_t have = asked_ids_;
+  for (const auto& [id, peer] : peers_) {
+    const bool counts = peer->state == State::starting || peer->state == State::greeting ||
+                        peer->state == State::up;
+    if (counts) ++have;
+  }
+  for (; have < options_.count; ++have) {
+    ++asked_ids_;
+    events_.new_id([this, alive = alive_](std::optional<WorkerId> id) {
+      if (!*alive) return;
+      --asked_ids_;
+      if (id) spawn(*id);
+    });
+  }
+}
+
+void Workers::spawn(WorkerId id) {
+  const std::string number = std::to_string(id.value);
+  auto owned = std::make_unique<Peer>();
+  Peer& peer = *owned;
+  peer.id = id;
+  peer.folder = options_.folder + "/" + number;
+  peer.since = mono_now();
+  peer.is_child = true;
+  peer.timer = std::make_unique<Timer>(loop_, [this, id] {
+    if (Peer* p = find(id)) look_after(*p);
+  });
+  std::error_code failed;
+  std::filesystem::create_directories(peer.folder, failed);
+
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  sigset_t all;
+  sigfillset(&all);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  const std::string log = peer.folder + "/log";
+  posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+
+  std::vector<std::string> words = {options_.program, "worker", "--home",  options_.home,
+                                    "--id",           number,   "--class", "supervisor"};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  const int error =
+      posix_spawn(&pid, options_.program.c_str(), &actions, &attributes, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+
+  Peer* kept = peers_.emplace(id, std::move(owned)).first->second.get();
+  if (error != 0) {
+    events_.problem("cannot start a worker: " + std::string(std::strerror(error)) +
+                    ". Trying again");
+    kept->is_child = false;
+    bury(*kept, true);
+    return;
+  }
+  kept->pid = pid;
+  kept->timer->start_after(kConnectEvery);
+}
+
+void Workers::reap() {
+  for (auto& [id, peer] : peers_) {
+    if (!peer->is_child || peer->pid == 0) continue;
+    int status = 0;
+    if (waitpid(peer->pid, &status, WNOHANG) != peer->pid) continue;
+    peer->is_child = false;
+    if (peer->state == State::starting) peer->timer->start_after(Duration{0});
+  }
+}
+
+void Workers::replace_later() {
+  if (!keeps_running_) return;
+  const int shift = std::min(failures_in_a_row_, kReplaceDelayShiftMax);
+  const Duration delay = failures_in_a_row_ == 0 ? Duration{0} : Duration(500LL << shift);
+  replace_timer_.start_after(delay);
+}
+
+// Talking ----------------------------------------------------------------------------------------
+
+void Workers::send(Peer& peer, const Frame& frame) {
+  if (!peer.channel || !peer.channel->open()) return;
+  std::vector<std::string> bodies = encode_frame(frame);
+  for (std::string& body : bodies) {
+    // One who does not read is waited for: what it has not been told it did not start.
+    if (!peer.unsent.empty() || !peer.channel->send(body)) peer.unsent.push_back(std::move(body));
+  }
+}
+
+void Workers::flush_unsent(Peer& peer) {
+  while (!peer.unsent.empty() && peer.channel && peer.channel->send(peer.unsent.front()))
+    peer.unsent.pop_front();
+}
+
+void Workers::define(WorkerId worker, DefinitionId id, const std::string& json) {
+  if (Peer* peer = find(worker)) send(*peer, frame::Define{id, json});
+}
+
+void Workers::undefine(WorkerId worker, DefinitionId id) {
+  if (Peer* peer = find(worker)) send(*peer, frame::Undefine{id});
+}
+
+void Workers::start(WorkerId worker, std::vector<frame::AttemptStart> attempts) {
+  if (Peer* peer = find(worker)) send(*peer, frame::Start{std::move(attempts)});
+}
+
+void Workers::stop(WorkerId worker, AttemptId attempt, Reason reason, bool force) {
+  if (Peer* peer = find(worker)) send(*peer, frame::Stop{attempt, reason, force});
+}
+
+void Workers::forget(WorkerId worker, const std::vector<AttemptId>& attempts) {
+  Peer* peer = find(worker);
+  if (peer == nullptr) return;
+  if (peer->state != State::dead) {
+    send(*peer, frame::Forget{attempts});
+    return;
+  }
+  for (AttemptId id : attempts) std::erase(peer->unforgotten, id);
+  if (peer->unforgotten.empty()) remove_folder(*peer);
+}
+
+void Workers::dismiss_idle() {
+  keeps_running_ = false;
+  for (auto& [id, peer] : peers_) {
+    if (peer->channel && events_.attempts_of(id).empty()) send(*peer, frame::Shutdown{});
+    if (peer->channel) peer->channel->flush();
+  }
+}
+
+void Workers::tell(AttemptResult&& result) {
+  results_.push_back(std::move(result));
+  if (results_are_deferred_) return;
+  results_are_deferred_ = true;
+  loop_.defer([this, alive = alive_] {
+    if (!*alive) return;
+    results_are_deferred_ = false;
+    events_.ended(std::exchange(results_, {}));
+  });
+}
+
+void Workers::on_message(WorkerId id, std::string_view message) {
+  Peer* peer = find(id);
+  if (peer == nullptr) return;
+  auto frame = decode_frame(message);
+  if (!frame) {
+    events_.problem("worker " + std::to_string(id.value) +
+                    " sent garbage: " + frame.error().message);
+    peer->channel->close();
+    on_closed(id);
+    return;
+  }
+  if (const auto* ended = std::get_if<frame::Ended>(&*frame)) {
+    tell(result_of(id, ended->end));
+  } else if (const auto* began = std::get_if<frame::Began>(&*frame)) {
+    events_.began(began->attempt, began->started_at);
+  } else if (const auto* welcome = std::get_if<frame::Welcome>(&*frame)) {
+    peer->pid = welcome->pid;
+    peer->version = welcome->version;
+    if (!welcome->accepted) {
+      events_.problem("worker " + std::to_string(id.value) + " follows a newer scheduler");
+      peer->channel->close();
+      on_closed(id);
+    }
+  } else if (const auto* status = std::get_if<frame::Status>(&*frame)) {
+    on_status(*peer, *status);
+  }
+}
+
+/// The worker has told all it knows: what it does not name never started.
+void Workers::on_status(Peer& peer, const frame::Status& status) {
+  for (const frame::KnownAttempt& known : status.attempts) peer.named.push_back(known.attempt);
+  if (!status.complete || peer.state != State::greeting) return;
+  std::sort(peer.named.begin(), peer.named.end());
+  for (AttemptId id : events_.attempts_of(peer.id)) {
+    if (std::binary_search(peer.named.begin(), peer.named.end(), id)) continue;
+    AttemptResult result;
+    result.attempt = id;
+    result.worker = peer.id;
+    result.outcome = AttemptResult::Outcome::never_started;
+    result.ended_at = wall_now();
+    tell(std::move(result));
+  }
+  peer.named.clear();
+  peer.timer->cancel();
+  peer.since = mono_now();
+  if (peer.version == options_.version) {
+    peer.state = State::up;
+    failures_in_a_row_ = 0;
+    events_.up(peer.id);
+  } else {
+    peer.state = State::draining;
+    events_.drains(peer.id);
+    send(peer, frame::Shutdown{});
+    if (keeps_running_) keep_running();
+  }
+  settle(peer);
+}
+
+void Workers::on_closed(WorkerId id) {
+  Peer* peer = find(id);
+  if (peer == nullptr) return;
+  peer->channel.reset();
+  peer->unsent.clear();
+  if (peer->state == State::up) events_.drains(id);
+  const auto held = FileLock::is_held(peer->folder + "/lock");
+  if (held && *held) {
+    // Alive without a connection: garbage on the wire, or a refusal. Ask again.
+    peer->state = State::silent;
+    peer->timer->start_after(kSilentRetry);
+    settle(*peer);
+    return;
+  }
+  bury(*peer, true);
+}
+
+// The dead ---------------------------------------------------------------------------------------
+
+/// Finds out what became of a dead worker's attempts, off the loop's thread.
+void Workers::bury(Peer& peer, bool was_watched) {
+  if (peer.state == State::dead) return;
+  if (mono_now() - peer.since < kYoung && !peer.is_found) ++failures_in_a_row_;
+  peer.state = State::dead;
+  peer.timer->cancel();
+  if (peer.is_child && peer.pid != 0) reap();
+  const std::vector<AttemptId> attempts = events_.attempts_of(peer.id);
+  peer.unforgotten = attempts;
+  replace_later();
+
+  struct Fate {
+    std::vector<AttemptResult> results;
+  };
+  auto fate = std::make_shared<Fate>();
+  peer.work = std::make_unique<Work>(loop_);
+  peer.work->start(
+      [fate, folder = peer.folder, home = options_.home, id = peer.id, attempts, was_watched,
+       now = wall_now()] {
+        fate->results = fate_of_attempts(folder, home, id, attempts, was_watched, now);
+      },
+      [this, alive = alive_, fate, id = peer.id] {
+        if (!*alive) return;
+        if (!fate->results.empty()) events_.ended(std::move(fate->results));
+        events_.gone(id);
+        if (Peer* dead = find(id)) {
+          settle(*dead);
+          if (dead->unforgotten.empty()) remove_folder(*dead);
+        }
+      });
+}
+
+void Workers::remove_folder(Peer& peer) {
+  std::error_code ignored;
+  std::filesystem::remove_all(peer.folder, ignored);
+  const WorkerId id = peer.id;
+  settle(peer);
+  // Not from inside a call on it.
+  loop_.defer([this, alive = alive_, id] {
+    if (*alive) peers_.erase(id);
+  });
+}
+
+// Views ------------------------------------------------------------------------------------------
+
+std::vector<Workers::View> Workers::view() const {
+  std::vector<View> out;
+  for (const auto& [id, peer] : peers_) {
+    View view{id, "", peer->pid, peer->version};
+    switch (peer->state) {
+      case State::starting:
+      case State::greeting: view.state = "starting"; break;
+      case State::up: view.state = "up"; break;
+      case State::draining: view.state = "draining"; break;
+      case State::silent: view.state = "silent"; break;
+      case State::dead: view.state = "dead"; break;
+    }
+    out.push_back(std::move(view));
+  }
+  return out;
+}
+
+std::vector<WorkerId> Workers::silent() const {
+  std::vector<WorkerId> out;
+  for (const auto& [id, peer] : peers_) {
+    if (peer->state == State::silent) out.push_back(id);
+  }
+  return out;
+}
+
+}  // namespace pawl

@@ -1,0 +1,150 @@
+#pragma once
+
+// The scheduler's side of its workers: starts them, finds those that outlived an earlier
+// scheduler, speaks with them, and tells what became of the attempts of those that died. Knows
+// processes and frames; which attempt goes where is decided elsewhere.
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugins/worker/frames.h"
+#include "scheduler/base/ids.h"
+#include "scheduler/core/input.h"
+#include "scheduler/loop/channel.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/signal.h"
+#include "scheduler/loop/timer.h"
+#include "scheduler/loop/work.h"
+
+namespace pawl {
+
+class Workers {
+ public:
+  struct Options {
+    std::string folder;   ///< `<home>/workers`
+    std::string home;     ///< absolute
+    std::string program;  ///< path of this program
+    std::string version;  ///< of pawl: a worker of another one finishes and gets nothing new
+    Epoch epoch;
+    std::size_t count = 2;  ///< supervisors that take attempts
+  };
+
+  /// What it tells. All from the loop.
+  struct Events {
+    std::function<void(WorkerId)> up;      ///< takes attempts
+    std::function<void(WorkerId)> drains;  ///< takes no more
+    std::function<void(WorkerId)> gone;    ///< dead, and `ended` told the fate of all it had
+    std::function<void(std::vector<AttemptResult>)> ended;
+    std::function<void(AttemptId, WallTime)> began;
+    /// The attempts that the scheduler believes the worker has.
+    std::function<std::vector<AttemptId>(WorkerId)> attempts_of;
+    /// A number for a new worker, later; nothing when there is none to be had.
+    std::function<void(std::function<void(std::optional<WorkerId>)>)> new_id;
+    /// Every worker found at start has answered, is known to be dead, or is given up for now.
+    std::function<void()> settled;
+    std::function<void(std::string)> problem;  ///< a line for the operator
+  };
+
+  Workers(Loop& loop, Options options, Events events);
+  ~Workers();
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  /// Looks at what earlier schedulers left. `referenced`: workers that live attempts name, also
+  /// those whose folder is gone. Ends with `settled`.
+  void recover(const std::vector<WorkerId>& referenced);
+
+  /// Starts workers until `count` take attempts, and replaces those that die, with back-off.
+  void keep_running();
+
+  // To one worker. What is said to one that is not connected is dropped: whoever connects again
+  // tells its state anew, and is told.
+  void define(WorkerId worker, DefinitionId id, const std::string& json);
+  void undefine(WorkerId worker, DefinitionId id);
+  void start(WorkerId worker, std::vector<frame::AttemptStart> attempts);
+  void stop(WorkerId worker, AttemptId attempt, Reason reason, bool force);
+  void forget(WorkerId worker, const std::vector<AttemptId>& attempts);
+
+  /// Lets workers without attempts end now. Those with attempts go on and end when idle.
+  void dismiss_idle();
+
+  struct View {
+    WorkerId id;
+    std::string state;  ///< `starting`, `up`, `draining`, `silent`, `dead`
+    pid_t pid = 0;
+    std::string version;
+  };
+  std::vector<View> view() const;
+  /// Folders of workers whose lock is held but who did not answer in time.
+  std::vector<WorkerId> silent() const;
+
+ private:
+  enum class State { starting, greeting, up, draining, silent, dead };
+  struct Peer {
+    WorkerId id;
+    State state = State::starting;
+    std::string folder;
+    std::string version;
+    pid_t pid = 0;
+    bool is_child = false;  ///< ours to reap
+    bool is_found = false;  ///< from an earlier scheduler; settles recovery
+    bool has_settled = false;
+    MonoTime since;  ///< of its state
+    std::unique_ptr<Channel> channel;
+    std::unique_ptr<Timer> timer;
+    std::unique_ptr<Work> work;
+    std::vector<AttemptId> named;  ///< by STATUS so far
+    std::vector<AttemptId>
+        unforgotten;                 ///< of a dead one: its folder stays until these are forgotten
+    std::deque<std::string> unsent;  ///< bodies that the channel did not take yet
+  };
+
+  void spawn(WorkerId id);
+  void connect(Peer& peer);
+  void greet(Peer& peer, Fd socket);
+  void on_message(WorkerId id, std::string_view message);
+  void on_closed(WorkerId id);
+  void on_status(Peer& peer, const frame::Status& status);
+  void look_after(Peer& peer);
+  void bury(Peer& peer, bool was_watched);
+  void remove_folder(Peer& peer);
+  void settle(Peer& peer);
+  void check_settled();
+  void send(Peer& peer, const Frame& frame);
+  void flush_unsent(Peer& peer);
+  void tell(AttemptResult&& result);
+  void replace_later();
+  void reap();
+  Peer* find(WorkerId id);
+
+  Loop& loop_;
+  Options options_;
+  Events events_;
+  std::map<WorkerId, std::unique_ptr<Peer>> peers_;
+  std::vector<AttemptResult> results_;  ///< of this turn
+  bool results_are_deferred_ = false;
+  bool keeps_running_ = false;
+  bool is_recovering_ = false;
+  std::size_t asked_ids_ = 0;
+  int failures_in_a_row_ = 0;
+  Timer replace_timer_;
+  Signal child_signal_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+/// What the journal of a dead worker, and what is left of its processes, say of attempts. Kills
+/// what is left of those that had begun, which may take seconds: not for the loop's thread.
+/// `was_watched`: it died while a scheduler was connected (`lost`, not `interrupted`).
+std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
+                                            const std::string& home, WorkerId worker,
+                                            const std::vector<AttemptId>& attempts,
+                                            bool was_watched, WallTime now);
+
+/// A worker's account of an end as the engine's.
+AttemptResult result_of(WorkerId worker, const AttemptEnd& end);
+
+}  // namespace pawl

@@ -1,0 +1,5 @@
+pawl_test(http_test LABEL unit
+  DEPENDS pawl_daemon pawl_client
+  SOURCES
+    http_client_test.cpp
+    http_server_test.cpp)
