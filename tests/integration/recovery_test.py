@@ -1,0 +1,572 @@
+#!/usr/bin/env python3
+"""What dies, and what comes of it: the scheduler, its workers, both; the disk, the home, the store.
+
+    recovery_test.py --pawl PATH [unittest arguments]
+
+Tasks wait at gates that the tests open, and note their starts and ends in a ledger outside of pawl.
+Nothing sleeps for a fixed time: everything is waited for, with a deadline."""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+from pathlib import Path
+
+import cli_support
+from cli_support import HomeTest
+
+GATE = """#!/bin/sh
+# gate NAME CODE: notes its start, waits until gates/NAME exists, notes its end, ends with CODE.
+echo "start $1 $PAWL_ATTEMPT $$" >> "$LEDGER"
+until [ -e "$GATES/$1" ]; do sleep 0.02; done
+echo "end $1 $PAWL_ATTEMPT $$" >> "$LEDGER"
+[ "$2" != kill ] || kill -KILL $$
+exit "$2"
+"""
+
+
+class RecoveryTest(HomeTest):
+    def setUp(self):
+        super().setUp()
+        self.gates = self.root / "gates"
+        self.gates.mkdir()
+        self.ledger = self.root / "ledger"
+        self.ledger.touch()
+        self.gate_program = self.write("gate", GATE)
+        self.gate_program.chmod(0o755)
+        self.env |= {"COLUMNS": "200"}
+
+    # -- jobs and their tasks
+
+    def gate(self, name, code=0, **more):
+        return {"id": name, "command": [str(self.gate_program), name, str(code)], **more}
+
+    def gated_job(self, name, tasks, **more):
+        return self.job(name, tasks, **({"env": {"LEDGER": str(self.ledger),
+                                                "GATES": str(self.gates)}} | more))
+
+    def open_gates(self, *names):
+        for name in names:
+            (self.gates / name).touch()
+
+    def noted(self, word, name=None):
+        """Lines of the ledger as (name, attempt, pid)."""
+        lines = [line.split() for line in self.ledger.read_text(encoding="utf-8").splitlines()]
+        return [(n, int(attempt), int(pid)) for w, n, attempt, pid in lines
+                if w == word and name in (None, n)]
+
+    def until_started(self, *names, attempt=1):
+        for name in names:
+            self.until(f"{name}, attempt {attempt} has started",
+                       lambda n=name: any(a == attempt for _, a, _ in self.noted("start", n)))
+
+    def assert_ran_once(self, *names):
+        for name in names:
+            self.assertEqual(len(self.noted("start", name)), 1, f"{name} ran more than once")
+
+    # -- the scheduler and its workers
+
+    def serve(self, *words, log="serve.log"):
+        with open(self.root / log, "ab") as out:
+            child = subprocess.Popen([cli_support.PAWL, "serve", *map(str, words)], env=self.env,
+                                     cwd=self.root, stdin=subprocess.DEVNULL, stdout=out,
+                                     stderr=out)
+        self.children.append(child)
+        self.until("the scheduler answers", lambda: self.is_served(child), seconds=60)
+        return child
+
+    def is_served(self, child):
+        self.assertIsNone(child.poll(), f"serve ended with {child.returncode}: {self.served()}")
+        status = self.pawl("status", "-o", "json", code=None)
+        if status.code != 0:
+            return False
+        return f'"pid": {child.pid}' in json.dumps(status.json())
+
+    def served(self):
+        return (self.root / "serve.log").read_text(errors="replace")
+
+    def workers(self):
+        """Processes of this program in this home that are none of our children."""
+        program = os.stat(cli_support.PAWL)
+        mark = f"CLI_TEST={self.root}".encode()
+        found = []
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            with contextlib.suppress(OSError):
+                of = os.stat(f"/proc/{pid}/exe")
+                same = (of.st_dev, of.st_ino) == (program.st_dev, program.st_ino)
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if same and b"worker" in words and mark in Path(
+                        f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    found.append(pid)
+        return found
+
+    def kill(self, *children):
+        for child in children:
+            child.kill()
+            child.wait()
+
+    def kill_workers(self):
+        pids = self.workers()
+        self.assertTrue(pids, "there are no workers to kill")
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    # -- what came of it
+
+    def detach(self, job, *words):
+        return self.pawl("run", job, "--detach", *words).lines[0]
+
+    def run_of(self, run):
+        return self.pawl("show", run, "-o", "json").json()
+
+    def until_ended(self, run):
+        return self.until(f"run {run} has ended",
+                          lambda: (o := self.run_of(run))["state"] in
+                          ("succeeded", "failed", "cancelled") and o, seconds=60)
+
+    def tasks_of(self, run):
+        return {t["task"]: t for t in
+                self.pawl("tasks", "--run", run, "-o", "json", "--limit", 0).json()}
+
+    def attempts_of(self, run):
+        found = {}
+        for a in self.pawl("attempts", "--run", run, "-o", "json", "--limit", 0).json():
+            found[a["task"], a["attempt"]] = a
+        return found
+
+
+class SchedulerDies(RecoveryTest):
+    TASKS = {"good": 0, "three": 3, "seven": 7, "killed": "kill"}
+
+    def start_four(self, **more):
+        job = self.gated_job("four", [self.gate(n, c) for n, c in self.TASKS.items()] + [
+            {"id": "after", "depends_on": ["good"], "command": ["true"]}], **more)
+        run = self.detach(job)
+        self.until_started(*self.TASKS)
+        return run
+
+    def assert_real_ends(self, run):
+        self.assertEqual(self.until_ended(run)["state"], "failed")
+        tasks = self.tasks_of(run)
+        seen = {n: (t["state"], t["reason"], t["exit_code"], t["signal"], t["attempts"])
+                for n, t in tasks.items()}
+        self.assertEqual(seen["good"], ("succeeded", None, 0, None, 1))
+        self.assertEqual(seen["three"], ("failed", "exit", 3, None, 1))
+        self.assertEqual(seen["seven"], ("failed", "exit", 7, None, 1))
+        self.assertEqual(seen["killed"], ("failed", "signal", None, 9, 1))
+        self.assertEqual(seen["after"][0], "succeeded")
+        self.assert_ran_once(*self.TASKS)
+
+    def test_running_tasks_survive_kill_9_of_the_scheduler_and_keep_their_real_results(self):
+        serve = self.serve()
+        run = self.start_four()
+        self.kill(serve)
+        pids = {n: pid for n, _, pid in self.noted("start")}
+        serve = self.serve()
+        self.assertEqual({n: t["state"] for n, t in self.tasks_of(run).items()
+                          if n in self.TASKS}, dict.fromkeys(self.TASKS, "running"))
+        for name, pid in pids.items():
+            os.kill(pid, 0)  # still there
+            self.assertNotIn(name, [n for n, _, _ in self.noted("end")])
+        self.open_gates(*self.TASKS)
+        self.assert_real_ends(run)
+
+    def test_running_tasks_survive_sigterm_of_the_scheduler(self):
+        serve = self.serve()
+        run = self.start_four()
+        serve.terminate()
+        self.assertEqual(serve.wait(30), 0)
+        self.serve()
+        self.open_gates(*self.TASKS)
+        self.assert_real_ends(run)
+
+    def test_what_ended_while_no_scheduler_was_up_is_taken_from_the_worker(self):
+        serve = self.serve()
+        run = self.start_four()
+        self.kill(serve)
+        self.open_gates(*self.TASKS)
+        self.until("all have ended", lambda: len(self.noted("end")) == len(self.TASKS))
+        self.serve()
+        self.assert_real_ends(run)
+
+    def test_what_ended_before_its_worker_died_too_is_taken_from_the_journal(self):
+        serve = self.serve()
+        run = self.start_four()
+        self.kill(serve)
+        self.open_gates(*self.TASKS)
+        pids = [pid for _, _, pid in self.noted("start")]
+        self.until("all are gone and reaped",
+                   lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+        self.until("their workers have nothing left to write", self.workers_sleep)
+        self.kill_workers()
+        self.serve()
+        self.assert_real_ends(run)
+
+    def workers_sleep(self):
+        """Reaped, and idle in their loops: the end records are written before they sleep again."""
+        def ticks():
+            return [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+                    for pid in self.workers()]
+        return all(state == "S" for state in ticks())
+
+    def test_a_foreground_run_that_is_killed_is_adopted_but_waits_for_somebody_to_want_it(self):
+        job = self.gated_job("alone", [self.gate("one", 4, allow_failure=True),
+                                       {"id": "two", "depends_on": ["one"],
+                                        "trigger_rule": "all_done", "command": ["true"]}])
+        child = self.start("run", job)
+        self.until_started("one")
+        self.kill(child)
+        self.open_gates("one")
+        other = self.gated_job("other", [{"id": "x", "command": ["true"]}])
+        self.pawl("run", other)
+        run = next(r for r in self.pawl("runs", "-o", "json").json() if r["job"] == "alone")["run"]
+        states = {n: t["state"] for n, t in self.tasks_of(run).items()}
+        self.assertEqual(states["one"], "failed")
+        self.assertNotEqual(states.get("two"), "succeeded")
+        self.assertEqual(self.tasks_of(run)["one"]["exit_code"], 4)
+        self.pawl("resume", run, "-y", code=None)
+        self.serve()
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assertEqual(len(self.noted("start", "one")), 1)
+
+
+class EverythingDies(RecoveryTest):
+    def test_without_evidence_an_attempt_is_interrupted_and_its_task_decides(self):
+        job = self.gated_job("trio", [
+            self.gate("again", on_interrupt="retry"),
+            self.gate("lost", on_interrupt="fail"),
+            self.gate("asks", on_interrupt="hold"),
+            self.gate("default"),
+            {"id": "after", "depends_on": ["asks"], "command": ["true"]}])
+        names = ["again", "lost", "asks", "default"]
+        serve = self.serve()
+        run = self.detach(job)
+        self.until_started(*names)
+        self.kill(serve)
+        self.kill_workers()
+        first = {n: pid for n, _, pid in self.noted("start")}
+        self.serve()
+        self.until_started("again", attempt=2)
+        self.assertFalse(Path(f"/proc/{first['again']}").exists(),
+                         "the first attempt was still alive when the second began")
+        self.open_gates(*names)
+        self.assertEqual(self.until_ended(run)["state"], "failed")
+        for name, pid in first.items():
+            self.assertFalse(Path(f"/proc/{pid}").exists(), f"{name} left a process")
+        tasks = self.tasks_of(run)
+        self.assertEqual((tasks["again"]["state"], tasks["again"]["attempts"]), ("succeeded", 2))
+        self.assertEqual((tasks["lost"]["state"], tasks["lost"]["reason"]),
+                         ("failed", "interrupted"))
+        for name in ("asks", "default"):
+            self.assertEqual((tasks[name]["state"], tasks[name]["reason"]), ("held", "interrupted"))
+        self.assertEqual(tasks["after"]["state"], "upstream_failed")
+        attempts = self.attempts_of(run)
+        self.assertTrue(all(attempts[n, 1]["state"] == "interrupted" for n in names))
+        failed = {t["task"] for t in self.pawl("failed", "-o", "json").json()}
+        self.assertEqual(failed, {"lost", "asks", "default"})
+
+        # A person decides: one is marked, the others run again, and what waited on them runs too.
+        self.pawl("mark", f"{run}/default", "succeeded", "-y")
+        self.pawl("resume", run, "-y")
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assertEqual({n: len(self.noted("start", n)) for n in names},
+                         {"again": 2, "lost": 2, "asks": 2, "default": 1})
+        self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
+
+    def test_a_worker_that_dies_alone_loses_what_it_ran_and_is_replaced(self):
+        job = self.gated_job("pair", [self.gate("first", retry={"max_attempts": 2})])
+        serve = self.serve()
+        run = self.detach(job)
+        self.until_started("first")
+        self.kill_workers()
+        self.until_started("first", attempt=2)
+        self.open_gates("first")
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assertEqual(self.attempts_of(run)["first", 1]["state"], "lost")
+        self.assertIsNone(serve.poll())
+
+
+class TwoSchedulers(RecoveryTest):
+    def test_a_second_scheduler_is_refused_and_the_first_goes_on(self):
+        serve = self.serve()
+        second = self.pawl("serve", code=75)
+        self.assertTrue(second.err.startswith("pawl: "), second.err)
+        self.assertIn(str(self.home), second.err)
+        self.assertIn(str(serve.pid), second.err)
+        self.assertIsNone(serve.poll())
+        self.assertEqual(self.run_of(self.detach(self.job("j", [
+            {"id": "a", "command": ["true"]}])))["job"], "j")
+
+    def test_run_goes_through_the_scheduler_that_is_up(self):
+        self.serve()
+        good = self.pawl("run", self.job("good", [{"id": "a", "command": ["true"]}]))
+        self.assertNotIn("this command is it", good.err)
+        bad = self.pawl("run", self.job("bad", [{"id": "a", "command": ["false"]}]), code=1)
+        self.assertIn("FAILED", bad.err)
+        self.assertEqual({r["job"]: r["state"] for r in self.pawl("runs", "-o", "json").json()},
+                         {"good": "succeeded", "bad": "failed"})
+
+    def test_serve_takes_over_from_a_foreground_run_which_then_follows_as_a_client(self):
+        job = self.gated_job("long", [self.gate("first"),
+                                      {"id": "second", "depends_on": ["first"],
+                                       "command": ["true"]}])
+        child = self.start("run", job)
+        self.until_started("first")
+        serve = self.serve()
+        self.assertIsNone(child.poll(), "the foreground run left")
+        self.open_gates("first")
+        out, err = child.communicate(timeout=60)
+        self.assertEqual(child.returncode, 0, err)
+        run = out.split()[0]
+        self.assertEqual(self.run_of(run)["state"], "succeeded")
+        self.assert_ran_once("first")
+        self.assertIsNone(serve.poll())
+
+    def test_a_request_that_is_repeated_makes_one_run(self):
+        self.serve()
+        job = self.job("j", [{"id": "a", "command": ["true"]}])
+        first = self.detach(job, "--request-id", "night-1")
+        self.assertEqual(self.detach(job, "--request-id", "night-1"), first)
+        self.assertNotEqual(self.detach(job, "--request-id", "night-2"), first)
+
+
+class NoScheduler(RecoveryTest):
+    def test_what_only_reads_needs_no_scheduler_and_changes_nothing(self):
+        job = self.job("j", [
+            {"id": "a", "script": "echo word; exit 3"},
+            {"id": "b", "command": ["echo", "7"], "output": "json"},
+            {"id": "m", "map": {"items": [1, 2]}, "command": ["echo", "{{ item }}"]}])
+        run = self.pawl("run", job, code=1).lines[0]
+        before = self.listing()
+        self.assertEqual(self.pawl("runs", "-o", "name").lines, [run])
+        self.assertEqual(self.pawl("logs", f"{run}/a").out, "word\n")
+        self.assertEqual(self.pawl("output", f"{run}/b").out.strip(), "7")
+        self.assertEqual(len(self.pawl("attempts", "-o", "json").json()), 4)
+        self.assertEqual([t["task"] for t in self.pawl("failed", "-o", "json").json()], ["a"])
+        for verb in ("tasks", "jobs", "pools", "status"):
+            self.pawl(verb, code=None)
+        for words in (("show", run), ("graph", run), ("explain", f"{run}/a")):
+            self.pawl(*words)
+        self.assertEqual(self.listing(), before)
+
+    def listing(self):
+        return sorted((str(p), p.stat().st_size, p.stat().st_mtime_ns)
+                      for p in self.home.rglob("*") if p.is_file() and
+                      not p.name.endswith(("-shm", "-wal")) and "workers" not in p.parts)
+
+    def test_what_only_reads_makes_no_home(self):
+        for verb in ("runs", "tasks", "failed", "jobs", "status"):
+            self.pawl(verb, code=None)
+            self.assertFalse(self.home.exists(), f"pawl {verb} made a home")
+
+    def test_what_cannot_start_is_refused_and_names_the_way(self):
+        done = self.pawl("run", self.job("j", [{"id": "a", "command": ["true"]}]), "--detach",
+                         code=69)
+        self.assertIn("pawl serve", done.err)
+
+
+class UnusableHome(RecoveryTest):
+    def refused(self, home, verb=("serve",)):
+        done = self.pawl(*verb, code=73, env={"PAWL_HOME": str(home)})
+        self.assertTrue(done.err.startswith("pawl: "), done.err)
+        self.assertIn(str(home), done.err)
+        return done
+
+    def test_a_home_that_cannot_be_made_or_used_is_refused_with_its_reason(self):
+        job = self.job("j", [{"id": "a", "command": ["true"]}])
+        self.refused("/proc/pawl-home")
+        self.refused("/proc/pawl-home", ("run", job))
+        self.refused(self.write("file", "text"))
+        if os.geteuid() != 0:
+            (self.root / "shut").mkdir(mode=0o500)
+            self.refused(self.root / "shut" / "home")
+
+    def test_a_home_that_others_may_enter_is_refused(self):
+        home = self.root / "wide"
+        home.mkdir()
+        home.chmod(0o777)
+        self.refused(home)
+
+    def test_a_store_from_a_newer_version_is_refused_and_left_alone(self):
+        self.pawl("run", self.job("j", [{"id": "a", "command": ["true"]}]))
+        store = self.home / "pawl.db"
+        with contextlib.closing(sqlite3.connect(store)) as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            db.execute(f"PRAGMA user_version = {version + 1000}")
+        for words in (["serve"], ["run", self.root / "j.json"], ["runs"], ["failed"]):
+            done = self.pawl(*words, code=78)
+            self.assertIn(str(version + 1000), done.err)
+        with contextlib.closing(sqlite3.connect(store)) as db:
+            self.assertEqual(db.execute("PRAGMA user_version").fetchone()[0], version + 1000)
+            self.assertEqual(db.execute("SELECT count(*) FROM run").fetchone()[0], 1)
+
+
+class JobFolder(RecoveryTest):
+    def jobs(self):
+        return {j["job"]: j for j in self.pawl("jobs", "-o", "json").json()}
+
+    def put(self, name, text):
+        """As an editor does: whole, by a rename."""
+        folder = self.root / "jobs"
+        folder.mkdir(exist_ok=True)
+        (folder / f".{name}").write_text(text)
+        (folder / f".{name}").rename(folder / f"{name}.json")
+
+    def test_a_job_file_that_breaks_is_quarantined_alone_and_its_last_good_version_stays(self):
+        def job(name, word):
+            return json.dumps({"name": name, "tasks": [
+                {"id": "say", "command": ["echo", word], "output": "text"}]})
+        self.put("a", job("a", "old"))
+        self.put("b", job("b", "b"))
+        serve = self.serve("--jobs", self.root / "jobs")
+        self.until("both jobs are known", lambda: set(self.jobs()) == {"a", "b"})
+        self.put("a", '{"name": "a", "tasks": [')
+        self.until("a is quarantined", lambda: self.jobs()["a"]["quarantined"])
+        self.assertFalse(self.jobs()["b"]["quarantined"])
+        self.assertIn("a.json", self.pawl("job", "a").out)
+        for name, word in (("a", "old"), ("b", "b")):
+            run = self.pawl("trigger", name, "--wait").lines[0]
+            self.assertEqual(self.pawl("output", f"{run}/say").out.strip(), word)
+        self.put("a", job("a", "new"))
+        self.until("a is well again", lambda: not self.jobs()["a"]["quarantined"])
+        run = self.pawl("trigger", "a", "--wait").lines[0]
+        self.assertEqual(self.pawl("output", f"{run}/say").out.strip(), "new")
+        self.assertIsNone(serve.poll())
+
+
+class DiskFull(RecoveryTest):
+    """A home on a small file system of its own, and somebody who takes all its room."""
+
+    def setUp(self):
+        super().setUp()
+        self.disk = self.root / "disk"
+        self.disk.mkdir()
+        if os.geteuid() != 0 or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=96m,mode=0700", "tmpfs", self.disk],
+                capture_output=True, check=False).returncode != 0:
+            self.skipTest("needs the right to mount")
+        self.home = self.disk / "home"
+        self.env["PAWL_HOME"] = str(self.home)
+        self.stop_filling = threading.Event()
+        self.filler = None
+
+    def tearDown(self):
+        self.stop_filling.set()
+        if self.filler:
+            self.filler.join()
+        for child in self.children:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+        self.end_strays()
+        subprocess.run(["umount", "-l", self.disk], capture_output=True, check=False)
+        super().tearDown()
+
+    def fill(self):
+        """Takes all room, and every byte that comes free, until `make_room`."""
+        def work():
+            with open(self.disk / "filler", "ab", buffering=0) as out:
+                while not self.stop_filling.is_set():
+                    try:
+                        for size in (1 << 20, 1 << 12, 1):
+                            with contextlib.suppress(OSError):
+                                while not self.stop_filling.is_set():
+                                    out.write(b"x" * size)
+                    finally:
+                        self.stop_filling.wait(0.01)
+        self.filler = threading.Thread(target=work)
+        self.filler.start()
+        self.until("the disk is full", lambda: shutil.disk_usage(self.disk).free < (1 << 16))
+
+    def make_room(self):
+        self.stop_filling.set()
+        self.filler.join()
+        self.filler = None
+        (self.disk / "filler").unlink()
+
+    def test_a_full_disk_refuses_new_work_loses_nothing_and_goes_on_by_itself(self):
+        serve = self.serve()
+        gated = self.gated_job("gated", [self.gate("good"), self.gate("five", 5),
+                                         {"id": "after", "depends_on": ["good"],
+                                          "command": ["true"]}])
+        run = self.detach(gated)
+        self.until_started("good", "five")
+        small = self.job("small", [{"id": "a", "command": ["true"]}])
+        accepted = [run]
+        self.fill()
+        self.open_gates("good", "five")
+        self.until("both have ended", lambda: len(self.noted("end")) == 2)
+
+        def refused():
+            done = self.pawl("run", small, "--detach", code=None)
+            if done.code == 0:
+                accepted.append(done.lines[0])
+                return False
+            self.assertEqual(done.code, 74, done)
+            return done.err
+
+        text = self.until("new work is refused", refused, seconds=60)
+        self.assertRegex(text, r"(?i)full|room|space")
+        self.assertIsNone(serve.poll(), "the scheduler gave up")
+        self.make_room()
+        self.assertEqual(self.until_ended(run)["state"], "failed")
+        tasks = self.tasks_of(run)
+        self.assertEqual((tasks["good"]["state"], tasks["five"]["exit_code"]), ("succeeded", 5))
+        self.assertEqual(tasks["after"]["state"], "succeeded")
+        for one in accepted[1:]:
+            self.assertEqual(self.until_ended(one)["state"], "succeeded")
+        accepted.append(self.until("work is taken again", lambda: (
+            d := self.pawl("run", small, "--detach", code=None)).code == 0 and d.lines[0]))
+        self.until_ended(accepted[-1])
+        runs = {r["run"] for r in self.pawl("runs", "-o", "json", "--limit", 0).json()}
+        self.assertEqual(runs, set(accepted), "a refused run exists, or an accepted one does not")
+        self.assert_ran_once("good", "five")
+        self.assertIsNone(serve.poll())
+
+
+class Canary(RecoveryTest):
+    def test_a_secret_is_nowhere_but_in_the_task_that_names_it(self):
+        canary = "canary-" + secrets.token_hex(16)
+        other = "second-" + secrets.token_hex(16)
+        self.write("secret", other + "\n").chmod(0o600)
+        self.env["SOURCE_OF_SECRET"] = canary
+        job = self.gated_job("hidden", [
+            self.gate("wait", env={"TOKEN": "{{ secrets.TOKEN }}"}),
+            {"id": "uses", "env": {"TOKEN": "{{ secrets.TOKEN }}", "FILE": "{{ secrets.FILE }}"},
+             "script": ["echo \"$TOKEN$FILE\" | wc -c > \"$PAWL_OUTPUT\"",
+                        "echo \"in the log: $TOKEN\"", "echo \"in an error: $FILE\" >&2", "exit 3"],
+             "output": {"format": "text", "from": "file"}},
+            {"id": "has_none", "script": "env | grep -c -e canary- -e second- || true"},
+        ], secrets={"TOKEN": {"env": "SOURCE_OF_SECRET"}, "FILE": {"file": "secret"}})
+        self.serve()
+        run = self.detach(job)
+        self.until_started("wait")
+        lines = [Path(f"/proc/{pid}/cmdline").read_bytes()
+                 for pid in filter(str.isdigit, os.listdir("/proc"))
+                 if Path(f"/proc/{pid}/cmdline").exists()]
+        self.assertFalse([line for line in lines if canary.encode() in line], "it is in ps")
+        self.open_gates("wait")
+        self.assertEqual(self.until_ended(run)["state"], "failed")
+        self.assertEqual(self.pawl("logs", f"{run}/has_none").out, "0\n")
+        log = self.pawl("logs", f"{run}/uses").out
+        self.assertIn("in the log: ***", log)
+        self.assertIn("in an error: ***", log)
+        told = [log, self.served()]
+        for words in (["show", run], ["tasks"], ["attempts"], ["failed"], ["runs"],
+                      ["explain", f"{run}/uses"], ["job", "hidden"]):
+            told.append(self.pawl(*words, "-o", "json", code=None).out)
+        for word in (canary, other):
+            self.assertFalse([t for t in told if word in t], "pawl tells it")
+            for path in self.home.rglob("*"):
+                if path.is_file() and path.name != "lock":
+                    self.assertNotIn(word.encode(), path.read_bytes(), f"it is in {path}")
+
+
+if __name__ == "__main__":
+    cli_support.main()
