@@ -1,0 +1,228 @@
+// Failed and held tasks that nobody has settled, over all runs, and their groups.
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <unordered_map>
+
+#include "scheduler/core/error_group.h"
+#include "storage/history_sql.h"
+
+namespace pawl {
+namespace {
+
+constexpr std::size_t kScanned = 1'000;
+constexpr std::size_t kGroupsMax = 10'000;
+constexpr std::size_t kRunsCounted = 1'000;
+
+// A forgiven item: failed or held, while its mapped task succeeded as a whole.
+constexpr const char* kIsForgiven =
+    "(t.item >= 0 AND EXISTS (SELECT 1 FROM task AS w WHERE w.run = t.run AND w.task = t.task AND "
+    "w.item = -1 AND w.state = 'succeeded'))";
+// A whole is told only when no item of it failed.
+constexpr const char* kIsShown =
+    " AND NOT (t.item = -1 AND EXISTS (SELECT 1 FROM mapped AS m WHERE m.run = t.run AND "
+    "m.task = t.task AND m.failed + m.held > 0))";
+// In the words of the index task_unresolved, so that it serves.
+constexpr const char* kIsUnresolved = " t.state IN ('held', 'failed') AND t.dismissed = 0";
+
+constexpr const char* kTables =
+    " FROM task AS t INDEXED BY task_unresolved CROSS JOIN run AS r ON r.id = t.run "
+    "LEFT JOIN job_version AS v ON v.id = r.version "
+    "LEFT JOIN version_task AS n ON n.version = r.version AND n.task = t.task WHERE";
+
+void add_filter(Query& query, const Selector& selector, const std::vector<Named>& names) {
+  add_named_runs(query, names);
+  add_run_filter(query, selector);
+  query.add_glob("coalesce(n.id, t.task)", selector.task);
+  query.add_in("t.state", selector.states).add_in("t.reason", words_of(selector.reasons));
+  if (selector.until) query.add(" AND t.ended_at < ?", selector.until->ms);
+}
+
+}  // namespace
+
+FailedPager::FailedPager(History& history, Selector selector, bool tolerated, TaskDetail detail)
+    : history_(history), selector_(std::move(selector)), tolerated_(tolerated), detail_(detail) {
+  if (!selector_.key.empty()) detail_.key = true;
+}
+
+Result<std::vector<TaskView>> FailedPager::next(std::size_t limit) {
+  ReadTransaction transaction(history_.database());
+  if (!names_) {
+    auto names = history_.resolve_all(selector_.names);
+    if (!names) return std::move(names).error();
+    names_ = std::move(*names);
+  }
+  const bool filters_here = !selector_.key.empty() || !names_->empty();
+  std::vector<TaskView> views;
+  while (views.size() < limit) {
+    const std::size_t scanned = filters_here ? kScanned : limit - views.size();
+    Query query("SELECT " PAWL_TASK_VIEW_COLUMNS ", r.name, r.job, r.params, ");
+    query.add(kIsForgiven).add(kTables).add(kIsUnresolved).add(kIsShown);
+    if (!tolerated_) query.add(" AND NOT ").add(kIsForgiven);
+    if (has_begun_) {
+      query.add(" AND (t.ended_at, t.run, t.task, t.item) < (?, ?, ?, ?)", ended_, key_.run.value,
+                std::int64_t{key_.task.value}, key_.item.value);
+    }
+    if (selector_.since) query.add(" AND t.ended_at >= ?", selector_.since->ms);
+    add_filter(query, selector_, *names_);
+    query.add(" ORDER BY t.ended_at DESC, t.run DESC, t.task DESC, t.item DESC LIMIT ?",
+              static_cast<std::int64_t>(scanned));
+    Statement statement = query.prepare(history_.database());
+    std::size_t rows = 0;
+    while (views.size() < limit && statement.step()) {
+      ++rows;
+      RowReader reader(statement);
+      std::optional<AttemptId> first;
+      TaskView view = read_task_view(reader, first);
+      view.run = reader.text();
+      view.job = reader.text();
+      if (detail_.item) {
+        view.params = reader.text();
+      } else {
+        (void)reader.integer();
+      }
+      view.tolerated = reader.flag();
+      has_begun_ = true;
+      key_ = view.row.key;
+      ended_ = view.row.ended_at.value_or(WallTime{}).ms;
+      if (!is_named(*names_, key_)) continue;
+      if (!history_.complete(view, detail_, first)) return history_.error();
+      if (!selector_.key.empty() && (view.key.empty() || !matches(selector_.key, view.key))) continue;
+      views.push_back(std::move(view));
+    }
+    if (!statement.ok()) return history_.error();
+    if (rows < scanned && views.size() < limit) break;
+  }
+  return views;
+}
+
+namespace {
+
+std::string group_value(const TaskView& view, FailedBy by) {
+  switch (by) {
+    case FailedBy::reason: {
+      std::string word(to_string(view.row.reason));
+      if (word.empty()) word = to_string(view.row.state);
+      const bool has_detail = view.row.reason == Reason::exit || view.row.reason == Reason::signal;
+      return has_detail ? word + ":" + std::to_string(view.row.detail) : word;
+    }
+    case FailedBy::error: {
+      std::string text = normalize_error(view.error());
+      return text.empty() ? group_value(view, FailedBy::reason) : text;
+    }
+    case FailedBy::task: return view.job + "/" + view.task;
+    case FailedBy::job: return view.job;
+  }
+  return {};
+}
+
+/// Groups in the making.
+class Grouping {
+ public:
+  void add(std::string value, TaskView&& view) {
+    auto found = places_.find(value);
+    if (found == places_.end()) {
+      if (groups_.size() == kGroupsMax) {
+        ++others_;
+        return;
+      }
+      found = places_.emplace(value, groups_.size()).first;
+      groups_.emplace_back();
+      runs_.emplace_back();
+      groups_.back().value = std::move(value);
+      groups_.back().first = groups_.back().last = view.row.ended_at.value_or(WallTime{});
+    }
+    FailedGroup& group = groups_[found->second];
+    auto& runs = runs_[found->second];
+    const WallTime ended = view.row.ended_at.value_or(WallTime{});
+    group.first = std::min(group.first, ended);
+    group.last = std::max(group.last, ended);
+    if (view.row.state == TaskState::held) ++group.held;
+    if (runs.size() < kRunsCounted) runs.insert(view.row.key.run);
+    group.runs = static_cast<std::int64_t>(runs.size());
+    if (group.count++ == 0) group.example = std::move(view);
+  }
+
+  FailedGroups take() {
+    std::stable_sort(groups_.begin(), groups_.end(),
+                     [](const auto& a, const auto& b) { return a.count > b.count; });
+    return {std::move(groups_), others_};
+  }
+
+ private:
+  std::unordered_map<std::string, std::size_t> places_;
+  std::vector<FailedGroup> groups_;
+  std::vector<std::set<RunId>> runs_;
+  std::int64_t others_ = 0;
+};
+
+}  // namespace
+
+Result<FailedGroups> History::failed_groups(const Selector& selector, FailedBy by, bool tolerated) {
+  FailedPager pager(*this, selector, tolerated, {by == FailedBy::error, false, false});
+  Grouping grouping;
+  while (true) {
+    auto page = pager.next(kScanned);
+    if (!page) return std::move(page).error();
+    for (TaskView& view : *page) {
+      std::string value = group_value(view, by);
+      grouping.add(std::move(value), std::move(view));
+    }
+    if (page->size() < kScanned) break;
+  }
+  FailedGroups groups = grouping.take();
+  // Examples are shown in full; there are few.
+  constexpr std::size_t kExamples = 100;
+  for (std::size_t i = 0; i < groups.groups.size() && i < kExamples; ++i) {
+    FailedGroup& group = groups.groups[i];
+    auto view = task(group.example.row.key);
+    if (!view) return std::move(view).error();
+    if (*view) {
+      (*view)->tolerated = group.example.tolerated;
+      group.example = std::move(**view);
+    }
+  }
+  return groups;
+}
+
+Result<FailedSummary> History::failed_summary(const Selector& selector) {
+  FailedSummary summary;
+  std::set<RunId> runs;
+  FailedPager pager(*this, selector, true, {false, false, false});
+  while (true) {
+    auto page = pager.next(kScanned);
+    if (!page) return std::move(page).error();
+    for (const TaskView& view : *page) {
+      if (view.tolerated) {
+        ++summary.tolerated;
+        continue;
+      }
+      ++(view.row.state == TaskState::held ? summary.held : summary.failed);
+      runs.insert(view.row.key.run);
+    }
+    if (page->size() < kScanned) break;
+  }
+  summary.runs = static_cast<std::int64_t>(runs.size());
+  Statement counts(*database_, "SELECT upstream_failed FROM run_counts WHERE run = ?");
+  for (RunId run : runs) {
+    if (counts.bind(run).step()) summary.upstream_failed += counts.integer(0);
+    if (!counts.ok()) return error();
+    counts.reset();
+  }
+  if (!selector.since) return summary;
+
+  Selector before = selector;
+  before.until = selector.since;
+  before.since.reset();
+  FailedPager older(*this, before, false, {false, false, false});
+  while (true) {
+    auto page = older.next(kScanned);
+    if (!page) return std::move(page).error();
+    summary.older += static_cast<std::int64_t>(page->size());
+    if (page->size() < kScanned) break;
+  }
+  return summary;
+}
+
+}  // namespace pawl

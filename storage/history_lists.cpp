@@ -1,0 +1,358 @@
+// Lists of runs, tasks, attempts, outputs and events, by pages.
+
+#include <algorithm>
+#include <limits>
+
+#include "storage/history_sql.h"
+
+namespace pawl {
+namespace {
+
+constexpr std::int64_t kNewest = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kRunsAhead = 64;
+constexpr std::size_t kScanned = 1'000;  // rows of one query where the last filter is not in SQL
+
+constexpr const char* kTaskTime = "coalesce(t.ended_at, t.started_at, t.queued_at)";
+
+std::string time_filter(const char* column, const char* comparison) {
+  return std::string(" AND ") + column + comparison;
+}
+
+void add_times(Query& query, const Selector& selector, const char* column) {
+  if (selector.since) query.add(time_filter(column, " >= ?"), selector.since->ms);
+  if (selector.until) query.add(time_filter(column, " < ?"), selector.until->ms);
+}
+
+}  // namespace
+
+// Runs -------------------------------------------------------------------------------------------
+
+RunPager::RunPager(History& history, Selector selector)
+    : history_(history), selector_(std::move(selector)), before_(kNewest) {}
+
+Result<std::vector<RunView>> RunPager::next(std::size_t limit) {
+  if (!names_) {
+    auto names = history_.resolve_all(selector_.names);
+    if (!names) return std::move(names).error();
+    names_ = std::move(*names);
+  }
+  Query q("SELECT " PAWL_RUN_COLUMNS ", v.labels FROM run AS r "
+          "LEFT JOIN run_counts AS c ON c.run = r.id "
+          "LEFT JOIN job_version AS v ON v.id = r.version WHERE true");
+  q.add(" AND r.id < ?", before_);
+  add_named_runs(q, *names_);
+  add_run_filter(q, selector_);
+  q.add_in("r.state", selector_.states).add_in("r.reason", words_of(selector_.reasons));
+  add_times(q, selector_, "r.created_at");
+  q.add(" ORDER BY r.id DESC LIMIT ?", static_cast<std::int64_t>(limit));
+  Statement statement = q.prepare(history_.database());
+  std::vector<RunView> views;
+  while (statement.step()) {
+    RowReader reader(statement);
+    RunView view;
+    view.row = read_run(reader);
+    view.labels = labels_of(statement.text(kRunColumnCount));
+    views.push_back(std::move(view));
+  }
+  if (!statement.ok()) return history_.error();
+  if (!views.empty()) before_ = views.back().row.id.value;
+  return views;
+}
+
+// Tasks ------------------------------------------------------------------------------------------
+
+TaskPager::TaskPager(History& history, Selector selector, TaskDetail detail)
+    : history_(history), selector_(std::move(selector)), detail_(detail), before_run_(kNewest) {
+  if (!selector_.key.empty()) detail_.key = true;
+}
+
+Result<std::vector<TaskView>> TaskPager::next(std::size_t limit) {
+  ReadTransaction transaction(history_.database());
+  if (!names_) {
+    auto names = history_.resolve_all(selector_.names);
+    if (!names) return std::move(names).error();
+    names_ = std::move(*names);
+  }
+  std::vector<TaskView> views;
+  while (views.size() < limit) {
+    if (runs_.empty()) {
+      auto more = fetch_runs();
+      if (!more) return std::move(more).error();
+      if (!*more) break;
+    }
+    auto more = fetch_tasks(limit - views.size(), views);
+    if (!more) return std::move(more).error();
+    if (!*more) {
+      runs_.pop_back();
+      after_task_ = -1;
+      after_item_ = -2;
+    }
+  }
+  return views;
+}
+
+/// The next runs that may have chosen tasks; false when there are no more.
+Result<bool> TaskPager::fetch_runs() {
+  Query query("SELECT " PAWL_RUN_COLUMNS " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id "
+              "LEFT JOIN job_version AS v ON v.id = r.version WHERE true");
+  query.add(" AND r.id < ?", before_run_);
+  add_named_runs(query, *names_);
+  add_run_filter(query, selector_);
+  if (selector_.since) query.add(" AND coalesce(r.ended_at >= ?, true)", selector_.since->ms);
+  query.add(" ORDER BY r.id DESC LIMIT ?", kRunsAhead);
+  Statement statement = query.prepare(history_.database());
+  while (statement.step()) {
+    RowReader reader(statement);
+    runs_.push_back(read_run(reader));
+  }
+  if (!statement.ok()) return history_.error();
+  if (runs_.empty()) return false;
+  before_run_ = runs_.back().id.value;
+  std::reverse(runs_.begin(), runs_.end());
+  return true;
+}
+
+/// Up to `limit` tasks of the run in turn; false when it has no more.
+Result<bool> TaskPager::fetch_tasks(std::size_t limit, std::vector<TaskView>& views) {
+  const RunRow& run = runs_.back();
+  const bool filters_here = !selector_.key.empty() || !names_->empty();
+  const std::size_t scanned = filters_here ? kScanned : limit;
+  Query query("SELECT " PAWL_TASK_VIEW_COLUMNS " FROM task AS t LEFT JOIN version_task AS n ON ");
+  query.add("n.version = ? AND n.task = t.task ", run.version.value);
+  query.add("WHERE t.run = ? AND (t.task, t.item) > (?, ?)", run.id.value, after_task_, after_item_);
+  if (names_->size() == 1 && names_->front().task) {  // then SQL finds it at once
+    query.add(" AND t.task = ?", std::int64_t{names_->front().task->value});
+    if (names_->front().item != kWhole) query.add(" AND t.item = ?", names_->front().item.value);
+  }
+  query.add_glob("coalesce(n.id, t.task)", selector_.task);
+  query.add_in("t.state", selector_.states).add_in("t.reason", words_of(selector_.reasons));
+  add_times(query, selector_, kTaskTime);
+  query.add(" ORDER BY t.task, t.item LIMIT ?", static_cast<std::int64_t>(scanned));
+  Statement statement = query.prepare(history_.database());
+  std::size_t rows = 0;
+  while (statement.step()) {
+    ++rows;
+    RowReader reader(statement);
+    std::optional<AttemptId> first;
+    TaskView view = read_task_view(reader, first);
+    after_task_ = view.row.key.task.value;
+    after_item_ = view.row.key.item.value;
+    if (!is_named(*names_, view.row.key)) continue;
+    view.run = run.name;
+    view.job = run.job;
+    if (detail_.item) view.params = run.params;
+    if (!history_.complete(view, detail_, first)) return history_.error();
+    if (!selector_.key.empty() && (view.key.empty() || !matches(selector_.key, view.key))) continue;
+    views.push_back(std::move(view));
+    if (--limit == 0) return true;
+  }
+  if (!statement.ok()) return history_.error();
+  return rows == scanned;
+}
+
+// Attempts ---------------------------------------------------------------------------------------
+
+/// The tasks whose attempts may be chosen: what is asked of attempts is not asked of tasks.
+Selector AttemptPager::tasks_of(const Selector& selector) {
+  Selector tasks;
+  tasks.names = selector.names;
+  tasks.job = selector.job;
+  tasks.task = selector.task;
+  tasks.key = selector.key;
+  tasks.labels = selector.labels;
+  return tasks;
+}
+
+AttemptPager::AttemptPager(History& history, Selector selector)
+    : history_(history),
+      selector_(std::move(selector)),
+      before_(kNewest),
+      tasks_(history, tasks_of(selector_), {false, !selector_.key.empty(), false}) {}
+
+Result<std::vector<AttemptView>> AttemptPager::next(std::size_t limit) {
+  return selector_.names.empty() ? next_by_id(limit) : next_by_task(limit);
+}
+
+bool AttemptPager::passes(const AttemptView& view) const {
+  const AttemptRow& row = view.row;
+  const auto& states = selector_.states;
+  const auto& reasons = selector_.reasons;
+  if (!states.empty() && std::find(states.begin(), states.end(), to_string(row.state)) == states.end()) {
+    return false;
+  }
+  if (!reasons.empty() && std::find(reasons.begin(), reasons.end(), row.reason) == reasons.end()) {
+    return false;
+  }
+  if (selector_.since && row.started_at < *selector_.since) return false;
+  return !selector_.until || row.started_at < *selector_.until;
+}
+
+Result<std::vector<AttemptView>> AttemptPager::next_by_id(std::size_t limit) {
+  ReadTransaction transaction(history_.database());
+  std::vector<AttemptView> views;
+  while (views.size() < limit) {
+    const std::size_t scanned = selector_.key.empty() ? limit - views.size() : kScanned;
+    // CROSS JOIN keeps the order of the tables: by attempt, newest first, and no sorting.
+    Query query("SELECT " PAWL_ATTEMPT_COLUMNS ", r.name, r.job, coalesce(n.id, a.task) "
+                "FROM attempt AS a CROSS JOIN run AS r ON r.id = a.run "
+                "LEFT JOIN job_version AS v ON v.id = r.version "
+                "LEFT JOIN version_task AS n ON n.version = r.version AND n.task = a.task WHERE true");
+    query.add(" AND a.id < ?", before_);
+    add_run_filter(query, selector_);
+    query.add_glob("coalesce(n.id, a.task)", selector_.task);
+    query.add_in("a.state", selector_.states).add_in("a.reason", words_of(selector_.reasons));
+    add_times(query, selector_, "a.started_at");
+    query.add(" ORDER BY a.id DESC LIMIT ?", static_cast<std::int64_t>(scanned));
+    Statement statement = query.prepare(history_.database());
+    std::size_t rows = 0;
+    while (views.size() < limit && statement.step()) {
+      ++rows;
+      RowReader reader(statement);
+      AttemptView view;
+      view.row = read_attempt(reader);
+      view.run = reader.text();
+      view.job = reader.text();
+      view.task = reader.text();
+      before_ = view.row.id.value;
+      if (!history_.complete(view)) return history_.error();
+      if (!selector_.key.empty() && (view.key.empty() || !matches(selector_.key, view.key))) continue;
+      views.push_back(std::move(view));
+    }
+    if (!statement.ok()) return history_.error();
+    if (rows < scanned && views.size() < limit) break;
+  }
+  return views;
+}
+
+Result<std::vector<AttemptView>> AttemptPager::next_by_task(std::size_t limit) {
+  std::vector<AttemptView> views;
+  while (views.size() < limit) {
+    if (!pending_.empty()) {
+      views.push_back(std::move(pending_.front()));
+      pending_.erase(pending_.begin());
+      continue;
+    }
+    auto tasks = tasks_.next(1);
+    if (!tasks) return std::move(tasks).error();
+    if (tasks->empty()) break;
+    auto attempts = history_.attempts_of(tasks->front().row.key);
+    if (!attempts) return std::move(attempts).error();
+    std::reverse(attempts->begin(), attempts->end());
+    for (AttemptView& view : *attempts) {
+      const bool is_chosen =
+          std::any_of(selector_.names.begin(), selector_.names.end(), [&](const ObjectName& name) {
+            return !name.attempt || *name.attempt == view.row.number;
+          });
+      if (is_chosen && passes(view)) pending_.push_back(std::move(view));
+    }
+  }
+  return views;
+}
+
+// Outputs ----------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr const char* kOutputColumns = "run, task, item, attempt, format, bytes, file, value";
+
+OutputRow read_output(const Statement& statement) {
+  RowReader reader(statement);
+  OutputRow row;
+  row.key = read_task_key(reader);
+  row.attempt = reader.small();
+  row.format = reader.text();
+  row.bytes = reader.integer();
+  row.file = reader.text();
+  row.value = reader.text();
+  return row;
+}
+
+}  // namespace
+
+OutputPager::OutputPager(History& history, RunId run, TaskIndex task)
+    : history_(history), run_(run), task_(task) {}
+
+Result<std::vector<OutputRow>> OutputPager::next(std::size_t limit) {
+  Query query(std::string("SELECT ") + kOutputColumns + " FROM output WHERE ");
+  query.add("run = ? AND task = ? AND item > ? ORDER BY item LIMIT ?", run_.value,
+            std::int64_t{task_.value}, after_, static_cast<std::int64_t>(limit));
+  Statement statement = query.prepare(history_.database());
+  std::vector<OutputRow> rows;
+  while (statement.step()) rows.push_back(read_output(statement));
+  if (!statement.ok()) return history_.error();
+  if (!rows.empty()) after_ = rows.back().key.item.value;
+  return rows;
+}
+
+Result<std::optional<OutputRow>> History::output(TaskKey key) {
+  Query query(std::string("SELECT ") + kOutputColumns + " FROM output WHERE ");
+  query.add("run = ? AND task = ? AND item = ?", key.run.value, std::int64_t{key.task.value},
+            key.item.value);
+  Statement statement = query.prepare(*database_);
+  std::optional<OutputRow> row;
+  if (statement.step()) row = read_output(statement);
+  if (!statement.ok()) return error();
+  return row;
+}
+
+Result<void> History::each_output(RunId run, TaskIndex task,
+                                  const std::function<bool(const OutputRow&)>& each) {
+  constexpr std::size_t kPage = 200;  // each may have a megabyte
+  OutputPager pager = outputs(run, task);
+  while (true) {
+    auto page = pager.next(kPage);
+    if (!page) return std::move(page).error();
+    for (const OutputRow& row : *page) {
+      if (row.key.item != kWhole && !each(row)) return {};
+    }
+    if (page->size() < kPage) return {};
+  }
+}
+
+// Events -----------------------------------------------------------------------------------------
+
+EventPager::EventPager(History& history, Selector selector)
+    : history_(history), selector_(std::move(selector)), before_(kNewest) {}
+
+Result<std::vector<EventRow>> EventPager::next(std::size_t limit) {
+  if (!names_) {
+    auto names = history_.resolve_all(selector_.names);
+    if (!names) return std::move(names).error();
+    names_ = std::move(*names);
+  }
+  Query query("SELECT e.id, e.at, e.actor, e.verb, e.job, e.run, e.task, e.item, e.text "
+              "FROM event AS e WHERE true");
+  query.add(" AND e.id < ?", before_);
+  if (!names_->empty()) {
+    query.add(" AND e.run IN (");
+    for (std::size_t i = 0; i < names_->size(); ++i) {
+      query.add(i == 0 ? "?" : ", ?", (*names_)[i].run.id.value);
+    }
+    query.add(")");
+  }
+  query.add_glob("e.job", selector_.job);
+  add_times(query, selector_, "e.at");
+  query.add(" ORDER BY e.id DESC LIMIT ?", static_cast<std::int64_t>(limit));
+  Statement statement = query.prepare(history_.database());
+  std::vector<EventRow> rows;
+  while (statement.step()) {
+    before_ = statement.integer(0);
+    RowReader reader(statement, 1);
+    EventRow row;
+    row.at = reader.time();
+    row.actor = reader.text();
+    row.verb = reader.text();
+    row.job = reader.text();
+    row.run = reader.id<RunId>();
+    if (!statement.is_null(6)) {
+      row.task = TaskKey{row.run, TaskIndex{static_cast<std::uint32_t>(statement.integer(6))},
+                         statement.is_null(7) ? kWhole : ItemIndex{statement.integer(7)}};
+    }
+    row.text = statement.text(8);
+    rows.push_back(std::move(row));
+  }
+  if (!statement.ok()) return history_.error();
+  return rows;
+}
+
+}  // namespace pawl

@@ -1,0 +1,54 @@
+#pragma once
+
+// What the parts of History share. Private to storage.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/history.h"
+#include "storage/query.h"
+#include "storage/rows_sql.h"
+
+namespace pawl {
+
+struct History::Statements {
+  explicit Statements(Database& db);
+
+  Statement run_by_id, task_by_key, attempt_by_id, attempt_by_number, first_attempt, mapped;
+  Statement chunk, task_name, source_task;
+};
+
+struct History::Chunk {
+  RunId run;
+  TaskIndex task;
+  ItemChunkRow row;
+  std::vector<ItemView> items;
+};
+
+#define PAWL_TASK_VIEW_COLUMNS                                                                   \
+  PAWL_TASK_COLUMNS ", t.first_attempt, coalesce(n.id, t.task), coalesce(n.max_attempts, 1), "   \
+  "coalesce(n.mapped, 0), CASE WHEN t.state IN ('retrying', 'deferred') THEN (SELECT "           \
+  "min(x.due_wall) FROM timer AS x WHERE x.run = t.run AND x.task = t.task AND x.item = t.item " \
+  "AND x.kind IN ('retry', 'deferral')) END"
+
+/// Reads PAWL_TASK_VIEW_COLUMNS; `run` and `job` are filled by the caller.
+TaskView read_task_view(RowReader& reader, std::optional<AttemptId>& first_attempt);
+
+/// Words of a RunView beside its row.
+std::map<std::string, std::string> labels_of(std::string_view json);
+
+/// The filters that a run alone decides: job, labels. The run is `r`, its version is joined as `v`.
+void add_run_filter(Query& query, const Selector& selector);
+/// ` AND r.id IN (…)` for the named runs.
+void add_named_runs(Query& query, const std::vector<Named>& names);
+std::vector<std::string> words_of(const std::vector<Reason>& reasons);
+
+/// Whether one of the names (all, when there are none) means this task.
+bool is_named(const std::vector<Named>& names, const TaskKey& key);
+
+/// Shell-style match of base/text.h; the empty pattern matches all.
+bool matches(const std::string& glob, std::string_view text);
+
+}  // namespace pawl

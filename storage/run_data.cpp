@@ -1,0 +1,91 @@
+#include "storage/run_data.h"
+
+#include "storage/database.h"
+
+namespace pawl {
+namespace {
+
+OutputRow read_output(const Statement& row, RunId run, TaskIndex task) {
+  OutputRow out;
+  out.key = {run, task, ItemIndex{row.integer(0)}};
+  out.attempt = static_cast<std::int32_t>(row.integer(1));
+  out.format = row.text(2);
+  out.value = row.text(3);
+  out.file = row.text(4);
+  out.bytes = row.integer(5);
+  return out;
+}
+
+}  // namespace
+
+struct RunData::Statements {
+  explicit Statements(std::unique_ptr<Database> opened)
+      : database(std::move(opened)),
+        chunk(*database,
+              "SELECT first, count, bytes FROM item WHERE run = ? AND task = ? AND first <= ? "
+              "ORDER BY first DESC LIMIT 1"),
+        output(*database,
+               "SELECT item, attempt, format, value, file, bytes FROM output "
+               "WHERE run = ? AND task = ? AND item = ?"),
+        outputs(*database,
+                "SELECT item, attempt, format, value, file, bytes FROM output "
+                "WHERE run = ? AND task = ? AND item >= 0 ORDER BY item") {}
+
+  std::unique_ptr<Database> database;
+  Statement chunk;
+  Statement output;
+  Statement outputs;
+};
+
+RunData::RunData() = default;
+RunData::~RunData() = default;
+
+Result<std::unique_ptr<RunData>> RunData::open(const std::string& path) {
+  DatabaseOptions options;
+  options.mode = DatabaseOptions::Mode::read_only;
+  options.beside_writer = true;
+  auto database = Database::open(path, options);
+  if (!database) return database.error();
+  std::unique_ptr<RunData> data(new RunData());
+  data->statements_ = std::make_unique<Statements>(std::move(*database));
+  return data;
+}
+
+Result<std::optional<ItemChunkRow>> RunData::chunk_with(RunId run, TaskIndex task, std::int64_t item) {
+  Statement& chunk = statements_->chunk;
+  std::optional<ItemChunkRow> out;
+  chunk.bind(run, task, item);
+  if (chunk.step()) {
+    ItemChunkRow row{run, task, chunk.integer(0), chunk.integer(1), std::string(chunk.text(2))};
+    if (item < row.first + row.count) out = std::move(row);
+  }
+  const bool good = chunk.ok();
+  chunk.reset();
+  if (!good) return statements_->database->error("reading items");
+  return out;
+}
+
+Result<std::optional<OutputRow>> RunData::output(TaskKey key) {
+  Statement& output = statements_->output;
+  std::optional<OutputRow> out;
+  output.bind(key.run, key.task, key.item);
+  if (output.step()) out = read_output(output, key.run, key.task);
+  const bool good = output.ok();
+  output.reset();
+  if (!good) return statements_->database->error("reading an output");
+  return out;
+}
+
+Result<void> RunData::outputs(RunId run, TaskIndex task, const std::function<bool(const OutputRow&)>& each) {
+  Statement& outputs = statements_->outputs;
+  outputs.bind(run, task);
+  while (outputs.step()) {
+    if (!each(read_output(outputs, run, task))) break;
+  }
+  const bool good = outputs.ok();
+  outputs.reset();
+  if (!good) return statements_->database->error("reading outputs");
+  return {};
+}
+
+}  // namespace pawl

@@ -1,0 +1,36 @@
+#pragma once
+
+// Items and outputs of runs, for whoever gets work ready for workers. Over a read-only connection
+// of its own, in the process of the writer; one thread at a time.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "scheduler/base/result.h"
+#include "scheduler/core/rows.h"
+
+namespace pawl {
+
+class RunData {
+ public:
+  /// Opens the store at `path` beside its writer, which must be open. Errors: as Database::open.
+  static Result<std::unique_ptr<RunData>> open(const std::string& path);
+  ~RunData();
+
+  /// The chunk that holds this item; nothing when there is none. Errors: storage.
+  Result<std::optional<ItemChunkRow>> chunk_with(RunId run, TaskIndex task, std::int64_t item);
+  /// The output of a task or item; nothing when there is none. Errors: storage.
+  Result<std::optional<OutputRow>> output(TaskKey key);
+  /// The outputs of a mapped task's items, in index order, until `each` says false. A transaction
+  /// is open meanwhile: `each` must not wait. Errors: storage.
+  Result<void> outputs(RunId run, TaskIndex task, const std::function<bool(const OutputRow&)>& each);
+
+ private:
+  struct Statements;
+  RunData();
+  std::unique_ptr<Statements> statements_;
+};
+
+}  // namespace pawl
