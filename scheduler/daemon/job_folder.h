@@ -26,22 +26,26 @@ struct JobLoaded {
   JobSpec spec;
 };
 
-/// A file cannot be used. What it last held stays in force. Told again only when `why` changes.
+/// A file, or a whole folder, cannot be used. What was loaded from it stays in force. Told again
+/// only when `why` changes; a `JobLoaded` or `JobRemoved` of the file ends it.
 struct JobQuarantined {
   std::string name;  ///< the job's, when known: the name it had, or says
   std::string file;
   std::string why;
 };
 
-/// The file of a job that was loaded is gone, or holds no job any more.
+/// A file that was told of is gone, or holds no job any more. `name` is empty when nothing was ever
+/// loaded from it. A file that was renamed, or moved between folders, gives a `JobLoaded` only.
 struct JobRemoved {
   std::string name;
   std::string file;
 };
 
-/// Everything about the folder was told: after the first reading, and after each `rescan`.
+/// Everything about the folder was told: after the first reading, each `rescan`, and whenever it
+/// was read as a whole.
 struct FolderScanned {
   std::string folder;
+  std::string why;  ///< it cannot be used (as a JobQuarantined of the folder told); empty: it can
 };
 
 using JobFolderEvent = std::variant<JobLoaded, JobQuarantined, JobRemoved, FolderScanned>;
@@ -58,7 +62,7 @@ class JobFolders {
     Duration debounce = std::chrono::milliseconds(200);
   };
 
-  static constexpr std::size_t kFilesMax = 100'000;  ///< per folder; more are quarantined, unread
+  static constexpr std::size_t kFilesMax = 100'000;  ///< per folder; more are not read
 
   /// Events come from the loop.
   JobFolders(Loop& loop, Options options, OnEvent on_event);

@@ -3,3 +3,9 @@ pawl_test(http_test LABEL unit
   SOURCES
     http_client_test.cpp
     http_server_test.cpp)
+
+pawl_test(daemon_files_test LABEL unit
+  DEPENDS pawl_daemon
+  SOURCES
+    home_test.cpp
+    job_folder_test.cpp)
