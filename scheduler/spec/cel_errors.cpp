@@ -26,7 +26,12 @@ std::string shortened(std::string_view text) {
   return std::string(text.substr(0, end)) + "…";
 }
 
-std::string quoted(std::string_view text) { return "'" + shortened(text) + "'"; }
+std::string quoted(std::string_view text) {
+  std::string out(1, '\'');
+  out += shortened(text);
+  out += '\'';
+  return out;
+}
 
 class Describer {
  public:
@@ -223,8 +228,9 @@ class Describer {
       return operand_text() + " is " + kind(f_.a) + ", and only lists and maps have elements" +
              (f_.a.is(Kind::string) ? "; a character is STRING.charAt(0)" : "");
     }
-    return "an index of a list is a whole number, and this is " + kind(f_.b) +
-           (f_.b.is(Kind::float64) ? " " + show(f_.b) : "");
+    std::string message = "an index of a list is a whole number, and this is " + kind(f_.b);
+    if (f_.b.is(Kind::float64)) message.append(" ").append(show(f_.b));
+    return message;
   }
 
   std::string operator_types() const {

@@ -1,5 +1,6 @@
 #include "scheduler/spec/cel_text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -19,7 +20,10 @@ bool magnitude_is_large(std::string_view text) {
     std::string_view digits = text.substr(e + 1);
     if (!digits.empty() && digits.front() == '+') digits.remove_prefix(1);
     const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), exponent);
-    if (read.ec != std::errc{}) exponent = digits.front() == '-' ? -1'000'000 : 1'000'000;
+    // Beyond the length of any text; the sum below must not overflow.
+    constexpr std::int64_t kFar = std::int64_t{1} << 40;
+    if (read.ec != std::errc{}) exponent = digits.front() == '-' ? -kFar : kFar;
+    exponent = std::clamp(exponent, -kFar, kFar);
   }
   const std::string_view mantissa = text.substr(0, e);
   const std::size_t first = mantissa.find_first_of("123456789");
