@@ -12,6 +12,9 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 
+# libcsv ships no pkg-config file.
+find_library(PAWL_CSV_LIBRARY csv REQUIRED)
+
 # cctz ships neither a CMake package nor a pkg-config file.
 find_library(PAWL_CCTZ_LIBRARY cctz REQUIRED)
 find_path(PAWL_CCTZ_INCLUDE cctz/time_zone.h REQUIRED)

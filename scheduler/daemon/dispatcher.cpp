@@ -70,6 +70,8 @@ Dispatcher::Dispatcher(const Engine& engine, Reader& reader, Workers& workers, s
       // Numbers of different schedulers never meet in a worker that outlives one.
       next_id_(static_cast<std::uint64_t>(epoch.value) << 40) {}
 
+Dispatcher::~Dispatcher() = default;
+
 /// A start may have been overtaken: by a worker that says it never had it, by its death.
 bool Dispatcher::is_live(const effect::StartAttempt& start) const {
   const auto key = engine_.key_of(start.attempt);

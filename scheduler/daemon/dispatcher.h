@@ -25,6 +25,9 @@ class Dispatcher {
   /// `failed`: attempts that could not be given to their worker, as results.
   Dispatcher(const Engine& engine, Reader& reader, Workers& workers, std::string home, Epoch epoch,
              std::function<void(AttemptResult)> failed);
+  ~Dispatcher();
+  Dispatcher(const Dispatcher&) = delete;
+  Dispatcher& operator=(const Dispatcher&) = delete;
 
   /// A start whose commit is durable. Frames go out with `flush`.
   void start(const effect::StartAttempt& start);

@@ -73,7 +73,7 @@ class Service {
   /// Open runs that may go on, so for whose sake a foreground verb stays.
   std::int64_t active_runs() const;
   /// Open runs of earlier schedulers that only wait to be resumed.
-  std::vector<std::string> dormant_runs() const { return dormant_; }
+  std::vector<std::string> dormant_runs() const;
   bool is_ready() const { return is_ready_; }
   Loop& loop() { return loop_; }
   const Home& home() const { return home_; }
@@ -104,7 +104,6 @@ class Service {
   std::vector<input::AddVersion> found_versions_;
   std::vector<RunSnapshot> found_runs_;
   std::vector<std::string> bad_runs_;
-  std::vector<std::string> dormant_;
 
   // What the writer's thread hands to the loop.
   std::mutex writer_mutex_;
