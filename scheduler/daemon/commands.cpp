@@ -122,6 +122,15 @@ void Commands::handle(ControlRequest request, ControlAnswer answer) {
     if (request.path == "/v1/runs") return submit_file(request, body, std::move(answer));
     if (request.path == "/v1/trigger") return trigger(request, body, std::move(answer));
     if (request.path == "/v1/commands") return command(request, body, std::move(answer));
+    if (request.path == "/v1/prune") {
+      std::optional<Duration> older_than;
+      if (auto it = body.find("older_than_ms"); it != body.end() && it->is_number_integer()) older_than = Duration(it->get<std::int64_t>());
+      if (older_than && *older_than < Duration{0}) return refuse(answer, {ErrorKind::invalid, "a duration is not negative"});
+      return hooks_.prune(older_than, [answer](Result<std::int64_t> runs) {
+        if (!runs) return refuse(answer, runs.error());
+        answer(200, dump({{"runs", *runs}}));
+      });
+    }
     constexpr std::string_view kJobs = "/v1/jobs/";
     for (const bool pause : {true, false}) {
       const std::string_view end = pause ? "/pause" : "/unpause";

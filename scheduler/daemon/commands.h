@@ -43,6 +43,8 @@ struct ServiceHooks {
   /// The run's definitions must be told anew.
   std::function<void(RunId)> run_changed;
   std::function<bool()> storage_full;
+  /// Retention now; with a duration, of all that ended longer ago.
+  std::function<void(std::optional<Duration>, std::function<void(Result<std::int64_t>)>)> prune;
   /// Slots that the descriptors of this machine allow.
   std::int64_t slots_max = 0;
 };

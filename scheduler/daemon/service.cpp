@@ -145,6 +145,9 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
                                  [this](std::vector<Effect>&& effects) { perform(std::move(effects)); });
   jobs_ = std::make_unique<Jobs>(*pump_, *writer_, counters.version, std::move(job_rows));
 
+  retainer_ = std::make_unique<Retainer>(loop_, *pump_, *writer_, *jobs_, Retainer::Options{home_.logs(), home_.outputs(), Retention{}});
+  if (options_.serves) retainer_->keep_going();
+
   Workers::Options worker_options;
   worker_options.folder = home_.workers();
   worker_options.home = home_.path();
@@ -195,6 +198,9 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   };
   hooks.run_changed = [this](RunId run) { dispatcher_->forget_definitions(run); };
   hooks.storage_full = [this] { return storage_full_.load(std::memory_order_acquire); };
+  hooks.prune = [this](std::optional<Duration> older_than, std::function<void(Result<std::int64_t>)> done) {
+    retainer_->prune(older_than, std::move(done));
+  };
   hooks.slots_max = slots_max_;
   commands_ = std::make_unique<Commands>(loop_, *pump_, *writer_, *jobs_, counters.epoch, std::move(hooks));
 
@@ -239,6 +245,7 @@ Service::~Service() {
   if (workers_ && !failure_) workers_->dismiss_idle();
   if (writer_) writer_->stop();
   commands_.reset();
+  retainer_.reset();
   dispatcher_.reset();
   workers_.reset();
   reader_.reset();

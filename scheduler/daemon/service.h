@@ -20,6 +20,7 @@
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/pump.h"
 #include "scheduler/daemon/reader.h"
+#include "scheduler/daemon/retainer.h"
 #include "scheduler/daemon/workers.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/wakeup.h"
@@ -120,6 +121,7 @@ class Service {
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Jobs> jobs_;
+  std::unique_ptr<Retainer> retainer_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<JobFolders> folders_;

@@ -1,0 +1,145 @@
+#include "scheduler/daemon/retainer.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "scheduler/loop/clock.h"
+#include "scheduler/spec/parse.h"
+
+namespace pawl {
+namespace {
+
+constexpr Duration kFirstAfter = std::chrono::minutes(1);
+constexpr Duration kEvery = std::chrono::hours(1);
+// Between two steps while attempts run: the writer is theirs.
+constexpr Duration kStepPause = std::chrono::milliseconds(100);
+// Making files is slow after many were deleted, so beside running attempts few go at a time.
+constexpr Duration kDeletePause = std::chrono::seconds(1);
+constexpr std::size_t kFoldersAtOnce = 8;
+constexpr std::size_t kRoundsMax = 16;
+
+}  // namespace
+
+Retainer::Retainer(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Options options)
+    : loop_(loop),
+      pump_(pump),
+      writer_(writer),
+      jobs_(jobs),
+      options_(std::move(options)),
+      often_(loop, [this] {
+        prune(std::nullopt, [](const Result<std::int64_t>&) {});
+        often_.start_after(kEvery);
+      }),
+      pause_(loop, [this] { step(); }),
+      deleting_(loop) {}
+
+Retainer::~Retainer() { *alive_ = false; }
+
+void Retainer::keep_going() { often_.start_after(kFirstAfter); }
+
+void Retainer::prune(std::optional<Duration> older_than, Done done) {
+  if (rounds_.size() >= kRoundsMax) return done(Error{ErrorKind::refused, "pruning is under way. Try again when it is done"});
+  Round round;
+  round.done = std::move(done);
+  round.request.keep = options_.keep;
+  round.request.now = wall_now();
+  if (older_than) {
+    // Counted in days from a moment that lies so much later.
+    round.request.keep = Retention{0, 1};
+    round.request.now = round.request.now - *older_than + std::chrono::hours(24);
+  }
+  round.asks_jobs = !older_than;
+  rounds_.push_back(std::move(round));
+  if (rounds_.size() == 1) begin();
+}
+
+void Retainer::begin() {
+  if (rounds_.front().asks_jobs) read_job_settings();
+  else step();
+}
+
+/// What jobs say of their own retention. Most say nothing, and are not parsed.
+void Retainer::read_job_settings() {
+  std::vector<JobRow> jobs;
+  for (const auto& [name, row] : jobs_.all()) {
+    if (row.version.value != 0) jobs.push_back(row);
+  }
+  const bool is_queued = writer_.load([this, alive = alive_, jobs = std::move(jobs), keep = options_.keep](Store& store) -> std::function<void()> {
+    std::map<std::string, Retention> found;
+    for (const JobRow& job : jobs) {
+      auto version = store.version(job.version);
+      if (!version || !*version || (*version)->body.find("\"retention\"") == std::string::npos) continue;
+      const ParseResult parsed = parse_job((*version)->body, ParseOptions{(*version)->folder, {"default"}, {}});
+      if (!parsed.ok) continue;
+      found[job.name] = {parsed.job.retention_runs.value_or(keep.runs), parsed.job.retention_days.value_or(keep.days)};
+    }
+    return [this, alive, found = std::move(found)]() mutable {
+      if (!*alive) return;
+      rounds_.front().request.jobs = std::move(found);
+      step();
+    };
+  });
+  if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});
+}
+
+void Retainer::step() {
+  PruneRequest request = rounds_.front().request;
+  request.busy = pump_.engine().runs();
+  for (const auto& [name, job] : jobs_.all()) {
+    if (job.version.value != 0) request.versions_in_use.push_back(job.version);
+  }
+  for (RunId run : request.busy) request.versions_in_use.push_back(pump_.engine().run(run)->version);
+  pump_.flush();
+  const bool is_queued = writer_.load([this, alive = alive_, request = std::move(request)](Store& store) -> std::function<void()> {
+    auto done = store.prune(request);
+    return [this, alive, done = std::move(done)] {
+      if (!*alive) return;
+      if (!done) return end(done.error());
+      rounds_.front().runs += done->runs;
+      if (!done->more) return delete_files();
+      pause_.start_after(pump_.engine().live_attempts() == 0 ? Duration{0} : kStepPause);
+    };
+  });
+  if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});
+}
+
+void Retainer::delete_files() {
+  const bool is_queued = writer_.load([this, alive = alive_](Store& store) -> std::function<void()> {
+    auto pruned = store.pruned(kFoldersAtOnce);
+    return [this, alive, pruned = std::move(pruned)] {
+      if (!*alive) return;
+      if (!pruned) return end(pruned.error());
+      if (pruned->empty()) return end(rounds_.front().runs);
+      auto remove = [runs = *pruned, logs = options_.logs, outputs = options_.outputs] {
+        std::error_code ignored;  // what cannot be deleted is in nobody's way
+        for (const PrunedRun& run : runs) {
+          std::filesystem::remove_all(logs + "/" + run.name, ignored);
+          std::filesystem::remove_all(outputs + "/" + run.name, ignored);
+        }
+      };
+      auto removed = [this, alive, runs = *pruned] {
+        if (!*alive) return;
+        writer_.load([alive, runs](Store& s) -> std::function<void()> {
+          std::vector<RunId> ids;
+          for (const PrunedRun& run : runs) ids.push_back(run.run);
+          static_cast<void>(s.prune_done(ids));  // asked for again next time
+          return nullptr;
+        });
+        pause_.cancel();
+        if (pump_.engine().live_attempts() == 0) return delete_files();
+        pause_.start_after(kDeletePause);
+      };
+      deleting_.start(std::move(remove), std::move(removed));
+    };
+  });
+  if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});
+}
+
+void Retainer::end(Result<std::int64_t> result) {
+  Round round = std::move(rounds_.front());
+  rounds_.pop_front();
+  round.done(std::move(result));
+  if (!rounds_.empty()) begin();
+}
+
+}  // namespace pawl

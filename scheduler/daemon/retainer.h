@@ -1,0 +1,67 @@
+#pragma once
+
+// Retention: old runs go by themselves, in small steps behind everything else, and their logs with
+// them when nothing starts. On the loop.
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scheduler/daemon/jobs.h"
+#include "scheduler/daemon/pump.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/timer.h"
+#include "scheduler/loop/work.h"
+
+namespace pawl {
+
+class Retainer {
+ public:
+  struct Options {
+    std::string logs;     ///< folders of the home that have one folder per run
+    std::string outputs;
+    Retention keep;
+  };
+
+  /// What a round did: runs taken away, or why it stopped.
+  using Done = std::function<void(Result<std::int64_t> runs)>;
+
+  Retainer(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Options options);
+  ~Retainer();
+
+  /// Prunes now and then from now on.
+  void keep_going();
+
+  /// A round now. `older_than`: instead of the days that are kept, of all jobs.
+  void prune(std::optional<Duration> older_than, Done done);
+
+ private:
+  struct Round {
+    PruneRequest request;
+    std::int64_t runs = 0;
+    bool asks_jobs = true;  ///< what jobs say of their own retention counts
+    Done done;
+  };
+  void begin();
+  void read_job_settings();
+  void step();
+  void delete_files();
+  void end(Result<std::int64_t> result);
+
+  Loop& loop_;
+  Pump& pump_;
+  Writer& writer_;
+  Jobs& jobs_;
+  Options options_;
+  Timer often_;
+  Timer pause_;
+  Work deleting_;
+  std::deque<Round> rounds_;  ///< the first one is under way
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace pawl
