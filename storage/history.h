@@ -38,10 +38,15 @@ struct Named {
   TaskKey key() const { return {run.id, task.value_or(TaskIndex{}), item}; }
 };
 
+// The engine has views of the same names for runs in memory; a namespace of their own keeps the two
+// apart when both are linked into one program.
+namespace history {
 struct RunView {
   RunRow row;
   std::map<std::string, std::string> labels;
 };
+}  // namespace history
+using history::RunView;
 
 struct AttemptView {
   AttemptRow row;
@@ -52,6 +57,7 @@ struct AttemptView {
   std::string log;   ///< relative to the home; empty: it was silent
 };
 
+namespace history {
 struct TaskView {
   TaskRow row;
   std::string run;
@@ -76,6 +82,8 @@ struct TaskView {
     return last->failure.message;
   }
 };
+}  // namespace history
+using history::TaskView;
 
 struct ItemText {
   std::string key;
