@@ -425,6 +425,7 @@ class DocumentBuilder {
       if (at_end) return {at, "the file is empty; a job file is a JSON object"};
       return explain_.value(at);
     }
+    if (ends_in_leading_zero()) return explain_.value(doc_.nodes_.back().offset);
     if (pending_key_ != kNoNode) {
       if (at_end) return ends_inside(at);
       if (text_[at] != ':') return {at, "a colon is missing after the key"};
@@ -452,6 +453,14 @@ class DocumentBuilder {
       return {at, std::string("a comma stands before `") + closing + "`: remove it"};
     }
     return in_object ? explain_.key(after) : explain_.value(after);
+  }
+
+  /// The parser takes `01` for a zero and something after it; `cursor_` is behind both.
+  bool ends_in_leading_zero() const {
+    const Document::Node& last = doc_.nodes_.back();
+    if (last.kind != NodeKind::integer) return false;
+    const std::size_t digits = last.offset + (text_[last.offset] == '-' ? 1 : 0);
+    return text_[digits] == '0' && cursor_ > digits + 1;
   }
 
   SyntaxError ends_inside(std::size_t at) const {

@@ -92,7 +92,9 @@ bool is_ignored_map_key(std::string_view key, const Shape& map, bool value_is_st
 
 /// What a foreign or misplaced word means here, or empty. `object` is the shape's name.
 std::string_view foreign_key_hint(std::string_view object, std::string_view key);
-/// The same for a value of an enumeration, a schedule text, an operator name.
+/// The foreign or misplaced word nearest to a misspelt one, or empty.
+std::string_view nearest_foreign_key(std::string_view object, std::string_view key);
+/// What a foreign word means as the value of `key`: of an enumeration, an operator's name.
 std::string_view foreign_value_hint(std::string_view key, std::string_view value);
 
 /// The sentence for a name that `check` refuses: what is allowed. Empty when `text` is fine. Only

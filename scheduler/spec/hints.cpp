@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
+#include "scheduler/base/text.h"
 #include "scheduler/spec/fields.h"
 
 namespace pawl {
@@ -319,6 +321,14 @@ std::string_view foreign_key_hint(std::string_view object, std::string_view key)
     if (hint.key == key && (hint.object.empty() || hint.object == object)) return hint.hint;
   }
   return {};
+}
+
+std::string_view nearest_foreign_key(std::string_view object, std::string_view key) {
+  std::vector<std::string_view> words;
+  for (const KeyHint& hint : kKeyHints) {
+    if (hint.object.empty() || hint.object == object) words.push_back(hint.key);
+  }
+  return nearest_word(key, words);
 }
 
 std::string_view foreign_value_hint(std::string_view key, std::string_view value) {

@@ -7,7 +7,9 @@
 #include <exception>
 #include <set>
 
-// The library was not written for these warnings.
+// Without it the library ends the process where it finds a mistake.
+#define VALIJSON_USE_EXCEPTIONS 1
+// It was not written for these warnings.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wall"
 #pragma GCC diagnostic ignored "-Wextra"
@@ -225,7 +227,8 @@ class SchemaChecker {
     const Json list = value.is_array() ? value : Json::array({value});
     for (const Json& type : list) {
       const std::string word = type.is_string() ? type.get<std::string>() : type.dump();
-      if (std::find(kTypes.begin(), kTypes.end(), word) != kTypes.end()) continue;
+      const bool known = std::find(kTypes.begin(), kTypes.end(), word) != kTypes.end();
+      if (type.is_string() && known) continue;  // a bare null is not "null"
       fail(pointer, quote(word) + " is not a type of JSON Schema" + foreign_type(word) +
                         "; types are " + list_words(kTypes, "and"));
     }

@@ -60,7 +60,9 @@ Json map_json(const MapSpec& map) {
   out["max_concurrent"] = map.max_concurrent == 0 ? Json() : Json(map.max_concurrent);
   const Tolerance& tolerance = map.tolerated_failures;
   if (tolerance.is_percent) {
-    out["tolerated_failures"] = Json(tolerance.value).dump() + "%";
+    const auto whole = static_cast<std::int64_t>(tolerance.value);
+    const bool is_whole = static_cast<double>(whole) == tolerance.value;
+    out["tolerated_failures"] = (is_whole ? Json(whole) : Json(tolerance.value)).dump() + "%";
   } else {
     out["tolerated_failures"] = static_cast<std::int64_t>(tolerance.value);
   }

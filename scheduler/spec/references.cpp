@@ -58,12 +58,18 @@ const std::vector<Reference>& ReferenceChecker::references_of(NodeId node,
   const std::string_view text = document_.string(node);
   if (scope.place == ExpressionPlace::when) {
     const auto compiled = Expression::compile(text);
-    if (const auto* expression = std::get_if<Expression>(&compiled)) {
-      own_ = expression->references();
+    if (const auto* error = std::get_if<ExpressionError>(&compiled)) {
+      out_.error_in_string(node, error->offset, "in this expression: " + error->message);
+    } else {
+      own_ = std::get<Expression>(compiled).references();
     }
   } else if (text.find("{{") != std::string_view::npos) {
     const auto compiled = Template::compile(text);
-    if (const auto* parsed = std::get_if<Template>(&compiled)) own_ = parsed->references();
+    if (const auto* error = std::get_if<ExpressionError>(&compiled)) {
+      out_.error_in_string(node, error->offset, "in this template: " + error->message);
+    } else {
+      own_ = std::get<Template>(compiled).references();
+    }
   }
   if (is_own) return own_;
   return shared_.emplace(node, own_).first->second;

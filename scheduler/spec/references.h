@@ -44,8 +44,7 @@ class ReferenceChecker {
                    Diagnostics& diagnostics);
 
   /// Checks the template, or for `when` the expression, at a string. What cannot be decided yet
-  /// (ancestors) is kept; `task` gets the secrets and outputs it uses. Text that does not compile
-  /// is passed over: the structural check has reported it.
+  /// (ancestors) is kept; `task` gets the secrets and outputs it uses.
   void check(NodeId node, const ExpressionScope& scope, TaskSpec& task);
 
   /// Checks what was kept. The graph has no cycle.

@@ -82,7 +82,13 @@ class StructureChecker {
       case Form::text: check_text(node, *judge, key); return;
       case Form::list: check_list(node, *judge, key); return;
       case Form::map: check_map(node, *judge); return;
-      case Form::object: check_object(node, *judge); return;
+      case Form::object: {
+        const bool outside = in_task_;
+        in_task_ = in_task_ || judge->name == "task" || judge->name == "hook";
+        check_object(node, *judge);
+        in_task_ = outside;
+        return;
+      }
     }
   }
 
@@ -286,19 +292,17 @@ class StructureChecker {
     }
   }
 
+  /// Expressions stand in tasks only and are compiled there, with what they name.
   void check_expression(NodeId node, std::string_view text) {
-    if (text.find("{{") != std::string_view::npos && text.starts_with("{{")) {
+    if (text.starts_with("{{")) {
       out_.error(node, "an expression stands here without {{ }}: write it bare");
-      return;
-    }
-    const auto result = Expression::compile(text);
-    if (const auto* error = std::get_if<ExpressionError>(&result)) {
-      out_.error_in_string(node, error->offset, "in this expression: " + error->message);
     }
   }
 
+  /// Those of tasks are compiled once, when what they name is checked; those of the job and of
+  /// defaults are compiled here, as perhaps no task uses them.
   void check_template(NodeId node, std::string_view text) {
-    if (text.find("{{") == std::string_view::npos) return;
+    if (in_task_ || text.find("{{") == std::string_view::npos) return;
     const auto result = Template::compile(text);
     if (const auto* error = std::get_if<ExpressionError>(&result)) {
       out_.error_in_string(node, error->offset, "in this template: " + error->message);
@@ -413,6 +417,9 @@ class StructureChecker {
       message += ": " + elsewhere;
     } else if (!near.empty()) {
       message += near;
+    } else if (const auto foreign = nearest_foreign_key(shape.name, key); !foreign.empty()) {
+      message += "; did you mean " + quote(foreign) + "? " +
+                 std::string(foreign_key_hint(shape.name, foreign));
     } else {
       message += "; known are";
       for (std::size_t i = 0; i < known.size(); ++i) {
@@ -452,6 +459,7 @@ class StructureChecker {
   const Document& doc_;
   const ParseOptions& options_;
   Diagnostics& out_;
+  bool in_task_ = false;
 };
 
 }  // namespace

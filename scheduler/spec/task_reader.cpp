@@ -10,7 +10,7 @@ namespace pawl {
 namespace {
 
 /// What the defaults multiply with the tasks to; a file of 16 MiB could ask for terabytes.
-constexpr std::size_t kResolvedBytesMax = std::size_t{512} << 20;
+constexpr std::size_t kResolvedBytesMax = std::size_t{256} << 20;
 constexpr std::size_t kEntryBytes = 96;  ///< of a small string in a map
 constexpr Duration kHookTimeout = std::chrono::minutes(5);
 
@@ -125,7 +125,7 @@ TaskSpec TaskReader::read(const Source& source) {
   const View when = view.member("when");
   if (when.is(NodeKind::string)) {
     task.when = when.string();
-    texts_.push_back({when.node(), ExpressionPlace::when});
+    if (!task.when.starts_with("{{")) texts_.push_back({when.node(), ExpressionPlace::when});
   }
   task.allow_failure = view.member("allow_failure").boolean(false);
   read_retry(source, task);

@@ -1,1 +1,149 @@
-#include <catch2/catch.hpp>
+#include "scheduler/spec/params.h"
+
+#include <array>
+
+#include "tests/unit/spec_support.h"
+
+using namespace pawl;
+using namespace pawl::test;
+
+namespace {
+
+const char* const kJob = R"({
+  "name": "j", "tasks": [{"id": "a", "command": ["x"]}],
+  "params": {
+    "region": {"type": "string", "enum": ["jp", "us"], "default": "jp"},
+    "count": {"type": "integer", "minimum": 1, "maximum": 9},
+    "big": {"type": "integer", "default": 9007199254740993},
+    "share": {"type": "number", "default": 0.5},
+    "full": {"type": "boolean", "default": false},
+    "list": {"type": "array", "items": {"type": "string", "pattern": "^[a-z]+$"}, "default": []},
+    "day": {"type": "string", "format": "date", "default": "2026-11-20"},
+    "any": {"enum": ["x", 5, true], "default": 5}
+  }})";
+
+std::string resolved(std::string_view given) {
+  const auto result = resolve_params(valid_job(kJob), given);
+  INFO(given);
+  if (!result) INFO(result.error().message);
+  REQUIRE(result.ok());
+  return *result;
+}
+
+std::string refused(std::string_view given) {
+  const auto result = resolve_params(valid_job(kJob), given);
+  INFO(given);
+  REQUIRE_FALSE(result.ok());
+  CHECK(result.error().kind == ErrorKind::invalid);
+  return result.error().message;
+}
+
+std::string from_text(std::string_view name, std::string_view text) {
+  const auto result = param_from_text(valid_job(kJob), name, text);
+  REQUIRE(result.ok());
+  return *result;
+}
+
+}  // namespace
+
+TEST_CASE("parameters that are not given take their defaults, exactly") {
+  CHECK(Json::parse(resolved(R"({"count": 3})")) ==
+        Json::parse(R"({"region": "jp", "count": 3, "big": 9007199254740993, "share": 0.5,
+                        "full": false, "list": [], "day": "2026-11-20", "any": 5})"));
+  CHECK(Json::parse(resolved(R"({"count": 3, "region": "us", "list": ["ab"]})"))["region"] == "us");
+}
+
+TEST_CASE("a parameter that does not fit is refused with its reason") {
+  const std::array<std::pair<const char*, const char*>, 16> cases = {{
+      {"{}", "parameter \"count\": it has no default and must be given: -p count=VALUE"},
+      {R"({"count": 0})", "0 is too small: at least 1 is allowed"},
+      {R"({"count": 10})", "10 is too large: at most 9 is allowed"},
+      {R"({"count": "3"})", "expected the type \"integer\", found \"3\""},
+      {R"({"count": 3.5})", "expected the type \"integer\""},
+      {R"({"count": 3, "region": "de"})", "\"de\" is not allowed; allowed are [\"jp\",\"us\"]"},
+      {R"({"count": 3, "regoin": "us"})", "did you mean \"region\"?"},
+      {R"({"count": 3, "list": ["ab", "C"]})", "\"C\" does not match the pattern \"^[a-z]+$\""},
+      {R"({"count": 3, "list": [5]})", "parameter \"list\""},
+      {R"({"count": 3, "day": "2026-02-30"})", "is not a date such as"},
+      {R"({"count": 3, "full": 1})", "expected the type \"boolean\""},
+      {R"({"count": 3, "any": "y"})", "is not allowed"},
+      {"[]", "must be an object, found an empty list"},
+      {"{", "the parameters are not JSON"},
+      {R"({"count": 3, "count": 4})", "duplicate key"},
+      {"", "the parameters are not JSON"},
+  }};
+  for (const auto& [given, message] : cases) CHECK_THAT(refused(given), Catch::Contains(message));
+}
+
+TEST_CASE("a pattern is harmless on any text") {
+  const Json schema = {{"type", "string"}, {"pattern", "^(a+)+$"}};
+  CHECK(check_schema(schema).empty());
+  CHECK(schema_violation(schema, std::string(200'000, 'a') + "b").has_value());
+  CHECK_FALSE(schema_violation(schema, std::string(200'000, 'a')).has_value());
+}
+
+TEST_CASE("text of the command line becomes the declared type") {
+  CHECK(from_text("count", "3") == "3");
+  CHECK(from_text("count", "three") == "\"three\"");
+  CHECK(from_text("region", "jp") == "\"jp\"");
+  CHECK(from_text("region", "5") == "\"5\"");
+  CHECK(from_text("region", "") == "\"\"");
+  CHECK(from_text("full", "true") == "true");
+  CHECK(from_text("share", "0.25") == "0.25");
+  CHECK(from_text("big", "9007199254740993") == "9007199254740993");
+  CHECK(from_text("list", R"(["a", "b"])") == R"(["a","b"])");
+  CHECK(from_text("any", "x") == "\"x\"");
+  CHECK(from_text("any", "5") == "5");
+  CHECK(from_text("any", "true") == "true");
+  CHECK_FALSE(param_from_text(valid_job(kJob), "nope", "1").ok());
+  CHECK_FALSE(param_from_text(valid_job(kJob), "region", "\xff").ok());
+}
+
+TEST_CASE("a schema of a parameter is checked where it stands") {
+  const auto wrong = [](const char* schema, const char* pointer, const char* place,
+                        const char* message) {
+    check_error(job_with("\"params\": {\"p\": " + std::string(schema) + "}"), pointer, place, message);
+  };
+  wrong("\"jp\"", "/params/p", "\"jp\"", R"({"type": "string", "default": "jp"})");
+  wrong("5", "/params/p", "5}", R"({"type": "integer", "default": 5})");
+  wrong(R"({"type": "str"})", "/params/p/type", "\"str\"", "did you mean \"string\"?");
+  wrong(R"({"type": "int"})", "/params/p/type", "\"int\"", "did you mean \"integer\"?");
+  wrong(R"({"type": 5})", "/params/p/type", "5}", "is not a type of JSON Schema");
+  wrong(R"({"type": []})", "/params/p/type", "[]}", "expects a type");
+  wrong(R"({"enums": [1]})", "/params/p/enums", "[1]", "did you mean \"enum\"?");
+  wrong(R"({"enum": []})", "/params/p/enum", "[]}", "at least one value");
+  wrong(R"({"minimum": "1"})", "/params/p/minimum", "\"1\"", "expects a number");
+  wrong(R"({"multipleOf": 0})", "/params/p/multipleOf", "0}", "a number over 0");
+  wrong(R"({"minLength": -1})", "/params/p/minLength", "-1", "a whole number from 0");
+  wrong(R"({"required": "a"})", "/params/p/required", "\"a\"}}", "a list of names");
+  wrong(R"({"pattern": "("})", "/params/p/pattern", "\"(\"", "does not compile");
+  wrong(R"({"anyOf": [{"pattern": "a"}]})", "/params/p/anyOf/0/pattern", "\"a\"}]",
+        "not offered inside anyOf");
+  wrong(R"({"format": "email"})", "/params/p/format", "\"email\"", "a \"pattern\" is");
+  wrong(R"({"$ref": "#"})", "/params/p/$ref", "\"#\"", "is not offered in parameters");
+  wrong(R"({"patternProperties": {}})", "/params/p/patternProperties", "{}}",
+        "is not offered in parameters");
+  wrong(R"({"items": 5})", "/params/p/items", "5}", "a schema is an object");
+  wrong(R"({"properties": {"a": {"typ": "x"}}})", "/params/p/properties/a/typ", "\"x\"",
+        "did you mean \"type\"?");
+  wrong(R"({"type": "integer", "default": "x"})", "/params/p/default", "\"x\"",
+        "does not fit its own schema");
+}
+
+TEST_CASE("a schema may use what JSON Schema offers for values") {
+  const Json schema = Json::parse(R"({
+    "title": "t", "description": "d", "type": ["object", "null"], "required": ["a"],
+    "properties": {"a": {"type": "integer", "exclusiveMinimum": 0, "multipleOf": 5},
+                   "b": {"type": "array", "minItems": 1, "uniqueItems": true,
+                         "items": {"oneOf": [{"type": "string", "maxLength": 3}, {"const": 7}]}}},
+    "additionalProperties": false, "examples": [], "x-note": 1})");
+  CHECK(check_schema(schema).empty());
+  CHECK_FALSE(schema_violation(schema, Json::parse(R"({"a": 10, "b": ["x", 7]})")).has_value());
+  CHECK_FALSE(schema_violation(schema, nullptr).has_value());
+  for (const char* bad : {R"({})", R"({"a": 0})", R"({"a": 7})", R"({"a": 5, "b": []})",
+                          R"({"a": 5, "b": [7, 7]})", R"({"a": 5, "b": ["long"]})",
+                          R"({"a": 5, "c": 1})", "[]"}) {
+    CAPTURE(bad);
+    CHECK(schema_violation(schema, Json::parse(bad)).has_value());
+  }
+}

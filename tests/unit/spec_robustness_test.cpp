@@ -1,1 +1,189 @@
-#include <catch2/catch.hpp>
+// Any bytes give a job or errors: never a crash, never neither, never long.
+
+#include <chrono>
+#include <random>
+
+#include "scheduler/spec/graph.h"
+#include "scheduler/spec/plan.h"
+#include "tests/unit/spec_support.h"
+
+using namespace pawl;
+using namespace pawl::test;
+
+extern const char* const kExample;
+
+namespace {
+
+/// The promise of `parse_job` for one text.
+void check_total(const std::string& text) {
+  const ParseResult result = parse(text);
+  const auto errors = of_severity(result, Diagnostic::Severity::error);
+  if (result.ok != errors.empty()) {
+    CAPTURE(text);
+    CHECK(result.ok == errors.empty());
+  }
+  for (const Diagnostic& d : result.diagnostics) {
+    const auto lines = 1 + std::count(text.begin(), text.end(), '\n');
+    if (d.line < 1 || d.line > lines || d.column < 1 || d.message.empty()) {
+      CAPTURE(text, d.line, d.column, d.message);
+      CHECK(false);
+    }
+  }
+  (void)is_foreign_json(text);
+  if (!result.ok) return;
+  // What is accepted can be shown, stored and read again.
+  const std::string canonical = canonical_job_text(text);
+  if (!parse(canonical).ok || canonical_job_text(canonical) != canonical) {
+    CAPTURE(text, canonical);
+    CHECK(false);
+  }
+  (void)render_graph(result.job, GraphFormat::text);
+  (void)not_yet_available(result.job);
+  const auto params = resolve_params(result.job, "{}");
+  if (params) (void)plan_text(plan_json(result.job, *params, result.diagnostics));
+}
+
+double seconds_of(const std::string& text, bool& ok) {
+  const auto begin = std::chrono::steady_clock::now();
+  ok = parse(text).ok;
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+std::string chain(int tasks, const char* extra = "") {
+  std::string out;
+  for (int i = 0; i < tasks; ++i) {
+    out += (i ? ",{\"id\":\"t" : "{\"id\":\"t") + std::to_string(i) + "\",\"command\":[\"x\"]" + extra;
+    if (i > 0) out += ",\"depends_on\":[\"t" + std::to_string(i - 1) + "\"]";
+    out += "}";
+  }
+  return tasks_of(out);
+}
+
+}  // namespace
+
+TEST_CASE("the example cut at every byte gives errors") {
+  const std::string example = kExample;
+  for (std::size_t size = 0; size < example.size(); ++size) {
+    const std::string text = example.substr(0, size);
+    check_total(text);
+    if (parse(text).ok) {
+      CAPTURE(size);
+      CHECK(false);
+    }
+  }
+}
+
+TEST_CASE("the example with any byte changed gives errors or a job") {
+  const std::string example = kExample;
+  for (std::size_t i = 0; i < example.size(); ++i) {
+    for (const char byte : {'\0', '"', '\\', '{', '}', ',', '0', 'e', ' ', '\n', '\x80', '\xff'}) {
+      std::string text = example;
+      text[i] = byte;
+      check_total(text);
+    }
+  }
+}
+
+TEST_CASE("the example with a byte left out or doubled gives errors or a job") {
+  const std::string example = kExample;
+  for (std::size_t i = 0; i < example.size(); ++i) {
+    check_total(example.substr(0, i) + example.substr(i + 1));
+    check_total(example.substr(0, i) + example[i] + example.substr(i));
+  }
+}
+
+TEST_CASE("the example with values replaced by others gives errors or a job") {
+  const Json example = Json::parse(kExample);
+  const Json flat = example.flatten();
+  for (const auto& [pointer, value] : flat.items()) {
+    for (const Json& other : {Json(), Json(true), Json(0), Json(-1), Json(1e300), Json(""),
+                              Json("x"), Json("{{ item }}"), Json("{{"), Json(Json::array()),
+                              Json(Json::object()), Json(Json::array({Json::array()})),
+                              Json("\u0000"), Json(INT64_MIN), Json(UINT64_MAX)}) {
+      Json changed = example;
+      changed[Json::json_pointer(pointer)] = other;
+      check_total(changed.dump());
+    }
+    // Containers too: the parent of each leaf.
+    Json without = example;
+    const Json::json_pointer parent = Json::json_pointer(pointer).parent_pointer();
+    without[parent] = nullptr;
+    check_total(without.dump());
+  }
+}
+
+TEST_CASE("random edits of the example give errors or a job") {
+  std::mt19937 random(20261120);  // NOLINT: the same texts each time
+  const std::string example = kExample;
+  for (int round = 0; round < 3'000; ++round) {
+    std::string text = example;
+    const int edits = 1 + static_cast<int>(random() % 5);
+    for (int e = 0; e < edits; ++e) {
+      const std::size_t at = random() % text.size();
+      const std::size_t from = random() % text.size();
+      const std::size_t length = 1 + random() % 20;
+      if (random() % 2 == 0) {
+        text.insert(at, text.substr(from, length));
+      } else {
+        text.erase(at, length);
+      }
+      if (text.empty()) text = "x";
+    }
+    check_total(text);
+  }
+}
+
+TEST_CASE("a hundred thousand tasks in a chain are one job like any other") {
+  bool ok = false;
+  const double seconds = seconds_of(chain(100'000), ok);
+  CHECK(ok);
+  CHECK(seconds < 10);  // about half a second; sanitizers and busy machines are slower
+}
+
+TEST_CASE("a hundred thousand tasks in a cycle are named, not followed without end") {
+  std::string text = chain(100'000);
+  text.replace(text.find("\"command\":[\"x\"]"), 15, "\"command\":[\"x\"],\"depends_on\":[\"t99999\"]");
+  const auto errors = errors_of(text);
+  REQUIRE(errors.size() == 1);
+  CHECK_THAT(errors[0].message, Catch::Contains("(100000 tasks)"));
+}
+
+TEST_CASE("references to far ancestors are answered without quadratic work") {
+  std::string tasks;
+  for (int i = 0; i < 50'000; ++i) {
+    tasks += (i ? ",{\"id\":\"t" : "{\"id\":\"t") + std::to_string(i) + "\",\"command\":[\"x\"";
+    if (i > 1) tasks += ",\"{{ tasks.t" + std::to_string(i / 2) + ".state }}\"";
+    tasks += "]";
+    if (i > 0) tasks += ",\"depends_on\":[\"t" + std::to_string(i - 1) + "\"]";
+    tasks += "}";
+  }
+  bool ok = false;
+  const double seconds = seconds_of(tasks_of(tasks), ok);
+  CHECK(ok);
+  CHECK(seconds < 20);
+}
+
+TEST_CASE("a wide fan with a join is read in linear time") {
+  std::string tasks = "{\"id\":\"root\",\"command\":[\"x\"]}";
+  std::string all;
+  for (int i = 0; i < 60'000; ++i) {
+    const std::string id = "\"t" + std::to_string(i) + "\"";
+    tasks += ",{\"id\":" + id + ",\"command\":[\"x\"],\"depends_on\":[\"root\"]}";
+    all += (i ? "," : "") + id;
+  }
+  tasks += ",{\"id\":\"join\",\"command\":[\"x\"],\"depends_on\":[" + all + "]}";
+  bool ok = false;
+  const double seconds = seconds_of(tasks_of(tasks), ok);
+  CHECK(ok);
+  CHECK(seconds < 10);
+}
+
+TEST_CASE("a small file takes well under a millisecond, many in a row") {
+  bool ok = false;
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 100; ++i) seconds_of(job_with(""), ok);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  CHECK(ok);
+  CHECK(seconds < 1);  // about 5 ms
+}
