@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cli/when.h"
+#include "scheduler/core/error_group.h"
 
 namespace pawl {
 
@@ -12,57 +13,11 @@ namespace {
 
 constexpr std::size_t kGroupsMax = 200;
 constexpr std::size_t kExamplesMax = 3;
-constexpr std::size_t kIdLengthMin = 8;
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
-bool is_word(char c) { return is_letter(c) || is_digit(c); }
-
-/// A hexadecimal word with digits in it, dashes of a UUID included.
-bool is_id(std::string_view word) {
-  const auto digits = std::count_if(word.begin(), word.end(), is_digit);
-  return word.size() >= kIdLengthMin && digits > 0 &&
-         std::all_of(word.begin(), word.end(), [](char c) { return is_hex(c) || c == '-'; });
-}
 
 }  // namespace
 
-std::string error_pattern(std::string_view message) {
-  message = message.substr(0, message.find('\n'));
-  std::string pattern;
-  for (std::size_t at = 0; at < message.size();) {
-    if (!is_word(message[at])) {
-      pattern += message[at++];
-      continue;
-    }
-    std::size_t end = at;
-    while (end < message.size() && is_word(message[end])) ++end;
-    std::size_t id_end = end;
-    while (id_end < message.size() && (is_hex(message[id_end]) || message[id_end] == '-')) ++id_end;
-    const std::string_view word = message.substr(at, end - at);
-    const std::string_view long_word = message.substr(at, id_end - at);
-    const bool number = std::all_of(word.begin(), word.end(), is_digit);
-    if (long_word.size() > word.size() && is_id(long_word) && long_word.size() >= 32) {
-      pattern += "<id>";
-      end = id_end;
-    } else if (number) {
-      pattern += "<n>";
-    } else if (is_id(word)) {
-      pattern += "<id>";
-    } else {
-      pattern += word;
-    }
-    at = end;
-  }
-  return pattern;
-}
-
 void ErrorGroups::add(const Failed& failed) {
-  const std::string pattern = error_pattern(failed.error);
+  const std::string pattern = normalize_error(failed.error);
   const auto same = [&](const Open& open) {
     return open.group.task == failed.task && open.group.reason == failed.reason &&
            open.pattern == pattern;

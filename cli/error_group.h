@@ -1,7 +1,7 @@
 #pragma once
 
 // Failures that look alike, put together: the same task, the same reason, and an error that
-// differs only in its numbers and ids.
+// is the same but for its numbers and names (scheduler/core/error_group.h).
 
 #include <cstdint>
 #include <string>
@@ -9,11 +9,6 @@
 #include <vector>
 
 namespace pawl {
-
-/// An error with what varies replaced: whole numbers by `<n>`, long hexadecimal words and UUIDs by
-/// `<id>`. A number that stands alone between words or signs varies, a digit inside a word
-/// (`utf8`, `wh-02x`) does not. Only the first line counts.
-std::string error_pattern(std::string_view message);
 
 struct Failed {
   std::string task;

@@ -49,12 +49,12 @@ Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
                             const FollowOptions& options) {
   LiveView view(session.err);
   Followed followed;
-  std::int64_t version = -1;
+  std::int64_t version = 0;
   int obeyed = 0;
   for (;;) {
     const std::string path =
         fmt::format("/v1/runs/{}/follow?version={}&timeout_ms={}", Client::encode(run), version,
-                    version < 0 ? 0 : kPoll.count());
+                    kPoll.count());
     const auto answer = ask(session, port, Reach::any, "GET", path, nullptr, kPoll + kAnswerTimeout);
     if (!answer && answer.error().kind != ErrorKind::interrupted) return answer.error();
     if (answer) {

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/scheduler_probe.h"
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/control.h"
 #include "scheduler/daemon/home.h"
@@ -21,7 +22,8 @@ constexpr Duration kProbe = std::chrono::seconds(10);
 
 class RemotePort final : public Port {
  public:
-  explicit RemotePort(const std::string& home) : client_(home) {}
+  RemotePort(const std::string& home, Duration wait_for_start)
+      : client_(home), wait_for_start_(wait_for_start) {}
 
   Result<Reply> call(std::string_view method, std::string_view path, const std::string& json_body,
                      Duration timeout) override {
@@ -31,6 +33,7 @@ class RemotePort final : public Port {
     call.body = json_body;
     call.timeout = timeout;
     call.idempotent = method == "GET";
+    call.wait_for_start = wait_for_start_;
     return client_.call(call);
   }
 
@@ -39,6 +42,7 @@ class RemotePort final : public Port {
 
  private:
   Client client_;
+  Duration wait_for_start_;
 };
 
 Result<json> read_answer(const Reply& reply) {
@@ -67,7 +71,7 @@ Result<std::unique_ptr<Port>> open_port(const Session& session, Reach reach) {
   if (!home) return home.error();
   const MonoTime deadline = mono_now() + kPatience;
   for (;;) {
-    auto remote = std::make_unique<RemotePort>(*home);
+    auto remote = std::make_unique<RemotePort>(*home, kPatience);
     const Result<Reply> answer = remote->call("GET", "/v1/status", "", kProbe);
     if (answer) return std::unique_ptr<Port>(std::move(remote));
     if (answer.error().kind != ErrorKind::no_scheduler) return answer.error();
@@ -105,6 +109,24 @@ Result<json> ask(const Session& session, std::unique_ptr<Port>& port, Reach reac
     }
     port = *std::move(next);
   }
+}
+
+Result<std::unique_ptr<Port>> find_scheduler(const Session& session) {
+  const Result<std::string> home = resolve_home(session.home_flag);
+  if (!home) return home.error();
+  auto remote = std::make_unique<RemotePort>(*home, Duration::zero());
+  const Result<Reply> answer = remote->call("GET", "/v1/status", "", kProbe);
+  if (answer) return std::unique_ptr<Port>(std::move(remote));
+  // Held but silent is somebody who starts, or a verb that has no socket: none is up to be asked.
+  const ErrorKind kind = answer.error().kind;
+  if (kind == ErrorKind::no_scheduler || kind == ErrorKind::locked) return std::unique_ptr<Port>();
+  return answer.error();
+}
+
+Result<json> ask_once(Port& port, std::string_view method, std::string_view path) {
+  const Result<Reply> reply = port.call(method, path, "", kAnswerTimeout);
+  if (!reply) return reply.error();
+  return read_answer(*reply);
 }
 
 std::string new_request_id() {

@@ -63,6 +63,7 @@ std::optional<TaskProgress> read_task(const json& object) {
   }
   task.retrying = number_of(object, "retrying");
   task.retries = number_of(object, "retries");
+  task.attempts = number_of(object, "attempts");
   if (const auto list = object.find("waiting_for"); list != object.end() && list->is_array()) {
     for (const json& name : *list) {
       if (name.is_string()) task.waiting_for.push_back(name.get<std::string>());
@@ -165,6 +166,9 @@ Result<RunProgress> read_progress(const json& answer) {
   run.job = text_of(answer, "job");
   run.state = *state;
   run.reason = text_of(answer, "reason");
+  run.created_at = time_of(answer, "created_at");
+  run.started_at = time_of(answer, "started_at");
+  run.ended_at = time_of(answer, "ended_at");
   if (const auto counts = answer.find("counts"); counts != answer.end() && counts->is_object()) {
     run.counts = read_counts(*counts);
   }

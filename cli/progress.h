@@ -28,7 +28,8 @@ struct TaskProgress {
   std::vector<std::string> waiting_for;
   double rate = 0;            ///< items a second
   std::int64_t retrying = 0;  ///< items that wait for another attempt
-  std::int64_t retries = 0;   ///< attempts after the first, so far
+  std::int64_t retries = 0;   ///< of a mapped task: attempts after the first, so far
+  std::int64_t attempts = 0;  ///< of one that is not mapped
 
   friend bool operator==(const TaskProgress&, const TaskProgress&) = default;
 };
@@ -39,6 +40,9 @@ struct RunProgress {
   std::string job;
   RunState state = RunState::queued;
   std::string reason;
+  std::optional<WallTime> created_at;
+  std::optional<WallTime> started_at;
+  std::optional<WallTime> ended_at;
   Counts counts{};
   std::vector<TaskProgress> tasks;
   bool ended = false;

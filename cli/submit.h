@@ -32,6 +32,11 @@ Result<int> see_through(const Session& session, std::unique_ptr<Port>& port,
                         const OutputOptions& output, const std::vector<std::string>& runs,
                         const Watch& watch);
 
+/// For verbs that may set a run going again as a consequence: where this process is the scheduler,
+/// stays for those of `runs` that go on. The exit code: the worst of them.
+Result<int> see_open_through(const Session& session, std::unique_ptr<Port>& port,
+                             const std::vector<std::string>& runs);
+
 /// The formats of verbs that make runs.
 std::vector<Format> run_formats();
 

@@ -22,8 +22,8 @@ class Verb {
   virtual Result<int> run(Session& session) = 0;
 };
 
-/// Under which title of `pawl --help` a verb stands.
-enum class Purpose { work, look, change, jobs, home, program };
+/// Under which title of `pawl --help` a verb stands; `internal` ones are not shown.
+enum class Purpose { work, look, change, jobs, home, program, internal };
 
 struct VerbEntry {
   std::string_view name;
@@ -32,7 +32,7 @@ struct VerbEntry {
   std::unique_ptr<Verb> (*make)();
 };
 
-/// All verbs, in the order of the help page.
+/// The verbs for people, in the order of the help page.
 std::span<const VerbEntry> verbs();
 /// The entry of that name; null when there is none.
 const VerbEntry* find_verb(std::string_view name);

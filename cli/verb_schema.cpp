@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/settings.h"
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/parse.h"
@@ -12,18 +13,35 @@ namespace {
 class SchemaVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.word("WHAT", what_, false, "job (default)", {"job"});
-    arguments.note("Editors check job files against it: \"$schema\": \"job.schema.json\" in the file.");
+    arguments.word("WHAT", what_, false, "job (default), settings, or operator", {"job", "settings", "operator"});
+    arguments.word("NAME", name_, false, "of the operator");
+    arguments.note("Editors check files against it: \"$schema\": \"job.schema.json\" in the file.");
     arguments.example("pawl schema > job.schema.json");
   }
 
   Result<int> run(Session& session) override {
-    session.out.line(OrderedJson::parse(job_schema(), nullptr, false).dump(2));
+    if (what_ == "operator") return operator_schema();
+    if (!name_.empty()) return Error{ErrorKind::invalid, "schema: only an operator has a name"};
+    const std::string text = what_ == "job" ? job_schema() : settings_schema();
+    session.out.line(OrderedJson::parse(text, nullptr, false).dump(2));
     return 0;
   }
 
  private:
+  /// The one operator there is takes its words from the task itself, so the job's schema has it.
+  Result<int> operator_schema() const {
+    if (name_.empty()) return Error{ErrorKind::invalid, "schema operator: NAME is missing. See pawl operators"};
+    if (name_ == "process") {
+      return Error{ErrorKind::refused,
+                   "schema operator process: it has no `with`; `command`, `script` and what goes with "
+                   "them are keys of the task: pawl schema job"};
+    }
+    return Error{ErrorKind::not_found, fmt::format("there is no operator '{}'. See pawl operators",
+                                                   escape_for_terminal(name_))};
+  }
+
   std::string what_ = "job";
+  std::string name_;
 };
 
 }  // namespace

@@ -1,9 +1,8 @@
-// PAWL_VERSION, PAWL_COMMIT and PAWL_LIBRARIES (`name version,name version`) come from the build.
-
 #include <string_view>
 
 #include <fmt/format.h>
 
+#include "cli/program.h"
 #include "cli/verb.h"
 
 namespace pawl {
@@ -18,7 +17,7 @@ class VersionVerb final : public Verb {
 
   Result<int> run(Session& session) override {
     OrderedJson libraries = OrderedJson::object();
-    std::string_view rest = PAWL_LIBRARIES;
+    std::string_view rest = program_libraries();
     while (!rest.empty()) {
       const std::string_view entry = rest.substr(0, rest.find(','));
       const std::size_t blank = entry.find(' ');
@@ -26,12 +25,12 @@ class VersionVerb final : public Verb {
       rest.remove_prefix(std::min(entry.size() + 1, rest.size()));
     }
     if (output_.format == Format::name) {
-      session.out.line(PAWL_VERSION);
+      session.out.line(program_version());
     } else if (output_.format != Format::table) {
       print_object(session.out, output_,
-                   {{"version", PAWL_VERSION}, {"commit", PAWL_COMMIT}, {"libraries", libraries}});
+                   {{"version", program_version()}, {"commit", program_commit()}, {"libraries", libraries}});
     } else {
-      session.out.line(fmt::format("pawl {} ({})", PAWL_VERSION, PAWL_COMMIT));
+      session.out.line(fmt::format("pawl {} ({})", program_version(), program_commit()));
       for (const auto& [name, version] : libraries.items()) {
         session.out.line(fmt::format("  {}  {}", pad(name, 14), version.get<std::string>()));
       }

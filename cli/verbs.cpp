@@ -46,6 +46,7 @@ PAWL_VERB(doctor)
 PAWL_VERB(completion)
 PAWL_VERB(version)
 PAWL_VERB(help)
+PAWL_VERB(worker)
 #undef PAWL_VERB
 
 namespace {
@@ -101,6 +102,7 @@ constexpr auto kVerbs = std::to_array<VerbEntry>({
     {"completion", Purpose::program, "completion for bash, zsh or fish", make_completion_verb},
     {"version", Purpose::program, "version, commit, libraries", make_version_verb},
     {"help", Purpose::program, "this page, or that of a verb", make_help_verb},
+    {"worker", Purpose::internal, "runs programs for a scheduler", make_worker_verb},
 });
 
 std::string_view title_of(Purpose purpose) {
@@ -111,13 +113,17 @@ std::string_view title_of(Purpose purpose) {
     case Purpose::jobs: return "Write jobs";
     case Purpose::home: return "Keep the home";
     case Purpose::program: return "The program";
+    case Purpose::internal: return "";
   }
   return "";
 }
 
 }  // namespace
 
-std::span<const VerbEntry> verbs() { return kVerbs; }
+std::span<const VerbEntry> verbs() {
+  static_assert(kVerbs.back().purpose == Purpose::internal);
+  return std::span(kVerbs).first(kVerbs.size() - 1);
+}
 
 const VerbEntry* find_verb(std::string_view name) {
   for (const VerbEntry& entry : kVerbs) {
@@ -132,7 +138,7 @@ std::string overview(const Terminal& terminal) {
       "Whatever dies, `pawl failed` lists what failed and `pawl resume` goes on from there.\n\n"
       "usage: pawl [--home DIR] VERB …\n";
   std::string_view title;
-  for (const VerbEntry& entry : kVerbs) {
+  for (const VerbEntry& entry : verbs()) {
     if (title_of(entry.purpose) != title) {
       title = title_of(entry.purpose);
       page += fmt::format("\n{}\n", styled(terminal, Style::bold, title));

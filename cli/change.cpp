@@ -1,0 +1,289 @@
+#include "cli/change.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "cli/listing.h"
+#include "cli/progress.h"
+#include "cli/view.h"
+#include "scheduler/base/text.h"
+
+namespace pawl {
+
+namespace {
+
+using nlohmann::json;
+
+bool has_filters(const SelectorWords& words) {
+  return !words.job.empty() || !words.task.empty() || !words.key.empty() || !words.states.empty() ||
+         !words.reasons.empty() || !words.since.empty() || !words.until.empty() ||
+         !words.labels.empty();
+}
+
+ChangeTarget target_of(const Named& named) {
+  ChangeTarget target;
+  target.run = named.run.name;
+  target.task = named.task_id;
+  if (named.item != kWhole) target.index = named.item.value;
+  return target;
+}
+
+Result<std::vector<ChangeTarget>> chosen_runs(HistoryAccess& access, Selector selector,
+                                              const Change& change) {
+  if (selector.states.empty()) selector.states = change.run_states;
+  RunPager pager = access.history().runs(std::move(selector));
+  std::vector<ChangeTarget> targets;
+  for (;;) {
+    const auto page = pager.next(kRowsPerPage);
+    if (!page) return page.error();
+    for (const RunView& run : *page) targets.push_back({run.row.name, "", std::nullopt});
+    if (page->size() < kRowsPerPage) return targets;
+  }
+}
+
+Result<std::vector<ChangeTarget>> chosen_tasks(HistoryAccess& access, Selector selector,
+                                               const Change& change) {
+  if (selector.states.empty()) selector.states = change.task_states;
+  TaskPager pager = access.history().tasks(std::move(selector));
+  std::vector<ChangeTarget> targets;
+  std::set<std::pair<std::string, std::string>> with_items;
+  for (;;) {
+    const auto page = pager.next(kRowsPerPage);
+    if (!page) return page.error();
+    for (const TaskView& task : *page) {
+      ChangeTarget target{task.run, task.task, std::nullopt};
+      if (task.row.key.item != kWhole) {
+        target.index = task.row.key.item.value;
+        with_items.emplace(task.run, task.task);
+      }
+      targets.push_back(std::move(target));
+    }
+    if (page->size() < kRowsPerPage) break;
+  }
+  // A mapped whole would mean all of its items; where items are chosen, they are what is meant.
+  std::erase_if(targets, [&](const ChangeTarget& target) {
+    return !target.index && with_items.contains({target.run, target.task});
+  });
+  return targets;
+}
+
+/// What the words choose.
+Result<std::vector<ChangeTarget>> choose(const Session& session, HistoryAccess& access,
+                                         const Change& change) {
+  const bool by_task = change.of_tasks || !change.words.task.empty() || !change.words.key.empty() ||
+                       !change.words.reasons.empty();
+  Result<Selector> selector = read_selector(
+      change.words, by_task ? SelectorOf::tasks : SelectorOf::runs, session.here());
+  if (!selector) return selector.error();
+  if (selector->is_empty()) {
+    return Error{ErrorKind::invalid,
+                 fmt::format("{}: nothing is selected. Name runs or tasks, or use --job, --state …",
+                             change.verb)};
+  }
+  if (access.is_empty()) {
+    if (!selector->names.empty()) return access.resolve(to_text(selector->names.front())).error();
+    return std::vector<ChangeTarget>();
+  }
+  if (has_filters(change.words)) {
+    return by_task ? chosen_tasks(access, *std::move(selector), change)
+                   : chosen_runs(access, *std::move(selector), change);
+  }
+  const auto named = access.history().resolve_all(selector->names);
+  if (!named) return named.error();
+  std::vector<ChangeTarget> targets;
+  for (const Named& one : *named) targets.push_back(target_of(one));
+  return targets;
+}
+
+json body_of(const Change& change, const std::vector<ChangeTarget>& targets, bool dry_run) {
+  json list = json::array();
+  for (const ChangeTarget& target : targets) {
+    list.push_back({{"run", target.run},
+                    {"task", target.task.empty() ? json() : json(target.task)},
+                    {"index", target.index ? json(*target.index) : json()}});
+  }
+  json body = {{"verb", change.verb}, {"targets", std::move(list)}, {"options", change.options}};
+  if (dry_run) body["dry_run"] = true;
+  return body;
+}
+
+std::string text_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+/// `7k3f9q/query:17` of a line of an answer.
+std::string line_name(const json& line) {
+  std::string name(short_name(text_of(line, "run")));
+  if (const std::string task = text_of(line, "task"); !task.empty()) name += "/" + task;
+  if (const auto index = line.find("index"); index != line.end() && index->is_number()) {
+    name += fmt::format(":{}", index->get<std::int64_t>());
+  }
+  return name;
+}
+
+void print_plan(const Terminal& stream, const Change& change, const json& plan) {
+  constexpr std::size_t kLines = 40;
+  std::size_t shown = 0;
+  int width = 0;
+  for (const json& line : plan) {
+    if (shown++ < kLines) width = std::max(width, display_width(line_name(line)));
+  }
+  shown = 0;
+  for (const json& line : plan) {
+    if (shown++ == kLines) {
+      stream.line(fmt::format("  and {} more", plan.size() - kLines));
+      break;
+    }
+    std::string text = text_of(line, "action");
+    if (const auto items = line.find("items"); items != line.end() && items->is_number()) {
+      text += " " + counted(items->get<std::int64_t>(), "item");
+    }
+    if (const std::string more = text_of(line, "text"); !more.empty()) text += ": " + more;
+    stream.line(fmt::format("  {}  {}", pad(escape_for_terminal(line_name(line)), width),
+                            escape_for_terminal(text)));
+  }
+  if (plan.empty()) stream.line(fmt::format("  nothing to {}", change.verb));
+}
+
+/// Shows what would happen; true when it shall.
+Result<bool> agree(const Session& session, std::unique_ptr<Port>& port, const Change& change,
+                   const std::vector<ChangeTarget>& targets) {
+  const auto answer = ask(session, port, Reach::any, "POST", "/v1/commands",
+                          body_of(change, targets, true), kAnswerTimeout);
+  if (!answer) return answer.error();
+  const auto plan = answer->find("plan");
+  const json lines = plan != answer->end() && plan->is_array() ? *plan : json::array();
+  const Terminal& stream = change.dry_run ? session.out : session.err;
+  stream.line(fmt::format("{} {}:", change.verb,
+                          counted(static_cast<std::int64_t>(targets.size()), "target")));
+  print_plan(stream, change, lines);
+  if (change.dry_run) return false;
+  if (change.yes) return true;
+  const std::optional<bool> said = ask_yes(session, fmt::format("{} them?", change.verb));
+  if (said) return *said;
+  return Error{ErrorKind::invalid,
+               fmt::format("{}: this is about {}. Say -y, or look first with --dry-run",
+                           change.verb, counted(static_cast<std::int64_t>(targets.size()), "target"))};
+}
+
+/// Prints what was refused; collects the runs.
+void read_results(const Session& session, const json& answer, Changed& changed) {
+  const auto results = answer.find("results");
+  if (results == answer.end() || !results->is_array()) return;
+  std::set<std::string> seen;
+  for (const json& result : *results) {
+    const std::string message = text_of(result, "message");
+    if (!result.value("ok", false)) {
+      session.notice(fmt::format("{}: {}", escape_for_terminal(line_name(result)),
+                                 escape_for_terminal(message)));
+      changed.code = exit_code(ErrorKind::refused);
+      continue;
+    }
+    if (!message.empty()) session.err.line(escape_for_terminal(line_name(result) + ": " + message));
+    const std::string made = text_of(result, "new_run");
+    const std::string run = made.empty() ? text_of(result, "run") : made;
+    if (seen.insert(run).second) changed.runs.push_back(run);
+  }
+}
+
+Result<bool> is_final_target(HistoryAccess& access, const ChangeTarget& target) {
+  const Result<RunRow> run = access.find_run(target.run);
+  if (!run) return run.error();
+  if (target.task.empty() || is_final(run->state)) return is_final(run->state);
+  ObjectName name;
+  name.run = target.run;
+  name.task = target.task;
+  name.item = target.index;
+  const Result<Named> named = access.history().resolve(name);
+  if (!named) return named.error();
+  const auto task = access.history().task(named->key());
+  if (!task) return task.error();
+  return *task && is_final((*task)->row.state);
+}
+
+}  // namespace
+
+std::string ChangeTarget::name() const {
+  std::string text = run;
+  if (!task.empty()) text += "/" + task;
+  if (index) text += fmt::format(":{}", *index);
+  return text;
+}
+
+void declare_change(Arguments& arguments, Change& change) {
+  declare_selector(arguments, change.words,
+                   SelectorOf::tasks, false);
+  arguments.flag("-y,--yes", change.yes, "do not ask");
+  arguments.flag("--dry-run", change.dry_run, "only show what would happen");
+}
+
+std::optional<bool> ask_yes(const Session& session, std::string_view question) {
+  if (isatty(STDIN_FILENO) != 1 || !session.err.is_terminal) return std::nullopt;
+  session.err.print(fmt::format("{} [y/N] ", question));
+  std::fflush(session.err.stream);
+  std::string answer;
+  for (int c = std::fgetc(stdin); c != EOF && c != '\n'; c = std::fgetc(stdin)) {
+    answer += static_cast<char>(c);
+  }
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+Result<Changed> carry_out(const Session& session, const Change& change) {
+  Changed changed;
+  {
+    // Closed before this process may become the writer of the store.
+    Result<HistoryAccess> access = HistoryAccess::open(session);
+    if (!access) return access.error();
+    Result<std::vector<ChangeTarget>> targets = choose(session, *access, change);
+    if (!targets) return targets.error();
+    changed.targets = *std::move(targets);
+  }
+  if (changed.targets.empty()) {
+    return Error{ErrorKind::not_found, fmt::format("{}: nothing matches", change.verb)};
+  }
+  Result<std::unique_ptr<Port>> opened = open_port(session, Reach::any);
+  if (!opened) return opened.error();
+  changed.port = *std::move(opened);
+  if (changed.targets.size() > 1 || change.dry_run) {
+    const Result<bool> agreed = agree(session, changed.port, change, changed.targets);
+    if (!agreed) return agreed.error();
+    if (!*agreed) {
+      changed.is_dry = true;
+      if (!change.dry_run) session.notice("nothing was done");
+      return changed;
+    }
+  }
+  const auto answer = ask(session, changed.port, Reach::any, "POST", "/v1/commands",
+                          body_of(change, changed.targets, false), kAnswerTimeout);
+  if (!answer) return answer.error();
+  read_results(session, *answer, changed);
+  return changed;
+}
+
+Result<void> wait_for_final(const Session& session, Changed& changed, Duration patience) {
+  if (!changed.port || !changed.port->is_scheduler() || changed.code != 0) return {};
+  Result<HistoryAccess> access = HistoryAccess::open(session, true);
+  if (!access) return access.error();
+  const WallTime deadline = session.here().now + patience;
+  for (const ChangeTarget& target : changed.targets) {
+    for (;;) {
+      const Result<bool> final = is_final_target(*access, target);
+      if (!final) return final.error();
+      if (*final || session.here().now > deadline) break;
+      // Turns the scheduler that this process is.
+      const std::string path =
+          fmt::format("/v1/runs/{}/follow?version={}&timeout_ms=100", Client::encode(target.run),
+                      std::numeric_limits<std::int64_t>::max());
+      const Result<Reply> reply = changed.port->call("GET", path, "", kAnswerTimeout);
+      if (!reply) return reply.error();
+    }
+  }
+  return {};
+}
+
+}  // namespace pawl

@@ -1,0 +1,61 @@
+#pragma once
+
+// What verbs that change runs and tasks have in common: choosing what is meant, showing it, asking,
+// doing it, and telling what came of it.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/history_access.h"
+#include "cli/port.h"
+#include "cli/selectors.h"
+
+namespace pawl {
+
+struct ChangeTarget {
+  std::string run;  ///< full name
+  std::string task;  ///< empty: the whole run
+  std::optional<std::int64_t> index;
+
+  std::string name() const;
+};
+
+struct Change {
+  std::string verb;               ///< `cancel`, `resume` …
+  SelectorWords words;
+  nlohmann::json options = nlohmann::json::object();
+  bool of_tasks = false;          ///< it is about tasks (`mark`), not runs
+  std::vector<std::string> run_states;   ///< of runs that filters choose; empty: all
+  std::vector<std::string> task_states;  ///< the same of tasks
+  bool dry_run = false;
+  bool yes = false;
+};
+
+/// The options that all of them have.
+void declare_change(Arguments& arguments, Change& change);
+
+/// What was done.
+struct Changed {
+  std::unique_ptr<Port> port;     ///< still open; null after a dry run
+  std::vector<ChangeTarget> targets;
+  std::vector<std::string> runs;  ///< full names of those changed, or made, each once
+  int code = 0;                   ///< 4 when some were refused
+  bool is_dry = false;
+};
+
+/// Chooses, shows (more than one target, or `--dry-run`), asks, does, and prints what was refused.
+/// Errors: invalid (nothing selected, or nobody there to say yes), not_found, those of `ask`.
+Result<Changed> carry_out(const Session& session, const Change& change);
+
+/// Waits, where this process is the scheduler, until all targets are final: what is being stopped
+/// must have ended before the home is let go. At most `patience`.
+Result<void> wait_for_final(const Session& session, Changed& changed, Duration patience);
+
+/// Asks a person. False when nobody can answer (no terminal).
+std::optional<bool> ask_yes(const Session& session, std::string_view question);
+
+}  // namespace pawl

@@ -1,0 +1,142 @@
+// The verb that is the scheduler for as long as it needs.
+
+#include <csignal>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "cli/port.h"
+#include "cli/program.h"
+#include "cli/settings.h"
+#include "scheduler/base/text.h"
+#include "scheduler/daemon/service.h"
+#include "scheduler/loop/signal.h"
+
+namespace pawl {
+
+namespace {
+
+/// `%41` as `A`.
+std::string decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned code = 0;
+    if (text[i] == '%' && i + 2 < text.size() &&
+        std::from_chars(text.data() + i + 1, text.data() + i + 3, code, 16).ptr ==
+            text.data() + i + 3) {
+      out += static_cast<char>(code);
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+/// The request that the socket's server would make of this.
+ControlRequest request_of(std::string_view method, std::string_view path, const std::string& body) {
+  ControlRequest request;
+  request.method = method;
+  request.body = body;
+  request.actor = user_name();
+  const std::size_t question = std::min(path.find('?'), path.size());
+  request.path = decoded(path.substr(0, question));
+  std::string_view rest = path.substr(std::min(question + 1, path.size()));
+  while (!rest.empty()) {
+    const std::string_view pair = rest.substr(0, rest.find('&'));
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    request.query[decoded(pair.substr(0, equals))] =
+        decoded(pair.substr(std::min(equals + 1, pair.size())));
+    rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
+  }
+  return request;
+}
+
+class EmbeddedPort final : public Port {
+ public:
+  EmbeddedPort(const Session& session, std::unique_ptr<Service> service)
+      : session_(session), service_(std::move(service)) {}
+
+  Result<Reply> call(std::string_view method, std::string_view path, const std::string& json_body,
+                     Duration) override {
+    // The answer may come when nobody waits for it any more.
+    auto answer = std::make_shared<std::optional<Reply>>();
+    service_->call(request_of(method, path, json_body), [answer](int status, std::string body) {
+      *answer = Reply{status, std::move(body)};
+    });
+    while (!*answer) {
+      if (!service_->turn()) return ended();
+    }
+    return **answer;
+  }
+
+  bool is_scheduler() const override { return true; }
+
+  Result<void> see_others_through() override {
+    bool leaves = false;
+    const auto leave = [&leaves] { leaves = true; };
+    Signal interrupt(service_->loop(), SIGINT, leave);
+    Signal terminate(service_->loop(), SIGTERM, leave);
+    Signal hang_up(service_->loop(), SIGHUP, leave);
+    if (service_->active_runs() > 0) {
+      session_.notice(fmt::format("staying for {} that others handed over",
+                                  counted(service_->active_runs(), "run")));
+    }
+    while (!leaves && service_->active_runs() > 0) {
+      if (!service_->turn()) {
+        if (service_->was_handed_over()) return {};
+        return ended();
+      }
+    }
+    tell_dormant();
+    return {};
+  }
+
+ private:
+  Error ended() const {
+    if (service_->failure()) return *service_->failure();
+    return {ErrorKind::no_scheduler, "another scheduler took the home over"};
+  }
+
+  void tell_dormant() const {
+    const std::vector<std::string> runs = service_->dormant_runs();
+    if (runs.empty()) return;
+    constexpr std::size_t kShown = 3;
+    std::string names;
+    for (std::size_t i = 0; i < std::min(runs.size(), kShown); ++i) names += " " + runs[i];
+    session_.notice(fmt::format("{} of earlier schedulers not finished:{}{}. Go on with pawl serve, "
+                                "or pawl resume RUN",
+                                counted(static_cast<std::int64_t>(runs.size()), "run is", "runs are"),
+                                names, runs.size() > kShown ? " …" : ""));
+  }
+
+  Session session_;
+  std::unique_ptr<Service> service_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Port>> become_scheduler(const Session& session, const std::string& home) {
+  const Result<Settings> settings = read_settings(home + "/settings.json", false);
+  if (!settings) return settings.error();
+  ServiceOptions options;
+  options.home = home;
+  options.program = program_path();
+  options.version = program_version();
+  options.default_slots = settings->default_slots;
+  options.supervisors = settings->workers;
+  options.notice = [session](const std::string& text) { session.notice(escape_for_terminal(text)); };
+  Result<std::unique_ptr<Service>> service = Service::open(std::move(options));
+  if (!service) return service.error();
+  if ((*service)->home().is_new()) {
+    session.notice("new home " + escape_for_terminal((*service)->home().path()));
+  }
+  return std::unique_ptr<Port>(
+      std::make_unique<EmbeddedPort>(session, *std::move(service)));
+}
+
+}  // namespace pawl

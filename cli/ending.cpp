@@ -1,0 +1,328 @@
+#include "cli/ending.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include <fmt/format.h>
+
+#include "cli/error_group.h"
+#include "cli/log_text.h"
+#include "cli/stored_job.h"
+#include "cli/view.h"
+#include "plugins/worker/definition.h"
+#include "scheduler/base/text.h"
+#include "scheduler/daemon/run_context.h"
+
+namespace pawl {
+
+namespace {
+
+constexpr std::size_t kTasksShown = 5;
+constexpr std::size_t kGroupsShown = 5;
+constexpr std::size_t kItemsRead = 20'000;
+constexpr std::int64_t kLogLines = 8;
+constexpr std::size_t kPage = 500;
+
+bool is_bad(TaskState state) { return state == TaskState::failed || state == TaskState::held; }
+
+/// From the start, else from the making, to the end, else to now.
+std::string took(const RunProgress& run, const Here& here) {
+  const std::optional<WallTime> from = run.started_at ? run.started_at : run.created_at;
+  return from ? format_took(run.ended_at.value_or(here.now) - *from) : "0ms";
+}
+
+std::string name_of(const RunProgress& run) {
+  return fmt::format("{} {}", escape_for_terminal(run.job), short_name(run.run));
+}
+
+std::int64_t retried(const RunProgress& run) {
+  std::int64_t sum = 0;
+  for (const TaskProgress& task : run.tasks) {
+    sum += task.retries;
+    if (!task.counts && task.attempts > 1) sum += task.attempts - 1;
+  }
+  return sum;
+}
+
+std::string done_text(const RunProgress& run) {
+  const std::int64_t done = count_of(run.counts, TaskState::succeeded);
+  std::string text = format_count(done) + " done";
+  const auto add = [&text](std::int64_t count, std::string_view what) {
+    if (count > 0) text += fmt::format(" · {} {}", format_count(count), what);
+  };
+  add(count_of(run.counts, TaskState::skipped), "skipped");
+  add(count_of(run.counts, TaskState::failed), "failed");
+  add(retried(run), "retried");
+  return text;
+}
+
+/// `query failed, report upstream_failed`.
+std::string verdict(const RunProgress& run) {
+  std::vector<const TaskProgress*> bad;
+  for (const TaskState wanted : {TaskState::failed, TaskState::held, TaskState::upstream_failed,
+                                 TaskState::cancelled}) {
+    for (const TaskProgress& task : run.tasks) {
+      if (task.state == wanted) bad.push_back(&task);
+    }
+  }
+  std::string text;
+  for (std::size_t i = 0; i < std::min(bad.size(), kTasksShown); ++i) {
+    text += fmt::format("{}{} {}", i == 0 ? "" : ", ", bad[i]->task, to_string(bad[i]->state));
+  }
+  if (bad.size() > kTasksShown) text += fmt::format(" and {} more", bad.size() - kTasksShown);
+  return text;
+}
+
+/// The screen of a failure.
+class FailureScreen {
+ public:
+  FailureScreen(const Session& session, const RunProgress& run, HistoryAccess access)
+      : session_(session), run_(run), access_(std::move(access)), here_(session.here()) {}
+
+  void print() {
+    const auto row = access_.is_empty() ? Result<RunRow>(Error{}) : access_.find_run(run_.run);
+    if (!row) return;
+    row_ = *row;
+    const auto job = stored_job(access_, row_.version);
+    if (!job) return;
+    job_ = *job;
+    int width = 0;
+    for (const TaskProgress& task : run_.tasks) {
+      if (is_bad(task.state)) width = std::max(width, display_width(task.task));
+    }
+    std::size_t shown = 0;
+    for (std::uint32_t i = 0; i < run_.tasks.size() && i < job_.tasks.size(); ++i) {
+      if (is_bad(run_.tasks[i].state) && shown++ < kTasksShown) print_task(TaskIndex{i}, width);
+    }
+    print_commands();
+  }
+
+ private:
+  void line(const std::string& text) const { session_.err.line(text); }
+
+  void print_task(TaskIndex index, int width) {
+    const TaskProgress& task = run_.tasks[index.value];
+    const std::string title = "  " + pad(task.task, width) + "   ";
+    ErrorGroups collected;
+    if (const Result<void> read = read_failures(index, collected); !read) {
+      line(title + escape_for_terminal(read.error().message));
+      return;
+    }
+    std::vector<ErrorGroup> groups = collected.take();
+    if (task.counts) {
+      line(title + mapped_text(task, job_.tasks[index.value]));
+    } else {
+      const std::string tries = groups.empty() ? "" : ", " + tries_text(groups.front());
+      line(title + reason_text(task.reason, task.exit_code, task.signal) +
+           (task.state == TaskState::held ? ", held for you" : "") + tries);
+    }
+    print_groups(groups, task.counts.has_value());
+    if (!groups.empty() && !groups.front().examples.empty()) {
+      print_log_end(index, groups.front().examples.front());
+    }
+  }
+
+  static std::string mapped_text(const TaskProgress& task, const TaskSpec& spec) {
+    const std::int64_t bad =
+        count_of(*task.counts, TaskState::failed) + count_of(*task.counts, TaskState::held);
+    std::string tolerated = "none tolerated";
+    if (spec.map && spec.map->tolerated_failures.value > 0) {
+      const Tolerance& t = spec.map->tolerated_failures;
+      tolerated = t.is_percent ? fmt::format("{}% tolerated", t.value)
+                               : fmt::format("{} tolerated", format_count(t.of(0)));
+    }
+    return fmt::format("{} of {} failed, {}", format_count(bad),
+                       counted(total_of(*task.counts), "item"), tolerated);
+  }
+
+  /// Items that failed, or the task itself when it is no fan-out or none of its items did.
+  Result<void> read_failures(TaskIndex index, ErrorGroups& groups) {
+    Selector selector;
+    ObjectName name;
+    name.run = row_.name;
+    name.task = job_.tasks[index.value].id;
+    selector.names.push_back(std::move(name));
+    selector.states = {"failed", "held"};
+    TaskPager pager = access_.history().tasks(selector);
+    std::optional<Failed> whole;
+    std::size_t items = 0;
+    while (items < kItemsRead) {
+      const auto page = pager.next(kPage);
+      if (!page) return page.error();
+      for (const TaskView& task : *page) {
+        Failed failed{task.task, task.row.key.item.value, why_text(task.row.reason, task.row.detail),
+                      std::string(task.error()), task.row.counted};
+        if (task.row.key.item == kWhole) {
+          whole = std::move(failed);
+        } else {
+          groups.add(failed);
+          ++items;
+        }
+      }
+      if (page->size() < kPage) break;
+    }
+    if (items == 0 && whole) groups.add(*whole);
+    return {};
+  }
+
+  void print_groups(const std::vector<ErrorGroup>& groups, bool are_items) const {
+    // Of a single task the line above has said why; what is left is the error.
+    if (!are_items) {
+      for (const ErrorGroup& group : groups) {
+        if (!group.error.empty()) line("    " + escape_for_terminal(group.error));
+      }
+      return;
+    }
+    std::vector<std::vector<std::string>> rows;
+    std::vector<int> widths(4, 0);
+    for (std::size_t i = 0; i < std::min(groups.size(), kGroupsShown); ++i) {
+      const ErrorGroup& group = groups[i];
+      constexpr int kErrorWidth = 60;
+      rows.push_back({fmt::format("{} × {}", format_count(group.count), group.reason),
+                      cut_to_width(escape_for_terminal(group.error), kErrorWidth),
+                      indexes_text(group), tries_text(group)});
+      for (std::size_t c = 0; c < widths.size(); ++c) {
+        widths[c] = std::max(widths[c], display_width(rows.back()[c]));
+      }
+    }
+    for (const auto& row : rows) {
+      std::string text = "    ";
+      for (std::size_t c = 0; c < row.size(); ++c) {
+        text += c + 1 == row.size() ? row[c] : pad(row[c], widths[c]) + "   ";
+      }
+      line(text);
+    }
+    if (groups.size() > kGroupsShown) {
+      line(fmt::format("    and {} of other kinds: pawl failed {} --by error",
+                       counted(static_cast<std::int64_t>(groups.size() - kGroupsShown), "group"),
+                       short_name(run_.run)));
+    }
+  }
+
+  void print_log_end(TaskIndex index, const Failed& failed) {
+    const ItemIndex item{failed.index};
+    const auto attempts = access_.history().attempts_of({row_.id, index, item});
+    if (!attempts || attempts->empty() || attempts->back().row.log_bytes == 0) return;
+    const AttemptView& last = attempts->back();
+    LogReader reader(log_path(log_folder(access_.home(), row_.name, failed.task), item,
+                              last.row.number));
+    if (!reader.seek_tail(kLogLines)) return;
+    std::vector<std::string> lines;
+    for (;;) {
+      auto next = reader.next();
+      if (next && !*next) next = reader.rest();
+      if (!next || !*next) break;
+      lines.push_back((*next)->text);
+    }
+    if (lines.empty()) return;
+    const std::string name = task_name(failed.task, item);
+    if (example_.empty()) example_ = name;
+    line(fmt::format("    the end of {}, try {}", name, last.row.number));
+    for (const std::string& text : lines) line("      | " + escape_for_terminal(text));
+  }
+
+  void print_commands() const {
+    const std::string_view run = short_name(run_.run);
+    line(fmt::format("  list them   pawl failed {}", run));
+    if (!example_.empty()) line(fmt::format("  whole log   pawl logs {}/{}", run, example_));
+    line(fmt::format("  go on       pawl resume {}      {}", run, resume_text()));
+  }
+
+  /// `runs 3 items, then report; 9,998 finished stay`.
+  std::string resume_text() const {
+    std::int64_t items = 0;
+    std::vector<std::string> again;
+    std::vector<std::string> then;
+    for (const TaskProgress& task : run_.tasks) {
+      const bool repeats = is_bad(task.state) || task.state == TaskState::cancelled;
+      if (repeats && task.counts) {
+        items += count_of(*task.counts, TaskState::failed) +
+                 count_of(*task.counts, TaskState::held) +
+                 count_of(*task.counts, TaskState::cancelled);
+      } else if (repeats) {
+        again.push_back(task.task);
+      } else if (task.state == TaskState::upstream_failed) {
+        then.push_back(task.task);
+      }
+    }
+    if (items > 0) again.insert(again.begin(), counted(items, "item"));
+    const auto joined = [](const std::vector<std::string>& names) {
+      constexpr std::size_t kNames = 3;
+      std::string text;
+      for (std::size_t i = 0; i < std::min(names.size(), kNames); ++i) {
+        text += (i == 0 ? "" : ", ") + names[i];
+      }
+      return names.size() > kNames ? text + fmt::format(" and {} more", names.size() - kNames) : text;
+    };
+    std::string text = again.empty() ? "" : "runs " + joined(again);
+    if (!then.empty()) text += (text.empty() ? "runs " : ", then ") + joined(then);
+    const std::int64_t stay = count_of(run_.counts, TaskState::succeeded) +
+                              count_of(run_.counts, TaskState::skipped);
+    if (stay > 0) text += fmt::format("; {} finished stay", format_count(stay));
+    return text;
+  }
+
+  const Session& session_;
+  const RunProgress& run_;
+  HistoryAccess access_;
+  Here here_;
+  RunRow row_;
+  JobSpec job_;
+  std::string example_;  ///< whose log was shown
+};
+
+int print_left(const Session& session, const Followed& followed, bool was_scheduler) {
+  const std::string_view run = short_name(followed.run.run);
+  if (was_scheduler) {
+    session.err.line(fmt::format("left {}: what runs goes on, and the next scheduler takes it over",
+                                 name_of(followed.run)));
+    session.err.line(fmt::format("  go on       pawl resume {}", run));
+  } else {
+    session.err.line(fmt::format("run {} goes on in its scheduler: pawl show {}", run, run));
+  }
+  return 128 + followed.signal;
+}
+
+}  // namespace
+
+int print_ending(const Session& session, const Followed& followed, bool was_scheduler) {
+  const RunProgress& run = followed.run;
+  const Here here = session.here();
+  const Terminal& err = session.err;
+  switch (followed.how) {
+    case Followed::How::left: return print_left(session, followed, was_scheduler);
+    case Followed::How::paused:
+      err.line(fmt::format("{}  {} after {} · {}", styled(err, Style::yellow, "paused"),
+                           name_of(run), took(run, here), done_text(run)));
+      err.line(fmt::format("  go on       pawl resume {}", short_name(run.run)));
+      return followed.interrupted ? exit_code(ErrorKind::interrupted) : exit_code(ErrorKind::failed);
+    case Followed::How::ended: break;
+  }
+  switch (run.state) {
+    case RunState::succeeded:
+      err.line(fmt::format("{} {} in {} · {}", styled(err, Style::green, "succeeded"), name_of(run),
+                           took(run, here), done_text(run)));
+      return 0;
+    case RunState::cancelled:
+      err.line(fmt::format("{}  {} after {} · {}", styled(err, Style::bold, "CANCELLED"),
+                           name_of(run), took(run, here), done_text(run)));
+      err.line(fmt::format("  go on       pawl resume {}", short_name(run.run)));
+      return followed.interrupted ? exit_code(ErrorKind::interrupted) : exit_code(ErrorKind::failed);
+    case RunState::failed: {
+      std::string why = verdict(run);
+      if (run.reason == "run_timeout") why = "run_timeout" + (why.empty() ? "" : ", " + why);
+      err.line(fmt::format("{}  {} in {}{}", styled(err, Style::red, "FAILED"), name_of(run),
+                           took(run, here), why.empty() ? "" : ": " + escape_for_terminal(why)));
+      if (Result<HistoryAccess> access = HistoryAccess::open(session, was_scheduler)) {
+        FailureScreen(session, run, *std::move(access)).print();
+      }
+      return exit_code(ErrorKind::failed);
+    }
+    case RunState::queued:
+    case RunState::running:
+    case RunState::paused: break;
+  }
+  return exit_code(ErrorKind::failed);
+}
+
+}  // namespace pawl

@@ -1,0 +1,22 @@
+#pragma once
+
+// `pawl pause` and `pawl unpause`: of jobs by name, and of runs.
+
+#include <string>
+#include <vector>
+
+#include "cli/port.h"
+
+namespace pawl {
+
+struct Pausing {
+  bool pause = true;
+  std::vector<std::string> words;  ///< jobs by their exact name, else runs
+  std::string note;
+  bool all = false;                ///< every paused job and run (`unpause --all`)
+};
+
+/// Does it and says what was done. The exit code. Errors: invalid, not_found, those of `ask`.
+Result<int> carry_out(const Session& session, const Pausing& pausing);
+
+}  // namespace pawl

@@ -1,0 +1,18 @@
+#pragma once
+
+// For verbs that only look: the scheduler of the home, if one is up. Never locks, never waits for a
+// start, makes nothing.
+
+#include <memory>
+
+#include "cli/port.h"
+
+namespace pawl {
+
+/// A way to the scheduler that is up; null when none is. Errors: home_unusable, invalid.
+Result<std::unique_ptr<Port>> find_scheduler(const Session& session);
+
+/// One question without asking again; errors of the answer are errors.
+Result<nlohmann::json> ask_once(Port& port, std::string_view method, std::string_view path);
+
+}  // namespace pawl

@@ -1,0 +1,22 @@
+#pragma once
+
+// The definition that a run is pinned to, or that a job has now, read from the store.
+
+#include <string>
+
+#include "cli/history_access.h"
+#include "scheduler/spec/job.h"
+
+namespace pawl {
+
+/// Errors: storage; invalid when this version of pawl cannot read what an older one accepted.
+Result<JobSpec> stored_job(HistoryAccess& access, VersionId version);
+
+/// The text of a definition; empty when there is none.
+Result<std::string> stored_definition(HistoryAccess& access, VersionId version);
+
+/// The tasks of a run as they are: those that have no row yet wait.
+Result<std::vector<TaskView>> all_tasks(HistoryAccess& access, const RunRow& run,
+                                        const JobSpec& job);
+
+}  // namespace pawl

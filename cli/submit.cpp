@@ -1,0 +1,91 @@
+#include "cli/submit.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include <fmt/format.h>
+
+#include "cli/history_access.h"
+#include "cli/view.h"
+
+namespace pawl {
+
+namespace {
+
+/// The run's object as `pawl runs -o json` shows it.
+Result<void> print_run_object(const Session& session, const OutputOptions& output,
+                              const std::string& name, bool beside_scheduler) {
+  Result<HistoryAccess> history = HistoryAccess::open(session, beside_scheduler);
+  if (!history) return history.error();
+  const Result<OrderedJson> object = run_object(*history, name);
+  if (!object) return object.error();
+  print_object(session.out, output, *object);
+  return {};
+}
+
+/// 130 outweighs 1 outweighs 0.
+int worse(int a, int b) { return std::max(a, b); }
+
+}  // namespace
+
+std::vector<Format> run_formats() { return {Format::name, Format::json, Format::jsonl}; }
+
+void print_run_ids(const Session& session, const OutputOptions& output,
+                   const std::vector<std::string>& runs) {
+  if (output.format != Format::name) return;
+  // On a terminal the line of progress below names the run; a second time would only be noise.
+  if (session.out.is_terminal && session.err.is_terminal && runs.size() == 1) return;
+  for (const std::string& run : runs) session.out.line(run);
+  std::fflush(session.out.stream);
+}
+
+Result<int> see_through(const Session& session, std::unique_ptr<Port>& port,
+                        const OutputOptions& output, const std::vector<std::string>& runs,
+                        const Watch& watch) {
+  int code = 0;
+  const bool follows = watch.wait || port->is_scheduler();
+  const SignalWatch signals;
+  for (const std::string& run : runs) {
+    if (follows) {
+      FollowOptions options;
+      options.owns_run = watch.owns_run || port->is_scheduler();
+      options.quiet = watch.quiet;
+      const Result<Followed> followed = follow_run(session, port, run, signals, options);
+      if (!followed) return followed.error();
+      code = worse(code, print_ending(session, *followed, port->is_scheduler()));
+      if (followed->how == Followed::How::left) return code;
+    }
+    if (output.format != Format::name) {
+      if (const auto printed = print_run_object(session, output, run, port->is_scheduler());
+          !printed) {
+        return printed.error();
+      }
+    }
+  }
+  if (const Result<void> others = port->see_others_through(); !others) return others.error();
+  return code;
+}
+
+Result<int> see_open_through(const Session& session, std::unique_ptr<Port>& port,
+                             const std::vector<std::string>& runs) {
+  if (!port->is_scheduler()) return 0;
+  std::vector<std::string> open;
+  for (const std::string& run : runs) {
+    const auto answer = ask(session, port, Reach::any, "GET",
+                            fmt::format("/v1/runs/{}/follow?version=0", Client::encode(run)),
+                            nullptr, kAnswerTimeout);
+    if (!answer) return answer.error();
+    const Result<RunProgress> progress = read_progress(*answer);
+    if (!progress) return progress.error();
+    if (progress->ended || progress->state == RunState::paused) continue;
+    session.err.line("run " + run +
+                     " goes on · no scheduler is up: this command is it until the run ends");
+    open.push_back(run);
+  }
+  if (open.empty()) return 0;
+  OutputOptions output;
+  output.format = Format::name;
+  return see_through(session, port, output, open, Watch{});
+}
+
+}  // namespace pawl

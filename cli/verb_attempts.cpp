@@ -1,0 +1,55 @@
+#include "cli/listing.h"
+#include "cli/selectors.h"
+#include "cli/verb.h"
+#include "cli/view.h"
+
+namespace pawl {
+
+namespace {
+
+class AttemptsVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    declare_selector(arguments, words_, SelectorOf::attempts, true);
+    arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
+                               Format::csv, Format::name});
+    arguments.example("pawl attempts 7k3f9q/query:17");
+    arguments.example("pawl attempts --reason oom,timeout --since 24h");
+  }
+
+  Result<int> run(Session& session) override {
+    const Here here = session.here();
+    Result<Selector> selector = read_selector(words_, SelectorOf::attempts, here);
+    if (!selector) return selector.error();
+    Result<HistoryAccess> access = HistoryAccess::open(session);
+    if (!access) return access.error();
+    const ListShape shape = attempt_shape();
+    Listing list(session.out, output_, shape.fields, shape.columns);
+    bool more = false;
+    if (access->is_empty()) {
+      // A name in it cannot be found; without one the list is empty.
+      if (!words_.names.empty()) return access->resolve(words_.names.front()).error();
+    } else {
+      auto pager = access->history().attempts(*std::move(selector));
+      const Result<bool> printed =
+          print_pages(pager, list, limit_of(words_), [&](const AttemptView& row) {
+            return attempt_entry(row, access->home(), here);
+          });
+      if (!printed) return printed.error();
+      more = *printed;
+    }
+    list.finish();
+    if (more) tell_limit(session, output_, limit_of(words_));
+    return 0;
+  }
+
+ private:
+  SelectorWords words_;
+  OutputOptions output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_attempts_verb() { return std::make_unique<AttemptsVerb>(); }
+
+}  // namespace pawl

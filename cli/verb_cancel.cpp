@@ -1,0 +1,44 @@
+#include "cli/change.h"
+#include "cli/verb.h"
+
+namespace pawl {
+
+namespace {
+
+// Longer than any program may take to die: its grace, and a minute after SIGKILL.
+constexpr Duration kPatience = std::chrono::minutes(3);
+
+class CancelVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    declare_change(arguments, change_);
+    arguments.flag("--force", force_, "kill running programs at once");
+    arguments.note("Waiting work ends at once; running programs get SIGTERM, then SIGKILL.");
+    arguments.example("pawl cancel 7k3f9q");
+    arguments.example("pawl cancel --job 'sales*' -y");
+  }
+
+  Result<int> run(Session& session) override {
+    change_.verb = "cancel";
+    change_.run_states = {"queued", "running", "paused"};
+    change_.task_states = {"waiting", "queued", "running", "retrying", "deferred"};
+    change_.options = {{"force", force_}};
+    Result<Changed> changed = carry_out(session, change_);
+    if (!changed) return changed.error();
+    if (changed->is_dry) return 0;
+    if (const Result<void> done = wait_for_final(session, *changed, kPatience); !done) {
+      return done.error();
+    }
+    return changed->code;
+  }
+
+ private:
+  Change change_;
+  bool force_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_cancel_verb() { return std::make_unique<CancelVerb>(); }
+
+}  // namespace pawl

@@ -1,0 +1,281 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cli/scheduler_probe.h"
+#include "cli/stored_job.h"
+#include "cli/verb.h"
+#include "cli/view.h"
+#include "scheduler/base/text.h"
+
+namespace pawl {
+
+namespace {
+
+using nlohmann::json;
+
+struct Reasons {
+  std::vector<std::pair<std::string, OrderedJson>> list;  ///< kind and the whole object
+
+  void add(const std::string& kind, const std::string& text) {
+    list.emplace_back(kind, OrderedJson{{"kind", kind}, {"text", text}});
+  }
+};
+
+std::string text_of(const OrderedJson& reason) {
+  const auto found = reason.find("text");
+  return found != reason.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+class ExplainVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.word("RUN/TASK", name_, true, "a task, an item RUN/TASK:17, or a run");
+    arguments.output(output_, {Format::table, Format::json, Format::jsonl});
+    arguments.example("pawl explain 7k3f9q/query:8120");
+  }
+
+  Result<int> run(Session& session) override {
+    here_ = session.here();
+    Result<HistoryAccess> access = HistoryAccess::open(session);
+    if (!access) return access.error();
+    const Result<Named> named = access->resolve(name_);
+    if (!named) return named.error();
+    const Result<TaskView> task = task_of(*access, *named);
+    if (!task) return task.error();
+    Reasons reasons;
+    if (!is_final(named->run.state)) {
+      if (const Result<void> asked = ask_scheduler(session, *named, reasons); !asked) {
+        return asked.error();
+      }
+    }
+    const std::string state(named->task ? to_string(task->row.state) : to_string(named->run.state));
+    if (const Result<void> own = explain_by_history(*access, *named, *task, reasons); !own) {
+      return own.error();
+    }
+    print(session, *named, *task, state, reasons);
+    return 0;
+  }
+
+ private:
+  /// The task as it is; of a run, nothing of importance.
+  static Result<TaskView> task_of(HistoryAccess& access, const Named& named) {
+    TaskView task;
+    if (!named.task) return task;
+    Result<std::optional<TaskView>> found = access.history().task(named.key());
+    if (!found) return found.error();
+    if (*found) return **std::move(found);
+    task.row.key = named.key();
+    task.task = named.task_id;
+    if (named.item != kWhole) {
+      const auto mapped = access.history().mapped(named.run.id, *named.task);
+      if (!mapped) return mapped.error();
+      if (*mapped) {
+        task.row.state = (*mapped)->rest_state;
+        task.row.reason = (*mapped)->rest_reason;
+      }
+    }
+    return task;
+  }
+
+  Result<void> ask_scheduler(const Session& session, const Named& named, Reasons& reasons) {
+    const Result<std::unique_ptr<Port>> port = find_scheduler(session);
+    if (!port) return port.error();
+    if (*port == nullptr) {
+      reasons.add("no_scheduler", "no scheduler is up");
+      return {};
+    }
+    std::string path = "/v1/explain?run=" + Client::encode(named.run.name);
+    if (named.task) path += "&task=" + Client::encode(named.task_id);
+    if (named.item != kWhole) path += fmt::format("&index={}", named.item.value);
+    const Result<json> answer = ask_once(**port, "GET", path);
+    if (!answer) {
+      // It ended, or its scheduler went, since the history was read.
+      if (answer.error().kind == ErrorKind::not_found) return {};
+      return answer.error();
+    }
+    const auto list = answer->find("reasons");
+    if (list == answer->end() || !list->is_array()) return {};
+    for (const json& reason : *list) {
+      reasons.list.emplace_back(reason.value("kind", std::string()),
+                                OrderedJson::parse(reason.dump(), nullptr, false));
+    }
+    return {};
+  }
+
+  /// What the rows say, whoever is up.
+  Result<void> explain_by_history(HistoryAccess& access, const Named& named, const TaskView& task,
+                                  Reasons& reasons) const {
+    if (!named.task) {
+      if (is_final(named.run.state)) {
+        reasons.add("ended", named.run.ended_at ? format_when(*named.run.ended_at, here_) : "");
+      } else if (named.run.start_at && *named.run.start_at > here_.now) {
+        reasons.add("start_at", "starts at " + format_local(*named.run.start_at, here_));
+      }
+      return {};
+    }
+    const TaskRow& row = task.row;
+    const std::string why = why_text(row.reason, row.detail);
+    switch (row.state) {
+      case TaskState::retrying:
+        reasons.add("retry", retry_text(task, why));
+        return {};
+      case TaskState::deferred:
+        reasons.add("deferred", task.next_attempt_at
+                                    ? "looked at again at " + format_local(*task.next_attempt_at, here_)
+                                    : "its operator asked to be looked at later");
+        return {};
+      case TaskState::held:
+        reasons.add("held", fmt::format("{}{}, resume or mark", why, ended_text(row)));
+        return {};
+      case TaskState::failed: reasons.add("failed", with_error(why + ended_text(row), task)); return {};
+      case TaskState::skipped: reasons.add("skipped", with_error(why, task)); return {};
+      case TaskState::cancelled: reasons.add("cancelled", why + ended_text(row)); return {};
+      case TaskState::succeeded:
+        reasons.add("succeeded", row.ended_at ? format_when(*row.ended_at, here_) : "");
+        return {};
+      case TaskState::running:
+        reasons.add("running", row.started_at ? "for " + format_span(here_.now - *row.started_at)
+                                              : "it is being started");
+        return {};
+      case TaskState::waiting:
+      case TaskState::upstream_failed: return explain_upstreams(access, named, row.state, reasons);
+      case TaskState::queued: return {};
+    }
+    return {};
+  }
+
+  static std::string with_error(std::string text, const TaskView& task) {
+    if (!task.error().empty()) text += (text.empty() ? "" : ": ") + std::string(task.error());
+    return text;
+  }
+
+  std::string ended_text(const TaskRow& row) const {
+    return row.ended_at ? " " + format_when(*row.ended_at, here_) : "";
+  }
+
+  std::string retry_text(const TaskView& task, const std::string& why) const {
+    std::string text = fmt::format("attempt {} of {}", task.row.counted + 1, task.max_attempts);
+    if (task.next_attempt_at) {
+      const std::string local = format_local(*task.next_attempt_at, here_);
+      text += fmt::format(" at {} ({})", local.substr(local.find(' ') + 1),
+                          format_when(*task.next_attempt_at, here_));
+    }
+    return why.empty() ? text : text + ", after " + why;
+  }
+
+  static Result<void> explain_upstreams(HistoryAccess& access, const Named& named, TaskState state,
+                                        Reasons& reasons) {
+    const bool known = std::any_of(reasons.list.begin(), reasons.list.end(), [](const auto& reason) {
+      return reason.first == "upstream" || reason.first == "preparing";
+    });
+    if (known) return {};
+    const Result<JobSpec> job = stored_job(access, named.run.version);
+    if (!job) return job.error();
+    const Result<std::vector<TaskView>> tasks = all_tasks(access, named.run, *job);
+    if (!tasks) return tasks.error();
+    if (named.task->value >= job->tasks.size()) return {};
+    for (const Dependency& dependency : job->tasks[named.task->value].depends_on) {
+      const auto found = std::find_if(tasks->begin(), tasks->end(), [&](const TaskView& other) {
+        return other.row.key.task == dependency.task;
+      });
+      if (found == tasks->end()) continue;
+      const TaskState upstream = found->row.state;
+      const bool matters = state == TaskState::waiting
+                               ? !is_final(upstream)
+                               : upstream != TaskState::succeeded && upstream != TaskState::skipped;
+      if (matters) reasons.add("upstream", fmt::format("{} ({})", found->task, to_string(upstream)));
+    }
+    return {};
+  }
+
+  void print(const Session& session, const Named& named, const TaskView& task,
+             const std::string& state, const Reasons& reasons) const {
+    if (!output_.is_for_people()) {
+      OrderedJson object = {{"run", named.run.name},
+                            {"task", named.task ? OrderedJson(named.task_id) : OrderedJson(nullptr)},
+                            {"index", named.item == kWhole ? OrderedJson(nullptr)
+                                                           : OrderedJson(named.item.value)},
+                            {"state", state}};
+      object["reasons"] = OrderedJson::array();
+      for (const auto& [kind, reason] : reasons.list) object["reasons"].push_back(reason);
+      print_object(session.out, output_, object);
+      return;
+    }
+    std::vector<const std::pair<std::string, OrderedJson>*> rest;
+    for (const auto& reason : reasons.list) {
+      if (reason.first == "no_scheduler") {
+        session.out.line(text_of(reason.second));
+      } else {
+        rest.push_back(&reason);
+      }
+    }
+    session.out.line(escape_for_terminal(first_line(named, task, state, rest)));
+    for (const auto* reason : rest) {
+      session.out.line(escape_for_terminal(
+          fmt::format("  {}  {}", pad(title_of(reason->first), 9), detail_of(reason->second))));
+    }
+  }
+
+  /// Takes from `rest` what it says.
+  std::string first_line(const Named& named, const TaskView& task, const std::string& state,
+                         std::vector<const std::pair<std::string, OrderedJson>*>& rest) const {
+    const auto take = [&rest](std::string_view kind) {
+      std::string text;
+      for (auto it = rest.begin(); it != rest.end();) {
+        if ((*it)->first != kind) {
+          ++it;
+          continue;
+        }
+        text += (text.empty() ? "" : ", ") + text_of((*it)->second);
+        it = rest.erase(it);
+      }
+      return text;
+    };
+    if (state == "waiting") {
+      const std::string upstreams = take("upstream");
+      if (!upstreams.empty()) return "waiting for " + upstreams;
+    }
+    if (state == "upstream_failed") {
+      const std::string upstreams = take("upstream");
+      return upstreams.empty() ? state : state + ": " + upstreams;
+    }
+    if (state == "running") return "running " + take("running");
+    std::string head = named.task ? state : "run " + state;
+    const std::optional<WallTime> since = named.task ? task.row.queued_at : std::nullopt;
+    if (state == "queued" && since) head += " for " + format_span(here_.now - *since);
+    if (rest.empty()) return head;
+    const std::string kind = rest.front()->first;
+    std::string text = text_of(rest.front()->second);
+    rest.erase(rest.begin());
+    // `run queued: …` says it itself.
+    if (text.starts_with(head)) return text;
+    return text.empty() ? head : head + ": " + text;
+  }
+
+  static std::string title_of(const std::string& kind) {
+    if (kind == "holder") return "held by";
+    return kind;
+  }
+
+  static std::string detail_of(const OrderedJson& reason) {
+    std::string text = text_of(reason);
+    const auto number = reason.find("number");
+    if (reason.value("kind", std::string()) == "holder" && number != reason.end()) {
+      const std::size_t slash = text.find('/');
+      if (slash != std::string::npos) text = std::string(short_name(text.substr(0, slash))) + text.substr(slash);
+      text = pad(text, 16) + "  " + format_count(number->get<std::int64_t>());
+    }
+    return text;
+  }
+
+  std::string name_;
+  OutputOptions output_;
+  Here here_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_explain_verb() { return std::make_unique<ExplainVerb>(); }
+
+}  // namespace pawl

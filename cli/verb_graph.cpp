@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+
+#include "cli/job_source.h"
+#include "cli/stored_job.h"
+#include "cli/verb.h"
+#include "cli/view.h"
+#include "scheduler/base/text.h"
+#include "scheduler/spec/graph.h"
+
+namespace pawl {
+
+namespace {
+
+class GraphVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.word("FILE|JOB|RUN", name_, true,
+                   "a file has a / in it or ends in .json; a job's name wins over a run's");
+    arguments.choice("--format", "FORMAT", format_, {"text", "dot", "mermaid"},
+                     "text (default), dot for Graphviz, mermaid for Markdown");
+    arguments.example("pawl graph sales.json --format dot | dot -Tsvg > sales.svg");
+    arguments.example("pawl graph @latest", "with states");
+  }
+
+  Result<int> run(Session& session) override {
+    if (name_ == "-" || name_.ends_with(".json") || name_.find('/') != std::string::npos) {
+      return graph_of_file(session);
+    }
+    Result<HistoryAccess> access = HistoryAccess::open(session);
+    if (!access) return access.error();
+    if (!access->is_empty()) {
+      const Result<std::optional<JobView>> job = access->history().job(name_);
+      if (!job) return job.error();
+      if (*job && (*job)->row.version.value != 0) {
+        const Result<JobSpec> spec = stored_job(*access, (*job)->row.version);
+        if (!spec) return spec.error();
+        return print(session, *spec, {});
+      }
+    }
+    return graph_of_run(session, *access);
+  }
+
+ private:
+  Result<int> graph_of_file(const Session& session) const {
+    const Result<CheckedJob> checked = read_job(session, name_);
+    if (!checked) return checked.error();
+    return print(session, checked->job, {});
+  }
+
+  Result<int> graph_of_run(const Session& session, HistoryAccess& access) const {
+    const Result<RunRow> run = access.find_run(name_);
+    if (!run) return run.error();
+    const Result<JobSpec> job = stored_job(access, run->version);
+    if (!job) return job.error();
+    const Result<std::vector<TaskView>> tasks = all_tasks(access, *run, *job);
+    if (!tasks) return tasks.error();
+    std::vector<std::string> states(job->tasks.size());
+    for (const TaskView& task : *tasks) {
+      const std::uint32_t index = task.row.key.task.value;
+      if (index >= states.size()) continue;  // a hook
+      states[index] = to_string(task.row.state);
+    }
+    return print(session, *job, states);
+  }
+
+  Result<int> print(const Session& session, const JobSpec& job,
+                    const std::vector<std::string>& states) const {
+    const GraphFormat format = format_ == "dot"       ? GraphFormat::dot
+                               : format_ == "mermaid" ? GraphFormat::mermaid
+                                                      : GraphFormat::text;
+    session.out.print(render_graph(job, format, states));
+    return 0;
+  }
+
+  std::string name_;
+  std::string format_ = "text";
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_graph_verb() { return std::make_unique<GraphVerb>(); }
+
+}  // namespace pawl

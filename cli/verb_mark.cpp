@@ -1,0 +1,48 @@
+#include <algorithm>
+
+#include "cli/change.h"
+#include "cli/submit.h"
+#include "cli/verb.h"
+
+namespace pawl {
+
+namespace {
+
+class MarkVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    declare_change(arguments, change_);
+    arguments.note(
+        "The last word is the state: succeeded, failed or skipped. It is recorded with who and when. "
+        "Not on a running task. On an ended run it opens the run again when that lets something run.");
+    arguments.example("pawl mark 6zq01b/pg_dump succeeded");
+  }
+
+  Result<int> run(Session& session) override {
+    std::vector<std::string>& words = change_.words.names;
+    const std::string state = words.empty() ? "" : words.back();
+    if (state != "succeeded" && state != "failed" && state != "skipped") {
+      return Error{ErrorKind::invalid, "mark: the last word must be succeeded, failed or skipped"};
+    }
+    words.pop_back();
+    change_.verb = "mark";
+    change_.of_tasks = true;
+    change_.task_states = {"held", "failed", "cancelled"};
+    change_.options = {{"state", state}};
+    Result<Changed> changed = carry_out(session, change_);
+    if (!changed) return changed.error();
+    if (changed->is_dry) return 0;
+    const Result<int> code = see_open_through(session, changed->port, changed->runs);
+    if (!code) return code.error();
+    return std::max(*code, changed->code);
+  }
+
+ private:
+  Change change_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_mark_verb() { return std::make_unique<MarkVerb>(); }
+
+}  // namespace pawl

@@ -1,0 +1,53 @@
+#include <algorithm>
+
+#include "cli/change.h"
+#include "cli/submit.h"
+#include "cli/verb.h"
+
+namespace pawl {
+
+namespace {
+
+class RerunVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    declare_change(arguments, change_);
+    arguments.flag("--wait", wait_, "wait for the end; the exit code is the run's");
+    arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
+    arguments.output(output_, run_formats());
+    arguments.note(
+        "Makes new runs with the params and the logical time of the old ones, and prints their ids. "
+        "To repeat only what failed: pawl resume.");
+    arguments.example("pawl rerun 7k3f9q");
+  }
+
+  Result<int> run(Session& session) override {
+    change_.verb = "rerun";
+    change_.run_states = {"succeeded", "failed", "cancelled"};
+    Result<Changed> changed = carry_out(session, change_);
+    if (!changed) return changed.error();
+    if (changed->is_dry || changed->runs.empty()) return changed->code;
+    print_run_ids(session, output_, changed->runs);
+    if (!quiet_) {
+      for (const std::string& run : changed->runs) session.err.line("run " + run + " is new");
+    }
+    Watch watch;
+    watch.wait = wait_;
+    watch.quiet = quiet_;
+    const Result<int> code = see_through(session, changed->port, output_, changed->runs, watch);
+    if (!code) return code.error();
+    return std::max(*code, changed->code);
+  }
+
+ private:
+  Change change_;
+  bool wait_ = false;
+  bool quiet_ = false;
+  OutputOptions output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_rerun_verb() { return std::make_unique<RerunVerb>(); }
+
+}  // namespace pawl

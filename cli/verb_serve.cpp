@@ -1,0 +1,116 @@
+#include <csignal>
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "cli/port.h"
+#include "cli/program.h"
+#include "cli/scheduler_probe.h"
+#include "cli/settings.h"
+#include "cli/verb.h"
+#include "scheduler/base/text.h"
+#include "scheduler/daemon/service.h"
+#include "scheduler/loop/signal.h"
+
+namespace pawl {
+
+namespace {
+
+constexpr Duration kLockPatience = std::chrono::seconds(10);
+
+class ServeVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.option("--jobs", "DIR", folders_, "a folder of job files to serve and follow");
+    arguments.option("--settings", "FILE", settings_, "settings (default: settings.json of the home)");
+    arguments.flag("--drain", drain_, "on SIGTERM wait for running tasks first");
+    arguments.note(
+        "Stays in the foreground. SIGTERM and Ctrl-C commit and leave at once: running tasks go on "
+        "and the next start takes them over. SIGHUP reads the folders again. A command that runs a "
+        "job meanwhile hands the home over and follows.\n`packaging/pawl.service` is the unit for "
+        "systemd.");
+    arguments.example("pawl serve --jobs ~/jobs");
+  }
+
+  Result<int> run(Session& session) override {
+    Result<ServiceOptions> options = service_options(session);
+    if (!options) return options.error();
+    if (const Result<void> free = ask_for_home(session, options->home); !free) return free.error();
+    Result<std::unique_ptr<Service>> opened = Service::open(*std::move(options));
+    if (!opened) return opened.error();
+    Service& service = **opened;
+    if (service.home().is_new()) {
+      session.notice("new home " + escape_for_terminal(service.home().path()));
+    }
+    session.notice(fmt::format("serving {}", escape_for_terminal(service.home().path())));
+    int ends = 0;
+    const auto end = [&] {
+      // A drain may take as long as its longest task; asked again, it leaves.
+      if (drain_ && ends++ == 0) {
+        session.notice("draining: nothing more starts, waiting for what runs");
+        service.drain();
+      } else {
+        service.leave();
+      }
+    };
+    const Signal terminate(service.loop(), SIGTERM, end);
+    const Signal interrupt(service.loop(), SIGINT, end);
+    const Signal hang_up(service.loop(), SIGHUP, [&] { service.reload(); });
+    const Result<void> done = service.run();
+    if (!done) return done.error();
+    return 0;
+  }
+
+ private:
+  Result<ServiceOptions> service_options(const Session& session) {
+    const Result<std::string> home = resolve_home(session.home_flag);
+    if (!home) return home.error();
+    const Result<Settings> settings =
+        read_settings(settings_.empty() ? *home + "/settings.json" : settings_, !settings_.empty());
+    if (!settings) return settings.error();
+    ServiceOptions options;
+    options.home = *home;
+    options.program = program_path();
+    options.version = program_version();
+    options.serves = true;
+    options.lock_wait = kLockPatience;
+    options.default_slots = settings->default_slots;
+    options.supervisors = settings->workers;
+    for (const std::string& folder : folders_) {
+      std::error_code error;
+      const auto path = std::filesystem::canonical(folder, error);
+      if (error) {
+        return Error{error == std::errc::no_such_file_or_directory ? ErrorKind::not_found
+                                                                   : ErrorKind::invalid,
+                     fmt::format("--jobs {}: {}", escape_for_terminal(folder), error.message())};
+      }
+      options.job_folders.push_back(path.string());
+    }
+    options.notice = [session](const std::string& text) {
+      session.notice(escape_for_terminal(text));
+    };
+    return options;
+  }
+
+  /// A verb that is the scheduler for a while gives the home up; another `serve` does not.
+  static Result<void> ask_for_home(const Session& session, const std::string& home) {
+    const Result<std::unique_ptr<Port>> port = find_scheduler(session);
+    if (!port) return port.error();
+    if (*port == nullptr) return {};
+    const Result<nlohmann::json> answer = ask_once(**port, "POST", "/v1/hand_over");
+    if (answer || answer.error().kind == ErrorKind::no_scheduler) return {};
+    return Error{ErrorKind::locked, fmt::format("{}: {}", escape_for_terminal(home),
+                                                answer.error().message)};
+  }
+
+  std::vector<std::string> folders_;
+  std::string settings_;
+  bool drain_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_serve_verb() { return std::make_unique<ServeVerb>(); }
+
+}  // namespace pawl

@@ -1,0 +1,277 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cli/stored_job.h"
+#include "cli/verb.h"
+#include "cli/view.h"
+#include "scheduler/base/text.h"
+
+namespace pawl {
+
+namespace {
+
+constexpr std::size_t kErrorLines = 20;
+
+/// Lines of somebody else's text, each behind a bar; the last `kErrorLines` of it.
+void print_quoted(const Session& session, std::string_view indent, std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  const std::size_t first = lines.size() > kErrorLines ? lines.size() - kErrorLines : 0;
+  if (first > 0) session.out.line(fmt::format("{}| … {} lines before", indent, first));
+  for (std::size_t i = first; i < lines.size(); ++i) {
+    session.out.line(fmt::format("{}| {}", indent, escape_for_terminal(lines[i])));
+  }
+}
+
+class ShowVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.word("RUN[/TASK]", name_, true, "a run, a task RUN/TASK, an item RUN/TASK:17");
+    arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
+                               Format::csv, Format::name});
+    arguments.example("pawl show @latest");
+    arguments.example("pawl show 7k3f9q/query:17");
+  }
+
+  Result<int> run(Session& session) override {
+    here_ = session.here();
+    Result<HistoryAccess> access = HistoryAccess::open(session);
+    if (!access) return access.error();
+    const Result<Named> named = access->resolve(name_);
+    if (!named) return named.error();
+    return named->task ? show_task(session, *access, *named) : show_run(session, *access, named->run);
+  }
+
+ private:
+  // A run.
+
+  Result<int> show_run(const Session& session, HistoryAccess& access, const RunRow& row) {
+    const Result<std::optional<RunView>> run = access.history().run(row.id);
+    if (!run) return run.error();
+    if (!*run) return Error{ErrorKind::not_found, "run " + row.name + " was pruned meanwhile"};
+    const Result<JobSpec> job = stored_job(access, row.version);
+    if (!job) return job.error();
+    const Result<std::vector<TaskView>> tasks = all_tasks(access, row, *job);
+    if (!tasks) return tasks.error();
+    if (output_.format == Format::name) {
+      session.out.line(row.name);
+    } else if (output_.is_for_people()) {
+      print_run(session, **run, *job, *tasks);
+    } else {
+      OrderedJson object = run_object(**run);
+      object["tasks"] = OrderedJson::array();
+      for (const TaskView& task : *tasks) object["tasks"].push_back(task_object(task, access.home()));
+      print_object(session.out, output_, object);
+    }
+    return 0;
+  }
+
+  void print_run(const Session& session, const RunView& run, const JobSpec& job,
+                 const std::vector<TaskView>& tasks) const {
+    const RunRow& row = run.row;
+    const std::string state(to_string(row.state));
+    std::string head = fmt::format("{}  {}  {}", row.name, escape_for_terminal(row.job),
+                                   styled(session.out, style_of(row.state), state));
+    const std::string why(to_string(row.reason));
+    if (!why.empty() && why != state) head += " (" + why + ")";
+    if (row.started_at) {
+      head += row.ended_at ? " in " + format_took(*row.ended_at - *row.started_at)
+                           : " for " + format_span(here_.now - *row.started_at);
+    }
+    session.out.line(head);
+    std::string facts = fmt::format("  {} {}", to_string(row.trigger),
+                                    format_when(row.created_at, here_));
+    if (row.scheduled_for) facts += " · scheduled for " + format_local(*row.scheduled_for, here_);
+    if (row.params != "{}") facts += " · params " + row.params;
+    if (row.resumes > 0) facts += " · resumed " + counted(row.resumes, "time");
+    session.out.line(escape_for_terminal(facts));
+    print_tasks(session, job, tasks);
+    print_next(session, row);
+  }
+
+  void print_tasks(const Session& session, const JobSpec& job,
+                   const std::vector<TaskView>& tasks) const {
+    std::vector<ProgressLine> lines;
+    int width = 0;
+    for (const TaskView& task : tasks) {
+      TaskProgress progress = progress_of(task);
+      if (task.row.state == TaskState::waiting) progress.waiting_for = open_upstreams(job, tasks, task);
+      lines.push_back(progress_line(progress, here_));
+      if (task.row.attempts > 1) {
+        std::string& detail = lines.back().detail;
+        detail += (detail.empty() ? "" : " · ") + counted(task.row.attempts, "attempt");
+      }
+      width = std::max(width, display_width(lines.back().task));
+    }
+    const std::vector<std::string> texts = format_lines(session.out, lines, width);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      session.out.line(texts[i]);
+      const TaskState state = tasks[i].row.state;
+      const bool bad = state == TaskState::failed || state == TaskState::held;
+      if (bad && !tasks[i].error().empty()) print_quoted(session, "    ", tasks[i].error());
+    }
+  }
+
+  /// What a waiting task waits for.
+  static std::vector<std::string> open_upstreams(const JobSpec& job,
+                                                 const std::vector<TaskView>& tasks,
+                                                 const TaskView& task) {
+    std::vector<std::string> names;
+    const std::uint32_t index = task.row.key.task.value;
+    if (index >= job.tasks.size()) return names;
+    for (const Dependency& dependency : job.tasks[index].depends_on) {
+      const auto upstream = std::find_if(tasks.begin(), tasks.end(), [&](const TaskView& other) {
+        return other.row.key.task == dependency.task;
+      });
+      if (upstream != tasks.end() && !is_final(upstream->row.state)) names.push_back(upstream->task);
+    }
+    return names;
+  }
+
+  static void print_next(const Session& session, const RunRow& row) {
+    const std::string name(short_name(row.name));
+    switch (row.state) {
+      case RunState::failed:
+      case RunState::cancelled:
+        session.out.line(fmt::format("  list them   pawl failed {}", name));
+        session.out.line(fmt::format("  go on       pawl resume {}", name));
+        return;
+      case RunState::paused:
+        session.out.line(fmt::format("  go on       pawl resume {}", name));
+        return;
+      case RunState::queued:
+        session.out.line(fmt::format("  why         pawl explain {}", name));
+        return;
+      case RunState::running:
+      case RunState::succeeded: return;
+    }
+  }
+
+  // A task or an item.
+
+  Result<int> show_task(const Session& session, HistoryAccess& access, const Named& named) {
+    Result<std::optional<TaskView>> found = access.history().task(named.key());
+    if (!found) return found.error();
+    TaskView task;
+    if (*found) {
+      task = **std::move(found);
+    } else {
+      const Result<TaskView> waiting = without_row(access, named);
+      if (!waiting) return waiting.error();
+      task = *waiting;
+    }
+    Result<std::vector<AttemptView>> attempts = access.history().attempts_of(named.key());
+    if (!attempts) return attempts.error();
+    if (named.attempt) {
+      std::erase_if(*attempts, [&](const AttemptView& a) { return a.row.number != *named.attempt; });
+      if (attempts->empty()) {
+        return Error{ErrorKind::not_found, fmt::format("{} has no attempt #{}", task_name(task.task, named.item),
+                                                       *named.attempt)};
+      }
+    }
+    const Result<std::string> payload = payload_of(access, named);
+    if (!payload) return payload.error();
+    if (output_.format == Format::name) {
+      session.out.line(escape_for_terminal(object_name(task.run, task.task, named.item)));
+    } else if (output_.is_for_people()) {
+      print_task(session, access, task, *attempts, *payload);
+    } else {
+      OrderedJson object = task_object(task, access.home());
+      object["item"] = payload->empty() ? OrderedJson(nullptr)
+                                        : OrderedJson::parse(*payload, nullptr, false);
+      object["counts"] = task.whole ? counts_object(task.whole->counts) : OrderedJson(nullptr);
+      object["attempt_list"] = OrderedJson::array();
+      for (const AttemptView& attempt : *attempts) {
+        object["attempt_list"].push_back(attempt_object(attempt, access.home()));
+      }
+      print_object(session.out, output_, object);
+    }
+    return 0;
+  }
+
+  /// A task that was not decided yet, or an item that was not started.
+  static Result<TaskView> without_row(HistoryAccess& access, const Named& named) {
+    const Result<JobSpec> job = stored_job(access, named.run.version);
+    if (!job) return job.error();
+    TaskView task;
+    task.row.key = named.key();
+    task.run = named.run.name;
+    task.job = named.run.job;
+    task.task = named.task_id;
+    const std::uint32_t index = named.task->value;
+    if (index < job->tasks.size()) {
+      task.max_attempts = job->tasks[index].retry.max_attempts;
+      task.mapped = job->tasks[index].is_mapped() && named.item == kWhole;
+    }
+    if (named.item != kWhole) {
+      const Result<std::optional<MappedRow>> mapped =
+          access.history().mapped(named.run.id, *named.task);
+      if (!mapped) return mapped.error();
+      if (!*mapped || named.item.value >= (*mapped)->items) {
+        return Error{ErrorKind::not_found, fmt::format("{} has no item {}{}", named.task_id, named.item.value,
+                                                       *mapped ? fmt::format("; it has {}", (*mapped)->items) : "")};
+      }
+      task.row.state = (*mapped)->rest_state;
+      task.row.reason = (*mapped)->rest_reason;
+    }
+    return task;
+  }
+
+  static Result<std::string> payload_of(HistoryAccess& access, const Named& named) {
+    if (named.item == kWhole) return std::string();
+    const auto item = access.history().item(named.run.id, *named.task, named.item.value);
+    if (!item) return item.error();
+    return *item ? (*item)->payload : std::string();
+  }
+
+  void print_task(const Session& session, const HistoryAccess& access, const TaskView& task,
+                  const std::vector<AttemptView>& attempts, const std::string& payload) const {
+    const TaskRow& row = task.row;
+    const std::string name = short_object_name(task.run, task.task, row.key.item);
+    ProgressLine line = progress_line(progress_of(task), here_);
+    std::string head = fmt::format("{}  {}", escape_for_terminal(name),
+                                   styled(session.out, style_of(row.state), line.state));
+    if (!line.detail.empty()) head += "  " + escape_for_terminal(line.detail);
+    session.out.line(head);
+    const auto fact = [&](std::string_view what, const std::string& text) {
+      if (!text.empty()) {
+        session.out.line(fmt::format("  {}  {}", pad(what, 8), escape_for_terminal(text)));
+      }
+    };
+    fact("key", task.key);
+    fact("item", payload);
+    if (task.next_attempt_at) {
+      fact("next try", fmt::format("{} ({})", format_local(*task.next_attempt_at, here_),
+                                   format_when(*task.next_attempt_at, here_)));
+    }
+    if (attempts.empty() && !task.error().empty()) print_quoted(session, "  ", task.error());
+    const ListShape shape = attempt_shape();
+    OutputOptions table = output_;
+    Listing list(session.out, table, shape.fields, shape.columns);
+    for (const AttemptView& attempt : attempts) list.add(attempt_entry(attempt, access.home(), here_));
+    list.finish();
+    if (!attempts.empty()) {
+      const Failure& failure = attempts.back().row.failure;
+      if (!failure.trace.empty()) print_quoted(session, "  ", failure.trace);
+      if (attempts.back().row.log_bytes > 0) fact("log", "pawl logs " + name);
+    }
+    if (row.state == TaskState::failed || row.state == TaskState::held) {
+      fact("go on", "pawl resume " + name);
+    }
+  }
+
+  std::string name_;
+  OutputOptions output_;
+  Here here_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_show_verb() { return std::make_unique<ShowVerb>(); }
+
+}  // namespace pawl

@@ -1,0 +1,130 @@
+#include <fmt/format.h>
+
+#include "cli/scheduler_probe.h"
+#include "cli/verb.h"
+#include "cli/view.h"
+#include "scheduler/base/text.h"
+
+namespace pawl {
+
+namespace {
+
+using nlohmann::json;
+
+class StatusVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.output(output_, {Format::table, Format::json, Format::jsonl});
+    arguments.note("Exits 0 whether a scheduler is up or not; `scheduler` says which.");
+  }
+
+  Result<int> run(Session& session) override {
+    here_ = session.here();
+    const Result<std::unique_ptr<Port>> port = find_scheduler(session);
+    if (!port) return port.error();
+    OrderedJson object = OrderedJson::object();
+    object["scheduler"] = nullptr;
+    if (*port != nullptr) {
+      const Result<json> answer = ask_once(**port, "GET", "/v1/status");
+      if (!answer) return answer.error();
+      object["scheduler"] = OrderedJson::parse(answer->dump(), nullptr, false);
+    }
+    Result<HistoryAccess> access = HistoryAccess::open(session);
+    if (!access) return access.error();
+    object["home"] = access->home();
+    if (!access->is_empty()) {
+      const Result<StatusNumbers> numbers = access->history().status();
+      if (!numbers) return numbers.error();
+      add_numbers(*numbers, object);
+    }
+    if (output_.is_for_people()) {
+      print(session, object);
+    } else {
+      print_object(session.out, output_, object);
+    }
+    return 0;
+  }
+
+ private:
+  static void add_numbers(const StatusNumbers& numbers, OrderedJson& object) {
+    OrderedJson runs = OrderedJson::object();
+    for (const std::string_view word : kRunStateWords) runs[std::string(word)] = 0;
+    for (const auto& [state, count] : numbers.runs) runs[std::string(to_string(state))] = count;
+    object["runs"] = std::move(runs);
+    object["open_tasks"] = counts_object(numbers.open_tasks);
+    object["live_attempts"] = numbers.live_attempts;
+    object["unresolved"] = numbers.unresolved;
+    object["jobs"] = {{"known", numbers.jobs},
+                      {"paused", numbers.paused_jobs},
+                      {"quarantined", numbers.quarantined_jobs}};
+    object["store"] = {{"bytes", numbers.store_bytes},
+                       {"free_bytes", numbers.free_bytes},
+                       {"log_bytes", numbers.wal_bytes},
+                       {"runs_to_delete", numbers.doomed_runs}};
+    object["epoch"] = numbers.epoch.value;
+  }
+
+  void print(const Session& session, const OrderedJson& object) const {
+    const auto fact = [&](std::string_view what, const std::string& text) {
+      session.out.line(fmt::format("{}  {}", pad(what, 11), escape_for_terminal(text)));
+    };
+    fact("home", object["home"].get<std::string>());
+    if (object["scheduler"].is_null()) {
+      session.out.line(fmt::format("{}  {}. Start one: pawl serve", pad("scheduler", 11),
+                                   styled(session.out, Style::yellow, "none is up")));
+    } else {
+      fact("scheduler", scheduler_text(object["scheduler"]));
+    }
+    if (!object.contains("runs")) return;
+    fact("runs", nonzero(object["runs"]));
+    fact("open tasks", nonzero(object["open_tasks"]));
+    const std::int64_t unresolved = object["unresolved"].get<std::int64_t>();
+    fact("unresolved", unresolved == 0 ? "none" : counted(unresolved, "failure") + ": pawl failed");
+    fact("jobs", nonzero(object["jobs"]));
+    const OrderedJson& store = object["store"];
+    fact("store", fmt::format("{}, write-ahead log {}", format_bytes(store["bytes"].get<std::uint64_t>()),
+                              format_bytes(store["log_bytes"].get<std::uint64_t>())));
+  }
+
+  /// Counts that are not 0: `3 running, 12 succeeded`.
+  static std::string nonzero(const OrderedJson& counts) {
+    std::string text;
+    for (const auto& [word, count] : counts.items()) {
+      if (count.get<std::int64_t>() == 0) continue;
+      text += (text.empty() ? "" : ", ") + format_count(count.get<std::int64_t>()) + " " + word;
+    }
+    return text.empty() ? "none" : text;
+  }
+
+  std::string scheduler_text(const OrderedJson& scheduler) const {
+    std::string text = "up";
+    const auto part = [&](const char* key) -> const OrderedJson* {
+      const auto found = scheduler.find(key);
+      return found == scheduler.end() || found->is_null() ? nullptr : &*found;
+    };
+    if (const auto* pid = part("pid"); pid != nullptr && pid->is_number()) {
+      text += fmt::format(", pid {}", pid->get<std::int64_t>());
+    }
+    if (const auto* since = part("since"); since != nullptr && since->is_string()) {
+      if (const auto time = parse_utc(since->get<std::string>())) {
+        text += ", since " + format_when(*time, here_);
+      }
+    }
+    if (const auto* version = part("version"); version != nullptr && version->is_string()) {
+      text += ", version " + version->get<std::string>();
+    }
+    if (const auto* serves = part("serves"); serves != nullptr && serves->is_boolean() && !serves->get<bool>()) {
+      text += ", until its run ends";
+    }
+    return text;
+  }
+
+  OutputOptions output_;
+  Here here_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_status_verb() { return std::make_unique<StatusVerb>(); }
+
+}  // namespace pawl

@@ -1,0 +1,102 @@
+#include <fmt/format.h>
+
+#include "cli/submit.h"
+#include "cli/verb.h"
+#include "scheduler/base/text.h"
+
+namespace pawl {
+
+namespace {
+
+using nlohmann::json;
+
+class TriggerVerb final : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.word("JOB", job_, true, "a job the home knows: served, or run from a file before");
+    arguments.option("-p,--param", "K=V", params_, "a parameter of the run");
+    arguments.option("--for", "TIME", for_, "its logical time (now)");
+    arguments.option("--at", "TIME", at_, "start it later");
+    arguments.option("--request-id", "ID", request_id_,
+                     "the same id gives the same run, however often it is asked for");
+    arguments.flag("--wait", wait_, "wait for its end; the exit code is the run's");
+    arguments.flag("--force", force_, "start it beside a run that is active, whatever `overlap` says");
+    arguments.flag("--detach", detach_, "only hand it to a scheduler that is up");
+    arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
+    arguments.output(output_, run_formats());
+    arguments.note(
+        "With a scheduler up it gets the run and this returns at once (--wait stays). Else this "
+        "command is the scheduler until the run ends.");
+    arguments.example("pawl trigger sales -p region=us --wait");
+    arguments.example("pawl trigger sales --for 2026-11-19");
+  }
+
+  Result<int> run(Session& session) override {
+    Result<json> body = request(session);
+    if (!body) return body.error();
+    const Reach reach = detach_ ? Reach::socket : Reach::any;
+    Result<std::unique_ptr<Port>> opened = open_port(session, reach);
+    if (!opened) return opened.error();
+    std::unique_ptr<Port> port = *std::move(opened);
+    const auto answer = ask(session, port, reach, "POST", "/v1/trigger", *body, kAnswerTimeout);
+    if (!answer) return answer.error();
+    const std::string name = answer->value("run", std::string());
+    print_run_ids(session, output_, {name});
+    announce(session, *port, name, answer->value("created", true));
+    Watch watch;
+    watch.wait = wait_;
+    watch.quiet = quiet_;
+    return see_through(session, port, output_, {name}, watch);
+  }
+
+ private:
+  Result<json> request(const Session& session) {
+    // The types of the parameters stand in the job's definition, which the scheduler has.
+    json texts = json::object();
+    for (const std::string& word : params_) {
+      const std::size_t equals = word.find('=');
+      if (equals == std::string::npos || equals == 0) {
+        return Error{ErrorKind::invalid,
+                     fmt::format("-p {}: write NAME=VALUE", escape_for_terminal(word))};
+      }
+      texts[word.substr(0, equals)] = word.substr(equals + 1);
+    }
+    if (request_id_.empty()) request_id_ = new_request_id();
+    json body = {{"job", job_},        {"params", json::object()}, {"param_texts", texts},
+                 {"force", force_},    {"request_id", request_id_}};
+    for (const auto& [key, text] : {std::pair{"for", &for_}, std::pair{"at", &at_}}) {
+      if (text->empty()) continue;
+      const Result<WallTime> time = parse_when(*text, session.here());
+      if (!time) return Error{ErrorKind::invalid, fmt::format("--{}: {}", key, time.error().message)};
+      body[key] = format_utc(*time);
+    }
+    return body;
+  }
+
+  void announce(const Session& session, const Port& port, const std::string& name,
+                bool created) const {
+    if (quiet_) return;
+    std::string line = fmt::format("run {} · {}", name, escape_for_terminal(job_));
+    if (!created) line += " · this request made it before";
+    if (port.is_scheduler()) line += " · no scheduler is up: this command is it until the run ends";
+    session.err.line(line);
+    std::fflush(session.err.stream);
+  }
+
+  std::string job_;
+  std::vector<std::string> params_;
+  std::string for_;
+  std::string at_;
+  std::string request_id_;
+  bool wait_ = false;
+  bool force_ = false;
+  bool detach_ = false;
+  bool quiet_ = false;
+  OutputOptions output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_trigger_verb() { return std::make_unique<TriggerVerb>(); }
+
+}  // namespace pawl

@@ -1,0 +1,62 @@
+#pragma once
+
+// Runs, tasks, attempts and jobs as verbs show them: one JSON object each, with names that scripts
+// rely on, and the cells of a table.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/history_access.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/when.h"
+#include "storage/history.h"
+
+namespace pawl {
+
+/// A list of one kind of thing: what its objects and its table consist of.
+struct ListShape {
+  std::vector<std::string> fields;
+  std::vector<Column> columns;
+};
+
+ListShape run_shape();
+Entry run_entry(const RunView& run, const Here& here);
+OrderedJson run_object(const RunView& run);
+/// The object of the run with that full name. Errors: not_found, storage.
+Result<OrderedJson> run_object(HistoryAccess& access, const std::string& name);
+
+ListShape task_shape();
+Entry task_entry(const TaskView& task, const std::string& home, const Here& here);
+OrderedJson task_object(const TaskView& task, const std::string& home);
+
+ListShape failed_shape();
+Entry failed_entry(const TaskView& task, const std::string& home, const Here& here);
+
+ListShape attempt_shape();
+Entry attempt_entry(const AttemptView& attempt, const std::string& home, const Here& here);
+OrderedJson attempt_object(const AttemptView& attempt, const std::string& home);
+
+ListShape job_shape();
+/// `definition` is the text of its newest version; may be empty.
+OrderedJson job_object(const JobView& job, std::string_view definition);
+Entry job_entry(const JobView& job, std::string_view definition, const Here& here);
+
+OrderedJson counts_object(const Counts& counts);
+OrderedJson time_or_null(const std::optional<WallTime>& time);
+
+/// `query:17`, or `query` of a whole.
+std::string task_name(std::string_view task, ItemIndex item);
+/// `RUN/TASK:17`, with the run's full name.
+std::string object_name(std::string_view run, std::string_view task, ItemIndex item);
+/// The same with the short name of the run, as printed commands have it.
+std::string short_object_name(std::string_view run, std::string_view task, ItemIndex item);
+
+/// `exit:3`, `signal:9`, or the word; empty for none.
+std::string why_text(Reason reason, std::int32_t detail);
+
+/// How far a task is, as progress lines show it.
+TaskProgress progress_of(const TaskView& task);
+
+}  // namespace pawl
