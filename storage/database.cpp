@@ -176,8 +176,16 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, Databa
   } catch (const std::exception& e) {
     return Error{ErrorKind::storage, std::string("opening the store: ") + e.what()};
   }
-  Result<void> set_up = reads ? database->set_up_reader() : database->set_up_writer();
-  if (!set_up) return std::move(set_up).error();
+  auto set_up = [&]() -> Result<void> {
+    switch (options.mode) {
+      case DatabaseOptions::Mode::create:
+      case DatabaseOptions::Mode::read_write: return database->set_up_writer();
+      case DatabaseOptions::Mode::read_only: return database->set_up_reader();
+      case DatabaseOptions::Mode::single_file: return database->set_up_copy();
+    }
+    return {};
+  };
+  if (auto done = set_up(); !done) return std::move(done).error();
   return database;
 }
 
@@ -253,6 +261,13 @@ Result<void> Database::set_up_reader() {
   return exec(
       "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; "
       "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON");
+}
+
+Result<void> Database::set_up_copy() {
+  sqlite3_extended_result_codes(handle(), 1);
+  return exec(
+      "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; "
+      "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY");
 }
 
 Result<void> Database::exec(const char* sql) {

@@ -30,6 +30,7 @@ struct DatabaseOptions {
     create,      ///< the writer: made when it is not there
     read_write,  ///< the writer of a store that exists
     read_only,   ///< changes nothing, creates nothing, takes no lock that a writer waits for
+    single_file, ///< a copy: no write-ahead log, nothing beside the file once it is closed
   };
   Mode mode = Mode::create;
   std::string vfs;  ///< empty: the system's; the simulator brings its own
@@ -89,6 +90,7 @@ class Database {
   explicit Database(std::string path);
   Result<void> set_up_writer();
   Result<void> set_up_reader();
+  Result<void> set_up_copy();
   Result<void> pragma(const char* set, const char* name, std::string_view expected);
 
   std::string path_;

@@ -1,0 +1,410 @@
+#include "conformance.h"
+
+#include <catch2/catch.hpp>
+
+#include "support.h"
+
+namespace pawl::test {
+namespace {
+
+void commit(Store& store, const Mutations& batch) {
+  auto done = store.apply(batch);
+  INFO((done ? "" : done.error().message));
+  REQUIRE(done);
+}
+
+RunSnapshot load(Store& store, std::int64_t run, LoadOptions options = {}) {
+  auto snapshot = store.load_run(RunId{run}, options);
+  INFO((snapshot ? "" : snapshot.error().message));
+  REQUIRE(snapshot);
+  REQUIRE(snapshot->has_value());
+  return std::move(**snapshot);
+}
+
+void refuse(Store& store, const Mutations& batch) {
+  auto done = store.apply(batch);
+  REQUIRE_FALSE(done);
+  CHECK(done.error().kind == ErrorKind::storage);
+  CHECK(done.error().message.find("differ") != std::string::npos);
+  CHECK_FALSE(store.is_disk_full());
+}
+
+std::vector<std::int64_t> open_runs(Store& store) {
+  std::vector<std::int64_t> ids;
+  must(store.load_open_runs([&](RunSnapshot&& s) { ids.push_back(s.run.id.value); },
+                            [](RunId, const std::string& why) { FAIL(why); }));
+  return ids;
+}
+
+RunRow full_run() {
+  RunRow run = run_row(1);
+  run.state = RunState::paused;
+  run.reason = Reason::restored;
+  run.trigger = Trigger::backfill;
+  run.scheduled_for = at(100);
+  run.interval_start = at(90);
+  run.interval_end = at(100);
+  run.start_at = at(110);
+  run.request_id = "ask-1";
+  run.params = R"({"region":"jp"})";
+  run.default_slots = 3;
+  run.priority_class = 2;
+  run.parent = RunId{9};
+  run.started_at = at(111);
+  run.ended_at = at(112);
+  run.resumes = 4;
+  run.cancel_requested = true;
+  for (std::size_t i = 0; i < run.counts.size(); ++i) run.counts[i] = static_cast<std::int64_t>(i);
+  return run;
+}
+
+void rows_come_back(const OpenStore& open) {
+  auto store = open();
+  SECTION("a run comes back with every column") {
+    commit(*store, {mutation::InsertRun{full_run()}});
+    CHECK(text(load(*store, 1).run) == text(full_run()));
+    store.reset();
+    store = open();
+    CHECK(text(load(*store, 1).run) == text(full_run()));
+    CHECK(text(*must(store->run_by_request("ask-1"))) == text(full_run()));
+    CHECK(text(*must(store->run_by_name(full_run().name))) == text(full_run()));
+    CHECK_FALSE(must(store->run_by_request("ask-2")));
+    CHECK_FALSE(must(store->run_by_name("ask-1")));
+    CHECK_FALSE(must(store->load_run(RunId{2}, {})));
+  }
+  SECTION("a changed run keeps what cannot change") {
+    commit(*store, {mutation::InsertRun{full_run()}});
+    RunRow changed = full_run();
+    changed.version = VersionId{2};
+    changed.state = RunState::running;
+    changed.reason = Reason::hooks;
+    changed.start_at.reset();
+    changed.default_slots = 0;
+    changed.priority_class = 0;
+    changed.started_at = at(200);
+    changed.ended_at.reset();
+    changed.resumes = 5;
+    changed.cancel_requested = false;
+    commit(*store, {mutation::UpdateRun{RunState::paused, changed}});
+    CHECK(text(load(*store, 1).run) == text(changed));
+  }
+  SECTION("of counts the last ones of a batch are kept") {
+    commit(*store, {mutation::SetRunCounts{RunId{1}, {1, 1}}, mutation::InsertRun{run_row(1)},
+                   mutation::SetRunCounts{RunId{1}, {2, 3}}});
+    CHECK(load(*store, 1).run.counts == Counts{2, 3});
+  }
+  SECTION("a task comes back with every column, new and changed") {
+    TaskRow task = task_row(1, 2);
+    commit(*store, {mutation::InsertRun{run_row(1)}, mutation::InsertTask{task}});
+    CHECK(text(load(*store, 1).tasks.at(0)) == text(task));
+    TaskRow changed = ended(task, TaskState::failed, Reason::exit);
+    changed.attempts = 4;
+    changed.counted = 3;
+    changed.interruptions = 2;
+    changed.interrupted_since = at(5);
+    changed.work = 1;
+    changed.queued_at = at(1);
+    changed.error = "no slot\nwithin 5m";
+    changed.dismissed = 1;
+    commit(*store, {mutation::UpdateTask{TaskState::running, AttemptId{}, changed}});
+    CHECK(text(load(*store, 1).tasks.at(0)) == text(changed));
+  }
+  SECTION("an attempt comes back with every column while it lives") {
+    TaskRow task = running(1, 0, -1, 5);
+    AttemptRow attempt = attempt_row(5, task.key);
+    attempt.handle = "job-17";
+    commit(*store, {mutation::InsertRun{run_row(1)}, mutation::InsertTask{task}, mutation::InsertAttempt{attempt}});
+    CHECK(text(load(*store, 1).live_attempts.at(0)) == text(attempt));
+    AttemptRow changed = attempt;
+    changed.state = AttemptState::stopping;
+    changed.reason = Reason::timeout;
+    changed.exit_code = 0;
+    changed.signal = 15;
+    changed.worker = WorkerId{8};
+    changed.slot = 3;
+    changed.started_at = at(2);
+    changed.cpu_us = 1;
+    changed.peak_memory_bytes = 2;
+    changed.log_bytes = 3;
+    changed.handle = "";
+    changed.failure = {"Class", "message", "trace"};
+    commit(*store, {mutation::UpdateAttempt{AttemptState::starting, changed}});
+    CHECK(text(load(*store, 1).live_attempts.at(0)) == text(changed));
+    commit(*store, {end_of(task, TaskState::succeeded).front()});
+    CHECK(load(*store, 1).live_attempts.empty());
+  }
+  SECTION("versions, jobs and timers come back") {
+    commit(*store, {mutation::InsertVersion{version_row(3)}});
+    CHECK(text(*must(store->version(VersionId{3}))) == text(version_row(3)));
+    CHECK(text(*must(store->version_by_hash("sales", "hash3"))) == text(version_row(3)));
+    CHECK_FALSE(must(store->version_by_hash("other", "hash3")));
+    JobRow job;
+    job.name = "sales";
+    commit(*store, {mutation::SetJob{job}});
+    CHECK(text(must(store->jobs()).at(0)) == text(job));
+    job = {"sales", VersionId{3}, "/jobs/sales.json", true, "holiday", "line 3: no", true, at(1), at(2), at(3)};
+    JobRow other;
+    other.name = "a";
+    commit(*store, {mutation::SetJob{job}, mutation::SetJob{other}});
+    CHECK(text(must(store->jobs()).at(0)) == text(other));
+    CHECK(text(must(store->jobs()).at(1)) == text(job));
+  }
+  SECTION("a timer of another boot is told apart") {
+    must(store->begin_epoch("boot-1"));
+    TimerRow timer{{RunId{1}, TaskIndex{0}, kWhole}, TimerKind::retry, {500}, at(9), Duration(400), true};
+    commit(*store, {mutation::InsertRun{run_row(1)}, mutation::SetTimer{timer}});
+    CHECK(text(load(*store, 1).timers.at(0)) == text(timer));
+    store.reset();
+    store = open();
+    must(store->begin_epoch("boot-2"));
+    TimerRow later = timer;
+    later.kind = TimerKind::total;
+    commit(*store, {mutation::SetTimer{later}});
+    auto timers = load(*store, 1).timers;
+    CHECK_FALSE(timers.at(0).same_boot);
+    CHECK(timers.at(1).same_boot);
+    timer.due = MonoTime{900};
+    commit(*store, {mutation::SetTimer{timer}, mutation::ClearTimer{timer.key, TimerKind::total},
+                   mutation::ClearTimer{timer.key, TimerKind::queue}});
+    timers = load(*store, 1).timers;
+    REQUIRE(timers.size() == 1);
+    CHECK(text(timers[0]) == text(timer));
+  }
+}
+
+void changes_are_guarded(const OpenStore& open) {
+  auto store = open();
+  const TaskRow task = running(1, 0, -1, 1);
+  commit(*store, {mutation::InsertRun{run_row(1)}});
+  commit(*store, start_of(task));
+  const std::string before = text(load(*store, 1));
+
+  SECTION("a run in another state than expected is refused") {
+    RunRow run = run_row(1);
+    run.state = RunState::failed;
+    refuse(*store, {mutation::UpdateRun{RunState::queued, run}});
+  }
+  SECTION("a task in another state than expected is refused") {
+    refuse(*store, {mutation::UpdateTask{TaskState::queued, AttemptId{1}, ended(task, TaskState::failed)}});
+  }
+  SECTION("a task with another live attempt than expected is refused") {
+    refuse(*store, {mutation::UpdateTask{TaskState::running, AttemptId{2}, ended(task, TaskState::failed)}});
+    refuse(*store, {mutation::UpdateTask{TaskState::running, AttemptId{}, ended(task, TaskState::failed)}});
+  }
+  SECTION("a task without a row is refused") {
+    refuse(*store, {mutation::UpdateTask{TaskState::running, AttemptId{1}, task_row(1, 1)}});
+  }
+  SECTION("an attempt in another state than expected is refused") {
+    refuse(*store, {mutation::UpdateAttempt{AttemptState::running, attempt_row(1, task.key)}});
+    refuse(*store, {mutation::UpdateAttempt{AttemptState::starting, attempt_row(2, task.key)}});
+  }
+  SECTION("an attempt that is not there cannot be taken back") {
+    refuse(*store, {mutation::DeleteAttempt{attempt_row(2, task.key)}});
+  }
+  SECTION("an attempt that ended cannot be taken back") {
+    commit(*store, end_of(task, TaskState::succeeded));
+    refuse(*store, {mutation::DeleteAttempt{attempt_row(1, task.key)}});
+    return;
+  }
+  SECTION("rows cannot come twice") {
+    refuse(*store, {mutation::InsertRun{run_row(1)}});
+    refuse(*store, {mutation::InsertTask{task}});
+    refuse(*store, {mutation::InsertAttempt{attempt_row(1, task.key)}});
+  }
+  SECTION("a second run of one scheduled time is refused, without a time there may be many") {
+    RunRow first = run_row(2);
+    first.scheduled_for = at(60);
+    RunRow second = run_row(3);
+    second.scheduled_for = at(60);
+    commit(*store, {mutation::InsertRun{first}});
+    refuse(*store, {mutation::InsertRun{second}});
+    second.job = "other";
+    commit(*store, {mutation::InsertRun{second}, mutation::InsertRun{run_row(4)}, mutation::InsertRun{run_row(5)}});
+  }
+  SECTION("a second run of one request is refused") {
+    RunRow first = run_row(2);
+    first.request_id = "a";
+    RunRow second = run_row(3);
+    second.request_id = "a";
+    commit(*store, {mutation::InsertRun{first}});
+    refuse(*store, {mutation::InsertRun{second}});
+  }
+  SECTION("a refused change takes its whole group with it") {
+    const std::vector<Mutations> group = {
+        {mutation::InsertRun{run_row(2)}},
+        {mutation::UpdateTask{TaskState::queued, AttemptId{1}, ended(task, TaskState::failed)}}};
+    CHECK_FALSE(store->apply_group(group));
+    CHECK_FALSE(must(store->load_run(RunId{2}, {})));
+  }
+  SECTION("the store is of use after a refusal") {
+    refuse(*store, {mutation::InsertTask{task}});
+    commit(*store, {mutation::InsertRun{run_row(2)}});
+  }
+  CHECK(text(load(*store, 1)) == before);
+}
+
+void numbers_go_on(const OpenStore& open) {
+  auto store = open();
+  auto counters = must(store->begin_epoch("boot"));
+  CHECK(counters.epoch.value == 1);
+  CHECK(counters.run.value == 0);
+  CHECK(must(store->next_worker()).value == 1);
+  CHECK(must(store->next_worker()).value == 2);
+  const TaskRow task = running(4, 0, -1, 70);
+  commit(*store, {mutation::InsertVersion{version_row(6)}, mutation::InsertRun{run_row(4)}});
+  commit(*store, start_of(task));
+  SECTION("after a start they continue behind the highest given out") {}
+  SECTION("a number whose attempt never started is not given out again") {
+    TaskRow back = task;
+    back.state = TaskState::queued;
+    back.attempts = back.counted = 0;
+    back.live_attempt = AttemptId{};
+    commit(*store, {mutation::UpdateTask{TaskState::running, AttemptId{70}, back},
+                   mutation::DeleteAttempt{attempt_row(70, task.key)}});
+    CHECK(load(*store, 4).live_attempts.empty());
+  }
+  store.reset();
+  store = open();
+  counters = must(store->begin_epoch("boot"));
+  CHECK(counters.epoch.value == 2);
+  CHECK(counters.run.value == 4);
+  CHECK(counters.attempt.value == 70);
+  CHECK(counters.version.value == 6);
+  CHECK(counters.worker.value == 2);
+}
+
+/// Items 0 to 5: two succeeded, one failed, one retrying, one succeeded, one running; 6 to 9 fresh.
+void start_items(Store& store) {
+  commit(store, {mutation::InsertVersion{version_row()}, mutation::InsertRun{run_row(1)},
+                mutation::InsertTask{task_row(1, 0)}, mutation::InsertTask{task_row(1, 1)},
+                mutation::InsertItems{chunk_row(1, 1, 0, 6)}, mutation::InsertItems{chunk_row(1, 1, 6, 4)}});
+  for (std::int64_t item = 0; item < 6; ++item) commit(store, start_of(running(1, 1, item, item + 1)));
+  for (std::int64_t item : {0, 1, 4}) commit(store, end_of(running(1, 1, item, item + 1), TaskState::succeeded));
+  commit(store, end_of(running(1, 1, 2, 3), TaskState::failed, Reason::exit));
+  commit(store, end_of(running(1, 1, 3, 4), TaskState::retrying, Reason::exit));
+  MappedRow mapped = mapped_row(1, 1, 10, 6);
+  mapped.low_water = 3;
+  mapped.rest_state = TaskState::cancelled;
+  mapped.rest_reason = Reason::stop_after_failures;
+  commit(store, {mutation::SetMapped{mapped_row(1, 1, 0, 0)}, mutation::SetMapped{mapped}, mutation::InsertTask{task_row(1, 2)}});
+}
+
+std::vector<std::int64_t> items_of(const std::vector<TaskRow>& rows) {
+  std::vector<std::int64_t> items;
+  for (const auto& row : rows) items.push_back(row.key.item.value);
+  return items;
+}
+
+void snapshots(const OpenStore& open) {
+  auto store = open();
+  SECTION("only open runs are loaded, in order") {
+    RunRow done = run_row(2);
+    done.state = RunState::succeeded;
+    RunRow queued = run_row(3);
+    queued.state = RunState::queued;
+    RunRow paused = run_row(4);
+    paused.state = RunState::paused;
+    commit(*store, {mutation::InsertRun{paused}, mutation::InsertRun{run_row(1)}, mutation::InsertRun{done},
+                   mutation::InsertRun{queued}});
+    CHECK(open_runs(*store) == std::vector<std::int64_t>{1, 3, 4});
+  }
+  SECTION("a mapped task comes with its open part only") {
+    start_items(*store);
+    const RunSnapshot s = load(*store, 1);
+    CHECK(items_of(s.tasks) == std::vector<std::int64_t>{-1, -1, -1});
+    REQUIRE(s.mapped.size() == 1);
+    const MappedSnapshot& mapped = s.mapped[0];
+    CHECK(mapped.row.rest_state == TaskState::cancelled);
+    CHECK(mapped.row.rest_reason == Reason::stop_after_failures);
+    CHECK(items_of(mapped.open_items) == std::vector<std::int64_t>{3, 5});
+    CHECK(mapped.final_items.empty());
+    CHECK(mapped.states == std::vector<std::uint8_t>{3, 6, 2});
+    REQUIRE(s.live_attempts.size() == 1);
+    CHECK(s.live_attempts[0].id.value == 6);
+  }
+  SECTION("when asked, with all states and with what can be resumed") {
+    start_items(*store);
+    LoadOptions options;
+    options.final_items = true;
+    RunSnapshot s = load(*store, 1, options);
+    CHECK(s.mapped[0].states == std::vector<std::uint8_t>{6, 6, 7, 3, 6, 2});
+    CHECK(items_of(s.mapped[0].final_items) == std::vector<std::int64_t>{2});
+    options.succeeded_items = true;
+    s = load(*store, 1, options);
+    CHECK(items_of(s.mapped[0].final_items) == std::vector<std::int64_t>{0, 1, 2, 4});
+    CHECK(items_of(s.mapped[0].open_items) == std::vector<std::int64_t>{3, 5});
+  }
+  SECTION("a snapshot is the same after the store was closed") {
+    start_items(*store);
+    const std::string before = text(load(*store, 1, {true, true}));
+    store.reset();
+    store = open();
+    CHECK(text(load(*store, 1, {true, true})) == before);
+  }
+  SECTION("items that are deleted make room for new ones") {
+    start_items(*store);
+    refuse(*store, {mutation::InsertItems{chunk_row(1, 1, 0, 6)}});
+    commit(*store, {mutation::DeleteItems{RunId{1}, TaskIndex{1}}, mutation::InsertItems{chunk_row(1, 1, 0, 6)}});
+  }
+  SECTION("an item that should have a row and has none spoils its run and no other") {
+    start_items(*store);
+    MappedRow mapped = mapped_row(1, 1, 10, 7);
+    commit(*store, {mutation::SetMapped{mapped}, mutation::InsertRun{run_row(2)}});
+    std::vector<std::int64_t> good;
+    std::string why;
+    must(store->load_open_runs([&](RunSnapshot&& s) { good.push_back(s.run.id.value); },
+                               [&](RunId run, const std::string& text) { why = std::to_string(run.value) + ": " + text; }));
+    CHECK(good == std::vector<std::int64_t>{2});
+    CHECK(why == "1: item 6 of task 1 has no row");
+    auto one = store->load_run(RunId{1}, {});
+    REQUIRE_FALSE(one);
+    CHECK(one.error().kind == ErrorKind::storage);
+  }
+  SECTION("a live attempt without a row spoils its run") {
+    commit(*store, {mutation::InsertRun{run_row(1)}, mutation::InsertTask{running(1, 0, -1, 5)}});
+    CHECK_FALSE(store->load_run(RunId{1}, {}));
+  }
+}
+
+void groups_and_log(const OpenStore& open) {
+  auto store = open();
+  const std::vector<Mutations> group = {{mutation::InsertRun{run_row(1)}},
+                                        {},
+                                        {mutation::InsertRun{run_row(2)}, mutation::SetRunCounts{RunId{1}, {5}}}};
+  SECTION("several batches are one transaction, in order") {
+    must(store->apply_group(group));
+    CHECK(open_runs(*store) == std::vector<std::int64_t>{1, 2});
+    CHECK(load(*store, 1).run.counts[0] == 5);
+  }
+  SECTION("an empty batch is fine") { commit(*store, {}); }
+  SECTION("the log is copied back on demand") {
+    must(store->apply_group(group));
+    CHECK(store->wal_pages() > 0);
+    must(store->checkpoint());
+    CHECK(store->wal_pages() == 0);
+    commit(*store, {mutation::InsertRun{run_row(3)}});
+    CHECK(store->wal_pages() > 0);
+    CHECK(open_runs(*store) == std::vector<std::int64_t>{1, 2, 3});
+  }
+  SECTION("outputs are replaced and cleared, events are added") {
+    OutputRow output{{RunId{1}, TaskIndex{1}, ItemIndex{3}}, 1, "json", "{}", "", 2};
+    commit(*store, {mutation::SetOutput{output}});
+    output.attempt = 2;
+    output.file = "outputs/x.jsonl";
+    EventRow event{at(1), "ana", "pause", "sales", RunId{1}, TaskKey{RunId{1}, TaskIndex{1}, kWhole}, "holiday"};
+    commit(*store, {mutation::SetOutput{output}, mutation::ClearOutputs{RunId{1}, TaskIndex{2}},
+                   mutation::AddEvent{event}, mutation::ClearOutputs{RunId{1}, TaskIndex{1}}});
+  }
+}
+
+}  // namespace
+
+void store_conformance(const OpenStore& open) {
+  SECTION("what goes in comes back") { rows_come_back(open); }
+  SECTION("changes are guarded") { changes_are_guarded(open); }
+  SECTION("numbers go on") { numbers_go_on(open); }
+  SECTION("snapshots") { snapshots(open); }
+  SECTION("groups") { groups_and_log(open); }
+}
+
+}  // namespace pawl::test

@@ -1,0 +1,90 @@
+#include <catch2/catch.hpp>
+
+#include "conformance.h"
+#include "support.h"
+
+namespace pawl::test {
+
+TEST_CASE("a store over SQLite does what a store must") {
+  Folder folder;
+  store_conformance([&] { return open_store(folder.store()); });
+}
+
+TEST_CASE("what was committed is there after the process was killed") {
+  Folder folder;
+  const int code = in_child([&] {
+    auto store = open_store(folder.store());
+    for (std::int64_t run = 1; run <= 20; ++run) must(store->apply(Mutations{mutation::InsertRun{run_row(run)}}));
+    _exit(17);  // no destructor, no checkpoint
+  });
+  REQUIRE(code == 17);
+  auto store = open_store(folder.store());
+  int runs = 0;
+  must(store->load_open_runs([&](RunSnapshot&&) { ++runs; }, [](RunId, const std::string&) {}));
+  CHECK(runs == 20);
+  store.reset();
+  CHECK(integrity(folder.store()) == "ok|\n");
+}
+
+TEST_CASE("words in the database are those of the command line") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  must(store->apply(Mutations{mutation::InsertVersion{version_row()}, mutation::InsertRun{run_row(1)}}));
+  must(store->apply(start_of(running(1, 1, 3, 1))));
+  must(store->apply(end_of(running(1, 1, 3, 1), TaskState::upstream_failed, Reason::template_)));
+  Database& db = store->database();
+  Statement query(db, "SELECT task, item, state, reason FROM tasks");
+  REQUIRE(query.step());
+  CHECK(query.text(0) == "query");
+  CHECK(query.integer(1) == 3);
+  CHECK(query.text(2) == "upstream_failed");
+  CHECK(query.text(3) == "template");
+  Statement attempts(db, "SELECT run, task, state, started FROM attempts");
+  REQUIRE(attempts.step());
+  CHECK(attempts.text(0) == run_row(1).name);
+  CHECK(attempts.text(1) == "query");
+  Statement none(db, "SELECT count(*) FROM runs WHERE reason IS NULL");
+  REQUIRE(none.step());
+  CHECK(none.integer(0) == 1);
+}
+
+TEST_CASE("first attempts are found through their task, also after one that never started") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  must(store->apply(Mutations{mutation::InsertRun{run_row(1)}}));
+  const TaskRow first = running(1, 0, -1, 1);
+  must(store->apply(start_of(first)));
+  TaskRow back = first;
+  back.state = TaskState::queued;
+  back.attempts = back.counted = 0;
+  back.live_attempt = AttemptId{};
+  must(store->apply(Mutations{mutation::DeleteAttempt{attempt_row(1, first.key)},
+                              mutation::UpdateTask{TaskState::running, AttemptId{1}, back}}));
+  const TaskRow again = running(1, 0, -1, 2);
+  must(store->apply(Mutations{mutation::UpdateTask{TaskState::queued, AttemptId{}, again},
+                              mutation::InsertAttempt{attempt_row(2, first.key)}}));
+  must(store->apply(end_of(again, TaskState::retrying, Reason::exit)));
+  TaskRow second = again;
+  second.attempts = 2;
+  second.live_attempt = AttemptId{3};
+  must(store->apply(Mutations{mutation::UpdateTask{TaskState::retrying, AttemptId{}, second},
+                              mutation::InsertAttempt{attempt_row(3, first.key, 2)}}));
+  CHECK(must(store->database().integer("SELECT first_attempt FROM task")) == 2);
+  CHECK(must(store->database().integer("SELECT count(*) FROM attempt")) == 2);
+}
+
+TEST_CASE("a store that another program writes is waited for and then refused by name") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  auto other = must(Database::open(folder.store(), {DatabaseOptions::Mode::read_write, {}, false}));
+  must(other->exec("BEGIN IMMEDIATE"));
+  must(store->database().exec("PRAGMA busy_timeout=20"));
+  auto done = store->apply(Mutations{mutation::InsertRun{run_row(1)}});
+  REQUIRE_FALSE(done);
+  CHECK(done.error().kind == ErrorKind::locked);
+  CHECK(done.error().message.find("another program") != std::string::npos);
+  other->rollback();
+  must(store->apply(Mutations{mutation::InsertRun{run_row(1)}}));
+}
+
+}  // namespace pawl::test
