@@ -140,9 +140,15 @@ struct WallTimer::Impl : Loop::Retired {
     poll.watch({.readable = true});
   }
 
-  void set() const {
+  void set() {
     const itimerspec spec = absolute(when ? when->ms : kFarMs);
-    timerfd_settime(fd.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, nullptr);
+    const int flags = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET;
+    if (timerfd_settime(fd.get(), flags, &spec, nullptr) == 0 || errno != ECANCELED) return;
+    // The clock was set since the last look, and this call has taken the notice of it away.
+    timerfd_settime(fd.get(), flags, &spec, nullptr);
+    loop.defer([this] {
+      if (!dead) on_event(Event::stepped);
+    });
   }
 
   void on_ready() {
@@ -163,6 +169,7 @@ struct WallTimer::Impl : Loop::Retired {
   Loop& loop;
   std::function<void(Event)> on_event;
   std::optional<WallTime> when;
+  bool dead = false;
   Fd fd;
   Poll poll;
 };
@@ -171,6 +178,7 @@ WallTimer::WallTimer(Loop& loop, std::function<void(Event)> on_event)
     : impl_(new Impl(loop, std::move(on_event))) {}
 
 WallTimer::~WallTimer() {
+  impl_->dead = true;
   impl_->poll.stop();
   impl_->loop.retire(std::unique_ptr<Loop::Retired>(impl_));
 }
