@@ -13,12 +13,16 @@
 #include <utility>
 
 #include "plugins/worker/log_file.h"
-#include "scheduler/loop/fd.h"
 
 namespace pawl {
 namespace {
 
 constexpr mode_t kMode = 0700;
+/// Nothing in this file may follow a link. A task can put one to any folder of the machine in place
+/// of its own, and what is emptied here would be that folder. So folders are opened with this,
+/// entries are named relative to the opened folder, and only what was moved into the trash is
+/// emptied.
+constexpr int kOpenFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 Error system_error(const std::string& what, int error) {
   return {ErrorKind::storage, what + ": " + std::strerror(error)};
@@ -26,37 +30,58 @@ Error system_error(const std::string& what, int error) {
 
 bool is_dot(std::string_view name) { return name == "." || name == ".."; }
 
+bool is_on(int folder, dev_t device) {
+  struct stat info {};
+  return fstat(folder, &info) == 0 && info.st_dev == device;
+}
+
 }  // namespace
 
-ScratchPool::ScratchPool(std::string folder)
-    : folder_(std::move(folder)), trash_(folder_ + "/trash") {}
+ScratchPool::ScratchPool(std::string folder) : path_(std::move(folder)) {}
 
 ScratchPool::~ScratchPool() = default;
 
-Result<Scratch> ScratchPool::make() {
-  if (!is_made_) {
-    if (!make_folders_of(trash_ + "/x")) return system_error("cannot make " + trash_, errno);
-    is_made_ = true;
+Result<void> ScratchPool::open() {
+  if (trash_) return {};
+  const std::string trash = path_ + "/trash";
+  if (!make_folders_of(trash + "/x")) return system_error("cannot make " + trash, errno);
+  folder_.reset(::open(path_.c_str(), kOpenFolder));
+  trash_.reset(::openat(folder_.get(), "trash", kOpenFolder));
+  struct stat info {};
+  if (!folder_ || !trash_ || fstat(trash_.get(), &info) != 0) {
+    trash_.reset();
+    return system_error("cannot open " + trash, errno);
   }
-  while (true) {
-    std::uint32_t number = ++last_number_;
-    std::string path = folder_ + "/" + std::to_string(number);
-    if (::mkdir(path.c_str(), kMode) == 0) return Scratch{number, path, path + ".out"};
-    // A name that is taken is passed by: it is not ours.
-    if (errno != EEXIST) return system_error("cannot make PAWL_SCRATCH " + path, errno);
-  }
+  device_ = info.st_dev;
+  return {};
+}
+
+Scratch ScratchPool::scratch(std::uint32_t number) const {
+  std::string path = path_ + "/" + std::to_string(number);
+  return {number, path, path + ".out"};
 }
 
 Result<Scratch> ScratchPool::take() {
-  if (free_.empty()) return make();
-  std::uint32_t number = free_.back();
-  free_.pop_back();
-  std::string path = folder_ + "/" + std::to_string(number);
-  return Scratch{number, path, path + ".out"};
+  if (auto opened = open(); !opened) return opened.error();
+  if (!free_.empty()) {
+    std::uint32_t number = free_.back();
+    free_.pop_back();
+    return scratch(number);
+  }
+  while (true) {
+    std::uint32_t number = ++last_number_;
+    if (::mkdirat(folder_.get(), std::to_string(number).c_str(), kMode) == 0) {
+      return scratch(number);
+    }
+    // A name that is taken is passed by: it is not ours.
+    if (errno != EEXIST) {
+      return system_error("cannot make PAWL_SCRATCH " + scratch(number).path, errno);
+    }
+  }
 }
 
-bool ScratchPool::is_untouched(const std::string& path) const {
-  Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+bool ScratchPool::is_untouched(const char* name) const {
+  Fd folder(::openat(folder_.get(), name, kOpenFolder));
   struct stat info {};
   if (!folder || fstat(folder.get(), &info) != 0) return false;
   if ((info.st_mode & 07777) != kMode || info.st_uid != geteuid()) return false;
@@ -71,73 +96,80 @@ bool ScratchPool::is_untouched(const std::string& path) const {
   return true;
 }
 
-void ScratchPool::throw_away(const std::string& path) {
-  std::string place = trash_ + "/" + std::to_string(++last_rubbish_);
-  ::chmod(path.c_str(), kMode);
-  if (::rename(path.c_str(), place.c_str()) == 0) rubbish_.push_back(std::move(place));
+/// What is not a folder is unlinked where it stands, a link as the link it is; a folder is moved
+/// into the trash.
+void ScratchPool::throw_away(int parent, const char* name) {
+  if (::unlinkat(parent, name, 0) == 0 || errno == ENOENT) return;
+  Fd folder(::openat(parent, name, kOpenFolder | O_PATH));
+  // A mount of another device is not ours to empty.
+  if (!folder || !is_on(folder.get(), device_)) return;
+  // Moving a folder to another parent writes its `..`: it must be writable.
+  const std::string self = "/proc/self/fd/" + std::to_string(folder.get());
+  ::chmod(self.c_str(), kMode);
+  std::string place = std::to_string(++last_rubbish_);
+  if (::renameat(parent, name, trash_.get(), place.c_str()) == 0) {
+    rubbish_.push_back(std::move(place));
+  }
 }
 
 void ScratchPool::give_back(const Scratch& scratch, bool output_declared) {
-  if (output_declared && ::unlink(scratch.output_path.c_str()) != 0 && errno != ENOENT) {
-    throw_away(scratch.output_path);  // the task made a folder of it
-  }
-  if (is_untouched(scratch.path)) {
+  const std::string name = std::to_string(scratch.number);
+  if (output_declared) throw_away(folder_.get(), (name + ".out").c_str());
+  if (is_untouched(name.c_str())) {
     free_.push_back(scratch.number);
   } else {
-    throw_away(scratch.path);
+    throw_away(folder_.get(), name.c_str());
   }
 }
 
-/// Removes files; folders in it become rubbish of their own, so depth costs nothing. Returns how
-/// many entries it touched.
-std::size_t ScratchPool::empty_folder(const std::string& path, std::size_t entries_max,
+/// Removes files of a folder in the trash; folders in it become rubbish of their own, so depth
+/// costs nothing. Returns how many entries it touched.
+std::size_t ScratchPool::empty_folder(const std::string& name, std::size_t entries_max,
                                       bool& is_empty) {
-  is_empty = false;
-  ::chmod(path.c_str(), kMode);
-  std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(path.c_str()), closedir);
-  if (dir == nullptr) {
-    is_empty = true;  // gone, or not to be had: nothing more can be done about it
-    return 1;
-  }
+  is_empty = true;  // also of one that is gone, or not to be had: nothing more can be done about it
+  Fd folder(::openat(trash_.get(), name.c_str(), kOpenFolder));
+  if (!folder || !is_on(folder.get(), device_)) return 1;
+  std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(folder.get()), closedir);
+  if (dir == nullptr) return 1;
+  folder.release();  // `dir` closes it
   std::size_t touched = 0;
-  while (touched < entries_max) {
-    const dirent* entry = readdir(dir.get());
-    if (entry == nullptr) {
-      is_empty = true;
-      return touched;
-    }
+  while (const dirent* entry = readdir(dir.get())) {
     if (is_dot(entry->d_name)) continue;
+    if (touched == entries_max) {
+      is_empty = false;
+      break;
+    }
     ++touched;
-    std::string inner = path + "/" + entry->d_name;
-    if (::unlink(inner.c_str()) != 0 && (errno == EISDIR || errno == EPERM)) throw_away(inner);
+    throw_away(dirfd(dir.get()), entry->d_name);
   }
   return touched;
 }
 
 bool ScratchPool::clean(std::size_t entries_max) {
   while (entries_max > 0 && !rubbish_.empty()) {
-    std::string path = std::move(rubbish_.back());
+    std::string name = std::move(rubbish_.back());
     rubbish_.pop_back();
     bool is_empty = false;
-    std::size_t touched = empty_folder(path, entries_max, is_empty);
+    std::size_t touched = empty_folder(name, entries_max, is_empty);
     entries_max -= std::min(entries_max, touched + 1);
     if (is_empty) {
-      ::rmdir(path.c_str());
+      ::unlinkat(trash_.get(), name.c_str(), AT_REMOVEDIR);
     } else {
-      rubbish_.push_back(std::move(path));
+      rubbish_.push_back(std::move(name));
     }
   }
   return !rubbish_.empty();
 }
 
 void ScratchPool::remove_all(std::size_t entries_max) {
+  if (!trash_) return;
   clean(entries_max);
   for (std::uint32_t number : free_) {
-    ::rmdir((folder_ + "/" + std::to_string(number)).c_str());
+    ::unlinkat(folder_.get(), std::to_string(number).c_str(), AT_REMOVEDIR);
   }
   free_.clear();
-  ::rmdir(trash_.c_str());
-  ::rmdir(folder_.c_str());
+  ::unlinkat(folder_.get(), "trash", AT_REMOVEDIR);
+  ::rmdir(path_.c_str());
 }
 
 }  // namespace pawl

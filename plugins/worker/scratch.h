@@ -3,15 +3,17 @@
 // PAWL_SCRATCH: a folder of its own for every attempt. Making and removing one costs as much as
 // starting a program, and most are never used; so a folder that is still as it was made is handed
 // to a later attempt, and one that was used is moved away and emptied bit by bit, because a task
-// may leave a million files behind.
+// may leave a million files behind. Links are removed, never followed.
+
+#include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "scheduler/base/result.h"
+#include "scheduler/loop/fd.h"
 
 namespace pawl {
 
@@ -42,18 +44,20 @@ class ScratchPool {
   void remove_all(std::size_t entries_max);
 
  private:
-  Result<Scratch> make();
-  bool is_untouched(const std::string& path) const;
-  void throw_away(const std::string& path);
-  std::size_t empty_folder(const std::string& path, std::size_t entries_max, bool& is_empty);
+  Result<void> open();
+  Scratch scratch(std::uint32_t number) const;
+  bool is_untouched(const char* name) const;
+  void throw_away(int parent, const char* name);
+  std::size_t empty_folder(const std::string& name, std::size_t entries_max, bool& is_empty);
 
-  std::string folder_;
-  std::string trash_;
+  std::string path_;
+  Fd folder_;
+  Fd trash_;  ///< in it: what is only moved there and emptied there, nowhere else
+  dev_t device_ = 0;
   std::vector<std::uint32_t> free_;
-  std::vector<std::string> rubbish_;  ///< folders in `trash_`, each emptied without descending
+  std::vector<std::string> rubbish_;  ///< names in the trash, each emptied without descending
   std::uint32_t last_number_ = 0;
   std::uint64_t last_rubbish_ = 0;
-  bool is_made_ = false;
 };
 
 }  // namespace pawl
