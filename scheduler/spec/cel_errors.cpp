@@ -15,23 +15,8 @@
 namespace pawl::cel {
 namespace {
 
-constexpr std::size_t kShownBytesMax = 64;       ///< of one value or name
 constexpr std::size_t kListedNamesMax = 12;      ///< nobody reads more
 constexpr std::size_t kComparedNamesMax = 1000;  ///< for the nearest one
-
-std::string shortened(std::string_view text) {
-  if (text.size() <= kShownBytesMax) return std::string(text);
-  std::size_t end = 0;
-  while (end < kShownBytesMax) end += decode_utf8(text, end).length;
-  return std::string(text.substr(0, end)) + "…";
-}
-
-std::string quoted(std::string_view text) {
-  std::string out(1, '\'');
-  out += shortened(text);
-  out += '\'';
-  return out;
-}
 
 class Describer {
  public:
@@ -274,7 +259,7 @@ class Describer {
 }  // namespace
 
 std::string describe(const Failure& failure, const Program& program, const Context& context) {
-  return Describer(failure, program, context).run();
+  return valid_utf8(Describer(failure, program, context).run());
 }
 
 }  // namespace pawl::cel

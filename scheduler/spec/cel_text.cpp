@@ -106,6 +106,31 @@ std::optional<std::size_t> invalid_utf8_at(std::string_view text) {
   return std::nullopt;
 }
 
+std::string valid_utf8(std::string text) {
+  if (!invalid_utf8_at(text)) return text;
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const CodePoint c = decode_utf8(text, at);
+    append_utf8(c.value, &out);
+    at += c.length;
+  }
+  return out;
+}
+
+std::string shortened(std::string_view text) {
+  if (text.size() <= kShownBytesMax) return std::string(text);
+  std::size_t end = 0;
+  while (end < kShownBytesMax) end += decode_utf8(text, end).length;
+  return std::string(text.substr(0, end)) + "…";
+}
+
+std::string quoted(std::string_view text) {
+  std::string out(1, '\'');
+  out += shortened(text);
+  out += '\'';
+  return out;
+}
+
 std::size_t count_code_points(std::string_view text) {
   std::size_t count = 0;
   for (std::size_t at = 0; at < text.size(); ++count) at += decode_utf8(text, at).length;

@@ -22,6 +22,15 @@ void append_utf8(std::uint32_t code_point, std::string* out);
 /// The first byte that is not well-formed UTF-8, or nothing.
 std::optional<std::size_t> invalid_utf8_at(std::string_view text);
 
+/// The text with U+FFFD for each byte that is not UTF-8.
+std::string valid_utf8(std::string text);
+
+/// What of a value or a name is shown in a message: its first bytes, cut at a character.
+inline constexpr std::size_t kShownBytesMax = 64;
+std::string shortened(std::string_view text);
+/// The same in quotation marks.
+std::string quoted(std::string_view text);
+
 std::size_t count_code_points(std::string_view text);
 /// The byte where code point `index` starts; the text's size when it is the one after the last,
 /// nothing beyond.
