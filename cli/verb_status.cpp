@@ -52,7 +52,6 @@ class StatusVerb final : public Verb {
     for (const auto& [state, count] : numbers.runs) runs[std::string(to_string(state))] = count;
     object["runs"] = std::move(runs);
     object["open_tasks"] = counts_object(numbers.open_tasks);
-    object["live_attempts"] = numbers.live_attempts;
     object["unresolved"] = numbers.unresolved;
     object["jobs"] = {{"known", numbers.jobs},
                       {"paused", numbers.paused_jobs},
