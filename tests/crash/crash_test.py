@@ -72,13 +72,12 @@ def make_job(rng, ledger):
               "{{ item.ms }}", "{{ item.fail }}", "5"]
     tasks.append({"id": "each", "depends_on": ["root"], "map": {"items": items},
                   "command": mapped})
-    tasks.append({"id": "each_after", "depends_on": [{"task": "each", "each": True}],
+    tasks.append({"id": "again", "depends_on": ["each"], "map": {"items": items},
                   "command": mapped})
-    tasks.append(task("after_each", ["each_after"]))
+    tasks.append(task("after_again", ["again"]))
     return {"name": "crash", "overlap": "allow", "catchup": {"policy": "none"},
-            "pools": {"wide": 24},
-            "defaults": {"pool": "wide", "retry": {"max_attempts": 8, "delay": "30ms",
-                                                   "backoff": "fixed", "jitter": "none"}},
+            "defaults": {"retry": {"max_attempts": 8, "delay": "30ms",
+                                   "backoff": "fixed", "jitter": "none"}},
             "tasks": tasks}
 
 
@@ -93,6 +92,8 @@ class CrashTest:
         (root / "jobs").mkdir()
         self.job = root / "jobs" / "crash.json"
         self.job.write_text(json.dumps(make_job(self.rng, self.ledger)))
+        self.home.mkdir(mode=0o700)
+        (self.home / "settings.json").write_text(json.dumps({"pools": {"default": 24}}))
         self.environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(root), "LANG": "C.UTF-8",
             "PAWL_HOME": str(self.home)} | {
@@ -124,23 +125,20 @@ class CrashTest:
         return True
 
     def workers(self):
-        """Folder name of each living worker to the pid that has its lock open."""
+        """Folder name of each living worker to its pid, as its lock says.
+
+        Whoever merely has the lock open may be a program of it that is about to start."""
         found = {}
-        folders = str(self.home / "workers") + "/"
         program = os.stat(self.pawl)
-        for pid in filter(str.isdigit, os.listdir("/proc")):
+        for lock in (self.home / "workers").glob("*/lock"):
             try:
+                pid = int(lock.read_text().split()[1])
                 of = os.stat(f"/proc/{pid}/exe")
-                if (of.st_dev, of.st_ino) != (program.st_dev, program.st_ino):
-                    continue
-                for number in os.listdir(f"/proc/{pid}/fd"):
-                    target = os.readlink(f"/proc/{pid}/fd/{number}")
-                    if target.startswith(folders) and target.endswith("/lock"):
-                        found[target[len(folders):-len("/lock")]] = int(pid)
-            except OSError:
-                pass  # it ended meanwhile
-        return {name: pid for name, pid in found.items()
-                if self.scheduler is None or pid != self.scheduler.pid}
+                if (of.st_dev, of.st_ino) == (program.st_dev, program.st_ino):
+                    found[lock.parent.name] = pid
+            except (OSError, IndexError, ValueError):
+                pass  # it begins, or it ended meanwhile
+        return found
 
     def kill_workers(self, how_many):
         workers = self.workers()
