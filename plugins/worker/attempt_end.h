@@ -24,28 +24,29 @@ inline constexpr std::size_t kOutcomeCount = 4;
 /// The result of an attempt: nothing, a value, or a file that holds it.
 struct AttemptOutput {
   OutputFormat format = OutputFormat::none;
-  std::string value;            ///< when `file` is empty
-  std::string file;             ///< relative to the home where it lies in it, else absolute
-  std::uint64_t bytes = 0;      ///< of the value or the file
-  std::uint64_t checksum = 0;   ///< XXH3 of the file's bytes; 0 without a file
+  std::string value;           ///< when `file` is empty
+  std::string file;            ///< relative to the home where it lies in it, else absolute
+  std::uint64_t bytes = 0;     ///< of the value or the file
+  std::uint64_t checksum = 0;  ///< XXH3 of the file's bytes; 0 without a file
   friend bool operator==(const AttemptOutput&, const AttemptOutput&) = default;
 };
 
 struct AttemptEnd {
   AttemptId attempt;
   Outcome outcome = Outcome::failed;
-  Reason reason = Reason::none;     ///< `none` for a success; `exit` beside `skipped` (skip_exit_codes)
-  std::optional<int> exit_code;     ///< of the program, whatever the outcome
-  std::optional<int> signal;        ///< that ended the program, whatever the outcome
-  bool stop_seen = false;           ///< a STOP had reached the worker before this end was recorded
+  Reason reason =
+      Reason::none;  ///< `none` for a success; `exit` beside `skipped` (skip_exit_codes)
+  std::optional<int> exit_code;  ///< of the program, whatever the outcome
+  std::optional<int> signal;     ///< that ended the program, whatever the outcome
+  bool stop_seen = false;        ///< a STOP had reached the worker before this end was recorded
   WallTime started_at;
   WallTime ended_at;
-  std::int64_t cpu_us = 0;          ///< user and system, of all that was reaped
+  std::int64_t cpu_us = 0;             ///< user and system, of all that was reaped
   std::int64_t peak_memory_bytes = 0;  ///< of its largest process; 0: too small to be told
-  std::int64_t log_bytes = 0;       ///< size of its log file; 0: silent, there is none
-  std::string error_class;          ///< `ENOENT`, `ValueError`; may be empty
-  std::string message;              ///< one line for people, at most limits::kErrorMessageBytesMax
-  std::string trace;                ///< the end of standard error where it has more to say
+  std::int64_t log_bytes = 0;          ///< size of its log file; 0: silent, there is none
+  std::string error_class;             ///< `ENOENT`, `ValueError`; may be empty
+  std::string message;  ///< one line for people, at most limits::kErrorMessageBytesMax
+  std::string trace;    ///< the end of standard error where it has more to say
   AttemptOutput output;
   friend bool operator==(const AttemptEnd&, const AttemptEnd&) = default;
 };

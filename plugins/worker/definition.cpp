@@ -174,7 +174,8 @@ Result<TaskDefinition> decode_definition(std::string_view text) {
   members.text_map("scheduler_env", d.scheduler_env);
   members.text("log_dir", d.log_dir);
   if (!members.error().empty()) {
-    return Error{ErrorKind::invalid, "definition: '" + members.error() + "' is not what it must be"};
+    return Error{ErrorKind::invalid,
+                 "definition: '" + members.error() + "' is not what it must be"};
   }
   return d;
 }

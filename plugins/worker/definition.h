@@ -16,18 +16,18 @@
 namespace pawl {
 
 struct TaskDefinition {
-  std::string home;                        ///< absolute
-  std::string run;                         ///< name of the run, PAWL_RUN_ID
+  std::string home;  ///< absolute
+  std::string run;   ///< name of the run, PAWL_RUN_ID
   std::string job;
-  std::string task;                        ///< its id, `hook:on_failure:0` for hooks
+  std::string task;  ///< its id, `hook:on_failure:0` for hooks
   std::string operator_name = "process";
   std::string with = "{}";                 ///< TaskSpec::with: JSON text
   std::map<std::string, std::string> env;  ///< TaskSpec::env: values are templates
   std::vector<std::string> pass_env;
-  std::string working_dir;                 ///< a template; relative to `folder`; empty: `folder`
-  std::string folder;                      ///< of the job file, absolute
+  std::string working_dir;  ///< a template; relative to `folder`; empty: `folder`
+  std::string folder;       ///< of the job file, absolute
   std::map<std::string, SecretSource> secrets;  ///< those the task uses
-  Duration timeout{};                      ///< 0: none; so for the next
+  Duration timeout{};                           ///< 0: none; so for the next
   Duration stall_timeout{};
   Duration kill_grace = std::chrono::seconds(10);
   std::optional<int> nice;
@@ -38,7 +38,7 @@ struct TaskDefinition {
   /// The scheduler's own variables that the attempt takes: those of `pass_env` that are set, and of
   /// PATH HOME USER LOGNAME SHELL LANG TZ TMPDIR.
   std::map<std::string, std::string> scheduler_env;
-  std::string log_dir;                     ///< absolute; made when the first byte is logged
+  std::string log_dir;  ///< absolute; made when the first byte is logged
 };
 
 /// The names that an attempt takes from the scheduler's environment, whatever the job says.

@@ -64,13 +64,13 @@ struct Define {
 struct AttemptStart {
   AttemptId attempt;
   DefinitionId definition;
-  std::int32_t number = 1;               ///< PAWL_ATTEMPT
-  ItemIndex item = kWhole;               ///< kWhole: not an item
-  std::string key;                       ///< PAWL_MAP_KEY; empty: none
-  std::string payload;                   ///< the item as JSON text; empty when not an item
-  std::int32_t slot = 0;                 ///< PAWL_SLOT
-  Duration total_remaining{};            ///< until `total_timeout`; 0: none
-  Reason previous_reason = Reason::none; ///< PAWL_PREVIOUS_REASON
+  std::int32_t number = 1;                ///< PAWL_ATTEMPT
+  ItemIndex item = kWhole;                ///< kWhole: not an item
+  std::string key;                        ///< PAWL_MAP_KEY; empty: none
+  std::string payload;                    ///< the item as JSON text; empty when not an item
+  std::int32_t slot = 0;                  ///< PAWL_SLOT
+  Duration total_remaining{};             ///< until `total_timeout`; 0: none
+  Reason previous_reason = Reason::none;  ///< PAWL_PREVIOUS_REASON
   std::string idempotency_key;
   friend bool operator==(const AttemptStart&, const AttemptStart&) = default;
 };
@@ -116,7 +116,7 @@ struct Shutdown {
 struct Welcome {
   std::uint32_t protocol = kProtocolVersion;
   bool accepted = false;
-  Epoch epoch;          ///< the highest it has seen
+  Epoch epoch;  ///< the highest it has seen
   WorkerId worker;
   std::int32_t pid = 0;
   std::string boot_id;

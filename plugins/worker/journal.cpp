@@ -91,8 +91,8 @@ Result<std::vector<std::uint32_t>> list_segments(const std::string& folder) {
 
 std::string segment_path(const std::string& folder, std::uint32_t number) {
   std::string digits = std::to_string(number);
-  return folder + "/" + std::string(kPrefix) + std::string(8 - std::min<std::size_t>(8, digits.size()), '0') +
-         digits;
+  return folder + "/" + std::string(kPrefix) +
+         std::string(8 - std::min<std::size_t>(8, digits.size()), '0') + digits;
 }
 
 void shorten(std::string& text, std::size_t bytes_max) {
@@ -169,8 +169,7 @@ JournalWriter::Segment& JournalWriter::segment_for(std::size_t bytes) {
 }
 
 bool JournalWriter::fits(std::size_t bytes) {
-  return !segments_.empty() &&
-         limits::kJournalSegmentBytes - segment_for(bytes).used >= bytes;
+  return !segments_.empty() && limits::kJournalSegmentBytes - segment_for(bytes).used >= bytes;
 }
 
 void JournalWriter::append(AttemptId attempt, std::uint8_t kind, const std::string& payload) {
@@ -317,7 +316,8 @@ std::optional<Record> record_at(std::string_view bytes, std::size_t offset, std:
     if (in.integer<std::uint8_t>() != 0) return std::nullopt;
   }
   auto sum = in.integer<std::uint64_t>();
-  if (kind < static_cast<std::uint8_t>(Kind::begin) || kind > static_cast<std::uint8_t>(Kind::end)) {
+  if (kind < static_cast<std::uint8_t>(Kind::begin) ||
+      kind > static_cast<std::uint8_t>(Kind::end)) {
     return std::nullopt;
   }
   if (size > bytes.size() - offset - kHeaderBytes) return std::nullopt;
@@ -401,8 +401,8 @@ Result<std::string> read_segment(const std::string& path) {
   std::string bytes(limits::kJournalSegmentBytes, '\0');
   std::size_t size = 0;
   while (size < bytes.size()) {
-    ssize_t got = ::pread(file.get(), bytes.data() + size, bytes.size() - size,
-                          static_cast<off_t>(size));
+    ssize_t got =
+        ::pread(file.get(), bytes.data() + size, bytes.size() - size, static_cast<off_t>(size));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return system_error(path, errno);
     if (got == 0) break;

@@ -10,9 +10,9 @@
 // The checksum is XXH3 over size, kind and payload with the segment's number as seed, so neither
 // the zeros behind the end nor a record of another segment is ever taken for one.
 //
-// A record that does not verify with a good one after it, in this segment or a later one, is damage:
-// it may have held anything. One with nothing good after it is the torn end of the last write: that
-// record does not exist.
+// A record that does not verify with a good one after it, in this segment or a later one, is
+// damage: it may have held anything. One with nothing good after it is the torn end of the last
+// write: that record does not exist.
 //
 // Not synced: a crash of the process keeps the page cache, and after a power cut silence proves
 // nothing. Room for the end of every open attempt is allocated with its beginning, so a full disk
@@ -77,8 +77,8 @@ class JournalWriter {
   struct Segment {
     std::uint32_t number = 0;
     Fd file;
-    std::size_t used = 0;      ///< bytes of records, those that are not flushed included
-    std::int64_t attempts = 0; ///< unforgotten ones with a record in it
+    std::size_t used = 0;       ///< bytes of records, those that are not flushed included
+    std::int64_t attempts = 0;  ///< unforgotten ones with a record in it
   };
   struct Open {
     std::vector<std::uint32_t> segments;  ///< that hold a record of it, ascending
@@ -113,8 +113,8 @@ class JournalWriter {
 struct JournalAttempt {
   AttemptId attempt;
   WallTime begun_at;
-  std::optional<Spawned> spawned;   ///< nothing: the worker died before it noted the pid
-  std::optional<AttemptEnd> end;    ///< beats the beginning, wherever it stands
+  std::optional<Spawned> spawned;  ///< nothing: the worker died before it noted the pid
+  std::optional<AttemptEnd> end;   ///< beats the beginning, wherever it stands
 };
 
 struct JournalContents {
@@ -122,7 +122,7 @@ struct JournalContents {
   /// Bytes that are neither a good record nor a torn end lie between good ones: whatever was not
   /// found may have been there, begun or ended.
   bool damaged = false;
-  std::vector<std::string> damage;       ///< for people: file, from, to
+  std::vector<std::string> damage;  ///< for people: file, from, to
 
   /// Nothing when the journal does not name it.
   const JournalAttempt* find(AttemptId attempt) const;

@@ -133,8 +133,9 @@ std::string explain(const ChildPlan& plan, const Launch& launch) {
   } else if (plan.error == ENOEXEC) {
     text += ". A script needs a first line such as #!/bin/sh";
   } else if (plan.error == E2BIG) {
-    text += ". Arguments and environment together are too large: hand the data over in a file or "
-            "by stdin";
+    text +=
+        ". Arguments and environment together are too large: hand the data over in a file or "
+        "by stdin";
   } else if (plan.error == EACCES) {
     text += ". Is it executable (chmod +x), also for this user?";
   }

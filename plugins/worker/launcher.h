@@ -23,8 +23,8 @@ struct LaunchStreams {
 };
 
 struct LaunchFailure {
-  int error = 0;            ///< errno
-  std::string message;      ///< for the user: what, why, what to try
+  int error = 0;        ///< errno
+  std::string message;  ///< for the user: what, why, what to try
 };
 
 class Launcher {

@@ -87,8 +87,9 @@ bool LogFile::append_to(Part& part, const std::string& path, std::string_view re
   if (part.file && is_removed(part.file.get())) part.file.reset();
   if (!part.file && !open_part(part, path, false)) return false;
   if (lost_ > 0) {
-    std::string told = note(wall_ns, std::to_string(lost_) + " bytes could not be written: " +
-                                         std::strerror(last_error_));
+    std::string told =
+        note(wall_ns,
+             std::to_string(lost_) + " bytes could not be written: " + std::strerror(last_error_));
     if (!write_whole(part, told)) return false;
     lost_ = 0;
   }

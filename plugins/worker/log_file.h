@@ -57,8 +57,8 @@ class LogFile {
   std::array<Part, 2> tail_;
   std::size_t tail_place_ = 0;
   bool in_tail_ = false;
-  std::int64_t dropped_ = 0;      ///< left out between head and tail
-  std::int64_t lost_ = 0;         ///< not written, not told yet
+  std::int64_t dropped_ = 0;  ///< left out between head and tail
+  std::int64_t lost_ = 0;     ///< not written, not told yet
   std::int64_t lost_total_ = 0;
   int last_error_ = 0;
 };

@@ -33,8 +33,8 @@ struct OutputResult {
   std::string error;
 };
 
-/// Judges and keeps an output: size, encoding, JSON; at most kJournalInlineBytesMax stay inline, the
-/// rest lies in a file that is synced with its folder. Blocks on files.
+/// Judges and keeps an output: size, encoding, JSON; at most kJournalInlineBytesMax stay inline,
+/// the rest lies in a file that is synced with its folder. Blocks on files.
 OutputResult finish_output(const OutputSource& source);
 
 /// True when `finish_output` may write, sync or read much: it then belongs on another thread.

@@ -120,7 +120,8 @@ std::vector<pid_t> all_processes() {
 
 std::vector<pid_t> own_children() {
   // The only process that reaps them is this one, so none leaves the list while it is read.
-  static const std::string kPath = proc_path(getpid(), "task/") + std::to_string(getpid()) + "/children";
+  static const std::string kPath =
+      proc_path(getpid(), "task/") + std::to_string(getpid()) + "/children";
   std::vector<pid_t> children;
   auto text = read_file(kPath.c_str(), std::size_t{64} << 20);
   if (!text) {

@@ -18,8 +18,8 @@ struct ProcessStat {
   pid_t parent = 0;
   pid_t group = 0;
   pid_t session = 0;
-  char state = '?';                ///< as in /proc/PID/stat; Z and X have ended
-  std::uint64_t start_ticks = 0;   ///< since boot
+  char state = '?';               ///< as in /proc/PID/stat; Z and X have ended
+  std::uint64_t start_ticks = 0;  ///< since boot
   bool has_ended() const { return state == 'Z' || state == 'X'; }
 };
 
@@ -29,8 +29,8 @@ std::optional<ProcessStat> read_process_stat(pid_t pid);
 /// Reads the text of /proc/PID/stat; the program's name in it may hold anything. Total.
 std::optional<ProcessStat> parse_process_stat(std::string_view text);
 
-/// The attempt whose variables a process carries: PAWL_HOME is `home`, and PAWL_ATTEMPT_ID a number.
-/// Nothing when it carries none, or its environment cannot be read.
+/// The attempt whose variables a process carries: PAWL_HOME is `home`, and PAWL_ATTEMPT_ID a
+/// number. Nothing when it carries none, or its environment cannot be read.
 std::optional<std::int64_t> attempt_of_environment(pid_t pid, std::string_view home);
 
 /// The same of the bytes of an environment.

@@ -128,7 +128,8 @@ std::vector<AttemptId> ProcessTree::clear(const std::vector<AttemptId>& over) {
   }
   std::vector<AttemptId> gone;
   for (AttemptId attempt : over) {
-    if (std::find(waiting.begin(), waiting.end(), attempt) == waiting.end()) gone.push_back(attempt);
+    if (std::find(waiting.begin(), waiting.end(), attempt) == waiting.end())
+      gone.push_back(attempt);
   }
   return gone;
 }

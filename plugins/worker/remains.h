@@ -25,10 +25,10 @@ struct Remains {
   bool all_gone() const { return alive.empty(); }
 };
 
-/// Kills what is left of the attempts and waits until it is gone, at most `patience`. `attempts` are
-/// those of the dead worker's journal that began and did not end, and those assigned to it that a
-/// damaged journal may have held (without `spawned`). `home` is absolute, as in PAWL_HOME. Blocks:
-/// call it on a thread that may.
+/// Kills what is left of the attempts and waits until it is gone, at most `patience`. `attempts`
+/// are those of the dead worker's journal that began and did not end, and those assigned to it that
+/// a damaged journal may have held (without `spawned`). `home` is absolute, as in PAWL_HOME.
+/// Blocks: call it on a thread that may.
 Remains kill_remains(const std::string& home, const std::vector<JournalAttempt>& attempts,
                      Duration patience);
 

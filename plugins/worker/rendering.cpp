@@ -20,9 +20,8 @@ Error wrong_template(std::string_view where, const ExpressionError& error) {
 }
 
 bool names(const Template& text, std::string_view root) {
-  return std::any_of(text.references().begin(), text.references().end(), [&](const Reference& r) {
-    return !r.path.empty() && r.path.front() == root;
-  });
+  return std::any_of(text.references().begin(), text.references().end(),
+                     [&](const Reference& r) { return !r.path.empty() && r.path.front() == root; });
 }
 
 /// What the kernel would refuse or cut: told here, with the place.
@@ -31,8 +30,9 @@ Result<void> check_text(std::string_view where, std::string_view text) {
     return invalid(std::string(where) + " holds a NUL byte");
   }
   if (text.size() >= limits::kArgumentBytesMax) {
-    return invalid(std::string(where) + " has " + std::to_string(text.size()) +
-                   " bytes, the system takes at most 128 KiB: put it into a file or standard input");
+    return invalid(
+        std::string(where) + " has " + std::to_string(text.size()) +
+        " bytes, the system takes at most 128 KiB: put it into a file or standard input");
   }
   return {};
 }
@@ -146,7 +146,8 @@ Result<void> CompiledDefinition::compile_with() {
   auto text_list = [&](const char* name) {
     std::vector<std::string> list;
     if (!with.contains(name) || !with[name].is_array()) return list;
-    for (const Json& v : with[name]) list.push_back(v.is_string() ? v.get<std::string>() : v.dump());
+    for (const Json& v : with[name])
+      list.push_back(v.is_string() ? v.get<std::string>() : v.dump());
     return list;
   };
   std::size_t place = 0;
@@ -277,7 +278,8 @@ Result<void> add_attempt_variables(const frame::AttemptStart& start,
 std::optional<WallTime> deadline_of(const TaskDefinition& definition,
                                     const frame::AttemptStart& start, WallTime now) {
   Duration left = definition.timeout;
-  if (start.total_remaining > Duration(0) && (left == Duration(0) || start.total_remaining < left)) {
+  if (start.total_remaining > Duration(0) &&
+      (left == Duration(0) || start.total_remaining < left)) {
     left = start.total_remaining;
   }
   if (left == Duration(0)) return std::nullopt;

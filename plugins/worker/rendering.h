@@ -28,9 +28,9 @@ struct AttemptSurroundings {
 
 /// A program, ready to be started.
 struct Launch {
-  std::vector<std::string> argv;   ///< of a script, the script file's place is already the last
-  std::vector<std::string> env;    ///< `NAME=value`, each name once
-  std::string working_dir;         ///< absolute
+  std::vector<std::string> argv;     ///< of a script, the script file's place is already the last
+  std::vector<std::string> env;      ///< `NAME=value`, each name once
+  std::string working_dir;           ///< absolute
   std::optional<std::string> input;  ///< standard input; nothing: empty
   std::optional<WallTime> deadline;  ///< PAWL_DEADLINE
 };

@@ -8,7 +8,8 @@
 namespace pawl {
 namespace {
 
-/// More than this waits in the worker, where it is small, and not in the channel, where it is bytes.
+/// More than this waits in the worker, where it is small, and not in the channel, where it is
+/// bytes.
 constexpr std::size_t kUnsentBytesMax = 4u << 20;
 /// A connection that says nothing is closed.
 constexpr Duration kGreetingPatience = std::chrono::seconds(10);
@@ -26,15 +27,17 @@ SchedulerLink::SchedulerLink(Loop& loop, Fd listening, frame::Welcome welcome, E
       welcome_(std::move(welcome)),
       events_(std::move(events)),
       greeting_timer_(loop, [this] { greeting_.reset(); }),
-      listener_(loop, std::move(listening), [this](Fd socket, Peer) {
-        on_accept(std::move(socket));
-      }) {}
+      listener_(loop, std::move(listening),
+                [this](Fd socket, Peer) { on_accept(std::move(socket)); }) {}
 
 SchedulerLink::~SchedulerLink() { *alive_ = false; }
 
+bool SchedulerLink::has_room() const {
+  return current_ && current_->open() && current_->unsent_bytes() <= kUnsentBytesMax;
+}
+
 bool SchedulerLink::send(const Frame& frame) {
-  if (!current_ || !current_->open()) return false;
-  if (current_->unsent_bytes() > kUnsentBytesMax) return false;
+  if (!has_room()) return false;
   for (const std::string& body : encode_frame(frame)) {
     if (!current_->send(body)) return false;
   }

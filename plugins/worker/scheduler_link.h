@@ -42,6 +42,8 @@ class SchedulerLink {
   bool is_connected() const { return current_ != nullptr; }
   /// False when nobody is connected or too much waits already; `on_room` tells when to go on.
   bool send(const Frame& frame);
+  /// Whether `send` would say yes.
+  bool has_room() const;
   /// Writes what the socket takes now.
   void flush();
 

@@ -57,9 +57,8 @@ std::string_view exception_class(std::string_view text, std::string_view last_li
                    text.find("\n\tat ") != std::string_view::npos;
   if (!has_stack) return {};
   std::size_t size = 0;
-  while (size < last_line.size() &&
-         (isalnum(static_cast<unsigned char>(last_line[size])) != 0 || last_line[size] == '_' ||
-          last_line[size] == '.')) {
+  while (size < last_line.size() && (isalnum(static_cast<unsigned char>(last_line[size])) != 0 ||
+                                     last_line[size] == '_' || last_line[size] == '.')) {
     ++size;
   }
   bool is_class = size > 0 && (size == last_line.size() || last_line[size] == ':');

@@ -135,9 +135,7 @@ void Supervision::exited(AttemptId id, const ProgramExit& exit, bool skip, MonoT
   if (attempt == nullptr) return;
   switch (attempt->phase) {
     case AttemptPhase::running:
-    case AttemptPhase::stopping:
-      attempt->give_up_at = now + options_.unkillable_after;
-      break;
+    case AttemptPhase::stopping: attempt->give_up_at = now + options_.unkillable_after; break;
     case AttemptPhase::killing: break;  // counts from the SIGKILL
     case AttemptPhase::starting:
     case AttemptPhase::clearing:

@@ -128,11 +128,11 @@ class Supervision {
     AttemptLimits limits;
     MonoTime started;
     MonoTime last_active;
-    MonoTime kill_at;        ///< phase stopping: the grace is over
-    MonoTime give_up_at;     ///< phases killing, clearing
+    MonoTime kill_at;     ///< phase stopping: the grace is over
+    MonoTime give_up_at;  ///< phases killing, clearing
     bool began_reported = false;
     bool stop_seen = false;
-    bool force = false;      ///< of a STOP that came while starting
+    bool force = false;           ///< of a STOP that came while starting
     Reason cause = Reason::none;  ///< of the stop
     bool skip = false;
     ProgramExit exit;

@@ -106,10 +106,11 @@ Supervisor::Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter j
       signals_(watched_signals()),
       events_(epoll_create1(EPOLL_CLOEXEC)),
       poll_(loop, events_.get(), [this](PollEvents) { on_events(); }),
-      timer_(loop, [this] {
-        supervision_.advance(mono_now(), actions_);
-        schedule_turn();
-      }),
+      timer_(loop,
+             [this] {
+               supervision_.advance(mono_now(), actions_);
+               schedule_turn();
+             }),
       idle_timer_(loop, [this] { loop_.stop(); }),
       scratch_timer_(loop, [this] { clean_scratch(); }),
       retry_timer_(loop, [this] { schedule_turn(); }) {
@@ -207,8 +208,7 @@ Result<void> Supervisor::compile(const std::string& json, Definition& made) {
     file.reset(::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0500));
   }
   const std::string& text = *made.compiled->script();
-  if (!file ||
-      ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+  if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
     return Error{ErrorKind::storage,
                  "cannot write the script to " + path + ": " + std::strerror(errno)};
   }
@@ -237,8 +237,7 @@ void Supervisor::accept(frame::AttemptStart&& start) {
     return refuse(id, attempt, attempt.definition->reason, "", attempt.definition->error);
   }
   if (auto prepared = prepare(attempt); !prepared) {
-    Reason reason =
-        prepared.error().kind == ErrorKind::invalid ? Reason::template_ : Reason::spawn;
+    Reason reason = prepared.error().kind == ErrorKind::invalid ? Reason::template_ : Reason::spawn;
     return refuse(id, attempt, reason, "", prepared.error().message);
   }
   bool has_output = attempt.definition->compiled->definition().output != OutputFormat::none;
@@ -272,7 +271,8 @@ Result<std::map<std::string, std::string>> Supervisor::read_secrets(
       continue;
     }
     bool is_absolute = source.name.starts_with('/');
-    auto value = read_secret_file(is_absolute ? source.name : definition.folder + "/" + source.name);
+    auto value =
+        read_secret_file(is_absolute ? source.name : definition.folder + "/" + source.name);
     if (!value) {
       return Error{ErrorKind::invalid, "secrets." + name + ": " + value.error().message};
     }
@@ -655,6 +655,8 @@ void Supervisor::send_waiting() {
   // Who connects next is told everything anew.
   if (!link_->is_connected()) reports_.clear();
   link_->flush();
+  // The socket may have taken all of it at once: then nobody calls when there is room again.
+  if (!reports_.empty() && link_->has_room()) schedule_turn();
 }
 
 void Supervisor::arm_timer() {

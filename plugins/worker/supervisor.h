@@ -62,12 +62,12 @@ class Supervisor {
     std::shared_ptr<const Definition> definition;
     std::optional<Scratch> scratch;
     std::unique_ptr<AttemptStreams> streams;
-    Launch launch;               ///< until it is started
+    Launch launch;  ///< until it is started
     WallTime started_at;
     pid_t pid = 0;
     std::int64_t cpu_us = 0;
     std::int64_t peak_memory_bytes = 0;
-    std::string refusal_class;   ///< why it could not be started
+    std::string refusal_class;  ///< why it could not be started
     std::string refusal;
     OutputResult output;
     std::unique_ptr<Work> work;  ///< keeps its output
@@ -129,20 +129,20 @@ class Supervisor {
 
   std::unordered_map<DefinitionId, std::shared_ptr<const Definition>> definitions_;
   std::uint64_t last_script_ = 0;
-  std::unordered_map<AttemptId, Attempt> attempts_;    ///< not ended
-  std::unordered_map<AttemptId, AttemptEnd> ended_;    ///< not forgotten
-  std::deque<AttemptId> queued_;                       ///< to be started this turn
-  std::vector<AttemptId> over_;                        ///< their program has ended, their tree not
+  std::unordered_map<AttemptId, Attempt> attempts_;  ///< not ended
+  std::unordered_map<AttemptId, AttemptEnd> ended_;  ///< not forgotten
+  std::deque<AttemptId> queued_;                     ///< to be started this turn
+  std::vector<AttemptId> over_;                      ///< their program has ended, their tree not
   struct Report {
     AttemptId attempt;
     bool ended = false;  ///< else: began
   };
-  std::deque<Report> reports_;                         ///< to be sent, in this order
+  std::deque<Report> reports_;  ///< to be sent, in this order
   bool may_be_more_dead_ = false;
   bool is_turn_scheduled_ = false;
-  bool is_shut_down_ = false;  ///< by SHUTDOWN
-  bool is_terminated_ = false; ///< by a signal
-  MonoTime timer_at_;  ///< what `timer_` is armed for
+  bool is_shut_down_ = false;   ///< by SHUTDOWN
+  bool is_terminated_ = false;  ///< by a signal
+  MonoTime timer_at_;           ///< what `timer_` is armed for
   MonoTime oom_settled_at_;
   std::size_t note_bytes_ = 0;
 

@@ -65,8 +65,8 @@ Result<void> set_descriptors(const std::string& log) {
     return Error{ErrorKind::home_unusable, "cannot write " + log + ": " + std::strerror(errno)};
   }
   if (dup2(null.get(), 0) < 0 || dup2(out.get(), 1) < 0 || dup2(out.get(), 2) < 0) {
-    return Error{ErrorKind::home_unusable, std::string("cannot set descriptors: ") +
-                                               std::strerror(errno)};
+    return Error{ErrorKind::home_unusable,
+                 std::string("cannot set descriptors: ") + std::strerror(errno)};
   }
   // One of the three may have been closed when we were started.
   for (Fd* fd : {&null, &out}) {
@@ -94,8 +94,8 @@ Result<void> run(const WorkerOptions& options) {
   if (getsid(0) != getpid()) setsid();
   // Whoever loses its parent among what programs start becomes our child, and is found.
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
-    return Error{ErrorKind::home_unusable, std::string("PR_SET_CHILD_SUBREAPER: ") +
-                                               std::strerror(errno)};
+    return Error{ErrorKind::home_unusable,
+                 std::string("PR_SET_CHILD_SUBREAPER: ") + std::strerror(errno)};
   }
   // A folder that another process could remove or unmount is no place to stay in.
   if (chdir("/") != 0) return Error{ErrorKind::home_unusable, "cannot enter /"};

@@ -21,10 +21,10 @@
 namespace pawl {
 
 struct WorkerOptions {
-  std::string home;                        ///< absolute
+  std::string home;  ///< absolute
   WorkerId id;
-  std::string worker_class = "supervisor"; ///< the only one that starts programs
-  std::string version;                     ///< of pawl, for people
+  std::string worker_class = "supervisor";  ///< the only one that starts programs
+  std::string version;                      ///< of pawl, for people
   Duration idle_exit = std::chrono::seconds(60);
   Supervision::Options supervision;
   /// Soft limit of open descriptors for programs; 0: what this process itself was given.

@@ -1,0 +1,11 @@
+pawl_test(worker_test LABEL unit
+  DEPENDS pawl_worker
+  SOURCES
+    worker_environment_test.cpp
+    worker_frames_test.cpp
+    worker_journal_test.cpp
+    worker_log_test.cpp
+    worker_output_test.cpp
+    worker_scratch_test.cpp
+    worker_supervision_test.cpp
+    worker_words_test.cpp)

@@ -1,0 +1,280 @@
+// What an attempt gets, exactly.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "plugins/worker/definition.h"
+#include "plugins/worker/rendering.h"
+
+namespace pawl {
+namespace {
+
+const std::map<std::string, std::string> kDefaults = {
+    {"PATH", "/usr/bin:/bin"}, {"HOME", "/home/ana"}, {"USER", "ana"},   {"LOGNAME", "ana"},
+    {"SHELL", "/bin/bash"},    {"LANG", "C.UTF-8"},   {"TMPDIR", "/tmp"}};
+
+TaskDefinition definition() {
+  TaskDefinition d;
+  d.home = "/var/pawl";
+  d.run = "20261120-225801-7k3f9q";
+  d.job = "sales";
+  d.task = "query";
+  d.with = R"({"command":["./query","--region","{{ params.region }}"]})";
+  d.folder = "/srv/jobs";
+  d.context = R"({"params":{"region":"jp","n":3},
+                  "run":{"id":"20261120-225801-7k3f9q","logical_time":"2026-11-20T17:00:00.000Z",
+                         "date":"2026-11-21"},
+                  "tasks":{"list":{"state":"succeeded","output":[1,2]}}})";
+  d.scheduler_env = {{"PATH", "/opt/bin:/usr/bin"}, {"TZ", "Asia/Tokyo"}};
+  d.log_dir = "/var/pawl/logs/1/0";
+  return d;
+}
+
+frame::AttemptStart whole() {
+  frame::AttemptStart start;
+  start.attempt = AttemptId(4711);
+  start.number = 1;
+  start.slot = 2;
+  start.idempotency_key = "7k3f9q/query/0";
+  return start;
+}
+
+frame::AttemptStart item(const std::string& payload) {
+  frame::AttemptStart start = whole();
+  start.item = ItemIndex(17);
+  start.key = "orders-eu";
+  start.payload = payload;
+  return start;
+}
+
+AttemptSurroundings around() {
+  AttemptSurroundings surroundings;
+  surroundings.now = {MonoTime{5000}, WallTime{1'795'215'481'000}};
+  surroundings.scratch = "/var/pawl/workers/3/scratch/1";
+  return surroundings;
+}
+
+std::unique_ptr<const CompiledDefinition> compile(TaskDefinition d) {
+  auto compiled = CompiledDefinition::compile(std::move(d), kDefaults);
+  if (!compiled) FAIL(compiled.error().message);
+  return std::move(*compiled);
+}
+
+Launch render(TaskDefinition d, const frame::AttemptStart& start,
+              const AttemptSurroundings& surroundings = around()) {
+  auto compiled = compile(std::move(d));
+  auto launch = compiled->render(start, surroundings, "/scripts/1-query");
+  if (!launch) FAIL(launch.error().message);
+  return std::move(*launch);
+}
+
+/// The message of a rendering that fails.
+std::string failure(TaskDefinition d, const frame::AttemptStart& start,
+                    const AttemptSurroundings& surroundings = around()) {
+  auto compiled = compile(std::move(d));
+  auto launch = compiled->render(start, surroundings, "/scripts/1-query");
+  if (launch) return "";
+  CHECK(launch.error().kind == ErrorKind::invalid);
+  return launch.error().message;
+}
+
+std::string variable(const Launch& launch, const std::string& name) {
+  for (const std::string& entry : launch.env) {
+    if (entry.starts_with(name + "=")) return entry.substr(name.size() + 1);
+  }
+  return "(not set)";
+}
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("the first attempt of a task without items gets exactly these variables") {
+  Launch launch = render(definition(), whole());
+  CHECK(launch.env ==
+        Texts{"HOME=/home/ana", "LANG=C.UTF-8", "LOGNAME=ana", "PATH=/opt/bin:/usr/bin",
+              "PAWL_ATTEMPT=1", "PAWL_ATTEMPT_ID=4711", "PAWL_DATE=2026-11-21",
+              "PAWL_HOME=/var/pawl", "PAWL_IDEMPOTENCY_KEY=7k3f9q/query/0", "PAWL_JOB=sales",
+              "PAWL_LOGICAL_TIME=2026-11-20T17:00:00.000Z", "PAWL_RUN_ID=20261120-225801-7k3f9q",
+              "PAWL_SCRATCH=/var/pawl/workers/3/scratch/1", "PAWL_SLOT=2", "PAWL_TASK_ID=query",
+              "SHELL=/bin/bash", "TMPDIR=/tmp", "TZ=Asia/Tokyo", "USER=ana"});
+  CHECK(launch.argv == Texts{"./query", "--region", "jp"});
+  CHECK(launch.working_dir == "/srv/jobs");
+  CHECK_FALSE(launch.input);
+  CHECK_FALSE(launch.deadline);
+}
+
+TEST_CASE("an item's attempt also gets its index, key and value") {
+  Launch launch = render(definition(), item(R"({"id":17})"));
+  CHECK(variable(launch, "PAWL_MAP_INDEX") == "17");
+  CHECK(variable(launch, "PAWL_MAP_KEY") == "orders-eu");
+  CHECK(variable(launch, "PAWL_ITEM") == R"({"id":17})");
+  CHECK(variable(render(definition(), item("\"a text\\n\"")), "PAWL_ITEM") == "a text\n");
+  CHECK(variable(render(definition(), item("17")), "PAWL_ITEM") == "17");
+}
+
+TEST_CASE("a retry gets the reason before it, and a time-out its instant") {
+  auto start = whole();
+  start.number = 3;
+  start.previous_reason = Reason::timeout;
+  auto d = definition();
+  d.timeout = std::chrono::minutes(5);
+  Launch launch = render(d, start);
+  CHECK(variable(launch, "PAWL_ATTEMPT") == "3");
+  CHECK(variable(launch, "PAWL_PREVIOUS_REASON") == "timeout");
+  CHECK(variable(launch, "PAWL_DEADLINE") == "2026-11-20T23:03:01.000Z");
+  start.total_remaining = std::chrono::seconds(60);
+  CHECK(variable(render(d, start), "PAWL_DEADLINE") == "2026-11-20T22:59:01.000Z");
+}
+
+TEST_CASE("PAWL_OUTPUT is there when the output comes from a file") {
+  auto surroundings = around();
+  CHECK(variable(render(definition(), whole(), surroundings), "PAWL_OUTPUT") == "(not set)");
+  surroundings.output_file = "/var/pawl/workers/3/scratch/1.out";
+  CHECK(variable(render(definition(), whole(), surroundings), "PAWL_OUTPUT") ==
+        "/var/pawl/workers/3/scratch/1.out");
+}
+
+TEST_CASE("pass_env takes what is set, env comes after it, and PAWL_ names are pawl's own") {
+  auto d = definition();
+  d.pass_env = {"AWS_REGION", "NOT_SET"};
+  d.scheduler_env["AWS_REGION"] = "ap-northeast-1";
+  d.scheduler_env["NOT_ASKED"] = "x";
+  d.env = {{"TZ", "UTC"}, {"PAWL_TASK_ID", "mine"}, {"N", "{{ params.n + 1 }}"}};
+  Launch launch = render(d, whole());
+  CHECK(variable(launch, "AWS_REGION") == "ap-northeast-1");
+  CHECK(variable(launch, "NOT_SET") == "(not set)");
+  CHECK(variable(launch, "NOT_ASKED") == "(not set)");
+  CHECK(variable(launch, "TZ") == "UTC");
+  CHECK(variable(launch, "N") == "4");
+}
+
+TEST_CASE("templates see params, run, task, item, index, tasks and env") {
+  auto d = definition();
+  d.env = {{"A", "a-{{ params.region }}"}};
+  d.with = R"({"command":["x","{{ env.A }}","{{ run.date }}","{{ task.id }}#{{ task.attempt }}",
+               "{{ item.id }}","{{ index }}","{{ tasks.list.output[1] }}","{{ task.key }}"]})";
+  CHECK(render(d, item(R"({"id":17})")).argv ==
+        Texts{"x", "a-jp", "2026-11-21", "query#1", "17", "17", "2", "orders-eu"});
+}
+
+TEST_CASE("a script is handed over as a file, and braces in it are plain text") {
+  auto d = definition();
+  d.with = R"({"script":"echo {{ x }}","shell":["/bin/sh","-e"]})";
+  auto compiled = compile(d);
+  CHECK(compiled->script() == "echo {{ x }}");
+  CHECK(render(d, whole()).argv == Texts{"/bin/sh", "-e", "/scripts/1-query"});
+  d.with = R"({"script":"true"})";
+  CHECK(render(d, whole()).argv == Texts{"/bin/bash", "-eo", "pipefail", "/scripts/1-query"});
+}
+
+TEST_CASE("standard input is a template that may give lists and objects") {
+  auto d = definition();
+  d.with = R"({"command":["cat"],"stdin":"{{ item }}"})";
+  CHECK(render(d, item(R"({"id":17})")).input == R"({"id":17})");
+  d.with = R"({"command":["cat"],"stdin":"n={{ params.n }}\n"})";
+  CHECK(render(d, whole()).input == "n=3\n");
+}
+
+TEST_CASE("the working folder starts at the job file's") {
+  auto d = definition();
+  d.working_dir = "sub/{{ params.region }}";
+  CHECK(render(d, whole()).working_dir == "/srv/jobs/sub/jp");
+  d.working_dir = "/data";
+  CHECK(render(d, whole()).working_dir == "/data");
+}
+
+TEST_CASE("secrets come in through env and cannot get from there into the command") {
+  auto d = definition();
+  d.secrets = {{"TOKEN", {false, "TOKEN"}}};
+  d.env = {{"A", "{{ secrets.TOKEN }}"}};
+  d.with = R"({"command":["x","{{ env.A }}"]})";
+  auto surroundings = around();
+  surroundings.secrets = {{"TOKEN", "hunter2-hunter2"}};
+  Launch launch = render(d, whole(), surroundings);
+  CHECK(variable(launch, "A") == "hunter2-hunter2");
+  CHECK(launch.argv == Texts{"x", "***"});
+}
+
+TEST_CASE("what cannot be rendered says where and why") {
+  auto d = definition();
+  d.with = R"({"command":["x","{{ params.missing }}"]})";
+  CHECK(failure(d, whole()).find("command[1]: ") == 0);
+  d.with = R"({"command":["x","{{ tasks.list.output }}"]})";
+  CHECK(failure(d, whole()).find("command[1]: ") == 0);
+  d = definition();
+  d.env = {{"A", "{{ item.id }}"}};
+  CHECK(failure(d, whole()).find("env.A: ") == 0);
+  d = definition();
+  d.working_dir = "{{ params.missing }}";
+  CHECK(failure(d, whole()).find("working_dir: ") == 0);
+}
+
+TEST_CASE("NUL and what is over 128 KiB never reach the kernel") {
+  auto d = definition();
+  d.with = R"({"command":["x","{{ item }}"]})";
+  CHECK(failure(d, item(R"("a\u0000b")")).find("holds a NUL byte") != std::string::npos);
+  std::string big = "\"" + std::string(128 * 1024, 'x') + "\"";
+  CHECK(failure(d, item(big)).find("command[1] has 131072 bytes") == 0);
+  CHECK(failure(definition(), item(big)).find("env.PAWL_ITEM has ") == 0);
+}
+
+TEST_CASE("what does not start programs is refused when it is defined") {
+  auto d = definition();
+  d.operator_name = "http";
+  auto compiled = CompiledDefinition::compile(d, kDefaults);
+  REQUIRE_FALSE(compiled.ok());
+  CHECK(compiled.error().kind == ErrorKind::refused);
+  d = definition();
+  d.with = "{}";
+  CHECK_FALSE(CompiledDefinition::compile(d, kDefaults).ok());
+  d.with = R"({"command":["{{ "]})";
+  auto wrong = CompiledDefinition::compile(d, kDefaults);
+  REQUIRE_FALSE(wrong.ok());
+  CHECK(wrong.error().kind == ErrorKind::invalid);
+}
+
+TEST_CASE("a definition that is sent is the definition that arrives") {
+  TaskDefinition d = definition();
+  d.env = {{"A", "b"}};
+  d.pass_env = {"X", "Y"};
+  d.working_dir = "w";
+  d.secrets = {{"S", {true, "/run/s"}}, {"T", {false, "T_ENV"}}};
+  d.timeout = Duration(5);
+  d.stall_timeout = Duration(6);
+  d.kill_grace = Duration(0);
+  d.nice = -5;
+  d.output = OutputFormat::jsonl;
+  d.output_from_file = true;
+  auto back = decode_definition(encode_definition(d));
+  REQUIRE(back.ok());
+  CHECK(encode_definition(*back) == encode_definition(d));
+  CHECK(back->secrets.at("S").from_file);
+  CHECK(back->secrets.at("T").name == "T_ENV");
+  CHECK(back->kill_grace == Duration(0));
+  CHECK(back->nice == -5);
+  CHECK(back->output == OutputFormat::jsonl);
+}
+
+TEST_CASE("a definition that is garbage is an error that names the key") {
+  for (const char* text : {"", "[]", "{", "7"}) CHECK_FALSE(decode_definition(text).ok());
+  for (const char* text :
+       {R"({"task":7})", R"({"env":[]})", R"({"env":{"A":1}})", R"({"timeout_ms":-1})",
+        R"({"output":"xml"})", R"({"secrets":{"S":{"url":"x"}}})", R"({"nice":50})"}) {
+    auto decoded = decode_definition(text);
+    REQUIRE_FALSE(decoded.ok());
+    CHECK(decoded.error().message.find("is not what it must be") != std::string::npos);
+  }
+}
+
+TEST_CASE("a log is named by item and number") {
+  CHECK(log_path("/l", kWhole, 2) == "/l/2.log");
+  CHECK(log_path("/l", ItemIndex(17), 2) == "/l/17.2.log");
+  CHECK(output_path("/l", ItemIndex(0), 1) == "/l/0.1.out");
+}
+
+}  // namespace pawl

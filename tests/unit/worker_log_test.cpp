@@ -1,0 +1,232 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "plugins/worker/log_file.h"
+#include "plugins/worker/log_lines.h"
+#include "plugins/worker/mask.h"
+#include "tests/unit/worker_support.h"
+
+namespace pawl {
+namespace {
+
+using test::read_whole;
+using test::TempFolder;
+
+constexpr std::int64_t kTime = 1'795'215'481'123'456'789;
+constexpr std::string_view kTimeText = "2026-11-20T22:58:01.123456789Z";
+
+/// Records without their times.
+std::vector<std::string> bare(const std::string& records) {
+  std::vector<std::string> lines;
+  std::istringstream in(records);
+  for (std::string line; std::getline(in, line);) {
+    REQUIRE(line.size() > kTimeText.size());
+    lines.push_back(line.substr(kTimeText.size() + 1));
+  }
+  return lines;
+}
+
+std::string masked(const Mask& mask, const std::string& text, std::size_t chunk) {
+  MaskStream stream(mask);
+  std::string shown;
+  for (std::size_t at = 0; at < text.size(); at += chunk) {
+    shown += stream.feed(std::string_view(text).substr(at, chunk));
+  }
+  shown += stream.finish();
+  return shown;
+}
+
+}  // namespace
+
+TEST_CASE("a line becomes one record in the form of container runtimes") {
+  LogLines lines;
+  std::string out;
+  lines.feed(LogStream::out, "hello\n", kTime, out);
+  lines.feed(LogStream::err, "oh\n\n", kTime, out);
+  CHECK(out == std::string(kTimeText) + " stdout F hello\n" + std::string(kTimeText) +
+                   " stderr F oh\n" + std::string(kTimeText) + " stderr F \n");
+}
+
+TEST_CASE("times have nine digits and end in Z") {
+  CHECK(format_log_time(0) == "1970-01-01T00:00:00.000000000Z");
+  CHECK(format_log_time(kTime) == kTimeText);
+  CHECK(format_log_time(1'000'000'007) == "1970-01-01T00:00:01.000000007Z");
+}
+
+TEST_CASE("a line that comes in pieces is one record, whatever the other stream says meanwhile") {
+  LogLines lines;
+  std::string out;
+  lines.feed(LogStream::out, "hel", kTime, out);
+  CHECK(out.empty());
+  lines.feed(LogStream::err, "err\n", kTime, out);
+  lines.feed(LogStream::out, "lo\nnext", kTime, out);
+  lines.finish(kTime, out);
+  CHECK(bare(out) == std::vector<std::string>{"stderr F err", "stdout F hello", "stdout P next"});
+}
+
+TEST_CASE("a long line comes in parts that put together give it again") {
+  LogLines lines;
+  std::string text(3 * kLogLineBytesMax + 5, 'x');
+  for (std::size_t i = 0; i < text.size(); i += 100) text[i] = static_cast<char>('a' + i % 26);
+  std::string out;
+  lines.feed(LogStream::out, text + "\nshort\n", kTime, out);
+  auto records = bare(out);
+  REQUIRE(records.size() == 5);
+  std::string together;
+  for (std::size_t i = 0; i < 4; ++i) {
+    CHECK(records[i].substr(0, 9) == (i < 3 ? "stdout P " : "stdout F "));
+    together += records[i].substr(9);
+  }
+  CHECK(together == text);
+  CHECK(records[4] == "stdout F short");
+}
+
+TEST_CASE("a line of exactly the largest size is one full record or part and end") {
+  LogLines lines;
+  std::string out;
+  lines.feed(LogStream::out, std::string(kLogLineBytesMax, 'x') + "\n", kTime, out);
+  auto records = bare(out);
+  REQUIRE_FALSE(records.empty());
+  CHECK(records.front().substr(0, 9) == "stdout F ");
+}
+
+TEST_CASE("secrets are hidden wherever chunks are cut") {
+  Mask mask({"hunter2-hunter2", "tr0ub4dor&3", "short"});
+  std::string text = "a hunter2-hunter2 b tr0ub4dor&3tr0ub4dor&3 c hunter2-hunter short\n";
+  for (std::size_t chunk = 1; chunk <= text.size(); ++chunk) {
+    CHECK(masked(mask, text, chunk) == "a *** b ****** c hunter2-hunter short\n");
+  }
+  CHECK(mask.hide(text) == "a *** b ****** c hunter2-hunter short\n");
+}
+
+TEST_CASE("of secrets that begin alike the longest is hidden") {
+  Mask mask({"abcdefgh", "abcdefghijkl"});
+  CHECK(mask.hide("abcdefghijkl") == "***");
+  CHECK(mask.hide("abcdefghi") == "***i");
+}
+
+TEST_CASE("a beginning of a secret at the end of the output is shown") {
+  Mask mask({"hunter2-hunter2"});
+  CHECK(masked(mask, "hunter2-hunt", 3) == "hunter2-hunt");
+}
+
+TEST_CASE("what looks like a secret and is not loses no byte") {
+  Mask mask({"aaaaaaab"});
+  for (std::size_t chunk = 1; chunk < 20; ++chunk) {
+    CHECK(masked(mask, "aaaaaaaaaaaaaaaaaaab", chunk) == "aaaaaaaaaaaa***");
+  }
+}
+
+TEST_CASE("a silent program has no log file") {
+  TempFolder folder;
+  LogFile log(folder / "logs/1.log");
+  log.append("", kTime);
+  log.close(kTime);
+  CHECK(log.bytes() == 0);
+  CHECK_FALSE(std::filesystem::exists(folder / "logs"));
+}
+
+TEST_CASE("the log is made with its folders by the first record") {
+  TempFolder folder;
+  LogFile log(folder / "logs/run/task/1.log");
+  log.append("record\n", kTime);
+  log.close(kTime);
+  CHECK(read_whole(folder / "logs/run/task/1.log") == "record\n");
+  CHECK(log.bytes() == 7);
+}
+
+TEST_CASE("beyond the cap head and tail stay, whole records only, and a note between them") {
+  TempFolder folder;
+  LogFile log(folder / "1.log", 4000);
+  std::vector<std::string> written;
+  for (int i = 0; i < 1000; ++i) {
+    written.push_back(std::string(kTimeText) + " stdout F line " + std::to_string(i));
+    log.append(written.back() + "\n", kTime);
+  }
+  log.close(kTime);
+  std::string text = read_whole(folder / "1.log");
+  CHECK(static_cast<std::int64_t>(text.size()) == log.bytes());
+  CHECK(text.size() < 4500);
+  std::istringstream in(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  std::size_t note = 0;
+  while (note < lines.size() && lines[note].find("are left out here]") == std::string::npos) ++note;
+  REQUIRE(note < lines.size());
+  CHECK(note > 30);
+  for (std::size_t i = 0; i < note; ++i) CHECK(lines[i] == written[i]);
+  std::size_t tail = lines.size() - note - 1;
+  CHECK(tail > 15);
+  for (std::size_t i = 0; i < tail; ++i) {
+    CHECK(lines[note + 1 + i] == written[written.size() - tail + i]);
+  }
+  CHECK_FALSE(std::filesystem::exists(folder / "1.log.tail0"));
+  CHECK_FALSE(std::filesystem::exists(folder / "1.log.tail1"));
+}
+
+TEST_CASE("a log just over its head is kept whole, without a note") {
+  TempFolder folder;
+  LogFile log(folder / "1.log", 4000);
+  std::string expected;
+  for (int i = 0; i < 50; ++i) {
+    std::string record = std::string(kTimeText) + " stdout F line " + std::to_string(i) + "\n";
+    expected += record;
+    log.append(record, kTime);
+  }
+  log.close(kTime);
+  CHECK(read_whole(folder / "1.log") == expected);
+}
+
+TEST_CASE("a log that is removed while the program runs is made anew") {
+  TempFolder folder;
+  LogFile log(folder / "1.log");
+  log.append("one\n", kTime);
+  std::filesystem::remove(folder / "1.log");
+  log.append("two\n", kTime);
+  log.close(kTime);
+  CHECK(read_whole(folder / "1.log") == "two\n");
+}
+
+TEST_CASE("a log that cannot be written is told once it can, and nothing is torn") {
+  TempFolder folder;
+  LogFile log(folder / "1.log");
+  log.append("one\n", kTime);
+  auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  rlimit small = before;
+  small.rlim_cur = 10;
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+  log.append("a record that does not fit\n", kTime);  // the kernel takes six bytes of it
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  std::signal(SIGXFSZ, old_handler);
+  CHECK(log.lost_bytes() == 27);
+  log.append("two\n", kTime);
+  log.close(kTime);
+  std::string text = read_whole(folder / "1.log");
+  CHECK(text.substr(0, 4) == "one\n");
+  CHECK(text.find("27 bytes could not be written: File too large") != std::string::npos);
+  CHECK(text.find("a record") == std::string::npos);
+  CHECK(text.substr(text.size() - 5) == "\ntwo\n");
+}
+
+TEST_CASE("a link in place of a log is not followed") {
+  TempFolder folder;
+  test::write_whole(folder / "victim", "mine");
+  std::filesystem::create_symlink(folder / "victim", folder / "1.log");
+  LogFile log(folder / "1.log");
+  log.append("record\n", kTime);
+  log.close(kTime);
+  CHECK(read_whole(folder / "victim") == "mine");
+  CHECK(log.lost_bytes() == 7);
+}
+
+}  // namespace pawl

@@ -1,0 +1,106 @@
+// The words that explain a failure, and what /proc and the kernel's counters are read for.
+
+#include <unistd.h>
+
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "plugins/worker/oom.h"
+#include "plugins/worker/process_table.h"
+#include "plugins/worker/streams.h"
+#include "scheduler/loop/clock.h"
+#include "tests/unit/worker_support.h"
+
+namespace pawl {
+
+TEST_CASE("the last line of standard error explains a failure") {
+  auto words = explain_failure("starting\ncannot reach warehouse 3\n\n", "out\n");
+  CHECK(words.message == "cannot reach warehouse 3");
+  CHECK(words.trace == "starting\ncannot reach warehouse 3");
+  CHECK(words.error_class.empty());
+}
+
+TEST_CASE("when standard error is silent, standard output explains") {
+  auto words = explain_failure(" \n", "one line\n");
+  CHECK(words.message == "one line");
+  CHECK(words.trace.empty());
+}
+
+TEST_CASE("an exception is named by its class") {
+  std::string text =
+      "Traceback (most recent call last):\n  File \"x.py\", line 1\nurllib.error.URLError: no\n";
+  auto words = explain_failure(text, "");
+  CHECK(words.error_class == "urllib.error.URLError");
+  CHECK(words.message == "urllib.error.URLError: no");
+  CHECK(explain_failure("warning: not a class\n", "").error_class.empty());
+}
+
+TEST_CASE("words of programs are UTF-8 without NUL, whatever they were") {
+  CHECK(to_utf8(std::string("a\xff\0b\xc3\xa4\xc3", 7)) ==
+        "a\xEF\xBF\xBD\xE2\x90\x80"
+        "b\xc3\xa4\xEF\xBF\xBD");
+  CHECK(to_utf8("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
+}
+
+TEST_CASE("a process is read from /proc even when its name holds blanks and parentheses") {
+  auto stat = parse_process_stat(
+      "812 (a) b (c)) S 1 812 811 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2 3\n");
+  REQUIRE(stat);
+  CHECK(stat->pid == 812);
+  CHECK(stat->state == 'S');
+  CHECK(stat->parent == 1);
+  CHECK(stat->group == 812);
+  CHECK(stat->session == 811);
+  CHECK(stat->start_ticks == 987654);
+  for (std::string_view text : {"", "812", "812 (x", "812 (x) S", "x (x) S 1 2 3"}) {
+    CHECK_FALSE(parse_process_stat(text));
+  }
+}
+
+TEST_CASE("this process is found in /proc with its start time") {
+  auto stat = read_process_stat(getpid());
+  REQUIRE(stat);
+  CHECK(stat->start_ticks == process_start_time(getpid()));
+  CHECK_FALSE(stat->has_ended());
+}
+
+TEST_CASE("an environment names an attempt only together with the home") {
+  auto env = [](std::string_view text) {
+    std::string bytes(text);
+    for (char& c : bytes) {
+      if (c == '|') c = '\0';
+    }
+    return bytes;
+  };
+  CHECK(attempt_in_environment(env("A=1|PAWL_HOME=/h|PAWL_ATTEMPT_ID=17|"), "/h") == 17);
+  CHECK_FALSE(attempt_in_environment(env("PAWL_HOME=/other|PAWL_ATTEMPT_ID=17|"), "/h"));
+  CHECK_FALSE(attempt_in_environment(env("PAWL_ATTEMPT_ID=17"), "/h"));
+  CHECK_FALSE(attempt_in_environment(env("PAWL_HOME=/h|PAWL_ATTEMPT_ID=17x"), "/h"));
+  CHECK_FALSE(attempt_in_environment(env("XPAWL_HOME=/h|XPAWL_ATTEMPT_ID=17"), "/h"));
+}
+
+TEST_CASE("out of memory is named once for each kill that the kernel counts") {
+  test::TempFolder folder;
+  auto set = [&](int count) {
+    test::write_whole(folder / "events", "oom 9\noom_kill " + std::to_string(count) + "\n");
+  };
+  set(3);
+  OomWatch watch(folder / "events");
+  CHECK_FALSE(watch.claim());
+  set(5);
+  CHECK(watch.claim());
+  CHECK(watch.claim());
+  CHECK_FALSE(watch.claim());
+  set(6);
+  watch.settle();
+  CHECK(watch.claim());
+  set(7);
+  watch.settle();
+  watch.settle();
+  CHECK_FALSE(watch.claim());
+  OomWatch blind(folder / "missing");
+  CHECK_FALSE(blind.claim());
+}
+
+}  // namespace pawl
