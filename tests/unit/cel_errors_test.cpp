@@ -44,6 +44,18 @@ TEST_CASE("long values are cut in messages, at a character") {
   CHECK_THAT(message, Catch::Matchers::Contains("é…'"));
 }
 
+TEST_CASE("a message is UTF-8 whatever it quotes") {
+  const Json names = {{"s", std::string("a\xff\xc3", 3)}};
+  for (const std::string& text :
+       {std::string("int(s)"), std::string("{s: 1}.x"), "1 '" + std::string(63, 'x') + "é'"}) {
+    INFO(text);
+    const std::string message = outcome(text, names);
+    CHECK_THAT(message, Catch::Matchers::StartsWith("! "));
+    CHECK_NOTHROW(Json(message).dump());
+  }
+  CHECK(outcome("int(s)", names) == "! 0 cannot convert string 'a\xEF\xBF\xBD\xEF\xBF\xBD' to int");
+}
+
 TEST_CASE("an expression that names secrets shows no value in its errors") {
   const Json names = {{"secrets", {{"KEY", "canary-5309"}}}, {"m", {{"a", 1}}}};
   for (const char* expression :
