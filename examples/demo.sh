@@ -6,11 +6,12 @@ set -eu
 pawl=$(readlink -f "${1:?usage: demo.sh PAWL}")
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/pawl-demo.XXXXXX")
+exec 2>&1  # progress and results in one stream, in their order
 finish() {
   code=$?
   trap - EXIT INT TERM
   if [ "$code" -ne 0 ]; then
-    echo "demo: something was not as told (exit code $code); all of it is in $scratch" >&2
+    echo "demo: something was not as told (exit code $code); all of it is in $scratch"
   else
     rm -rf "$scratch"
   fi
@@ -28,17 +29,21 @@ export PATH PAWL_HOME
 
 tell() { printf '\n# %s\n' "$@"; }
 shown() { printf '$ %s\n' "$*"; }
-wrong() { echo "demo: $*" >&2; exit 1; }
+wrong() { echo "demo: $*"; exit 1; }
 
 # play CODE COMMAND...: shows the command and what it prints, and insists on its exit code. What it
-# printed to standard output stays in $scratch/printed.
+# printed to standard output stays in $scratch/printed; of commands that make runs that is the id,
+# which people have seen in the first line of progress.
 play() {
   wanted=$1
   shift
   shown "$*"
   code=0
   "$@" > "$scratch/printed" || code=$?
-  cat "$scratch/printed"
+  case $2 in
+    run | resume) ;;
+    *) sed -e '$a\' "$scratch/printed" ;;
+  esac
   [ "$code" -eq "$wanted" ] || wrong "exit code $code instead of $wanted: $*"
 }
 
@@ -88,7 +93,7 @@ awk '{ n[$1]++ } END { for (times in n) printf "%5d zones were visited %s\n", n[
 [ "$(wc -l < "$scratch/visits")" -eq "$zones" ] || wrong "not every zone was visited"
 awk -v closed="$closed" '
   { name = $2; sub(/.*\//, "", name); wanted = (name ~ /^[FQVYZ]/ || $2 == closed) ? 2 : 1 }
-  $1 != wanted { print "demo: " $2 " was visited " $1 " times" > "/dev/stderr"; bad = 1 }
+  $1 != wanted { print "demo: " $2 " was visited " $1 " times"; bad = 1 }
   END { exit bad }' "$scratch/visits" || wrong "the ledger is not as it must be"
 
 play 0 pawl runs

@@ -135,7 +135,7 @@ def check_params_given(run):
 def check_outputs(run):
     expect(run.output("sum").strip() == "nightly: [400,400,400]", run.output("sum"))
     expect(run.log("name") == "this goes to the log\n", run.log("name"))
-    parts = [json.loads(line)["part"] for line in
+    parts = [json.loads(line)["value"]["part"] for line in
              run.ask("output", f"{run.run}/part", "-o", "jsonl").splitlines()]
     expect(parts == ["a", "b", "c"], f"parts are {parts}")
 
