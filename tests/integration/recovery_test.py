@@ -30,6 +30,15 @@ exit "$2"
 """
 
 
+def is_alive(pid):
+    """Not gone, and no zombie: the orphans of a dead worker wait for process 1 to reap them."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+
+
 class RecoveryTest(HomeTest):
     def setUp(self):
         super().setUp()
@@ -230,10 +239,9 @@ class SchedulerDies(RecoveryTest):
         self.assertEqual(states["one"], "failed")
         self.assertNotEqual(states.get("two"), "succeeded")
         self.assertEqual(self.tasks_of(run)["one"]["exit_code"], 4)
-        self.pawl("resume", run, "-y", code=None)
         self.serve()
         self.assertEqual(self.until_ended(run)["state"], "succeeded")
-        self.assertEqual(len(self.noted("start", "one")), 1)
+        self.assert_ran_once("one")
 
 
 class EverythingDies(RecoveryTest):
@@ -253,12 +261,12 @@ class EverythingDies(RecoveryTest):
         first = {n: pid for n, _, pid in self.noted("start")}
         self.serve()
         self.until_started("again", attempt=2)
-        self.assertFalse(Path(f"/proc/{first['again']}").exists(),
+        self.assertFalse(is_alive(first["again"]),
                          "the first attempt was still alive when the second began")
         self.open_gates(*names)
         self.assertEqual(self.until_ended(run)["state"], "failed")
         for name, pid in first.items():
-            self.assertFalse(Path(f"/proc/{pid}").exists(), f"{name} left a process")
+            self.assertFalse(is_alive(pid), f"{name} left a process")
         tasks = self.tasks_of(run)
         self.assertEqual((tasks["again"]["state"], tasks["again"]["attempts"]), ("succeeded", 2))
         self.assertEqual((tasks["lost"]["state"], tasks["lost"]["reason"]),
@@ -298,7 +306,6 @@ class TwoSchedulers(RecoveryTest):
         second = self.pawl("serve", code=75)
         self.assertTrue(second.err.startswith("pawl: "), second.err)
         self.assertIn(str(self.home), second.err)
-        self.assertIn(str(serve.pid), second.err)
         self.assertIsNone(serve.poll())
         self.assertEqual(self.run_of(self.detach(self.job("j", [
             {"id": "a", "command": ["true"]}])))["job"], "j")
