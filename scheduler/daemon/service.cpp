@@ -295,7 +295,11 @@ void Service::reload() {
 
 std::int64_t Service::active_runs() const {
   std::int64_t active = 0;
-  for (RunId id : pump_->engine().runs()) active += pump_->engine().is_dormant(id) ? 0 : 1;
+  for (RunId id : pump_->engine().runs()) {
+    // A paused run goes on only when somebody says so.
+    const bool is_paused = pump_->engine().run(id)->state == RunState::paused;
+    if (!is_paused && !pump_->engine().is_dormant(id)) ++active;
+  }
   return active;
 }
 
