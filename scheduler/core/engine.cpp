@@ -8,17 +8,25 @@
 
 namespace pawl {
 
+namespace {
+
+// A start on the calendar is looked at again at least so often: calendars drift and step.
+constexpr Duration kCalendarLookMax = std::chrono::hours(1);
+
+}  // namespace
+
 Step Engine::State::handle(const Input& input, Now now) {
   now_ = now;
   step_ = {};
   looked_at_ = 0;
   std::visit([this](const auto& in) { on(in); }, input);
   settle();
-  write_changed_counts();
+  write_changes();
+  forget_marked();
   return std::move(step_);
 }
 
-/// Works off what follows from an input: rules to look at, timers that are due, free slots.
+/// Works off what follows from an input: rules to look at, times that have come, free slots.
 void Engine::State::settle() {
   if (!is_recovered_) return;
   while (!is_full()) {
@@ -27,23 +35,41 @@ void Engine::State::settle() {
       pending_.pop_front();
       ++looked_at_;
       if (Run* run = find(place.run)) evaluate(*run, place.task);
+    } else if (!freed_.empty()) {
+      ++looked_at_;
+      admit_next();
     } else if (auto timer = timers_.take_due(now_.mono)) {
       ++looked_at_;
       on_timer(*timer);
+    } else if (!delayed_.empty() && delayed_.begin()->first <= now_.wall) {
+      ++looked_at_;
+      admit_due();
     } else {
       break;
     }
   }
   if (!is_full()) dispatch();
   const auto due = timers_.next_due();
-  step_.more = is_full() || !pending_.empty() || (due && *due <= now_.mono);
+  step_.more = is_full() || !pending_.empty() || !freed_.empty() || (due && *due <= now_.mono);
+}
+
+std::optional<MonoTime> Engine::State::next_deadline() const {
+  if (!is_recovered_) return std::nullopt;
+  std::optional<MonoTime> due = timers_.next_due();
+  if (delayed_.empty()) return due;
+  const Duration left =
+      std::clamp(delayed_.begin()->first - now_.wall, Duration{0}, kCalendarLookMax);
+  const MonoTime look = now_.mono + left;
+  return due && *due < look ? due : look;
 }
 
 /// Counts are written once a step, however often they changed in it.
-void Engine::State::write_changed_counts() {
+void Engine::State::write_changes() {
   for (const Place& place : changed_mapped_) {
-    const Run* run = find(place.run);
-    if (run != nullptr && run->node(place.task).mapped) write_mapped(*run, place.task);
+    Run* run = find(place.run);
+    if (run == nullptr || !run->node(place.task).mapped) continue;
+    run->node(place.task).mapped->is_changed = false;
+    write_mapped(*run, place.task);
   }
   changed_mapped_.clear();
   for (RunId id : changed_) {
@@ -61,6 +87,13 @@ void Engine::State::counts_changed(Run& run) {
   changed_.push_back(run.row.id);
 }
 
+void Engine::State::mapped_changed(Run& run, TaskIndex task) {
+  Mapped& mapped = *run.node(task).mapped;
+  if (mapped.is_changed) return;
+  mapped.is_changed = true;
+  changed_mapped_.push_back({run.row.id, task});
+}
+
 void Engine::State::record(const std::string& actor, std::string verb, const Target& target,
                            std::string text) {
   EventRow row;
@@ -75,13 +108,22 @@ void Engine::State::record(const std::string& actor, std::string verb, const Tar
 }
 
 void Engine::State::on(const input::AddVersion& in) {
-  if (!in.is_stored) change(mutation::InsertVersion{in.row});
   if (versions_.contains(in.row.id)) return;
-  versions_.emplace(in.row.id, std::make_unique<Version>(in.job));
+  if (!in.is_stored) change(mutation::InsertVersion{in.row});
+  const auto& version =
+      versions_.emplace(in.row.id, std::make_unique<Version>(in.job)).first->second;
+  for (const auto& [name, pool] : version->job.pools) {
+    const PoolKey key{version->job.name, name};
+    VersionId& newest = pool_versions_[key];
+    if (in.row.id < newest) continue;
+    newest = in.row.id;
+    set_pool(key, pool.slots);
+  }
 }
 
 void Engine::State::on(const input::WorkerUp& in) {
-  auto it = std::find_if(workers_.begin(), workers_.end(), [&](const Worker& w) { return w.id == in.worker; });
+  auto it = std::find_if(workers_.begin(), workers_.end(),
+                         [&](const Worker& w) { return w.id == in.worker; });
   if (it == workers_.end()) {
     Worker worker{in.worker, true, 0};
     for (const auto& [id, live] : live_) worker.live += live.worker == in.worker ? 1 : 0;
@@ -116,7 +158,7 @@ void Engine::State::on(const input::WorkerGone& in) {
   }
 }
 
-void Engine::State::on(const input::SetDefaultSlots& in) { pools_["default"].limit = in.slots; }
+void Engine::State::on(const input::SetDefaultSlots& in) { set_pool({"", "default"}, in.slots); }
 
 void Engine::State::on(const input::HoldStarts& in) { holds_starts_ = in.hold; }
 
@@ -128,9 +170,13 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
 Step Engine::handle(const Input& input, Now now) { return state_->handle(input, now); }
-std::optional<MonoTime> Engine::next_deadline() const { return state_->timers_.next_due(); }
+std::optional<MonoTime> Engine::next_deadline() const { return state_->next_deadline(); }
 std::vector<Effect> Engine::regenerate_effects() const { return state_->regenerate_effects(); }
 bool Engine::has_run(RunId run) const { return state_->find(run) != nullptr; }
+bool Engine::is_dormant(RunId id) const {
+  const Run* run = state_->find(id);
+  return run != nullptr && run->is_dormant;
+}
 bool Engine::knows_version(VersionId version) const { return state_->versions_.contains(version); }
 
 std::optional<RunId> Engine::run_of_request(const std::string& request_id) const {
@@ -164,7 +210,9 @@ std::vector<RunId> Engine::runs() const {
   return ids;
 }
 
-std::int64_t Engine::live_attempts() const { return static_cast<std::int64_t>(state_->live_.size()); }
+std::int64_t Engine::live_attempts() const {
+  return static_cast<std::int64_t>(state_->live_.size());
+}
 
 std::vector<AttemptId> Engine::attempts_of(WorkerId worker) const {
   std::vector<AttemptId> ids;
@@ -193,9 +241,9 @@ std::string run_name(WallTime accepted, RunId run) {
   const std::time_t seconds = static_cast<std::time_t>(accepted.ms / 1000);
   std::tm utc{};
   gmtime_r(&seconds, &utc);
-  char stamp[32];
-  std::snprintf(stamp, sizeof stamp, "%04d%02d%02d-%02d%02d%02d-", utc.tm_year + 1900, utc.tm_mon + 1,
-                utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+  char stamp[80];  // as long as the compiler can imagine; names have sixteen
+  std::snprintf(stamp, sizeof stamp, "%04d%02d%02d-%02d%02d%02d-", utc.tm_year + 1900,
+                utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
   // Odd factors and xor-shifts are bijections of 30 bits.
   constexpr std::uint32_t kMask = (1U << 30) - 1;
   std::uint32_t x = static_cast<std::uint32_t>(run.value) & kMask;

@@ -63,6 +63,7 @@ struct PoolView {
   struct Holder { RunId run; TaskIndex task; std::int64_t slots = 0; };
   std::vector<Holder> holders;       ///< by slots, most first
   std::int64_t waiting = 0;          ///< tasks and items queued for it
+  std::string job;                   ///< whose own it is; empty: of the settings
 };
 
 class Engine {
@@ -84,6 +85,8 @@ class Engine {
   std::vector<Effect> regenerate_effects() const;
 
   bool has_run(RunId run) const;
+  /// Adopted, and nothing of it starts (input::Recover).
+  bool is_dormant(RunId run) const;
   /// The run with this request id, as far as it is in memory or left it lately.
   std::optional<RunId> run_of_request(const std::string& request_id) const;
   bool knows_version(VersionId version) const;

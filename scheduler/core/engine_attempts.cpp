@@ -50,12 +50,13 @@ void Engine::State::stop_attempt(AttemptId id, Reason reason, bool force) {
 void Engine::State::release(const Live& live) {
   Run& run = *live.run;
   --run.live;
-  Slots& slots = lane_of(run, live.task).slots();
-  --slots.taken;
   const TaskSpec& spec = run.spec(live.task);
+  Lane& lane = lane_of(run, live.task);
+  Slots& slots = lane.slots();
+  slots.taken -= spec.pools.front().slots;
   Node& node = run.node(live.task);
   if (live.item != kWhole) --node.mapped->live;
-  if (live.item != kWhole && spec.map && spec.map->max_concurrent > 0) {
+  if (has_own_numbers(spec, live.item)) {
     node.mapped->numbers.give_back(live.slot);
   } else {
     slots.numbers.give_back(live.slot);
@@ -63,24 +64,31 @@ void Engine::State::release(const Live& live) {
   for (Worker& w : workers_) {
     if (w.id == live.worker) --w.live;
   }
+  activate(lane);
 }
 
 /// The attempt never started: its number is given back and its task waits for a slot again.
-void Engine::State::take_back(Live live, Piece& work, AttemptId id) {
+void Engine::State::take_back(const Live& live, Piece& work, AttemptId id) {
   Run& run = *live.run;
   const TaskKey key = live.key();
-  AttemptRow row = row_of(id, live);
-  change(mutation::DeleteAttempt{std::move(row)});
+  change(mutation::DeleteAttempt{row_of(id, live)});
   --work.attempts;
   --work.counted;
+  if (work.started_at == live.started_at) {
+    // It was the first: what counts from the first start has not begun.
+    work.started_at = WallTime{};
+    if (work.total_due.ms != 0) change(mutation::ClearTimer{key, TimerKind::total});
+    work.total_due = MonoTime{};
+  }
   move(run, key, work, TaskEvent::unstart, {});
-  if (live.stop != Reason::none) {
-    const bool is_failure = live.stop == Reason::total_timeout;
-    move(run, key, work, is_failure ? TaskEvent::fail : TaskEvent::cancel, {live.stop, 0, {}, {}});
-    if (key.item != kWhole) item_ended(run, key.task);
+  if (live.stop == Reason::none) {
+    arm_queue_timer(run, key, work);
+    make_ready(run, key.task);
     return;
   }
-  if (key.item != kWhole) run.node(key.task).mapped->ready.push_front(key.item.value);
+  const bool is_failure = live.stop == Reason::total_timeout;
+  move(run, key, work, is_failure ? TaskEvent::fail : TaskEvent::cancel, {live.stop, 0, {}, {}});
+  if (key.item != kWhole) item_ended(run, key.task);
   make_ready(run, key.task);
 }
 
@@ -99,16 +107,24 @@ void Engine::State::end_attempt(const AttemptResult& result) {
   live_.erase(it);
   release(live);
   act(effect::ForgetAttempt{result.attempt, live.worker});
-
   if (result.outcome == AttemptResult::Outcome::never_started) {
     take_back(live, *work, result.attempt);
     return;
   }
-
   const AttemptVerdict verdict = judge_attempt(result, live.stop);
+  record_end(result, live, verdict);
+  follow_end(result, live, verdict, *work);
+  // Its slot may serve the same task's next item.
+  make_ready(run, key.task);
+}
+
+/// The attempt's row, and what it left.
+void Engine::State::record_end(const AttemptResult& result, const Live& live,
+                               AttemptVerdict verdict) {
   const auto to = next(live.state, verdict.event);
   PAWL_CHECK(to.has_value());
-  AttemptRow row = row_of(result.attempt, live);
+  mutation::UpdateAttempt end{live.state, row_of(result.attempt, live)};
+  AttemptRow& row = end.row;
   row.state = *to;
   row.reason = verdict.reason;
   row.exit_code = result.exit_code;
@@ -119,53 +135,46 @@ void Engine::State::end_attempt(const AttemptResult& result) {
   row.peak_memory_bytes = result.peak_memory_bytes;
   row.log_bytes = result.log_bytes;
   row.failure = result.failure;
-  change(mutation::UpdateAttempt{live.state, std::move(row)});
+  change(std::move(end));
+  if (verdict.event == AttemptEvent::succeed && !result.output_format.empty()) {
+    change(mutation::SetOutput{{live.key(), live.number, result.output_format, result.output_value,
+                                result.output_file, result.output_bytes}});
+  }
+}
 
-  const bool is_without_evidence = verdict.event == AttemptEvent::lose || verdict.event == AttemptEvent::interrupt;
-  if (is_without_evidence) {
-    --work->counted;
+/// What its end means for its task.
+void Engine::State::follow_end(const AttemptResult& result, const Live& live,
+                               AttemptVerdict verdict, Piece& work) {
+  Run& run = *live.run;
+  const TaskKey key = live.key();
+  if (verdict.event == AttemptEvent::lose || verdict.event == AttemptEvent::interrupt) {
+    --work.counted;
     if (result.may_be_cause) {
-      const bool is_old = work->interrupted_since.ms == 0 || now_.wall - work->interrupted_since > kPoisonWindow;
-      work->interruptions = is_old ? 1 : work->interruptions + 1;
-      if (is_old) work->interrupted_since = now_.wall;
+      const bool is_old =
+          work.interrupted_since.ms == 0 || now_.wall - work.interrupted_since > kPoisonWindow;
+      work.interruptions = is_old ? 1 : work.interruptions + 1;
+      if (is_old) work.interrupted_since = now_.wall;
     }
   }
-
-  const TaskSpec& spec = run.spec(key.task);
   TaskHistory history;
-  history.counted = work->counted;
-  history.interruptions = work->interruptions;
-  history.is_cancelling = run.stopping != Reason::none || live.stop != Reason::none ||
-                          (key.item != kWhole && run.node(key.task).mapped->rest_state != TaskState::queued);
-  history.has_total_deadline = work->total_due.ms != 0;
-  history.total_left = work->total_due - now_.mono;
-  TaskVerdict next_step = judge_task(spec, result, verdict, history, jitter_of(result.attempt));
-  if (next_step.event == TaskEvent::cancel && next_step.reason == Reason::cancelled) {
-    if (live.stop != Reason::none) {
-      next_step.reason = live.stop;
-    } else if (run.stopping != Reason::none) {
-      next_step.reason = run.stopping;
-    } else if (key.item != kWhole && run.node(key.task).mapped->rest_reason != Reason::none) {
-      next_step.reason = run.node(key.task).mapped->rest_reason;
-    }
-  }
+  history.counted = work.counted;
+  history.interruptions = work.interruptions;
+  history.stop = live.stop != Reason::none ? live.stop : run.stopping;
+  history.has_total_deadline = work.total_due.ms != 0;
+  history.total_left = work.total_due - now_.mono;
+  const TaskVerdict verdict_of_task =
+      judge_task(run.spec(key.task), result, verdict, history, jitter_of(result.attempt));
 
   std::int32_t detail = 0;
-  if (next_step.reason == Reason::exit) detail = result.exit_code.value_or(0);
-  if (next_step.reason == Reason::signal) detail = result.signal.value_or(0);
-  if (verdict.event == AttemptEvent::succeed && !result.output_format.empty()) {
-    change(mutation::SetOutput{{key, live.number, result.output_format, result.output_value, result.output_file, result.output_bytes}});
-  }
-  if (next_step.event == TaskEvent::retry) {
-    move(run, key, *work, TaskEvent::retry, {next_step.reason, detail, {}, {}});
-    set_timer(run, key, *work, TimerKind::retry, next_step.delay, true);
+  if (verdict_of_task.reason == Reason::exit) detail = result.exit_code.value_or(0);
+  if (verdict_of_task.reason == Reason::signal) detail = result.signal.value_or(0);
+  move(run, key, work, verdict_of_task.event, {verdict_of_task.reason, detail, {}, {}});
+  if (verdict_of_task.event == TaskEvent::retry) {
+    set_timer(key, work, TimerKind::retry, verdict_of_task.delay, true);
     if (key.item != kWhole) ++run.node(key.task).mapped->retries;
-  } else {
-    move(run, key, *work, next_step.event, {next_step.reason, detail, {}, {}});
-    if (key.item != kWhole) item_ended(run, key.task);
+  } else if (key.item != kWhole) {
+    item_ended(run, key.task);
   }
-  // Its slot may serve the same task's next item.
-  make_ready(run, key.task);
 }
 
 }  // namespace pawl

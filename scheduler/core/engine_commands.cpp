@@ -34,9 +34,20 @@ const MappedSnapshot* mapped_part(const RunSnapshot* snapshot, TaskIndex task) {
 const TaskRow* final_item(const RunSnapshot* snapshot, TaskIndex task, std::int64_t item) {
   const MappedSnapshot* part = mapped_part(snapshot, task);
   if (part == nullptr) return nullptr;
-  auto it = std::lower_bound(part->final_items.begin(), part->final_items.end(), item,
-                             [](const TaskRow& row, std::int64_t i) { return row.key.item.value < i; });
+  auto it =
+      std::lower_bound(part->final_items.begin(), part->final_items.end(), item,
+                       [](const TaskRow& row, std::int64_t i) { return row.key.item.value < i; });
   return it != part->final_items.end() && it->key.item.value == item ? &*it : nullptr;
+}
+
+constexpr const char* kGone = "is not in memory and was not loaded; ask again";
+constexpr const char* kChanged = "changed while the command was on its way; ask again";
+
+bool names_an_item(const Target& target) { return target.item && *target.item != kWhole; }
+
+/// False when the target names a task that the run does not have.
+bool is_sound(const Run& run, const Target& target) {
+  return !target.task || target.task->value < run.nodes.size();
 }
 
 std::vector<RunId> runs_of(const std::vector<Target>& targets) {
@@ -55,7 +66,9 @@ const RunSnapshot* Engine::State::adopt(RunId id, const std::vector<RunSnapshot>
   for (const RunSnapshot& s : loaded) {
     if (s.run.id == id) snapshot = &s;
   }
-  if (find(id) == nullptr && snapshot != nullptr && versions_.contains(snapshot->run.version)) restore(*snapshot);
+  const bool can_restore = snapshot != nullptr && is_final(snapshot->run.state) &&
+                           versions_.contains(snapshot->run.version);
+  if (find(id) == nullptr && can_restore) restore(*snapshot);
   return snapshot;
 }
 
@@ -64,16 +77,29 @@ void Engine::State::forget_unopened(const std::vector<RunSnapshot>& loaded) {
   for (const RunSnapshot& s : loaded) {
     const Run* run = find(s.run.id);
     if (run == nullptr || !is_final(run->row.state) || !is_final(s.run.state)) continue;
-    if (run->row.ended_at != s.run.ended_at) continue;  // it was opened and ended again
-    runs_.erase(s.run.id);
+    if (run->row.resumes != s.run.resumes)
+      continue;  // opened and ended again: until that is durable
+    forget_.push_back(s.run.id);
   }
+}
+
+/// Whether the row of a final item says what it is now: a snapshot is as old as its way was long.
+bool Engine::State::is_current(const Mapped& mapped, const TaskRow& row) const {
+  const auto item = static_cast<std::size_t>(row.key.item.value);
+  if (item >= mapped.states.size() || mapped.works.contains(row.key.item.value)) return false;
+  const bool has_state = mapped.states[item] == kFinalUnknown
+                             ? is_final(row.state)
+                             : mapped.states[item] == static_cast<std::uint8_t>(row.state);
+  return has_state &&
+         (mapped.tries[item] == 0 || mapped.tries[item] == static_cast<std::uint8_t>(row.attempts));
 }
 
 void Engine::State::on(const input::Cancel& in) {
   effect::Reply reply{in.reply, {}, {}, {}, false, {}};
   for (const Target& target : in.targets) {
     reply.results.push_back(cancel_one(target, in.force));
-    if (reply.results.back().ok) record(in.actor, in.force ? "cancel --force" : "cancel", target, "");
+    if (reply.results.back().ok)
+      record(in.actor, in.force ? "cancel --force" : "cancel", target, "");
   }
   act(std::move(reply));
 }
@@ -81,30 +107,31 @@ void Engine::State::on(const input::Cancel& in) {
 CommandResult Engine::State::cancel_one(const Target& target, bool force) {
   Run* run = find(target.run);
   if (run == nullptr || is_final(run->row.state)) return {target, false, "the run has ended"};
+  if (!is_sound(*run, target)) return {target, false, "there is no such task"};
   if (!target.task) {
-    if (!run->row.cancel_requested) {
-      run->row.cancel_requested = true;
-      change(mutation::UpdateRun{run->row.state, run->row});
-    }
     cancel_rest(*run, Reason::cancelled, force);
     return {target, true, ""};
   }
   Node& node = run->node(*target.task);
-  if (!target.item || *target.item == kWhole) {
-    if (is_final(node.work.state)) return {target, false, "is " + std::string(to_string(node.work.state)) + " already"};
+  if (!names_an_item(target)) {
+    if (is_final(node.work.state))
+      return {target, false, "is " + std::string(to_string(node.work.state)) + " already"};
     cancel_node(*run, *target.task, Reason::cancelled, force);
     return {target, true, ""};
   }
   const TaskKey key{target.run, *target.task, *target.item};
   Piece* work = find_work(*run, key);
-  if (work == nullptr || is_final(work->state)) {
-    const bool is_fresh = node.mapped && key.item.value >= node.mapped->next_fresh && key.item.value < node.mapped->items;
-    return {target, false, is_fresh ? "has not started; cancel the task, or pause the run" : "has ended already"};
+  if (!node.mapped || key.item.value < 0 || key.item.value >= node.mapped->items)
+    return {target, false, "there is no such item"};
+  if (work == nullptr) {
+    const bool is_fresh =
+        key.item.value >= node.mapped->next_fresh && node.mapped->rest_state == TaskState::queued;
+    return {target, false,
+            is_fresh ? "has not started; cancel the task, or pause the run" : "has ended already"};
   }
   if (work->state == TaskState::running) {
     stop_attempt(work->live, Reason::cancelled, force);
   } else {
-    std::erase(node.mapped->ready, key.item.value);
     move(*run, key, *work, TaskEvent::cancel, {Reason::cancelled, 0, {}, {}});
     item_ended(*run, *target.task);
   }
@@ -113,7 +140,8 @@ CommandResult Engine::State::cancel_one(const Target& target, bool force) {
 
 // Resume -----------------------------------------------------------------------------------------
 
-Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run, const std::vector<Target>& targets,
+Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
+                                                                const std::vector<Target>& targets,
                                                                 const input::Resume& in,
                                                                 const RunSnapshot* snapshot) const {
   auto refuse = [](std::string why) { return Error{ErrorKind::refused, std::move(why)}; };
@@ -123,58 +151,77 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run, 
     std::optional<ResumePart>& part = parts[task.value];
     if (!part) {
       part = ResumePart{task, kind, {}};
+      if (item) part->items.push_back(*item);
       seeds.push_back(task);
-    } else if (kind == ResumePart::Kind::all) {
-      part->kind = kind;
+      return;
     }
-    if (item) part->items.push_back(*item);
+    if (kind == ResumePart::Kind::all) part->kind = kind;
+    // Named as a whole and by an item, it is the whole.
+    if (!item) {
+      part->items.clear();
+    } else if (!part->items.empty()) {
+      part->items.push_back(*item);
+    }
   };
 
+  // A mapped task of which no item ran is judged and read anew; else its items are what they were.
+  auto kind_of = [](const Node& node) {
+    const bool has_items = node.mapped && (node.mapped->items > 0 || node.mapped->complete);
+    const bool is_unread =
+        node.mapped && node.mapped->rest_reason == Reason::items && node.mapped->next_fresh == 0;
+    return has_items && !is_unread ? ResumePart::Kind::failed_items : ResumePart::Kind::all;
+  };
   for (const Target& target : targets) {
+    if (!is_sound(run, target)) return refuse("there is no such task");
     if (!target.task) {
       for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
         const Node& node = run.nodes[i];
-        const bool has_failed_items = node.mapped && !is_final(node.work.state) && node.mapped->failures() > 0;
-        if (has_failed(node.work.state) || has_failed_items) {
-          add(TaskIndex{i}, node.mapped ? ResumePart::Kind::failed_items : ResumePart::Kind::all, std::nullopt);
-        }
+        const bool has_failed_items =
+            node.mapped && !is_final(node.work.state) && node.mapped->failures() > 0;
+        if (has_failed(node.work.state) || has_failed_items)
+          add(TaskIndex{i}, kind_of(node), std::nullopt);
       }
       continue;
     }
     const TaskIndex task = *target.task;
     const Node& node = run.node(task);
     const std::string& id = run.spec(task).id;
-    if (target.item && *target.item != kWhole) {
+    if (names_an_item(target)) {
       const std::int64_t item = target.item->value;
-      const TaskRow* row = final_item(snapshot, task, item);
       const bool is_open = node.mapped && node.mapped->works.contains(item);
+      const TaskRow* row =
+          node.mapped && item < node.mapped->items ? final_item(snapshot, task, item) : nullptr;
       if (row == nullptr || is_open) {
         return refuse(id + ":" + std::to_string(item) + " has not failed: " +
                       (is_open ? "it is open" : "it never started or there is no such item"));
       }
+      if (!is_current(*node.mapped, *row))
+        return refuse(id + ":" + std::to_string(item) + " " + kChanged);
       if (row->state == TaskState::succeeded && !in.from && !in.only) {
-        return refuse(id + ":" + std::to_string(item) + " succeeded; `--only " + id + "` runs it again");
+        return refuse(id + ":" + std::to_string(item) + " succeeded; `--only " + id +
+                      "` runs it again");
       }
       add(task, ResumePart::Kind::failed_items, item);
       continue;
     }
     if (in.from || in.only) {
-      if (!is_final(node.work.state)) return refuse(id + " is " + std::string(to_string(node.work.state)) + "; cancel it first");
+      if (!is_final(node.work.state))
+        return refuse(id + " is " + std::string(to_string(node.work.state)) + "; cancel it first");
       add(task, ResumePart::Kind::all, std::nullopt);
-    } else if (node.mapped && (has_failed(node.work.state) || node.mapped->failures() > 0)) {
-      add(task, ResumePart::Kind::failed_items, std::nullopt);
-    } else if (has_failed(node.work.state)) {
-      add(task, ResumePart::Kind::all, std::nullopt);
+    } else if (has_failed(node.work.state) || (node.mapped && node.mapped->failures() > 0)) {
+      add(task, kind_of(node), std::nullopt);
     } else if (node.work.state == TaskState::upstream_failed) {
       return refuse(id + " never ran: what it depends on failed. Resume that, or `mark` it");
     } else {
-      return refuse(id + " is " + std::string(to_string(node.work.state)) + ", not failed; `--from " + id +
+      return refuse(id + " is " + std::string(to_string(node.work.state)) +
+                    ", not failed; `--from " + id +
                     "` runs it again with all that follows it, `--only " + id + "` it alone");
     }
   }
   if (seeds.empty() && run.row.state != RunState::paused && !run.is_dormant) {
-    return refuse(is_final(run.row.state) ? "nothing of it failed, was held or cancelled; `pawl rerun` makes a new run"
-                                          : "nothing of it has failed so far, and it goes on");
+    return refuse(is_final(run.row.state)
+                      ? "nothing of it failed, was held or cancelled; `pawl rerun` makes a new run"
+                      : "nothing of it has failed so far, and it goes on");
   }
 
   const std::vector<bool> downstream = run.version->graph.downstream_of(seeds);
@@ -192,13 +239,39 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run, 
   for (auto& part : parts) {
     if (!part) continue;
     const Node& node = run.node(part->task);
-    if (part->kind == ResumePart::Kind::all && node.mapped && node.mapped->next_fresh > kRepeatItemsMax) {
+    if (part->kind == ResumePart::Kind::all && node.mapped &&
+        node.mapped->next_fresh > kRepeatItemsMax) {
       return refuse(run.spec(part->task).id + " has " + std::to_string(node.mapped->next_fresh) +
                     " items that ran; to repeat all of them use `pawl rerun`");
     }
+    if (auto error = is_outdated(run, *part, snapshot)) return *std::move(error);
     out.push_back(std::move(*part));
   }
   return out;
+}
+
+/// An error when the snapshot does not hold what is to run again as it is now.
+std::optional<Error> Engine::State::is_outdated(const Run& run, const ResumePart& part,
+                                                const RunSnapshot* snapshot) const {
+  const Node& node = run.node(part.task);
+  if (!node.mapped || part.kind == ResumePart::Kind::stale || !part.items.empty())
+    return std::nullopt;
+  const Mapped& mapped = *node.mapped;
+  const bool is_all = part.kind == ResumePart::Kind::all;
+  std::int64_t wanted = mapped.next_fresh;
+  if (!is_all) {
+    wanted = mapped.failures() + mapped.count(TaskState::cancelled);
+    if (has_failed(mapped.rest_state)) wanted -= mapped.fresh();
+  }
+  const MappedSnapshot* loaded = mapped_part(snapshot, part.task);
+  std::int64_t found = 0;
+  for (std::size_t i = 0; loaded != nullptr && i < loaded->final_items.size(); ++i) {
+    const TaskRow& row = loaded->final_items[i];
+    const bool counts = is_all || (has_failed(row.state) && row.key.item.value < mapped.items);
+    found += counts && is_current(mapped, row) ? 1 : 0;
+  }
+  if (found == wanted) return std::nullopt;
+  return Error{ErrorKind::refused, "the items of " + run.spec(part.task).id + " " + kChanged};
 }
 
 void Engine::State::on(const input::Resume& in) {
@@ -211,7 +284,7 @@ void Engine::State::on(const input::Resume& in) {
       if (t.run == id) targets.push_back(t);
     }
     if (run == nullptr) {
-      for (const Target& t : targets) reply.results.push_back({t, false, "its definition cannot be read"});
+      for (const Target& t : targets) reply.results.push_back({t, false, kGone});
       continue;
     }
     auto parts = select_resume(*run, targets, in, snapshot);
@@ -219,7 +292,7 @@ void Engine::State::on(const input::Resume& in) {
       for (const Target& t : targets) reply.results.push_back({t, false, parts.error().message});
       continue;
     }
-    apply_resume(*run, *parts, snapshot);
+    apply_resume(*run, *parts, snapshot, in.only);
     for (const Target& t : targets) {
       record(in.actor, "resume", t, "");
       reply.results.push_back({t, true, ""});
@@ -230,17 +303,28 @@ void Engine::State::on(const input::Resume& in) {
 }
 
 void Engine::State::reopen(Run& run) {
+  const bool was_stopping = run.stopping != Reason::none;
   run.stopping = Reason::none;
   run.row.cancel_requested = false;
-  if (!is_final(run.row.state)) return;
-  run.row.ended_at.reset();
-  ++run.row.resumes;
-  move_run(run, RunEvent::reopen, Reason::none);
+  if (is_final(run.row.state)) {
+    run.row.ended_at.reset();
+    ++run.row.resumes;
+    move_run(run, RunEvent::reopen, Reason::none);
+  } else if (was_stopping) {
+    run.row.reason = Reason::none;
+    write_run(run);
+    if (run.timeout_due.ms != 0) {
+      run.timeout_due = MonoTime{};
+      arm_run_timers(run);
+    }
+  }
 }
 
-void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot) {
+void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot,
+                                 bool alone) {
   wake(run);
   reopen(run);
+  if (!alone) call_back_followers(run, parts);
   for (const ResumePart& part : parts) {
     switch (part.kind) {
       case ResumePart::Kind::failed_items: reset_items(run, part, snapshot); break;
@@ -250,15 +334,30 @@ void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSn
   }
   if (run.row.state == RunState::paused) move_run(run, RunEvent::unpause, Reason::none);
   if (run.row.state == RunState::running) {
-    for (const ResumePart& part : parts) {
-      if (part.kind == ResumePart::Kind::stale) continue;
-      look_at(run.row.id, part.task);
-      make_ready(run, part.task);
-    }
+    look_at_all(run);
   } else if (run.is_admitted) {
     start_run(run);
   } else {
     admit(run);
+  }
+}
+
+/// What waits for a slot because of what now runs again waits for that instead.
+void Engine::State::call_back_followers(Run& run, const ResumeParts& parts) {
+  std::vector<TaskIndex> seeds;
+  for (const ResumePart& part : parts) {
+    if (part.kind != ResumePart::Kind::stale && is_final(run.node(part.task).work.state))
+      seeds.push_back(part.task);
+  }
+  const std::vector<bool> downstream = run.version->graph.downstream_of(seeds);
+  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+    Node& node = run.nodes[i];
+    if (!downstream[i]) continue;
+    if (node.work.state == TaskState::waiting) stop_preparing(run, TaskIndex{i});
+    if (node.work.state != TaskState::queued || node.work.counted > 0) continue;
+    const TaskKey key{run.row.id, TaskIndex{i}, kWhole};
+    move(run, key, node.work, TaskEvent::cancel, {Reason::cancelled, 0, {}, {}});
+    move(run, key, node.work, TaskEvent::reset, {});
   }
 }
 
@@ -282,8 +381,10 @@ void Engine::State::reset_node(Run& run, TaskIndex task, const RunSnapshot* snap
     mapped.read_error.clear();
     mapped.retries = 0;
     mapped.ready.clear();
+    mapped.queued = 0;
     const MappedSnapshot* part = mapped_part(snapshot, task);
-    for (std::int64_t i = 0; part != nullptr && i < static_cast<std::int64_t>(part->final_items.size()); ++i) {
+    for (std::int64_t i = 0;
+         part != nullptr && i < static_cast<std::int64_t>(part->final_items.size()); ++i) {
       const TaskRow& row = part->final_items[static_cast<std::size_t>(i)];
       const std::int64_t item = row.key.item.value;
       if (item >= mapped.next_fresh || mapped.works.contains(item)) continue;
@@ -295,15 +396,14 @@ void Engine::State::reset_node(Run& run, TaskIndex task, const RunSnapshot* snap
       work.detail = work.counted = work.interruptions = 0;
       work.started_at = work.ended_at = work.interrupted_since = WallTime{};
       work.queued_at = now_.wall;
-      ++work.stamp;
       mapped.states[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(TaskState::queued);
+      mapped.tries[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(work.attempts);
       write(run, row.key, work, from, AttemptId{}, {});
       mapped.works.emplace(item, work);
     }
     change(mutation::DeleteItems{run.row.id, task});
-    changed_mapped_.push_back({run.row.id, task});
+    mapped_changed(run, task);
   }
-  node.is_ready = false;
   move(run, key, node.work, TaskEvent::reset, {});
 }
 
@@ -312,15 +412,13 @@ void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnaps
   Node& node = run.node(part.task);
   Mapped& mapped = *node.mapped;
   const TaskKey whole{run.row.id, part.task, kWhole};
-  if (!mapped.read_error.empty() || (mapped.items == 0 && mapped.next_fresh == 0)) {
-    reset_node(run, part.task, snapshot);
-    return;
-  }
   if (is_final(node.work.state)) {
     const std::int32_t work = node.work.work;
     move(run, whole, node.work, TaskEvent::reset, {});
     node.work.work = work;
+    node.work.queued_at = now_.wall;
     move(run, whole, node.work, TaskEvent::open, {});
+    arm_queue_timer(run, whole, node.work);
   }
   if (part.items.empty() && mapped.rest_state != TaskState::queued) {
     const std::int64_t rest = mapped.fresh();
@@ -330,7 +428,7 @@ void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnaps
     }
     mapped.rest_state = TaskState::queued;
     mapped.rest_reason = Reason::none;
-    if (!mapped.complete) prepare(run, part.task);
+    mapped.read_error.clear();
   }
   const MappedSnapshot* loaded = mapped_part(snapshot, part.task);
   const std::set<std::int64_t> wanted(part.items.begin(), part.items.end());
@@ -338,15 +436,15 @@ void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnaps
     const TaskRow& row = loaded->final_items[i];
     const std::int64_t item = row.key.item.value;
     if (!wanted.empty() ? !wanted.contains(item) : !has_failed(row.state)) continue;
-    if (mapped.works.contains(item) || item >= mapped.next_fresh) continue;
+    if (item >= mapped.items || !is_current(mapped, row)) continue;
     Piece& work = mapped.works.emplace(item, work_of(row)).first->second;
     const TaskKey key{run.row.id, part.task, ItemIndex{item}};
     move(run, key, work, TaskEvent::reset, {});
     move(run, key, work, TaskEvent::queue, {});
-    mapped.ready.push_back(item);
+    arm_queue_timer(run, key, work);
   }
   counts_changed(run);
-  changed_mapped_.push_back({run.row.id, part.task});
+  mapped_changed(run, part.task);
 }
 
 Result<std::vector<PlanLine>> Engine::State::plan_resume(const input::Resume& in) const {
@@ -362,7 +460,7 @@ Result<std::vector<PlanLine>> Engine::State::plan_resume(const input::Resume& in
     }
     if (run == nullptr && snapshot != nullptr) {
       auto version = versions_.find(snapshot->run.version);
-      if (version == versions_.end()) return Error{ErrorKind::refused, "its definition cannot be read"};
+      if (version == versions_.end()) return Error{ErrorKind::refused, kGone};
       scratch.versions_.emplace(version->first, std::make_unique<Version>(version->second->job));
       run = &scratch.restore(*snapshot);
     }
@@ -373,6 +471,9 @@ Result<std::vector<PlanLine>> Engine::State::plan_resume(const input::Resume& in
     }
     auto parts = select_resume(*run, targets, in, snapshot);
     if (!parts) return std::move(parts).error();
+    std::vector<bool> runs_again(run->nodes.size(), false);
+    for (const ResumePart& part : *parts)
+      runs_again[part.task.value] = part.kind != ResumePart::Kind::stale;
     for (const ResumePart& part : *parts) {
       PlanLine line;
       line.run = id;
@@ -381,11 +482,14 @@ Result<std::vector<PlanLine>> Engine::State::plan_resume(const input::Resume& in
       if (part.kind == ResumePart::Kind::failed_items) {
         const auto& c = node.mapped->counts;
         line.items = !part.items.empty() ? static_cast<std::int64_t>(part.items.size())
-                                         : node.mapped->failures() + c[static_cast<std::size_t>(TaskState::cancelled)];
+                                         : node.mapped->failures() +
+                                               c[static_cast<std::size_t>(TaskState::cancelled)];
       } else if (node.mapped) {
         line.items = node.mapped->items;
       }
-      const bool waits = follows_upstream(node.work);
+      const auto& depends_on = run->spec(part.task).depends_on;
+      const bool waits = std::any_of(depends_on.begin(), depends_on.end(),
+                                     [&](const Dependency& d) { return runs_again[d.task.value]; });
       line.action = part.kind == ResumePart::Kind::stale ? "stale" : waits ? "wait" : "run";
       lines.push_back(std::move(line));
     }
@@ -406,49 +510,75 @@ void Engine::State::release_followers(Run& run, TaskIndex task) {
   }
 }
 
-CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState state, const RunSnapshot* snapshot) {
+/// An item of an ended mapped task is something else now: so may the whole be.
+void Engine::State::judge_whole_anew(Run& run, TaskIndex task) {
+  Node& node = run.node(task);
+  const WholeVerdict verdict = judge_whole(run, task);
+  if (verdict.event == TaskEvent::cancel) return;
+  const TaskEvent event =
+      verdict.event == TaskEvent::succeed ? TaskEvent::mark_succeeded : TaskEvent::mark_failed;
+  const auto to = next(node.work.state, event);
+  if (to && *to != node.work.state) {
+    move(run, {run.row.id, task, kWhole}, node.work, event, {Reason::marked, 0, {}, {}});
+  }
+}
+
+/// After a mark in a run that had ended: it opens when something of it may run now, and is judged
+/// anew when nothing may.
+void Engine::State::settle_marked(Run& run, RunState before) {
+  if (!is_final(before) || !is_final(run.row.state)) return;
+  if (run.open_nodes > 0) {
+    reopen(run);
+    admit(run);
+    return;
+  }
+  const RunVerdict verdict = judge_run(run);
+  const auto to = next(RunState::running, verdict.event);
+  if (to == run.row.state) return;
+  reopen(run);
+  move_run(run, RunEvent::start, Reason::none);
+  finish_run_if_done(run);
+}
+
+CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState state,
+                                      const RunSnapshot* snapshot) {
   if (!target.task) return {target, false, "name a task: a run's state follows from its tasks"};
+  if (!is_sound(run, target)) return {target, false, "there is no such task"};
   const TaskEvent event = state == TaskState::succeeded ? TaskEvent::mark_succeeded
                           : state == TaskState::failed  ? TaskEvent::mark_failed
                                                         : TaskEvent::mark_skipped;
   const TaskIndex task = *target.task;
   Node& node = run.node(task);
-  const bool is_item = target.item && *target.item != kWhole;
+  const bool is_item = names_an_item(target);
   const TaskKey key{run.row.id, task, is_item ? *target.item : kWhole};
   Piece* work = find_work(run, key);
-  if (is_item && work == nullptr) {
-    const TaskRow* row = final_item(snapshot, task, key.item.value);
-    if (row == nullptr) return {target, false, "has not started; mark the task, or cancel it first"};
-    work = &node.mapped->works.emplace(key.item.value, work_of(*row)).first->second;
+  std::optional<Piece> loaded;
+  if (work == nullptr) {
+    const bool is_known = node.mapped && key.item.value < node.mapped->items;
+    const TaskRow* row = is_known ? final_item(snapshot, task, key.item.value) : nullptr;
+    if (row == nullptr) return {target, false, "has not started, or there is no such item"};
+    if (!is_current(*node.mapped, *row)) return {target, false, kChanged};
+    loaded = work_of(*row);
   }
-  if (work->state == state) {
-    if (is_item && is_final(state)) node.mapped->works.erase(key.item.value);
-    return {target, true, "is " + std::string(to_string(state)) + " already"};
-  }
-  if (!next(work->state, event)) return {target, false, "is running; cancel it first"};
-  if (is_item) std::erase(node.mapped->ready, key.item.value);
-  if (!is_item && node.is_preparing) {
-    node.is_preparing = false;
-    ++node.prepare_stamp;
-    act(effect::StopReading{run.row.id, task});
-  }
-  reopen(run);
+  const TaskState from = loaded ? loaded->state : work->state;
+  if (from == state) return {target, true, "is " + std::string(to_string(state)) + " already"};
+  if (!next(from, event))
+    return {target, false, "is " + std::string(to_string(from)) + "; cancel it first"};
+  if (is_item && key.item.value >= node.mapped->items)
+    return {target, false, "waits for its items to be read again"};
+
+  const RunState before = run.row.state;
+  const TaskState whole_before = node.work.state;
+  if (loaded) work = &node.mapped->works.emplace(key.item.value, *loaded).first->second;
+  if (!is_item) stop_preparing(run, task);
   move(run, key, *work, event, {Reason::marked, 0, {}, {}});
   if (is_item && is_final(node.work.state)) {
-    // The whole is judged again with what its items are now.
-    const std::int64_t bad = node.mapped->failures() + node.mapped->counts[static_cast<std::size_t>(TaskState::cancelled)];
-    const TaskSpec& spec = run.spec(task);
-    const bool is_good = bad <= (spec.map ? spec.map->tolerated_failures.of(node.mapped->items) : 0);
-    const TaskEvent whole = is_good ? TaskEvent::mark_succeeded : TaskEvent::mark_failed;
-    if (next(node.work.state, whole) && *next(node.work.state, whole) != node.work.state) {
-      move(run, {run.row.id, task, kWhole}, node.work, whole, {Reason::marked, 0, {}, {}});
-    }
+    judge_whole_anew(run, task);
   } else if (is_item) {
     item_ended(run, task);
   }
-  release_followers(run, task);
-  if (run.row.state == RunState::queued && !run.is_admitted) admit(run);
-  finish_run_if_done(run);
+  if (node.work.state != whole_before) release_followers(run, task);
+  settle_marked(run, before);
   return {target, true, ""};
 }
 
@@ -458,20 +588,24 @@ void Engine::State::on(const input::Mark& in) {
     const RunSnapshot* snapshot = adopt(target.run, in.loaded);
     Run* run = find(target.run);
     if (run == nullptr) {
-      reply.results.push_back({target, false, "its definition cannot be read"});
+      reply.results.push_back({target, false, kGone});
       continue;
     }
     reply.results.push_back(mark_one(*run, target, in.state, snapshot));
-    if (reply.results.back().ok) record(in.actor, "mark " + std::string(to_string(in.state)), target, "");
+    if (reply.results.back().ok)
+      record(in.actor, "mark " + std::string(to_string(in.state)), target, "");
   }
   forget_unopened(in.loaded);
   act(std::move(reply));
 }
 
-CommandResult Engine::State::dismiss_one(Run& run, const Target& target, const RunSnapshot* snapshot) {
+CommandResult Engine::State::dismiss_one(Run& run, const Target& target,
+                                         const RunSnapshot* snapshot) {
+  if (!is_sound(run, target)) return {target, false, "there is no such task"};
   std::int64_t hidden = 0;
   auto dismiss = [&](TaskRow row) {
-    if ((row.state != TaskState::failed && row.state != TaskState::held) || row.dismissed != 0) return;
+    if ((row.state != TaskState::failed && row.state != TaskState::held) || row.dismissed != 0)
+      return;
     row.dismissed = 1;
     const TaskState state = row.state;
     change(mutation::UpdateTask{state, AttemptId{}, std::move(row)});
@@ -480,27 +614,22 @@ CommandResult Engine::State::dismiss_one(Run& run, const Target& target, const R
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
     if (target.task && target.task->value != i) continue;
     Node& node = run.nodes[i];
-    const TaskKey key{run.row.id, TaskIndex{i}, kWhole};
-    const bool is_item = target.item && *target.item != kWhole;
-    if (const MappedSnapshot* part = mapped_part(snapshot, TaskIndex{i})) {
-      for (const TaskRow& row : part->final_items) {
-        if (is_item && row.key.item != *target.item) continue;
-        if (!node.mapped->works.contains(row.key.item.value)) dismiss(row);
-      }
+    const MappedSnapshot* part = node.mapped ? mapped_part(snapshot, TaskIndex{i}) : nullptr;
+    for (std::size_t r = 0; part != nullptr && r < part->final_items.size(); ++r) {
+      const TaskRow& row = part->final_items[r];
+      if (names_an_item(target) && row.key.item != *target.item) continue;
+      if (is_current(*node.mapped, row)) dismiss(row);
     }
-    if (is_item || !node.work.has_row) continue;
-    if (!node.work.is_dismissed) {
-      TaskRow row = row_of(key, node.work);
-      if (snapshot != nullptr) {
-        for (const TaskRow& known : snapshot->tasks) {
-          if (known.key == key) row.error = known.error;
-        }
-      }
-      dismiss(std::move(row));
-      node.work.is_dismissed = node.work.state == TaskState::failed || node.work.state == TaskState::held;
-    }
+    if (names_an_item(target) || !node.work.has_row || node.work.is_dismissed) continue;
+    TaskRow row = row_of({run.row.id, TaskIndex{i}, kWhole}, node.work);
+    if (auto error = run.errors.find(TaskIndex{i}); error != run.errors.end())
+      row.error = error->second;
+    dismiss(std::move(row));
+    node.work.is_dismissed =
+        node.work.state == TaskState::failed || node.work.state == TaskState::held;
   }
-  if (hidden == 0) return {target, false, "has nothing failed or held that is not dismissed already"};
+  if (hidden == 0)
+    return {target, false, "has nothing failed or held that is not dismissed already"};
   return {target, true, std::to_string(hidden) + " dismissed"};
 }
 
@@ -510,7 +639,7 @@ void Engine::State::on(const input::Dismiss& in) {
     const RunSnapshot* snapshot = adopt(target.run, in.loaded);
     Run* run = find(target.run);
     if (run == nullptr) {
-      reply.results.push_back({target, false, "its definition cannot be read"});
+      reply.results.push_back({target, false, kGone});
       continue;
     }
     reply.results.push_back(dismiss_one(*run, target, snapshot));

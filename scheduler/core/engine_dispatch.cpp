@@ -1,31 +1,51 @@
 // Who starts next: slots, priorities, turns.
 
+#include <algorithm>
+
 #include "scheduler/core/engine_state.h"
 
 namespace pawl {
 
-/// The lane of a task: its pool, and the run's own slots where it has some.
-Lane& Engine::State::lane_of(const Run& run, TaskIndex task) {
-  const std::string& pool = run.spec(task).pools.front().pool;
-  const std::int64_t owner = run.row.default_slots > 0 ? run.row.id.value : 0;
-  std::unique_ptr<Lane>& lane = lanes_[{pool, owner}];
+/// A job's own pool hides one of the settings with the same name.
+PoolKey Engine::State::pool_key(const Run& run, TaskIndex task) const {
+  const std::string& name = run.spec(task).pools.front().pool;
+  const JobSpec& job = run.version->job;
+  return {job.pools.contains(name) ? job.name : std::string(), name};
+}
+
+/// The lane of a task: that of its pool; for pool `default` the run's own, where it has slots of
+/// its own.
+Lane& Engine::State::lane_of(Run& run, TaskIndex task) {
+  Node& node = run.node(task);
+  if (node.lane != nullptr) return *node.lane;
+  const PoolKey pool = pool_key(run, task);
+  const bool is_own = run.row.default_slots > 0 && pool == PoolKey{"", "default"};
+  std::unique_ptr<Lane>& lane = lanes_[{is_own ? run.row.id : RunId{}, pool}];
   if (!lane) {
     lane = std::make_unique<Lane>();
-    if (owner == 0) lane->pool = &pools_[pool];
+    if (!is_own) lane->pool = &pools_[pool];
     lane->own.limit = run.row.default_slots;
   }
+  node.lane = lane.get();
   return *lane;
+}
+
+void Engine::State::set_pool(const PoolKey& key, std::int64_t slots) {
+  pools_[key].limit = slots;
+  if (auto lane = lanes_.find({RunId{}, key}); lane != lanes_.end()) activate(*lane->second);
 }
 
 /// Whether the task has something that could take a slot now.
 bool Engine::State::is_startable(const Run& run, TaskIndex task) const {
-  if (run.row.state != RunState::running || run.stopping != Reason::none || run.is_dormant) return false;
+  if (run.row.state != RunState::running || run.stopping != Reason::none || run.is_dormant)
+    return false;
   const Node& node = run.node(task);
   if (!node.mapped) return node.work.state == TaskState::queued;
   if (node.work.state != TaskState::running) return false;
-  const std::int64_t limit = run.spec(task).map ? run.spec(task).map->max_concurrent : 0;
+  const TaskSpec& spec = run.spec(task);
+  const std::int64_t limit = spec.map ? spec.map->max_concurrent : 0;
   if (limit > 0 && node.mapped->live >= limit) return false;
-  return !node.mapped->ready.empty() || node.mapped->may_start_fresh();
+  return node.mapped->queued > 0 || node.mapped->may_start_fresh();
 }
 
 /// Puts the task into the ring of its lane when it can start something and is not there.
@@ -34,7 +54,16 @@ void Engine::State::make_ready(Run& run, TaskIndex task) {
   if (node.is_ready || !is_startable(run, task)) return;
   node.is_ready = true;
   const Lane::Rank rank{-run.spec(task).priority, run.row.priority_class};
-  lane_of(run, task).ring[rank].push_back({run.row.id, task});
+  Lane& lane = lane_of(run, task);
+  lane.ring[rank].push_back({run.row.id, task});
+  activate(lane);
+}
+
+/// The lane takes turns again. Lanes that can start nothing are not looked at.
+void Engine::State::activate(Lane& lane) {
+  if (lane.is_active || lane.ring.empty()) return;
+  lane.is_active = true;
+  active_.push_back(&lane);
 }
 
 std::optional<WorkerId> Engine::State::pick_worker() const {
@@ -46,41 +75,42 @@ std::optional<WorkerId> Engine::State::pick_worker() const {
   return best->id;
 }
 
+/// Lanes take turns: a run with slots of its own must not wait for all others.
 void Engine::State::dispatch() {
   if (holds_starts_) return;
-  // Lanes of one pool take turns: a run with slots of its own must not wait for all others.
-  bool has_started = true;
-  while (has_started && !is_full()) {
-    has_started = false;
-    for (auto& [name, lane] : lanes_) {
-      if (is_full()) break;
-      has_started |= dispatch_lane(*lane);
+  while (!active_.empty() && !is_full()) {
+    const auto worker = pick_worker();
+    if (!worker) return;
+    Lane* lane = active_.front();
+    active_.pop_front();
+    if (dispatch_lane(*lane, *worker)) {
+      active_.push_back(lane);
+    } else {
+      lane->is_active = false;
     }
   }
 }
 
 /// Starts one thing of the lane; false when nothing of it can start now.
-bool Engine::State::dispatch_lane(Lane& lane) {
+bool Engine::State::dispatch_lane(Lane& lane, WorkerId worker) {
   while (!lane.ring.empty()) {
-    if (!lane.slots().has_room()) return false;
-    const auto worker = pick_worker();
-    if (!worker) return false;
-    auto rank = lane.ring.begin();
-    if (rank->second.empty()) {
-      lane.ring.erase(rank);
+    auto& turns = lane.ring.begin()->second;
+    if (turns.empty()) {
+      lane.ring.erase(lane.ring.begin());
       continue;
     }
-    const Lane::Source source = rank->second.front();
-    rank->second.pop_front();
+    const Lane::Source source = turns.front();
     Run* run = find(source.run);
-    if (run == nullptr) continue;
-    if (!is_startable(*run, source.task)) {
-      run->node(source.task).is_ready = false;
+    if (run == nullptr || !is_startable(*run, source.task)) {
+      turns.pop_front();
+      if (run != nullptr) run->node(source.task).is_ready = false;
       continue;
     }
-    start_next(*run, source.task, lane, *worker);
+    if (!lane.slots().has_room(run->spec(source.task).pools.front().slots)) return false;
+    turns.pop_front();
+    start_next(*run, source.task, lane, worker);
     if (is_startable(*run, source.task)) {
-      rank->second.push_back(source);
+      turns.push_back(source);
     } else {
       run->node(source.task).is_ready = false;
     }
@@ -96,13 +126,14 @@ void Engine::State::start_next(Run& run, TaskIndex task, Lane& lane, WorkerId wo
   Piece* work = &node.work;
   if (node.mapped) {
     Mapped& mapped = *node.mapped;
-    if (!mapped.ready.empty()) {
-      item = ItemIndex{mapped.ready.front()};
-      mapped.ready.pop_front();
+    if (mapped.queued > 0) {
+      item = ItemIndex{take_ready(mapped)};
       work = &mapped.works.at(item.value);
     } else {
       item = ItemIndex{mapped.next_fresh++};
       mapped.states.push_back(static_cast<std::uint8_t>(TaskState::queued));
+      mapped.tries.push_back(0);
+      ++mapped.queued;
       work = &mapped.works[item.value];
       work->state = TaskState::queued;
       work->queued_at = node.work.queued_at;
@@ -120,21 +151,19 @@ void Engine::State::start_next(Run& run, TaskIndex task, Lane& lane, WorkerId wo
   live.started_at = now_.wall;
   ++work->counted;
   ++run.live;
-  ++lane.slots().taken;
+  Slots& slots = lane.slots();
+  slots.taken += spec.pools.front().slots;
   for (Worker& w : workers_) {
     if (w.id == worker) ++w.live;
   }
-  const bool has_own_numbers = item != kWhole && spec.map && spec.map->max_concurrent > 0;
-  live.slot = has_own_numbers ? node.mapped->numbers.take() : lane.slots().numbers.take();
+  live.slot = has_own_numbers(spec, item) ? node.mapped->numbers.take() : slots.numbers.take();
 
   const TaskKey key{run.row.id, task, item};
-  effect::StartAttempt start{id, key, live.number, work->work, worker, live.slot, {}, work->reason, work->detail};
+  effect::StartAttempt start{id,        key, live.number,  work->work,  worker,
+                             live.slot, {},  work->reason, work->detail};
   move(run, key, *work, TaskEvent::start, {Reason::none, 0, {}, id});
   if (spec.total_timeout != Duration{0}) {
-    if (work->total_due.ms == 0) {
-      work->total_due = now_.mono + spec.total_timeout;
-      set_timer(run, key, *work, TimerKind::total, spec.total_timeout, true);
-    }
+    if (work->total_due.ms == 0) set_timer(key, *work, TimerKind::total, spec.total_timeout, true);
     start.total_left = std::max(Duration{1}, work->total_due - now_.mono);
   }
   change(mutation::InsertAttempt{row_of(id, live)});

@@ -10,10 +10,18 @@ namespace {
 
 std::size_t place(TaskState state) { return static_cast<std::size_t>(state); }
 
+/// Why nothing more of an open run starts, as its row says.
+Reason stopping_of(const RunRow& row) {
+  if (row.cancel_requested) return Reason::cancelled;
+  const bool is_limit = row.reason == Reason::run_timeout || row.reason == Reason::fail_fast;
+  return is_limit ? row.reason : Reason::none;
+}
+
 }  // namespace
 
-Piece Engine::State::work_of(const TaskRow& row) const {
+Piece Engine::State::work_of(const TaskRow& row) {
   Piece work;
+  work.stamp = ++last_stamp_;
   work.live = row.live_attempt;
   work.queued_at = row.queued_at.value_or(WallTime{});
   work.started_at = row.started_at.value_or(WallTime{});
@@ -44,14 +52,30 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot) {
   mapped.rest_reason = row.rest_reason;
   mapped.counts = row.counts;
   mapped.source = row.source;
-  mapped.states.assign(static_cast<std::size_t>(row.next_fresh), kFinalUnknown);
-  const std::int64_t first = row.next_fresh - static_cast<std::int64_t>(snapshot.states.size());
-  std::copy(snapshot.states.begin(), snapshot.states.end(), mapped.states.begin() + std::max<std::int64_t>(first, 0));
+  if (row.rest_reason == Reason::items) {
+    if (auto error = run.errors.find(row.task); error != run.errors.end())
+      mapped.read_error = error->second;
+  }
+  const auto started = static_cast<std::size_t>(row.next_fresh);
+  mapped.tries.assign(started, 0);
+  mapped.states.assign(started, kFinalUnknown);
+  const std::size_t known = std::min(started, snapshot.states.size());
+  std::copy(snapshot.states.end() - static_cast<std::ptrdiff_t>(known), snapshot.states.end(),
+            mapped.states.end() - static_cast<std::ptrdiff_t>(known));
+  for (const TaskRow& item : snapshot.final_items) {
+    const auto index = static_cast<std::size_t>(item.key.item.value);
+    if (index >= started) continue;
+    mapped.states[index] = static_cast<std::uint8_t>(item.state);
+    mapped.tries[index] = static_cast<std::uint8_t>(item.attempts);
+  }
   for (const TaskRow& item : snapshot.open_items) {
-    Piece& work = mapped.works.emplace(item.key.item.value, work_of(item)).first->second;
-    mapped.states[static_cast<std::size_t>(item.key.item.value)] = static_cast<std::uint8_t>(item.state);
-    if (work.state == TaskState::queued && item.key.item.value < mapped.items) {
-      mapped.ready.push_back(item.key.item.value);
+    const std::int64_t index = item.key.item.value;
+    const Piece& work = mapped.works.emplace(index, work_of(item)).first->second;
+    mapped.states[static_cast<std::size_t>(index)] = static_cast<std::uint8_t>(item.state);
+    mapped.tries[static_cast<std::size_t>(index)] = static_cast<std::uint8_t>(item.attempts);
+    if (work.state == TaskState::queued && index < mapped.items) {
+      mapped.ready.push_back(index);
+      ++mapped.queued;
     }
     if (work.state == TaskState::running) ++mapped.live;
   }
@@ -66,11 +90,13 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
   run.version = version->second.get();
   const JobSpec& job = run.version->job;
   run.nodes.resize(job.tasks.size());
-  if (run.row.cancel_requested) run.stopping = Reason::cancelled;
+  if (!is_final(run.row.state)) run.stopping = stopping_of(run.row);
   if (!run.row.request_id.empty()) requests_.emplace(run.row.request_id, run.row.id);
 
   for (const TaskRow& row : snapshot.tasks) {
-    if (row.key.task.value < run.nodes.size()) run.node(row.key.task).work = work_of(row);
+    if (row.key.task.value >= run.nodes.size()) continue;
+    run.node(row.key.task).work = work_of(row);
+    if (!row.error.empty()) run.errors[row.key.task] = row.error;
   }
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
     for (const Dependency& d : job.tasks[i].depends_on) {
@@ -96,14 +122,15 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
   for (const AttemptRow& row : snapshot.live_attempts) {
     Piece* work = find_work(kept, row.key);
     if (work == nullptr || work->live != row.id) continue;
-    Live live{&kept, row.key.task, row.key.item, row.number, row.state, row.reason, row.worker, row.slot, row.started_at};
+    Live live{&kept,      row.key.task, row.key.item, row.number,    row.state,
+              row.reason, row.worker,   row.slot,     row.started_at};
     if (row.state != AttemptState::stopping) live.stop = Reason::none;
     live_.emplace(row.id, live);
     ++kept.live;
-    Slots& slots = lane_of(kept, row.key.task).slots();
-    ++slots.taken;
     const TaskSpec& spec = kept.spec(row.key.task);
-    if (row.key.item != kWhole && spec.map && spec.map->max_concurrent > 0) {
+    Slots& slots = lane_of(kept, row.key.task).slots();
+    slots.taken += spec.pools.front().slots;
+    if (has_own_numbers(spec, row.key.item)) {
       kept.node(row.key.task).mapped->numbers.take(row.slot);
     } else {
       slots.numbers.take(row.slot);
@@ -117,17 +144,17 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
     const MonoTime due = due_of(row);
     if (row.kind == TimerKind::run) {
       kept.timeout_due = due;
-      timers_.set({due, {kept.row.id, TaskIndex{0}, kWhole}, TimerKind::run, 0});
+      set_alarm({due, {kept.row.id, TaskIndex{0}, kWhole}, TimerKind::run, 0});
       continue;
     }
     Piece* work = find_work(kept, row.key);
     if (work == nullptr) continue;
+    if (is_final(work->state)) continue;
     if (row.kind == TimerKind::total) {
-      if (is_final(work->state)) continue;
       work->total_due = due;
-      timers_.set({due, row.key, TimerKind::total, 0});
+      set_alarm({due, row.key, TimerKind::total, 0});
     } else {
-      timers_.set({due, row.key, row.kind, work->stamp});
+      set_alarm({due, row.key, row.kind, work->stamp});
     }
   }
   return kept;
@@ -141,40 +168,44 @@ void Engine::State::on(const input::Recover& in) {
 void Engine::State::on(const input::Recovered&) {
   if (is_recovered_) return;
   is_recovered_ = true;
-  std::vector<RunId> ids;
-  for (const auto& [id, run] : runs_) ids.push_back(id);
-  std::sort(ids.begin(), ids.end());
+  std::vector<Run*> runs;
+  for (const auto& [id, run] : runs_) runs.push_back(run.get());
+  std::sort(runs.begin(), runs.end(),
+            [](const Run* a, const Run* b) { return a->row.id < b->row.id; });
   // Those that had begun keep their place; only then the others in order.
-  for (RunId id : ids) {
-    Run& run = *find(id);
-    const bool had_begun = run.row.state == RunState::running || (run.row.state == RunState::paused && run.row.started_at);
+  for (Run* each : runs) {
+    Run& run = *each;
+    const bool had_begun = run.row.state == RunState::running ||
+                           (run.row.state == RunState::paused && run.row.started_at);
     // A dormant run holds nobody up: nobody would ever let the other one go.
     if (!had_begun || run.is_dormant) continue;
     run.is_admitted = true;
     ++jobs_[run.row.job].active;
   }
-  for (RunId id : ids) {
-    Run& run = *find(id);
+  for (Run* each : runs) {
+    Run& run = *each;
     if (is_final(run.row.state)) continue;
     if (run.row.state == RunState::queued) {
       admit(run);
       continue;
     }
+    look_at_all(run);
+    // What would have followed at once, had the scheduler not ended in between.
     for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
-      const TaskIndex task{i};
-      Node& node = run.nodes[i];
-      if (node.work.state == TaskState::waiting) look_at(id, task);
-      const bool reads_on = node.mapped && node.work.state == TaskState::running && !node.mapped->complete &&
-                            node.mapped->rest_state == TaskState::queued;
-      if (reads_on && !run.is_dormant) prepare(run, task);
-      make_ready(run, task);
-      if (node.mapped) finish_mapped_if_done(run, task);
+      if (run.nodes[i].mapped) finish_mapped_if_done(run, TaskIndex{i});
+      check_fail_fast(run, TaskIndex{i});
     }
     if (run.stopping != Reason::none) cancel_rest(run, run.stopping, false);
     finish_run_if_done(run);
   }
+  std::vector<AttemptId> stopping;
   for (const auto& [id, live] : live_) {
-    if (live.state == AttemptState::stopping) act(effect::StopAttempt{id, live.worker, live.stop, false});
+    if (live.state == AttemptState::stopping) stopping.push_back(id);
+  }
+  std::sort(stopping.begin(), stopping.end());
+  for (AttemptId id : stopping) {
+    const Live& live = live_.at(id);
+    act(effect::StopAttempt{id, live.worker, live.stop, false});
   }
 }
 

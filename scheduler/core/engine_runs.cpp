@@ -1,6 +1,7 @@
 // The life of a run: accepted, admitted, running, ended, gone from memory.
 
 #include <algorithm>
+#include <utility>
 
 #include "scheduler/core/engine_state.h"
 
@@ -17,7 +18,14 @@ void Engine::State::on(const input::Submit& in) {
   if (!in.run.request_id.empty()) {
     if (auto it = requests_.find(in.run.request_id); it != requests_.end()) {
       effect::Reply reply{in.reply, {}, it->second, {}, false, {}};
-      if (const Run* known = find(it->second)) reply.run_name = known->row.name;
+      if (const Run* known = find(it->second)) {
+        reply.run_name = known->row.name;
+        if (known->row.job != in.run.job || known->row.params != in.run.params) {
+          reply.status = Error{ErrorKind::refused,
+                               "request " + in.run.request_id + ": made run " + known->row.name +
+                                   " with another job or other params. Use another request id"};
+        }
+      }
       act(std::move(reply));
       return;
     }
@@ -32,6 +40,11 @@ void Engine::State::on(const input::Submit& in) {
   run.row.name = run_name(now_.wall, run.row.id);
   run.row.created_at = now_.wall;
   run.row.state = RunState::queued;
+  run.row.reason = Reason::none;
+  run.row.started_at.reset();
+  run.row.ended_at.reset();
+  run.row.resumes = 0;
+  run.row.cancel_requested = false;
   run.version = version->second.get();
   run.is_forced = in.force;
   const JobSpec& job = run.version->job;
@@ -57,10 +70,13 @@ void Engine::State::move_run(Run& run, RunEvent event, Reason reason) {
   PAWL_CHECK(to.has_value());
   run.row.state = *to;
   run.row.reason = reason;
-  ++run.stamp;
+  if (event == RunEvent::start && !run.row.started_at) run.row.started_at = now_.wall;
   if (is_final(*to)) run.row.ended_at = now_.wall;
   change(mutation::UpdateRun{from, run.row});
 }
+
+/// Its row, changed without a change of state.
+void Engine::State::write_run(Run& run) { change(mutation::UpdateRun{run.row.state, run.row}); }
 
 std::int64_t Engine::State::active_limit(const Run& run) const {
   const JobSpec& job = run.version->job;
@@ -71,12 +87,12 @@ std::int64_t Engine::State::active_limit(const Run& run) const {
 void Engine::State::admit(Run& run) {
   if (run.row.state != RunState::queued || run.is_admitted || run.is_dormant) return;
   if (run.row.start_at && *run.row.start_at > now_.wall) {
-    timers_.set({now_.mono + (*run.row.start_at - now_.wall), {run.row.id, {}, kWhole}, TimerKind::deferral, run.stamp});
+    delayed_.emplace(*run.row.start_at, run.row.id);
     return;
   }
   Activity& job = jobs_[run.row.job];
   if (!run.is_forced && job.active >= active_limit(run)) {
-    job.waiting.push_back(run.row.id);
+    job.waiting[run.row.priority_class].push_back(run.row.id);
     return;
   }
   ++job.active;
@@ -84,22 +100,36 @@ void Engine::State::admit(Run& run) {
   start_run(run);
 }
 
+/// The next run whose time has come by the calendar.
+void Engine::State::admit_due() {
+  const RunId id = delayed_.begin()->second;
+  delayed_.erase(delayed_.begin());
+  if (Run* run = find(id)) admit(*run);
+}
+
 void Engine::State::start_run(Run& run) {
-  move_run(run, RunEvent::start, Reason::none);
-  if (!run.row.started_at) {
-    run.row.started_at = now_.wall;
-    std::get<mutation::UpdateRun>(step_.mutations.back()).row.started_at = now_.wall;
-  }
+  move_run(run, RunEvent::start, run.stopping);
   arm_run_timers(run);
-  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
-    const TaskState state = run.nodes[i].work.state;
-    if (state == TaskState::waiting) look_at(run.row.id, TaskIndex{i});
-    if (state == TaskState::queued || state == TaskState::running) make_ready(run, TaskIndex{i});
-  }
+  arm_queue_timers(run);
+  look_at_all(run);
   finish_run_if_done(run);
 }
 
-/// A dormant run goes on: it takes its place among the runs of its job, and what waits is looked at.
+/// Everything of the run that may go on does.
+void Engine::State::look_at_all(Run& run) {
+  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+    const TaskIndex task{i};
+    Node& node = run.nodes[i];
+    if (node.work.state == TaskState::waiting) look_at(run.row.id, task);
+    const bool reads_on = node.mapped && node.work.state == TaskState::running &&
+                          !node.mapped->complete && node.mapped->rest_state == TaskState::queued;
+    if (reads_on && !node.is_preparing && !run.is_dormant) prepare(run, task);
+    make_ready(run, task);
+  }
+}
+
+/// A dormant run goes on: it takes its place among the runs of its job, and what waits is looked
+/// at.
 void Engine::State::wake(Run& run) {
   if (!run.is_dormant) return;
   run.is_dormant = false;
@@ -109,70 +139,77 @@ void Engine::State::wake(Run& run) {
   }
   run.is_admitted = true;
   ++jobs_[run.row.job].active;
-  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
-    Node& node = run.nodes[i];
-    if (node.work.state == TaskState::waiting) look_at(run.row.id, TaskIndex{i});
-    const bool reads_on = node.mapped && node.work.state == TaskState::running && !node.mapped->complete &&
-                          node.mapped->rest_state == TaskState::queued;
-    if (reads_on && !node.is_preparing) prepare(run, TaskIndex{i});
-    make_ready(run, TaskIndex{i});
-  }
+  arm_queue_timers(run);
+  look_at_all(run);
 }
 
 void Engine::State::arm_run_timers(Run& run) {
   const Duration timeout = run.version->job.timeout;
   if (timeout == Duration{0} || run.timeout_due.ms != 0) return;
-  run.timeout_due = now_.mono + timeout;
+  const Duration wait = std::min(timeout, kWaitMax);
+  run.timeout_due = now_.mono + wait;
   const TaskKey key{run.row.id, TaskIndex{0}, kWhole};
-  timers_.set({run.timeout_due, key, TimerKind::run, 0});
-  change(mutation::SetTimer{{key, TimerKind::run, run.timeout_due, now_.wall + timeout, timeout, true}});
+  set_alarm({run.timeout_due, key, TimerKind::run, 0});
+  change(mutation::SetTimer{{key, TimerKind::run, run.timeout_due, now_.wall + wait, wait, true}});
 }
 
 /// The run's job may start another one.
 void Engine::State::leave(Run& run) {
-  if (!run.is_admitted) {
-    auto it = jobs_.find(run.row.job);
-    if (it != jobs_.end()) std::erase(it->second.waiting, run.row.id);
+  if (!run.is_admitted) return;  // where it waits it is skipped
+  run.is_admitted = false;
+  Activity& job = jobs_[run.row.job];
+  PAWL_CHECK(job.active > 0);
+  --job.active;
+  freed_.push_back(run.row.job);
+}
+
+/// Lets the next run of the job whose turn it is go, if there is one and room for it; else the job
+/// is done with.
+void Engine::State::admit_next() {
+  const auto it = jobs_.find(freed_.front());
+  while (it != jobs_.end() && !it->second.waiting.empty()) {
+    Activity& job = it->second;
+    const auto first = job.waiting.begin();
+    if (first->second.empty()) {
+      job.waiting.erase(first);
+      continue;
+    }
+    Run* run = find(first->second.front());
+    const bool waits = run != nullptr && run->row.state == RunState::queued && !run->is_admitted;
+    if (waits && !run->is_forced && job.active >= active_limit(*run)) break;
+    first->second.pop_front();
+    if (!waits) continue;
+    admit(*run);
     return;
   }
-  run.is_admitted = false;
-  auto it = jobs_.find(run.row.job);
-  PAWL_CHECK(it != jobs_.end() && it->second.active > 0);
-  --it->second.active;
-  while (!it->second.waiting.empty()) {
-    Run* waiting = find(it->second.waiting.front());
-    if (waiting != nullptr && waiting->row.state == RunState::queued) {
-      if (it->second.active >= active_limit(*waiting)) return;
-      it->second.waiting.pop_front();
-      admit(*waiting);
-    } else {
-      it->second.waiting.pop_front();
-    }
+  if (it != jobs_.end() && it->second.active == 0 && it->second.waiting.empty()) jobs_.erase(it);
+  freed_.pop_front();
+}
+
+/// What the states of its tasks say of the run, when all are final.
+Engine::State::RunVerdict Engine::State::judge_run(const Run& run) const {
+  bool has_failure = false;
+  bool has_cancelled = false;
+  const bool is_asked_for = run.stopping == Reason::cancelled;
+  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
+    const TaskState state = run.nodes[i].work.state;
+    const bool counts = !run.version->job.tasks[i].allow_failure;
+    has_failure |= counts && (state == TaskState::failed || state == TaskState::held);
+    // A whole run that a person cancelled was cancelled, whatever may fail in it.
+    has_cancelled |= (counts || is_asked_for) && state == TaskState::cancelled;
   }
-  if (it->second.active == 0) jobs_.erase(it);
+  const bool is_limit = run.stopping == Reason::run_timeout || run.stopping == Reason::fail_fast;
+  if (has_failure || is_limit) return {RunEvent::fail, is_limit ? run.stopping : Reason::none};
+  if (has_cancelled) return {RunEvent::cancel, Reason::cancelled};
+  return {RunEvent::succeed, Reason::none};
 }
 
 void Engine::State::finish_run_if_done(Run& run) {
   if (run.open_nodes > 0 || is_final(run.row.state)) return;
-  bool has_failure = false;
-  bool has_cancelled = false;
-  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
-    if (run.version->job.tasks[i].allow_failure) continue;
-    const TaskState state = run.nodes[i].work.state;
-    has_failure |= state == TaskState::failed || state == TaskState::held;
-    has_cancelled |= state == TaskState::cancelled;
-  }
-  const Reason why = run.stopping;
-  const bool is_limit = why == Reason::run_timeout || why == Reason::fail_fast;
-  RunEvent event = RunEvent::succeed;
-  if (has_failure || is_limit) {
-    event = RunEvent::fail;
-  } else if (has_cancelled) {
-    event = RunEvent::cancel;
-  } else if (run.row.state == RunState::queued) {
-    return;  // nothing to do, but its turn has not come
-  }
-  move_run(run, event, why);
+  const RunVerdict verdict = judge_run(run);
+  // Nothing is to be done, but a queued run succeeds only when its turn has come.
+  if (run.row.state == RunState::queued && verdict.event == RunEvent::succeed) return;
+  move_run(run, verdict.event, verdict.reason);
   if (run.timeout_due.ms != 0) {
     run.timeout_due = MonoTime{};
     change(mutation::ClearTimer{{run.row.id, TaskIndex{0}, kWhole}, TimerKind::run});
@@ -183,11 +220,40 @@ void Engine::State::finish_run_if_done(Run& run) {
 
 /// Nothing more of the run starts, and what runs is stopped.
 void Engine::State::cancel_rest(Run& run, Reason reason, bool force) {
-  if (run.stopping == Reason::none) run.stopping = reason;
+  if (run.stopping == Reason::none) {
+    run.stopping = run.row.reason = reason;
+    run.row.cancel_requested = reason == Reason::cancelled;
+    write_run(run);
+  }
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
-    if (!is_final(run.nodes[i].work.state)) cancel_node(run, TaskIndex{i}, reason, force);
+    if (!is_final(run.nodes[i].work.state)) cancel_node(run, TaskIndex{i}, run.stopping, force);
   }
   finish_run_if_done(run);
+}
+
+/// The run leaves memory.
+void Engine::State::forget(RunId id) {
+  auto it = runs_.find(id);
+  if (it == runs_.end()) return;
+  const std::string& request = it->second->row.request_id;
+  if (!request.empty()) {
+    old_requests_.push_back(request);
+    if (old_requests_.size() > kOldRequestsMax) {
+      requests_.erase(old_requests_.front());
+      old_requests_.pop_front();
+    }
+  }
+  auto lane = lanes_.lower_bound({id, PoolKey{}});
+  while (lane != lanes_.end() && lane->first.first == id) {
+    std::erase(active_, lane->second.get());
+    lane = lanes_.erase(lane);
+  }
+  runs_.erase(it);
+}
+
+void Engine::State::forget_marked() {
+  for (RunId id : forget_) forget(id);
+  forget_.clear();
 }
 
 void Engine::State::on(const input::Pause& in) {
@@ -199,7 +265,13 @@ void Engine::State::on(const input::Pause& in) {
     } else if (run->row.state == RunState::paused) {
       reply.results.push_back({target, true, "is paused already"});
     } else {
-      move_run(*run, RunEvent::pause, Reason::none);
+      move_run(*run, RunEvent::pause, run->stopping);
+      if (!run->is_admitted && !run->is_dormant && run->row.started_at) {
+        // It had begun before it was resumed: it keeps its place, as after a restart.
+        run->is_admitted = true;
+        ++jobs_[run->row.job].active;
+        look_at_all(*run);
+      }
       record(in.actor, "pause", target, in.note);
       reply.results.push_back({target, true, ""});
     }
@@ -221,7 +293,7 @@ void Engine::State::on(const input::Unpause& in) {
       continue;
     }
     run->is_dormant = false;
-    move_run(*run, RunEvent::unpause, Reason::none);
+    move_run(*run, RunEvent::unpause, run->stopping);
     record(in.actor, "unpause", target, "");
     if (run->is_admitted) {
       start_run(*run);
@@ -234,19 +306,8 @@ void Engine::State::on(const input::Unpause& in) {
 }
 
 void Engine::State::on(const input::RunDurable& in) {
-  auto it = runs_.find(in.run);
-  if (it == runs_.end() || !is_final(it->second->row.state)) return;
-  if (const std::string& request = it->second->row.request_id; !request.empty()) {
-    old_requests_.push_back(request);
-    if (old_requests_.size() > kOldRequestsMax) {
-      requests_.erase(old_requests_.front());
-      old_requests_.pop_front();
-    }
-  }
-  for (auto lane = lanes_.begin(); lane != lanes_.end();) {
-    lane = lane->first.second == in.run.value ? lanes_.erase(lane) : std::next(lane);
-  }
-  runs_.erase(it);
+  const Run* run = find(in.run);
+  if (run != nullptr && is_final(run->row.state)) forget_.push_back(in.run);
 }
 
 }  // namespace pawl

@@ -3,13 +3,14 @@
 // What the engine keeps in memory, and its steps. Private to scheduler/core: engine.h is the door.
 // The methods are in the files that name what they are about: engine.cpp (inputs in, steps out),
 // engine_runs.cpp, engine_tasks.cpp, engine_items.cpp, engine_attempts.cpp, engine_dispatch.cpp,
-// engine_commands.cpp, engine_recovery.cpp, engine_views.cpp.
+// engine_commands.cpp, engine_recovery.cpp, engine_views.cpp, engine_explain.cpp.
 
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -26,6 +27,9 @@
 
 namespace pawl {
 
+/// Longer than anybody waits, and far from the end of the clock's range.
+inline constexpr Duration kWaitMax = std::chrono::hours(24 * 365 * 100);
+
 /// A definition that runs in memory are pinned to.
 struct Version {
   JobSpec job;
@@ -35,28 +39,30 @@ struct Version {
 
 /// What is known of an unmapped task, a mapped whole, or an item that has started and is open.
 struct Piece {
-  AttemptId live;                  ///< 0: none
-  WallTime queued_at;              ///< 0: never; so for the next three
+  AttemptId live;      ///< 0: none
+  WallTime queued_at;  ///< 0: never; so for the next three
   WallTime started_at;
   WallTime ended_at;
   WallTime interrupted_since;
-  MonoTime total_due;              ///< 0: no total time-out runs
+  MonoTime total_due;  ///< 0: no total time-out runs
   std::int32_t attempts = 0;
   std::int32_t counted = 0;
   std::int32_t interruptions = 0;
   std::int32_t work = 0;
   std::int32_t detail = 0;
-  std::uint32_t stamp = 0;         ///< raised by each change of state: older timers mean nothing
+  std::uint32_t stamp = 0;  ///< new with each change of state: older alarms mean nothing
   TaskState state = TaskState::waiting;
   Reason reason = Reason::none;
-  bool has_row = false;            ///< in the store
+  bool has_row = false;  ///< in the store
   bool is_dismissed = false;
 };
 
 /// The items of a mapped task. Those from `next_fresh` on never started; `works` holds the open
-/// ones below it, `states` one byte for each one below it.
+/// ones below it, `states` and `tries` one byte for each one below it. After a repeat of the whole,
+/// `items` counts up from 0 again while `next_fresh` stays: rows of the items below it exist, and
+/// those that are read no more (the surplus) are in no count.
 struct Mapped {
-  std::int64_t items = 0;          ///< read so far
+  std::int64_t items = 0;  ///< read so far
   std::int64_t next_fresh = 0;
   std::int64_t low_water = 0;
   bool complete = false;
@@ -64,32 +70,46 @@ struct Mapped {
   Reason rest_reason = Reason::none;
   Counts counts{};
   std::string source;
-  std::string read_error;          ///< reading the items failed
+  std::string read_error;  ///< reading the items failed
   std::vector<std::uint8_t> states;
+  std::vector<std::uint8_t> tries;  ///< attempts, modulo 256; 0: unknown. Tells an old snapshot
   std::unordered_map<std::int64_t, Piece> works;
-  std::deque<std::int64_t> ready;  ///< queued, not fresh
+  /// Items that were queued, not fresh. Who is in it may have left that state since; nobody who is
+  /// queued is missing.
+  std::deque<std::int64_t> ready;
+  std::int64_t queued = 0;  ///< items in `works` that may take a slot
   std::int64_t live = 0;
   std::int64_t retries = 0;
-  SlotNumbers numbers;             ///< of `max_concurrent`
+  bool is_changed = false;  ///< its row is written at the end of the step
+  SlotNumbers numbers;      ///< of `max_concurrent`
 
   std::int64_t fresh() const { return items > next_fresh ? items - next_fresh : 0; }
   bool may_start_fresh() const { return rest_state == TaskState::queued && fresh() > 0; }
+  std::int64_t count(TaskState state) const { return counts[static_cast<std::size_t>(state)]; }
+  std::int64_t open() const {
+    std::int64_t sum = 0;
+    for (std::size_t s = 0; s < kTaskStateCount; ++s) {
+      if (!is_final(static_cast<TaskState>(s))) sum += counts[s];
+    }
+    return sum;
+  }
   std::int64_t failures() const {
-    return counts[static_cast<std::size_t>(TaskState::failed)] +
-           counts[static_cast<std::size_t>(TaskState::held)] +
-           counts[static_cast<std::size_t>(TaskState::upstream_failed)];
+    return count(TaskState::failed) + count(TaskState::held) + count(TaskState::upstream_failed);
   }
 };
 /// In `Mapped::states`: final, and which state is only in the store.
 inline constexpr std::uint8_t kFinalUnknown = 255;
 
+struct Lane;
+
 struct Node {
   Piece work;
   Tally tally;
   std::unique_ptr<Mapped> mapped;
+  Lane* lane = nullptr;  ///< where it waits for slots, once it did
   std::uint32_t prepare_stamp = 0;
-  bool is_preparing = false;       ///< `when` is being judged, or items are being read
-  bool is_ready = false;           ///< in the ring of its lane
+  bool is_preparing = false;  ///< `when` is being judged, or items are being read
+  bool is_ready = false;      ///< in the ring of its lane
 };
 
 struct Run {
@@ -98,12 +118,12 @@ struct Run {
   std::vector<Node> nodes;
   std::int64_t open_nodes = 0;
   std::int64_t live = 0;
-  std::uint32_t stamp = 0;         ///< raised by each change of state
-  MonoTime timeout_due;            ///< 0: no time-out runs
-  Reason stopping = Reason::none;  ///< why nothing more of it starts
-  bool is_admitted = false;        ///< counts as active for its job
+  MonoTime timeout_due;                     ///< 0: no time-out runs
+  std::map<TaskIndex, std::string> errors;  ///< of what failed without an attempt
+  Reason stopping = Reason::none;           ///< why nothing more of it starts
+  bool is_admitted = false;                 ///< counts as active for its job
   bool is_forced = false;
-  bool is_dormant = false;         ///< adopted, but nothing of it starts
+  bool is_dormant = false;  ///< adopted, but nothing of it starts
   bool counts_changed = false;
 
   const TaskSpec& spec(TaskIndex task) const { return version->job.tasks[task.value]; }
@@ -125,6 +145,13 @@ struct Live {
   TaskKey key() const { return {run->row.id, task, item}; }
 };
 
+/// A pool: the settings' (`job` empty) or a job's own.
+struct PoolKey {
+  std::string job;
+  std::string name;
+  friend auto operator<=>(const PoolKey&, const PoolKey&) = default;
+};
+
 /// Tasks that wait for the same slots. Higher priority first, then the lower class of runs; equals
 /// take turns, one start each, so that a wide task does not shut out a narrow one.
 struct Lane {
@@ -133,22 +160,34 @@ struct Lane {
     TaskIndex task;
   };
   using Rank = std::pair<std::int64_t, std::int64_t>;  ///< (-priority, priority_class)
-  Slots* pool = nullptr;                                ///< nothing: `own`
-  Slots own;                                            ///< of a run with slots of its own
-  Slots& slots() { return pool != nullptr ? *pool : own; }
+  Slots* pool = nullptr;                               ///< nothing: `own`
+  Slots own;                                           ///< of a run with slots of its own
+  bool is_active = false;                              ///< it may be able to start something
   std::map<Rank, std::deque<Source>> ring;
+
+  Slots& slots() { return pool != nullptr ? *pool : own; }
+  const Slots& slots() const { return pool != nullptr ? *pool : own; }
 };
 
 class Engine::State {
  public:
-  explicit State(EngineCounters counters) : counters_(counters) { pools_["default"].limit = 4; }
+  explicit State(EngineCounters counters) : counters_(counters) {
+    pools_[{"", "default"}].limit = 4;
+  }
 
   Step handle(const Input& input, Now now);
+  std::optional<MonoTime> next_deadline() const;
 
   // engine_views.cpp
   std::optional<RunView> view(RunId id) const;
   std::vector<Explanation> explain(const Target& target, Now now) const;
   std::vector<PoolView> pools() const;
+  struct Holding {
+    std::int64_t slots = 0;
+    const Live* oldest = nullptr;
+  };
+  std::map<std::pair<RunId, TaskIndex>, Holding> holders_of(const Lane* lane) const;
+  struct Explainer;
   std::vector<Effect> regenerate_effects() const;
   Result<std::vector<PlanLine>> plan_resume(const input::Resume& resume) const;
 
@@ -203,27 +242,48 @@ class Engine::State {
 
   // engine.cpp
   void settle();
-  void write_changed_counts();
-  bool is_full() const { return step_.mutations.size() >= limits::kMutationsPerStepMax || looked_at_ >= kLookedAtMax; }
-  template <typename M> void change(M&& mutation) { step_.mutations.emplace_back(std::forward<M>(mutation)); }
-  template <typename E> void act(E&& effect) { step_.effects.emplace_back(std::forward<E>(effect)); }
+  void write_changes();
+  void forget_marked();
+  bool is_full() const {
+    return step_.mutations.size() >= limits::kMutationsPerStepMax || looked_at_ >= kLookedAtMax;
+  }
+  template <typename M>
+  void change(M&& mutation) {
+    step_.mutations.emplace_back(std::forward<M>(mutation));
+  }
+  template <typename E>
+  void act(E&& effect) {
+    step_.effects.emplace_back(std::forward<E>(effect));
+  }
   void record(const std::string& actor, std::string verb, const Target& target, std::string text);
   void counts_changed(Run& run);
+  void mapped_changed(Run& run, TaskIndex task);
 
   // engine_runs.cpp
   void move_run(Run& run, RunEvent event, Reason reason);
+  void write_run(Run& run);
   void admit(Run& run);
+  void admit_due();
+  void admit_next();
+  void look_at_all(Run& run);
   void leave(Run& run);
   void start_run(Run& run);
   void wake(Run& run);
+  struct RunVerdict {
+    RunEvent event = RunEvent::succeed;
+    Reason reason = Reason::none;
+  };
+  RunVerdict judge_run(const Run& run) const;
   void finish_run_if_done(Run& run);
+  void forget(RunId id);
   void cancel_rest(Run& run, Reason reason, bool force);
   void arm_run_timers(Run& run);
   std::int64_t active_limit(const Run& run) const;
 
   // engine_tasks.cpp
   void move(Run& run, TaskKey key, Piece& work, TaskEvent event, MoveDetail&& detail);
-  void write(const Run& run, TaskKey key, Piece& work, TaskState expected, AttemptId expected_attempt, std::string&& error);
+  void write(Run& run, TaskKey key, Piece& work, TaskState expected, AttemptId expected_attempt,
+             std::string&& error);
   TaskRow row_of(TaskKey key, const Piece& work) const;
   void node_moved(Run& run, TaskIndex task, TaskState from, TaskState to);
   void look_at(RunId run, TaskIndex task) { pending_.push_back({run, task}); }
@@ -233,53 +293,82 @@ class Engine::State {
   void cancel_node(Run& run, TaskIndex task, Reason reason, bool force);
   void check_fail_fast(Run& run, TaskIndex task);
   void on_timer(const Alarm& timer);
-  void set_timer(Run& run, TaskKey key, Piece& work, TimerKind kind, Duration delay, bool persist);
-  Piece* find_work(Run& run, TaskKey key);
+  void stop_preparing(Run& run, TaskIndex task);
+  void set_timer(TaskKey key, Piece& work, TimerKind kind, Duration delay, bool persist);
+  void set_alarm(const Alarm& alarm);
+  bool is_meant(const Alarm& alarm);
+  void arm_queue_timer(Run& run, TaskKey key, Piece& work);
+  void arm_queue_timers(Run& run);
+  static const Piece* find_work(const Run& run, TaskKey key);
+  static Piece* find_work(Run& run, TaskKey key);
   MonoTime due_of(const TimerRow& row) const;
 
   // engine_items.cpp
+  struct WholeVerdict {
+    TaskEvent event = TaskEvent::succeed;
+    Reason reason = Reason::none;
+  };
   void open_mapped(Run& run, TaskIndex task);
-  void item_moved(Run& run, TaskIndex task, std::int64_t item, TaskState from, TaskState to);
+  void item_moved(Run& run, TaskKey key, const Piece& work, TaskState from, TaskState to);
   void settle_rest(Run& run, TaskIndex task, TaskState state, Reason reason);
   void cancel_items(Run& run, TaskIndex task, Reason reason, bool force);
   void item_ended(Run& run, TaskIndex task);
+  WholeVerdict judge_whole(const Run& run, TaskIndex task) const;
   void finish_mapped_if_done(Run& run, TaskIndex task);
   void write_mapped(const Run& run, TaskIndex task);
-  void drop_surplus_rows(Run& run, TaskIndex task);
+  void settle_surplus(Run& run, TaskIndex task);
+  std::int64_t take_ready(Mapped& mapped);
 
   // engine_attempts.cpp
   void end_attempt(const AttemptResult& result);
-  void take_back(Live live, Piece& work, AttemptId id);
+  void take_back(const Live& live, Piece& work, AttemptId id);
+  void record_end(const AttemptResult& result, const Live& live, AttemptVerdict verdict);
+  void follow_end(const AttemptResult& result, const Live& live, AttemptVerdict verdict,
+                  Piece& work);
   void release(const Live& live);
   void stop_attempt(AttemptId id, Reason reason, bool force);
   AttemptRow row_of(AttemptId id, const Live& live) const;
 
   // engine_dispatch.cpp
   void dispatch();
-  bool dispatch_lane(Lane& lane);
+  bool dispatch_lane(Lane& lane, WorkerId worker);
   bool is_startable(const Run& run, TaskIndex task) const;
   void make_ready(Run& run, TaskIndex task);
+  void activate(Lane& lane);
   void start_next(Run& run, TaskIndex task, Lane& lane, WorkerId worker);
-  Lane& lane_of(const Run& run, TaskIndex task);
+  Lane& lane_of(Run& run, TaskIndex task);
+  PoolKey pool_key(const Run& run, TaskIndex task) const;
+  void set_pool(const PoolKey& key, std::int64_t slots);
+  static bool has_own_numbers(const TaskSpec& spec, ItemIndex item) {
+    return item != kWhole && spec.map && spec.map->max_concurrent > 0;
+  }
   std::optional<WorkerId> pick_worker() const;
 
   // engine_commands.cpp
   const RunSnapshot* adopt(RunId id, const std::vector<RunSnapshot>& loaded);
-  Result<ResumeParts> select_resume(const Run& run, const std::vector<Target>& targets, const input::Resume& in, const RunSnapshot* snapshot) const;
-  void apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot);
+  Result<ResumeParts> select_resume(const Run& run, const std::vector<Target>& targets,
+                                    const input::Resume& in, const RunSnapshot* snapshot) const;
+  std::optional<Error> is_outdated(const Run& run, const ResumePart& part,
+                                   const RunSnapshot* snapshot) const;
+  bool is_current(const Mapped& mapped, const TaskRow& row) const;
+  void apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot, bool alone);
+  void call_back_followers(Run& run, const ResumeParts& parts);
   void reset_node(Run& run, TaskIndex task, const RunSnapshot* snapshot);
   void reset_items(Run& run, const ResumePart& part, const RunSnapshot* snapshot);
   void reopen(Run& run);
-  CommandResult mark_one(Run& run, const Target& target, TaskState state, const RunSnapshot* snapshot);
+  CommandResult mark_one(Run& run, const Target& target, TaskState state,
+                         const RunSnapshot* snapshot);
   CommandResult dismiss_one(Run& run, const Target& target, const RunSnapshot* snapshot);
   CommandResult cancel_one(const Target& target, bool force);
+  void judge_whole_anew(Run& run, TaskIndex task);
   void release_followers(Run& run, TaskIndex task);
+  void settle_marked(Run& run, RunState before);
   void forget_unopened(const std::vector<RunSnapshot>& loaded);
 
   // engine_recovery.cpp
   Run& restore(const RunSnapshot& snapshot);
   void restore_mapped(Run& run, const MappedSnapshot& snapshot);
-  Piece work_of(const TaskRow& row) const;
+  Piece work_of(const TaskRow& row);
 
   // Nodes looked at in one step: bounds a step that changes little and reads much.
   static constexpr std::int64_t kLookedAtMax = 200'000;
@@ -288,9 +377,11 @@ class Engine::State {
     RunId run;
     TaskIndex task;
   };
+  /// The runs of one job: how many are active, and who waits for its turn, by class and in order.
+  /// Those who left the queue meanwhile are skipped when their turn comes.
   struct Activity {
     std::int64_t active = 0;
-    std::deque<RunId> waiting;
+    std::map<std::int64_t, std::deque<RunId>> waiting;
   };
   struct Worker {
     WorkerId id;
@@ -311,13 +402,20 @@ class Engine::State {
   std::unordered_map<std::string, RunId> requests_;
   std::deque<std::string> old_requests_;  ///< of runs that left, oldest first
   std::map<std::string, Activity> jobs_;
-  std::map<std::string, Slots> pools_;
-  std::map<std::pair<std::string, std::int64_t>, std::unique_ptr<Lane>> lanes_;
+  std::deque<std::string> freed_;                 ///< jobs of which an active run ended
+  std::set<std::pair<WallTime, RunId>> delayed_;  ///< runs with a `start_at` in the future
+  std::map<PoolKey, Slots> pools_;
+  std::map<PoolKey, VersionId> pool_versions_;  ///< who said the limit of a job's own pool
+  /// By the run that owns it (0: none) and the pool.
+  std::map<std::pair<RunId, PoolKey>, std::unique_ptr<Lane>> lanes_;
+  std::deque<Lane*> active_;  ///< lanes that take turns
   std::vector<Worker> workers_;
   Timers timers_;
-  std::deque<Place> pending_;             ///< tasks whose rule wants looking at
-  std::vector<RunId> changed_;            ///< runs whose counts changed in this step
+  std::deque<Place> pending_;   ///< tasks whose rule wants looking at
+  std::vector<RunId> changed_;  ///< runs whose counts changed in this step
   std::vector<Place> changed_mapped_;
+  std::vector<RunId> forget_;  ///< runs that leave memory with this step
+  std::uint32_t last_stamp_ = 0;
 };
 
 }  // namespace pawl

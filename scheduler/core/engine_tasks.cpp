@@ -1,5 +1,8 @@
 // Tasks: their state moves by the table, their followers are counted down, their rule decides.
 
+#include <algorithm>
+#include <utility>
+
 #include "scheduler/core/engine_state.h"
 
 namespace pawl {
@@ -33,10 +36,21 @@ TaskRow Engine::State::row_of(TaskKey key, const Piece& work) const {
   return row;
 }
 
-void Engine::State::write(const Run&, TaskKey key, Piece& work, TaskState expected,
+void Engine::State::write(Run& run, TaskKey key, Piece& work, TaskState expected,
                           AttemptId expected_attempt, std::string&& error) {
-  // Waiting for a slot is no decision yet: it is found again from the rule.
-  if (!work.has_row && !is_final(work.state) && work.state != TaskState::running) return;
+  // Waiting for a slot is no decision yet: it is found again from the rule. Unless there is a
+  // limit to it, which must not begin anew with each restart.
+  const bool is_decided = is_final(work.state) || work.state == TaskState::running;
+  const bool is_timed =
+      work.state == TaskState::queued && run.spec(key.task).queue_timeout != Duration{0};
+  if (!work.has_row && !is_decided && !is_timed) return;
+  if (key.item == kWhole) {
+    if (!error.empty()) {
+      run.errors[key.task] = error;
+    } else if (!run.errors.empty()) {
+      run.errors.erase(key.task);
+    }
+  }
   TaskRow row = row_of(key, work);
   row.error = std::move(error);
   if (work.has_row) {
@@ -58,7 +72,7 @@ void Engine::State::move(Run& run, TaskKey key, Piece& work, TaskEvent event, Mo
   work.detail = detail.detail;
   work.live = detail.live_after;
   work.is_dismissed = false;
-  ++work.stamp;
+  work.stamp = ++last_stamp_;
   if (*to == TaskState::queued) work.queued_at = now_.wall;
   if (event == TaskEvent::start && work.started_at.ms == 0) work.started_at = now_.wall;
   if (event == TaskEvent::open) work.started_at = now_.wall;
@@ -70,15 +84,22 @@ void Engine::State::move(Run& run, TaskKey key, Piece& work, TaskEvent event, Mo
     work.started_at = work.ended_at = work.interrupted_since = WallTime{};
     work.total_due = MonoTime{};
   }
+  const bool had_row = work.has_row;
   write(run, key, work, from, live_before, std::move(detail.error));
 
+  const bool is_whole_of_items = key.item == kWhole && run.node(key.task).mapped != nullptr;
+  const bool has_waited =
+      is_whole_of_items ? from == TaskState::running : from == TaskState::queued;
+  if (has_waited && had_row && run.spec(key.task).queue_timeout != Duration{0}) {
+    change(mutation::ClearTimer{key, TimerKind::queue});
+  }
   if (from == TaskState::retrying) change(mutation::ClearTimer{key, TimerKind::retry});
   if (is_final(*to) && work.total_due.ms != 0) {
     change(mutation::ClearTimer{key, TimerKind::total});
     work.total_due = MonoTime{};
   }
   if (key.item != kWhole) {
-    item_moved(run, key.task, key.item.value, from, *to);
+    item_moved(run, key, work, from, *to);
   } else {
     node_moved(run, key.task, from, *to);
   }
@@ -99,6 +120,7 @@ void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskSta
     if (is_final(to) && node.work.state == TaskState::waiting) look_at(run.row.id, follower);
   }
   if (is_final(to)) {
+    if (run.node(task).mapped) settle_surplus(run, task);
     // Last of all, so that its followers see this state and not the run's end.
     look_at(run.row.id, task);
   }
@@ -114,6 +136,8 @@ void Engine::State::evaluate(Run& run, TaskIndex task) {
   }
   if (node.work.state != TaskState::waiting || node.is_preparing) return;
   if (run.row.state == RunState::queued || is_final(run.row.state)) return;
+  // Paused before its turn had come.
+  if (run.row.state == RunState::paused && !run.is_admitted && !run.is_dormant) return;
   const TaskKey key{run.row.id, task, kWhole};
   switch (decide(run.spec(task).trigger_rule, node.tally)) {
     case Decision::wait: return;
@@ -139,7 +163,8 @@ void Engine::State::prepare(Run& run, TaskIndex task) {
   Node& node = run.node(task);
   node.is_preparing = true;
   ++node.prepare_stamp;
-  effect::Prepare prepare{run.row.id, task, node.prepare_stamp, node.work.state == TaskState::running, 0, {}};
+  effect::Prepare prepare{
+      run.row.id, task, node.prepare_stamp, node.work.state == TaskState::running, 0, {}};
   if (node.mapped) {
     prepare.from = node.mapped->items;
     prepare.source = node.mapped->source;
@@ -151,8 +176,15 @@ void Engine::State::on(const input::Prepared& in) {
   Run* run = find(in.run);
   if (run == nullptr || in.task.value >= run->nodes.size()) return;
   Node& node = run->node(in.task);
-  if (!node.is_preparing || node.prepare_stamp != in.stamp || node.work.state != TaskState::waiting) return;
+  if (!node.is_preparing || node.prepare_stamp != in.stamp || node.work.state != TaskState::waiting)
+    return;
   const TaskKey key{in.run, in.task, kWhole};
+  if (decide(run->spec(in.task).trigger_rule, node.tally) != Decision::run) {
+    // What comes before it was opened again meanwhile.
+    stop_preparing(*run, in.task);
+    look_at(in.run, in.task);
+    return;
+  }
   switch (in.outcome) {
     case input::Prepared::Outcome::go:
       if (run->spec(in.task).is_mapped()) {
@@ -163,11 +195,11 @@ void Engine::State::on(const input::Prepared& in) {
       }
       return;
     case input::Prepared::Outcome::skip:
-      node.is_preparing = false;
+      stop_preparing(*run, in.task);
       move(*run, key, node.work, TaskEvent::skip, {Reason::when, 0, in.message, {}});
       return;
     case input::Prepared::Outcome::error:
-      node.is_preparing = false;
+      stop_preparing(*run, in.task);
       move(*run, key, node.work, TaskEvent::fail, {in.reason, 0, in.message, {}});
       return;
   }
@@ -177,19 +209,22 @@ void Engine::State::queue_node(Run& run, TaskIndex task) {
   Node& node = run.node(task);
   const TaskKey key{run.row.id, task, kWhole};
   move(run, key, node.work, TaskEvent::queue, {});
-  if (const Duration limit = run.spec(task).queue_timeout; limit != Duration{0}) {
-    set_timer(run, key, node.work, TimerKind::queue, limit, false);
-  }
+  arm_queue_timer(run, key, node.work);
   make_ready(run, task);
+}
+
+/// Nobody waits for its `when` or its items any more.
+void Engine::State::stop_preparing(Run& run, TaskIndex task) {
+  Node& node = run.node(task);
+  if (!node.is_preparing) return;
+  node.is_preparing = false;
+  ++node.prepare_stamp;
+  if (run.spec(task).is_mapped()) act(effect::StopReading{run.row.id, task});
 }
 
 void Engine::State::cancel_node(Run& run, TaskIndex task, Reason reason, bool force) {
   Node& node = run.node(task);
-  if (node.is_preparing) {
-    node.is_preparing = false;
-    ++node.prepare_stamp;
-    act(effect::StopReading{run.row.id, task});
-  }
+  stop_preparing(run, task);
   if (node.mapped && node.work.state == TaskState::running) {
     cancel_items(run, task, reason, force);
     finish_mapped_if_done(run, task);
@@ -204,74 +239,114 @@ void Engine::State::check_fail_fast(Run& run, TaskIndex task) {
   if (!run.version->job.fail_fast || run.stopping != Reason::none) return;
   if (run.spec(task).allow_failure || is_final(run.row.state)) return;
   const TaskState state = run.node(task).work.state;
-  if (state == TaskState::failed || state == TaskState::held) cancel_rest(run, Reason::fail_fast, false);
+  if (state == TaskState::failed || state == TaskState::held)
+    cancel_rest(run, Reason::fail_fast, false);
 }
 
-void Engine::State::set_timer(Run& run, TaskKey key, Piece& work, TimerKind kind, Duration delay, bool persist) {
+void Engine::State::set_timer(TaskKey key, Piece& work, TimerKind kind, Duration delay,
+                              bool persist) {
+  const Duration wait = std::min(delay, kWaitMax);
+  const MonoTime due = now_.mono + wait;
   // The total time-out outlives changes of state; all others end with them.
-  const std::uint32_t stamp = kind == TimerKind::total ? 0 : work.stamp;
-  timers_.set({now_.mono + delay, key, kind, stamp});
-  if (persist) {
-    change(mutation::SetTimer{{{run.row.id, key.task, key.item}, kind, now_.mono + delay, now_.wall + delay, delay, true}});
+  if (kind == TimerKind::total) work.total_due = due;
+  set_alarm({due, key, kind, kind == TimerKind::total ? 0 : work.stamp});
+  if (persist) change(mutation::SetTimer{{key, kind, due, now_.wall + wait, wait, true}});
+}
+
+void Engine::State::set_alarm(const Alarm& alarm) {
+  if (timers_.wants_sweep()) timers_.sweep([this](const Alarm& a) { return is_meant(a); });
+  timers_.set(alarm);
+}
+
+/// Whether the alarm still means anything.
+bool Engine::State::is_meant(const Alarm& alarm) {
+  Run* run = find(alarm.key.run);
+  if (run == nullptr || is_final(run->row.state)) return false;
+  if (alarm.kind == TimerKind::run) return alarm.due == run->timeout_due;
+  const Piece* work = find_work(*run, alarm.key);
+  if (work == nullptr) return false;
+  return alarm.kind == TimerKind::total ? alarm.due == work->total_due : alarm.stamp == work->stamp;
+}
+
+/// Limits its wait for a slot; of a mapped task: of each item for its first one.
+void Engine::State::arm_queue_timer(Run& run, TaskKey key, Piece& work) {
+  const Duration limit = run.spec(key.task).queue_timeout;
+  if (limit != Duration{0}) set_timer(key, work, TimerKind::queue, limit, true);
+}
+
+/// The same for all that waits in the run, from now on.
+void Engine::State::arm_queue_timers(Run& run) {
+  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+    const TaskIndex task{i};
+    if (run.spec(task).queue_timeout == Duration{0}) continue;
+    Node& node = run.node(task);
+    auto arm = [&](ItemIndex item, Piece& work) {
+      work.stamp = ++last_stamp_;
+      arm_queue_timer(run, {run.row.id, task, item}, work);
+    };
+    const bool is_open_whole = node.mapped && node.work.state == TaskState::running;
+    if (node.work.state == TaskState::queued || is_open_whole) arm(kWhole, node.work);
+    if (!is_open_whole) continue;
+    for (auto& [item, work] : node.mapped->works) {
+      if (work.state == TaskState::queued && item < node.mapped->items) arm(ItemIndex{item}, work);
+    }
   }
 }
 
-Piece* Engine::State::find_work(Run& run, TaskKey key) {
+const Piece* Engine::State::find_work(const Run& run, TaskKey key) {
   if (key.task.value >= run.nodes.size()) return nullptr;
-  Node& node = run.node(key.task);
+  const Node& node = run.node(key.task);
   if (key.item == kWhole) return &node.work;
   if (!node.mapped) return nullptr;
   auto it = node.mapped->works.find(key.item.value);
   return it == node.mapped->works.end() ? nullptr : &it->second;
 }
 
-void Engine::State::on_timer(const Alarm& timer) {
-  Run* run = find(timer.key.run);
-  if (run == nullptr || is_final(run->row.state)) return;
-  if (timer.kind == TimerKind::run) {
-    if (timer.due == run->timeout_due) cancel_rest(*run, Reason::run_timeout, false);
+Piece* Engine::State::find_work(Run& run, TaskKey key) {
+  return const_cast<Piece*>(find_work(std::as_const(run), key));
+}
+
+void Engine::State::on_timer(const Alarm& alarm) {
+  if (!is_meant(alarm)) return;
+  Run& run = *find(alarm.key.run);
+  const TaskKey key = alarm.key;
+  const bool is_item = key.item != kWhole;
+  if (alarm.kind == TimerKind::run) {
+    cancel_rest(run, Reason::run_timeout, false);
     return;
   }
-  if (timer.kind == TimerKind::deferral && timer.key.item == kWhole && run->row.state == RunState::queued) {
-    if (timer.stamp == run->stamp) admit(*run);
-    return;
-  }
-  Piece* work = find_work(*run, timer.key);
-  if (work == nullptr) return;
-  switch (timer.kind) {
+  Piece& work = *find_work(run, key);
+  switch (alarm.kind) {
     case TimerKind::retry:
-      if (work->stamp != timer.stamp || work->state != TaskState::retrying) return;
-      {
-        const Reason reason = work->reason;
-        const std::int32_t detail = work->detail;
-        // The reason stays: the next attempt is told what its predecessor failed of.
-        move(*run, timer.key, *work, TaskEvent::queue, {reason, detail, {}, {}});
-      }
-      if (const Duration limit = run->spec(timer.key.task).queue_timeout; limit != Duration{0}) {
-        set_timer(*run, timer.key, *work, TimerKind::queue, limit, false);
-      }
-      if (timer.key.item != kWhole) run->node(timer.key.task).mapped->ready.push_back(timer.key.item.value);
-      make_ready(*run, timer.key.task);
+      if (work.state != TaskState::retrying) return;
+      // The reason stays: the next attempt is told what its predecessor failed of.
+      move(run, key, work, TaskEvent::queue, {work.reason, work.detail, {}, {}});
+      arm_queue_timer(run, key, work);
+      make_ready(run, key.task);
       return;
     case TimerKind::queue:
-      if (timer.key.item == kWhole && run->node(timer.key.task).mapped) {
-        if (work->stamp != timer.stamp) return;
-        settle_rest(*run, timer.key.task, TaskState::failed, Reason::queue_timeout);
-        item_ended(*run, timer.key.task);
+      // Who may not start does not wait for a slot; the time begins anew when the run goes on.
+      if (run.row.state != RunState::running || run.is_dormant) return;
+      if (!is_item && run.node(key.task).mapped) {
+        if (work.state != TaskState::running) return;
+        stop_preparing(run, key.task);
+        settle_rest(run, key.task, TaskState::failed, Reason::queue_timeout);
+        item_ended(run, key.task);
         return;
       }
-      if (work->stamp != timer.stamp || work->state != TaskState::queued) return;
-      move(*run, timer.key, *work, TaskEvent::fail, {Reason::queue_timeout, 0, "no slot within its queue_timeout", {}});
-      if (timer.key.item != kWhole) item_ended(*run, timer.key.task);
+      if (work.state != TaskState::queued) return;
+      move(run, key, work, TaskEvent::fail,
+           {Reason::queue_timeout, 0, "no slot within its queue_timeout", {}});
+      if (is_item) item_ended(run, key.task);
       return;
     case TimerKind::total:
-      if (work->total_due.ms == 0 || work->total_due > timer.due) return;
-      if (work->state == TaskState::running) {
-        stop_attempt(work->live, Reason::total_timeout, false);
-      } else if (!is_final(work->state)) {
-        move(*run, timer.key, *work, TaskEvent::fail, {Reason::total_timeout, 0, "no success within its total_timeout", {}});
-        if (timer.key.item != kWhole) item_ended(*run, timer.key.task);
+      if (work.state == TaskState::running) {
+        stop_attempt(work.live, Reason::total_timeout, false);
+        return;
       }
+      move(run, key, work, TaskEvent::fail,
+           {Reason::total_timeout, 0, "no success within its total_timeout", {}});
+      if (is_item) item_ended(run, key.task);
       return;
     case TimerKind::deferral:
     case TimerKind::run: return;

@@ -69,7 +69,9 @@ TaskVerdict judge_task(const TaskSpec& task, const AttemptResult& result, Attemp
     case AttemptEvent::skip: return {TaskEvent::skip, attempt.reason, {}};
     case AttemptEvent::cancel: return {TaskEvent::cancel, attempt.reason, {}};
     case AttemptEvent::lose:
-    case AttemptEvent::interrupt: verdict = after_interruption(task, attempt.reason, history); break;
+    case AttemptEvent::interrupt:
+      verdict = after_interruption(task, attempt.reason, history);
+      break;
     case AttemptEvent::fail:
     case AttemptEvent::begin:
     case AttemptEvent::stop:
@@ -78,9 +80,13 @@ TaskVerdict judge_task(const TaskSpec& task, const AttemptResult& result, Attemp
       verdict = after_failure(task, result, attempt.reason, history, random);
       break;
   }
-  // A task that is being cancelled keeps the reason of its last attempt when that failed for good.
-  if (verdict.event == TaskEvent::retry && history.is_cancelling) {
-    return {TaskEvent::cancel, Reason::cancelled, {}};
+  // A task that is to end keeps what its last attempt proved; where that leaves another attempt, or
+  // no proof, the end that was asked for is what became of it.
+  const bool has_proof =
+      attempt.event != AttemptEvent::lose && attempt.event != AttemptEvent::interrupt;
+  if (history.stop != Reason::none && (verdict.event == TaskEvent::retry || !has_proof)) {
+    const bool is_failure = history.stop == Reason::total_timeout;
+    return {is_failure ? TaskEvent::fail : TaskEvent::cancel, history.stop, {}};
   }
   return verdict;
 }

@@ -35,9 +35,9 @@ AttemptVerdict judge_attempt(const AttemptResult& result, Reason stop);
 struct TaskHistory {
   std::int32_t counted = 0;        ///< attempts since the last resume, this one included
   std::int32_t interruptions = 0;  ///< this one included, when the task could be the cause
-  bool is_cancelling = false;      ///< nothing more of it may start
+  Reason stop = Reason::none;      ///< why nothing more of it may start; none: it may
   bool has_total_deadline = false;
-  Duration total_left{};           ///< until the total time-out
+  Duration total_left{};  ///< until the total time-out
 };
 
 /// The task's next event after an attempt ended so. `random` draws the jitter.

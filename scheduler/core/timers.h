@@ -1,7 +1,8 @@
 #pragma once
 
-// All times that the engine waits for, in one heap. An entry is never removed before it is due:
-// whoever takes it checks whether it still means anything.
+// All times that the engine waits for, in one heap. Taking one out in the middle would cost more
+// than leaving it: whoever takes it checks whether it still means anything, and when the heap has
+// doubled, what means nothing is thrown out at once.
 
 #include <algorithm>
 #include <cstdint>
@@ -42,12 +43,34 @@ class Timers {
 
   std::size_t size() const { return heap_.size(); }
 
+  /// When this alarm is due, if it is set. Looks at all.
+  std::optional<MonoTime> due_of(TaskKey key, TimerKind kind, std::uint32_t stamp) const {
+    for (const Alarm& a : heap_) {
+      if (a.key == key && a.kind == kind && a.stamp == stamp) return a.due;
+    }
+    return std::nullopt;
+  }
+
+  /// Whether so many were set since the last time that a `sweep` is worth its cost.
+  bool wants_sweep() const { return heap_.size() >= sweep_at_; }
+
+  /// Throws out what `is_meant` denies.
+  template <typename Predicate>
+  void sweep(Predicate is_meant) {
+    std::erase_if(heap_, [&](const Alarm& alarm) { return !is_meant(alarm); });
+    std::make_heap(heap_.begin(), heap_.end(), later);
+    sweep_at_ = std::max(kSweepMin, 2 * heap_.size());
+  }
+
  private:
   static bool later(const Alarm& a, const Alarm& b) {
     if (a.due != b.due) return a.due > b.due;
-    return a.key > b.key;  // the same order in every run of the same inputs
+    if (a.key != b.key) return a.key > b.key;  // the same order in every run of the same inputs
+    return a.kind > b.kind;
   }
+  static constexpr std::size_t kSweepMin = 4'096;
   std::vector<Alarm> heap_;
+  std::size_t sweep_at_ = kSweepMin;
 };
 
 }  // namespace pawl

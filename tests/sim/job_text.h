@@ -1,0 +1,20 @@
+#pragma once
+
+// Small jobs as text, so that tests read like rules:
+//   "a; b after a; c after a,b rule=all_done retry=3 delay=10s"
+//   "job fail_fast timeout=1h; m map=10 tolerate=1; z after m"
+// Words of a task: after=… (or `after x,y`), rule=, retry= (attempts), delay=, backoff=, jitter=,
+// max_delay=, timeout=, total=, queue=, map= (items), max= (concurrent), tolerate= (count or n%),
+// stop= (stop_after_failures), pool=, slots=, priority=, interrupt=, allow, when.
+// Words of `job`: name=, timeout=, fail_fast, overlap=, active= (max_active_runs), pool:NAME=slots.
+
+#include <string_view>
+
+#include "scheduler/spec/job.h"
+
+namespace pawl::sim {
+
+/// The job that the text stands for. A mistake in the text ends the process.
+JobSpec job_from_text(std::string_view text);
+
+}  // namespace pawl::sim

@@ -1,0 +1,361 @@
+#include "tests/sim/model_store.h"
+
+#include <algorithm>
+
+#include "scheduler/core/states.h"
+
+namespace pawl::sim {
+namespace {
+
+std::string name(TaskKey key) {
+  std::string text = std::to_string(key.run.value) + "/" + std::to_string(key.task.value);
+  if (key.item != kWhole) text += ":" + std::to_string(key.item.value);
+  return text;
+}
+
+template <typename State, typename Table>
+bool has_edge(const Table& table, State from, State to, bool by_person) {
+  return std::any_of(table.begin(), table.end(), [&](const auto& t) {
+    return t.from == from && t.to == to && (by_person || !is_by_person(t.on));
+  });
+}
+
+/// Whether the table leads from one state to the other; a step may write a row once for two
+/// changes of state.
+template <typename State, typename Table>
+bool is_legal(const Table& table, std::size_t states, State from, State to, bool by_person) {
+  if (from == to || has_edge(table, from, to, by_person)) return true;
+  for (std::size_t s = 0; s < states; ++s) {
+    const auto between = static_cast<State>(s);
+    if (has_edge(table, from, between, by_person) && has_edge(table, between, to, by_person))
+      return true;
+  }
+  return false;
+}
+
+template <typename State>
+std::string change_text(State from, State to) {
+  return std::string(to_string(from)) + " to " + std::string(to_string(to));
+}
+
+}  // namespace
+
+std::string ModelStore::apply(const Mutations& batch, bool by_person) {
+  for (const Mutation& change : batch) {
+    if (std::string wrong = one(change, by_person); !wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+std::string ModelStore::one(const Mutation& change, bool by_person) {
+  namespace m = mutation;
+  struct Visitor {
+    ModelStore& store;
+    bool by_person;
+    std::string operator()(const m::InsertVersion& c) const { return store.on(c); }
+    std::string operator()(const m::InsertRun& c) const { return store.on(c); }
+    std::string operator()(const m::UpdateRun& c) const { return store.on(c, by_person); }
+    std::string operator()(const m::SetRunCounts& c) const {
+      auto it = store.runs.find(c.run);
+      if (it == store.runs.end()) return "counts of an unknown run";
+      it->second.counts = c.counts;
+      return {};
+    }
+    std::string operator()(const m::InsertTask& c) const { return store.on(c); }
+    std::string operator()(const m::UpdateTask& c) const { return store.on(c, by_person); }
+    std::string operator()(const m::SetMapped& c) const {
+      store.mapped[{c.row.run, c.row.task}] = c.row;
+      return {};
+    }
+    std::string operator()(const m::InsertItems& c) const { return store.on(c); }
+    std::string operator()(const m::DeleteItems& c) const {
+      store.chunks.erase({c.run, c.task});
+      return {};
+    }
+    std::string operator()(const m::InsertAttempt& c) const { return store.on(c); }
+    std::string operator()(const m::UpdateAttempt& c) const { return store.on(c); }
+    std::string operator()(const m::DeleteAttempt& c) const { return store.on(c); }
+    std::string operator()(const m::SetOutput& c) const {
+      store.outputs[c.row.key] = c.row;
+      return {};
+    }
+    std::string operator()(const m::ClearOutputs& c) const {
+      auto& outputs = store.outputs;
+      std::erase_if(outputs, [&](const auto& entry) {
+        return entry.first.run == c.run && entry.first.task == c.task;
+      });
+      return {};
+    }
+    std::string operator()(const m::SetTimer& c) const {
+      store.timers[{c.row.key, c.row.kind}] = c.row;
+      return {};
+    }
+    std::string operator()(const m::ClearTimer& c) const {
+      store.timers.erase({c.key, c.kind});
+      return {};
+    }
+    std::string operator()(const m::SetJob&) const { return {}; }
+    std::string operator()(const m::AddEvent& c) const {
+      store.events.push_back(c.row);
+      return {};
+    }
+  };
+  return std::visit(Visitor{*this, by_person}, change);
+}
+
+std::string ModelStore::on(const mutation::InsertVersion& m) {
+  return versions.emplace(m.row.id, m.row).second ? "" : "a version twice";
+}
+
+std::string ModelStore::on(const mutation::InsertRun& m) {
+  if (m.row.id.value != last_run().value + 1) return "run numbers have a gap";
+  for (const auto& [id, row] : runs) {
+    if (row.name == m.row.name) return "two runs of one name";
+    if (!row.request_id.empty() && row.request_id == m.row.request_id) return "a request id twice";
+  }
+  runs.emplace(m.row.id, m.row);
+  return {};
+}
+
+std::string ModelStore::on(const mutation::UpdateRun& m, bool by_person) {
+  auto it = runs.find(m.row.id);
+  if (it == runs.end()) return "an unknown run changes";
+  RunRow& row = it->second;
+  if (compares && row.state != m.expected) return "a run is not in the state expected";
+  if (!is_legal(kRunTransitions, 6, row.state, m.row.state, by_person)) {
+    return "the table has no way for a run from " + change_text(row.state, m.row.state);
+  }
+  const Counts counts = row.counts;
+  row = m.row;
+  row.counts = counts;
+  return {};
+}
+
+std::string ModelStore::on(const mutation::InsertTask& m) {
+  if (!runs.contains(m.row.key.run)) return "a task of an unknown run";
+  if (!tasks.emplace(m.row.key, m.row).second) return "a second row for task " + name(m.row.key);
+  if (!is_legal(kTaskTransitions, kTaskStateCount, TaskState::waiting, m.row.state, false) &&
+      !is_legal(kTaskTransitions, kTaskStateCount, TaskState::waiting, m.row.state, true)) {
+    return "task " + name(m.row.key) + " is born " + std::string(to_string(m.row.state));
+  }
+  return {};
+}
+
+std::string ModelStore::on(const mutation::UpdateTask& m, bool by_person) {
+  auto it = tasks.find(m.row.key);
+  if (it == tasks.end()) return "an unknown task changes: " + name(m.row.key);
+  TaskRow& row = it->second;
+  if (compares && (row.state != m.expected || row.live_attempt != m.expected_attempt)) {
+    return "task " + name(m.row.key) + " is " + std::string(to_string(row.state)) +
+           " with attempt " + std::to_string(row.live_attempt.value) + ", expected was " +
+           std::string(to_string(m.expected)) + " with " + std::to_string(m.expected_attempt.value);
+  }
+  if (!is_legal(kTaskTransitions, kTaskStateCount, row.state, m.row.state, by_person)) {
+    return "the table has no way for task " + name(m.row.key) + " from " +
+           change_text(row.state, m.row.state);
+  }
+  row = m.row;
+  return {};
+}
+
+std::string ModelStore::on(const mutation::InsertItems& m) {
+  auto& known = chunks[{m.row.run, m.row.task}];
+  const std::int64_t end = known.empty() ? 0 : known.rbegin()->first + known.rbegin()->second;
+  if (m.row.first != end) return "items have a gap or overlap";
+  known[m.row.first] = m.row.count;
+  return {};
+}
+
+std::string ModelStore::on(const mutation::InsertAttempt& m) {
+  if (m.row.id <= last_attempt) return "an attempt's id is not new";
+  if (m.row.number != numbers[m.row.key] + 1)
+    return "attempt numbers of " + name(m.row.key) + " have a gap";
+  if (live.contains(m.row.key)) return "two live attempts of " + name(m.row.key);
+  auto task = tasks.find(m.row.key);
+  if (task == tasks.end() || task->second.live_attempt != m.row.id)
+    return "an attempt that its task does not name";
+  attempts.emplace(m.row.id, m.row);
+  numbers[m.row.key] = m.row.number;
+  live[m.row.key] = m.row.id;
+  last_attempt = m.row.id;
+  return {};
+}
+
+std::string ModelStore::on(const mutation::UpdateAttempt& m) {
+  auto it = attempts.find(m.row.id);
+  if (it == attempts.end()) return "an unknown attempt changes";
+  AttemptRow& row = it->second;
+  if (compares && row.state != m.expected) return "an attempt is not in the state expected";
+  if (row.number != m.row.number || row.key != m.row.key) return "an attempt changes its identity";
+  if (!is_legal(kAttemptTransitions, kAttemptStateCount, row.state, m.row.state, false)) {
+    return "the table has no way for an attempt from " + change_text(row.state, m.row.state);
+  }
+  row = m.row;
+  if (is_final(row.state)) live.erase(row.key);
+  return {};
+}
+
+std::string ModelStore::on(const mutation::DeleteAttempt& m) {
+  auto it = attempts.find(m.row.id);
+  if (it == attempts.end()) return "an unknown attempt is taken back";
+  if (is_final(it->second.state)) return "an attempt that ended is taken back";
+  if (numbers[m.row.key] != it->second.number) return "an attempt in the middle is taken back";
+  --numbers[m.row.key];
+  live.erase(m.row.key);
+  attempts.erase(it);
+  return {};
+}
+
+RunId ModelStore::last_run() const { return runs.empty() ? RunId{} : runs.rbegin()->first; }
+
+std::vector<RunId> ModelStore::open_runs() const {
+  std::vector<RunId> ids;
+  for (const auto& [id, row] : runs) {
+    if (!is_final(row.state)) ids.push_back(id);
+  }
+  return ids;
+}
+
+RunSnapshot ModelStore::snapshot(RunId run, bool with_final, bool same_boot) const {
+  RunSnapshot out;
+  out.run = runs.at(run);
+  const auto begin = tasks.lower_bound({run, TaskIndex{}, kWhole});
+  const auto end = tasks.lower_bound({RunId{run.value + 1}, TaskIndex{}, kWhole});
+  for (auto it = mapped.lower_bound({run, TaskIndex{}});
+       it != mapped.end() && it->first.first == run; ++it) {
+    MappedSnapshot part;
+    part.row = it->second;
+    const std::int64_t first = with_final ? 0 : part.row.low_water;
+    part.states.resize(
+        static_cast<std::size_t>(std::max<std::int64_t>(0, part.row.next_fresh - first)));
+    out.mapped.push_back(std::move(part));
+  }
+  auto part_of = [&out](TaskIndex task) {
+    return std::find_if(out.mapped.begin(), out.mapped.end(),
+                        [&](const auto& m) { return m.row.task == task; });
+  };
+  for (auto it = begin; it != end; ++it) {
+    const TaskRow& row = it->second;
+    if (row.key.item == kWhole) {
+      out.tasks.push_back(row);
+      continue;
+    }
+    MappedSnapshot& part = *part_of(row.key.task);
+    const std::int64_t first = part.row.next_fresh - static_cast<std::int64_t>(part.states.size());
+    if (row.key.item.value >= first) {
+      part.states[static_cast<std::size_t>(row.key.item.value - first)] =
+          static_cast<std::uint8_t>(row.state);
+    }
+    if (!is_final(row.state)) {
+      part.open_items.push_back(row);
+    } else if (with_final) {
+      part.final_items.push_back(row);
+    }
+  }
+  for (const auto& [key, id] : live) {
+    if (key.run == run) out.live_attempts.push_back(attempts.at(id));
+  }
+  for (auto it = timers.lower_bound({TaskKey{run, TaskIndex{}, kWhole}, TimerKind{}});
+       it != timers.end() && it->first.first.run == run; ++it) {
+    out.timers.push_back(it->second);
+    out.timers.back().same_boot = same_boot;
+  }
+  return out;
+}
+
+namespace {
+
+std::string broken_task(const ModelStore& store, const TaskRow& row, bool is_whole_of_items) {
+  const bool has_live = store.live.contains(row.key);
+  const bool says_live = row.live_attempt.value != 0;
+  if (has_live != says_live) return "task " + name(row.key) + " and its live attempt disagree";
+  if (is_whole_of_items) return {};
+  if ((row.state == TaskState::running) != has_live)
+    return "task " + name(row.key) + " runs without an attempt, or the other way round";
+  if (row.state == TaskState::retrying && !store.timers.contains({row.key, TimerKind::retry})) {
+    return "task " + name(row.key) + " waits for a retry that nobody will start";
+  }
+  const auto number = store.numbers.find(row.key);
+  if (row.attempts != (number == store.numbers.end() ? 0 : number->second))
+    return "task " + name(row.key) + " has miscounted its attempts";
+  return {};
+}
+
+std::string broken_whole(const MappedRow& row, const Counts& found, std::int64_t rows_open) {
+  Counts counts = found;
+  const std::int64_t fresh = std::max<std::int64_t>(0, row.items - row.next_fresh);
+  counts[static_cast<std::size_t>(row.rest_state)] += fresh;
+  if (counts != row.counts) return "the counts of a mapped task are not those of its items";
+  (void)rows_open;
+  return {};
+}
+
+}  // namespace
+
+std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& job) {
+  const RunRow& row = store.runs.at(run);
+  std::map<TaskIndex, Counts> items;
+  std::map<TaskIndex, TaskState> states;
+  bool has_open = false;
+  const auto end = store.tasks.lower_bound({RunId{run.value + 1}, TaskIndex{}, kWhole});
+  for (auto it = store.tasks.lower_bound({run, TaskIndex{}, kWhole}); it != end; ++it) {
+    const TaskRow& task = it->second;
+    const bool is_mapped = job.tasks[task.key.task.value].is_mapped();
+    const bool is_whole = task.key.item == kWhole;
+    if (std::string wrong = broken_task(store, task, is_mapped && is_whole); !wrong.empty())
+      return wrong;
+    if (is_whole) {
+      states[task.key.task] = task.state;
+    } else {
+      const auto whole = store.mapped.find({run, task.key.task});
+      if (whole == store.mapped.end()) return "an item without its whole";
+      if (task.key.item.value >= whole->second.next_fresh)
+        return "an item that never started has a row";
+      if (task.key.item.value < whole->second.low_water && !is_final(task.state))
+        return "an open item below the low-water mark";
+      if (task.key.item.value < whole->second.items)
+        ++items[task.key.task][static_cast<std::size_t>(task.state)];
+      if (!is_final(task.state) && is_final(row.state))
+        return "an open item in an ended run: " + name(task.key);
+    }
+  }
+  Counts all{};
+  for (std::uint32_t i = 0; i < job.tasks.size(); ++i) {
+    const TaskIndex task{i};
+    const TaskState state = states.contains(task) ? states[task] : TaskState::waiting;
+    has_open |= !is_final(state);
+    if (!job.tasks[i].is_mapped()) {
+      ++all[static_cast<std::size_t>(state)];
+      continue;
+    }
+    const auto whole = store.mapped.find({run, task});
+    if (whole == store.mapped.end()) continue;
+    if (std::string wrong = broken_whole(whole->second, items[task], 0); !wrong.empty())
+      return wrong;
+    for (std::size_t s = 0; s < kTaskStateCount; ++s) all[s] += whole->second.counts[s];
+    std::int64_t read = 0;
+    if (auto chunks = store.chunks.find({run, task}); chunks != store.chunks.end()) {
+      for (const auto& [first, count] : chunks->second) read += count;
+    }
+    if (read != whole->second.items)
+      return "items were read and not stored, or the other way round";
+  }
+  // Who waits for a slot has no row: the store counts it as waiting.
+  const auto waiting = static_cast<std::size_t>(TaskState::waiting);
+  const auto queued = static_cast<std::size_t>(TaskState::queued);
+  Counts said = row.counts;
+  if (said[waiting] + said[queued] != all[waiting] + all[queued])
+    return "the counts of a run are not those of its tasks";
+  said[waiting] = all[waiting];
+  said[queued] = all[queued];
+  if (said != all) return "the counts of a run are not those of its tasks";
+  if (is_final(row.state) && has_open) return "an ended run has open tasks";
+  if (is_final(row.state) != row.ended_at.has_value())
+    return "a run has an end and is open, or the other way round";
+  for (const auto& [key, timer] : store.timers) {
+    if (key.first.run == run && is_final(row.state)) return "an ended run has a timer";
+  }
+  return {};
+}
+
+}  // namespace pawl::sim

@@ -1,0 +1,65 @@
+#pragma once
+
+// A store in memory that takes every mutation at its word and refuses what no store may accept:
+// another state than expected, a row twice, a gap in attempt numbers, two live attempts of a task,
+// a step that the state tables do not have. What it refuses is an internal error of the engine.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "scheduler/core/mutation.h"
+#include "scheduler/core/rows.h"
+#include "scheduler/spec/job.h"
+
+namespace pawl::sim {
+
+class ModelStore {
+ public:
+  using Place = std::pair<RunId, TaskIndex>;
+
+  /// False: updates are applied whatever they expect (a planted bug).
+  bool compares = true;
+
+  /// Applies a step's mutations. What is wrong with them, or nothing. `by_person`: the step came
+  /// of a command, and may leave final states.
+  std::string apply(const Mutations& batch, bool by_person);
+
+  /// All rows of one run. `with_final`: with the rows of final items, succeeded ones too.
+  RunSnapshot snapshot(RunId run, bool with_final, bool same_boot = true) const;
+  std::vector<RunId> open_runs() const;
+  RunId last_run() const;
+
+  std::map<RunId, RunRow> runs;
+  std::map<TaskKey, TaskRow> tasks;
+  std::map<Place, MappedRow> mapped;
+  std::map<Place, std::map<std::int64_t, std::int64_t>> chunks;  ///< first to count
+  std::map<AttemptId, AttemptRow> attempts;
+  std::map<TaskKey, AttemptId> live;
+  std::map<TaskKey, std::int32_t> numbers;  ///< of the last attempt
+  std::map<std::pair<TaskKey, TimerKind>, TimerRow> timers;
+  std::map<TaskKey, OutputRow> outputs;
+  std::map<VersionId, JobVersionRow> versions;
+  std::vector<EventRow> events;
+  AttemptId last_attempt;
+
+ private:
+  std::string one(const Mutation& change, bool by_person);
+  std::string on(const mutation::InsertVersion& m);
+  std::string on(const mutation::InsertRun& m);
+  std::string on(const mutation::UpdateRun& m, bool by_person);
+  std::string on(const mutation::InsertTask& m);
+  std::string on(const mutation::UpdateTask& m, bool by_person);
+  std::string on(const mutation::InsertItems& m);
+  std::string on(const mutation::InsertAttempt& m);
+  std::string on(const mutation::UpdateAttempt& m);
+  std::string on(const mutation::DeleteAttempt& m);
+};
+
+/// What does not hold in the store as a whole: counts against rows, live attempts against tasks,
+/// owners of open tasks. Empty when all holds.
+std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& job);
+
+}  // namespace pawl::sim

@@ -1,0 +1,729 @@
+#include "tests/sim/simulator.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "scheduler/base/check.h"
+#include "scheduler/core/effect_gate.h"
+#include "scheduler/core/engine.h"
+#include "scheduler/core/trigger_rule.h"
+#include "tests/sim/job_text.h"
+#include "tests/sim/model_store.h"
+#include "tests/sim/world.h"
+
+namespace pawl::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t next() {
+    std::uint64_t z = state_ += 0x9E3779B97F4A7C15ULL;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+    return z ^ (z >> 31);
+  }
+  std::int64_t below(std::int64_t n) {
+    return static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(n));
+  }
+  bool one_in(std::int64_t n) { return below(n) == 0; }
+  template <typename Container>
+  auto& pick(Container& c) {
+    auto it = c.begin();
+    std::advance(it, below(static_cast<std::int64_t>(c.size())));
+    return *it;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+/// What a worker's journal says of an attempt, and its process, while it lives.
+struct Record {
+  effect::StartAttempt start;
+  bool has_begun = false;  ///< the begin record is written
+  bool is_alive = false;   ///< the process runs
+  bool is_stopped = false;
+  std::optional<AttemptResult> end;  ///< the end record
+};
+
+struct Worker {
+  WorkerId id;
+  std::int64_t boot = 0;
+  bool is_alive = true;
+  std::deque<Effect> inbox;  ///< sent, not yet executed
+  std::map<AttemptId, Record> journal;
+};
+
+struct Batch {
+  std::uint64_t sequence = 0;
+  Mutations mutations;
+  bool by_person = false;
+};
+
+class Life {
+ public:
+  Life(std::uint64_t seed, Planted planted) : random_(seed), planted_(planted) {
+    store_.compares = planted != Planted::no_compare;
+  }
+
+  Tale live() {
+    try {
+      begin();
+      for (int i = 0; i < 400; ++i) step();
+      quiet_phase();
+    } catch (const BrokenInvariant& broken) {
+      tale_.broken = "step " + std::to_string(tale_.steps) + ": " + broken.what();
+    }
+    tale_.runs = static_cast<std::int64_t>(store_.runs.size());
+    return tale_;
+  }
+
+ private:
+  // The scheduler -------------------------------------------------------------------------------
+
+  void begin() {
+    for (int i = 0; i < 3; ++i) define(random_job(i));
+    for (int i = 0; i < 2; ++i) add_worker();
+    start_engine();
+    handle(input::Recovered{});
+    is_up_ = true;
+  }
+
+  void start_engine() {
+    engine_ = std::make_unique<Engine>(EngineCounters{store_.last_run(), store_.last_attempt});
+    gate_ = EffectGate();
+    queue_.clear();
+    answers_.clear();
+    results_.clear();
+    for (const auto& [id, job] : jobs_) {
+      JobVersionRow row;
+      row.id = id;
+      row.job = job.name;
+      feed(input::AddVersion{row, job, store_.versions.contains(id)}, false);
+    }
+    feed(input::SetDefaultSlots{kSlots}, false);
+    for (RunId run : store_.open_runs())
+      feed(input::Recover{store_.snapshot(run, false, same_boot_)}, false);
+    same_boot_ = true;
+    for (Worker& worker : workers_) {
+      if (worker.is_alive) feed(input::WorkerUp{worker.id}, false);
+    }
+  }
+
+  void handle(const Input& input, bool by_person = false) {
+    feed(input, by_person);
+    for (int i = 0; more_ && i < 10'000; ++i) feed(input::Tick{}, false);
+    if (more_) fail("a step asks for more for ever");
+  }
+
+  void feed(const Input& input, bool by_person) {
+    Step step = engine_->handle(input, now_);
+    more_ = step.more;
+    const std::uint64_t sequence = ++sequence_;
+    if (!step.mutations.empty()) queue_.push_back({sequence, std::move(step.mutations), by_person});
+    if (planted_ == Planted::start_before_commit) {
+      for (const Effect& effect : step.effects) perform(effect);
+    } else {
+      gate_.hold(sequence, std::move(step.effects));
+    }
+  }
+
+  /// Makes the first `count` batches durable and lets their effects go.
+  void commit(std::size_t count) {
+    for (std::size_t i = 0; i < count && !queue_.empty(); ++i) {
+      const Batch batch = std::move(queue_.front());
+      queue_.pop_front();
+      check(store_.apply(batch.mutations, batch.by_person));
+      durable_ = batch.sequence;
+    }
+    if (queue_.empty()) durable_ = sequence_;
+    for (Effect& effect : gate_.release(durable_)) perform(effect);
+    for (const auto& [id, row] : store_.runs)
+      check(broken_invariant(store_, id, jobs_.at(row.version)));
+  }
+
+  void perform(const Effect& effect) {
+    if (const auto* start = std::get_if<effect::StartAttempt>(&effect)) send(start->worker, effect);
+    if (const auto* stop = std::get_if<effect::StopAttempt>(&effect)) send(stop->worker, effect);
+    if (const auto* forget = std::get_if<effect::ForgetAttempt>(&effect))
+      send(forget->worker, effect);
+    if (const auto* prepare = std::get_if<effect::Prepare>(&effect)) answer(*prepare);
+    if (const auto* ended = std::get_if<effect::RunEnded>(&effect))
+      answers_.emplace_back(input::RunDurable{ended->run});
+  }
+
+  void send(WorkerId to, const Effect& effect) {
+    for (Worker& worker : workers_) {
+      if (worker.id == to && worker.is_alive) worker.inbox.push_back(effect);
+    }
+  }
+
+  void answer(const effect::Prepare& prepare) {
+    const auto run = store_.runs.find(prepare.run);
+    if (run == store_.runs.end()) fail("items are read for a run that is not durable");
+    const TaskSpec& task = jobs_.at(run->second.version).tasks[prepare.task.value];
+    input::Prepared prepared{prepare.run, prepare.task, prepare.stamp, {}, {}, {}};
+    if (!prepare.is_open && random_.one_in(12)) {
+      prepared.outcome =
+          random_.one_in(2) ? input::Prepared::Outcome::skip : input::Prepared::Outcome::error;
+      prepared.reason = Reason::when;
+    }
+    if (!prepare.is_open) answers_.emplace_back(prepared);
+    if (!task.map || prepared.outcome != input::Prepared::Outcome::go) return;
+    const std::int64_t items = std::stoll(task.map->items);
+    std::int64_t first = prepare.from;
+    do {
+      const std::int64_t count = std::min<std::int64_t>(random_.below(3) + 1, items - first);
+      input::ItemsRead read{
+          prepare.run, prepare.task, prepare.stamp, first, std::max<std::int64_t>(count, 0),
+          "",          "place",      false,         ""};
+      first += read.count;
+      read.complete = first >= items;
+      if (random_.one_in(25)) {
+        read.complete = false;
+        read.error = "cannot read";
+        answers_.emplace_back(std::move(read));
+        return;
+      }
+      answers_.emplace_back(std::move(read));
+    } while (first < items);
+  }
+
+  // The workers ---------------------------------------------------------------------------------
+
+  void add_worker() {
+    workers_.push_back({WorkerId{++last_worker_}, boot_, true, {}, {}});
+    if (is_up_) handle(input::WorkerUp{WorkerId{last_worker_}});
+  }
+
+  /// A worker executes the first thing it was sent.
+  void execute(Worker& worker) {
+    const Effect effect = std::move(worker.inbox.front());
+    worker.inbox.pop_front();
+    if (const auto* start = std::get_if<effect::StartAttempt>(&effect)) {
+      spawn(worker, *start);
+    } else if (const auto* stop = std::get_if<effect::StopAttempt>(&effect)) {
+      if (auto it = worker.journal.find(stop->attempt);
+          it != worker.journal.end() && it->second.is_alive) {
+        it->second.is_stopped = true;
+      }
+    } else if (const auto* forget = std::get_if<effect::ForgetAttempt>(&effect)) {
+      auto it = worker.journal.find(forget->attempt);
+      if (it != worker.journal.end() && it->second.is_alive) fail("a running attempt is forgotten");
+      worker.journal.erase(forget->attempt);
+    }
+  }
+
+  void spawn(Worker& worker, const effect::StartAttempt& start) {
+    Record record;
+    record.start = start;
+    record.has_begun = planted_ != Planted::spawn_before_begin;
+    record.is_alive = true;
+    const bool dies_between = random_.one_in(60);
+    if (record.has_begun && dies_between) {
+      // Between the begin record and the process.
+      record.is_alive = false;
+      worker.journal.emplace(start.attempt, record);
+      kill_worker(worker);
+      return;
+    }
+    check_start(start);
+    ledger_.push_back({start, false, false});
+    ++tale_.processes;
+    worker.journal.emplace(start.attempt, record);
+    if (dies_between) {
+      kill_worker(worker);
+      return;
+    }
+    worker.journal.at(start.attempt).has_begun = true;
+    if (random_.one_in(3)) results_.emplace_back(input::AttemptBegan{start.attempt, now_.wall});
+  }
+
+  struct Entry {
+    effect::StartAttempt start;
+    bool has_ended = false;
+    bool has_succeeded = false;
+  };
+
+  /// What must hold whenever a process starts, by a ledger that no scheduler can touch.
+  void check_start(const effect::StartAttempt& start) {
+    const auto row = store_.attempts.find(start.attempt);
+    if (row == store_.attempts.end()) fail("a process starts and no store knows of it");
+    for (const Entry& other : ledger_) {
+      if (other.start.attempt == start.attempt) fail("an attempt starts twice");
+      if (other.start.key != start.key) continue;
+      if (!other.has_ended) fail("two processes of one task overlap");
+      if (other.start.number >= start.number) fail("an attempt number is used twice, or falls");
+      if (other.has_succeeded && other.start.work == start.work)
+        fail("what succeeded runs again, and nobody asked");
+    }
+    const RunRow& run = store_.runs.at(start.key.run);
+    if (run.resumes > 0 || touched_.contains(run.id)) return;
+    const JobSpec& job = jobs_.at(run.version);
+    Tally tally;
+    for (const Dependency& d : job.tasks[start.key.task.value].depends_on) {
+      const auto up = store_.tasks.find({run.id, d.task, kWhole});
+      tally.add(up == store_.tasks.end() ? TaskState::waiting : up->second.state, +1);
+    }
+    if (decide(job.tasks[start.key.task.value].trigger_rule, tally) != Decision::run)
+      fail("a task starts before what it waits for");
+  }
+
+  Entry& entry(AttemptId attempt) {
+    const auto it = std::find_if(ledger_.begin(), ledger_.end(),
+                                 [&](const Entry& e) { return e.start.attempt == attempt; });
+    PAWL_CHECK(it != ledger_.end());
+    return *it;
+  }
+
+  /// A process of the worker ends, and the end is in its journal before anybody hears of it.
+  void end_one(Worker& worker) {
+    for (auto& [id, record] : worker.journal) {
+      if (!record.is_alive || !random_.one_in(2)) continue;
+      AttemptResult result;
+      result.attempt = id;
+      result.worker = worker.id;
+      result.ended_at = now_.wall;
+      result.stop_seen = record.is_stopped;
+      const std::int64_t dice = random_.below(10);
+      result.outcome = record.is_stopped || dice >= 8 ? Outcome::failed
+                       : dice == 7                    ? Outcome::skipped
+                                                      : Outcome::succeeded;
+      result.reason = result.outcome == Outcome::failed
+                          ? (record.is_stopped ? Reason::signal : Reason::exit)
+                          : Reason::none;
+      if (dice == 9 && random_.one_in(4)) result.reason = Reason::permanent;
+      record.is_alive = false;
+      record.end = result;
+      Entry& e = entry(id);
+      e.has_ended = true;
+      e.has_succeeded = result.outcome == Outcome::succeeded;
+      results_.emplace_back(input::AttemptsEnded{{result}});
+      return;
+    }
+  }
+
+  /// The worker dies and takes its processes along. What its journal says is told by whoever reads
+  /// it: now, or after the next start.
+  void kill_worker(Worker& worker) {
+    if (!worker.is_alive) return;
+    ++tale_.worker_deaths;
+    worker.is_alive = false;
+    worker.inbox.clear();
+    for (auto& [id, record] : worker.journal) {
+      if (!record.is_alive) continue;
+      record.is_alive = false;
+      entry(id).has_ended = true;
+    }
+    dead_.push_back(worker.id);
+  }
+
+  /// The fate of an attempt of a worker that is dead, or that answers after a restart.
+  std::optional<AttemptResult> fate(const Worker& worker, AttemptId attempt, bool seen_dying) {
+    AttemptResult result;
+    result.attempt = attempt;
+    result.worker = worker.id;
+    result.ended_at = now_.wall;
+    const auto record = worker.journal.find(attempt);
+    if (record != worker.journal.end() && record->second.end) {
+      if (!seen_dying) ++tale_.told_late;
+      return record->second.end;
+    }
+    const bool has_begun = record != worker.journal.end() && record->second.has_begun;
+    if (worker.is_alive) {
+      if (record != worker.journal.end()) {
+        ++tale_.adopted;
+        return std::nullopt;
+      }
+      result.outcome = Outcome::never_started;
+    } else if (has_begun || worker.boot != boot_) {
+      result.outcome = seen_dying ? Outcome::lost : Outcome::interrupted;
+      result.may_be_cause = random_.one_in(2);
+      unproved_.insert(attempt);
+    } else {
+      result.outcome = Outcome::never_started;
+    }
+    if (result.outcome == Outcome::never_started) {
+      ++tale_.never_started;
+      if (planted_ == Planted::count_never_started) result.outcome = Outcome::interrupted;
+    } else {
+      ++tale_.interrupted;
+    }
+    if (planted_ == Planted::success_by_default && result.outcome != Outcome::never_started)
+      result.outcome = Outcome::succeeded;
+    return result;
+  }
+
+  /// The running scheduler learns of a death.
+  void bury(WorkerId id) {
+    const Worker& worker = worker_of(id);
+    input::AttemptsEnded ended;
+    for (AttemptId attempt : engine_->attempts_of(id)) {
+      if (auto result = fate(worker, attempt, true)) ended.results.push_back(*result);
+    }
+    handle(ended);
+    handle(input::WorkerGone{id});
+  }
+
+  Worker& worker_of(WorkerId id) {
+    return *std::find_if(workers_.begin(), workers_.end(),
+                         [&](const Worker& w) { return w.id == id; });
+  }
+
+  // Faults --------------------------------------------------------------------------------------
+
+  /// The scheduler dies: what was not committed is gone, or was committed after all; what was sent
+  /// arrives in part. A new one recovers.
+  void crash() {
+    ++tale_.crashes;
+    const std::deque<Batch> left = std::move(queue_);
+    queue_.clear();
+    const std::size_t kept =
+        left.empty()
+            ? 0
+            : static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(left.size()) + 1));
+    for (std::size_t i = 0; i < kept; ++i)
+      check(store_.apply(left[i].mutations, left[i].by_person));
+    tale_.lost_batches += static_cast<std::int64_t>(left.size() - kept);
+    if (kept < left.size()) zombie_ = left[kept];
+    for (Worker& worker : workers_) {
+      if (worker.is_alive && !worker.inbox.empty())
+        worker.inbox.resize(static_cast<std::size_t>(
+            random_.below(static_cast<std::int64_t>(worker.inbox.size()) + 1)));
+      while (worker.is_alive && !worker.inbox.empty()) execute(worker);
+    }
+    recover();
+  }
+
+  void recover() {
+    is_up_ = false;
+    start_engine();
+    input::AttemptsEnded fates;
+    for (const Worker& worker : workers_) {
+      for (AttemptId attempt : engine_->attempts_of(worker.id)) {
+        if (auto result = fate(worker, attempt, false)) fates.results.push_back(*result);
+      }
+    }
+    dead_.clear();
+    feed(fates, false);
+    handle(input::Recovered{});
+    is_up_ = true;
+  }
+
+  /// The old scheduler was not dead: its last batch reaches the store after the new one has gone
+  /// on from there. The store refuses it for what it compares. (A batch that touches nothing that
+  /// changed since is left out here: the epoch in the real store refuses that one.)
+  void write_as_zombie() {
+    if (!zombie_) return;
+    const Batch batch = *std::move(zombie_);
+    zombie_.reset();
+    ModelStore comparing = store_;
+    comparing.compares = true;
+    if (comparing.apply(batch.mutations, batch.by_person).empty()) return;
+    ModelStore written = store_;
+    if (!written.apply(batch.mutations, batch.by_person).empty()) {
+      ++tale_.refused_batches;
+      return;
+    }
+    store_ = std::move(written);
+    for (const auto& [id, row] : store_.runs)
+      check(broken_invariant(store_, id, jobs_.at(row.version)));
+  }
+
+  void reboot() {
+    ++tale_.reboots;
+    for (Worker& worker : workers_) kill_worker(worker);
+    ++boot_;
+    same_boot_ = false;
+    now_.mono = MonoTime{20'000 + random_.below(100'000)};
+    crash();
+    for (int i = 0; i < 2; ++i) add_worker();
+  }
+
+  // The world -----------------------------------------------------------------------------------
+
+  void define(JobSpec job) {
+    const VersionId id{static_cast<std::int64_t>(jobs_.size()) + 1};
+    jobs_.emplace(id, std::move(job));
+  }
+
+  JobSpec random_job(int number) {
+    static const char* const kRules[] = {"all_success", "all_success", "all_done", "none_failed",
+                                         "one_success", "one_failed",  "always",   "all_skipped"};
+    std::string text = "job name=j" + std::to_string(number) +
+                       (random_.one_in(3) ? " overlap=allow active=3" : "") +
+                       (random_.one_in(4) ? " fail_fast" : "") +
+                       (random_.one_in(4) ? " timeout=90s" : "") + ";";
+    const std::int64_t tasks = random_.below(5) + 2;
+    for (std::int64_t i = 0; i < tasks; ++i) {
+      text += std::string("t") + static_cast<char>('a' + i);
+      std::string ups;
+      for (std::int64_t up = 0; up < i; ++up) {
+        if (random_.one_in(2))
+          ups += std::string(ups.empty() ? "" : ",") + "t" + static_cast<char>('a' + up);
+      }
+      if (!ups.empty()) text += " after " + ups + " rule=" + kRules[random_.below(8)];
+      if (random_.one_in(2))
+        text += " retry=3 delay=" + std::to_string(random_.below(20) + 1) + "s";
+      static const char* const kInterrupts[] = {"retry", "hold", "fail"};
+      text += std::string(" interrupt=") + kInterrupts[random_.below(3)];
+      if (random_.one_in(3))
+        text += " map=" + std::to_string(random_.below(8)) + (random_.one_in(2) ? " max=2" : "") +
+                (random_.one_in(2) ? " tolerate=1" : "") + (random_.one_in(4) ? " stop=2" : "");
+      if (random_.one_in(6)) text += " queue=40s";
+      if (random_.one_in(6)) text += " total=60s";
+      if (random_.one_in(5)) text += " allow";
+      if (random_.one_in(5)) text += " when";
+      if (random_.one_in(4)) text += " priority=" + std::to_string(random_.below(3));
+      text += ";";
+    }
+    return job_from_text(text);
+  }
+
+  void submit() {
+    const auto& [id, job] = random_.pick(jobs_);
+    RunRow row;
+    row.job = job.name;
+    row.version = id;
+    row.default_slots = random_.one_in(5) ? 2 : 0;
+    if (random_.one_in(8)) row.start_at = now_.wall + Duration(random_.below(20'000));
+    if (random_.one_in(3)) row.request_id = "q" + std::to_string(random_.below(30));
+    for (const auto& [other_id, other] : store_.runs) {
+      // Whoever asks again asks the store first.
+      if (!row.request_id.empty() && other.request_id == row.request_id) return;
+    }
+    handle(input::Submit{row, random_.one_in(10), "ana", {}});
+  }
+
+  void command() {
+    // A person's command is resolved behind all that is on its way to the store.
+    commit(queue_.size());
+    if (store_.runs.empty()) return;
+    ++tale_.commands;
+    const RunId id = random_.pick(store_.runs).first;
+    const auto& job = jobs_.at(store_.runs.at(id).version);
+    Target target{id, {}, {}};
+    if (random_.one_in(2))
+      target.task = TaskIndex{
+          static_cast<std::uint32_t>(random_.below(static_cast<std::int64_t>(job.tasks.size())))};
+    if (target.task && random_.one_in(2)) target.item = ItemIndex{random_.below(6)};
+    std::vector<RunSnapshot> loaded;
+    if (!engine_->has_run(id) || engine_->has_mapped_tasks(id))
+      loaded.push_back(store_.snapshot(id, true));
+    const std::vector<Target> targets{target};
+    switch (random_.below(7)) {
+      case 0: handle(input::Cancel{targets, random_.one_in(2), "ana", {}, {}}, true); break;
+      case 1:
+      case 2: {
+        input::Resume resume{targets, false, false, false, "ana", {}, loaded};
+        if (target.task) resume.from = random_.one_in(3);
+        if (target.task) resume.only = !resume.from && random_.one_in(3);
+        resume.downstream = random_.one_in(4);
+        touched_.insert(id);
+        (void)engine_->plan_resume(resume);
+        handle(resume, true);
+        break;
+      }
+      case 3: {
+        static const TaskState kMarks[] = {TaskState::succeeded, TaskState::failed,
+                                           TaskState::skipped};
+        touched_.insert(id);
+        handle(input::Mark{targets, kMarks[random_.below(3)], "ana", {}, loaded}, true);
+        break;
+      }
+      case 4: handle(input::Dismiss{targets, "", "ana", {}, loaded}, true); break;
+      case 5: handle(input::Pause{{{id, {}, {}}}, "", "ana", {}}, true); break;
+      case 6: handle(input::Unpause{{{id, {}, {}}}, "ana", {}}, true); break;
+    }
+    for (const Explanation& line : engine_->explain(target, now_)) {
+      if (line.text.empty()) fail("an explanation says nothing");
+    }
+  }
+
+  void pass(Duration time) {
+    now_ = {now_.mono + time, now_.wall + time};
+    const auto due = engine_->next_deadline();
+    if (due && *due <= now_.mono) handle(input::Tick{});
+  }
+
+  void deliver_answer() {
+    const Input input = std::move(answers_.front());
+    answers_.pop_front();
+    handle(input);
+  }
+
+  void deliver_results() {
+    const Input input = std::move(results_.front());
+    results_.pop_front();
+    handle(input);
+    if (random_.one_in(20)) handle(input);  // told twice
+  }
+
+  void step() {
+    ++tale_.steps;
+    Worker& worker = random_.pick(workers_);
+    const std::int64_t dice = random_.below(1'000);
+    if (dice < 40)
+      submit();
+    else if (dice < 260)
+      commit(static_cast<std::size_t>(random_.below(5) + 1));
+    else if (dice < 460) {
+      if (worker.is_alive && !worker.inbox.empty()) execute(worker);
+    } else if (dice < 620) {
+      if (worker.is_alive) end_one(worker);
+    } else if (dice < 720) {
+      if (!results_.empty()) deliver_results();
+    } else if (dice < 800) {
+      if (!answers_.empty()) deliver_answer();
+    } else if (dice < 920)
+      pass(Duration(random_.below(4'000)));
+    else if (dice < 950)
+      command();
+    else if (dice < 965)
+      crash();
+    else if (dice < 970)
+      kill_worker(worker);
+    else if (dice < 974)
+      reboot();
+    else if (dice < 978) {
+      now_.wall = now_.wall + Duration((random_.below(3) - 1) * 365 * 24 * 3'600'000);
+      handle(input::Tick{});
+    } else if (dice < 982)
+      handle(input::HoldStarts{random_.one_in(3)});
+    else if (dice < 987)
+      write_as_zombie();
+    else
+      look_after_workers();
+    if (queue_.empty() && random_.one_in(10)) check_quiet();
+  }
+
+  void look_after_workers() {
+    if (!dead_.empty()) {
+      const WorkerId id = dead_.front();
+      dead_.erase(dead_.begin());
+      bury(id);
+    }
+    const auto living =
+        std::count_if(workers_.begin(), workers_.end(), [](const Worker& w) { return w.is_alive; });
+    if (living < 2) add_worker();
+  }
+
+  /// Nothing is on its way to the store: memory and store must be the same.
+  void check_quiet() {
+    if (planted_ == Planted::nothing) {
+      check(difference_after_restart(*engine_, store_, jobs_, now_, kSlots));
+    }
+    check_evidence();
+  }
+
+  /// Success has its evidence, and every end its beginning.
+  void check_evidence() {
+    std::map<AttemptId, const Entry*> by_id;
+    for (const Entry& e : ledger_) by_id[e.start.attempt] = &e;
+    for (const auto& [id, row] : store_.attempts) {
+      const auto entry = by_id.find(id);
+      if (row.state == AttemptState::succeeded &&
+          (entry == by_id.end() || !entry->second->has_succeeded))
+        fail("an attempt succeeded without evidence");
+      if (is_final(row.state) && entry == by_id.end() && !unproved_.contains(id))
+        fail("an attempt that never started counts");
+    }
+    for (const Entry& e : ledger_) {
+      const auto row = store_.attempts.find(e.start.attempt);
+      if (row == store_.attempts.end()) fail("a process that started has no attempt");
+    }
+    for (const auto& [key, row] : store_.tasks) {
+      if (row.state != TaskState::succeeded || row.reason == Reason::marked ||
+          store_.mapped.contains({key.run, key.task}))
+        continue;
+      const auto last = std::find_if(store_.attempts.rbegin(), store_.attempts.rend(),
+                                     [&](const auto& a) { return a.second.key == key; });
+      if (last == store_.attempts.rend() || last->second.state != AttemptState::succeeded)
+        fail("a task succeeded without an attempt that did");
+    }
+  }
+
+  /// No more faults: every run must end.
+  void quiet_phase() {
+    handle(input::HoldStarts{false});
+    for (int i = 0; i < 5'000; ++i) {
+      ++tale_.steps;
+      commit(queue_.size());
+      if (!dead_.empty() || i % 20 == 0) look_after_workers();
+      for (Worker& worker : workers_) {
+        while (worker.is_alive && !worker.inbox.empty()) execute(worker);
+        if (worker.is_alive) end_one(worker);
+      }
+      if (!results_.empty()) deliver_results();
+      if (!answers_.empty()) deliver_answer();
+      for (RunId id : store_.open_runs()) {
+        if (store_.runs.at(id).state == RunState::paused && engine_->run(id) != nullptr &&
+            engine_->run(id)->state == RunState::paused) {
+          handle(input::Unpause{{{id, {}, {}}}, "ana", {}}, true);
+        }
+      }
+      pass(Duration(500));
+      // The calendar may have stepped back by years below a run's start.
+      for (const auto& [id, row] : store_.runs) {
+        if (!is_final(row.state) && row.start_at && *row.start_at > now_.wall + 1h)
+          now_.wall = *row.start_at;
+      }
+      if (queue_.empty() && results_.empty() && answers_.empty() && dead_.empty() &&
+          store_.open_runs().empty()) {
+        check_quiet();
+        if (engine_->live_attempts() != 0) fail("attempts live on after all runs ended");
+        return;
+      }
+    }
+    std::string open;
+    for (RunId id : store_.open_runs())
+      open +=
+          " " + std::to_string(id.value) + " " + std::string(to_string(store_.runs.at(id).state));
+    fail("runs do not end:" + open);
+  }
+
+  void check(const std::string& wrong) const {
+    if (!wrong.empty()) fail(wrong);
+  }
+  [[noreturn]] void fail(const std::string& what) const { throw BrokenInvariant(what); }
+
+  static constexpr std::int64_t kSlots = 3;
+
+  Random random_;
+  Planted planted_;
+  std::optional<Batch> zombie_;  ///< the batch that a crash took
+  Tale tale_;
+  std::unique_ptr<Engine> engine_;
+  EffectGate gate_;
+  ModelStore store_;
+  std::map<VersionId, JobSpec> jobs_;
+  std::deque<Batch> queue_;
+  std::uint64_t sequence_ = 0;
+  std::uint64_t durable_ = 0;
+  bool more_ = false;
+  bool is_up_ = false;
+  bool same_boot_ = true;
+  Now now_{MonoTime{1'000'000}, WallTime{1'795'000'000'000}};
+  std::int64_t boot_ = 0;
+  std::int64_t last_worker_ = 0;
+  std::vector<Worker> workers_;
+  std::vector<WorkerId> dead_;  ///< and the scheduler has not noticed
+  std::deque<Input> answers_;   ///< of the readers, on their way
+  std::deque<Input> results_;   ///< of the workers, on their way
+  std::vector<Entry> ledger_;
+  std::set<AttemptId> unproved_;  ///< of which nobody knows whether they began
+  std::set<RunId> touched_;       ///< by a person, so that tasks may start out of turn
+};
+
+}  // namespace
+
+Tale simulate(std::uint64_t seed, Planted planted) { return Life(seed, planted).live(); }
+
+}  // namespace pawl::sim

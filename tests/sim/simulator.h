@@ -1,0 +1,43 @@
+#pragma once
+
+// A scheduler's whole life from one seed: the real engine and effect gate, a store that loses what
+// was not committed, workers with journals, people who give commands, and everything that may die
+// dying at random. After each step what must hold is checked; after the faults comes a quiet phase
+// in which every run must end. The same seed gives the same life.
+
+#include <cstdint>
+#include <string>
+
+namespace pawl::sim {
+
+/// A mistake put in on purpose, to show that the simulator would find it.
+enum class Planted : std::uint8_t {
+  nothing,
+  start_before_commit,  ///< effects do not wait for their batch
+  no_compare,           ///< the store does not compare what it changes
+  count_never_started,  ///< an attempt that never started is told as one that was interrupted
+  success_by_default,   ///< no evidence counts as success
+  spawn_before_begin,   ///< the process starts before its begin record is written
+};
+
+struct Tale {
+  std::string broken;  ///< what did not hold, with the step; empty: all held
+  std::int64_t steps = 0;
+  std::int64_t runs = 0;
+  std::int64_t processes = 0;     ///< started by workers
+  std::int64_t crashes = 0;       ///< of the scheduler
+  std::int64_t lost_batches = 0;  ///< that a crash took
+  std::int64_t reboots = 0;       ///< of the machine
+  std::int64_t worker_deaths = 0;
+  std::int64_t adopted = 0;    ///< attempts that ran on over a crash
+  std::int64_t told_late = 0;  ///< ends taken from a journal after a crash
+  std::int64_t never_started = 0;
+  std::int64_t interrupted = 0;
+  std::int64_t refused_batches = 0;  ///< of a second scheduler, by the store
+  std::int64_t commands = 0;
+};
+
+/// Lives one life. Never throws.
+Tale simulate(std::uint64_t seed, Planted planted = Planted::nothing);
+
+}  // namespace pawl::sim

@@ -1,0 +1,98 @@
+// A few hundred lives, and the proof that mistakes in them would be seen.
+
+#include "tests/sim/simulator.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <catch2/catch.hpp>
+
+using namespace pawl::sim;
+
+namespace {
+
+/// PAWL_SIM_SEEDS=FROM:COUNT lives other lives than the usual ones.
+std::pair<std::uint64_t, std::uint64_t> seeds() {
+  const char* text = std::getenv("PAWL_SIM_SEEDS");
+  unsigned long long from = 1;
+  unsigned long long count = 400;
+  if (text != nullptr) (void)std::sscanf(text, "%llu:%llu", &from, &count);
+  return {from, count};
+}
+
+}  // namespace
+
+TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends") {
+  Tale all;
+  const auto [from, count] = seeds();
+  for (std::uint64_t seed = from; seed < from + count; ++seed) {
+    const Tale tale = simulate(seed);
+    INFO("seed " << seed << ": " << tale.broken);
+    CHECK(tale.broken.empty());
+    all.steps += tale.steps;
+    all.runs += tale.runs;
+    all.processes += tale.processes;
+    all.crashes += tale.crashes;
+    all.lost_batches += tale.lost_batches;
+    all.reboots += tale.reboots;
+    all.worker_deaths += tale.worker_deaths;
+    all.adopted += tale.adopted;
+    all.told_late += tale.told_late;
+    all.never_started += tale.never_started;
+    all.interrupted += tale.interrupted;
+    all.refused_batches += tale.refused_batches;
+    all.commands += tale.commands;
+  }
+  std::printf(
+      "%lld lives: %lld steps, %lld runs, %lld processes, %lld commands; %lld crashes lost %lld "
+      "batches, %lld reboots, %lld "
+      "worker deaths; attempts adopted %lld, told late %lld, never started %lld, interrupted %lld; "
+      "%lld batches of a second "
+      "scheduler refused\n",
+      static_cast<long long>(count), static_cast<long long>(all.steps),
+      static_cast<long long>(all.runs), static_cast<long long>(all.processes),
+      static_cast<long long>(all.commands), static_cast<long long>(all.crashes),
+      static_cast<long long>(all.lost_batches), static_cast<long long>(all.reboots),
+      static_cast<long long>(all.worker_deaths), static_cast<long long>(all.adopted),
+      static_cast<long long>(all.told_late), static_cast<long long>(all.never_started),
+      static_cast<long long>(all.interrupted), static_cast<long long>(all.refused_batches));
+  // A life in which nothing happened proves nothing.
+  CHECK(all.crashes > 0);
+  CHECK(all.lost_batches > 0);
+  CHECK(all.reboots > 0);
+  CHECK(all.worker_deaths > 0);
+  CHECK(all.adopted > 0);
+  CHECK(all.told_late > 0);
+  CHECK(all.never_started > 0);
+  CHECK(all.interrupted > 0);
+  CHECK(all.refused_batches > 0);
+}
+
+TEST_CASE("the same seed lives the same life") {
+  const Tale one = simulate(42);
+  const Tale two = simulate(42);
+  CHECK(one.steps == two.steps);
+  CHECK(one.processes == two.processes);
+  CHECK(one.adopted == two.adopted);
+  CHECK(one.broken == two.broken);
+}
+
+TEST_CASE("each planted mistake is found") {
+  struct Case {
+    Planted planted;
+    const char* name;
+  };
+  for (const Case& c : {Case{Planted::start_before_commit, "start before commit"},
+                        Case{Planted::no_compare, "no compare-and-set"},
+                        Case{Planted::count_never_started, "a never-started attempt counts"},
+                        Case{Planted::success_by_default, "success by default"},
+                        Case{Planted::spawn_before_begin, "spawn before the begin record"}}) {
+    std::string found;
+    std::uint64_t seed = 0;
+    while (found.empty() && seed < 400) found = simulate(++seed, c.planted).broken;
+    std::printf("planted: %s - found by seed %llu: %s\n", c.name,
+                static_cast<unsigned long long>(seed), found.c_str());
+    INFO(c.name);
+    CHECK(!found.empty());
+  }
+}

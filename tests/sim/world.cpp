@@ -1,0 +1,472 @@
+#include "tests/sim/world.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "scheduler/base/check.h"
+
+namespace pawl::sim {
+namespace {
+
+std::string why(Reason reason, std::int32_t detail) {
+  if (reason == Reason::none) return {};
+  std::string text = ":" + std::string(to_string(reason));
+  if (reason == Reason::exit || reason == Reason::signal) text += ":" + std::to_string(detail);
+  return text;
+}
+
+/// One line per task, whatever differs shows.
+std::string view_text(const RunView& view) {
+  std::ostringstream out;
+  out << to_string(view.run.state) << why(view.run.reason, 0) << " resumes " << view.run.resumes;
+  for (std::int64_t count : view.run.counts) out << ' ' << count;
+  for (const TaskView& task : view.tasks) {
+    out << '\n'
+        << to_string(task.state) << why(task.reason, task.detail) << " attempts " << task.attempts;
+    out << " started " << (task.started_at ? task.started_at->ms : 0) << " ended "
+        << (task.ended_at ? task.ended_at->ms : 0);
+    if (!task.counts) continue;
+    out << " items " << task.items;
+    for (std::int64_t count : *task.counts) out << ' ' << count;
+  }
+  return out.str();
+}
+
+std::string effect_text(const Effect& effect) {
+  std::ostringstream out;
+  if (const auto* start = std::get_if<effect::StartAttempt>(&effect)) {
+    out << "start " << start->attempt.value << " of " << start->key.run.value << '/'
+        << start->key.task.value << ':' << start->key.item.value << " number " << start->number
+        << " work " << start->work << " worker " << start->worker.value << " slot " << start->slot;
+  } else if (const auto* stop = std::get_if<effect::StopAttempt>(&effect)) {
+    out << "stop " << stop->attempt.value << ' ' << to_string(stop->reason);
+  } else if (const auto* prepare = std::get_if<effect::Prepare>(&effect)) {
+    out << "prepare " << prepare->run.value << '/' << prepare->task.value << " open "
+        << prepare->is_open << " from " << prepare->from;
+  } else {
+    out << "another effect";
+  }
+  return out.str();
+}
+
+std::string effects_text(const std::vector<Effect>& effects) {
+  std::string text;
+  for (const Effect& effect : effects) text += effect_text(effect) + "\n";
+  return text;
+}
+
+void load_versions(Engine& to, const std::map<VersionId, JobSpec>& jobs, Now now) {
+  for (const auto& [id, spec] : jobs) {
+    JobVersionRow row;
+    row.id = id;
+    row.job = spec.name;
+    (void)to.handle(input::AddVersion{row, spec, true}, now);
+  }
+}
+
+}  // namespace
+
+World::World() : engine(EngineCounters{}) {
+  handle(input::Recovered{});
+  handle(input::SetDefaultSlots{default_slots});
+  for (WorkerId worker : workers) handle(input::WorkerUp{worker});
+}
+
+VersionId World::define(std::string_view text) { return define(job_from_text(text)); }
+
+VersionId World::define(JobSpec job) {
+  const VersionId id{static_cast<std::int64_t>(jobs.size()) + 1};
+  jobs.emplace(id, job);
+  JobVersionRow row;
+  row.id = id;
+  row.job = job.name;
+  handle(input::AddVersion{row, std::move(job), false});
+  return id;
+}
+
+RunId World::start(std::string_view text) { return start(define(text)); }
+
+RunId World::start(VersionId version, const std::function<void(RunRow&)>& change, bool force) {
+  RunRow row;
+  row.job = jobs.at(version).name;
+  row.version = version;
+  row.logical_time = now.wall;
+  if (change) change(row);
+  handle(input::Submit{row, force, "ana", ReplyToken{++token_}});
+  return reply.run;
+}
+
+TaskKey World::key(RunId run, const std::string& task) const {
+  const std::size_t colon = task.find(':');
+  const std::string id = task.substr(0, colon);
+  const auto& tasks = job(run).tasks;
+  const auto it =
+      std::find_if(tasks.begin(), tasks.end(), [&](const TaskSpec& t) { return t.id == id; });
+  PAWL_CHECK(it != tasks.end());
+  const ItemIndex item =
+      colon == std::string::npos ? kWhole : ItemIndex{std::stoll(task.substr(colon + 1))};
+  return {run, TaskIndex{static_cast<std::uint32_t>(it - tasks.begin())}, item};
+}
+
+Target World::target(RunId run, const std::string& task) const {
+  if (task.empty()) return {run, {}, {}};
+  const TaskKey k = key(run, task);
+  if (k.item == kWhole) return {run, k.task, {}};
+  return {run, k.task, k.item};
+}
+
+AttemptId World::live(RunId run, const std::string& task) const {
+  const TaskKey k = key(run, task);
+  for (const auto& [id, start] : running) {
+    if (start.key == k) return id;
+  }
+  return {};
+}
+
+void World::finish(RunId run, const std::string& task, Outcome outcome) {
+  finish(run, task, End{outcome});
+}
+
+void World::finish(RunId run, const std::string& task, const End& end) {
+  const AttemptId id = live(run, task);
+  if (id == AttemptId{}) throw BrokenInvariant("nothing of " + task + " is live");
+  AttemptResult result;
+  result.attempt = id;
+  result.worker = running.at(id).worker;
+  result.outcome = end.outcome;
+  result.reason = end.reason;
+  if (end.outcome == Outcome::failed && end.reason == Reason::none) result.reason = Reason::exit;
+  if (result.reason == Reason::exit) result.exit_code = end.exit_code;
+  if (result.reason == Reason::signal) result.signal = 9;
+  result.stop_seen = end.stop_seen && stopped.contains(id);
+  result.may_be_cause = end.may_be_cause;
+  result.ended_at = now.wall;
+  handle(input::AttemptsEnded{{result}});
+}
+
+void World::finish_all(RunId run, Outcome outcome) {
+  while (true) {
+    input::AttemptsEnded ended_now;
+    for (const auto& [id, start] : running) {
+      if (start.key.run != run) continue;
+      AttemptResult result;
+      result.attempt = id;
+      result.worker = start.worker;
+      result.outcome = outcome;
+      result.reason = outcome == Outcome::failed ? Reason::exit : Reason::none;
+      if (outcome == Outcome::failed) result.exit_code = 1;
+      result.stop_seen = stopped.contains(id);
+      result.ended_at = now.wall;
+      ended_now.results.push_back(std::move(result));
+    }
+    if (ended_now.results.empty()) return;
+    handle(ended_now);
+  }
+}
+
+void World::pass(Duration time) {
+  const Now end{now.mono + time, now.wall + time};
+  while (true) {
+    const auto due = engine.next_deadline();
+    if (!due || *due > end.mono) break;
+    const Duration step = std::max(Duration{0}, *due - now.mono);
+    now = {now.mono + step, now.wall + step};
+    handle(input::Tick{});
+    const auto next = engine.next_deadline();
+    if (next && *next <= now.mono) throw BrokenInvariant("a deadline that a tick does not settle");
+  }
+  now = end;
+  handle(input::Tick{});
+}
+
+std::vector<RunSnapshot> World::loaded(const std::vector<Target>& targets) const {
+  std::vector<RunSnapshot> out;
+  for (const Target& t : targets) {
+    if (!store.runs.contains(t.run)) continue;
+    if (!engine.has_run(t.run) || engine.has_mapped_tasks(t.run))
+      out.push_back(store.snapshot(t.run, true));
+  }
+  return out;
+}
+
+void World::cancel(RunId run, const std::string& task, bool force) {
+  handle(input::Cancel{{target(run, task)}, force, "ana", ReplyToken{++token_}, {}}, true);
+}
+
+void World::resume(RunId run, const std::string& task,
+                   const std::function<void(input::Resume&)>& change) {
+  input::Resume resume;
+  resume.targets = {target(run, task)};
+  resume.actor = "ana";
+  resume.reply = ReplyToken{++token_};
+  if (change) change(resume);
+  resume.loaded = loaded(resume.targets);
+  dormant_.erase(run);
+  handle(resume, true);
+}
+
+std::vector<std::string> World::plan(RunId run, const std::string& task,
+                                     const std::function<void(input::Resume&)>& change) const {
+  input::Resume resume;
+  resume.targets = {target(run, task)};
+  if (change) change(resume);
+  resume.loaded = loaded(resume.targets);
+  auto lines = engine.plan_resume(resume);
+  if (!lines) return {lines.error().message};
+  std::vector<std::string> out;
+  for (const PlanLine& line : *lines) {
+    out.push_back(line.action + " " + job(run).tasks[line.task.value].id +
+                  (line.items < 0 ? "" : " " + std::to_string(line.items)));
+  }
+  return out;
+}
+
+void World::mark(RunId run, const std::string& task, TaskState state) {
+  const std::vector<Target> targets{target(run, task)};
+  handle(input::Mark{targets, state, "ana", ReplyToken{++token_}, loaded(targets)}, true);
+}
+
+void World::dismiss(RunId run, const std::string& task) {
+  const std::vector<Target> targets{target(run, task)};
+  handle(input::Dismiss{targets, "seen", "ana", ReplyToken{++token_}, loaded(targets)}, true);
+}
+
+void World::pause(RunId run) {
+  handle(input::Pause{{{run, {}, {}}}, "", "ana", ReplyToken{++token_}}, true);
+}
+void World::unpause(RunId run) {
+  dormant_.erase(run);
+  handle(input::Unpause{{{run, {}, {}}}, "ana", ReplyToken{++token_}}, true);
+}
+
+void World::handle(const Input& input, bool by_person) {
+  if (std::holds_alternative<input::Recovered>(input)) is_recovered_ = true;
+  if (const auto* recover = std::get_if<input::Recover>(&input); recover && recover->dormant)
+    dormant_.insert(recover->run.run.id);
+  std::vector<Input> todo{input};
+  bool is_first = true;
+  mutations = 0;
+  for (std::size_t i = 0; i < todo.size(); ++i) {
+    const Input current = todo[i];
+    Step step = engine.handle(current, now);
+    ++steps;
+    mutations += step.mutations.size();
+    if (std::string wrong = store.apply(step.mutations, by_person && is_first); !wrong.empty())
+      throw BrokenInvariant(wrong);
+    is_first = false;
+    for (const Effect& effect : step.effects) perform(effect);
+    has_more_ = step.more;
+    if (step.more) todo.emplace_back(input::Tick{});
+    for (Input& in : inbox_) todo.push_back(std::move(in));
+    inbox_.clear();
+  }
+  if (checks) check();
+}
+
+void World::perform(const Effect& effect) {
+  struct Visitor {
+    World& w;
+    void operator()(const effect::StartAttempt& e) const {
+      if (!w.store.attempts.contains(e.attempt))
+        throw BrokenInvariant("a start without an attempt");
+      for (const auto& [id, other] : w.running) {
+        if (other.key == e.key) throw BrokenInvariant("two processes of one task");
+      }
+      w.running.emplace(e.attempt, e);
+      w.starts.push_back(e);
+    }
+    void operator()(const effect::StopAttempt& e) const {
+      const auto row = w.store.attempts.find(e.attempt);
+      if (row == w.store.attempts.end() || row->second.state != AttemptState::stopping) {
+        throw BrokenInvariant("a stop that is not recorded");
+      }
+      w.stopped[e.attempt] = e.reason;
+    }
+    void operator()(const effect::ForgetAttempt& e) const {
+      w.running.erase(e.attempt);
+      w.stopped.erase(e.attempt);
+    }
+    void operator()(const effect::Prepare& e) const {
+      if (!w.answers) {
+        w.unanswered.push_back(e);
+        return;
+      }
+      const TaskSpec& task = w.job(e.run).tasks[e.task.value];
+      w.answer(e, task.map ? std::stoll(task.map->items) : 0);
+    }
+    void operator()(const effect::ItemsStored&) const {}
+    void operator()(const effect::StopReading&) const {}
+    void operator()(const effect::RunEnded& e) const {
+      w.ended.push_back(e.run);
+      if (w.forgets) w.inbox_.emplace_back(input::RunDurable{e.run});
+    }
+    void operator()(const effect::Reply& e) const { w.reply = e; }
+  };
+  std::visit(Visitor{*this}, effect);
+}
+
+void World::answer(const effect::Prepare& prepare, std::int64_t items, std::string error,
+                   bool complete) {
+  if (!prepare.is_open)
+    inbox_.emplace_back(input::Prepared{prepare.run, prepare.task, prepare.stamp, {}, {}, {}});
+  if (job(prepare.run).tasks[prepare.task.value].map) {
+    std::int64_t first = prepare.from;
+    do {
+      const std::int64_t count = std::min<std::int64_t>(1'000, items - first);
+      input::ItemsRead read{
+          prepare.run, prepare.task, prepare.stamp, first, std::max<std::int64_t>(count, 0),
+          "",          "place",      false,         ""};
+      first += read.count;
+      read.complete = complete && error.empty() && first >= items;
+      if (first >= items) read.error = error;
+      inbox_.emplace_back(std::move(read));
+    } while (first < items);
+  }
+  if (answers) return;
+  std::vector<Input> todo;
+  todo.swap(inbox_);
+  for (const Input& in : todo) handle(in);
+}
+
+void World::restart(bool new_boot, bool recover) {
+  engine = Engine(EngineCounters{store.last_run(), store.last_attempt});
+  is_recovered_ = false;
+  dormant_.clear();
+  unanswered.clear();
+  load_versions(engine, jobs, now);
+  (void)engine.handle(input::SetDefaultSlots{default_slots}, now);
+  if (new_boot) now.mono = MonoTime{50'000};
+  for (RunId run : store.open_runs())
+    (void)engine.handle(input::Recover{store.snapshot(run, false, !new_boot)}, now);
+  for (WorkerId worker : workers) (void)engine.handle(input::WorkerUp{worker}, now);
+  if (recover) recovered();
+}
+
+void World::recovered() { handle(input::Recovered{}); }
+
+void World::check() {
+  for (const auto& [id, row] : store.runs) {
+    if (std::string wrong = broken_invariant(store, id, job(id)); !wrong.empty())
+      throw BrokenInvariant(wrong);
+    if (const RunRow* known = engine.run(id)) {
+      if (known->state != row.state) throw BrokenInvariant("memory and store disagree over a run");
+    } else if (!is_final(row.state)) {
+      throw BrokenInvariant("an open run is not in memory");
+    }
+  }
+  if (engine.live_attempts() != static_cast<std::int64_t>(store.live.size()))
+    throw BrokenInvariant("memory and store disagree over live attempts");
+  std::int64_t slots = 0;
+  for (const auto& [key, id] : store.live) {
+    const PoolUse& use = job(key.run).tasks[key.task.value].pools.front();
+    if (store.runs.at(key.run).default_slots == 0 || use.pool != "default") slots += use.slots;
+  }
+  std::int64_t taken = 0;
+  for (const PoolView& pool : engine.pools()) {
+    taken += pool.taken;
+    std::int64_t held = 0;
+    for (const auto& holder : pool.holders) held += holder.slots;
+    if (held != pool.taken) throw BrokenInvariant("slots are taken that nobody holds");
+  }
+  if (taken != slots) throw BrokenInvariant("slots taken are not those of live attempts");
+  if (!has_more_) check_same_after_restart();
+}
+
+void World::check_same_after_restart() {
+  if (!dormant_.empty() || !is_recovered_) return;
+  if (std::string wrong = difference_after_restart(engine, store, jobs, now, default_slots);
+      !wrong.empty())
+    throw BrokenInvariant(wrong);
+}
+
+std::string difference_after_restart(const Engine& engine, const ModelStore& store,
+                                     const std::map<VersionId, JobSpec>& jobs, Now now,
+                                     std::int64_t default_slots) {
+  Engine other(EngineCounters{store.last_run(), store.last_attempt});
+  load_versions(other, jobs, now);
+  (void)other.handle(input::SetDefaultSlots{default_slots}, now);
+  (void)other.handle(input::HoldStarts{true}, now);
+  for (RunId run : store.open_runs())
+    (void)other.handle(input::Recover{store.snapshot(run, false)}, now);
+  Input next = input::Recovered{};
+  for (bool more = true; more; next = input::Tick{}) {
+    Step step = other.handle(next, now);
+    for (const Mutation& change : step.mutations) {
+      if (!std::holds_alternative<mutation::SetRunCounts>(change)) {
+        return "a restart changes what is settled: mutation " + std::to_string(change.index());
+      }
+    }
+    more = step.more;
+  }
+  for (RunId run : store.open_runs()) {
+    if (!engine.has_run(run)) return "an open run is not in memory";
+    const std::string here = view_text(*engine.view(run));
+    const std::string there = view_text(*other.view(run));
+    if (here != there) return "a restored engine differs:\n" + here + "\n--\n" + there;
+  }
+  const std::string here = effects_text(engine.regenerate_effects());
+  const std::string there = effects_text(other.regenerate_effects());
+  if (here != there) return "a restored engine wants other effects:\n" + here + "--\n" + there;
+  return {};
+}
+
+std::string World::state(RunId run) const {
+  const RunRow& row = store.runs.at(run);
+  return std::string(to_string(row.state)) + why(row.reason, 0);
+}
+
+std::string World::states(RunId run) const {
+  std::string out;
+  const auto view = engine.view(run);
+  const auto& tasks = job(run).tasks;
+  for (std::uint32_t i = 0; i < tasks.size(); ++i) {
+    TaskState state = TaskState::waiting;
+    if (view) {
+      state = view->tasks[i].state;
+    } else if (auto it = store.tasks.find({run, TaskIndex{i}, kWhole}); it != store.tasks.end()) {
+      state = it->second.state;
+    }
+    if (!out.empty()) out += ' ';
+    out += tasks[i].id + "=" + std::string(to_string(state));
+  }
+  return out;
+}
+
+TaskRow World::row(RunId run, const std::string& task) const {
+  const auto it = store.tasks.find(key(run, task));
+  return it == store.tasks.end() ? TaskRow{} : it->second;
+}
+
+std::string World::task(RunId run, const std::string& name) const {
+  const TaskRow r = row(run, name);
+  return std::string(to_string(r.state)) + why(r.reason, r.detail);
+}
+
+std::string World::items(RunId run, const std::string& task) const {
+  const auto it = store.mapped.find({run, key(run, task).task});
+  if (it == store.mapped.end()) return "none";
+  std::string out;
+  for (std::size_t s = 0; s < kTaskStateCount; ++s) {
+    if (it->second.counts[s] == 0) continue;
+    if (!out.empty()) out += ' ';
+    out += std::string(kTaskStateWords[s]) + "=" + std::to_string(it->second.counts[s]);
+  }
+  return out.empty() ? "none" : out;
+}
+
+std::string World::explain(RunId run, const std::string& task) const {
+  std::string out;
+  for (const Explanation& line : engine.explain(target(run, task), now))
+    out += (out.empty() ? "" : "\n") + line.text;
+  return out;
+}
+
+std::string World::last_reply() const {
+  if (!reply.status) return reply.status.error().message;
+  for (const CommandResult& result : reply.results) {
+    if (!result.ok) return result.message;
+  }
+  return "ok";
+}
+
+}  // namespace pawl::sim

@@ -1,0 +1,124 @@
+#pragma once
+
+// One engine in a world that does what it says: a store that is durable at once, workers that run
+// what they are told, readers that have their items at hand. After every step everything that must
+// hold is checked, among it that an engine restored from the store is the same. What does not hold
+// throws BrokenInvariant.
+
+#include <functional>
+#include <map>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/core/engine.h"
+#include "tests/sim/job_text.h"
+#include "tests/sim/model_store.h"
+
+namespace pawl::sim {
+
+using Outcome = AttemptResult::Outcome;
+
+struct BrokenInvariant : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// How an attempt ends, where it matters.
+struct End {
+  Outcome outcome = Outcome::succeeded;
+  Reason reason = Reason::none;  ///< failed: exit
+  int exit_code = 1;
+  bool stop_seen = true;  ///< where a stop was sent
+  bool may_be_cause = true;
+};
+
+class World {
+ public:
+  World();
+
+  /// Makes the definition known.
+  VersionId define(std::string_view text);
+  VersionId define(JobSpec job);
+  /// Submits a run of it.
+  RunId start(std::string_view text);
+  RunId start(VersionId version, const std::function<void(RunRow&)>& change = {},
+              bool force = false);
+
+  /// Ends the live attempt of a task, `name` or `name:item`.
+  void finish(RunId run, const std::string& task, const End& end);
+  void finish(RunId run, const std::string& task, Outcome outcome);
+  /// Ends all live attempts of the run so, until nothing of it is live.
+  void finish_all(RunId run, Outcome outcome = Outcome::succeeded);
+  void pass(Duration time);
+
+  void cancel(RunId run, const std::string& task = "", bool force = false);
+  void resume(RunId run, const std::string& task = "",
+              const std::function<void(input::Resume&)>& change = {});
+  void mark(RunId run, const std::string& task, TaskState state);
+  void dismiss(RunId run, const std::string& task = "");
+  void pause(RunId run);
+  void unpause(RunId run);
+
+  void handle(const Input& input, bool by_person = false);
+  /// The scheduler dies and comes back; what it wrote is there. With `new_boot` the machine did.
+  void restart(bool new_boot = false, bool recover = true);
+  void recovered();
+
+  /// `a=failed b=upstream_failed c=running`, from memory or, when it has left, from the store.
+  std::string states(RunId run) const;
+  std::string state(RunId run) const;  ///< of the run: `failed`, `failed:run_timeout`
+  std::string task(RunId run, const std::string& name) const;     ///< `failed:exit:1`
+  std::string items(RunId run, const std::string& task) const;    ///< `succeeded=3 failed=1`
+  std::string explain(RunId run, const std::string& task) const;  ///< lines, by newline
+  std::string last_reply() const;                                 ///< `ok`, or why not
+  TaskRow row(RunId run, const std::string& task) const;
+  AttemptId live(RunId run, const std::string& task) const;  ///< 0: none
+  Target target(RunId run, const std::string& task) const;
+  TaskKey key(RunId run, const std::string& task) const;
+  std::size_t live_count() const { return running.size(); }
+  std::vector<std::string> plan(RunId run, const std::string& task = "",
+                                const std::function<void(input::Resume&)>& change = {}) const;
+
+  Engine engine;
+  ModelStore store;
+  Now now{MonoTime{1'000'000}, WallTime{1'795'000'000'000}};
+  std::map<VersionId, JobSpec> jobs;
+  std::map<AttemptId, effect::StartAttempt> running;  ///< what workers have, in order
+  std::map<AttemptId, Reason> stopped;
+  std::vector<effect::StartAttempt> starts;  ///< all, ever
+  std::vector<effect::Prepare> unanswered;   ///< when `answers` is false
+  std::vector<RunId> ended;
+  std::vector<WorkerId> workers{WorkerId{1}};
+  effect::Reply reply;
+  std::int64_t default_slots = 4;
+  bool answers = true;        ///< Prepare is answered at once, with all items
+  bool checks = true;         ///< the dear invariants, after every step
+  bool forgets = true;        ///< ended runs leave memory at once
+  std::size_t mutations = 0;  ///< of the last input, ticks included
+  std::size_t steps = 0;
+
+  void answer(const effect::Prepare& prepare, std::int64_t items, std::string error = "",
+              bool complete = true);
+  void check();
+
+ private:
+  void perform(const Effect& effect);
+  std::vector<RunSnapshot> loaded(const std::vector<Target>& targets) const;
+  const JobSpec& job(RunId run) const { return jobs.at(store.runs.at(run).version); }
+  void check_same_after_restart();
+
+  std::uint64_t token_ = 0;
+  std::vector<Input> inbox_;
+  bool has_more_ = false;
+  bool is_recovered_ = false;
+  std::set<RunId> dormant_;
+};
+
+/// How an engine restored from the store would differ from this one, which has settled; empty: not.
+std::string difference_after_restart(const Engine& engine, const ModelStore& store,
+                                     const std::map<VersionId, JobSpec>& jobs, Now now,
+                                     std::int64_t default_slots);
+
+}  // namespace pawl::sim

@@ -1,0 +1,19 @@
+add_library(pawl_states_page STATIC core_states_page.cpp)
+target_link_libraries(pawl_states_page PUBLIC pawl_flags pawl_core)
+add_executable(print_states print_states.cpp)
+target_link_libraries(print_states PRIVATE pawl_states_page)
+
+pawl_test(core_test LABEL unit
+  DEPENDS pawl_core pawl_sim pawl_states_page
+  SOURCES
+    core_commands_test.cpp
+    core_engine_test.cpp
+    core_explain_test.cpp
+    core_mapped_test.cpp
+    core_parts_test.cpp
+    core_recovery_test.cpp
+    core_resume_test.cpp
+    core_rules_test.cpp
+    core_scale_test.cpp
+    core_states_test.cpp)
+target_compile_definitions(core_test PRIVATE PAWL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

@@ -1,0 +1,335 @@
+// Cancel, pause, mark, dismiss.
+
+#include <catch2/catch.hpp>
+
+#include "tests/sim/world.h"
+
+using namespace pawl;
+using namespace pawl::sim;
+using namespace std::chrono_literals;
+
+TEST_CASE("cancel ends what waits at once and what runs when it has ended") {
+  World w;
+  const RunId run = w.start("a; b after a; c retry=2 delay=1h");
+  w.finish(run, "c", Outcome::failed);
+  w.cancel(run);
+  CHECK(w.states(run) == "a=running b=cancelled c=cancelled");
+  CHECK(w.state(run) == "running:cancelled");
+  w.finish(run, "a", {Outcome::failed, Reason::signal});
+  CHECK(w.task(run, "a") == "cancelled:cancelled");
+  CHECK(w.state(run) == "cancelled:cancelled");
+  CHECK(w.store.timers.empty());
+}
+
+TEST_CASE("what ended by itself before the stop reached it keeps its end") {
+  World w;
+  const RunId run = w.start("a; b retry=3");
+  w.cancel(run);
+  w.finish(run, "a", {Outcome::succeeded, Reason::none, 0, false});
+  w.finish(run, "b", {Outcome::failed, Reason::exit, 1, false});
+  CHECK(w.states(run) == "a=succeeded b=cancelled");
+}
+
+TEST_CASE("a cancelled task whose worker dies is cancelled, not held") {
+  World w;
+  const RunId run = w.start("a interrupt=hold");
+  w.cancel(run);
+  w.finish(run, "a", {Outcome::lost, Reason::lost, 0, false});
+  CHECK(w.task(run, "a") == "cancelled:cancelled");
+  CHECK(w.store.attempts.begin()->second.state == AttemptState::lost);
+}
+
+TEST_CASE("a cancelled run does not succeed because its tasks may fail") {
+  World w;
+  const RunId run = w.start("a allow");
+  w.cancel(run);
+  w.finish(run, "a", {Outcome::failed, Reason::signal});
+  CHECK(w.state(run) == "cancelled:cancelled");
+}
+
+TEST_CASE("cancelling one task lets the others go on, and what needs it fails") {
+  World w;
+  const RunId run = w.start("a; b after a; c");
+  w.cancel(run, "a");
+  w.finish(run, "a", {Outcome::failed, Reason::signal});
+  CHECK(w.states(run) == "a=cancelled b=upstream_failed c=running");
+  w.finish_all(run);
+  CHECK(w.state(run) == "cancelled:cancelled");
+}
+
+TEST_CASE("a second cancel with force is passed on, one without is not") {
+  World w;
+  const RunId run = w.start("a");
+  w.cancel(run);
+  w.stopped.clear();
+  w.cancel(run);
+  CHECK(w.stopped.empty());
+  w.cancel(run, "", true);
+  CHECK(w.stopped.size() == 1);
+  w.finish_all(run, Outcome::failed);
+  w.cancel(run);
+  CHECK(w.last_reply() == "the run has ended");
+}
+
+TEST_CASE("what cannot be cancelled says why") {
+  World w;
+  const RunId run = w.start("a; b; m map=3 max=1");
+  w.finish(run, "a", Outcome::succeeded);
+  w.cancel(run, "a");
+  CHECK(w.last_reply() == "is succeeded already");
+  w.cancel(run, "m:2");
+  CHECK(w.last_reply() == "has not started; cancel the task, or pause the run");
+  w.cancel(run, "m:7");
+  CHECK(w.last_reply() == "there is no such item");
+  w.handle(input::Cancel{{{run, TaskIndex{77}, {}}}, false, "ana", ReplyToken{1}, {}});
+  CHECK(w.last_reply() == "there is no such task");
+  w.handle(input::Cancel{{{RunId{77}, {}, {}}}, false, "ana", ReplyToken{1}, {}});
+  CHECK(w.last_reply() == "the run has ended");
+}
+
+TEST_CASE("a paused run starts nothing, what runs goes on and may end it") {
+  World w;
+  const RunId run = w.start("a; b after a; c after b rule=all_success");
+  w.pause(run);
+  w.finish(run, "a", Outcome::succeeded);
+  CHECK(w.states(run) == "a=succeeded b=queued c=waiting");
+  CHECK(w.state(run) == "paused");
+  SECTION("unpaused it goes on") {
+    w.unpause(run);
+    CHECK(w.states(run) == "a=succeeded b=running c=waiting");
+    w.finish_all(run);
+    CHECK(w.state(run) == "succeeded");
+  }
+  SECTION("cancelled it ends") {
+    w.cancel(run);
+    CHECK(w.state(run) == "cancelled:cancelled");
+  }
+  SECTION("after a restart it is paused") {
+    w.restart();
+    CHECK(w.state(run) == "paused");
+    w.unpause(run);
+    w.finish_all(run);
+    CHECK(w.state(run) == "succeeded");
+  }
+}
+
+TEST_CASE("a paused run with nothing to start ends by itself") {
+  World w;
+  const RunId run = w.start("a; b after a");
+  w.pause(run);
+  w.finish(run, "a", Outcome::failed);
+  CHECK(w.states(run) == "a=failed b=upstream_failed");
+  CHECK(w.state(run) == "failed");
+}
+
+TEST_CASE("a run that is paused before its turn keeps its place") {
+  World w;
+  const VersionId version = w.define("a");
+  const RunId first = w.start(version);
+  const RunId second = w.start(version);
+  w.pause(second);
+  CHECK(w.state(second) == "paused");
+  const RunId third = w.start(version);
+  w.unpause(second);
+  w.finish_all(first);
+  CHECK(w.state(second) == "running");
+  CHECK(w.state(third) == "queued");
+}
+
+TEST_CASE("pause and unpause say what they cannot do") {
+  World w;
+  const RunId run = w.start("a");
+  w.unpause(run);
+  CHECK(w.last_reply() == "is not paused; `pawl resume` repeats what failed");
+  w.pause(run);
+  w.pause(run);
+  CHECK(w.last_reply() == "ok");
+  w.finish_all(run);
+  w.pause(run);
+  CHECK(w.last_reply() == "the run has ended");
+}
+
+TEST_CASE("cancelling a run that is paused while it is being stopped keeps why") {
+  World w;
+  const RunId run = w.start("job timeout=1m; a; b");
+  w.pass(1min);
+  w.pause(run);
+  CHECK(w.state(run) == "paused:run_timeout");
+  w.restart();
+  w.finish_all(run, Outcome::failed);
+  CHECK(w.state(run) == "failed:run_timeout");
+}
+
+TEST_CASE("a marked task counts as what it was marked, and releases what waited for it") {
+  World w;
+  const RunId run = w.start("a; b after a; c after b");
+  w.finish(run, "a", Outcome::failed);
+  CHECK(w.state(run) == "failed");
+  w.mark(run, "a", TaskState::succeeded);
+  CHECK(w.states(run) == "a=succeeded b=running c=waiting");
+  CHECK(w.task(run, "a") == "succeeded:marked");
+  CHECK(w.store.runs.at(run).resumes == 1);
+  w.finish_all(run);
+  CHECK(w.state(run) == "succeeded");
+}
+
+TEST_CASE("a mark that lets nothing run changes the verdict of an ended run") {
+  World w;
+  const RunId run = w.start("a; b");
+  w.finish(run, "a", Outcome::failed);
+  w.finish(run, "b", Outcome::failed);
+  w.mark(run, "a", TaskState::succeeded);
+  CHECK(w.state(run) == "failed");
+  CHECK(w.store.runs.at(run).resumes == 0);
+  CHECK(!w.engine.has_run(run));
+  w.mark(run, "b", TaskState::skipped);
+  CHECK(w.state(run) == "succeeded");
+  CHECK(!w.engine.has_run(run));
+  w.mark(run, "b", TaskState::failed);
+  CHECK(w.state(run) == "failed");
+}
+
+TEST_CASE("a mark judges an ended run anew although another run of the job is active") {
+  World w;
+  const VersionId version = w.define("a");
+  const RunId run = w.start(version);
+  w.finish(run, "a", Outcome::failed);
+  const RunId other = w.start(version);
+  w.mark(run, "a", TaskState::succeeded);
+  CHECK(w.state(run) == "succeeded");
+  CHECK(w.state(other) == "running");
+}
+
+TEST_CASE("every state that is not running can be marked, and a running one says what to do") {
+  const char* marks[] = {"succeeded", "failed", "skipped"};
+  for (const char* word : marks) {
+    const TaskState state = *task_state_from(word);
+    World w;
+    w.default_slots = 1;
+    w.handle(input::SetDefaultSlots{1});
+    const RunId run =
+        w.start("a priority=9; q; r priority=5 retry=2 delay=1h; w after q; z after w");
+    w.mark(run, "a", state);
+    CHECK(w.last_reply() == "is running; cancel it first");
+    w.finish(run, "a", Outcome::succeeded);
+    w.finish(run, "r", Outcome::failed);
+    const RunId blocker = w.start("job name=blocker; x priority=10");
+    w.finish(run, "q", Outcome::succeeded);
+    CHECK(w.states(run) == "a=succeeded q=succeeded r=retrying w=queued z=waiting");
+    for (const char* task : {"a", "q", "r", "w", "z"}) {
+      w.mark(run, task, state);
+      CHECK(w.last_reply() == "ok");
+      CHECK(w.task(run, task).substr(0, 6) == std::string(word).substr(0, 6));
+    }
+    CHECK(w.state(run) == (state == TaskState::failed ? "failed" : "succeeded"));
+    w.finish_all(blocker);
+    for (const char* again : marks) {
+      w.mark(run, "a", *task_state_from(again));
+      CHECK(w.task(run, "a") ==
+            (std::string(word) == again && again == marks[0] && w.task(run, "a") == "succeeded"
+                 ? "succeeded"
+                 : w.task(run, "a")));
+      CHECK(w.task(run, "a").find(again) == 0);
+    }
+  }
+}
+
+TEST_CASE("a run that waits for its turn and has nothing left to do ends when its turn comes") {
+  World w;
+  const VersionId version = w.define("a");
+  const RunId first = w.start(version);
+  const RunId second = w.start(version);
+  const RunId third = w.start(version);
+  w.mark(second, "a", TaskState::succeeded);
+  CHECK(w.state(second) == "queued");
+  w.finish_all(first);
+  CHECK(w.state(second) == "succeeded");
+  CHECK(w.state(third) == "running");
+}
+
+TEST_CASE("a mark without a task, or of what there is not, is refused") {
+  World w;
+  const RunId run = w.start("a; m map=2");
+  w.mark(run, "", TaskState::failed);
+  CHECK(w.last_reply() == "name a task: a run's state follows from its tasks");
+  w.mark(run, "m:9", TaskState::failed);
+  CHECK(w.last_reply() == "has not started, or there is no such item");
+  w.mark(run, "m:0", TaskState::failed);
+  CHECK(w.last_reply() == "is running; cancel it first");
+  w.mark(run, "a:3", TaskState::failed);
+  CHECK(w.last_reply() == "has not started, or there is no such item");
+}
+
+TEST_CASE("marking an item judges the whole anew, and the run with it") {
+  World w;
+  const RunId run = w.start("m map=3; z after m");
+  w.finish(run, "m:0", Outcome::failed);
+  w.finish(run, "m:1", Outcome::succeeded);
+  SECTION("while the whole is open") {
+    w.mark(run, "m:0", TaskState::succeeded);
+    CHECK(w.items(run, "m") == "running=1 succeeded=2");
+    w.finish(run, "m:2", Outcome::succeeded);
+    CHECK(w.states(run) == "m=succeeded z=running");
+  }
+  SECTION("after it failed") {
+    w.finish(run, "m:2", Outcome::failed);
+    CHECK(w.states(run) == "m=failed z=upstream_failed");
+    w.mark(run, "m:0", TaskState::succeeded);
+    CHECK(w.states(run) == "m=failed z=upstream_failed");
+    CHECK(w.state(run) == "failed");
+    w.mark(run, "m:2", TaskState::skipped);
+    CHECK(w.states(run) == "m=succeeded z=running");
+    w.finish_all(run);
+    CHECK(w.state(run) == "succeeded");
+    w.mark(run, "m:1", TaskState::failed);
+    CHECK(w.states(run) == "m=failed z=succeeded");
+    CHECK(w.state(run) == "failed");
+  }
+}
+
+TEST_CASE("a dismissed failure keeps its error, and comes back when it fails again") {
+  World w;
+  w.answers = false;
+  const RunId run = w.start("a when; b; m map=2");
+  const auto a = w.unanswered.at(0);
+  w.handle(input::Prepared{run, a.task, a.stamp, input::Prepared::Outcome::error, Reason::when,
+                           "no such key"});
+  w.dismiss(run, "a");
+  CHECK(w.last_reply() == "ok");
+  CHECK(w.row(run, "a").dismissed == 1);
+  CHECK(w.row(run, "a").error == "no such key");
+  w.dismiss(run, "a");
+  CHECK(w.last_reply() == "has nothing failed or held that is not dismissed already");
+  const auto m = w.unanswered.at(1);
+  w.answer(m, 2);
+  w.finish(run, "m:0", Outcome::failed);
+  w.finish(run, "m:1", Outcome::succeeded);
+  w.finish(run, "b", Outcome::succeeded);
+  CHECK(w.state(run) == "failed");
+  w.dismiss(run);
+  CHECK(w.row(run, "m:0").dismissed == 1);
+  CHECK(w.row(run, "m").dismissed == 1);
+  CHECK(w.row(run, "m:1").dismissed == 0);
+  CHECK(!w.engine.has_run(run));
+  w.resume(run, "m:0");
+  w.finish(run, "m:0", Outcome::failed);
+  CHECK(w.row(run, "m:0").dismissed == 0);
+  CHECK(w.row(run, "m:0").attempts == 2);
+}
+
+TEST_CASE("commands on several targets answer for each") {
+  World w;
+  const RunId run = w.start("a; b");
+  w.handle(input::Cancel{{w.target(run, "a"), w.target(run, "b"), {RunId{9}, {}, {}}},
+                         false,
+                         "ana",
+                         ReplyToken{5},
+                         {}},
+           true);
+  REQUIRE(w.reply.results.size() == 3);
+  CHECK(w.reply.token == ReplyToken{5});
+  CHECK(w.reply.results[0].ok);
+  CHECK(!w.reply.results[2].ok);
+  CHECK(w.store.events.back().verb == "cancel");
+  CHECK(w.store.events.back().actor == "ana");
+}

@@ -1,0 +1,172 @@
+// Bounds: no step does more than it changes, however much is pending.
+
+#include <algorithm>
+#include <chrono>
+
+#include <catch2/catch.hpp>
+
+#include "scheduler/base/limits.h"
+#include "tests/sim/world.h"
+
+using namespace pawl;
+using namespace pawl::sim;
+using namespace std::chrono_literals;
+
+namespace {
+
+JobSpec wide_job(std::size_t tasks, bool is_chain) {
+  JobSpec job;
+  job.name = "wide";
+  for (std::uint32_t i = 0; i < tasks; ++i) {
+    TaskSpec& task = job.tasks.emplace_back();
+    task.id = "t" + std::to_string(i);
+    if (i > 0) task.depends_on.push_back({TaskIndex{is_chain ? i - 1 : 0}, false});
+  }
+  return job;
+}
+
+/// Hands inputs in and answers with ticks as asked; the largest step.
+struct Driver {
+  Engine engine{EngineCounters{}};
+  Now now{MonoTime{1'000}, WallTime{1'795'000'000'000}};
+  std::size_t largest = 0;
+  std::size_t steps = 0;
+  std::size_t mutations = 0;
+  std::vector<effect::StartAttempt> starts;
+
+  void handle(const Input& input, bool bounded = true) {
+    bool more = true;
+    const Input tick = input::Tick{};
+    for (const Input* next = &input; more; next = &tick) {
+      Step step = engine.handle(*next, now);
+      more = step.more;
+      ++steps;
+      mutations += step.mutations.size();
+      if (bounded) largest = std::max(largest, step.mutations.size());
+      for (const Effect& effect : step.effects) {
+        if (const auto* start = std::get_if<effect::StartAttempt>(&effect))
+          starts.push_back(*start);
+      }
+      REQUIRE(steps < 10'000'000);
+    }
+  }
+  RunId start(const JobSpec& job) {
+    JobVersionRow row;
+    row.id = VersionId{1};
+    handle(input::Recovered{});
+    handle(input::SetDefaultSlots{16});
+    handle(input::WorkerUp{WorkerId{1}});
+    handle(input::AddVersion{row, job, false});
+    RunRow run;
+    run.job = job.name;
+    run.version = VersionId{1};
+    handle(input::Submit{run, false, "", {}});
+    return RunId{1};
+  }
+  void end(Outcome outcome) {
+    input::AttemptsEnded ended;
+    for (const auto& start : starts) {
+      AttemptResult result;
+      result.attempt = start.attempt;
+      result.worker = start.worker;
+      result.outcome = outcome;
+      result.reason = outcome == Outcome::failed ? Reason::exit : Reason::none;
+      ended.results.push_back(std::move(result));
+    }
+    starts.clear();
+    handle(ended);
+  }
+};
+
+constexpr std::size_t kStepMax = limits::kMutationsPerStepMax + 100;
+
+}  // namespace
+
+TEST_CASE("the failure at the head of a chain of 100,000 reaches its end in bounded steps") {
+  Driver d;
+  const RunId run = d.start(wide_job(100'000, true));
+  d.end(Outcome::failed);
+  REQUIRE(d.engine.run(run) != nullptr);
+  CHECK(d.engine.run(run)->state == RunState::failed);
+  CHECK(d.engine.run(run)->counts[static_cast<std::size_t>(TaskState::upstream_failed)] == 99'999);
+  CHECK(d.largest <= kStepMax);
+  CHECK(d.steps > 25);
+}
+
+TEST_CASE("the failure at the head of a fan of 100,000 too") {
+  Driver d;
+  const RunId run = d.start(wide_job(100'000, false));
+  d.end(Outcome::failed);
+  CHECK(d.engine.run(run)->state == RunState::failed);
+  CHECK(d.largest <= kStepMax);
+}
+
+TEST_CASE("a fan of 100,000 runs to its end, with a constant number of changes per task") {
+  Driver d;
+  const RunId run = d.start(wide_job(100'000, false));
+  while (!d.starts.empty()) d.end(Outcome::succeeded);
+  CHECK(d.engine.run(run)->state == RunState::succeeded);
+  CHECK(d.mutations < 100'000 * 5);
+}
+
+TEST_CASE("a chain of 100,000 runs to its end") {
+  Driver d;
+  const RunId run = d.start(wide_job(100'000, true));
+  while (!d.starts.empty()) d.end(Outcome::succeeded);
+  CHECK(d.engine.run(run)->state == RunState::succeeded);
+  CHECK(d.mutations < 100'000 * 6);
+}
+
+TEST_CASE("a million items run to their end, and cancelling those that never started is one row") {
+  JobSpec job;
+  job.name = "wide";
+  job.tasks.emplace_back().id = "m";
+  job.tasks[0].map.emplace();
+  Driver d;
+  const RunId run = d.start(job);
+  d.handle(input::Prepared{run, TaskIndex{0}, 1, {}, {}, {}});
+  for (std::int64_t first = 0; first < 1'000'000; first += 1'000) {
+    d.handle(input::ItemsRead{run, TaskIndex{0}, 1, first, 1'000, "", "", first == 999'000, ""});
+  }
+  d.handle(input::SetDefaultSlots{1'000});
+  SECTION("to their end") {
+    while (!d.starts.empty()) d.end(Outcome::succeeded);
+    CHECK(d.engine.run(run)->state == RunState::succeeded);
+    CHECK(d.engine.view(run)->tasks[0].counts->at(static_cast<std::size_t>(TaskState::succeeded)) ==
+          1'000'000);
+    CHECK(d.largest <= kStepMax + 1'000);
+  }
+  SECTION("cancelled") {
+    const std::size_t before = d.mutations;
+    d.handle(input::Cancel{{{run, {}, {}}}, false, "", {}, {}});
+    CHECK(d.mutations - before < 1'100);
+    d.end(Outcome::failed);
+    CHECK(d.engine.run(run)->counts[static_cast<std::size_t>(TaskState::cancelled)] == 999'000);
+  }
+}
+
+TEST_CASE("what is pending costs a step nothing: many runs that wait, many lanes, many retries") {
+  Driver d;
+  JobSpec job = job_from_text("job overlap=allow active=1000000; a; b after a");
+  JobVersionRow row;
+  row.id = VersionId{1};
+  d.handle(input::Recovered{});
+  d.handle(input::SetDefaultSlots{1});
+  d.handle(input::WorkerUp{WorkerId{1}});
+  d.handle(input::AddVersion{row, job, false});
+  RunRow run;
+  run.job = job.name;
+  run.version = VersionId{1};
+  for (int i = 0; i < 20'000; ++i) {
+    run.default_slots = i % 2;
+    d.handle(input::Submit{run, false, "", {}});
+  }
+  const std::size_t before = d.mutations;
+  const std::size_t steps = d.steps;
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 10'000; ++i) d.handle(input::Tick{});
+  CHECK(d.mutations == before);
+  CHECK(d.steps == steps + 10'000);
+  // 10,000 steps over 20,000 pending runs: two hundred million looks, were each to look at all.
+  CHECK(std::chrono::steady_clock::now() - begin < 200ms);
+}
