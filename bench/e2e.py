@@ -3,7 +3,7 @@
 
     PAWL=build/release/cli/pawl bench/e2e.py [--rounds N] [--folder DIR] [NAME...]
 
-NAME: noop, log, chain, idle, items, history (default: all). Each figure is the median of five
+NAME: noop, log, chain, idle, items, history, origins (default: all). Each figure is the median of five
 rounds. Rows are `what | measured | must (aim) | peers`. Nothing here judges: people do.
 """
 
@@ -414,8 +414,75 @@ def history(bench):
         "<= 50 ms", f"pawl over an empty store {took_empty * 1e3:.1f} ms")
 
 
+# The techniques that pawl replaces, as people wrote them: what they do and no more.
+QUEUE = """
+import asyncio
+async def main():
+    queue, given_up, done = asyncio.Queue(), [], []
+    for n in range(100): queue.put_nowait((n, 1))
+    async def work():
+        while True:
+            n, attempt = await queue.get()
+            await asyncio.sleep(1)
+            if n == 13 or (n * 7 + attempt * 3) % 10 == 0:
+                if attempt < 4: queue.put_nowait((n, attempt + 1))
+                else: given_up.append(n)
+            else: done.append(n)
+            queue.task_done()
+    workers = [asyncio.create_task(work()) for _ in range(20)]
+    await queue.join()
+    for worker in workers: worker.cancel()
+    assert (len(done), given_up) == (99, [13])
+asyncio.run(main())
+"""
+QUERIES = """
+import os, subprocess, sys, time
+from concurrent.futures import ThreadPoolExecutor
+def query(n):
+    for attempt in range(1, 5):
+        done = subprocess.run([sys.argv[1], str(n), "jp"], capture_output=True,
+                              env=os.environ | {"PAWL_ATTEMPT": str(attempt)})
+        if done.returncode != 75: return done.returncode == 0
+        time.sleep(0.2)
+with ThreadPoolExecutor(int(sys.argv[2])) as pool:
+    assert sum(pool.map(query, range(1, 10001))) == 9999
+"""
+CALLS = """
+import time
+from multiprocessing import Pool
+def call(n):
+    time.sleep(0.1)
+    return n * n
+if __name__ == "__main__":
+    with Pool(200) as pool:
+        assert sum(1 for _ in pool.imap_unordered(call, range(10000))) == 10000
+"""
+
+
+def origins(bench):
+    """Three of the programs that pawl replaces, beside their own techniques. One round each."""
+    examples = Path(__file__).resolve().parent.parent / "examples"
+    slots = max(4, 2 * os.cpu_count())
+    bench.serve()
+    took = bench.run_time(examples / "queue-with-retries.json", "--concurrency", "20")
+    peer = bench.time_of(sys.executable, "-c", QUEUE)
+    row("100 tasks of 1 s, 20 workers, retries, one hopeless", f"{took:.1f} s", "",
+        f"asyncio queue in memory {peer:.1f} s")
+    took = bench.run_time(examples / "ten-thousand-queries.json", "-p", "queries=10000")
+    peer = bench.time_of(sys.executable, "-c", QUERIES, str(examples / "origins/query"), str(slots))
+    row("10,000 queries by a script, one in ten busy", f"{took:.1f} s", "",
+        f"thread pool of {slots} {peer:.1f} s")
+    job = bench.job("calls", [{"id": "c", "command": ["sleep", "0.1"],
+                               "map": {"items": bench.lines(TASKS)}}])
+    took = bench.run_time(job, "--concurrency", "200")
+    peer = bench.time_of(sys.executable, "-c", CALLS)
+    row("10,000 calls of 100 ms, 200 at a time", f"{took:.1f} s", "",
+        f"process pool of 200 {peer:.1f} s")
+    bench.stop()
+
+
 BENCHES = {"noop": noop, "log": log, "chain": chain, "idle": idle, "items": items,
-           "history": history}
+           "history": history, "origins": origins}
 
 
 def main():
