@@ -239,11 +239,15 @@ void Service::on_recovered() {
 }
 
 Service::~Service() {
-  http_.reset();
   folders_.reset();
   if (pump_) pump_->flush();
+  if (writer_) {
+    writer_->stop();
+    // What became durable with it is still told: answers to clients, stops and starts to workers.
+    if (pump_ && !failure_) on_writer();
+  }
   if (workers_ && !failure_) workers_->dismiss_idle();
-  if (writer_) writer_->stop();
+  http_.reset();
   commands_.reset();
   retainer_.reset();
   dispatcher_.reset();
@@ -425,11 +429,15 @@ void Service::on_job_folder(JobFolderEvent event) {
     notice(quarantined->file + " is quarantined: " + quarantined->why);
     jobs_->set(std::move(row));
   } else if (auto* removed = std::get_if<JobRemoved>(&event)) {
-    const JobRow* known = jobs_->find(removed->name);
-    if (known == nullptr || known->file != removed->file) return;
-    JobRow row = *known;
-    row.removed = true;
-    jobs_->set(std::move(row));
+    std::vector<JobRow> gone;
+    for (const auto& [name, row] : jobs_->all()) {
+      if (row.file == removed->file && !row.removed) gone.push_back(row);
+    }
+    for (JobRow& row : gone) {
+      row.removed = true;
+      row.quarantined.clear();
+      jobs_->set(std::move(row));
+    }
   } else if (auto* scanned = std::get_if<FolderScanned>(&event)) {
     // Files that went while no scheduler was up.
     std::vector<JobRow> gone;
