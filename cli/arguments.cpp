@@ -4,7 +4,6 @@
 #include <charconv>
 
 #include <CLI/CLI.hpp>
-
 #include <fmt/format.h>
 
 #include "scheduler/base/check.h"
@@ -17,6 +16,8 @@ namespace {
 // CLI11 takes a word `[a,b]` apart into a list where more words may follow. A mark in front keeps
 // it whole; no argument of a program can hold this one and mean anything.
 constexpr char kWhole = '\x01';
+
+constexpr int kColumns = 96;  // of a help page
 
 std::string protect(std::string word) {
   if (!word.empty() && word.front() == '[') word.insert(word.begin(), kWhole);
@@ -45,6 +46,33 @@ std::string join(const std::vector<std::string>& words, std::string_view between
     text += word;
   }
   return text;
+}
+
+/// `text` in lines of at most `columns`, broken between words.
+std::string wrapped(std::string_view text, int columns) {
+  std::string out;
+  int width = 0;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(" \n"), text.size());
+    const std::string_view word = text.substr(0, end);
+    const int more = display_width(word);
+    if (width > 0 && width + 1 + more > columns) {
+      out += '\n';
+      width = 0;
+    }
+    if (width > 0) {
+      out += ' ';
+      ++width;
+    }
+    out += word;
+    width += more;
+    if (end < text.size() && text[end] == '\n') {
+      out += '\n';
+      width = 0;
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
 }
 
 Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
@@ -111,8 +139,7 @@ struct Arguments::Parser {
   }
 };
 
-Arguments::Arguments(std::string verb, std::string summary)
-    : parser_(std::make_unique<Parser>()) {
+Arguments::Arguments(std::string verb, std::string summary) : parser_(std::make_unique<Parser>()) {
   parser_->verb = std::move(verb);
   parser_->summary = std::move(summary);
   parser_->app.set_help_flag();
@@ -150,45 +177,49 @@ void Arguments::option(std::string_view names, std::string_view value,
                        std::string_view text) {
   parser_->describe(names, value, text);
   const std::string name = split_names(names).back();
-  parser_->read_last(names, [parser = parser_.get(), &target, min, name](const std::string& word) -> Result<void> {
-    std::int64_t number = 0;
-    const char* end = word.data() + word.size();
-    const auto read = std::from_chars(word.data(), end, number);
-    if (read.ec != std::errc() || read.ptr != end || number < min) {
-      return invalid(fmt::format("{}: '{}' of {} is no whole number from {} on", parser->verb,
-                                 shown(word), name, min));
-    }
-    target = number;
-    return {};
-  });
+  parser_->read_last(
+      names, [parser = parser_.get(), &target, min, name](const std::string& word) -> Result<void> {
+        std::int64_t number = 0;
+        const char* end = word.data() + word.size();
+        const auto read = std::from_chars(word.data(), end, number);
+        if (read.ec != std::errc() || read.ptr != end || number < min) {
+          return invalid(fmt::format("{}: '{}' of {} is no whole number from {} on", parser->verb,
+                                     shown(word), name, min));
+        }
+        target = number;
+        return {};
+      });
 }
 
 void Arguments::option(std::string_view names, std::string_view value,
                        std::optional<Duration>& target, std::string_view text) {
   parser_->describe(names, value, text);
   const std::string name = split_names(names).back();
-  parser_->read_last(names, [parser = parser_.get(), &target, name](const std::string& word) -> Result<void> {
-    const auto duration = parse_duration(word);
-    if (!duration) {
-      return invalid(fmt::format("{}: {}: {}", parser->verb, name, duration.error().message));
-    }
-    target = *duration;
-    return {};
-  });
+  parser_->read_last(
+      names, [parser = parser_.get(), &target, name](const std::string& word) -> Result<void> {
+        const auto duration = parse_duration(word);
+        if (!duration) {
+          return invalid(fmt::format("{}: {}: {}", parser->verb, name, duration.error().message));
+        }
+        target = *duration;
+        return {};
+      });
 }
 
 void Arguments::choice(std::string_view names, std::string_view value, std::string& target,
                        std::vector<std::string> choices, std::string_view text) {
   parser_->describe(names, value, text).choices = choices;
   const std::string name = split_names(names).back();
-  parser_->read_last(names, [parser = parser_.get(), &target, choices, name](const std::string& word) -> Result<void> {
-    if (std::find(choices.begin(), choices.end(), word) == choices.end()) {
-      return invalid(fmt::format("{}: '{}' of {} is none of {}", parser->verb, shown(word), name,
-                                 join(choices, ", ")));
-    }
-    target = word;
-    return {};
-  });
+  parser_->read_last(
+      names,
+      [parser = parser_.get(), &target, choices, name](const std::string& word) -> Result<void> {
+        if (std::find(choices.begin(), choices.end(), word) == choices.end()) {
+          return invalid(fmt::format("{}: '{}' of {} is none of {}", parser->verb, shown(word),
+                                     name, join(choices, ", ")));
+        }
+        target = word;
+        return {};
+      });
 }
 
 void Arguments::word(std::string_view name, std::string& target, bool required,
@@ -199,20 +230,20 @@ void Arguments::word(std::string_view name, std::string& target, bool required,
   entry.choices = choices;
   auto& box = *parser_->boxes.emplace_back(std::make_unique<std::vector<std::string>>());
   parser_->app.add_option(std::string(name), box)->expected(1)->allow_extra_args(false);
-  parser_->readers.emplace_back(
-      [parser = parser_.get(), &box, &target, required, choices, what = std::string(name)]() -> Result<void> {
-        if (box.empty()) {
-          if (!required) return {};
-          return invalid(fmt::format("{}: {} is missing", parser->verb, what));
-        }
-        const std::string given = unprotect(box.front());
-        if (!choices.empty() && std::find(choices.begin(), choices.end(), given) == choices.end()) {
-          return invalid(fmt::format("{}: {} '{}' is none of {}", parser->verb, what, shown(given),
-                                     join(choices, ", ")));
-        }
-        target = given;
-        return {};
-      });
+  parser_->readers.emplace_back([parser = parser_.get(), &box, &target, required, choices,
+                                 what = std::string(name)]() -> Result<void> {
+    if (box.empty()) {
+      if (!required) return {};
+      return invalid(fmt::format("{}: {} is missing", parser->verb, what));
+    }
+    const std::string given = unprotect(box.front());
+    if (!choices.empty() && std::find(choices.begin(), choices.end(), given) == choices.end()) {
+      return invalid(fmt::format("{}: {} '{}' is none of {}", parser->verb, what, shown(given),
+                                 join(choices, ", ")));
+    }
+    target = given;
+    return {};
+  });
 }
 
 void Arguments::words(std::string_view name, std::vector<std::string>& target, bool required,
@@ -223,14 +254,14 @@ void Arguments::words(std::string_view name, std::vector<std::string>& target, b
   entry.repeated = true;
   auto& box = *parser_->boxes.emplace_back(std::make_unique<std::vector<std::string>>());
   parser_->app.add_option(std::string(name), box)->expected(-1);
-  parser_->readers.emplace_back(
-      [parser = parser_.get(), &box, &target, required, what = std::string(name)]() -> Result<void> {
-        if (box.empty() && required) {
-          return invalid(fmt::format("{}: {} is missing", parser->verb, what));
-        }
-        for (const std::string& given : box) target.push_back(unprotect(given));
-        return {};
-      });
+  parser_->readers.emplace_back([parser = parser_.get(), &box, &target, required,
+                                 what = std::string(name)]() -> Result<void> {
+    if (box.empty() && required) {
+      return invalid(fmt::format("{}: {} is missing", parser->verb, what));
+    }
+    for (const std::string& given : box) target.push_back(unprotect(given));
+    return {};
+  });
 }
 
 void Arguments::output(OutputOptions& target, std::vector<Format> formats) {
@@ -239,15 +270,17 @@ void Arguments::output(OutputOptions& target, std::vector<Format> formats) {
   std::vector<std::string> words;
   for (const Format format : formats) words.emplace_back(to_string(format));
   parser_->describe("-o,--output", "FORMAT", "how to print: " + join(words, ", ")).choices = words;
-  parser_->read_last("-o,--output", [parser = parser_.get(), &target, words](const std::string& word) -> Result<void> {
-    const auto format = format_from(word);
-    if (!format || std::find(words.begin(), words.end(), word) == words.end()) {
-      return invalid(fmt::format("{}: '{}' of --output is none of {}", parser->verb, shown(word),
-                                 join(words, ", ")));
-    }
-    target.format = *format;
-    return {};
-  });
+  parser_->read_last(
+      "-o,--output",
+      [parser = parser_.get(), &target, words](const std::string& word) -> Result<void> {
+        const auto format = format_from(word);
+        if (!format || std::find(words.begin(), words.end(), word) == words.end()) {
+          return invalid(fmt::format("{}: '{}' of --output is none of {}", parser->verb,
+                                     shown(word), join(words, ", ")));
+        }
+        target.format = *format;
+        return {};
+      });
   const bool has_header = std::find(words.begin(), words.end(), "csv") != words.end();
   if (!has_header) return;
   parser_->describe("--no-header", "", "no line of column names (table, wide, csv)");
@@ -289,7 +322,6 @@ bool Arguments::wants_help() const { return parser_->help; }
 const std::vector<ArgumentHelp>& Arguments::described() const { return parser_->described; }
 
 std::string Arguments::usage() const {
-  constexpr int kColumns = 96;
   std::string text;
   std::string line = "usage: pawl " + parser_->verb;
   const auto add = [&](const std::string& part) {
@@ -314,8 +346,8 @@ std::string Arguments::usage() const {
 
 std::string Arguments::help(const Terminal& terminal) const {
   const auto title = [&](std::string_view text) { return styled(terminal, Style::bold, text); };
-  std::string page = fmt::format("{} {}\n  {}\n", title("pawl"), title(parser_->verb),
-                                 parser_->summary);
+  std::string page =
+      fmt::format("{} {}\n  {}\n", title("pawl"), title(parser_->verb), parser_->summary);
   std::string words;
   std::string options;
   for (const ArgumentHelp& entry : parser_->described) {
@@ -325,15 +357,14 @@ std::string Arguments::help(const Terminal& terminal) const {
     }
     if (!entry.value.empty()) names += " " + entry.value;
     if (entry.repeated) names += " …";
-    (entry.is_word ? words : options) +=
-        fmt::format("  {}  {}\n", pad(names, 26), entry.text);
+    (entry.is_word ? words : options) += fmt::format("  {}  {}\n", pad(names, 26), entry.text);
   }
   options += fmt::format("  {}  {}\n", pad("    --home DIR", 26), "where the state lives");
   options += fmt::format("  {}  {}\n", pad("-h, --help", 26), "this page");
   page += "\n" + usage() + "\n";
   if (!words.empty()) page += "\n" + words;
   page += fmt::format("\n{}\n{}", title("Options"), options);
-  for (const std::string& note : parser_->notes) page += "\n" + note + "\n";
+  for (const std::string& note : parser_->notes) page += "\n" + wrapped(note, kColumns) + "\n";
   if (!parser_->examples.empty()) page += fmt::format("\n{}\n", title("Examples"));
   for (const auto& [command, text] : parser_->examples) {
     page += text.empty() ? fmt::format("  {}\n", command)

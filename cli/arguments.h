@@ -19,8 +19,8 @@ namespace pawl {
 
 /// What one flag, option or word is called and means; for help and completion.
 struct ArgumentHelp {
-  std::vector<std::string> names;    ///< `-p`, `--param`; of a word: `FILE`
-  std::string value;                 ///< `K=V`; empty for flags and words
+  std::vector<std::string> names;  ///< `-p`, `--param`; of a word: `FILE`
+  std::string value;               ///< `K=V`; empty for flags and words
   std::string text;
   std::vector<std::string> choices;  ///< the words that are allowed; empty: any
   bool is_word = false;

@@ -76,8 +76,8 @@ Result<std::vector<ChangeTarget>> choose(const Session& session, HistoryAccess& 
                                          const Change& change) {
   const bool by_task = change.of_tasks || !change.words.task.empty() || !change.words.key.empty() ||
                        !change.words.reasons.empty();
-  Result<Selector> selector = read_selector(
-      change.words, by_task ? SelectorOf::tasks : SelectorOf::runs, session.here());
+  Result<Selector> selector =
+      read_selector(change.words, by_task ? SelectorOf::tasks : SelectorOf::runs, session.here());
   if (!selector) return selector.error();
   if (selector->is_empty()) {
     return Error{ErrorKind::invalid,
@@ -166,9 +166,10 @@ Result<bool> agree(const Session& session, std::unique_ptr<Port>& port, const Ch
   if (change.yes) return true;
   const std::optional<bool> said = ask_yes(session, fmt::format("{} them?", change.verb));
   if (said) return *said;
-  return Error{ErrorKind::invalid,
-               fmt::format("{}: this is about {}. Say -y, or look first with --dry-run",
-                           change.verb, counted(static_cast<std::int64_t>(targets.size()), "target"))};
+  return Error{
+      ErrorKind::invalid,
+      fmt::format("{}: this is about {}. Say -y, or look first with --dry-run", change.verb,
+                  counted(static_cast<std::int64_t>(targets.size()), "target"))};
 }
 
 /// Prints what was refused; collects the runs.
@@ -216,8 +217,7 @@ std::string ChangeTarget::name() const {
 }
 
 void declare_change(Arguments& arguments, Change& change) {
-  declare_selector(arguments, change.words,
-                   SelectorOf::tasks, false);
+  declare_selector(arguments, change.words, SelectorOf::tasks, false);
   arguments.flag("-y,--yes", change.yes, "do not ask");
   arguments.flag("--dry-run", change.dry_run, "only show what would happen");
 }

@@ -17,7 +17,7 @@
 namespace pawl {
 
 struct ChangeTarget {
-  std::string run;  ///< full name
+  std::string run;   ///< full name
   std::string task;  ///< empty: the whole run
   std::optional<std::int64_t> index;
 
@@ -25,10 +25,10 @@ struct ChangeTarget {
 };
 
 struct Change {
-  std::string verb;               ///< `cancel`, `resume` …
+  std::string verb;  ///< `cancel`, `resume` …
   SelectorWords words;
   nlohmann::json options = nlohmann::json::object();
-  bool of_tasks = false;          ///< it is about tasks (`mark`), not runs
+  bool of_tasks = false;                 ///< it is about tasks (`mark`), not runs
   std::vector<std::string> run_states;   ///< of runs that filters choose; empty: all
   std::vector<std::string> task_states;  ///< the same of tasks
   bool dry_run = false;
@@ -40,7 +40,7 @@ void declare_change(Arguments& arguments, Change& change);
 
 /// What was done.
 struct Changed {
-  std::unique_ptr<Port> port;     ///< still open; null after a dry run
+  std::unique_ptr<Port> port;  ///< still open; null after a dry run
   std::vector<ChangeTarget> targets;
   std::vector<std::string> runs;  ///< full names of those changed, or made, each once
   int code = 0;                   ///< 4 when some were refused

@@ -42,7 +42,7 @@ std::string read_file(const std::string& path) {
 }
 
 Finding check_room(const std::string& home) {
-  struct statvfs facts{};
+  struct statvfs facts {};
   if (statvfs(home.c_str(), &facts) != 0) {
     return {"room", Level::problem, std::strerror(errno), "Check the file system"};
   }
@@ -65,7 +65,8 @@ Finding check_file_system(const std::string& home) {
   const Result<std::string_view> network = network_file_system(home);
   if (!network) return {"file system", Level::problem, network.error().message, "Check the folder"};
   if (!network->empty()) {
-    return {"file system", Level::problem, fmt::format("{}: locks cannot be trusted there", *network),
+    return {"file system", Level::problem,
+            fmt::format("{}: locks cannot be trusted there", *network),
             "Put the home on a local disk: --home, PAWL_HOME"};
   }
   return {"file system", Level::good, "local", ""};
@@ -140,7 +141,7 @@ std::string_view to_string(Finding::Level level) {
 
 std::vector<Finding> check_home_folder(const std::string& home) {
   const std::string shown = escape_for_terminal(home);
-  struct stat facts{};
+  struct stat facts {};
   if (stat(home.c_str(), &facts) != 0) {
     if (errno == ENOENT) {
       return {{"home", Level::good, shown + " is not there yet: the first run makes it", ""}};
@@ -150,17 +151,18 @@ std::vector<Finding> check_home_folder(const std::string& home) {
   }
   std::vector<Finding> findings;
   if (!S_ISDIR(facts.st_mode)) {
-    return {{"home", Level::problem, shown + " is no folder", "Choose another one: --home, PAWL_HOME"}};
+    return {
+        {"home", Level::problem, shown + " is no folder", "Choose another one: --home, PAWL_HOME"}};
   }
   if (facts.st_uid != geteuid()) {
     findings.push_back({"home", Level::problem,
                         fmt::format("{} belongs to user {}", shown, facts.st_uid),
                         "Run as that user, or choose another home"});
   } else if ((facts.st_mode & 077U) != 0) {
-    findings.push_back({"home", Level::problem,
-                        fmt::format("{} is open to others (mode {:04o})", shown,
-                                    facts.st_mode & 07777U),
-                        fmt::format("chmod 700 {}", shown)});
+    findings.push_back(
+        {"home", Level::problem,
+         fmt::format("{} is open to others (mode {:04o})", shown, facts.st_mode & 07777U),
+         fmt::format("chmod 700 {}", shown)});
   } else if (access(home.c_str(), W_OK | X_OK) != 0) {
     findings.push_back({"home", Level::problem, shown + " cannot be written",
                         fmt::format("chmod 700 {}, or remount it for writing", shown)});
@@ -190,8 +192,8 @@ std::vector<Finding> check_clock() {
   if (cctz::load_time_zone("Europe/Berlin", &zone)) {
     findings.push_back({"time zones", Level::good, "installed", ""});
   } else {
-    findings.push_back({"time zones", Level::problem, "the zone files are missing",
-                        "apt install tzdata"});
+    findings.push_back(
+        {"time zones", Level::problem, "the zone files are missing", "apt install tzdata"});
   }
   return findings;
 }
@@ -216,9 +218,10 @@ Finding check_cgroup() {
   }
   const std::string path = "/sys/fs/cgroup" + own.substr(at + 3, own.find('\n', at) - at - 3);
   if (access((path + "/cgroup.procs").c_str(), W_OK) != 0 || access(path.c_str(), W_OK) != 0) {
-    return {"control groups", Level::warning, escape_for_terminal(path) + " is not ours to divide",
-            "Delegate=yes in the unit, or systemd-run --user --scope -p Delegate=yes pawl …: limits "
-            "of memory and processes (`resources`) cannot be enforced else"};
+    return {
+        "control groups", Level::warning, escape_for_terminal(path) + " is not ours to divide",
+        "Delegate=yes in the unit, or systemd-run --user --scope -p Delegate=yes pawl …: limits "
+        "of memory and processes (`resources`) cannot be enforced else"};
   }
   return {"control groups", Level::good, "delegated", ""};
 }
@@ -232,10 +235,11 @@ std::vector<Finding> judge_unit(const std::string& file, std::string_view text) 
     const bool good = !value.empty() &&
                       std::find(wanted.good.begin(), wanted.good.end(), value) != wanted.good.end();
     if (good) continue;
-    findings.push_back({"unit file", Level::problem,
-                        fmt::format("{}: {} {}", file, wanted.key,
-                                    value.empty() ? "is not set" : "is " + escape_for_terminal(value)),
-                        fmt::format("{}={}: {}", wanted.key, wanted.good.front(), wanted.why)});
+    findings.push_back(
+        {"unit file", Level::problem,
+         fmt::format("{}: {} {}", file, wanted.key,
+                     value.empty() ? "is not set" : "is " + escape_for_terminal(value)),
+         fmt::format("{}={}: {}", wanted.key, wanted.good.front(), wanted.why)});
   }
   if (findings.empty()) findings.push_back({"unit file", Level::good, file, ""});
   return findings;

@@ -11,7 +11,7 @@ namespace pawl {
 
 struct Finding {
   enum class Level { good, warning, problem };
-  std::string check;   ///< `home`, `unit file` …
+  std::string check;  ///< `home`, `unit file` …
   Level level = Level::good;
   std::string text;    ///< what was found
   std::string remedy;  ///< what to do; empty when all is good

@@ -1,9 +1,8 @@
 // The verb that is the scheduler for as long as it needs.
 
-#include <csignal>
-
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <map>
 #include <optional>
 
@@ -108,10 +107,11 @@ class EmbeddedPort final : public Port {
     constexpr std::size_t kShown = 3;
     std::string names;
     for (std::size_t i = 0; i < std::min(runs.size(), kShown); ++i) names += " " + runs[i];
-    session_.notice(fmt::format("{} of earlier schedulers not finished:{}{}. Go on with pawl serve, "
-                                "or pawl resume RUN",
-                                counted(static_cast<std::int64_t>(runs.size()), "run is", "runs are"),
-                                names, runs.size() > kShown ? " …" : ""));
+    session_.notice(
+        fmt::format("{} of earlier schedulers not finished:{}{}. Go on with pawl serve, "
+                    "or pawl resume RUN",
+                    counted(static_cast<std::int64_t>(runs.size()), "run is", "runs are"), names,
+                    runs.size() > kShown ? " …" : ""));
   }
 
   Session session_;
@@ -129,14 +129,15 @@ Result<std::unique_ptr<Port>> become_scheduler(const Session& session, const std
   options.version = program_version();
   options.default_slots = settings->default_slots;
   options.supervisors = settings->workers;
-  options.notice = [session](const std::string& text) { session.notice(escape_for_terminal(text)); };
+  options.notice = [session](const std::string& text) {
+    session.notice(escape_for_terminal(text));
+  };
   Result<std::unique_ptr<Service>> service = Service::open(std::move(options));
   if (!service) return service.error();
   if ((*service)->home().is_new()) {
     session.notice("new home " + escape_for_terminal((*service)->home().path()));
   }
-  return std::unique_ptr<Port>(
-      std::make_unique<EmbeddedPort>(session, *std::move(service)));
+  return std::unique_ptr<Port>(std::make_unique<EmbeddedPort>(session, *std::move(service)));
 }
 
 }  // namespace pawl

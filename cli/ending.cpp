@@ -59,8 +59,8 @@ std::string done_text(const RunProgress& run) {
 /// `query failed, report upstream_failed`.
 std::string verdict(const RunProgress& run) {
   std::vector<const TaskProgress*> bad;
-  for (const TaskState wanted : {TaskState::failed, TaskState::held, TaskState::upstream_failed,
-                                 TaskState::cancelled}) {
+  for (const TaskState wanted :
+       {TaskState::failed, TaskState::held, TaskState::upstream_failed, TaskState::cancelled}) {
     for (const TaskProgress& task : run.tasks) {
       if (task.state == wanted) bad.push_back(&task);
     }
@@ -150,8 +150,9 @@ class FailureScreen {
       const auto page = pager.next(kPage);
       if (!page) return page.error();
       for (const TaskView& task : *page) {
-        Failed failed{task.task, task.row.key.item.value, why_text(task.row.reason, task.row.detail),
-                      std::string(task.error()), task.row.counted};
+        Failed failed{task.task, task.row.key.item.value,
+                      why_text(task.row.reason, task.row.detail), std::string(task.error()),
+                      task.row.counted};
         if (task.row.key.item == kWhole) {
           whole = std::move(failed);
         } else {
@@ -204,8 +205,8 @@ class FailureScreen {
     const auto attempts = access_.history().attempts_of({row_.id, index, item});
     if (!attempts || attempts->empty() || attempts->back().row.log_bytes == 0) return;
     const AttemptView& last = attempts->back();
-    LogReader reader(log_path(log_folder(access_.home(), row_.name, failed.task), item,
-                              last.row.number));
+    LogReader reader(
+        log_path(log_folder(access_.home(), row_.name, failed.task), item, last.row.number));
     if (!reader.seek_tail(kLogLines)) return;
     std::vector<std::string> lines;
     for (;;) {
@@ -252,12 +253,13 @@ class FailureScreen {
       for (std::size_t i = 0; i < std::min(names.size(), kNames); ++i) {
         text += (i == 0 ? "" : ", ") + names[i];
       }
-      return names.size() > kNames ? text + fmt::format(" and {} more", names.size() - kNames) : text;
+      return names.size() > kNames ? text + fmt::format(" and {} more", names.size() - kNames)
+                                   : text;
     };
     std::string text = again.empty() ? "" : "runs " + joined(again);
     if (!then.empty()) text += (text.empty() ? "runs " : ", then ") + joined(then);
-    const std::int64_t stay = count_of(run_.counts, TaskState::succeeded) +
-                              count_of(run_.counts, TaskState::skipped);
+    const std::int64_t stay =
+        count_of(run_.counts, TaskState::succeeded) + count_of(run_.counts, TaskState::skipped);
     if (stay > 0) text += fmt::format("; {} finished stay", format_count(stay));
     return text;
   }
@@ -295,7 +297,8 @@ int print_ending(const Session& session, const Followed& followed, bool was_sche
       err.line(fmt::format("{}  {} after {} · {}", styled(err, Style::yellow, "paused"),
                            name_of(run), took(run, here), done_text(run)));
       err.line(fmt::format("  go on       pawl resume {}", short_name(run.run)));
-      return followed.interrupted ? exit_code(ErrorKind::interrupted) : exit_code(ErrorKind::failed);
+      return followed.interrupted ? exit_code(ErrorKind::interrupted)
+                                  : exit_code(ErrorKind::failed);
     case Followed::How::ended: break;
   }
   switch (run.state) {
@@ -307,7 +310,8 @@ int print_ending(const Session& session, const Followed& followed, bool was_sche
       err.line(fmt::format("{}  {} after {} · {}", styled(err, Style::bold, "CANCELLED"),
                            name_of(run), took(run, here), done_text(run)));
       err.line(fmt::format("  go on       pawl resume {}", short_name(run.run)));
-      return followed.interrupted ? exit_code(ErrorKind::interrupted) : exit_code(ErrorKind::failed);
+      return followed.interrupted ? exit_code(ErrorKind::interrupted)
+                                  : exit_code(ErrorKind::failed);
     case RunState::failed: {
       std::string why = verdict(run);
       if (run.reason == "run_timeout") why = "run_timeout" + (why.empty() ? "" : ", " + why);

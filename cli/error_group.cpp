@@ -32,7 +32,8 @@ void ErrorGroups::add(const Failed& failed) {
     Open open;
     open.group.task = failed.task;
     open.group.reason = failed.reason;
-    open.group.error = open_.size() >= kGroupsMax ? "" : failed.error.substr(0, failed.error.find('\n'));
+    open.group.error =
+        open_.size() >= kGroupsMax ? "" : failed.error.substr(0, failed.error.find('\n'));
     open.group.attempts_min = failed.attempts;
     open.group.attempts_max = failed.attempts;
     open.pattern = open_.size() >= kGroupsMax ? "" : pattern;

@@ -17,7 +17,6 @@ using nlohmann::json;
 // Ctrl-C is obeyed at once.
 constexpr Duration kPoll = std::chrono::milliseconds(250);
 
-
 /// What a person who presses Ctrl-C again and again means.
 struct Step {
   const char* verb;
@@ -32,9 +31,10 @@ constexpr Step kSteps[] = {
 
 Result<void> act(const Session& session, std::unique_ptr<Port>& port, const std::string& run,
                  const Step& step) {
-  const json body = {{"verb", step.verb},
-                     {"targets", json::array({{{"run", run}, {"task", nullptr}, {"index", nullptr}}})},
-                     {"options", {{"force", step.force}}}};
+  const json body = {
+      {"verb", step.verb},
+      {"targets", json::array({{{"run", run}, {"task", nullptr}, {"index", nullptr}}})},
+      {"options", {{"force", step.force}}}};
   const auto done = ask(session, port, Reach::any, "POST", "/v1/commands", body, kAnswerTimeout);
   if (!done) return done.error();
   return {};
@@ -52,10 +52,10 @@ Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
   std::int64_t version = 0;
   int obeyed = 0;
   for (;;) {
-    const std::string path =
-        fmt::format("/v1/runs/{}/follow?version={}&timeout_ms={}", Client::encode(run), version,
-                    kPoll.count());
-    const auto answer = ask(session, port, Reach::any, "GET", path, nullptr, kPoll + kAnswerTimeout);
+    const std::string path = fmt::format("/v1/runs/{}/follow?version={}&timeout_ms={}",
+                                         Client::encode(run), version, kPoll.count());
+    const auto answer =
+        ask(session, port, Reach::any, "GET", path, nullptr, kPoll + kAnswerTimeout);
     if (!answer && answer.error().kind != ErrorKind::interrupted) return answer.error();
     if (answer) {
       Result<RunProgress> progress = read_progress(*answer);

@@ -21,9 +21,9 @@ struct FollowOptions {
 
 struct Followed {
   enum class How {
-    ended,     ///< the run is final
-    paused,    ///< it is paused and nothing of it runs
-    left,      ///< a signal ended the wait; the run goes on, or waits to be adopted
+    ended,   ///< the run is final
+    paused,  ///< it is paused and nothing of it runs
+    left,    ///< a signal ended the wait; the run goes on, or waits to be adopted
   };
   How how = How::ended;
   RunProgress run;

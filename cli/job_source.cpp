@@ -38,9 +38,8 @@ Result<std::string> read_all(int descriptor, const std::string& file) {
     }
     text.append(buffer, static_cast<std::size_t>(count));
   }
-  return Error{ErrorKind::invalid,
-               fmt::format("{}: larger than {} MiB", escape_for_terminal(file),
-                           limits::kJobFileBytesMax >> 20U)};
+  return Error{ErrorKind::invalid, fmt::format("{}: larger than {} MiB", escape_for_terminal(file),
+                                               limits::kJobFileBytesMax >> 20U)};
 }
 
 }  // namespace
@@ -60,7 +59,7 @@ Result<JobSource> read_job_source(const std::string& file) {
   // Not blocking: a FIFO without a writer must not hang the verb.
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return cannot_read(file, errno);
-  struct stat facts{};
+  struct stat facts {};
   Result<std::string> text = Error{};
   if (fstat(descriptor, &facts) != 0) {
     text = cannot_read(file, errno);
@@ -113,10 +112,12 @@ Result<std::string> params_from_words(const JobSpec& job, const std::vector<std:
   for (const std::string& word : words) {
     const std::size_t equals = word.find('=');
     if (equals == std::string::npos || equals == 0) {
-      return Error{ErrorKind::invalid, fmt::format("-p {}: write NAME=VALUE", escape_for_terminal(word))};
+      return Error{ErrorKind::invalid,
+                   fmt::format("-p {}: write NAME=VALUE", escape_for_terminal(word))};
     }
     const std::string name = word.substr(0, equals);
-    Result<std::string> value = param_from_text(job, name, std::string_view(word).substr(equals + 1));
+    Result<std::string> value =
+        param_from_text(job, name, std::string_view(word).substr(equals + 1));
     if (!value) return std::move(value).error();
     params[name] = nlohmann::json::parse(*value, nullptr, false);
   }

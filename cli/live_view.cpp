@@ -91,9 +91,9 @@ void LiveView::redraw(const RunProgress& run, const Here& here) {
   for (const TaskProgress* task : tasks) lines.push_back(progress_line(*task, here));
   std::vector<std::string> texts = format_lines(terminal_, lines, task_width(run));
   if (tasks.size() < run.tasks.size()) {
-    texts.push_back(fmt::format("  and {}", counted(static_cast<std::int64_t>(
-                                                        run.tasks.size() - tasks.size()),
-                                                    "more task")));
+    texts.push_back(fmt::format(
+        "  and {}",
+        counted(static_cast<std::int64_t>(run.tasks.size() - tasks.size()), "more task")));
   }
   erase();
   for (const std::string& text : texts) terminal_.line(text);
@@ -110,8 +110,7 @@ void LiveView::print_changes(const RunProgress& run, const Here& here) {
     // A task that only waits has not changed yet.
     const bool moved = seen.state != task.state;
     const bool counted_on = !moved && task.counts && !is_final(task.state) &&
-                            finished != seen.finished &&
-                            here.now - seen.counted_at >= kCountsEvery;
+                            finished != seen.finished && here.now - seen.counted_at >= kCountsEvery;
     if (!moved && !counted_on) continue;
     seen = {task.state, here.now, finished};
     if (lines.size() < kLinesPerUpdate) {

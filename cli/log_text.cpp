@@ -49,8 +49,8 @@ std::optional<LogRecord> parse_log_record(std::string_view line) {
 struct LogReader::State {
   std::string path;
   int descriptor = -1;
-  std::string buffer;            ///< read, not yet split
-  std::size_t at = 0;            ///< of the first byte of `buffer` that was not handed out
+  std::string buffer;  ///< read, not yet split
+  std::size_t at = 0;  ///< of the first byte of `buffer` that was not handed out
   std::map<std::string, LogLine, std::less<>> open;  ///< lines that go on, by stream
 
   ~State() {
@@ -146,9 +146,9 @@ Result<std::optional<LogLine>> LogReader::rest() {
     if (auto line = state.join(text)) return line;
   }
   if (state.open.empty()) return std::optional<LogLine>();
-  const auto first = std::min_element(
-      state.open.begin(), state.open.end(),
-      [](const auto& a, const auto& b) { return a.second.time < b.second.time; });
+  const auto first =
+      std::min_element(state.open.begin(), state.open.end(),
+                       [](const auto& a, const auto& b) { return a.second.time < b.second.time; });
   LogLine line = std::move(first->second);
   state.open.erase(first);
   return std::optional<LogLine>(std::move(line));
@@ -159,7 +159,7 @@ Result<void> LogReader::seek_tail(std::int64_t lines) {
   const Result<bool> opened = state.open_file();
   if (!opened) return opened.error();
   if (!*opened) return {};
-  struct stat facts{};
+  struct stat facts {};
   if (fstat(state.descriptor, &facts) != 0) return state.failure();
   off_t from = facts.st_size;
   std::int64_t found = 0;

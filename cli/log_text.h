@@ -26,10 +26,10 @@ std::optional<LogRecord> parse_log_record(std::string_view line);
 
 /// A whole line of a program: its records joined.
 struct LogLine {
-  std::string time;    ///< of its first record
+  std::string time;  ///< of its first record
   std::string stream;
   std::string text;
-  bool ended = true;   ///< false: the program left it without an end of line
+  bool ended = true;  ///< false: the program left it without an end of line
 };
 
 /// Reads a log from its beginning, line by line, as the file grows. Bounded memory: a line longer

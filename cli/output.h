@@ -38,7 +38,8 @@ struct Column {
 
 struct Cell {
   Cell() = default;
-  Cell(std::string cell_text, Style cell_style = Style::plain)  // NOLINT(google-explicit-constructor)
+  Cell(std::string cell_text,
+       Style cell_style = Style::plain)  // NOLINT(google-explicit-constructor)
       : text(std::move(cell_text)), style(cell_style) {}
   std::string text;  ///< as it is; escaped when printed
   Style style = Style::plain;
@@ -46,7 +47,7 @@ struct Cell {
 
 /// One entry of a listing, in all its forms.
 struct Entry {
-  OrderedJson object;              ///< json, jsonl, and by field csv
+  OrderedJson object;       ///< json, jsonl, and by field csv
   std::vector<Cell> cells;  ///< table, wide: one per column
   std::string name;         ///< name: what other verbs take
 };

@@ -57,8 +57,8 @@ Result<Meant> what_is_meant(const Session& session, const Pausing& pausing) {
     const Result<Named> named = access->resolve(word);
     if (!named) return named.error();
     if (named->task) {
-      return Error{ErrorKind::invalid,
-                   fmt::format("{}: jobs and runs are paused, not tasks", escape_for_terminal(word))};
+      return Error{ErrorKind::invalid, fmt::format("{}: jobs and runs are paused, not tasks",
+                                                   escape_for_terminal(word))};
     }
     meant.runs.push_back(named->run.name);
   }
@@ -68,14 +68,13 @@ Result<Meant> what_is_meant(const Session& session, const Pausing& pausing) {
 Result<void> set_jobs(const Session& session, std::unique_ptr<Port>& port, const Pausing& pausing,
                       const std::vector<std::string>& jobs) {
   for (const std::string& job : jobs) {
-    const std::string path = fmt::format("/v1/jobs/{}/{}", Client::encode(job),
-                                         pausing.pause ? "pause" : "unpause");
-    const auto done = ask(session, port, Reach::any, "POST", path, {{"note", pausing.note}},
-                          kAnswerTimeout);
+    const std::string path =
+        fmt::format("/v1/jobs/{}/{}", Client::encode(job), pausing.pause ? "pause" : "unpause");
+    const auto done =
+        ask(session, port, Reach::any, "POST", path, {{"note", pausing.note}}, kAnswerTimeout);
     if (!done) return done.error();
-    session.err.line(fmt::format("job {} {}", job,
-                                 pausing.pause ? "paused: its schedule starts nothing"
-                                               : "goes on"));
+    session.err.line(fmt::format(
+        "job {} {}", job, pausing.pause ? "paused: its schedule starts nothing" : "goes on"));
   }
   return {};
 }
@@ -100,8 +99,8 @@ Result<std::vector<std::string>> set_runs(const Session& session, std::unique_pt
   for (const json& result : *results) {
     const std::string run = result.value("run", std::string());
     if (result.value("ok", false)) {
-      session.err.line(fmt::format("run {} {}", run, pausing.pause ? "paused: nothing more starts"
-                                                                   : "goes on"));
+      session.err.line(
+          fmt::format("run {} {}", run, pausing.pause ? "paused: nothing more starts" : "goes on"));
       changed.push_back(run);
     } else {
       session.notice(fmt::format("{}: {}", short_name(run),

@@ -49,8 +49,9 @@ Result<json> read_answer(const Reply& reply) {
   json answer = json::parse(reply.body, nullptr, false);
   if (reply.status >= 200 && reply.status < 300) {
     if (answer.is_discarded()) {
-      return Error{ErrorKind::failed, "the scheduler's answer is not JSON. Is it of this version? "
-                                      "See pawl status"};
+      return Error{ErrorKind::failed,
+                   "the scheduler's answer is not JSON. Is it of this version? "
+                   "See pawl status"};
     }
     return answer;
   }
@@ -127,6 +128,16 @@ Result<json> ask_once(Port& port, std::string_view method, std::string_view path
   const Result<Reply> reply = port.call(method, path, "", kAnswerTimeout);
   if (!reply) return reply.error();
   return read_answer(*reply);
+}
+
+Result<std::optional<json>> ask_if_up(const Session& session, std::string_view path) {
+  const Result<std::unique_ptr<Port>> port = find_scheduler(session);
+  if (!port) return port.error();
+  if (*port == nullptr) return std::optional<json>();
+  Result<json> answer = ask_once(**port, "GET", path);
+  if (answer) return std::optional<json>(*std::move(answer));
+  if (answer.error().kind == ErrorKind::no_scheduler) return std::optional<json>();
+  return answer.error();
 }
 
 std::string new_request_id() {

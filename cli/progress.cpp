@@ -83,9 +83,9 @@ std::string mapped_detail(const TaskProgress& task) {
   const std::int64_t total = total_of(counts);
   const std::int64_t finished = finished_of(counts);
   std::string text;
-  append(text, is_final(task.state) ? counted(total, "item")
-                                    : fmt::format("{} of {}", format_count(finished),
-                                                  format_count(total)));
+  append(text, is_final(task.state)
+                   ? counted(total, "item")
+                   : fmt::format("{} of {}", format_count(finished), format_count(total)));
   const std::int64_t failed = count_of(counts, TaskState::failed);
   const std::int64_t held = count_of(counts, TaskState::held);
   const std::int64_t cancelled = count_of(counts, TaskState::cancelled);
@@ -175,7 +175,8 @@ Result<RunProgress> read_progress(const json& answer) {
   if (const auto tasks = answer.find("tasks"); tasks != answer.end() && tasks->is_array()) {
     for (const json& object : *tasks) {
       auto task = read_task(object);
-      if (!task) return Error{ErrorKind::failed, "follow: the scheduler's answer has no task state"};
+      if (!task)
+        return Error{ErrorKind::failed, "follow: the scheduler's answer has no task state"};
       run.tasks.push_back(*std::move(task));
     }
   }

@@ -4,6 +4,7 @@
 // start, makes nothing.
 
 #include <memory>
+#include <optional>
 
 #include "cli/port.h"
 
@@ -14,5 +15,8 @@ Result<std::unique_ptr<Port>> find_scheduler(const Session& session);
 
 /// One question without asking again; errors of the answer are errors.
 Result<nlohmann::json> ask_once(Port& port, std::string_view method, std::string_view path);
+
+/// One question to the scheduler that is up; nothing when none is, or it goes while it is asked.
+Result<std::optional<nlohmann::json>> ask_if_up(const Session& session, std::string_view path);
 
 }  // namespace pawl

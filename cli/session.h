@@ -13,7 +13,7 @@ struct Session {
   std::string home_flag;  ///< `--home`; empty: not given
   Terminal out;
   Terminal err;
-  std::string program;    ///< path of this very program, for workers
+  std::string program;  ///< path of this very program, for workers
 
   /// The calendar and the zone of the user, read now.
   Here here() const;

@@ -44,8 +44,9 @@ Result<void> read_pools(const std::string& path, const json& pools, Settings& se
   for (const auto& [name, value] : pools.items()) {
     if (is_remark(name)) continue;
     if (name != "default") {
-      return invalid(path, fmt::format("pool \"{}\": only pool \"default\" is there in this version",
-                                       escape_for_terminal(name)));
+      return invalid(path,
+                     fmt::format("pool \"{}\": only pool \"default\" is there in this version",
+                                 escape_for_terminal(name)));
     }
     const Result<std::int64_t> slots = whole_number(path, "pools.default", value, kSlotsMax);
     if (!slots) return slots.error();
@@ -57,7 +58,7 @@ Result<void> read_pools(const std::string& path, const json& pools, Settings& se
 }  // namespace
 
 Result<Settings> read_settings(const std::string& path, bool must_exist) {
-  struct stat facts{};
+  struct stat facts {};
   if (stat(path.c_str(), &facts) != 0) {
     if (!must_exist) return Settings{};
     return Error{ErrorKind::not_found,

@@ -13,7 +13,7 @@ namespace pawl {
 
 struct Settings {
   std::optional<std::int64_t> default_slots;  ///< `pools.default`: slots of pool `default`
-  std::size_t workers = 0;                    ///< `workers`: processes that start programs; 0: one per core
+  std::size_t workers = 0;  ///< `workers`: processes that start programs; 0: one per core
 };
 
 /// Reads a settings file. A missing one is empty settings, unless it `must_exist`. Errors: invalid

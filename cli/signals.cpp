@@ -26,7 +26,7 @@ void on_signal(int number) {
 SignalWatch::SignalWatch() {
   interrupt_count = 0;
   leave_signal = 0;
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   for (std::size_t i = 0; i < kWatched.size(); ++i) {

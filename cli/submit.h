@@ -20,8 +20,8 @@ struct Watch {
   bool quiet = false;     ///< no progress
 };
 
-/// Prints the full ids to standard output, one per line; with `-o json` nothing: the object comes at
-/// the end. On a terminal a single run is named by its first line of progress instead.
+/// Prints the full ids to standard output, one per line; with `-o json` nothing: the object comes
+/// at the end. On a terminal a single run is named by its first line of progress instead.
 void print_run_ids(const Session& session, const OutputOptions& output,
                    const std::vector<std::string>& runs);
 

@@ -31,10 +31,9 @@ class AttemptsVerb final : public Verb {
       if (!words_.names.empty()) return access->resolve(words_.names.front()).error();
     } else {
       auto pager = access->history().attempts(*std::move(selector));
-      const Result<bool> printed =
-          print_pages(pager, list, limit_of(words_), [&](const AttemptView& row) {
-            return attempt_entry(row, access->home(), here);
-          });
+      const Result<bool> printed = print_pages(
+          pager, list, limit_of(words_),
+          [&](const AttemptView& row) { return attempt_entry(row, access->home(), here); });
       if (!printed) return printed.error();
       more = *printed;
     }

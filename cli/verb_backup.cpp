@@ -16,7 +16,8 @@ class BackupVerb final : public Verb {
     arguments.flag("--replace", replace_, "overwrite a file of that name, in one step at the end");
     arguments.output(output_, {Format::table, Format::json, Format::jsonl});
     arguments.note(
-        "Copies the store while it is in use, checks the copy, and only then gives it its name. Logs "
+        "Copies the store while it is in use, checks the copy, and only then gives it its name. "
+        "Logs "
         "and spooled outputs are files of the home and not in it.");
     arguments.example("pawl backup /mnt/backup/pawl-$(date +%F).db");
   }

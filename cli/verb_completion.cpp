@@ -142,8 +142,10 @@ std::string fish_script() {
     for (const ArgumentHelp& argument : completion.arguments) {
       if (argument.is_word) {
         const Kind kind = kind_of(argument);
-        if (kind == Kind::files) script += seen + " -F\n";
-        else if (kind != Kind::nothing) script += seen + " " + fish_list(argument).substr(3) + "\n";
+        if (kind == Kind::files)
+          script += seen + " -F\n";
+        else if (kind != Kind::nothing)
+          script += seen + " " + fish_list(argument).substr(3) + "\n";
         continue;
       }
       std::string line = seen;
@@ -184,13 +186,13 @@ std::string zsh_arguments(const Completion& completion) {
   for (const ArgumentHelp& argument : completion.arguments) {
     if (argument.is_word) {
       const std::string list = completion.verb == "help" ? "($verbs)" : zsh_list(argument);
-      text += fmt::format(" \"{}:{}:{}\"", argument.repeated ? "*" : "",
-                          argument.names.front(), list.empty() ? " " : list);
+      text += fmt::format(" \"{}:{}:{}\"", argument.repeated ? "*" : "", argument.names.front(),
+                          list.empty() ? " " : list);
       continue;
     }
     for (const std::string& name : argument.names) {
-      std::string spec = fmt::format("{}{}[{}]", argument.repeated ? "*" : "", name,
-                                     zsh_text(argument.text));
+      std::string spec =
+          fmt::format("{}{}[{}]", argument.repeated ? "*" : "", name, zsh_text(argument.text));
       if (!argument.value.empty()) {
         const std::string list = zsh_list(argument);
         spec += fmt::format(":{}:{}", argument.value, list.empty() ? " " : list);
@@ -207,7 +209,8 @@ std::string zsh_script() {
   std::string cases;
   for (const Completion& completion : all_completions()) {
     described += "    " +
-                 shell_quoted(fmt::format("{}:{}", completion.verb, zsh_text(completion.summary))) + "\n";
+                 shell_quoted(fmt::format("{}:{}", completion.verb, zsh_text(completion.summary))) +
+                 "\n";
     names += (names.empty() ? "" : " ") + std::string(completion.verb);
     cases += fmt::format("      {}) _arguments{} ;;\n", completion.verb, zsh_arguments(completion));
   }

@@ -22,7 +22,8 @@ class DoctorVerb final : public Verb {
     arguments.flag("--quick", quick_, "do not read the whole store");
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
-    arguments.note("Changes nothing. Exit code 0: no problem (warnings may be there), 1: problems.");
+    arguments.note(
+        "Changes nothing. Exit code 0: no problem (warnings may be there), 1: problems.");
   }
 
   Result<int> run(Session& session) override {
@@ -55,8 +56,9 @@ class DoctorVerb final : public Verb {
         add({{"store", Level::good, "none yet: the first run makes it", ""}});
       } else {
         add({{"store", Level::problem, history.error().message,
-              history.error().kind == ErrorKind::version ? "Use the version of pawl that wrote it"
-                                                         : "pawl restore FILE brings a backup back"}});
+              history.error().kind == ErrorKind::version
+                  ? "Use the version of pawl that wrote it"
+                  : "pawl restore FILE brings a backup back"}});
       }
       return;
     }
@@ -64,7 +66,8 @@ class DoctorVerb final : public Verb {
     check.history = !quick_;
     const auto found = check_store((*history)->database(), check);
     if (!found) {
-      add({{"store", Level::problem, found.error().message, "pawl restore FILE brings a backup back"}});
+      add({{"store", Level::problem, found.error().message,
+            "pawl restore FILE brings a backup back"}});
       return;
     }
     for (const StoreFinding& finding : *found) {
@@ -76,26 +79,23 @@ class DoctorVerb final : public Verb {
   }
 
   void add_scheduler(const Session& session) {
-    const Result<std::unique_ptr<Port>> port = find_scheduler(session);
-    if (!port) {
-      add({{"scheduler", Level::problem, port.error().message, "pawl serve says more"}});
+    const Result<std::optional<nlohmann::json>> answer = ask_if_up(session, "/v1/status");
+    if (!answer) {
+      add({{"scheduler", Level::problem, answer.error().message,
+            "Look at its log; start it anew"}});
       return;
     }
-    if (*port == nullptr) {
+    if (!*answer) {
       add({{"scheduler", Level::good, "none is up", ""}});
       return;
     }
-    const auto answer = ask_once(**port, "GET", "/v1/status");
-    if (!answer) {
-      add({{"scheduler", Level::problem, answer.error().message, "Look at its log; start it anew"}});
-      return;
-    }
-    const std::string version = answer->value("version", std::string());
+    const std::string version = (*answer)->value("version", std::string());
     if (version != program_version()) {
       add({{"scheduler", Level::warning,
-            fmt::format("up, of version {}; this is {}", escape_for_terminal(version), program_version()),
+            fmt::format("up, of version {}; this is {}", escape_for_terminal(version),
+                        program_version()),
             "Start it anew: running tasks go on"}});
-    } else if (answer->value("storage_full", false)) {
+    } else if ((*answer)->value("storage_full", false)) {
       add({{"scheduler", Level::problem, "up, but the disk is full: nothing starts", "Make room"}});
     } else {
       add({{"scheduler", Level::good, "up", ""}});
@@ -107,7 +107,8 @@ class DoctorVerb final : public Verb {
     if (settings) {
       add({{"settings", Level::good, "fine", ""}});
     } else {
-      add({{"settings", Level::problem, settings.error().message, "pawl schema settings says what may be there"}});
+      add({{"settings", Level::problem, settings.error().message,
+            "pawl schema settings says what may be there"}});
     }
   }
 
@@ -121,11 +122,11 @@ class DoctorVerb final : public Verb {
                           : finding.level == Level::warning ? Style::yellow
                                                             : Style::red;
       Entry entry;
-      entry.object = {{"check", finding.check},
-                      {"state", to_string(finding.level)},
-                      {"text", finding.text},
-                      {"remedy", finding.remedy.empty() ? OrderedJson(nullptr)
-                                                        : OrderedJson(finding.remedy)}};
+      entry.object = {
+          {"check", finding.check},
+          {"state", to_string(finding.level)},
+          {"text", finding.text},
+          {"remedy", finding.remedy.empty() ? OrderedJson(nullptr) : OrderedJson(finding.remedy)}};
       entry.cells = {{finding.check},
                      {std::string(to_string(finding.level)), style},
                      {finding.text},

@@ -79,23 +79,21 @@ class ExplainVerb final : public Verb {
   }
 
   Result<void> ask_scheduler(const Session& session, const Named& named, Reasons& reasons) {
-    const Result<std::unique_ptr<Port>> port = find_scheduler(session);
-    if (!port) return port.error();
-    if (*port == nullptr) {
-      reasons.add("no_scheduler", "no scheduler is up");
-      return {};
-    }
     std::string path = "/v1/explain?run=" + Client::encode(named.run.name);
     if (named.task) path += "&task=" + Client::encode(named.task_id);
     if (named.item != kWhole) path += fmt::format("&index={}", named.item.value);
-    const Result<json> answer = ask_once(**port, "GET", path);
+    const Result<std::optional<json>> answer = ask_if_up(session, path);
     if (!answer) {
-      // It ended, or its scheduler went, since the history was read.
+      // It ended since the history was read.
       if (answer.error().kind == ErrorKind::not_found) return {};
       return answer.error();
     }
-    const auto list = answer->find("reasons");
-    if (list == answer->end() || !list->is_array()) return {};
+    if (!*answer) {
+      reasons.add("no_scheduler", "no scheduler is up");
+      return {};
+    }
+    const auto list = (*answer)->find("reasons");
+    if (list == (*answer)->end() || !list->is_array()) return {};
     for (const json& reason : *list) {
       reasons.list.emplace_back(reason.value("kind", std::string()),
                                 OrderedJson::parse(reason.dump(), nullptr, false));
@@ -111,24 +109,27 @@ class ExplainVerb final : public Verb {
         reasons.add("ended", named.run.ended_at ? format_when(*named.run.ended_at, here_) : "");
       } else if (named.run.start_at && *named.run.start_at > here_.now) {
         reasons.add("start_at", "starts at " + format_local(*named.run.start_at, here_));
+      } else if (named.run.state == RunState::running && named.run.started_at) {
+        reasons.add("running", "for " + format_span(here_.now - *named.run.started_at));
       }
       return {};
     }
     const TaskRow& row = task.row;
     const std::string why = why_text(row.reason, row.detail);
     switch (row.state) {
-      case TaskState::retrying:
-        reasons.add("retry", retry_text(task, why));
-        return {};
+      case TaskState::retrying: reasons.add("retry", retry_text(task, why)); return {};
       case TaskState::deferred:
-        reasons.add("deferred", task.next_attempt_at
-                                    ? "looked at again at " + format_local(*task.next_attempt_at, here_)
-                                    : "its operator asked to be looked at later");
+        reasons.add("deferred",
+                    task.next_attempt_at
+                        ? "looked at again at " + format_local(*task.next_attempt_at, here_)
+                        : "its operator asked to be looked at later");
         return {};
       case TaskState::held:
         reasons.add("held", fmt::format("{}{}, resume or mark", why, ended_text(row)));
         return {};
-      case TaskState::failed: reasons.add("failed", with_error(why + ended_text(row), task)); return {};
+      case TaskState::failed:
+        reasons.add("failed", with_error(why + ended_text(row), task));
+        return {};
       case TaskState::skipped: reasons.add("skipped", with_error(why, task)); return {};
       case TaskState::cancelled: reasons.add("cancelled", why + ended_text(row)); return {};
       case TaskState::succeeded:
@@ -166,9 +167,10 @@ class ExplainVerb final : public Verb {
 
   static Result<void> explain_upstreams(HistoryAccess& access, const Named& named, TaskState state,
                                         Reasons& reasons) {
-    const bool known = std::any_of(reasons.list.begin(), reasons.list.end(), [](const auto& reason) {
-      return reason.first == "upstream" || reason.first == "preparing";
-    });
+    const bool known =
+        std::any_of(reasons.list.begin(), reasons.list.end(), [](const auto& reason) {
+          return reason.first == "upstream" || reason.first == "preparing";
+        });
     if (known) return {};
     const Result<JobSpec> job = stored_job(access, named.run.version);
     if (!job) return job.error();
@@ -184,7 +186,8 @@ class ExplainVerb final : public Verb {
       const bool matters = state == TaskState::waiting
                                ? !is_final(upstream)
                                : upstream != TaskState::succeeded && upstream != TaskState::skipped;
-      if (matters) reasons.add("upstream", fmt::format("{} ({})", found->task, to_string(upstream)));
+      if (matters)
+        reasons.add("upstream", fmt::format("{} ({})", found->task, to_string(upstream)));
     }
     return {};
   }
@@ -192,11 +195,11 @@ class ExplainVerb final : public Verb {
   void print(const Session& session, const Named& named, const TaskView& task,
              const std::string& state, const Reasons& reasons) const {
     if (!output_.is_for_people()) {
-      OrderedJson object = {{"run", named.run.name},
-                            {"task", named.task ? OrderedJson(named.task_id) : OrderedJson(nullptr)},
-                            {"index", named.item == kWhole ? OrderedJson(nullptr)
-                                                           : OrderedJson(named.item.value)},
-                            {"state", state}};
+      OrderedJson object = {
+          {"run", named.run.name},
+          {"task", named.task ? OrderedJson(named.task_id) : OrderedJson(nullptr)},
+          {"index", named.item == kWhole ? OrderedJson(nullptr) : OrderedJson(named.item.value)},
+          {"state", state}};
       object["reasons"] = OrderedJson::array();
       for (const auto& [kind, reason] : reasons.list) object["reasons"].push_back(reason);
       print_object(session.out, output_, object);
@@ -240,7 +243,10 @@ class ExplainVerb final : public Verb {
       const std::string upstreams = take("upstream");
       return upstreams.empty() ? state : state + ": " + upstreams;
     }
-    if (state == "running") return "running " + take("running");
+    if (state == "running") {
+      const std::string since = take("running");
+      return (named.task ? "running" : "run running") + (since.empty() ? "" : " " + since);
+    }
     std::string head = named.task ? state : "run " + state;
     const std::optional<WallTime> since = named.task ? task.row.queued_at : std::nullopt;
     if (state == "queued" && since) head += " for " + format_span(here_.now - *since);
@@ -263,7 +269,8 @@ class ExplainVerb final : public Verb {
     const auto number = reason.find("number");
     if (reason.value("kind", std::string()) == "holder" && number != reason.end()) {
       const std::size_t slash = text.find('/');
-      if (slash != std::string::npos) text = std::string(short_name(text.substr(0, slash))) + text.substr(slash);
+      if (slash != std::string::npos)
+        text = std::string(short_name(text.substr(0, slash))) + text.substr(slash);
       text = pad(text, 16) + "  " + format_count(number->get<std::int64_t>());
     }
     return text;

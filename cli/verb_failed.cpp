@@ -85,7 +85,8 @@ class FailedVerb final : public Verb {
     const auto hide = [&hidden](const std::string& what) {
       hidden += (hidden.empty() ? "" : ", ") + what;
     };
-    if (summary.upstream_failed > 0) hide(format_count(summary.upstream_failed) + " upstream_failed");
+    if (summary.upstream_failed > 0)
+      hide(format_count(summary.upstream_failed) + " upstream_failed");
     if (summary.tolerated > 0 && !tolerated_) {
       hide(format_count(summary.tolerated) + " tolerated (--tolerated)");
     }
@@ -107,11 +108,10 @@ class FailedVerb final : public Verb {
     if (!any) return;
     const std::string run(short_name(any->run));
     const std::string name = short_object_name(any->run, any->task, any->row.key.item);
-    line("try again", fmt::format("pawl resume {} | one: {}", run, name),
-         held ? "decide" : "", held ? fmt::format("pawl mark {} succeeded|failed",
-                                                  short_object_name(held->run, held->task,
-                                                                    held->row.key.item))
-                                    : "");
+    line("try again", fmt::format("pawl resume {} | one: {}", run, name), held ? "decide" : "",
+         held ? fmt::format("pawl mark {} succeeded|failed",
+                            short_object_name(held->run, held->task, held->row.key.item))
+              : "");
     line("by cause", "pawl failed --by error", "hide", "pawl dismiss " + run);
   }
 
@@ -162,12 +162,10 @@ class FailedVerb final : public Verb {
                     {"first_at", format_utc(group.first)},
                     {"last_at", format_utc(group.last)},
                     {"example", object_name(example.run, example.task, item)}};
-    entry.cells = {{format_count(group.count)},
-                   {format_count(group.runs)},
-                   {format_when(group.last, here_)},
-                   {group.value, Style::red},
-                   {format_when(group.first, here_)},
-                   {short_object_name(example.run, example.task, item)}};
+    entry.cells = {
+        {format_count(group.count)},       {format_count(group.runs)},
+        {format_when(group.last, here_)},  {group.value, Style::red},
+        {format_when(group.first, here_)}, {short_object_name(example.run, example.task, item)}};
     entry.name = group.value;
     return entry;
   }

@@ -54,9 +54,10 @@ class JobVerb final : public Verb {
     std::vector<std::string_view> names;
     for (const JobView& other : *known) names.push_back(other.row.name);
     const std::string_view near = nearest_word(name_, names);
-    return Error{ErrorKind::not_found,
-                 fmt::format("there is no job '{}'. {}", shown,
-                             near.empty() ? "See pawl jobs" : fmt::format("Did you mean {}?", near))};
+    return Error{
+        ErrorKind::not_found,
+        fmt::format("there is no job '{}'. {}", shown,
+                    near.empty() ? "See pawl jobs" : fmt::format("Did you mean {}?", near))};
   }
 
   Result<int> print(const Session& session, HistoryAccess& access, const JobView& job,
@@ -69,9 +70,9 @@ class JobVerb final : public Verb {
       for (char& c : title) {
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
       }
-      session.out.line(fmt::format("{}  {}", pad(title, 10),
-                                   styled(session.out, entry.cells[i].style,
-                                          escape_for_terminal(entry.cells[i].text))));
+      session.out.line(fmt::format(
+          "{}  {}", pad(title, 10),
+          styled(session.out, entry.cells[i].style, escape_for_terminal(entry.cells[i].text))));
     }
     if (job.row.version.value != 0) {
       const Result<JobSpec> spec = stored_job(access, job.row.version);
@@ -80,7 +81,8 @@ class JobVerb final : public Verb {
     }
     Selector selector;
     // An exact name: what would be special in a glob stands for itself.
-    for (const char c : job.row.name) selector.job += c == '[' ? std::string("\\[") : std::string(1, c);
+    for (const char c : job.row.name)
+      selector.job += c == '[' ? std::string("\\[") : std::string(1, c);
     auto pager = access.history().runs(selector);
     const Result<std::vector<RunView>> runs = pager.next(kRunsShown);
     if (!runs) return runs.error();

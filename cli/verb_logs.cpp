@@ -50,7 +50,8 @@ class LogsVerb final : public Verb {
     arguments.flag("--failed", failed_, "only of attempts that failed");
     arguments.flag("--raw", raw_, "with time and stream of every line");
     arguments.note(
-        "Of one attempt (without #N the last one) its bare text. Of a run or a mapped task the lines "
+        "Of one attempt (without #N the last one) its bare text. Of a run or a mapped task the "
+        "lines "
         "of all attempts in the order of time, each with its task in front.");
     arguments.example("pawl logs 7k3f9q/query:17");
     arguments.example("pawl logs @latest -f");
@@ -94,8 +95,8 @@ class LogsVerb final : public Verb {
     source.attempt_id = row.id.value;
     source.prefix = task_name(attempt.task, row.key.item);
     if (row.number > 1) source.prefix += fmt::format("#{}", row.number);
-    source.path = log_path(log_folder(access.home(), attempt.run, attempt.task), row.key.item,
-                           row.number);
+    source.path =
+        log_path(log_folder(access.home(), attempt.run, attempt.task), row.key.item, row.number);
     source.started_at = row.started_at;
     source.is_final = is_final(row.state);
     // A silent attempt that is over has no log.
@@ -107,9 +108,9 @@ class LogsVerb final : public Verb {
     const auto attempts = access.history().attempts_of(named_.key());
     if (!attempts) return attempts.error();
     if (named_.attempt) {
-      const auto found = std::find_if(attempts->begin(), attempts->end(), [&](const AttemptView& a) {
-        return a.row.number == *named_.attempt;
-      });
+      const auto found =
+          std::find_if(attempts->begin(), attempts->end(),
+                       [&](const AttemptView& a) { return a.row.number == *named_.attempt; });
       if (found == attempts->end()) {
         return Error{ErrorKind::not_found,
                      fmt::format("{} has no attempt #{}; it has had {}",

@@ -13,8 +13,10 @@ class MarkVerb final : public Verb {
   void declare(Arguments& arguments) override {
     declare_change(arguments, change_);
     arguments.note(
-        "The last word is the state: succeeded, failed or skipped. It is recorded with who and when. "
-        "Not on a running task. On an ended run it opens the run again when that lets something run.");
+        "The last word is the state: succeeded, failed or skipped. It is recorded with who and "
+        "when. "
+        "Not on a running task. On an ended run it opens the run again when that lets something "
+        "run.");
     arguments.example("pawl mark 6zq01b/pg_dump succeeded");
   }
 

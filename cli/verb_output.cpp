@@ -36,8 +36,8 @@ class OutputVerb final : public Verb {
     const Result<Named> named = access->resolve(name_);
     if (!named) return named.error();
     if (!named->task) {
-      return Error{ErrorKind::invalid, fmt::format("{}: name a task of it: RUN/TASK",
-                                                   escape_for_terminal(name_))};
+      return Error{ErrorKind::invalid,
+                   fmt::format("{}: name a task of it: RUN/TASK", escape_for_terminal(name_))};
     }
     if (named->item == kWhole) {
       const auto mapped = access->history().mapped(named->run.id, *named->task);
@@ -90,10 +90,10 @@ class OutputVerb final : public Verb {
   /// One object; the value of a spooled file is its list of lines.
   static Result<void> print_record(const Session& session, HistoryAccess& access,
                                    const OutputRow& row) {
-    OrderedJson head = {{"index", row.key.item == kWhole ? OrderedJson(nullptr)
-                                                         : OrderedJson(row.key.item.value)},
-                        {"attempt", row.attempt},
-                        {"format", row.format}};
+    OrderedJson head = {
+        {"index", row.key.item == kWhole ? OrderedJson(nullptr) : OrderedJson(row.key.item.value)},
+        {"attempt", row.attempt},
+        {"format", row.format}};
     std::string text = dump(head);
     text.pop_back();
     session.out.print(text + ",\"value\":");

@@ -20,19 +20,20 @@ class PoolsVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    const Result<std::unique_ptr<Port>> port = find_scheduler(session);
-    if (!port) return port.error();
+    const Result<std::optional<json>> answer = ask_if_up(session, "/v1/pools");
+    if (!answer) return answer.error();
     json pools = json::array();
-    if (*port == nullptr) {
-      session.notice("no scheduler is up: nothing holds a slot. Start one: pawl serve");
+    if (*answer) {
+      pools = **answer;
     } else {
-      Result<json> answer = ask_once(**port, "GET", "/v1/pools");
-      if (!answer) return answer.error();
-      pools = answer->is_object() && answer->contains("pools") ? (*answer)["pools"] : *answer;
+      session.notice("no scheduler is up: nothing holds a slot. Start one: pawl serve");
     }
     Listing list(session.out, output_, {"pool", "slots", "used", "waiting", "holders"},
-                 {{"POOL"}, {"SLOTS", false, true}, {"USED", false, true},
-                  {"WAITING", false, true}, {"HELD BY", false, false, 20}});
+                 {{"POOL"},
+                  {"SLOTS", false, true},
+                  {"USED", false, true},
+                  {"WAITING", false, true},
+                  {"HELD BY", false, false, 20}});
     for (const json& pool : pools) list.add(entry_of(pool));
     list.finish();
     return 0;

@@ -13,7 +13,8 @@ constexpr Duration kPatience = std::chrono::hours(1);
 class PruneVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.option("--older-than", "D", older_than_, "runs that ended so long ago (what jobs and settings say)");
+    arguments.option("--older-than", "D", older_than_,
+                     "runs that ended so long ago (what jobs and settings say)");
     arguments.output(output_, {Format::table, Format::json, Format::jsonl});
     arguments.note(
         "Takes old runs away, with their logs and outputs. Runs with an unresolved failure stay 90 "

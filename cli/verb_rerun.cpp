@@ -16,7 +16,8 @@ class RerunVerb final : public Verb {
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(output_, run_formats());
     arguments.note(
-        "Makes new runs with the params and the logical time of the old ones, and prints their ids. "
+        "Makes new runs with the params and the logical time of the old ones, and prints their "
+        "ids. "
         "To repeat only what failed: pawl resume.");
     arguments.example("pawl rerun 7k3f9q");
   }

@@ -14,11 +14,14 @@ class RestoreVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.word("FILE", file_, true, "a copy that `pawl backup` made");
-    arguments.flag("--replace", replace_, "also when runs are in this home; its store is kept beside");
+    arguments.flag("--replace", replace_,
+                   "also when runs are in this home; its store is kept beside");
     arguments.output(output_, {Format::table, Format::json, Format::jsonl});
     arguments.note(
-        "The home must not be in use. What was open in the copy starts paused (`restored`), schedules "
-        "too, until `pawl unpause --all`; attempts that were live count as interrupted and are held.");
+        "The home must not be in use. What was open in the copy starts paused (`restored`), "
+        "schedules "
+        "too, until `pawl unpause --all`; attempts that were live count as interrupted and are "
+        "held.");
     arguments.example("pawl restore pawl-2026-11-20.db");
   }
 
@@ -36,13 +39,14 @@ class RestoreVerb final : public Verb {
     const Result<RestoreReport> report = restore_store(file_, home->database(), options);
     if (!report) return report.error();
     if (!output_.is_for_people()) {
-      print_object(session.out, output_,
-                   {{"home", home->path()},
-                    {"runs", report->runs},
-                    {"paused_runs", report->paused_runs},
-                    {"paused_jobs", report->paused_jobs},
-                    {"interrupted_attempts", report->interrupted_attempts},
-                    {"kept", report->kept.empty() ? OrderedJson(nullptr) : OrderedJson(report->kept)}});
+      print_object(
+          session.out, output_,
+          {{"home", home->path()},
+           {"runs", report->runs},
+           {"paused_runs", report->paused_runs},
+           {"paused_jobs", report->paused_jobs},
+           {"interrupted_attempts", report->interrupted_attempts},
+           {"kept", report->kept.empty() ? OrderedJson(nullptr) : OrderedJson(report->kept)}});
       return 0;
     }
     session.err.line(fmt::format("{}: {}", escape_for_terminal(home->path()),
@@ -53,9 +57,9 @@ class RestoreVerb final : public Verb {
                                    counted(report->paused_jobs, "schedule")));
     }
     if (report->interrupted_attempts > 0) {
-      session.err.line(fmt::format("  {} held: pawl failed",
-                                   counted(report->interrupted_attempts, "interrupted task is",
-                                           "interrupted tasks are")));
+      session.err.line(fmt::format(
+          "  {} held: pawl failed",
+          counted(report->interrupted_attempts, "interrupted task is", "interrupted tasks are")));
     }
     if (!report->kept.empty()) {
       session.err.line("  the store that was here: " + escape_for_terminal(report->kept));

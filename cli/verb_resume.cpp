@@ -12,17 +12,21 @@ class ResumeVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
     declare_change(arguments, change_);
-    arguments.option("--from", "TASK", from_, "also this task and all downstream, whatever their state");
+    arguments.option("--from", "TASK", from_,
+                     "also this task and all downstream, whatever their state");
     arguments.option("--only", "TASK", only_, "this task alone");
-    arguments.flag("--downstream", downstream_, "also what succeeded downstream of what runs again");
+    arguments.flag("--downstream", downstream_,
+                   "also what succeeded downstream of what runs again");
     arguments.choice("--with-definition", "WHICH", definition_, {"latest"},
                      "go on with the job's newest definition");
     arguments.flag("--wait", wait_, "wait for the end; the exit code is the run's");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(output_, run_formats());
     arguments.note(
-        "The same run goes on: what failed, was held, cancelled or paused runs again, and downstream "
-        "of it what could not. What succeeded stays. Attempt numbers go on, the retry budget starts "
+        "The same run goes on: what failed, was held, cancelled or paused runs again, and "
+        "downstream "
+        "of it what could not. What succeeded stays. Attempt numbers go on, the retry budget "
+        "starts "
         "anew. With no scheduler up this command is it until the run ends.");
     arguments.example("pawl resume 7k3f9q");
     arguments.example("pawl resume 7k3f9q/query:17");
@@ -41,7 +45,8 @@ class ResumeVerb final : public Verb {
     change_.verb = "resume";
     change_.run_states = {"failed", "cancelled", "paused"};
     change_.task_states = {"failed", "held", "cancelled"};
-    change_.options = {{"from", !from_.empty()}, {"only", !only_.empty()}, {"downstream", downstream_}};
+    change_.options = {
+        {"from", !from_.empty()}, {"only", !only_.empty()}, {"downstream", downstream_}};
     // `--from TASK` names the task of the runs that were chosen.
     const std::string& task = from_.empty() ? only_ : from_;
     if (!task.empty()) {

@@ -14,17 +14,18 @@ class RunVerb final : public Verb {
   void declare(Arguments& arguments) override {
     arguments.word("FILE", file_, true, "the job file; - is standard input");
     arguments.option("-p,--param", "K=V", params_, "a parameter of the run");
-    arguments.option("--concurrency", "N", concurrency_, 1,
-                     "slots of pool `default` for this run");
+    arguments.option("--concurrency", "N", concurrency_, 1, "slots of pool `default` for this run");
     arguments.flag("--detach", detach_, "hand it to the scheduler that is up, and leave");
     arguments.option("--request-id", "ID", request_id_,
                      "the same id gives the same run, however often it is asked for");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(output_, run_formats());
     arguments.note(
-        "Runs the file to its end. Where a scheduler is up it is handed over and followed; else this "
+        "Runs the file to its end. Where a scheduler is up it is handed over and followed; else "
+        "this "
         "command is the scheduler meanwhile.\nCtrl-C: nothing more starts, the run is paused once "
-        "what runs has ended; again: that is cancelled. Closing the terminal leaves it running, and "
+        "what runs has ended; again: that is cancelled. Closing the terminal leaves it running, "
+        "and "
         "the next scheduler takes it over.\nExit code 0: succeeded, 1: failed.");
     arguments.example("pawl run sales.json");
     arguments.example("pawl run sales.json -p region=us -p mode=full");
@@ -45,8 +46,8 @@ class RunVerb final : public Verb {
     Result<std::unique_ptr<Port>> opened = open_port(session, reach);
     if (!opened) return opened.error();
     std::unique_ptr<Port> port = *std::move(opened);
-    const auto answer = ask(session, port, reach, "POST", "/v1/runs", request(*checked, *params),
-                            kAnswerTimeout);
+    const auto answer =
+        ask(session, port, reach, "POST", "/v1/runs", request(*checked, *params), kAnswerTimeout);
     if (!answer) return answer.error();
     const std::string name = answer->value("run", std::string());
     announce(session, *checked, *port, name, answer->value("created", true));
@@ -64,7 +65,8 @@ class RunVerb final : public Verb {
     return not_yet_available(job);
   }
 
-  static std::string missing_text(const std::string& file, const std::vector<std::string>& missing) {
+  static std::string missing_text(const std::string& file,
+                                  const std::vector<std::string>& missing) {
     std::string text = escape_for_terminal(file) + ": ";
     for (const std::string& sentence : missing) {
       if (&sentence != &missing.front()) text += "; ";

@@ -31,10 +31,8 @@ class RunsVerb final : public Verb {
       if (!words_.names.empty()) return access->resolve(words_.names.front()).error();
     } else {
       auto pager = access->history().runs(*std::move(selector));
-      const Result<bool> printed =
-          print_pages(pager, list, limit_of(words_), [&](const RunView& row) {
-            return run_entry(row, here);
-          });
+      const Result<bool> printed = print_pages(
+          pager, list, limit_of(words_), [&](const RunView& row) { return run_entry(row, here); });
       if (!printed) return printed.error();
       more = *printed;
     }

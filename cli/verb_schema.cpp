@@ -13,7 +13,8 @@ namespace {
 class SchemaVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.word("WHAT", what_, false, "job (default), settings, or operator", {"job", "settings", "operator"});
+    arguments.word("WHAT", what_, false, "job (default), settings, or operator",
+                   {"job", "settings", "operator"});
     arguments.word("NAME", name_, false, "of the operator");
     arguments.note("Editors check files against it: \"$schema\": \"job.schema.json\" in the file.");
     arguments.example("pawl schema > job.schema.json");
@@ -30,11 +31,13 @@ class SchemaVerb final : public Verb {
  private:
   /// The one operator there is takes its words from the task itself, so the job's schema has it.
   Result<int> operator_schema() const {
-    if (name_.empty()) return Error{ErrorKind::invalid, "schema operator: NAME is missing. See pawl operators"};
+    if (name_.empty())
+      return Error{ErrorKind::invalid, "schema operator: NAME is missing. See pawl operators"};
     if (name_ == "process") {
-      return Error{ErrorKind::refused,
-                   "schema operator process: it has no `with`; `command`, `script` and what goes with "
-                   "them are keys of the task: pawl schema job"};
+      return Error{
+          ErrorKind::refused,
+          "schema operator process: it has no `with`; `command`, `script` and what goes with "
+          "them are keys of the task: pawl schema job"};
     }
     return Error{ErrorKind::not_found, fmt::format("there is no operator '{}'. See pawl operators",
                                                    escape_for_terminal(name_))};

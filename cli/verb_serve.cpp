@@ -1,5 +1,4 @@
 #include <csignal>
-
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -23,7 +22,8 @@ class ServeVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.option("--jobs", "DIR", folders_, "a folder of job files to serve and follow");
-    arguments.option("--settings", "FILE", settings_, "settings (default: settings.json of the home)");
+    arguments.option("--settings", "FILE", settings_,
+                     "settings (default: settings.json of the home)");
     arguments.flag("--drain", drain_, "on SIGTERM wait for running tasks first");
     arguments.note(
         "Stays in the foreground. SIGTERM and Ctrl-C commit and leave at once: running tasks go on "
@@ -100,8 +100,8 @@ class ServeVerb final : public Verb {
     if (*port == nullptr) return {};
     const Result<nlohmann::json> answer = ask_once(**port, "POST", "/v1/hand_over");
     if (answer || answer.error().kind == ErrorKind::no_scheduler) return {};
-    return Error{ErrorKind::locked, fmt::format("{}: {}", escape_for_terminal(home),
-                                                answer.error().message)};
+    return Error{ErrorKind::locked,
+                 fmt::format("{}: {}", escape_for_terminal(home), answer.error().message)};
   }
 
   std::vector<std::string> folders_;

@@ -44,7 +44,8 @@ class ShowVerb final : public Verb {
     if (!access) return access.error();
     const Result<Named> named = access->resolve(name_);
     if (!named) return named.error();
-    return named->task ? show_task(session, *access, *named) : show_run(session, *access, named->run);
+    return named->task ? show_task(session, *access, *named)
+                       : show_run(session, *access, named->run);
   }
 
  private:
@@ -65,7 +66,8 @@ class ShowVerb final : public Verb {
     } else {
       OrderedJson object = run_object(**run);
       object["tasks"] = OrderedJson::array();
-      for (const TaskView& task : *tasks) object["tasks"].push_back(task_object(task, access.home()));
+      for (const TaskView& task : *tasks)
+        object["tasks"].push_back(task_object(task, access.home()));
       print_object(session.out, output_, object);
     }
     return 0;
@@ -84,8 +86,8 @@ class ShowVerb final : public Verb {
                            : " for " + format_span(here_.now - *row.started_at);
     }
     session.out.line(head);
-    std::string facts = fmt::format("  {} {}", to_string(row.trigger),
-                                    format_when(row.created_at, here_));
+    std::string facts =
+        fmt::format("  {} {}", to_string(row.trigger), format_when(row.created_at, here_));
     if (row.scheduled_for) facts += " · scheduled for " + format_local(*row.scheduled_for, here_);
     if (row.params != "{}") facts += " · params " + row.params;
     if (row.resumes > 0) facts += " · resumed " + counted(row.resumes, "time");
@@ -100,7 +102,8 @@ class ShowVerb final : public Verb {
     int width = 0;
     for (const TaskView& task : tasks) {
       TaskProgress progress = progress_of(task);
-      if (task.row.state == TaskState::waiting) progress.waiting_for = open_upstreams(job, tasks, task);
+      if (task.row.state == TaskState::waiting)
+        progress.waiting_for = open_upstreams(job, tasks, task);
       lines.push_back(progress_line(progress, here_));
       if (task.row.attempts > 1) {
         std::string& detail = lines.back().detail;
@@ -128,7 +131,8 @@ class ShowVerb final : public Verb {
       const auto upstream = std::find_if(tasks.begin(), tasks.end(), [&](const TaskView& other) {
         return other.row.key.task == dependency.task;
       });
-      if (upstream != tasks.end() && !is_final(upstream->row.state)) names.push_back(upstream->task);
+      if (upstream != tasks.end() && !is_final(upstream->row.state))
+        names.push_back(upstream->task);
     }
     return names;
   }
@@ -168,10 +172,12 @@ class ShowVerb final : public Verb {
     Result<std::vector<AttemptView>> attempts = access.history().attempts_of(named.key());
     if (!attempts) return attempts.error();
     if (named.attempt) {
-      std::erase_if(*attempts, [&](const AttemptView& a) { return a.row.number != *named.attempt; });
+      std::erase_if(*attempts,
+                    [&](const AttemptView& a) { return a.row.number != *named.attempt; });
       if (attempts->empty()) {
-        return Error{ErrorKind::not_found, fmt::format("{} has no attempt #{}", task_name(task.task, named.item),
-                                                       *named.attempt)};
+        return Error{
+            ErrorKind::not_found,
+            fmt::format("{} has no attempt #{}", task_name(task.task, named.item), *named.attempt)};
       }
     }
     const Result<std::string> payload = payload_of(access, named);
@@ -182,8 +188,8 @@ class ShowVerb final : public Verb {
       print_task(session, access, task, *attempts, *payload);
     } else {
       OrderedJson object = task_object(task, access.home());
-      object["item"] = payload->empty() ? OrderedJson(nullptr)
-                                        : OrderedJson::parse(*payload, nullptr, false);
+      object["item"] =
+          payload->empty() ? OrderedJson(nullptr) : OrderedJson::parse(*payload, nullptr, false);
       object["counts"] = task.whole ? counts_object(task.whole->counts) : OrderedJson(nullptr);
       object["attempt_list"] = OrderedJson::array();
       for (const AttemptView& attempt : *attempts) {
@@ -213,8 +219,9 @@ class ShowVerb final : public Verb {
           access.history().mapped(named.run.id, *named.task);
       if (!mapped) return mapped.error();
       if (!*mapped || named.item.value >= (*mapped)->items) {
-        return Error{ErrorKind::not_found, fmt::format("{} has no item {}{}", named.task_id, named.item.value,
-                                                       *mapped ? fmt::format("; it has {}", (*mapped)->items) : "")};
+        return Error{ErrorKind::not_found,
+                     fmt::format("{} has no item {}{}", named.task_id, named.item.value,
+                                 *mapped ? fmt::format("; it has {}", (*mapped)->items) : "")};
       }
       task.row.state = (*mapped)->rest_state;
       task.row.reason = (*mapped)->rest_reason;
@@ -253,7 +260,8 @@ class ShowVerb final : public Verb {
     const ListShape shape = attempt_shape();
     OutputOptions table = output_;
     Listing list(session.out, table, shape.fields, shape.columns);
-    for (const AttemptView& attempt : attempts) list.add(attempt_entry(attempt, access.home(), here_));
+    for (const AttemptView& attempt : attempts)
+      list.add(attempt_entry(attempt, access.home(), here_));
     list.finish();
     if (!attempts.empty()) {
       const Failure& failure = attempts.back().row.failure;

@@ -20,15 +20,11 @@ class StatusVerb final : public Verb {
 
   Result<int> run(Session& session) override {
     here_ = session.here();
-    const Result<std::unique_ptr<Port>> port = find_scheduler(session);
-    if (!port) return port.error();
+    const Result<std::optional<json>> scheduler = ask_if_up(session, "/v1/status");
+    if (!scheduler) return scheduler.error();
     OrderedJson object = OrderedJson::object();
     object["scheduler"] = nullptr;
-    if (*port != nullptr) {
-      const Result<json> answer = ask_once(**port, "GET", "/v1/status");
-      if (!answer) return answer.error();
-      object["scheduler"] = OrderedJson::parse(answer->dump(), nullptr, false);
-    }
+    if (*scheduler) object["scheduler"] = OrderedJson::parse((*scheduler)->dump(), nullptr, false);
     Result<HistoryAccess> access = HistoryAccess::open(session);
     if (!access) return access.error();
     object["home"] = access->home();
@@ -81,8 +77,9 @@ class StatusVerb final : public Verb {
     fact("unresolved", unresolved == 0 ? "none" : counted(unresolved, "failure") + ": pawl failed");
     fact("jobs", nonzero(object["jobs"]));
     const OrderedJson& store = object["store"];
-    fact("store", fmt::format("{}, write-ahead log {}", format_bytes(store["bytes"].get<std::uint64_t>()),
-                              format_bytes(store["log_bytes"].get<std::uint64_t>())));
+    fact("store",
+         fmt::format("{}, write-ahead log {}", format_bytes(store["bytes"].get<std::uint64_t>()),
+                     format_bytes(store["log_bytes"].get<std::uint64_t>())));
   }
 
   /// Counts that are not 0: `3 running, 12 succeeded`.
@@ -112,7 +109,8 @@ class StatusVerb final : public Verb {
     if (const auto* version = part("version"); version != nullptr && version->is_string()) {
       text += ", version " + version->get<std::string>();
     }
-    if (const auto* serves = part("serves"); serves != nullptr && serves->is_boolean() && !serves->get<bool>()) {
+    if (const auto* serves = part("serves");
+        serves != nullptr && serves->is_boolean() && !serves->get<bool>()) {
       text += ", until its run ends";
     }
     return text;

@@ -33,9 +33,8 @@ class TasksVerb final : public Verb {
     } else {
       auto pager = access->history().tasks(*std::move(selector));
       const Result<bool> printed =
-          print_pages(pager, list, limit_of(words_), [&](const TaskView& row) {
-            return task_entry(row, access->home(), here);
-          });
+          print_pages(pager, list, limit_of(words_),
+                      [&](const TaskView& row) { return task_entry(row, access->home(), here); });
       if (!printed) return printed.error();
       more = *printed;
     }

@@ -20,7 +20,8 @@ class TriggerVerb final : public Verb {
     arguments.option("--request-id", "ID", request_id_,
                      "the same id gives the same run, however often it is asked for");
     arguments.flag("--wait", wait_, "wait for its end; the exit code is the run's");
-    arguments.flag("--force", force_, "start it beside a run that is active, whatever `overlap` says");
+    arguments.flag("--force", force_,
+                   "start it beside a run that is active, whatever `overlap` says");
     arguments.flag("--detach", detach_, "only hand it to a scheduler that is up");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(output_, run_formats());
@@ -62,12 +63,16 @@ class TriggerVerb final : public Verb {
       texts[word.substr(0, equals)] = word.substr(equals + 1);
     }
     if (request_id_.empty()) request_id_ = new_request_id();
-    json body = {{"job", job_},        {"params", json::object()}, {"param_texts", texts},
-                 {"force", force_},    {"request_id", request_id_}};
+    json body = {{"job", job_},
+                 {"params", json::object()},
+                 {"param_texts", texts},
+                 {"force", force_},
+                 {"request_id", request_id_}};
     for (const auto& [key, text] : {std::pair{"for", &for_}, std::pair{"at", &at_}}) {
       if (text->empty()) continue;
       const Result<WallTime> time = parse_when(*text, session.here());
-      if (!time) return Error{ErrorKind::invalid, fmt::format("--{}: {}", key, time.error().message)};
+      if (!time)
+        return Error{ErrorKind::invalid, fmt::format("--{}: {}", key, time.error().message)};
       body[key] = format_utc(*time);
     }
     return body;

@@ -11,7 +11,8 @@ class UnpauseVerb final : public Verb {
     arguments.words("JOB|RUN", pausing_.words, false, "jobs by name, or runs");
     arguments.flag("--all", pausing_.all, "every paused job and run");
     arguments.note(
-        "Only goes on; `pawl resume` also repeats what failed. With no scheduler up this command is "
+        "Only goes on; `pawl resume` also repeats what failed. With no scheduler up this command "
+        "is "
         "it until the runs end.");
     arguments.example("pawl unpause sales");
   }

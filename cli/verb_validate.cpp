@@ -14,7 +14,8 @@ class ValidateVerb final : public Verb {
   void declare(Arguments& arguments) override {
     arguments.words("FILE", files_, true, "job files; - is standard input");
     arguments.note(
-        "Prints nothing and exits 0 when all files are valid. Else every error of every file goes to "
+        "Prints nothing and exits 0 when all files are valid. Else every error of every file goes "
+        "to "
         "standard error, as FILE:LINE:COLUMN, and the exit code is 2. Warnings are printed too.");
     arguments.example("pawl validate jobs/*.json");
   }

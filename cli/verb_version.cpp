@@ -27,8 +27,9 @@ class VersionVerb final : public Verb {
     if (output_.format == Format::name) {
       session.out.line(program_version());
     } else if (output_.format != Format::table) {
-      print_object(session.out, output_,
-                   {{"version", program_version()}, {"commit", program_commit()}, {"libraries", libraries}});
+      print_object(
+          session.out, output_,
+          {{"version", program_version()}, {"commit", program_commit()}, {"libraries", libraries}});
     } else {
       session.out.line(fmt::format("pawl {} ({})", program_version(), program_commit()));
       for (const auto& [name, version] : libraries.items()) {

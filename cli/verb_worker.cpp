@@ -17,7 +17,8 @@ class WorkerVerb final : public Verb {
 
   Result<int> run(Session& session) override {
     if (!id_ || session.home_flag.empty()) {
-      return Error{ErrorKind::invalid, "worker: only a scheduler starts this. To run jobs: pawl run"};
+      return Error{ErrorKind::invalid,
+                   "worker: only a scheduler starts this. To run jobs: pawl run"};
     }
     WorkerOptions options;
     options.home = session.home_flag;

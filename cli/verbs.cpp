@@ -57,14 +57,12 @@ constexpr auto kVerbs = std::to_array<VerbEntry>({
      make_serve_verb},
     {"trigger", Purpose::work, "start a run of a known job", make_trigger_verb},
     {"backfill", Purpose::work, "one run per fire time of a past span", make_backfill_verb},
-    {"resume", Purpose::work, "go on where a run stopped; what succeeded stays",
-     make_resume_verb},
+    {"resume", Purpose::work, "go on where a run stopped; what succeeded stays", make_resume_verb},
     {"rerun", Purpose::work, "new runs with the same params", make_rerun_verb},
 
     {"runs", Purpose::look, "runs, newest first", make_runs_verb},
     {"tasks", Purpose::look, "tasks and items of runs", make_tasks_verb},
-    {"attempts", Purpose::look, "every attempt, with its end and what it used",
-     make_attempts_verb},
+    {"attempts", Purpose::look, "every attempt, with its end and what it used", make_attempts_verb},
     {"failed", Purpose::look, "what failed and waits for somebody, over all runs",
      make_failed_verb},
     {"show", Purpose::look, "one run or task in full", make_show_verb},
@@ -85,15 +83,13 @@ constexpr auto kVerbs = std::to_array<VerbEntry>({
     {"mark", Purpose::change, "decide a task by hand", make_mark_verb},
     {"dismiss", Purpose::change, "seen, and not to be shown again", make_dismiss_verb},
 
-    {"validate", Purpose::jobs, "check job files; silent when all are valid",
-     make_validate_verb},
+    {"validate", Purpose::jobs, "check job files; silent when all are valid", make_validate_verb},
     {"plan", Purpose::jobs, "what a run would do", make_plan_verb},
     {"eval", Purpose::jobs, "the value of an expression", make_eval_verb},
     {"schema", Purpose::jobs, "JSON Schema of what pawl reads", make_schema_verb},
     {"operators", Purpose::jobs, "the operators that are loaded", make_operators_verb},
 
-    {"backup", Purpose::home, "a verified copy of the store, while it is in use",
-     make_backup_verb},
+    {"backup", Purpose::home, "a verified copy of the store, while it is in use", make_backup_verb},
     {"restore", Purpose::home, "put a copy back into a home", make_restore_verb},
     {"prune", Purpose::home, "forget old runs now", make_prune_verb},
     {"doctor", Purpose::home, "check home, store and machine, with a remedy each",
@@ -148,7 +144,8 @@ std::string overview(const Terminal& terminal) {
   page +=
       "\nState lives in one home: --home DIR, else PAWL_HOME, else $XDG_STATE_HOME/pawl, else\n"
       "~/.local/state/pawl. Names: a run is 20261120-225801-7k3f9q, or any unambiguous part of\n"
-      "that, or @latest, or JOB@latest; a task RUN/TASK, an item RUN/TASK:17, an attempt #2 of it.\n\n"
+      "that, or @latest, or JOB@latest; a task RUN/TASK, an item RUN/TASK:17, an attempt #2 of "
+      "it.\n\n"
       "pawl help VERB says more. Start: pawl run FILE.json\n";
   return page;
 }

@@ -94,7 +94,8 @@ std::string counts_text(const Counts& counts) {
 
 OrderedJson counts_object(const Counts& counts) {
   OrderedJson object = OrderedJson::object();
-  for (std::size_t i = 0; i < counts.size(); ++i) object[std::string(kTaskStateWords[i])] = counts[i];
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    object[std::string(kTaskStateWords[i])] = counts[i];
   return object;
 }
 
@@ -266,17 +267,17 @@ Entry failed_entry(const TaskView& task, const std::string& home, const Here& he
     const std::string why = why_text(row.reason, row.detail);
     error = error.empty() ? why : fmt::format("{}: {}", why, error);
   }
-  entry.cells = {{std::string(short_name(task.run))},
-                 {task.job},
-                 {task_name(task.task, row.key.item)},
-                 {held ? "held" : why_text(row.reason, row.detail),
-                  held ? Style::yellow : Style::red},
-                 {tries_text(task)},
-                 {when_or_blank(row.ended_at, here)},
-                 {error},
-                 {task.key},
-                 {task.params == "{}" ? "" : task.params},
-                 {task.item}};
+  entry.cells = {
+      {std::string(short_name(task.run))},
+      {task.job},
+      {task_name(task.task, row.key.item)},
+      {held ? "held" : why_text(row.reason, row.detail), held ? Style::yellow : Style::red},
+      {tries_text(task)},
+      {when_or_blank(row.ended_at, here)},
+      {error},
+      {task.key},
+      {task.params == "{}" ? "" : task.params},
+      {task.item}};
   entry.name = object_name(task.run, task.task, row.key.item);
   return entry;
 }
@@ -345,21 +346,21 @@ OrderedJson attempt_object(const AttemptView& attempt, const std::string& home) 
 Entry attempt_entry(const AttemptView& attempt, const std::string& home, const Here& here) {
   const AttemptRow& row = attempt.row;
   const std::string name = fmt::format("#{}", row.number);
-  return {attempt_object(attempt, home),
-          {{short_object_name(attempt.run, attempt.task, row.key.item) + name},
-           {attempt.job},
-           {std::string(to_string(row.state)), style_of(row.state)},
-           {reason_text(to_string(row.reason), row.exit_code, row.signal)},
-           {format_when(row.started_at, here)},
-           {took_text(row.started_at, row.ended_at, here)},
-           {row.ended_at ? format_took(Duration(row.cpu_us / 1000)) : ""},
-           {row.peak_memory_bytes > 0
-                ? format_bytes(static_cast<std::uint64_t>(row.peak_memory_bytes))
-                : ""},
-           {row.worker.value == 0 ? "" : fmt::format("{}", row.worker.value)},
-           {attempt.key},
-           {row.failure.message}},
-          object_name(attempt.run, attempt.task, row.key.item) + name};
+  return {
+      attempt_object(attempt, home),
+      {{short_object_name(attempt.run, attempt.task, row.key.item) + name},
+       {attempt.job},
+       {std::string(to_string(row.state)), style_of(row.state)},
+       {reason_text(to_string(row.reason), row.exit_code, row.signal)},
+       {format_when(row.started_at, here)},
+       {took_text(row.started_at, row.ended_at, here)},
+       {row.ended_at ? format_took(Duration(row.cpu_us / 1000)) : ""},
+       {row.peak_memory_bytes > 0 ? format_bytes(static_cast<std::uint64_t>(row.peak_memory_bytes))
+                                  : ""},
+       {row.worker.value == 0 ? "" : fmt::format("{}", row.worker.value)},
+       {attempt.key},
+       {row.failure.message}},
+      object_name(attempt.run, attempt.task, row.key.item) + name};
 }
 
 // Jobs -------------------------------------------------------------------------------------------
@@ -396,8 +397,8 @@ OrderedJson job_object(const JobView& job, std::string_view definition) {
           {"timezone", std::move(timezone)},
           {"next_fire_at", time_or_null(row.next_fire_at)},
           {"last_run", job.last_run ? OrderedJson(job.last_run->name) : OrderedJson(nullptr)},
-          {"last_state", job.last_run ? OrderedJson(to_string(job.last_run->state))
-                                      : OrderedJson(nullptr)}};
+          {"last_state",
+           job.last_run ? OrderedJson(to_string(job.last_run->state)) : OrderedJson(nullptr)}};
 }
 
 Entry job_entry(const JobView& job, std::string_view definition, const Here& here) {
@@ -405,9 +406,9 @@ Entry job_entry(const JobView& job, std::string_view definition, const Here& her
   entry.object = job_object(job, definition);
   const JobRow& row = job.row;
   const bool bad = !row.quarantined.empty();
-  const std::string state = bad           ? "quarantined"
-                            : row.paused  ? "paused"
-                            : row.removed ? "removed"
+  const std::string state = bad                ? "quarantined"
+                            : row.paused       ? "paused"
+                            : row.removed      ? "removed"
                             : row.file.empty() ? "by hand"
                                                : "served";
   const OrderedJson& schedule = entry.object["schedule"];
@@ -421,7 +422,9 @@ Entry job_entry(const JobView& job, std::string_view definition, const Here& her
   }
   if (schedule_text.empty() && !schedule.is_null()) schedule_text = dump(schedule);
   entry.cells = {{row.name},
-                 {state, bad ? Style::red : row.paused ? Style::yellow : Style::plain},
+                 {state, bad          ? Style::red
+                         : row.paused ? Style::yellow
+                                      : Style::plain},
                  {schedule_text},
                  {when_or_blank(row.next_fire_at, here)},
                  {job.last_run ? std::string(short_name(job.last_run->name)) : ""},

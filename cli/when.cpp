@@ -4,9 +4,8 @@
 #include <chrono>
 #include <optional>
 
-#include <fmt/format.h>
-
 #include <cctz/civil_time.h>
+#include <fmt/format.h>
 
 #include "scheduler/base/text.h"
 
@@ -91,9 +90,9 @@ std::optional<WallTime> read_local(std::string_view text, const Here& here) {
   if (text == "today") return instant(cctz::civil_second(today), here.zone);
   if (text == "yesterday") return instant(cctz::civil_second(today - 1), here.zone);
   const auto at = [&](const cctz::civil_day& day, const TimeOfDay& time) {
-    return instant(cctz::civil_second(day.year(), day.month(), day.day(), time.hour, time.minute,
-                                      time.second),
-                   here.zone);
+    return instant(
+        cctz::civil_second(day.year(), day.month(), day.day(), time.hour, time.minute, time.second),
+        here.zone);
   };
   if (const auto time = read_time_of_day(text)) return at(today, *time);
   const auto date = take_date(text);

@@ -41,8 +41,8 @@ struct Sample {
 
 TEST_CASE("options may stand before, between and after the words") {
   Sample s;
-  REQUIRE(s.parse({"-p", "a=1", "x.json", "-y", "--param=b=2", "y", "-n5", "z", "--age", "1h30m"}) ==
-          "ok");
+  REQUIRE(s.parse({"-p", "a=1", "x.json", "-y", "--param=b=2", "y", "-n5", "z", "--age",
+                   "1h30m"}) == "ok");
   CHECK(s.file == "x.json");
   CHECK(s.rest == std::vector<std::string>{"y", "z"});
   CHECK(s.params == std::vector<std::string>{"a=1", "b=2"});
@@ -85,7 +85,8 @@ TEST_CASE("a missing word, a missing value and wrong values are refused with wha
   CHECK(Sample().parse({}) == "sample: FILE is missing");
   CHECK(Sample().parse({"x", "-n", "five"}) ==
         "sample: 'five' of --limit is no whole number from 0 on");
-  CHECK(Sample().parse({"x", "-n", "-1"}) == "sample: '-1' of --limit is no whole number from 0 on");
+  CHECK(Sample().parse({"x", "-n", "-1"}) ==
+        "sample: '-1' of --limit is no whole number from 0 on");
   CHECK(Sample().parse({"x", "--age", "5"}).starts_with("sample: --age: "));
   CHECK(Sample().parse({"x", "--which", "most"}) ==
         "sample: 'most' of --which is none of some, all");

@@ -251,8 +251,8 @@ TEST_CASE("lines stand in columns and a terminal cuts what does not fit") {
   CHECK(text[2] == "  x        upstream_failed");
   Terminal narrow;
   narrow.width = 30;
-  CHECK(format_lines(narrow, {{"query", "running", Style::cyan, "7,412 of 10,000 · 3 failed"}}, 6)
-            [0] == "  query    running     7,412…");
+  CHECK(format_lines(narrow, {{"query", "running", Style::cyan, "7,412 of 10,000 · 3 failed"}},
+                     6)[0] == "  query    running     7,412…");
 }
 
 TEST_CASE("an answer of the scheduler is read, and what is none is refused") {

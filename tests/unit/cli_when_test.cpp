@@ -56,8 +56,9 @@ TEST_CASE("a duration reads as that long ago where it may") {
 }
 
 TEST_CASE("what is no time is refused with what would be one") {
-  for (const char* text : {"", "soon", "2026-13-01", "2026-02-30", "2026-11-20 24:00", "12:60",
-                           "2026-11-20 22", "2026-11-20x", "20261120", "2026-11-20T22:58 ", "-1h"}) {
+  for (const char* text :
+       {"", "soon", "2026-13-01", "2026-02-30", "2026-11-20 24:00", "12:60", "2026-11-20 22",
+        "2026-11-20x", "20261120", "2026-11-20T22:58 ", "-1h"}) {
     CAPTURE(text);
     CHECK(read_since(text).starts_with("error: '" + std::string(text) + "' is no time. Write 24h"));
   }

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""The verbs that change, with no scheduler up: each is the scheduler for as long as it needs."""
+
+import cli_support
+from cli_support import HomeTest, RUN_ID
+
+
+def sh(text):
+    return ["sh", "-c", text]
+
+
+class Changing(HomeTest):
+    """A job whose middle task fails until a file is there."""
+
+    def setUp(self):
+        super().setUp()
+        self.cured = self.root / "cured"
+        self.path = self.job("cure", [
+            {"id": "first", "command": ["true"]},
+            {"id": "second", "depends_on": ["first"], "command": sh(f"test -e {self.cured}")},
+            {"id": "third", "depends_on": ["second"], "command": ["true"]},
+        ])
+
+    def failed_run(self):
+        return self.pawl("run", self.path, "-q", code=1).lines[0]
+
+    def states(self, run):
+        return {t["task"]: t["state"] for t in self.pawl("show", run, "-o", "json").json()["tasks"]}
+
+    def test_resume_repeats_what_failed_and_goes_on(self):
+        run = self.failed_run()
+        self.assertEqual(self.states(run),
+                         {"first": "succeeded", "second": "failed", "third": "upstream_failed"})
+        self.cured.touch()
+        done = self.pawl("resume", run)
+        self.assertIn("succeeded cure", done.err)
+        self.assertEqual(set(self.states(run).values()), {"succeeded"})
+        attempts = self.pawl("attempts", run, "-o", "json").json()
+        self.assertEqual(sorted((a["task"], a["attempt"]) for a in attempts),
+                         [("first", 1), ("second", 1), ("second", 2), ("third", 1)])
+        self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
+
+    def test_resume_of_what_ended_well_is_refused(self):
+        self.cured.touch()
+        run = self.pawl("run", self.path, "-q").lines[0]
+        self.assertIn("pawl: ", self.pawl("resume", run, code=4).err)
+        self.pawl("resume", "nothing-like-it", code=3)
+        self.assertIn("nothing is selected", self.pawl("resume", code=2).err)
+
+    def test_resume_of_one_task_alone(self):
+        run = self.failed_run()
+        self.cured.touch()
+        self.pawl("resume", run, "--only", "second", code=None)
+        self.assertEqual(self.states(run)["second"], "succeeded")
+
+    def test_a_plan_changes_nothing(self):
+        run = self.failed_run()
+        before = self.pawl("show", run, "-o", "json").json()
+        done = self.pawl("resume", run, "--dry-run")
+        self.assertIn("second", done.out)
+        self.assertIn("third", done.out)
+        self.assertEqual(self.pawl("show", run, "-o", "json").json(), before)
+
+    def test_several_need_a_yes(self):
+        runs = {self.failed_run(), self.failed_run()}
+        self.cured.touch()
+        done = self.pawl("resume", "--job", "cure", code=2)
+        self.assertIn("Say -y", done.err)
+        self.assertEqual(len(self.pawl("runs", "--state", "failed", "-o", "name").lines), 2)
+        self.pawl("resume", "--job", "cure", "-y")
+        self.assertEqual(set(self.pawl("runs", "--state", "succeeded", "-o", "name").lines), runs)
+
+    def test_rerun_makes_a_new_run_with_the_same_params(self):
+        old = self.failed_run()
+        self.cured.touch()
+        new = self.pawl("rerun", old).lines[0]
+        self.assertRegex(new, f"^{RUN_ID.pattern}$")
+        self.assertNotEqual(new, old)
+        one = self.pawl("show", new, "-o", "json").json()
+        before = self.pawl("show", old, "-o", "json").json()
+        self.assertEqual((one["trigger"], one["state"], one["scheduled_for"]), ("rerun", "succeeded", None))
+        self.assertEqual(one["logical_time"], before["logical_time"])
+
+    def test_mark_decides_by_hand_and_lets_the_rest_run(self):
+        run = self.failed_run()
+        self.pawl("mark", f"{run}/second", "succeeded")
+        self.assertEqual(self.states(run),
+                         {"first": "succeeded", "second": "succeeded", "third": "succeeded"})
+        one = self.pawl("tasks", f"{run}/second", "-o", "json").json()[0]
+        self.assertEqual((one["reason"], one["attempts"]), ("marked", 1))
+        self.assertIn("last word", self.pawl("mark", f"{run}/second", code=2).err)
+
+    def test_dismiss_hides_and_changes_no_state(self):
+        run = self.failed_run()
+        self.pawl("dismiss", run, "--note", "known")
+        self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
+        self.assertEqual(self.states(run)["second"], "failed")
+
+    def test_cancel_of_what_ended_is_refused(self):
+        run = self.failed_run()
+        self.pawl("cancel", run, code=4)
+
+    def test_trigger_starts_a_known_job(self):
+        self.cured.touch()
+        self.pawl("run", self.path, "-q")
+        done = self.pawl("trigger", "cure", "--for", "2026-01-02")
+        run = self.pawl("show", done.lines[0], "-o", "json").json()
+        self.assertEqual((run["state"], run["logical_time"]), ("succeeded", "2026-01-02T00:00:00.000Z"))
+        self.pawl("trigger", "unknown", code=3)
+        self.pawl("trigger", "cure", "--for", "soon", code=2)
+
+    def test_one_request_id_is_one_run(self):
+        self.cured.touch()
+        first = self.pawl("run", self.path, "--request-id", "r1").lines[0]
+        again = self.pawl("run", self.path, "--request-id", "r1")
+        self.assertEqual(again.lines[0], first)
+        self.assertIn("made it before", again.err)
+        self.assertEqual(len(self.pawl("runs", "-o", "name").lines), 1)
+        other = self.job("other", [{"id": "a", "command": ["true"]}])
+        self.pawl("run", other, "--request-id", "r1", code=4)
+
+    def test_pausing_a_job(self):
+        self.failed_run()
+        self.pawl("pause", "cure", "--note", "moving")
+        self.assertTrue(self.pawl("job", "cure", "-o", "json").json()["paused"])
+        self.pawl("unpause", "--all")
+        self.assertFalse(self.pawl("job", "cure", "-o", "json").json()["paused"])
+        self.pawl("pause", "no-such-thing", code=3)
+
+    def test_detach_needs_a_scheduler(self):
+        self.assertIn("pawl serve", self.pawl("run", self.path, "--detach", code=69).err)
+        self.assertIn("pawl serve", self.pawl("trigger", "cure", "--detach", code=69).err)
+
+    def test_a_backup_comes_back_in_another_home(self):
+        run = self.failed_run()
+        self.pawl("backup", "copy.db")
+        self.pawl("backup", "copy.db", code=4)
+        self.pawl("--home", self.root / "second", "restore", "copy.db")
+        listed = self.pawl("--home", self.root / "second", "runs", "-o", "name").lines
+        self.assertEqual(listed, [run])
+        self.pawl("restore", "copy.db", code=4)
+        self.pawl("restore", "none.db", code=3)
+
+    def test_doctor_finds_what_is_wrong_with_a_home(self):
+        self.failed_run()
+        findings = self.pawl("doctor", "-o", "json", code=None).json()
+        self.fields(findings, "check state text remedy")
+        good = {f["check"]: f["state"] for f in findings}
+        self.assertEqual((good["home"], good["store"], good["scheduler"]), ("good", "good", "good"))
+        self.home.chmod(0o755)
+        findings = self.pawl("doctor", "-o", "json", code=1).json()
+        bad = next(f for f in findings if f["check"] == "home")
+        self.assertEqual(bad["state"], "problem")
+        self.assertIn("chmod 700", bad["remedy"])
+
+    def test_prune_takes_old_runs_away(self):
+        self.cured.touch()
+        self.pawl("run", self.path, "-q")
+        self.assertEqual(self.pawl("prune", "-o", "json").json(), {"runs": 0})
+        self.assertEqual(self.pawl("prune", "--older-than", "0s", "-o", "json").json(), {"runs": 1})
+        self.assertEqual(self.pawl("runs", "-o", "json").json(), [])
+
+
+if __name__ == "__main__":
+    cli_support.main()

@@ -1,0 +1,349 @@
+#!/usr/bin/env python3
+"""Runs in the foreground, and the verbs that look at them: screens, JSON fields, exit codes."""
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import cli_support
+from cli_support import HomeTest, ISO, RUN_ID
+
+RUN_FIELDS = ("run job state reason trigger scheduled_for logical_time request_id created_at "
+              "started_at ended_at params counts")
+TASK_FIELDS = ("run job task index key state reason exit_code signal attempts counted_attempts "
+               "max_attempts queued_at started_at ended_at next_attempt_at error log")
+ATTEMPT_FIELDS = ("attempt_id run job task index key attempt state reason exit_code signal error "
+                  "started_at ended_at cpu_seconds peak_memory_bytes worker log")
+STATES = ("waiting queued running retrying deferred held succeeded failed skipped upstream_failed "
+          "cancelled").split()
+
+
+def sh(text):
+    return ["sh", "-c", text]
+
+
+class Sales(HomeTest):
+    """A fan-out of four items of which two fail twice, between two single tasks."""
+
+    def setUp(self):
+        super().setUp()
+        self.path = self.job("sales", [
+            {"id": "list", "command": ["printf", '[{"id":1},{"id":2},{"id":3},{"id":4}]'],
+             "output": "json"},
+            {"id": "query", "depends_on": ["list"],
+             "map": {"items": "{{ tasks.list.output }}", "key": "k{{ item.id }}"},
+             "retry": {"max_attempts": 2, "delay": "50ms"}, "output": "text",
+             "command": sh('echo "connecting to $PAWL_MAP_KEY"; [ "$PAWL_MAP_INDEX" -gt 1 ] && exit;'
+                           'echo "cannot reach warehouse $PAWL_MAP_INDEX" >&2; exit 5')},
+            {"id": "report", "depends_on": ["query"], "command": ["true"]},
+        ], params={"region": {"type": "string", "default": "jp"}})
+
+    def run_sales(self):
+        done = self.pawl("run", self.path, code=1)
+        self.run_id = done.lines[0]
+        self.assertRegex(self.run_id, f"^{RUN_ID.pattern}$")
+        self.short = self.run_id[-6:]
+        return done
+
+
+class Screens(Sales):
+    def test_a_failure_says_what_failed_why_and_what_to_do(self):
+        done = self.run_sales()
+        self.assertEqual(done.out, self.run_id + "\n")
+        lines = [re.sub(r"\d+(\.\d+)?(ms|s)\b", "T", line) for line in done.err.splitlines()]
+        self.assertEqual(lines[0], f"pawl: new home {self.home}")
+        self.assertEqual(lines[1], f"run {self.run_id} · sales · 3 tasks · no scheduler is up: this "
+                                   "command is it until the run ends")
+        end = lines[[i for i, line in enumerate(lines) if line.startswith("FAILED")][0]:]
+        self.assertEqual(end, [
+            f"FAILED  sales {self.short} in T: query failed, report upstream_failed",
+            "  query   2 of 4 items failed, none tolerated",
+            "    2 × exit:5   cannot reach warehouse <n>   :0 :1   2 tries each",
+            "    the end of query:0, try 2",
+            "      | connecting to k1",
+            "      | cannot reach warehouse 0",
+            f"  list them   pawl failed {self.short}",
+            f"  whole log   pawl logs {self.short}/query:0",
+            f"  go on       pawl resume {self.short}      runs 2 items, then report; 3 finished stay",
+        ])
+        self.assertIn("  list     succeeded   T", lines)
+        self.assertIn("  report   upstream_failed", lines)
+
+    def test_a_success_ends_in_one_line(self):
+        path = self.job("ok", [{"id": "a", "command": ["true"]}])
+        done = self.pawl("run", path)
+        self.assertRegex(done.err.splitlines()[-1],
+                         rf"^succeeded ok {done.lines[0][-6:]} in [\d.]+m?s · 1 done$")
+
+    def test_quiet_shows_only_the_end(self):
+        path = self.job("ok", [{"id": "a", "command": ["true"]}])
+        self.pawl("run", path)
+        done = self.pawl("run", path, "-q")
+        self.assertEqual(len(done.err.splitlines()), 1)
+
+    def test_failed_lists_what_failed_with_the_commands_that_lead_on(self):
+        self.run_sales()
+        done = self.pawl("failed")
+        lines = [re.sub(r"\d+s ago", "0s ago", line) for line in done.lines]
+        self.assertEqual(lines[0].split(), ["RUN", "JOB", "TASK", "WHY", "TRIES", "WHEN", "ERROR",
+                                            "ITEM"])
+        self.assertCountEqual([line.split() for line in lines[1:3]], [
+            [self.short, "sales", f"query:{i}", "exit:5", "2/2", "0s", "ago", "cannot", "reach",
+             "warehouse", str(i), f'{{"id":{i + 1}}}'] for i in (0, 1)])
+        self.assertEqual(lines[3], "2 failed in 1 run of 7 days. Not shown: 1 upstream_failed")
+        self.assertRegex(lines[4], rf"^try again  pawl resume {self.short} \| one: {self.short}/query:[01]$")
+        self.assertIn("by cause   pawl failed --by error", lines[5])
+        self.assertIn(f"pawl dismiss {self.short}", lines[5])
+
+    def test_explain_says_why_something_did_not_run(self):
+        self.run_sales()
+        self.assertEqual(self.pawl("explain", f"{self.short}/report").out,
+                         "upstream_failed: query (failed)\n")
+        self.assertRegex(self.pawl("explain", f"{self.short}/query:0").out,
+                         r"^failed: exit:5 \d+s ago: cannot reach warehouse 0\n$")
+        one = self.pawl("explain", f"{self.short}/report", "-o", "json").json()
+        self.fields(one, "run task index state reasons")
+        self.assertEqual(one["reasons"][0]["kind"], "upstream")
+
+    def test_show_and_graph_tell_states(self):
+        self.run_sales()
+        page = self.pawl("show", self.short).out
+        self.assertIn(f"{self.run_id}  sales  failed in ", page)
+        self.assertIn("  report   upstream_failed", page)
+        self.assertIn("query:0  failed", self.pawl("show", f"{self.short}/query:0").out)
+        self.assertRegex(self.pawl("graph", self.run_id).out, r"report\s+upstream_failed")
+
+
+class Json(Sales):
+    def test_a_run(self):
+        self.run_sales()
+        runs = self.pawl("runs", "-o", "json").json()
+        self.assertEqual(len(runs), 1)
+        self.fields(runs, RUN_FIELDS)
+        run = runs[0]
+        self.assertEqual(run["run"], self.run_id)
+        self.assertEqual((run["job"], run["state"], run["trigger"]), ("sales", "failed", "manual"))
+        self.assertEqual(run["params"], {"region": "jp"})
+        self.assertEqual(list(run["counts"]), STATES)
+        self.assertEqual({k: n for k, n in run["counts"].items() if n},
+                         {"succeeded": 3, "failed": 2, "upstream_failed": 1})
+        for name in ("logical_time", "created_at", "started_at", "ended_at"):
+            self.assertRegex(run[name], f"^{ISO.pattern}$")
+        self.assertIsNone(run["scheduled_for"])
+        shown = self.pawl("show", self.run_id, "-o", "json").json()
+        self.fields(shown, RUN_FIELDS + " tasks")
+        self.fields(shown["tasks"], TASK_FIELDS)
+        self.assertEqual([t["task"] for t in shown["tasks"]], ["list", "query", "report"])
+
+    def test_tasks_and_items(self):
+        self.run_sales()
+        tasks = self.pawl("tasks", self.run_id, "-o", "json").json()
+        self.fields(tasks, TASK_FIELDS)
+        self.assertEqual([(t["task"], t["index"]) for t in tasks],
+                         [("list", None), ("query", None), ("query", 0), ("query", 1),
+                          ("query", 2), ("query", 3), ("report", None)])
+        item = tasks[2]
+        self.assertEqual((item["key"], item["state"], item["reason"]), ("k1", "failed", "exit"))
+        self.assertEqual((item["exit_code"], item["signal"]), (5, None))
+        self.assertEqual((item["attempts"], item["counted_attempts"], item["max_attempts"]), (2, 2, 2))
+        self.assertEqual(item["error"], "cannot reach warehouse 0")
+        self.assertTrue(item["log"].startswith(str(self.home)))
+        self.assertIn("connecting", Path(item["log"]).read_text(encoding="utf-8"))
+        self.assertIsNone(tasks[-1]["log"])
+
+    def test_failed(self):
+        self.run_sales()
+        failed = self.pawl("failed", "-o", "json").json()
+        self.fields(failed, TASK_FIELDS + " params item resume")
+        one = next(f for f in failed if f["index"] == 1)
+        self.assertEqual(one["item"], {"id": 2})
+        self.assertEqual(one["params"], {"region": "jp"})
+        self.assertEqual(one["resume"], f"pawl resume {self.run_id}/query:1")
+        groups = self.pawl("failed", "--by", "error", "-o", "json").json()
+        self.assertEqual([(g["error"], g["count"], g["runs"]) for g in groups],
+                         [("cannot reach warehouse <n>", 2, 1)])
+        self.assertEqual(self.pawl("failed", "--by", "reason", "-o", "json").json()[0]["reason"], "exit:5")
+
+    def test_attempts(self):
+        self.run_sales()
+        attempts = self.pawl("attempts", self.run_id, "-o", "json").json()
+        self.fields(attempts, ATTEMPT_FIELDS)
+        self.assertEqual(len(attempts), 7)
+        self.assertEqual(len({a["attempt_id"] for a in attempts}), 7)
+        second = next(a for a in attempts if a["index"] == 0 and a["attempt"] == 2)
+        self.assertEqual((second["state"], second["reason"], second["exit_code"]), ("failed", "exit", 5))
+        self.assertEqual(list(second["error"]), ["class", "message", "trace"])
+
+    def test_jobs(self):
+        self.run_sales()
+        jobs = self.pawl("jobs", "-o", "json").json()
+        self.fields(jobs, "job file paused quarantined schedule timezone next_fire_at last_run last_state")
+        self.assertEqual(jobs[0]["last_run"], self.run_id)
+        self.assertEqual(jobs[0]["last_state"], "failed")
+        self.assertEqual(self.pawl("job", "sales", "-o", "json").json(), jobs[0])
+        self.assertIn("Did you mean sales?", self.pawl("job", "slaes", code=3).err)
+
+    def test_run_prints_the_runs_object(self):
+        path = self.job("ok", [{"id": "a", "command": ["true"]}])
+        run = self.pawl("run", path, "-o", "json").json()
+        self.fields(run, RUN_FIELDS)
+        self.assertEqual(run["state"], "succeeded")
+
+    def test_the_other_formats(self):
+        self.run_sales()
+        rows = self.pawl("tasks", self.run_id, "-o", "jsonl").lines
+        self.assertEqual(len(rows), 7)
+        self.assertEqual(json.loads(rows[0])["task"], "list")
+        self.assertEqual(self.pawl("tasks", self.run_id, "-o", "name").lines[2], f"{self.run_id}/query:0")
+        table = self.pawl("runs", "-o", "csv").lines
+        self.assertEqual(table[0], ",".join(RUN_FIELDS.split()))
+        self.assertEqual(len(table), 2)
+        self.assertEqual(len(self.pawl("runs", "-o", "csv", "--no-header").lines), 1)
+        self.assertEqual(self.pawl("runs", "--job", "none*", "-o", "json").json(), [])
+
+
+class Logs(Sales):
+    def test_of_an_attempt_its_bare_text(self):
+        self.run_sales()
+        item = f"{self.short}/query:1"
+        text = "connecting to k2\ncannot reach warehouse 1\n"
+        self.assertEqual(self.pawl("logs", item).out, text)
+        self.assertEqual(self.pawl("logs", item + "#1").out, text)
+        self.assertEqual(self.pawl("logs", f"{self.short}/query:key=k2").out, text)
+        self.pawl("logs", item + "#3", code=3)
+
+    def test_of_a_silent_attempt_nothing(self):
+        self.run_sales()
+        done = self.pawl("logs", f"{self.short}/report")
+        self.assertEqual((done.out, done.err), ("", ""))
+
+    def test_of_a_run_every_line_with_its_task_in_front(self):
+        self.run_sales()
+        lines = self.pawl("logs", self.short).lines
+        self.assertEqual(lines.count("query:0 | connecting to k1"), 1)
+        self.assertEqual(lines.count("query:0#2 | connecting to k1"), 1)
+        self.assertEqual(len([l for l in lines if l.startswith("query:")]), 10)
+        self.assertEqual(self.pawl("logs", self.short, "--tail", "2").lines, lines[-2:])
+        failed = self.pawl("logs", self.short, "--failed").lines
+        self.assertEqual({l.split(" | ")[0] for l in failed},
+                         {"query:0", "query:0#2", "query:1", "query:1#2"})
+        raw = self.pawl("logs", self.short, "--raw").lines
+        times = [re.search(r"\| (\S+Z) (stdout|stderr) ", line).group(1) for line in raw]
+        self.assertEqual(times, sorted(times))
+
+    def test_follow_ends_with_the_run(self):
+        path = self.job("talk", [{"id": "a", "command": sh("echo one; sleep 1; printf two")}])
+        child = self.start("run", path)
+        self.until("the run is there", lambda: self.pawl("runs", "--state", "running", "-o", "name").out)
+        done = self.pawl("logs", "@latest/a", "-f")
+        self.assertEqual(done.out, "one\ntwo")
+        child.wait(20)
+
+    def test_output_is_what_the_task_gave(self):
+        self.run_sales()
+        self.assertEqual(self.pawl("output", f"{self.short}/list").json()[3], {"id": 4})
+        lines = self.pawl("output", f"{self.short}/query", "-o", "jsonl").lines
+        self.assertEqual([json.loads(l)["index"] for l in lines], [2, 3])
+        self.assertEqual(json.loads(lines[0])["value"].strip(), "connecting to k3")
+        self.pawl("output", f"{self.short}/report", code=3)
+        self.pawl("output", self.short, code=2)
+
+
+class Names(Sales):
+    def test_any_unambiguous_part_and_latest_name_a_run(self):
+        self.run_sales()
+        for name in (self.run_id, self.short, self.short[:5], "@latest", "sales@latest"):
+            self.assertEqual(self.pawl("show", name, "-o", "name").out.strip(), self.run_id, name)
+        self.pawl("show", "zzzzzzzz", code=3)
+        self.pawl("show", "other@latest", code=3)
+        self.pawl("show", f"{self.short}/nothing", code=3)
+        self.pawl("show", f"{self.short}/query:99", code=3)
+        self.pawl("show", "///", code=2)
+
+    def test_filters_choose(self):
+        self.run_sales()
+        ask = lambda *words: self.pawl("tasks", *words, "-o", "name").lines
+        self.assertEqual(len(ask("--state", "failed", "--task", "query", "--key", "k*")), 2)
+        self.assertEqual(len(ask("--reason", "exit")), 2)
+        self.assertEqual(ask("--job", "nothing*"), [])
+        self.assertEqual(len(ask("--since", "1h", "--limit", "3")), 3)
+        self.assertEqual(ask("--until", "1h"), [])
+        self.assertIn("--state", self.pawl("tasks", "--state", "fialed", code=2).err)
+        self.assertIn("--since", self.pawl("tasks", "--since", "soon", code=2).err)
+        self.pawl("tasks", "--reason", "because", code=2)
+
+
+class WhatIsRefused(HomeTest):
+    def test_verbs_that_look_make_no_home_and_name_the_one_they_mean(self):
+        for verb in ("runs", "tasks", "attempts", "failed", "jobs", "status"):
+            done = self.pawl(verb)
+            self.assertIn(f"nothing has run in {self.home} yet", done.err)
+        self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
+        self.pawl("show", "abc", code=3)
+        self.assertFalse(self.home.exists())
+
+    def test_an_invalid_file_and_wrong_parameters_make_no_home(self):
+        self.write("bad.json", '{"name": "bad"}')
+        self.pawl("run", "bad.json", code=2)
+        self.pawl("run", "none.json", code=3)
+        path = self.job("p", [{"id": "a", "command": ["true"]}], params={"n": {"type": "integer"}})
+        self.pawl("run", path, "-p", "n=x", code=2)
+        self.pawl("run", path, code=2)
+        self.assertFalse(self.home.exists())
+
+    def test_what_cannot_run_yet_is_refused(self):
+        path = self.job("h", [{"id": "a", "operator": "http", "with": {"url": "http://localhost/"}}])
+        self.assertIn("not yet available", self.pawl("run", path, code=4).err)
+
+    def test_a_home_that_cannot_be_used_is_73(self):
+        self.write("file", "")
+        path = self.job("a", [{"id": "a", "command": ["true"]}])
+        self.pawl("--home", self.root / "file", "run", path, code=73)
+
+
+class CtrlC(HomeTest):
+    def slow(self):
+        path = self.job("slow", [{"id": "a", "command": ["sleep", "1"]},
+                                 {"id": "b", "depends_on": ["a"], "command": ["true"]}])
+        child = self.start("run", path)
+        self.until("a runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        return child
+
+    def test_once_pauses_when_what_runs_has_ended(self):
+        child = self.slow()
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=30)
+        run = out.split()[0]
+        self.assertEqual(child.returncode, 130, err)
+        self.assertIn("nothing more starts", err)
+        self.assertRegex(err, rf"paused  slow {run[-6:]} after .* · 1 done\n  go on       pawl resume {run[-6:]}\n")
+        self.assertEqual(self.pawl("runs", "-o", "json").json()[0]["state"], "paused")
+        done = self.pawl("resume", run)
+        self.assertIn("succeeded slow", done.err)
+        self.assertEqual(len(self.pawl("attempts", run, "-o", "name").lines), 2)
+
+    def test_again_cancels(self):
+        path = self.job("long", [{"id": "a", "command": ["sleep", "300"]}])
+        child = self.start("run", path)
+        self.until("a runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        child.send_signal(signal.SIGINT)
+        self.until("it is paused", lambda: self.pawl("runs", "--state", "paused", "-o", "name").out)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=30)
+        self.assertEqual(child.returncode, 130, err)
+        self.assertIn("CANCELLED", err)
+
+    def test_a_hang_up_leaves_it_to_the_next_scheduler(self):
+        child = self.slow()
+        child.send_signal(signal.SIGHUP)
+        out, err = child.communicate(timeout=30)
+        self.assertEqual(child.returncode, 128 + signal.SIGHUP, err)
+        run = out.split()[0]
+        done = self.pawl("resume", run)
+        self.assertIn("succeeded slow", done.err)
+        self.assertEqual(len(self.pawl("attempts", run, "-o", "name").lines), 2, "a ran once")
+
+
+if __name__ == "__main__":
+    cli_support.main()

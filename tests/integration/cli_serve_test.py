@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""With `pawl serve` up: verbs talk to it over the home's socket."""
+
+import signal
+
+import cli_support
+from cli_support import HomeTest
+
+
+class Served(HomeTest):
+    def serve(self, *words):
+        child = self.start("serve", *words)
+        self.until("the scheduler is up",
+                   lambda: self.pawl("status", "-o", "json").json()["scheduler"] is not None)
+        return child
+
+    def end(self, child):
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=30)
+        self.assertEqual(child.returncode, 0, err)
+        return err
+
+    def test_a_run_is_handed_over_and_followed(self):
+        child = self.serve()
+        path = self.job("ok", [{"id": "a", "command": ["true"]}])
+        done = self.pawl("run", path)
+        self.assertNotIn("no scheduler", done.err)
+        self.assertIn("succeeded ok", done.err)
+        self.pawl("run", self.job("bad", [{"id": "a", "command": ["false"]}]), code=1)
+        self.end(child)
+
+    def test_detach_returns_at_once_and_the_run_goes_on(self):
+        child = self.serve()
+        path = self.job("slow", [{"id": "a", "command": ["sleep", "1"]}])
+        run = self.pawl("run", path, "--detach").lines[0]
+        self.assertEqual(self.pawl("explain", f"{run}/a").out.split()[0], "running")
+        self.until("it ends", lambda: self.pawl("runs", "--state", "succeeded", "-o", "name").out)
+        self.end(child)
+
+    def test_commands_reach_running_work(self):
+        child = self.serve()
+        path = self.job("long", [{"id": "a", "command": ["sleep", "300"]}])
+        run = self.pawl("run", path, "--detach").lines[0]
+        self.until("it runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        self.pawl("pause", run)
+        self.assertEqual(self.pawl("runs", "-o", "json").json()[0]["state"], "paused")
+        self.pawl("unpause", run)
+        self.pawl("cancel", run)
+        self.until("it is cancelled", lambda: self.pawl("runs", "--state", "cancelled", "-o", "name").out)
+        pools = self.pawl("pools", "-o", "json").json()
+        self.fields(pools, "pool slots used waiting holders")
+        self.assertEqual(pools[0]["used"], 0)
+        self.end(child)
+
+    def test_a_folder_of_jobs_is_served(self):
+        (self.root / "jobs").mkdir()
+        self.job("jobs/one", [{"id": "a", "command": ["true"]}])
+        self.write("jobs/one.json", '{"name": "one", "tasks": [{"id": "a", "command": ["true"]}]}')
+        child = self.serve("--jobs", "jobs")
+        self.until("the job is known", lambda: self.pawl("jobs", "-o", "name").out == "one\n")
+        self.assertIn("succeeded one", self.pawl("trigger", "one", "--wait").err)
+        self.write("jobs/one.json", '{"name": "one", "tasks": []}')
+        self.until("it is quarantined",
+                   lambda: self.pawl("job", "one", "-o", "json").json()["quarantined"])
+        self.pawl("trigger", "one", "--wait")  # the last good version stays
+        self.end(child)
+
+    def test_a_second_scheduler_is_refused(self):
+        child = self.serve()
+        self.assertEqual(self.pawl("serve", code=75).out, "")
+        self.end(child)
+
+    def test_serve_takes_over_from_a_verb_which_follows(self):
+        path = self.job("slow", [{"id": "a", "command": ["sleep", "2"]},
+                                 {"id": "b", "depends_on": ["a"], "command": ["true"]}])
+        verb = self.start("run", path)
+        self.until("a runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        child = self.serve()
+        _, err = verb.communicate(timeout=30)
+        self.assertEqual(verb.returncode, 0, err)
+        self.assertIn("succeeded slow", err)
+        self.assertEqual(len(self.pawl("attempts", "-o", "name").lines), 2)
+        self.end(child)
+
+    def test_running_tasks_outlive_the_scheduler(self):
+        child = self.serve()
+        path = self.job("slow", [{"id": "a", "command": ["sleep", "2"]}])
+        self.pawl("run", path, "--detach")
+        self.until("it runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        self.end(child)
+        child = self.serve()
+        self.until("it ends", lambda: self.pawl("runs", "--state", "succeeded", "-o", "name").out)
+        self.assertEqual(len(self.pawl("attempts", "-o", "name").lines), 1)
+        self.end(child)
+
+    def test_wrong_settings_are_refused(self):
+        self.write("wrong.json", {"pols": {}})
+        self.assertIn('Did you mean "pools"?', self.pawl("serve", "--settings", "wrong.json", code=2).err)
+        self.pawl("serve", "--settings", "none.json", code=3)
+        self.pawl("serve", "--jobs", "none", code=3)
+
+
+if __name__ == "__main__":
+    cli_support.main()
