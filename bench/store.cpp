@@ -4,7 +4,6 @@
 //
 //   bench_store [FOLDER]     FOLDER: where the stores are made (default: a new one in $TMPDIR)
 
-#include <sqlite3.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <sqlite3.h>
 
 #include "scheduler/core/item_chunk.h"
 #include "storage/history.h"
@@ -182,7 +183,8 @@ void start_and_end(Store& store, std::int64_t first, std::int64_t count, std::in
     starts.emplace_back(mutation::InsertAttempt{attempt});
     end(task, fails ? TaskState::failed : TaskState::succeeded);
     end(attempt, fails ? AttemptState::failed : AttemptState::succeeded);
-    ends.emplace_back(mutation::UpdateTask{TaskState::running, AttemptId{item + 1}, std::move(task)});
+    ends.emplace_back(
+        mutation::UpdateTask{TaskState::running, AttemptId{item + 1}, std::move(task)});
     ends.emplace_back(mutation::UpdateAttempt{AttemptState::starting, std::move(attempt)});
     ends.emplace_back(mutation::SetRunCounts{RunId{1}, counts_of(item)});
   }
@@ -209,7 +211,8 @@ void exec(sqlite3* db, const char* sql) {
 
 sqlite3_stmt* prepare(sqlite3* db, const char* sql) {
   sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+  if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) !=
+      SQLITE_OK) {
     die(sqlite3_errmsg(db));
   }
   return statement;
@@ -224,26 +227,32 @@ double bare_tasks_per_second(Place& place, std::int64_t tasks, std::int64_t batc
   sqlite3* db = nullptr;
   const std::string path = place.fresh();
   open_store(path).reset();  // the schema
-  if (sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) != 0) {
+  if (sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) !=
+      0) {
     die(sqlite3_errmsg(db));
   }
-  exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; "
-           "PRAGMA cell_size_check=ON; PRAGMA secure_delete=OFF; PRAGMA cache_size=-65536");
+  exec(db,
+       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; "
+       "PRAGMA cell_size_check=ON; PRAGMA secure_delete=OFF; PRAGMA cache_size=-65536");
   sqlite3_stmt* begin = prepare(db, "BEGIN IMMEDIATE");
   sqlite3_stmt* commit = prepare(db, "COMMIT");
   sqlite3_stmt* insert_task = prepare(
-      db, "INSERT INTO task (run, task, item, state, detail, attempts, counted, interruptions, work, "
-          "live_attempt, first_attempt, queued_at, started_at, dismissed) "
-          "VALUES (1, 1, ?1, 'running', 0, 1, 1, 0, 0, ?2, ?2, ?3, ?3, 0)");
+      db,
+      "INSERT INTO task (run, task, item, state, detail, attempts, counted, interruptions, work, "
+      "live_attempt, first_attempt, queued_at, started_at, dismissed) "
+      "VALUES (1, 1, ?1, 'running', 0, 1, 1, 0, 0, ?2, ?2, ?3, ?3, 0)");
   sqlite3_stmt* insert_attempt = prepare(
-      db, "INSERT INTO attempt (id, run, task, item, number, state, worker, slot, started_at, cpu_us, "
-          "peak_memory_bytes, log_bytes) VALUES (?2, 1, 1, ?1, 1, 'starting', 2, 0, ?3, 0, 0, 0)");
+      db,
+      "INSERT INTO attempt (id, run, task, item, number, state, worker, slot, started_at, cpu_us, "
+      "peak_memory_bytes, log_bytes) VALUES (?2, 1, 1, ?1, 1, 'starting', 2, 0, ?3, 0, 0, 0)");
   sqlite3_stmt* update_task = prepare(
-      db, "UPDATE task SET state = 'succeeded', live_attempt = NULL, ended_at = ?3 WHERE run = 1 AND "
-          "task = 1 AND item = ?1 AND state = 'running' AND live_attempt = ?2");
+      db,
+      "UPDATE task SET state = 'succeeded', live_attempt = NULL, ended_at = ?3 WHERE run = 1 AND "
+      "task = 1 AND item = ?1 AND state = 'running' AND live_attempt = ?2");
   sqlite3_stmt* update_attempt = prepare(
-      db, "UPDATE attempt SET state = 'succeeded', ended_at = ?3, exit_code = 0, cpu_us = 1234, "
-          "peak_memory_bytes = 5000000 WHERE id = ?2 AND ?1 >= 0 AND state = 'starting'");
+      db,
+      "UPDATE attempt SET state = 'succeeded', ended_at = ?3, exit_code = 0, cpu_us = 1234, "
+      "peak_memory_bytes = 5000000 WHERE id = ?2 AND ?1 >= 0 AND state = 'starting'");
   auto put = [&](sqlite3_stmt* statement, std::int64_t item, std::int64_t time) {
     sqlite3_bind_int64(statement, 1, item);
     sqlite3_bind_int64(statement, 2, item + 1);
@@ -251,10 +260,13 @@ double bare_tasks_per_second(Place& place, std::int64_t tasks, std::int64_t batc
     step(db, statement);
   };
   std::int64_t pages = 0;
-  sqlite3_wal_hook(db, [](void* to, sqlite3*, const char*, int n) {
-    *static_cast<std::int64_t*>(to) = n;
-    return SQLITE_OK;
-  }, &pages);
+  sqlite3_wal_hook(
+      db,
+      [](void* to, sqlite3*, const char*, int n) {
+        *static_cast<std::int64_t*>(to) = n;
+        return SQLITE_OK;
+      },
+      &pages);
   const double took = seconds([&] {
     for (std::int64_t first = 0; first < tasks; first += batch) {
       step(db, begin);
@@ -269,10 +281,12 @@ double bare_tasks_per_second(Place& place, std::int64_t tasks, std::int64_t batc
         put(update_attempt, item, kNow.ms + 1'500);
       }
       step(db, commit);
-      if (pages > 8'000) sqlite3_wal_checkpoint_v2(db, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+      if (pages > 8'000)
+        sqlite3_wal_checkpoint_v2(db, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
     }
   });
-  for (sqlite3_stmt* statement : {begin, commit, insert_task, insert_attempt, update_task, update_attempt}) {
+  for (sqlite3_stmt* statement :
+       {begin, commit, insert_task, insert_attempt, update_task, update_attempt}) {
     sqlite3_finalize(statement);
   }
   sqlite3_close(db);
@@ -380,36 +394,54 @@ void measure_history(Place& place, std::int64_t tasks) {
   {
     auto store = open_store(path);
     must_apply(*store, first_rows());
-    for (std::int64_t first = 0; first < tasks; first += 1'000) start_and_end(*store, first, 1'000, 1'000);
+    for (std::int64_t first = 0; first < tasks; first += 1'000)
+      start_and_end(*store, first, 1'000, 1'000);
     RunRow run = run_row(1);
     run.state = RunState::failed;
     run.ended_at = kNow + Duration(2'000);
     must_apply(*store, {mutation::UpdateRun{RunState::running, run}});
   }
-  row("open and restart over 1,000,000 finished tasks", number(median_of(kRounds, [&] {
-        return seconds([&] {
-          auto store = open_store(path);
-          auto done = store->load_open_runs([](RunSnapshot&&) {}, [](RunId, const std::string&) {});
-          if (!done) die(done.error().message);
-        });
-      }) * 1e3, "ms", 1), "<= 100 ms (as an empty one)");
-  row("`failed`: open, first 50 of 1,000 in 1,000,000", number(median_of(kRounds, [&] {
-        return seconds([&] {
-          auto history = History::open(path);
-          if (!history) die(history.error().message);
-          auto pager = (*history)->failed({});
-          auto page = pager.next(50);
-          if (!page || page->size() != 50) die("`failed` did not find 50");
-        });
-      }) * 1e3, "ms", 1), "<= 100 ms (20)");
-  row("`failed --by error` over 1,000", number(median_of(kRounds, [&] {
-        return seconds([&] {
-          auto history = History::open(path);
-          if (!history) die(history.error().message);
-          auto groups = (*history)->failed_groups({}, FailedBy::error);
-          if (!groups || groups->groups.size() != 1) die("`failed --by error` did not find one group");
-        });
-      }) * 1e3, "ms", 1), "<= 500 ms (100)");
+  row("open and restart over 1,000,000 finished tasks",
+      number(median_of(kRounds,
+                       [&] {
+                         return seconds([&] {
+                           auto store = open_store(path);
+                           auto done = store->load_open_runs([](RunSnapshot&&) {},
+                                                             [](RunId, const std::string&) {});
+                           if (!done) die(done.error().message);
+                         });
+                       }) *
+                 1e3,
+             "ms", 1),
+      "<= 100 ms (as an empty one)");
+  row("`failed`: open, first 50 of 1,000 in 1,000,000",
+      number(median_of(kRounds,
+                       [&] {
+                         return seconds([&] {
+                           auto history = History::open(path);
+                           if (!history) die(history.error().message);
+                           auto pager = (*history)->failed({});
+                           auto page = pager.next(50);
+                           if (!page || page->size() != 50) die("`failed` did not find 50");
+                         });
+                       }) *
+                 1e3,
+             "ms", 1),
+      "<= 100 ms (20)");
+  row("`failed --by error` over 1,000",
+      number(median_of(kRounds,
+                       [&] {
+                         return seconds([&] {
+                           auto history = History::open(path);
+                           if (!history) die(history.error().message);
+                           auto groups = (*history)->failed_groups({}, FailedBy::error);
+                           if (!groups || groups->groups.size() != 1)
+                             die("`failed --by error` did not find one group");
+                         });
+                       }) *
+                 1e3,
+             "ms", 1),
+      "<= 500 ms (100)");
 }
 
 int run(const std::filesystem::path& folder) {
@@ -422,7 +454,8 @@ int run(const std::filesystem::path& folder) {
     bare.push_back(bare_tasks_per_second(place, 200'000, 1'000));
     store.push_back(store_tasks_per_second(place, 200'000, 1'000));
   }
-  row("bare SQLite: start and end of a task, batches of 1,000", number(median(bare), "tasks/s"), "");
+  row("bare SQLite: start and end of a task, batches of 1,000", number(median(bare), "tasks/s"),
+      "");
   row("Store: the same", number(median(store), "tasks/s"), ">= 150,000 (200,000)");
   row("Store beside bare SQLite", number(100 * median(store) / median(bare), "%"), "");
   measure_items(place, 1'000'000);

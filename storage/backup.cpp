@@ -16,8 +16,8 @@ namespace pawl {
 namespace {
 
 Error disk_error(const std::string& doing, const std::string& path) {
-  return {ErrorKind::storage,
-          doing + ": " + escape_for_terminal(path) + ": " + std::strerror(errno) + ". Choose another place"};
+  return {ErrorKind::storage, doing + ": " + escape_for_terminal(path) + ": " +
+                                  std::strerror(errno) + ". Choose another place"};
 }
 
 bool exists(const std::string& path) {
@@ -108,7 +108,8 @@ Result<std::unique_ptr<Database>> copy(Database& from, const Draft& draft, int p
 Result<BackupReport> backup_store(const std::string& path, const std::string& file,
                                   const BackupOptions& options) {
   if (is_same_file(path, file)) {
-    return Error{ErrorKind::refused, "backup: " + escape_for_terminal(file) + " is the store itself. Choose another file"};
+    return Error{ErrorKind::refused, "backup: " + escape_for_terminal(file) +
+                                         " is the store itself. Choose another file"};
   }
   if (exists(file) && !options.replace) {
     return Error{ErrorKind::refused,
@@ -139,7 +140,9 @@ namespace {
 // Numbers that the time after the backup may have used up.
 constexpr std::int64_t kNumbersSkipped = 1'000'000'000;
 
-Result<std::int64_t> runs_in(Database& database) { return database.integer("SELECT count(*) FROM run"); }
+Result<std::int64_t> runs_in(Database& database) {
+  return database.integer("SELECT count(*) FROM run");
+}
 
 /// Nothing of the copy runs: what was open is paused, what was alive is held.
 Result<void> settle(Database& database, const RestoreOptions& options, RestoreReport& report) {
@@ -150,26 +153,38 @@ Result<void> settle(Database& database, const RestoreOptions& options, RestoreRe
   // ?1 is the time. In this order: `stopped` is what was alive, before it is changed.
   constexpr Step kSteps[] = {
       {"CREATE TEMP TABLE stopped AS SELECT run, task, item, state, live_attempt FROM task "
-       "WHERE live_attempt IS NOT NULL", nullptr},
+       "WHERE live_attempt IS NOT NULL",
+       nullptr},
       {"CREATE INDEX temp.stopped_run ON stopped (run, task)", nullptr},
       {"UPDATE attempt SET state = 'interrupted', reason = 'restored', ended_at = ?1 "
-       "WHERE id IN (SELECT live_attempt FROM stopped)", &RestoreReport::interrupted_attempts},
+       "WHERE id IN (SELECT live_attempt FROM stopped)",
+       &RestoreReport::interrupted_attempts},
       {"UPDATE run_counts SET "
-       "running = running - (SELECT count(*) FROM stopped AS s WHERE s.run = run_counts.run AND s.state = 'running'), "
-       "deferred = deferred - (SELECT count(*) FROM stopped AS s WHERE s.run = run_counts.run AND s.state = 'deferred'), "
+       "running = running - (SELECT count(*) FROM stopped AS s WHERE s.run = run_counts.run AND "
+       "s.state = 'running'), "
+       "deferred = deferred - (SELECT count(*) FROM stopped AS s WHERE s.run = run_counts.run AND "
+       "s.state = 'deferred'), "
        "held = held + (SELECT count(*) FROM stopped AS s WHERE s.run = run_counts.run) "
-       "WHERE run IN (SELECT run FROM stopped)", nullptr},
+       "WHERE run IN (SELECT run FROM stopped)",
+       nullptr},
       {"UPDATE mapped SET "
-       "running = running - (SELECT count(*) FROM stopped AS s WHERE s.run = mapped.run AND s.task = mapped.task AND s.state = 'running'), "
-       "deferred = deferred - (SELECT count(*) FROM stopped AS s WHERE s.run = mapped.run AND s.task = mapped.task AND s.state = 'deferred'), "
-       "held = held + (SELECT count(*) FROM stopped AS s WHERE s.run = mapped.run AND s.task = mapped.task) "
-       "WHERE (run, task) IN (SELECT run, task FROM stopped)", nullptr},
-      {"DELETE FROM timer WHERE (run, task, item) IN (SELECT run, task, item FROM stopped)", nullptr},
+       "running = running - (SELECT count(*) FROM stopped AS s WHERE s.run = mapped.run AND s.task "
+       "= mapped.task AND s.state = 'running'), "
+       "deferred = deferred - (SELECT count(*) FROM stopped AS s WHERE s.run = mapped.run AND "
+       "s.task = mapped.task AND s.state = 'deferred'), "
+       "held = held + (SELECT count(*) FROM stopped AS s WHERE s.run = mapped.run AND s.task = "
+       "mapped.task) "
+       "WHERE (run, task) IN (SELECT run, task FROM stopped)",
+       nullptr},
+      {"DELETE FROM timer WHERE (run, task, item) IN (SELECT run, task, item FROM stopped)",
+       nullptr},
       {"UPDATE task SET state = 'held', reason = 'restored', live_attempt = NULL, ended_at = ?1, "
-       "dismissed = 0 WHERE live_attempt IS NOT NULL", nullptr},
+       "dismissed = 0 WHERE live_attempt IS NOT NULL",
+       nullptr},
       {"DROP TABLE stopped", nullptr},
       {"UPDATE run SET state = 'paused', reason = 'restored' "
-       "WHERE state IN ('queued', 'running', 'paused')", &RestoreReport::paused_runs},
+       "WHERE state IN ('queued', 'running', 'paused')",
+       &RestoreReport::paused_runs},
       {"UPDATE job SET paused = 1, pause_note = 'restored' WHERE removed = 0 AND paused = 0",
        &RestoreReport::paused_jobs},
   };
@@ -197,8 +212,8 @@ Result<std::string> set_aside(const std::string& path) {
   const std::string kept = path + ".replaced";
   unlink(kept.c_str());
   if (link(path.c_str(), kept.c_str()) != 0) return disk_error("restoring", kept);
-  // The old log must not be taken for one of the new store. If it could not be emptied, it goes with
-  // the old store.
+  // The old log must not be taken for one of the new store. If it could not be emptied, it goes
+  // with the old store.
   for (const char* end : {"-wal", "-shm"}) {
     if (exists(path + end) && rename((path + end).c_str(), (kept + end).c_str()) != 0) {
       return disk_error("restoring", path + end);
@@ -216,9 +231,10 @@ Result<void> refuse_used(const std::string& path, bool replace) {
   if (!fine && fine.error().kind == ErrorKind::version) return fine;
   auto runs = runs_in(**old);
   if (!runs || *runs == 0) return {};
-  return Error{ErrorKind::refused, "restoring: the home has " + std::to_string(*runs) +
-                                       " runs already. Use another home, or say that they are to be "
-                                       "replaced"};
+  return Error{ErrorKind::refused,
+               "restoring: the home has " + std::to_string(*runs) +
+                   " runs already. Use another home, or say that they are to be "
+                   "replaced"};
 }
 
 }  // namespace
@@ -226,7 +242,8 @@ Result<void> refuse_used(const std::string& path, bool replace) {
 Result<RestoreReport> restore_store(const std::string& file, const std::string& path,
                                     const RestoreOptions& options) {
   if (is_same_file(path, file)) {
-    return Error{ErrorKind::refused, "restoring: " + escape_for_terminal(file) + " is the store itself. Name a backup"};
+    return Error{ErrorKind::refused,
+                 "restoring: " + escape_for_terminal(file) + " is the store itself. Name a backup"};
   }
   if (!exists(file)) {
     return Error{ErrorKind::not_found, "restoring: there is no file " + escape_for_terminal(file)};
@@ -237,7 +254,8 @@ Result<RestoreReport> restore_store(const std::string& file, const std::string& 
   {
     auto from = Database::open(file, {DatabaseOptions::Mode::read_only, {}, false});
     if (!from) return std::move(from).error();
-    if (auto whole = verify(**from, escape_for_terminal(file)); !whole) return std::move(whole).error();
+    if (auto whole = verify(**from, escape_for_terminal(file)); !whole)
+      return std::move(whole).error();
     auto to = copy(**from, draft, -1, {});
     if (!to) return std::move(to).error();
     if (auto done = migrate(**to); !done) return std::move(done).error();

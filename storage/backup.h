@@ -41,7 +41,7 @@ struct RestoreReport {
   std::int64_t paused_runs = 0;
   std::int64_t paused_jobs = 0;
   std::int64_t interrupted_attempts = 0;
-  std::string kept;      ///< path of the store that was replaced; empty: none
+  std::string kept;  ///< path of the store that was replaced; empty: none
 };
 
 /// Brings a backup back as the store at `path`; the caller holds the home's lock. Open runs are

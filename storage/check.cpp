@@ -6,8 +6,7 @@ namespace pawl {
 namespace {
 
 // Each query gives one sentence per finding. `SCOPE(X)` becomes a condition on the run X: with
-// history all of them, else the open ones. Rows of doomed runs are on their way out and are no
-// finding.
+// history all but the doomed, whose rows are on their way out, else the open ones.
 struct Rule {
   const char* sql;
 };
@@ -17,7 +16,8 @@ constexpr Rule kRules[] = {
     {"SELECT 'task ' || t.task || ' of run number ' || t.run || ' has no run' FROM task AS t "
      "WHERE t.item = -1 AND NOT EXISTS (SELECT 1 FROM run WHERE id = t.run) "
      "AND NOT EXISTS (SELECT 1 FROM doomed WHERE run = t.run)"},
-    {"SELECT 'items of task ' || i.task || ' of run number ' || i.run || ' have no run' FROM item AS i "
+    {"SELECT 'items of task ' || i.task || ' of run number ' || i.run || ' have no run' FROM item "
+     "AS i "
      "WHERE i.first = 0 AND NOT EXISTS (SELECT 1 FROM run WHERE id = i.run) "
      "AND NOT EXISTS (SELECT 1 FROM doomed WHERE run = i.run)"},
     {"SELECT 'a timer (' || x.kind || ') of run number ' || x.run || ' has no run' FROM timer AS x "
@@ -27,7 +27,8 @@ constexpr Rule kRules[] = {
      "FROM output AS o WHERE NOT EXISTS (SELECT 1 FROM task AS t WHERE t.run = o.run AND "
      "t.task = o.task AND t.item = o.item) AND NOT EXISTS (SELECT 1 FROM doomed WHERE run = o.run) "
      "AND SCOPE(o.run)"},
-    {"SELECT 'attempt ' || a.id || ' (' || a.number || ' of task ' || a.task || ', item ' || a.item || "
+    {"SELECT 'attempt ' || a.id || ' (' || a.number || ' of task ' || a.task || ', item ' || "
+     "a.item || "
      "' of run number ' || a.run || ') belongs to no task' FROM attempt AS a "
      "WHERE NOT EXISTS (SELECT 1 FROM task AS t WHERE t.run = a.run AND t.task = a.task AND "
      "t.item = a.item AND (a.number > 1 OR t.first_attempt = a.id)) "
@@ -40,14 +41,17 @@ constexpr Rule kRules[] = {
      "WHERE NOT EXISTS (SELECT 1 FROM run_counts WHERE run = r.id) AND SCOPE(r.id)"},
 
     // Live attempts: named by their task, one for each, alive themselves.
-    {"SELECT 'task ' || t.task || ', item ' || t.item || ' of run number ' || t.run || ' names attempt ' "
-     "|| t.live_attempt || ' as live, which is not' FROM task AS t WHERE t.live_attempt IS NOT NULL "
+    {"SELECT 'task ' || t.task || ', item ' || t.item || ' of run number ' || t.run || ' names "
+     "attempt ' "
+     "|| t.live_attempt || ' as live, which is not' FROM task AS t WHERE t.live_attempt IS NOT "
+     "NULL "
      "AND NOT EXISTS (SELECT 1 FROM attempt AS a WHERE a.id = t.live_attempt AND a.run = t.run AND "
      "a.task = t.task AND a.item = t.item AND "
      "a.state IN ('starting', 'running', 'stopping', 'deferred')) AND SCOPE(t.run)"},
     {"SELECT 'attempt ' || a.id || ' of run number ' || a.run || ' is ' || a.state || "
      "' and its task does not name it' FROM attempt AS a WHERE "
-     "a.state IN ('starting', 'running', 'stopping', 'deferred') AND NOT EXISTS (SELECT 1 FROM task "
+     "a.state IN ('starting', 'running', 'stopping', 'deferred') AND NOT EXISTS (SELECT 1 FROM "
+     "task "
      "AS t WHERE t.run = a.run AND t.task = a.task AND t.item = a.item AND t.live_attempt = a.id) "
      "AND NOT EXISTS (SELECT 1 FROM doomed WHERE run = a.run) AND SCOPE(a.run)"},
     {"SELECT 'task ' || t.task || ', item ' || t.item || ' of run number ' || t.run || ' is ' || "
@@ -62,10 +66,12 @@ constexpr Rule kRules[] = {
      "a.item = t.item AND a.number > 1 AND a.number <= t.attempts) AND SCOPE(t.run)"},
     {"SELECT 'attempt ' || a.id || ' of run number ' || a.run || ' has number ' || a.number || "
      "', its task had only ' || t.attempts FROM attempt AS a JOIN task AS t ON t.run = a.run AND "
-     "t.task = a.task AND t.item = a.item WHERE a.number > 1 AND a.number > t.attempts AND SCOPE(a.run)"},
+     "t.task = a.task AND t.item = a.item WHERE a.number > 1 AND a.number > t.attempts AND "
+     "SCOPE(a.run)"},
 
     // What is final stays so, and what is open has a run that is open.
-    {"SELECT 'run ' || r.name || ' is ' || r.state || ' and its task ' || t.task || ' is ' || t.state "
+    {"SELECT 'run ' || r.name || ' is ' || r.state || ' and its task ' || t.task || ' is ' || "
+     "t.state "
      "FROM run AS r JOIN task AS t ON t.run = r.id WHERE "
      "r.state IN ('succeeded', 'failed', 'cancelled') AND "
      "t.state IN ('waiting', 'queued', 'running', 'retrying', 'deferred') AND SCOPE(r.id)"},
@@ -77,24 +83,28 @@ constexpr Rule kRules[] = {
     {"SELECT 'task ' || m.task || ' of run number ' || m.run || ' has ' || m.next_fresh || "
      "' items that started and other rows of them' FROM mapped AS m WHERE m.next_fresh > "
      "(SELECT count(*) FROM task AS t WHERE t.run = m.run AND t.task = m.task AND t.item >= 0 AND "
-     "t.item < m.next_fresh) AND NOT EXISTS (SELECT 1 FROM doomed WHERE run = m.run) AND SCOPE(m.run)"},
+     "t.item < m.next_fresh) AND NOT EXISTS (SELECT 1 FROM doomed WHERE run = m.run) AND "
+     "SCOPE(m.run)"},
     {"SELECT 'task ' || m.task || ' of run number ' || m.run || ' counts other items than it has' "
      "FROM mapped AS m WHERE m.waiting + m.queued + m.running + m.retrying + m.deferred + m.held + "
      "m.succeeded + m.failed + m.skipped + m.upstream_failed + m.cancelled <> m.items "
      "AND SCOPE(m.run)"},
     {"SELECT 'task ' || m.task || ' of run number ' || m.run || ' counts ' || s.state || "
-     "' items wrongly' FROM mapped AS m JOIN (SELECT t.run, t.task, t.state, count(*) AS n FROM task "
+     "' items wrongly' FROM mapped AS m JOIN (SELECT t.run, t.task, t.state, count(*) AS n FROM "
+     "task "
      "AS t JOIN mapped AS x ON x.run = t.run AND x.task = t.task WHERE t.item >= 0 AND "
      "t.item < x.next_fresh AND SCOPE(t.run) GROUP BY t.run, t.task, t.state) AS s "
      "ON s.run = m.run AND s.task = m.task WHERE m.items >= m.next_fresh AND s.n + "
      "CASE WHEN m.rest_state = s.state THEN m.items - m.next_fresh ELSE 0 END <> "
      "CASE s.state WHEN 'waiting' THEN m.waiting WHEN 'queued' THEN m.queued "
-     "WHEN 'running' THEN m.running WHEN 'retrying' THEN m.retrying WHEN 'deferred' THEN m.deferred "
+     "WHEN 'running' THEN m.running WHEN 'retrying' THEN m.retrying WHEN 'deferred' THEN "
+     "m.deferred "
      "WHEN 'held' THEN m.held WHEN 'succeeded' THEN m.succeeded WHEN 'failed' THEN m.failed "
      "WHEN 'skipped' THEN m.skipped WHEN 'upstream_failed' THEN m.upstream_failed "
      "WHEN 'cancelled' THEN m.cancelled END"},
     {"SELECT 'run ' || r.name || ' counts ' || s.state || ' tasks wrongly' FROM (SELECT t.run, "
-     "t.state, count(*) AS n FROM task AS t WHERE t.item = -1 AND t.state NOT IN ('waiting', 'queued') "
+     "t.state, count(*) AS n FROM task AS t WHERE t.item = -1 AND t.state NOT IN ('waiting', "
+     "'queued') "
      "AND NOT EXISTS (SELECT 1 FROM mapped AS m WHERE m.run = t.run AND m.task = t.task) "
      "AND NOT EXISTS (SELECT 1 FROM run AS r JOIN version_task AS n ON n.version = r.version "
      "WHERE r.id = t.run AND n.task = t.task AND (n.mapped <> 0 OR n.id LIKE 'hook:%')) "
@@ -119,7 +129,8 @@ std::string word_list(const Words& words) {
 
 std::vector<std::string> word_rules() {
   std::vector<std::string_view> reasons;
-  for (std::size_t i = 1; i < kReasonCount; ++i) reasons.push_back(to_string(static_cast<Reason>(i)));
+  for (std::size_t i = 1; i < kReasonCount; ++i)
+    reasons.push_back(to_string(static_cast<Reason>(i)));
   auto rule = [](const std::string& table, const std::string& run, const std::string& column,
                  const std::string& words) {
     return "SELECT 'a row of " + table + " of run number ' || " + run + " || ' has the unknown " +
@@ -140,9 +151,10 @@ std::string scoped(std::string sql, bool history) {
   for (std::size_t at = sql.find(kMark); at != std::string::npos; at = sql.find(kMark, at)) {
     const std::size_t end = sql.find(')', at);
     const std::string run = sql.substr(at + kMark.size(), end - at - kMark.size());
-    const std::string condition =
-        history ? "true"
-                : run + " IN (SELECT o.id FROM run AS o WHERE o.state IN ('queued', 'running', 'paused'))";
+    const std::string condition = history ? run + " NOT IN (SELECT d.run FROM doomed AS d)"
+                                          : run +
+                                                " IN (SELECT o.id FROM run AS o WHERE o.state IN "
+                                                "('queued', 'running', 'paused'))";
     sql.replace(at, end - at + 1, condition);
   }
   return sql;
@@ -172,7 +184,8 @@ Result<std::vector<StoreFinding>> check_file(Database& database, std::size_t fin
   return findings;
 }
 
-Result<std::vector<StoreFinding>> check_store(Database& database, const StoreCheckOptions& options) {
+Result<std::vector<StoreFinding>> check_store(Database& database,
+                                              const StoreCheckOptions& options) {
   ReadTransaction transaction(database);
   auto findings = check_file(database, options.findings_max);
   if (!findings || !findings->empty()) return findings;

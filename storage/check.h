@@ -12,12 +12,12 @@
 namespace pawl {
 
 struct StoreFinding {
-  std::string what;  ///< a sentence for people, with the run
+  std::string what;        ///< a sentence for people, with the run
   bool is_damage = false;  ///< the file itself is damaged: only a backup helps
 };
 
 struct StoreCheckOptions {
-  bool history = true;          ///< also runs that ended: reads every row once
+  bool history = true;             ///< also runs that ended: reads every row once
   std::size_t findings_max = 100;  ///< of each kind of finding at most this many
 };
 

@@ -19,7 +19,7 @@
 namespace pawl {
 namespace {
 
-constexpr int kBusyTimeoutMs = 10'000;       // a person with sqlite3 is waited for, within reason
+constexpr int kBusyTimeoutMs = 10'000;         // a person with sqlite3 is waited for, within reason
 constexpr const char* kCachePages = "-65536";  // KiB: a million scattered rows stay quick
 
 /// Counting of memory is the one global lock left in SQLite; nobody reads the counts. Has no effect
@@ -78,9 +78,10 @@ std::string reader_uri(const std::string& path, bool beside_writer) {
 void match_glob(sqlite3_context* context, int, sqlite3_value** values) {
   auto text_of = [](sqlite3_value* value) {
     const auto* bytes = sqlite3_value_text(value);
-    return bytes == nullptr ? std::string_view()
-                            : std::string_view(reinterpret_cast<const char*>(bytes),
-                                               static_cast<std::size_t>(sqlite3_value_bytes(value)));
+    return bytes == nullptr
+               ? std::string_view()
+               : std::string_view(reinterpret_cast<const char*>(bytes),
+                                  static_cast<std::size_t>(sqlite3_value_bytes(value)));
   };
   std::string_view pattern = text_of(values[0]);
   sqlite3_result_int(context, glob_match(pattern, text_of(values[1])) ? 1 : 0);
@@ -97,16 +98,18 @@ Error error_of(int code, int system_errno, const char* text, std::string_view do
   auto make = [&](ErrorKind kind, std::string why) {
     return Error{kind, std::string(doing) + ": " + std::move(why)};
   };
-  std::string damage = path + " is damaged (" + text +
-                       "). Stop pawl and bring back a backup: pawl restore FILE";
+  std::string damage =
+      path + " is damaged (" + text + "). Stop pawl and bring back a backup: pawl restore FILE";
   if (is_full_code(code, system_errno)) {
     return make(ErrorKind::storage, "the disk of " + path + " is full. Free some room");
   }
   switch (code & 0xFF) {
+    case SQLITE_ERROR:  // of ours none fails so: the schema is not what it was
     case SQLITE_CORRUPT: return make(ErrorKind::storage, std::move(damage));
     case SQLITE_NOTADB:
-      return make(ErrorKind::storage, path + " is no SQLite database (" + text +
-                                          "). If it was one, bring back a backup: pawl restore FILE");
+      return make(ErrorKind::storage,
+                  path + " is no SQLite database (" + text +
+                      "). If it was one, bring back a backup: pawl restore FILE");
     case SQLITE_READONLY:
       return make(ErrorKind::storage,
                   path + " is read-only. Check its permissions and how its disk is mounted");
@@ -117,9 +120,10 @@ Error error_of(int code, int system_errno, const char* text, std::string_view do
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-      return make(ErrorKind::home_unusable, path + " cannot be opened (" +
-                                                (system_errno != 0 ? std::strerror(system_errno) : text) +
-                                                "). Check the folder and its permissions");
+      return make(ErrorKind::home_unusable,
+                  path + " cannot be opened (" +
+                      (system_errno != 0 ? std::strerror(system_errno) : text) +
+                      "). Check the folder and its permissions");
     case SQLITE_IOERR:
       return make(ErrorKind::storage,
                   "the disk of " + path + " failed (" + text +
@@ -239,7 +243,8 @@ Result<void> Database::set_up_writer() {
     }
     if (auto done = pragma(p.set, p.name, p.expected); !done) return done;
   }
-  if (auto done = exec((std::string("PRAGMA cache_size=") + kCachePages).c_str()); !done) return done;
+  if (auto done = exec((std::string("PRAGMA cache_size=") + kCachePages).c_str()); !done)
+    return done;
   // The log and its index stay when the store is closed: readers then find all that they need and
   // have nothing to create.
   int persist = 1;
@@ -321,11 +326,13 @@ std::int64_t Database::changes() const { return sqlite3_changes64(handle()); }
 Result<void> Database::checkpoint(bool truncate) {
   int in_log = 0;
   int copied = 0;
-  int code = sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
+  int code =
+      sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
   if (code == SQLITE_OK && truncate && in_log == copied) {
     // Waits for no reader: with the busy handler off it gives up at once.
     sqlite3_busy_timeout(handle(), 0);
-    code = sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    code =
+        sqlite3_wal_checkpoint_v2(handle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
     sqlite3_busy_timeout(handle(), kBusyTimeoutMs);
   }
   if (code != SQLITE_OK && code != SQLITE_BUSY) return error("writing the log back into the store");
@@ -362,6 +369,9 @@ Statement::Statement(Database& database, std::string_view sql) {
                              SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
   if (statement_ != nullptr) {
     bound_.resize(static_cast<std::size_t>(sqlite3_bind_parameter_count(statement_)));
+  } else {
+    handle_ = database.handle();
+    sql_ = sql;
   }
 }
 
@@ -370,11 +380,15 @@ Statement::~Statement() { sqlite3_finalize(statement_); }
 Statement::Statement(Statement&& other) noexcept
     : statement_(std::exchange(other.statement_, nullptr)),
       code_(std::exchange(other.code_, 0)),
+      handle_(other.handle_),
+      sql_(std::move(other.sql_)),
       bound_(std::move(other.bound_)) {}
 
 Statement& Statement::operator=(Statement&& other) noexcept {
   std::swap(statement_, other.statement_);
   std::swap(code_, other.code_);
+  std::swap(handle_, other.handle_);
+  std::swap(sql_, other.sql_);
   std::swap(bound_, other.bound_);
   return *this;
 }
@@ -433,19 +447,29 @@ void Statement::put(int place, Blob blob) {
 }
 
 bool Statement::step() {
-  if (statement_ == nullptr) {
-    if (code_ == 0) code_ = SQLITE_MISUSE;
-    return false;
-  }
+  if (statement_ == nullptr) return fail_again();
   int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   code_ = code == SQLITE_DONE ? 0 : code;
   return false;
 }
 
+/// Compiles a statement that did not compile once more, so that the database tells why.
+bool Statement::fail_again() {
+  code_ = SQLITE_MISUSE;
+  if (handle_ == nullptr) return false;
+  sqlite3_stmt* again = nullptr;
+  const int code =
+      sqlite3_prepare_v2(handle_, sql_.data(), static_cast<int>(sql_.size()), &again, nullptr);
+  sqlite3_finalize(again);
+  if (code != SQLITE_OK) code_ = code;
+  return false;
+}
+
 bool Statement::run() {
   while (step()) {
   }
+  if (statement_ == nullptr) return false;
   // Resetting after an error tells the error again, so that the database still knows it.
   sqlite3_reset(statement_);
   return ok();
@@ -457,7 +481,9 @@ void Statement::reset() {
   code_ = 0;
 }
 
-std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_, column); }
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
 
 std::string_view Statement::text(int column) const {
   const void* bytes = sqlite3_column_type(statement_, column) == SQLITE_BLOB

@@ -27,10 +27,10 @@ inline constexpr std::string_view kDatabaseName = "pawl.db";
 
 struct DatabaseOptions {
   enum class Mode {
-    create,      ///< the writer: made when it is not there
-    read_write,  ///< the writer of a store that exists
-    read_only,   ///< changes nothing, creates nothing, takes no lock that a writer waits for
-    single_file, ///< a copy: no write-ahead log, nothing beside the file once it is closed
+    create,       ///< the writer: made when it is not there
+    read_write,   ///< the writer of a store that exists
+    read_only,    ///< changes nothing, creates nothing, takes no lock that a writer waits for
+    single_file,  ///< a copy: no write-ahead log, nothing beside the file once it is closed
   };
   Mode mode = Mode::create;
   std::string vfs;  ///< empty: the system's; the simulator brings its own
@@ -178,8 +178,12 @@ class Statement {
   };
   Bound& bound(int place);
 
+  bool fail_again();
+
   sqlite3_stmt* statement_ = nullptr;
   int code_ = 0;
+  sqlite3* handle_ = nullptr;  ///< of a statement that did not compile, with its text
+  std::string sql_;
   std::vector<Bound> bound_;
 };
 

@@ -20,24 +20,30 @@ constexpr int kOpenTries = 20;  // a scheduler that just starts rebuilds the log
 }  // namespace
 
 History::Statements::Statements(Database& db)
-    : run_by_id(db, "SELECT " PAWL_RUN_COLUMNS ", v.labels FROM run AS r "
+    : run_by_id(db, "SELECT " PAWL_RUN_COLUMNS
+                    ", v.labels FROM run AS r "
                     "LEFT JOIN run_counts AS c ON c.run = r.id "
                     "LEFT JOIN job_version AS v ON v.id = r.version WHERE r.id = ?"),
-      task_by_key(db, "SELECT " PAWL_TASK_VIEW_COLUMNS ", r.name, r.job, r.params FROM task AS t "
+      task_by_key(db, "SELECT " PAWL_TASK_VIEW_COLUMNS
+                      ", r.name, r.job, r.params FROM task AS t "
                       "JOIN run AS r ON r.id = t.run LEFT JOIN version_task AS n "
                       "ON n.version = r.version AND n.task = t.task "
                       "WHERE t.run = ? AND t.task = ? AND t.item = ?"),
       attempt_by_id(db, "SELECT " PAWL_ATTEMPT_COLUMNS " FROM attempt AS a WHERE a.id = ?"),
-      attempt_by_number(db, "SELECT " PAWL_ATTEMPT_COLUMNS " FROM attempt AS a WHERE a.run = ? AND "
+      attempt_by_number(db, "SELECT " PAWL_ATTEMPT_COLUMNS
+                            " FROM attempt AS a WHERE a.run = ? AND "
                             "a.task = ? AND a.item = ? AND a.number = ? AND a.number > 1"),
-      first_attempt(db, "SELECT first_attempt, attempts FROM task WHERE run = ? AND task = ? AND item = ?"),
+      first_attempt(
+          db, "SELECT first_attempt, attempts FROM task WHERE run = ? AND task = ? AND item = ?"),
       mapped(db, "SELECT " PAWL_MAPPED_COLUMNS " FROM mapped AS m WHERE m.run = ? AND m.task = ?"),
-      chunk(db, "SELECT first, count, bytes FROM item WHERE run = ? AND task = ? AND first <= ? "
-                "ORDER BY first DESC LIMIT 1"),
+      chunk(db,
+            "SELECT first, count, bytes FROM item WHERE run = ? AND task = ? AND first <= ? "
+            "ORDER BY first DESC LIMIT 1"),
       task_name(db, "SELECT n.id FROM version_task AS n WHERE n.version = ? AND n.task = ?"),
-      source_task(db, "SELECT n.source_task FROM run AS r JOIN version_task AS n "
-                      "ON n.version = r.version WHERE r.id = ? AND n.task = ? "
-                      "AND n.source_task IS NOT NULL") {}
+      source_task(db,
+                  "SELECT n.source_task FROM run AS r JOIN version_task AS n "
+                  "ON n.version = r.version WHERE r.id = ? AND n.task = ? "
+                  "AND n.source_task IS NOT NULL") {}
 
 History::History(std::unique_ptr<Database> database)
     : database_(std::move(database)), statements_(std::make_unique<Statements>(*database_)) {}
@@ -85,8 +91,9 @@ std::map<std::string, std::string> labels_of(std::string_view text) {
 void add_run_filter(Query& query, const Selector& selector) {
   query.add_glob("r.job", selector.job);
   for (const auto& [name, value] : selector.labels) {
-    query.add(" AND EXISTS (SELECT 1 FROM json_each(v.labels) AS l WHERE l.key = ? AND l.value = ?)",
-              name, value);
+    query.add(
+        " AND EXISTS (SELECT 1 FROM json_each(v.labels) AS l WHERE l.key = ? AND l.value = ?)",
+        name, value);
   }
 }
 
@@ -201,7 +208,8 @@ bool History::key_of(TaskKey key, std::string& text) {
   return true;
 }
 
-Result<std::optional<ItemChunkRow>> History::chunk_with(RunId run, TaskIndex task, std::int64_t index) {
+Result<std::optional<ItemChunkRow>> History::chunk_with(RunId run, TaskIndex task,
+                                                        std::int64_t index) {
   auto look = [&](TaskIndex of) -> Result<std::optional<ItemChunkRow>> {
     Statement& query = statements_->chunk.bind(run, of, index);
     std::optional<ItemChunkRow> row;
@@ -295,7 +303,8 @@ Result<std::optional<TaskView>> History::task(TaskKey key) {
 Result<std::vector<TaskView>> History::run_tasks(const RunRow& run) {
   ReadTransaction transaction(*database_);
   Statement query(*database_,
-                  "SELECT " PAWL_TASK_VIEW_COLUMNS " FROM task AS t LEFT JOIN version_task AS n "
+                  "SELECT " PAWL_TASK_VIEW_COLUMNS
+                  " FROM task AS t LEFT JOIN version_task AS n "
                   "ON n.version = ? AND n.task = t.task "
                   "WHERE t.run = ? AND (t.task, t.item) >= (?, -1) ORDER BY t.task, t.item");
   std::vector<TaskView> views;
@@ -350,9 +359,10 @@ Result<std::vector<AttemptView>> History::attempts_of(TaskKey key) {
   ok = ok && by_id.ok();
   by_id.reset();
   if (!ok) return error();
-  Statement again(*database_, "SELECT " PAWL_ATTEMPT_COLUMNS
-                              " FROM attempt AS a WHERE a.run = ? AND a.task = ? AND a.item = ? AND "
-                              "a.number > 1 ORDER BY a.number");
+  Statement again(*database_,
+                  "SELECT " PAWL_ATTEMPT_COLUMNS
+                  " FROM attempt AS a WHERE a.run = ? AND a.task = ? AND a.item = ? AND "
+                  "a.number > 1 ORDER BY a.number");
   again.bind(key.run, key.task, key.item);
   while (again.step()) take(again);
   if (!again.ok()) return error();

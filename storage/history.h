@@ -4,7 +4,9 @@
 // socket. A read-only connection of its own, beside a living scheduler or without one; it creates
 // nothing and never asks the scheduler. Lists come in pages, each one read in a transaction that
 // ends before the caller sees it, so that printing slowly holds nobody up; a row that changes
-// between two pages is shown as it was when its page was read. One thread at a time.
+// between two pages is shown as it was when its page was read. One thread at a time. A process that
+// is to write must have no History open that was opened without `beside_writer`: SQLite would share
+// its read-only view of the log's index with the writer.
 
 #include <cstdint>
 #include <functional>
@@ -50,11 +52,11 @@ using history::RunView;
 
 struct AttemptView {
   AttemptRow row;
-  std::string run;   ///< names, as users know them
+  std::string run;  ///< names, as users know them
   std::string job;
   std::string task;
-  std::string key;   ///< of the item; empty: none
-  std::string log;   ///< relative to the home; empty: it was silent
+  std::string key;  ///< of the item; empty: none
+  std::string log;  ///< relative to the home; empty: it was silent
 };
 
 namespace history {
@@ -63,18 +65,18 @@ struct TaskView {
   std::string run;
   std::string job;
   std::string task;
-  std::string key;                     ///< of the item; empty: none
-  bool mapped = false;                 ///< the whole of a mapped task
-  std::optional<MappedRow> whole;      ///< of a mapped whole that began
+  std::string key;                 ///< of the item; empty: none
+  bool mapped = false;             ///< the whole of a mapped task
+  std::optional<MappedRow> whole;  ///< of a mapped whole that began
   std::int32_t max_attempts = 1;
-  std::optional<AttemptRow> last;      ///< its last attempt
+  std::optional<AttemptRow> last;  ///< its last attempt
   std::optional<WallTime> next_attempt_at;
-  std::string log;                     ///< of the last attempt, relative to the home; may be empty
+  std::string log;  ///< of the last attempt, relative to the home; may be empty
 
   // Of `failed` only:
-  std::string params;                  ///< of the run, JSON
-  std::string item;                    ///< its payload, JSON; empty: not an item
-  bool tolerated = false;              ///< forgiven: its mapped task succeeded all the same
+  std::string params;      ///< of the run, JSON
+  std::string item;        ///< its payload, JSON; empty: not an item
+  bool tolerated = false;  ///< forgiven: its mapped task succeeded all the same
 
   /// What went wrong, for people.
   std::string_view error() const {
@@ -99,13 +101,13 @@ struct JobView {
 enum class FailedBy { reason, error, task, job };
 
 struct FailedGroup {
-  std::string value;          ///< `exit:5`, an error with its varying parts named, `JOB/TASK`, `JOB`
+  std::string value;  ///< `exit:5`, an error with its varying parts named, `JOB/TASK`, `JOB`
   std::int64_t count = 0;
-  std::int64_t held = 0;      ///< of them
-  std::int64_t runs = 0;      ///< in how many, counted while a group has at most 1,000
-  WallTime first;             ///< when the first and the last of them ended
+  std::int64_t held = 0;  ///< of them
+  std::int64_t runs = 0;  ///< in how many, counted while a group has at most 1,000
+  WallTime first;         ///< when the first and the last of them ended
   WallTime last;
-  TaskView example;           ///< the newest
+  TaskView example;  ///< the newest
 };
 
 struct FailedGroups {
@@ -114,7 +116,7 @@ struct FailedGroups {
 };
 
 struct FailedSummary {
-  std::int64_t failed = 0;           ///< unresolved and chosen
+  std::int64_t failed = 0;  ///< unresolved and chosen
   std::int64_t held = 0;
   std::int64_t runs = 0;
   std::int64_t upstream_failed = 0;  ///< in those runs
@@ -129,9 +131,9 @@ struct StatusNumbers {
   std::int64_t jobs = 0;
   std::int64_t paused_jobs = 0;
   std::int64_t quarantined_jobs = 0;
-  std::int64_t doomed_runs = 0;           ///< taken away, files not deleted yet
-  std::int64_t store_bytes = 0;           ///< the database's file
-  std::int64_t free_bytes = 0;            ///< of it, for use again
+  std::int64_t doomed_runs = 0;  ///< taken away, files not deleted yet
+  std::int64_t store_bytes = 0;  ///< the database's file
+  std::int64_t free_bytes = 0;   ///< of it, for use again
   std::int64_t wal_bytes = 0;
   Epoch epoch;
 };
@@ -157,7 +159,7 @@ class RunPager {
 struct TaskDetail {
   bool attempt = true;  ///< TaskView::last, log
   bool key = true;
-  bool item = false;    ///< TaskView::item, params
+  bool item = false;  ///< TaskView::item, params
 };
 
 class TaskPager {
@@ -175,9 +177,9 @@ class TaskPager {
   History& history_;
   Selector selector_;
   TaskDetail detail_;
-  std::vector<RunRow> runs_;        ///< fetched and not done, newest last
+  std::vector<RunRow> runs_;  ///< fetched and not done, newest last
   std::int64_t before_run_;
-  std::int64_t after_task_ = -1;    ///< place within the run at the back of `runs_`
+  std::int64_t after_task_ = -1;  ///< place within the run at the back of `runs_`
   std::int64_t after_item_ = -2;
   std::optional<std::vector<Named>> names_;
 };
@@ -249,7 +251,8 @@ class EventPager {
 class History {
  public:
   /// Errors: not_found (no store there), version, home_unusable, storage.
-  static Result<std::unique_ptr<History>> open(const std::string& path, HistoryOptions options = {});
+  static Result<std::unique_ptr<History>> open(const std::string& path,
+                                               HistoryOptions options = {});
   ~History();
   History(const History&) = delete;
   History& operator=(const History&) = delete;

@@ -88,7 +88,8 @@ Result<std::vector<TaskView>> FailedPager::next(std::size_t limit) {
       ended_ = view.row.ended_at.value_or(WallTime{}).ms;
       if (!is_named(*names_, key_)) continue;
       if (!history_.complete(view, detail_, first)) return history_.error();
-      if (!selector_.key.empty() && (view.key.empty() || !matches(selector_.key, view.key))) continue;
+      if (!selector_.key.empty() && (view.key.empty() || !matches(selector_.key, view.key)))
+        continue;
       views.push_back(std::move(view));
     }
     if (!statement.ok()) return history_.error();

@@ -21,7 +21,8 @@ std::int64_t file_size(const std::string& path) {
 
 Result<JobView> History::job_view(JobRow row) {
   JobView view;
-  Query last("SELECT " PAWL_RUN_COLUMNS " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id ");
+  Query last("SELECT " PAWL_RUN_COLUMNS
+             " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id ");
   last.add("WHERE r.job = ? ORDER BY r.id DESC LIMIT 1", row.name);
   Statement run = last.prepare(*database_);
   if (run.step()) {
@@ -128,7 +129,8 @@ Result<StatusNumbers> History::status() {
        "WHERE state IN ('held', 'failed') AND dismissed = 0"},
       {numbers.jobs, "SELECT count(*) FROM job WHERE removed = 0"},
       {numbers.paused_jobs, "SELECT count(*) FROM job WHERE removed = 0 AND paused <> 0"},
-      {numbers.quarantined_jobs, "SELECT count(*) FROM job WHERE removed = 0 AND quarantined IS NOT NULL"},
+      {numbers.quarantined_jobs,
+       "SELECT count(*) FROM job WHERE removed = 0 AND quarantined IS NOT NULL"},
       {numbers.doomed_runs, "SELECT count(*) FROM doomed"},
       {numbers.epoch.value, "SELECT value FROM counter WHERE name = 'epoch'"},
       {pages, "PRAGMA page_count"},

@@ -36,7 +36,8 @@ Result<std::vector<RunView>> RunPager::next(std::size_t limit) {
     if (!names) return std::move(names).error();
     names_ = std::move(*names);
   }
-  Query q("SELECT " PAWL_RUN_COLUMNS ", v.labels FROM run AS r "
+  Query q("SELECT " PAWL_RUN_COLUMNS
+          ", v.labels FROM run AS r "
           "LEFT JOIN run_counts AS c ON c.run = r.id "
           "LEFT JOIN job_version AS v ON v.id = r.version WHERE true");
   q.add(" AND r.id < ?", before_);
@@ -93,7 +94,8 @@ Result<std::vector<TaskView>> TaskPager::next(std::size_t limit) {
 
 /// The next runs that may have chosen tasks; false when there are no more.
 Result<bool> TaskPager::fetch_runs() {
-  Query query("SELECT " PAWL_RUN_COLUMNS " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id "
+  Query query("SELECT " PAWL_RUN_COLUMNS
+              " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id "
               "LEFT JOIN job_version AS v ON v.id = r.version WHERE true");
   query.add(" AND r.id < ?", before_run_);
   add_named_runs(query, *names_);
@@ -119,7 +121,8 @@ Result<bool> TaskPager::fetch_tasks(std::size_t limit, std::vector<TaskView>& vi
   const std::size_t scanned = filters_here ? kScanned : limit;
   Query query("SELECT " PAWL_TASK_VIEW_COLUMNS " FROM task AS t LEFT JOIN version_task AS n ON ");
   query.add("n.version = ? AND n.task = t.task ", run.version.value);
-  query.add("WHERE t.run = ? AND (t.task, t.item) > (?, ?)", run.id.value, after_task_, after_item_);
+  query.add("WHERE t.run = ? AND (t.task, t.item) > (?, ?)", run.id.value, after_task_,
+            after_item_);
   if (names_->size() == 1 && names_->front().task) {  // then SQL finds it at once
     query.add(" AND t.task = ?", std::int64_t{names_->front().task->value});
     if (names_->front().item != kWhole) query.add(" AND t.item = ?", names_->front().item.value);
@@ -177,7 +180,8 @@ bool AttemptPager::passes(const AttemptView& view) const {
   const AttemptRow& row = view.row;
   const auto& states = selector_.states;
   const auto& reasons = selector_.reasons;
-  if (!states.empty() && std::find(states.begin(), states.end(), to_string(row.state)) == states.end()) {
+  if (!states.empty() &&
+      std::find(states.begin(), states.end(), to_string(row.state)) == states.end()) {
     return false;
   }
   if (!reasons.empty() && std::find(reasons.begin(), reasons.end(), row.reason) == reasons.end()) {
@@ -193,10 +197,12 @@ Result<std::vector<AttemptView>> AttemptPager::next_by_id(std::size_t limit) {
   while (views.size() < limit) {
     const std::size_t scanned = selector_.key.empty() ? limit - views.size() : kScanned;
     // CROSS JOIN keeps the order of the tables: by attempt, newest first, and no sorting.
-    Query query("SELECT " PAWL_ATTEMPT_COLUMNS ", r.name, r.job, coalesce(n.id, a.task) "
-                "FROM attempt AS a CROSS JOIN run AS r ON r.id = a.run "
-                "LEFT JOIN job_version AS v ON v.id = r.version "
-                "LEFT JOIN version_task AS n ON n.version = r.version AND n.task = a.task WHERE true");
+    Query query(
+        "SELECT " PAWL_ATTEMPT_COLUMNS
+        ", r.name, r.job, coalesce(n.id, a.task) "
+        "FROM attempt AS a CROSS JOIN run AS r ON r.id = a.run "
+        "LEFT JOIN job_version AS v ON v.id = r.version "
+        "LEFT JOIN version_task AS n ON n.version = r.version AND n.task = a.task WHERE true");
     query.add(" AND a.id < ?", before_);
     add_run_filter(query, selector_);
     query.add_glob("coalesce(n.id, a.task)", selector_.task);
@@ -215,7 +221,8 @@ Result<std::vector<AttemptView>> AttemptPager::next_by_id(std::size_t limit) {
       view.task = reader.text();
       before_ = view.row.id.value;
       if (!history_.complete(view)) return history_.error();
-      if (!selector_.key.empty() && (view.key.empty() || !matches(selector_.key, view.key))) continue;
+      if (!selector_.key.empty() && (view.key.empty() || !matches(selector_.key, view.key)))
+        continue;
       views.push_back(std::move(view));
     }
     if (!statement.ok()) return history_.error();
@@ -320,8 +327,9 @@ Result<std::vector<EventRow>> EventPager::next(std::size_t limit) {
     if (!names) return std::move(names).error();
     names_ = std::move(*names);
   }
-  Query query("SELECT e.id, e.at, e.actor, e.verb, e.job, e.run, e.task, e.item, e.text "
-              "FROM event AS e WHERE true");
+  Query query(
+      "SELECT e.id, e.at, e.actor, e.verb, e.job, e.run, e.task, e.item, e.text "
+      "FROM event AS e WHERE true");
   query.add(" AND e.id < ?", before_);
   if (!names_->empty()) {
     query.add(" AND e.run IN (");

@@ -22,7 +22,8 @@ std::vector<RunRow> read_runs(Statement& query, int limit) {
 }
 
 Query run_query(std::string_view condition, const std::string& value) {
-  Query query("SELECT " PAWL_RUN_COLUMNS " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id ");
+  Query query("SELECT " PAWL_RUN_COLUMNS
+              " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id ");
   query.add(condition, value);
   return query;
 }
@@ -39,9 +40,11 @@ Result<RunRow> History::find_run(std::string_view name) {
   };
   if (name.ends_with(kLatest)) {
     const std::string job(name.substr(0, name.size() - kLatest.size()));
-    auto runs = job.empty() ? ask(Query("SELECT " PAWL_RUN_COLUMNS " FROM run AS r LEFT JOIN "
-                                       "run_counts AS c ON c.run = r.id ORDER BY r.id DESC LIMIT 1"), 1)
-                            : ask(run_query("WHERE r.job = ? ORDER BY r.id DESC LIMIT 1", job), 1);
+    auto runs = job.empty()
+                    ? ask(Query("SELECT " PAWL_RUN_COLUMNS " FROM run AS r LEFT JOIN "
+                                "run_counts AS c ON c.run = r.id ORDER BY r.id DESC LIMIT 1"),
+                          1)
+                    : ask(run_query("WHERE r.job = ? ORDER BY r.id DESC LIMIT 1", job), 1);
     if (!runs) return std::move(runs).error();
     if (!runs->empty()) return std::move(runs->front());
     return Error{ErrorKind::not_found,
@@ -55,14 +58,16 @@ Result<RunRow> History::find_run(std::string_view name) {
   std::vector<RunRow> runs;
   if (!text.empty()) {
     auto found = ask(run_query("WHERE r.id IN (SELECT id FROM run WHERE instr(name, ?) > 0 "
-                               "ORDER BY name DESC LIMIT 6) ORDER BY r.id DESC", text), kShownMax + 1);
+                               "ORDER BY name DESC LIMIT 6) ORDER BY r.id DESC",
+                               text),
+                     kShownMax + 1);
     if (!found) return std::move(found).error();
     runs = std::move(*found);
   }
   if (runs.size() == 1) return std::move(runs.front());
   if (runs.empty()) {
-    return Error{ErrorKind::not_found,
-                 "run '" + escape_for_terminal(text) + "': there is none of that name. See pawl runs"};
+    return Error{ErrorKind::not_found, "run '" + escape_for_terminal(text) +
+                                           "': there is none of that name. See pawl runs"};
   }
   std::string message = "run '" + escape_for_terminal(text) + "': several have that in their name:";
   for (std::size_t i = 0; i < runs.size() && i < kShownMax; ++i) {
@@ -93,7 +98,8 @@ Result<TaskIndex> History::find_task(const RunRow& run, const std::string& id) {
   if (!query.ok()) return error();
   const std::vector<std::string_view> candidates(ids.begin(), ids.end());
   const std::string_view near = nearest_word(id, candidates);
-  std::string message = "task '" + escape_for_terminal(id) + "': run " + run.name + " has none of that name";
+  std::string message =
+      "task '" + escape_for_terminal(id) + "': run " + run.name + " has none of that name";
   message += near.empty() ? ". See pawl show " + run.name
                           : ". Did you mean " + run.name + "/" + std::string(near);
   return Error{ErrorKind::not_found, std::move(message)};
@@ -117,8 +123,9 @@ Result<Named> History::resolve(const ObjectName& name) {
   auto row = mapped(named.run.id, *task);
   if (!row) return std::move(row).error();
   if (!*row) {
-    return Error{ErrorKind::not_found, to_text(name) + ": " + whole + " has no items. It is not mapped, "
-                                       "or did not begin"};
+    return Error{ErrorKind::not_found, to_text(name) + ": " + whole +
+                                           " has no items. It is not mapped, "
+                                           "or did not begin"};
   }
   if (name.key) {
     auto index = item_by_key(named.run.id, *task, *name.key);

@@ -24,8 +24,9 @@ Result<Identity> identify(Database& database) {
   found.objects = *objects;
   const bool is_empty = found.application == 0 && found.version == 0 && found.objects == 0;
   if (!is_empty && found.application != kApplicationId) {
-    return Error{ErrorKind::home_unusable, "opening the store: " + database.path() +
-                                               " is a database of another program. Use another home"};
+    return Error{ErrorKind::home_unusable,
+                 "opening the store: " + database.path() +
+                     " is a database of another program. Use another home"};
   }
   if (found.version > schema_version()) {
     return Error{ErrorKind::version,

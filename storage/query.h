@@ -33,7 +33,8 @@ class Query {
   Query& add_in(std::string_view column, const std::vector<std::string>& words);
   /// ` AND pawl_glob(?, COLUMN)`; nothing when the glob is empty.
   Query& add_glob(std::string_view column, const std::string& glob) {
-    return glob.empty() ? *this : add(std::string(" AND pawl_glob(?, ") + std::string(column) + ")", glob);
+    return glob.empty() ? *this
+                        : add(std::string(" AND pawl_glob(?, ") + std::string(column) + ")", glob);
   }
 
   /// The statement, its values bound; they live as long as the query.

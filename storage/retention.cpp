@@ -18,16 +18,22 @@ struct Table {
 
 // The rows of a run, in an order in which what is left can still be found.
 constexpr Table kTables[] = {
-    {"DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE run = ?1 AND number > 1 LIMIT ?2)", 1},
+    {"DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE run = ?1 AND number > 1 LIMIT "
+     "?2)",
+     1},
     {"DELETE FROM output WHERE run = ?1 AND (task, item) IN "
-     "(SELECT task, item FROM output WHERE run = ?1 LIMIT ?2)", 1},
+     "(SELECT task, item FROM output WHERE run = ?1 LIMIT ?2)",
+     1},
     {"DELETE FROM timer WHERE run = ?1 AND (task, item, kind) IN "
-     "(SELECT task, item, kind FROM timer WHERE run = ?1 LIMIT ?2)", 1},
+     "(SELECT task, item, kind FROM timer WHERE run = ?1 LIMIT ?2)",
+     1},
     {"DELETE FROM event WHERE id IN (SELECT id FROM event WHERE run = ?1 LIMIT ?2)", 1},
     {"DELETE FROM item WHERE run = ?1 AND (task, first) IN "
-     "(SELECT task, first FROM item WHERE run = ?1 LIMIT ?2)", 0},
+     "(SELECT task, first FROM item WHERE run = ?1 LIMIT ?2)",
+     0},
     {"DELETE FROM mapped WHERE run = ?1 AND task IN "
-     "(SELECT task FROM mapped WHERE run = ?1 LIMIT ?2)", 1},
+     "(SELECT task FROM mapped WHERE run = ?1 LIMIT ?2)",
+     1},
 };
 
 constexpr const char* kFirstAttempts =
@@ -108,7 +114,8 @@ class Pruner {
       std::vector<std::int64_t> runs;
       if (!choose(job, runs)) return false;
       for (std::int64_t run : runs) {
-        if (!doom.bind(run).run() || !remove_run.bind(run).run() || !remove_counts.bind(run).run()) {
+        if (!doom.bind(run).run() || !remove_run.bind(run).run() ||
+            !remove_counts.bind(run).run()) {
           return false;
         }
         ++step_.runs;
@@ -124,7 +131,8 @@ class Pruner {
     const Retention keep = own == request_.jobs.end() ? request_.keep : own->second;
     std::int64_t oldest_kept = 0;  // by number: ids up to this one are too many
     if (keep.runs > 0) {
-      Statement rank(database_, "SELECT id FROM run WHERE job = ? ORDER BY id DESC LIMIT 1 OFFSET ?");
+      Statement rank(database_,
+                     "SELECT id FROM run WHERE job = ? ORDER BY id DESC LIMIT 1 OFFSET ?");
       if (rank.bind(job, keep.runs).step()) oldest_kept = rank.integer(0);
       if (!rank.ok()) return false;
     }
@@ -138,7 +146,8 @@ class Pruner {
     while (old.step()) {
       const std::int64_t run = old.integer(0);
       const bool is_recent = old.integer(1) >= unresolved_cut;
-      if (std::find(request_.busy.begin(), request_.busy.end(), RunId{run}) != request_.busy.end()) {
+      if (std::find(request_.busy.begin(), request_.busy.end(), RunId{run}) !=
+          request_.busy.end()) {
         continue;
       }
       bool keeps = false;
@@ -180,10 +189,11 @@ class Pruner {
   /// Definitions that no run and no job names any more.
   bool delete_versions() {
     std::vector<std::int64_t> unused;
-    Statement query(database_,
-                    "SELECT v.id FROM job_version AS v "
-                    "WHERE NOT EXISTS (SELECT 1 FROM run AS r WHERE r.job = v.job AND r.version = v.id) "
-                    "AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.version = v.id)");
+    Statement query(
+        database_,
+        "SELECT v.id FROM job_version AS v "
+        "WHERE NOT EXISTS (SELECT 1 FROM run AS r WHERE r.job = v.job AND r.version = v.id) "
+        "AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.version = v.id)");
     while (query.step()) unused.push_back(query.integer(0));
     if (!query.ok()) return false;
     query.reset();

@@ -11,7 +11,8 @@
 
 namespace pawl {
 
-inline constexpr std::string_view kTimerKindWords[] = {"retry", "deferral", "total", "queue", "run"};
+inline constexpr std::string_view kTimerKindWords[] = {"retry", "deferral", "total", "queue",
+                                                       "run"};
 constexpr std::string_view to_string(TimerKind kind) {
   return kTimerKindWords[static_cast<std::size_t>(kind)];
 }
@@ -21,11 +22,11 @@ std::optional<Trigger> trigger_from(std::string_view word);
 // Tables are called by their aliases in these lists: r run, c run_counts, t task, m mapped,
 // a attempt.
 
-#define PAWL_RUN_COLUMNS                                                                         \
-  "r.id, r.name, r.job, r.version, r.state, r.reason, r.\"trigger\", r.scheduled_for, "          \
-  "r.logical_time, r.interval_start, r.interval_end, r.start_at, r.request_id, r.params, "       \
-  "r.default_slots, r.priority_class, r.parent, r.created_at, r.started_at, r.ended_at, "        \
-  "r.resumes, r.cancel_requested, c.waiting, c.queued, c.running, c.retrying, c.deferred, "      \
+#define PAWL_RUN_COLUMNS                                                                    \
+  "r.id, r.name, r.job, r.version, r.state, r.reason, r.\"trigger\", r.scheduled_for, "     \
+  "r.logical_time, r.interval_start, r.interval_end, r.start_at, r.request_id, r.params, "  \
+  "r.default_slots, r.priority_class, r.parent, r.created_at, r.started_at, r.ended_at, "   \
+  "r.resumes, r.cancel_requested, c.waiting, c.queued, c.running, c.retrying, c.deferred, " \
   "c.held, c.succeeded, c.failed, c.skipped, c.upstream_failed, c.cancelled"
 inline constexpr int kRunColumnCount = 33;
 RunRow read_run(RowReader& reader);
@@ -44,9 +45,9 @@ TaskRow read_task(RowReader& reader);
 inline constexpr int kMappedColumnCount = 20;
 MappedRow read_mapped(RowReader& reader);
 
-#define PAWL_ATTEMPT_COLUMNS                                                                     \
-  "a.id, a.run, a.task, a.item, a.number, a.state, a.reason, a.exit_code, a.signal, a.worker, "  \
-  "a.slot, a.started_at, a.ended_at, a.cpu_us, a.peak_memory_bytes, a.log_bytes, a.handle, "     \
+#define PAWL_ATTEMPT_COLUMNS                                                                    \
+  "a.id, a.run, a.task, a.item, a.number, a.state, a.reason, a.exit_code, a.signal, a.worker, " \
+  "a.slot, a.started_at, a.ended_at, a.cpu_us, a.peak_memory_bytes, a.log_bytes, a.handle, "    \
   "a.error_class, a.error_message, a.error_trace"
 inline constexpr int kAttemptColumnCount = 20;
 AttemptRow read_attempt(RowReader& reader);
@@ -54,8 +55,8 @@ AttemptRow read_attempt(RowReader& reader);
 #define PAWL_VERSION_COLUMNS "id, job, hash, body, folder, created_at"
 JobVersionRow read_version(RowReader& reader);
 
-#define PAWL_JOB_COLUMNS                                                                       \
-  "name, version, file, paused, pause_note, quarantined, removed, first_loaded_at, "           \
+#define PAWL_JOB_COLUMNS                                                             \
+  "name, version, file, paused, pause_note, quarantined, removed, first_loaded_at, " \
   "next_fire_at, last_fire_at"
 JobRow read_job(RowReader& reader);
 

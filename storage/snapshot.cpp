@@ -71,7 +71,8 @@ bool SnapshotLoader::load_mapped(RunSnapshot& snapshot) {
     mapped.row = read_mapped(reader);
     if (!reader.good()) return check(mapped_, reader);
     const MappedRow& row = mapped.row;
-    if (row.low_water < 0 || row.low_water > row.next_fresh || row.next_fresh > limits::kItemsPerTaskMax) {
+    if (row.low_water < 0 || row.low_water > row.next_fresh ||
+        row.next_fresh > limits::kItemsPerTaskMax) {
       mapped_.reset();
       return refuse("the counts of task " + std::to_string(row.task.value) + " cannot be");
     }
@@ -119,8 +120,8 @@ bool SnapshotLoader::load_items(MappedSnapshot& mapped, LoadOptions options) {
     }
     ++expected;
     mapped.states.push_back(static_cast<std::uint8_t>(*state));
-    const bool wanted_final = *state == TaskState::succeeded ? options.succeeded_items
-                                                             : options.final_items;
+    const bool wanted_final =
+        *state == TaskState::succeeded ? options.succeeded_items : options.final_items;
     if (is_final(*state) && !wanted_final) continue;
     RowReader reader(items_, 2);
     auto& rows = is_final(*state) ? mapped.final_items : mapped.open_items;

@@ -66,8 +66,8 @@ Result<void> SqliteStore::transact(const std::function<bool()>& body) {
   return {};
 }
 
-/// Ends the transaction that failed. Out of room, nothing of it is in the log as a commit, so it may
-/// be tried again; after any other failure of COMMIT it may or may not be there.
+/// Ends the transaction that failed. Out of room, nothing of it is in the log as a commit, so it
+/// may be tried again; after any other failure of COMMIT it may or may not be there.
 Result<void> SqliteStore::fail(bool while_committing) {
   is_disk_full_ = differs_.empty() && database_->is_full();
   Error error = differs_.empty()
@@ -193,12 +193,12 @@ bool SqliteStore::put(const mutation::InsertTask& m) {
 
 bool SqliteStore::put(const mutation::UpdateTask& m) {
   const TaskRow& row = m.row;
-  statements_->update_task.bind(
-      word_of(row.state), word_of(row.reason), row.detail, row.attempts, row.counted,
-      row.interruptions, row.interrupted_since, row.work, id_or_none(row.live_attempt),
-      first_attempt_of(row), row.queued_at, row.started_at, row.ended_at, row.dismissed,
-      TextOrNull{row.error}, row.key.run, row.key.task, row.key.item, word_of(m.expected),
-      id_or_none(m.expected_attempt));
+  statements_->update_task.bind(word_of(row.state), word_of(row.reason), row.detail, row.attempts,
+                                row.counted, row.interruptions, row.interrupted_since, row.work,
+                                id_or_none(row.live_attempt), first_attempt_of(row), row.queued_at,
+                                row.started_at, row.ended_at, row.dismissed, TextOrNull{row.error},
+                                row.key.run, row.key.task, row.key.item, word_of(m.expected),
+                                id_or_none(m.expected_attempt));
   return run_one(statements_->update_task, "the row", row.key);
 }
 
@@ -243,9 +243,8 @@ bool SqliteStore::put(const mutation::UpdateAttempt& m) {
   statements_->update_attempt.bind(
       word_of(row.state), word_of(row.reason), row.exit_code, row.signal, id_or_none(row.worker),
       row.slot, row.started_at, row.ended_at, row.cpu_us, row.peak_memory_bytes, row.log_bytes,
-      TextOrNull{row.handle}, TextOrNull{row.failure.error_class},
-      TextOrNull{row.failure.message}, TextOrNull{row.failure.trace}, row.id,
-      word_of(m.expected));
+      TextOrNull{row.handle}, TextOrNull{row.failure.error_class}, TextOrNull{row.failure.message},
+      TextOrNull{row.failure.trace}, row.id, word_of(m.expected));
   return run_one(statements_->update_attempt, "the attempt", row.key);
 }
 

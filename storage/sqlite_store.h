@@ -21,7 +21,9 @@ class SqliteStore final : public Store {
 
   /// Opens or makes the store at `path` (`HOME/pawl.db`) and brings its schema up to date.
   static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, Options options);
-  static Result<std::unique_ptr<SqliteStore>> open(const std::string& path) { return open(path, {}); }
+  static Result<std::unique_ptr<SqliteStore>> open(const std::string& path) {
+    return open(path, {});
+  }
 
   ~SqliteStore() override;
 

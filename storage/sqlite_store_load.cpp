@@ -48,7 +48,8 @@ Result<std::optional<RunRow>> SqliteStore::run_by_request(std::string_view reque
   return run_where("r.request_id = ?", request_id);
 }
 
-Result<std::optional<RunRow>> SqliteStore::run_where(const char* condition, std::string_view value) {
+Result<std::optional<RunRow>> SqliteStore::run_where(const char* condition,
+                                                     std::string_view value) {
   const std::string sql =
       std::string("SELECT " PAWL_RUN_COLUMNS
                   " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id WHERE ") +

@@ -11,12 +11,13 @@ SqliteStore::Statements::Statements(Database& db)
       insert_version_task(db,
                           "INSERT INTO version_task (version, task, id, max_attempts, mapped, "
                           "source_task) VALUES (?, ?, ?, ?, ?, ?)"),
-      insert_run(db,
-                 "INSERT INTO run (id, name, job, version, state, reason, \"trigger\", "
-                 "scheduled_for, logical_time, interval_start, interval_end, start_at, request_id, "
-                 "default_slots, priority_class, parent, created_at, started_at, ended_at, resumes, "
-                 "cancel_requested, params) "
-                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      insert_run(
+          db,
+          "INSERT INTO run (id, name, job, version, state, reason, \"trigger\", "
+          "scheduled_for, logical_time, interval_start, interval_end, start_at, request_id, "
+          "default_slots, priority_class, parent, created_at, started_at, ended_at, resumes, "
+          "cancel_requested, params) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       insert_counts(db, "INSERT INTO run_counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       update_run(db,
                  "UPDATE run SET version = ?, state = ?, reason = ?, start_at = ?, "

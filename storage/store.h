@@ -49,13 +49,13 @@ struct PruneRequest {
   std::vector<RunId> busy;                 ///< ended runs that somebody works with
   std::vector<VersionId> versions_in_use;  ///< definitions that a new run may be pinned to
   WallTime now;
-  std::int64_t rows_max = 5'000;           ///< of one step: bounds how long the writer is held
+  std::int64_t rows_max = 5'000;  ///< of one step: bounds how long the writer is held
 };
 
 struct PruneStep {
-  std::int64_t runs = 0;                   ///< taken away in this step
-  std::int64_t rows = 0;                   ///< deleted in this step
-  bool more = false;                       ///< there is more to do
+  std::int64_t runs = 0;  ///< taken away in this step
+  std::int64_t rows = 0;  ///< deleted in this step
+  bool more = false;      ///< there is more to do
 };
 
 /// A run whose rows are gone and whose logs and outputs are to be deleted by the caller.

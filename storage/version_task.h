@@ -14,15 +14,15 @@
 namespace pawl {
 
 struct VersionTask {
-  std::string id;                        ///< of a hook: `hook:on_failure:0`
+  std::string id;  ///< of a hook: `hook:on_failure:0`
   std::int32_t max_attempts = 1;
   bool mapped = false;
   std::optional<TaskIndex> source_task;  ///< whose items these are, through an `each`
 };
 
 struct VersionSummary {
-  std::string labels = "{}";             ///< JSON object
-  std::vector<VersionTask> tasks;        ///< by TaskIndex: tasks in the file's order, then the hooks
+  std::string labels = "{}";       ///< JSON object
+  std::vector<VersionTask> tasks;  ///< by TaskIndex: tasks in the file's order, then the hooks
 };
 
 /// Reads a job file's text that passed the parser. Whatever it does not find in another text, it

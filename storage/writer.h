@@ -26,11 +26,11 @@
 namespace pawl {
 
 struct WriterOptions {
-  std::string ballast;                     ///< path of the ballast; empty: none
-  std::size_t queued_max = 200'000;        ///< mutations that may wait; more is answered with false
-  std::size_t group_max = 50'000;          ///< mutations in one transaction
-  std::int64_t idle_checkpoint_pages = 1'000;   ///< when there is nothing else to do
-  std::int64_t checkpoint_pages = 8'000;        ///< also when there is
+  std::string ballast;               ///< path of the ballast; empty: none
+  std::size_t queued_max = 200'000;  ///< mutations that may wait; more is answered with false
+  std::size_t group_max = 50'000;    ///< mutations in one transaction
+  std::int64_t idle_checkpoint_pages = 1'000;      ///< when there is nothing else to do
+  std::int64_t checkpoint_pages = 8'000;           ///< also when there is
   Duration retry_after = std::chrono::seconds(1);  ///< out of room
 };
 
@@ -58,9 +58,9 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  /// Queues a batch. Numbers must rise. False, and nothing queued, when `queued_max` would be passed
-  /// (a batch alone is always taken), or after a failure or `stop`: keep it and try again after the
-  /// next `committed`.
+  /// Queues a batch. Numbers must rise. False, and nothing queued, when `queued_max` would be
+  /// passed (a batch alone is always taken), or after a failure or `stop`: keep it and try again
+  /// after the next `committed`.
   [[nodiscard]] bool submit(std::uint64_t sequence, Mutations& batch);
   /// Queues a load. False after a failure or `stop`.
   bool load(Load work);

@@ -31,7 +31,8 @@ std::size_t match_shape(std::string_view text, std::string_view shape) {
 }
 
 std::size_t digits_at(std::string_view text) {
-  return static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_digit) - text.begin());
+  return static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_digit) -
+                                  text.begin());
 }
 
 /// `12:30`, `12:30:01`, with a fraction.
@@ -79,7 +80,9 @@ std::size_t match_hex_word(std::string_view word) {
 
 /// `/var/lib/x.db`: a slash that stands alone before it, and at least one name.
 std::size_t match_path(std::string_view text) {
-  auto in_path = [](char c) { return is_word(c) || c == '/' || c == '.' || c == '-' || c == '+' || c == '@'; };
+  auto in_path = [](char c) {
+    return is_word(c) || c == '/' || c == '.' || c == '-' || c == '+' || c == '@';
+  };
   if (text.size() < 2 || text[0] != '/' || text[1] == '/' || !in_path(text[1])) return 0;
   auto end = std::find_if_not(text.begin(), text.end(), in_path);
   std::size_t length = static_cast<std::size_t>(end - text.begin());
@@ -90,7 +93,8 @@ std::size_t match_path(std::string_view text) {
 /// `17`, `1.5`, `10.0.0.7`; what follows in letters (`ms`, `MiB`) stays.
 std::size_t match_number(std::string_view text) {
   std::size_t length = digits_at(text);
-  while (length > 0 && length + 1 < text.size() && text[length] == '.' && is_digit(text[length + 1])) {
+  while (length > 0 && length + 1 < text.size() && text[length] == '.' &&
+         is_digit(text[length + 1])) {
     length += 1 + digits_at(text.substr(length + 1));
   }
   return length;
@@ -107,7 +111,8 @@ Found find_varying(std::string_view text, char before) {
     return {match_path(text), "<path>"};
   }
   if (!is_word(text[0]) || is_word(before)) return {};
-  if (auto n = match_uuid(text); n > 0 && (n == text.size() || !is_word(text[n]))) return {n, "<id>"};
+  if (auto n = match_uuid(text); n > 0 && (n == text.size() || !is_word(text[n])))
+    return {n, "<id>"};
   if (auto n = match_time(text); n > 0) return {n, "<time>"};
   const auto word_end = std::find_if_not(text.begin(), text.end(), is_word);
   const std::string_view word = text.substr(0, static_cast<std::size_t>(word_end - text.begin()));
@@ -118,7 +123,8 @@ Found find_varying(std::string_view text, char before) {
 }  // namespace
 
 std::string normalize_error(std::string_view message) {
-  while (!message.empty() && (message.front() == '\n' || message.front() == ' ')) message.remove_prefix(1);
+  while (!message.empty() && (message.front() == '\n' || message.front() == ' '))
+    message.remove_prefix(1);
   message = message.substr(0, message.find('\n')).substr(0, kReadBytesMax);
   std::string text;
   char before = ' ';

@@ -24,7 +24,8 @@ std::optional<Number> number_of(std::string_view text) {
   Number value{};
   const char* end = text.data() + text.size();
   auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (text.empty() || error != std::errc() || rest != end || text.front() == '-') return std::nullopt;
+  if (text.empty() || error != std::errc() || rest != end || text.front() == '-')
+    return std::nullopt;
   return value;
 }
 
@@ -54,7 +55,8 @@ Error bad_word(std::string_view what, std::string_view word,
                const std::vector<std::string_view>& allowed) {
   std::string message = std::string(what) + " '" + escape_for_terminal(word) + "' is unknown";
   const std::string_view near = nearest_word(word, allowed);
-  if (!near.empty()) return {ErrorKind::invalid, message + ": did you mean '" + std::string(near) + "'"};
+  if (!near.empty())
+    return {ErrorKind::invalid, message + ": did you mean '" + std::string(near) + "'"};
   message += ". There are";
   for (std::size_t i = 0; i < allowed.size(); ++i) {
     message += (i == 0 ? " " : ", ") + std::string(allowed[i]);
@@ -70,7 +72,8 @@ Result<ObjectName> parse_object_name(std::string_view text) {
   name.run = text.substr(0, slash);
   if (name.run.empty()) return bad_name(text, "it begins with no run");
   if (slash == std::string_view::npos) {
-    if (name.run.find_first_of("#:") != std::string::npos) return bad_name(text, "no task is named");
+    if (name.run.find_first_of("#:") != std::string::npos)
+      return bad_name(text, "no task is named");
     return name;
   }
   std::string_view rest = text.substr(slash + 1);
@@ -83,9 +86,11 @@ Result<ObjectName> parse_object_name(std::string_view text) {
   const std::size_t colon = end_of_task(rest);
   name.task = rest.substr(0, colon);
   if (name.task.empty()) return bad_name(text, "no task stands behind the slash");
-  if (name.task.size() > limits::kNameBytesMax + kHook.size()) return bad_name(text, "it is too long");
+  if (name.task.size() > limits::kNameBytesMax + kHook.size())
+    return bad_name(text, "it is too long");
   if (colon == std::string_view::npos) {
-    if (name.task.find('#') != std::string::npos) return bad_name(text, "no number stands behind #");
+    if (name.task.find('#') != std::string::npos)
+      return bad_name(text, "no number stands behind #");
     return name;
   }
   const std::string_view item = rest.substr(colon + 1);
@@ -95,7 +100,8 @@ Result<ObjectName> parse_object_name(std::string_view text) {
     return name;
   }
   name.item = number_of<std::int64_t>(item);
-  if (!name.item || !is_digits(item)) return bad_name(text, "an item is a number from 0, or key=NAME");
+  if (!name.item || !is_digits(item))
+    return bad_name(text, "an item is a number from 0, or key=NAME");
   return name;
 }
 
@@ -122,7 +128,8 @@ Result<std::vector<std::string>> parse_states(std::string_view text,
 
 Result<std::vector<Reason>> parse_reasons(std::string_view text) {
   std::vector<std::string_view> allowed;
-  for (std::size_t i = 1; i < kReasonCount; ++i) allowed.push_back(to_string(static_cast<Reason>(i)));
+  for (std::size_t i = 1; i < kReasonCount; ++i)
+    allowed.push_back(to_string(static_cast<Reason>(i)));
   std::vector<Reason> reasons;
   for (std::string_view word : split(text)) {
     auto reason = reason_from(word);

@@ -40,13 +40,13 @@ std::string to_text(const ObjectName& name);
 /// passes every filter. Globs are those of base/text.h and match the whole name.
 struct Selector {
   std::vector<ObjectName> names;
-  std::string job;   ///< glob; empty: any
-  std::string task;  ///< glob
-  std::string key;   ///< glob; only items with a key
-  std::vector<std::string> states;  ///< words; empty: any
-  std::vector<Reason> reasons;      ///< empty: any
-  std::optional<WallTime> since;    ///< inclusive
-  std::optional<WallTime> until;    ///< exclusive
+  std::string job;                                          ///< glob; empty: any
+  std::string task;                                         ///< glob
+  std::string key;                                          ///< glob; only items with a key
+  std::vector<std::string> states;                          ///< words; empty: any
+  std::vector<Reason> reasons;                              ///< empty: any
+  std::optional<WallTime> since;                            ///< inclusive
+  std::optional<WallTime> until;                            ///< exclusive
   std::vector<std::pair<std::string, std::string>> labels;  ///< all of them, exactly
 
   /// Nothing was said: it would choose everything there is.

@@ -90,7 +90,7 @@ void rows_come_back(const OpenStore& open) {
   }
   SECTION("of counts the last ones of a batch are kept") {
     commit(*store, {mutation::SetRunCounts{RunId{1}, {1, 1}}, mutation::InsertRun{run_row(1)},
-                   mutation::SetRunCounts{RunId{1}, {2, 3}}});
+                    mutation::SetRunCounts{RunId{1}, {2, 3}}});
     CHECK(load(*store, 1).run.counts == Counts{2, 3});
   }
   SECTION("a task comes back with every column, new and changed") {
@@ -113,7 +113,8 @@ void rows_come_back(const OpenStore& open) {
     TaskRow task = running(1, 0, -1, 5);
     AttemptRow attempt = attempt_row(5, task.key);
     attempt.handle = "job-17";
-    commit(*store, {mutation::InsertRun{run_row(1)}, mutation::InsertTask{task}, mutation::InsertAttempt{attempt}});
+    commit(*store, {mutation::InsertRun{run_row(1)}, mutation::InsertTask{task},
+                    mutation::InsertAttempt{attempt}});
     CHECK(text(load(*store, 1).live_attempts.at(0)) == text(attempt));
     AttemptRow changed = attempt;
     changed.state = AttemptState::stopping;
@@ -142,7 +143,8 @@ void rows_come_back(const OpenStore& open) {
     job.name = "sales";
     commit(*store, {mutation::SetJob{job}});
     CHECK(text(must(store->jobs()).at(0)) == text(job));
-    job = {"sales", VersionId{3}, "/jobs/sales.json", true, "holiday", "line 3: no", true, at(1), at(2), at(3)};
+    job = {"sales", VersionId{3}, "/jobs/sales.json", true, "holiday", "line 3: no", true, at(1),
+           at(2),   at(3)};
     JobRow other;
     other.name = "a";
     commit(*store, {mutation::SetJob{job}, mutation::SetJob{other}});
@@ -151,7 +153,8 @@ void rows_come_back(const OpenStore& open) {
   }
   SECTION("a timer of another boot is told apart") {
     must(store->begin_epoch("boot-1"));
-    TimerRow timer{{RunId{1}, TaskIndex{0}, kWhole}, TimerKind::retry, {500}, at(9), Duration(400), true};
+    TimerRow timer{
+        {RunId{1}, TaskIndex{0}, kWhole}, TimerKind::retry, {500}, at(9), Duration(400), true};
     commit(*store, {mutation::InsertRun{run_row(1)}, mutation::SetTimer{timer}});
     CHECK(text(load(*store, 1).timers.at(0)) == text(timer));
     store.reset();
@@ -165,7 +168,7 @@ void rows_come_back(const OpenStore& open) {
     CHECK(timers.at(1).same_boot);
     timer.due = MonoTime{900};
     commit(*store, {mutation::SetTimer{timer}, mutation::ClearTimer{timer.key, TimerKind::total},
-                   mutation::ClearTimer{timer.key, TimerKind::queue}});
+                    mutation::ClearTimer{timer.key, TimerKind::queue}});
     timers = load(*store, 1).timers;
     REQUIRE(timers.size() == 1);
     CHECK(text(timers[0]) == text(timer));
@@ -185,11 +188,14 @@ void changes_are_guarded(const OpenStore& open) {
     refuse(*store, {mutation::UpdateRun{RunState::queued, run}});
   }
   SECTION("a task in another state than expected is refused") {
-    refuse(*store, {mutation::UpdateTask{TaskState::queued, AttemptId{1}, ended(task, TaskState::failed)}});
+    refuse(*store,
+           {mutation::UpdateTask{TaskState::queued, AttemptId{1}, ended(task, TaskState::failed)}});
   }
   SECTION("a task with another live attempt than expected is refused") {
-    refuse(*store, {mutation::UpdateTask{TaskState::running, AttemptId{2}, ended(task, TaskState::failed)}});
-    refuse(*store, {mutation::UpdateTask{TaskState::running, AttemptId{}, ended(task, TaskState::failed)}});
+    refuse(*store, {mutation::UpdateTask{TaskState::running, AttemptId{2},
+                                         ended(task, TaskState::failed)}});
+    refuse(*store,
+           {mutation::UpdateTask{TaskState::running, AttemptId{}, ended(task, TaskState::failed)}});
   }
   SECTION("a task without a row is refused") {
     refuse(*store, {mutation::UpdateTask{TaskState::running, AttemptId{1}, task_row(1, 1)}});
@@ -219,7 +225,8 @@ void changes_are_guarded(const OpenStore& open) {
     commit(*store, {mutation::InsertRun{first}});
     refuse(*store, {mutation::InsertRun{second}});
     second.job = "other";
-    commit(*store, {mutation::InsertRun{second}, mutation::InsertRun{run_row(4)}, mutation::InsertRun{run_row(5)}});
+    commit(*store, {mutation::InsertRun{second}, mutation::InsertRun{run_row(4)},
+                    mutation::InsertRun{run_row(5)}});
   }
   SECTION("a second run of one request is refused") {
     RunRow first = run_row(2);
@@ -260,7 +267,7 @@ void numbers_go_on(const OpenStore& open) {
     back.attempts = back.counted = 0;
     back.live_attempt = AttemptId{};
     commit(*store, {mutation::UpdateTask{TaskState::running, AttemptId{70}, back},
-                   mutation::DeleteAttempt{attempt_row(70, task.key)}});
+                    mutation::DeleteAttempt{attempt_row(70, task.key)}});
     CHECK(load(*store, 4).live_attempts.empty());
   }
   store.reset();
@@ -276,17 +283,21 @@ void numbers_go_on(const OpenStore& open) {
 /// Items 0 to 5: two succeeded, one failed, one retrying, one succeeded, one running; 6 to 9 fresh.
 void start_items(Store& store) {
   commit(store, {mutation::InsertVersion{version_row()}, mutation::InsertRun{run_row(1)},
-                mutation::InsertTask{task_row(1, 0)}, mutation::InsertTask{task_row(1, 1)},
-                mutation::InsertItems{chunk_row(1, 1, 0, 6)}, mutation::InsertItems{chunk_row(1, 1, 6, 4)}});
-  for (std::int64_t item = 0; item < 6; ++item) commit(store, start_of(running(1, 1, item, item + 1)));
-  for (std::int64_t item : {0, 1, 4}) commit(store, end_of(running(1, 1, item, item + 1), TaskState::succeeded));
+                 mutation::InsertTask{task_row(1, 0)}, mutation::InsertTask{task_row(1, 1)},
+                 mutation::InsertItems{chunk_row(1, 1, 0, 6)},
+                 mutation::InsertItems{chunk_row(1, 1, 6, 4)}});
+  for (std::int64_t item = 0; item < 6; ++item)
+    commit(store, start_of(running(1, 1, item, item + 1)));
+  for (std::int64_t item : {0, 1, 4})
+    commit(store, end_of(running(1, 1, item, item + 1), TaskState::succeeded));
   commit(store, end_of(running(1, 1, 2, 3), TaskState::failed, Reason::exit));
   commit(store, end_of(running(1, 1, 3, 4), TaskState::retrying, Reason::exit));
   MappedRow mapped = mapped_row(1, 1, 10, 6);
   mapped.low_water = 3;
   mapped.rest_state = TaskState::cancelled;
   mapped.rest_reason = Reason::stop_after_failures;
-  commit(store, {mutation::SetMapped{mapped_row(1, 1, 0, 0)}, mutation::SetMapped{mapped}, mutation::InsertTask{task_row(1, 2)}});
+  commit(store, {mutation::SetMapped{mapped_row(1, 1, 0, 0)}, mutation::SetMapped{mapped},
+                 mutation::InsertTask{task_row(1, 2)}});
 }
 
 std::vector<std::int64_t> items_of(const std::vector<TaskRow>& rows) {
@@ -304,8 +315,8 @@ void snapshots(const OpenStore& open) {
     queued.state = RunState::queued;
     RunRow paused = run_row(4);
     paused.state = RunState::paused;
-    commit(*store, {mutation::InsertRun{paused}, mutation::InsertRun{run_row(1)}, mutation::InsertRun{done},
-                   mutation::InsertRun{queued}});
+    commit(*store, {mutation::InsertRun{paused}, mutation::InsertRun{run_row(1)},
+                    mutation::InsertRun{done}, mutation::InsertRun{queued}});
     CHECK(open_runs(*store) == std::vector<std::int64_t>{1, 3, 4});
   }
   SECTION("a mapped task comes with its open part only") {
@@ -344,7 +355,8 @@ void snapshots(const OpenStore& open) {
   SECTION("items that are deleted make room for new ones") {
     start_items(*store);
     refuse(*store, {mutation::InsertItems{chunk_row(1, 1, 0, 6)}});
-    commit(*store, {mutation::DeleteItems{RunId{1}, TaskIndex{1}}, mutation::InsertItems{chunk_row(1, 1, 0, 6)}});
+    commit(*store, {mutation::DeleteItems{RunId{1}, TaskIndex{1}},
+                    mutation::InsertItems{chunk_row(1, 1, 0, 6)}});
   }
   SECTION("an item that should have a row and has none spoils its run and no other") {
     start_items(*store);
@@ -353,7 +365,9 @@ void snapshots(const OpenStore& open) {
     std::vector<std::int64_t> good;
     std::string why;
     must(store->load_open_runs([&](RunSnapshot&& s) { good.push_back(s.run.id.value); },
-                               [&](RunId run, const std::string& text) { why = std::to_string(run.value) + ": " + text; }));
+                               [&](RunId run, const std::string& text) {
+                                 why = std::to_string(run.value) + ": " + text;
+                               }));
     CHECK(good == std::vector<std::int64_t>{2});
     CHECK(why == "1: item 6 of task 1 has no row");
     auto one = store->load_run(RunId{1}, {});
@@ -368,9 +382,10 @@ void snapshots(const OpenStore& open) {
 
 void groups_and_log(const OpenStore& open) {
   auto store = open();
-  const std::vector<Mutations> group = {{mutation::InsertRun{run_row(1)}},
-                                        {},
-                                        {mutation::InsertRun{run_row(2)}, mutation::SetRunCounts{RunId{1}, {5}}}};
+  const std::vector<Mutations> group = {
+      {mutation::InsertRun{run_row(1)}},
+      {},
+      {mutation::InsertRun{run_row(2)}, mutation::SetRunCounts{RunId{1}, {5}}}};
   SECTION("several batches are one transaction, in order") {
     must(store->apply_group(group));
     CHECK(open_runs(*store) == std::vector<std::int64_t>{1, 2});
@@ -391,9 +406,11 @@ void groups_and_log(const OpenStore& open) {
     commit(*store, {mutation::SetOutput{output}});
     output.attempt = 2;
     output.file = "outputs/x.jsonl";
-    EventRow event{at(1), "ana", "pause", "sales", RunId{1}, TaskKey{RunId{1}, TaskIndex{1}, kWhole}, "holiday"};
+    EventRow event{at(1),    "ana",    "pause",
+                   "sales",  RunId{1}, TaskKey{RunId{1}, TaskIndex{1}, kWhole},
+                   "holiday"};
     commit(*store, {mutation::SetOutput{output}, mutation::ClearOutputs{RunId{1}, TaskIndex{2}},
-                   mutation::AddEvent{event}, mutation::ClearOutputs{RunId{1}, TaskIndex{1}}});
+                    mutation::AddEvent{event}, mutation::ClearOutputs{RunId{1}, TaskIndex{1}}});
   }
 }
 

@@ -14,7 +14,8 @@ TEST_CASE("what was committed is there after the process was killed") {
   Folder folder;
   const int code = in_child([&] {
     auto store = open_store(folder.store());
-    for (std::int64_t run = 1; run <= 20; ++run) must(store->apply(Mutations{mutation::InsertRun{run_row(run)}}));
+    for (std::int64_t run = 1; run <= 20; ++run)
+      must(store->apply(Mutations{mutation::InsertRun{run_row(run)}}));
     _exit(17);  // no destructor, no checkpoint
   });
   REQUIRE(code == 17);
@@ -29,7 +30,8 @@ TEST_CASE("what was committed is there after the process was killed") {
 TEST_CASE("words in the database are those of the command line") {
   Folder folder;
   auto store = open_store(folder.store());
-  must(store->apply(Mutations{mutation::InsertVersion{version_row()}, mutation::InsertRun{run_row(1)}}));
+  must(store->apply(
+      Mutations{mutation::InsertVersion{version_row()}, mutation::InsertRun{run_row(1)}}));
   must(store->apply(start_of(running(1, 1, 3, 1))));
   must(store->apply(end_of(running(1, 1, 3, 1), TaskState::upstream_failed, Reason::template_)));
   Database& db = store->database();

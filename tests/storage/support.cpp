@@ -1,12 +1,13 @@
 #include "support.h"
 
-#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
+
+#include <sqlite3.h>
 
 #include "scheduler/core/item_chunk.h"
 #include "storage/rows_sql.h"
@@ -96,7 +97,8 @@ AttemptRow attempt_row(std::int64_t id, TaskKey key, std::int32_t number) {
   return row;
 }
 
-MappedRow mapped_row(std::int64_t run, std::uint32_t task, std::int64_t items, std::int64_t next_fresh) {
+MappedRow mapped_row(std::int64_t run, std::uint32_t task, std::int64_t items,
+                     std::int64_t next_fresh) {
   MappedRow row;
   row.run = RunId{run};
   row.task = TaskIndex{task};
@@ -136,14 +138,16 @@ Mutations start_of(const TaskRow& task) {
 Mutations end_of(const TaskRow& task, TaskState state, Reason reason, WallTime when,
                  const std::string& message) {
   const bool is_good = state == TaskState::succeeded;
-  AttemptRow attempt = ended(attempt_row(task.live_attempt.value, task.key, task.attempts),
-                             is_good ? AttemptState::succeeded : AttemptState::failed, reason, when);
+  AttemptRow attempt =
+      ended(attempt_row(task.live_attempt.value, task.key, task.attempts),
+            is_good ? AttemptState::succeeded : AttemptState::failed, reason, when);
   attempt.failure.message = message;
   return {mutation::UpdateTask{task.state, task.live_attempt, ended(task, state, reason, when)},
           mutation::UpdateAttempt{AttemptState::starting, attempt}};
 }
 
-ItemChunkRow chunk_row(std::int64_t run, std::uint32_t task, std::int64_t first, std::int64_t count) {
+ItemChunkRow chunk_row(std::int64_t run, std::uint32_t task, std::int64_t first,
+                       std::int64_t count) {
   ItemChunkWriter writer;
   for (std::int64_t i = first; i < first + count; ++i) {
     writer.add("k" + std::to_string(i), "{\"n\":" + std::to_string(i) + "}");
@@ -158,7 +162,8 @@ namespace {
 std::string text(std::optional<WallTime> time) { return time ? std::to_string(time->ms) : "-"; }
 std::string text(std::optional<int> value) { return value ? std::to_string(*value) : "-"; }
 std::string text(const TaskKey& key) {
-  return std::to_string(key.run.value) + "/" + std::to_string(key.task.value) + ":" + std::to_string(key.item.value);
+  return std::to_string(key.run.value) + "/" + std::to_string(key.task.value) + ":" +
+         std::to_string(key.item.value);
 }
 std::string text(const Counts& counts) {
   std::string all;
@@ -185,10 +190,11 @@ std::string join(const Parts&... parts) {
 
 std::string text(const RunRow& r) {
   return join(r.id.value, r.name, r.job, r.version.value, to_string(r.state), to_string(r.reason),
-              to_string(r.trigger), text(r.scheduled_for), r.logical_time.ms, text(r.interval_start),
-              text(r.interval_end), text(r.start_at), r.request_id, r.params, r.default_slots,
-              r.priority_class, r.parent ? r.parent->value : 0, r.created_at.ms, text(r.started_at),
-              text(r.ended_at), r.resumes, r.cancel_requested, text(r.counts));
+              to_string(r.trigger), text(r.scheduled_for), r.logical_time.ms,
+              text(r.interval_start), text(r.interval_end), text(r.start_at), r.request_id,
+              r.params, r.default_slots, r.priority_class, r.parent ? r.parent->value : 0,
+              r.created_at.ms, text(r.started_at), text(r.ended_at), r.resumes, r.cancel_requested,
+              text(r.counts));
 }
 
 std::string text(const TaskRow& t) {
@@ -210,7 +216,8 @@ std::string text(const AttemptRow& a) {
 }
 
 std::string text(const TimerRow& t) {
-  return join(text(t.key), to_string(t.kind), t.due.ms, t.due_wall.ms, t.delay.count(), t.same_boot);
+  return join(text(t.key), to_string(t.kind), t.due.ms, t.due_wall.ms, t.delay.count(),
+              t.same_boot);
 }
 
 std::string text(const JobRow& j) {
@@ -231,7 +238,8 @@ std::string text(const RunSnapshot& s) {
   for (const auto& task : s.tasks) all += "task " + text(task) + "\n";
   for (const auto& mapped : s.mapped) {
     all += "mapped " + text(mapped.row) + " states";
-    for (auto state : mapped.states) all += " " + std::string(to_string(static_cast<TaskState>(state)));
+    for (auto state : mapped.states)
+      all += " " + std::string(to_string(static_cast<TaskState>(state)));
     all += "\n";
     for (const auto& item : mapped.open_items) all += "  open " + text(item) + "\n";
     for (const auto& item : mapped.final_items) all += "  final " + text(item) + "\n";
@@ -250,11 +258,16 @@ std::string query(const std::string& path, const std::string& sql) {
   std::string all;
   if (sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK) {
     char* error = nullptr;
-    sqlite3_exec(db, sql.c_str(), [](void* to, int n, char** values, char**) {
-      for (int i = 0; i < n; ++i) *static_cast<std::string*>(to) += std::string(values[i] != nullptr ? values[i] : "-") + "|";
-      *static_cast<std::string*>(to) += "\n";
-      return 0;
-    }, &all, &error);
+    sqlite3_exec(
+        db, sql.c_str(),
+        [](void* to, int n, char** values, char**) {
+          for (int i = 0; i < n; ++i)
+            *static_cast<std::string*>(to) +=
+                std::string(values[i] != nullptr ? values[i] : "-") + "|";
+          *static_cast<std::string*>(to) += "\n";
+          return 0;
+        },
+        &all, &error);
     if (error != nullptr) all += std::string("error: ") + error;
     sqlite3_free(error);
   } else {
@@ -268,12 +281,13 @@ std::string query(const std::string& path, const std::string& sql) {
 
 std::string dump(const std::string& path) {
   std::string all;
-  for (const char* table : {"job", "job_version", "version_task", "run", "run_counts", "task", "mapped",
-                            "attempt", "output", "timer", "event"}) {
+  for (const char* table : {"job", "job_version", "version_task", "run", "run_counts", "task",
+                            "mapped", "attempt", "output", "timer", "event"}) {
     all += std::string(table) + "\n" + query(path, std::string("SELECT * FROM ") + table);
   }
   all += query(path, "SELECT run, task, first, count, hex(bytes) FROM item");
-  return all + query(path, "SELECT name, value FROM counter WHERE name IN ('run', 'attempt', 'version')");
+  return all +
+         query(path, "SELECT name, value FROM counter WHERE name IN ('run', 'attempt', 'version')");
 }
 
 std::string integrity(const std::string& path) { return query(path, "PRAGMA integrity_check"); }

@@ -46,7 +46,8 @@ TaskRow task_row(std::int64_t run, std::uint32_t task, std::int64_t item = -1);
 /// A task that runs its first attempt.
 TaskRow running(std::int64_t run, std::uint32_t task, std::int64_t item, std::int64_t attempt);
 AttemptRow attempt_row(std::int64_t id, TaskKey key, std::int32_t number = 1);
-MappedRow mapped_row(std::int64_t run, std::uint32_t task, std::int64_t items, std::int64_t next_fresh);
+MappedRow mapped_row(std::int64_t run, std::uint32_t task, std::int64_t items,
+                     std::int64_t next_fresh);
 
 TaskRow ended(TaskRow row, TaskState state, Reason reason = Reason::none, WallTime when = at(10));
 AttemptRow ended(AttemptRow row, AttemptState state, Reason reason = Reason::none,
@@ -58,7 +59,8 @@ Mutations end_of(const TaskRow& task, TaskState state, Reason reason = Reason::n
                  WallTime when = at(10), const std::string& message = {});
 
 /// Items first … first + count - 1 with keys `k0`, `k1`, … and payloads `{"n":0}`, …
-ItemChunkRow chunk_row(std::int64_t run, std::uint32_t task, std::int64_t first, std::int64_t count);
+ItemChunkRow chunk_row(std::int64_t run, std::uint32_t task, std::int64_t first,
+                       std::int64_t count);
 
 std::string text(const RunRow& row);
 std::string text(const TaskRow& row);

@@ -1,0 +1,214 @@
+#include <catch2/catch.hpp>
+
+#include "storage/check.h"
+#include "storage/history.h"
+#include "support.h"
+
+namespace pawl::test {
+namespace {
+
+constexpr std::int64_t kDay = 24 * 3'600;
+
+/// A run that ended `days` ago, with a task of two attempts and a mapped one of twenty items.
+void ended_run(SqliteStore& store, std::int64_t id, std::int64_t days, TaskState end,
+               const std::string& job = "sales") {
+  RunRow run = run_row(id, job);
+  const WallTime when = at(-days * kDay);
+  run.state = end == TaskState::failed ? RunState::failed : RunState::succeeded;
+  run.ended_at = when;
+  run.counts[static_cast<std::size_t>(end)] = 1;
+  run.counts[static_cast<std::size_t>(TaskState::succeeded)] += 20;
+  must(store.apply(
+      Mutations{mutation::InsertRun{run}, mutation::InsertItems{chunk_row(id, 1, 0, 20)},
+                mutation::AddEvent{{when, "ana", "trigger", job, RunId{id}, std::nullopt, ""}}}));
+  TaskRow task = running(id, 0, -1, id * 100);
+  must(store.apply(start_of(task)));
+  must(store.apply(end_of(task, TaskState::retrying, Reason::exit, when)));
+  TaskRow again = task;
+  again.attempts = 2;
+  again.live_attempt = AttemptId{id * 100 + 1};
+  must(store.apply(Mutations{mutation::UpdateTask{TaskState::retrying, AttemptId{}, again},
+                             mutation::InsertAttempt{attempt_row(id * 100 + 1, task.key, 2)}}));
+  must(store.apply(
+      end_of(again, end, end == TaskState::failed ? Reason::exit : Reason::none, when)));
+  MappedRow mapped = mapped_row(id, 1, 20, 20);
+  mapped.counts = {};
+  mapped.counts[static_cast<std::size_t>(TaskState::succeeded)] = 20;
+  Mutations batch = {
+      mutation::InsertTask{ended(task_row(id, 1), TaskState::succeeded, Reason::none, when)},
+      mutation::SetMapped{mapped}};
+  must(store.apply(batch));
+  for (std::int64_t item = 0; item < 20; ++item) {
+    const TaskRow row = running(id, 1, item, id * 100 + 2 + item);
+    must(store.apply(start_of(row)));
+    must(store.apply(end_of(row, TaskState::succeeded, Reason::none, when)));
+    must(store.apply(Mutations{mutation::SetOutput{{row.key, 1, "json", "{}", "", 2}}}));
+  }
+}
+
+PruneRequest request(std::int64_t runs, std::int64_t days) {
+  PruneRequest r;
+  r.keep = {runs, days};
+  r.now = at(0);
+  r.rows_max = 7;
+  return r;
+}
+
+/// Prunes to the end, in steps; `each` is called after every one.
+int prune_all(SqliteStore& store, const PruneRequest& r, const std::function<void()>& each = {}) {
+  for (int steps = 1;; ++steps) {
+    const PruneStep step = must(store.prune(r));
+    CHECK(step.rows <= r.rows_max + 2);
+    if (each) each();
+    if (!step.more) return steps;
+    REQUIRE(steps < 10'000);
+  }
+}
+
+std::vector<std::int64_t> runs_of(const std::string& path) {
+  auto history = must(History::open(path, {{}, true}));
+  std::vector<std::int64_t> ids;
+  auto pager = history->runs({});
+  for (const auto& view : must(pager.next(1'000))) ids.push_back(view.row.id.value);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::int64_t rows_of(SqliteStore& store, std::int64_t run) {
+  std::int64_t rows = 0;
+  for (const char* table :
+       {"task", "attempt", "output", "item", "mapped", "timer", "event", "run_counts"}) {
+    rows += must(store.database().integer(
+        (std::string("SELECT count(*) FROM ") + table + " WHERE run = " + std::to_string(run))
+            .c_str()));
+  }
+  return rows;
+}
+
+std::vector<std::int64_t> pruned(SqliteStore& store) {
+  std::vector<std::int64_t> ids;
+  for (const auto& run : must(store.pruned(100))) ids.push_back(run.run.value);
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("the newest runs of each job stay, older ones go") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  must(store->apply(Mutations{mutation::InsertVersion{version_row()}}));
+  for (std::int64_t id = 1; id <= 6; ++id)
+    ended_run(*store, id, 1, TaskState::succeeded, id % 2 == 0 ? "even" : "odd");
+  auto r = request(2, 0);
+  r.jobs["even"] = {1, 0};
+  CHECK(prune_all(*store, r) > 10);
+  CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{3, 5, 6});
+  for (std::int64_t id : {1, 2, 4}) CHECK(rows_of(*store, id) == 0);
+  CHECK(rows_of(*store, 5) > 40);
+}
+
+TEST_CASE("runs go by age, open ones never, unresolved failures stay 90 days") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  must(store->apply(Mutations{mutation::InsertVersion{version_row()}}));
+  ended_run(*store, 1, 100, TaskState::failed);
+  ended_run(*store, 2, 40, TaskState::failed);
+  ended_run(*store, 3, 40, TaskState::succeeded);
+  ended_run(*store, 4, 20, TaskState::succeeded);
+  RunRow open = run_row(5);
+  open.created_at = at(-200 * kDay);
+  must(store->apply(Mutations{mutation::InsertRun{open}}));
+  SECTION("as they are") {
+    prune_all(*store, request(0, 30));
+    CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{2, 4, 5});
+  }
+  SECTION("a dismissed failure keeps nothing") {
+    must(store->database().exec("UPDATE task SET dismissed = 1 WHERE run = 2"));
+    prune_all(*store, request(0, 30));
+    CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{4, 5});
+  }
+  SECTION("a run that somebody works with stays") {
+    auto r = request(0, 30);
+    r.busy = {RunId{3}};
+    prune_all(*store, r);
+    CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{2, 3, 4, 5});
+  }
+  SECTION("without limits nothing goes") {
+    prune_all(*store, request(0, 0));
+    CHECK(runs_of(folder.store()).size() == 5);
+  }
+}
+
+TEST_CASE("no step shows half a run, and a kill after any of them only delays") {
+  Folder folder;
+  std::string path = folder.store();
+  {
+    auto store = open_store(path);
+    must(store->apply(Mutations{mutation::InsertVersion{version_row()}}));
+    for (std::int64_t id = 1; id <= 3; ++id) ended_run(*store, id, 50, TaskState::failed);
+    must(store->database().exec("UPDATE task SET dismissed = 1"));
+  }
+  auto look = [&] {
+    auto history = must(History::open(path, {{}, true}));
+    auto pager = history->tasks({});
+    std::map<std::int64_t, int> rows;
+    for (const auto& view : must(pager.next(10'000))) ++rows[view.row.key.run.value];
+    const auto runs = runs_of(path);
+    CHECK(rows.size() == runs.size());
+    for (const auto& [run, count] : rows) CHECK(count == 22);
+    auto failed = history->failed({}, true);
+    CHECK(must(failed.next(100)).empty());
+    auto checked = must(check_store(history->database(), {}));
+    for (const auto& finding : checked) UNSCOPED_INFO(finding.what);
+    CHECK(checked.empty());
+  };
+  int steps = 0;
+  for (bool more = true; more; ++steps) {
+    auto store = open_store(path);  // as after a kill: nothing is remembered but what is stored
+    more = must(store->prune(request(1, 0))).more;
+    look();
+    REQUIRE(steps < 1'000);
+  }
+  CHECK(steps > 20);
+  auto store = open_store(path);
+  CHECK(runs_of(path) == std::vector<std::int64_t>{3});
+  SECTION("the files of a run are asked for until they are said to be deleted") {
+    CHECK(pruned(*store) == std::vector<std::int64_t>{1, 2});
+    CHECK(must(store->pruned(1)).at(0).name == run_row(1).name);
+    const RunId one[] = {RunId{1}};
+    must(store->prune_done(one));
+    CHECK(pruned(*store) == std::vector<std::int64_t>{2});
+  }
+}
+
+TEST_CASE("definitions that nothing names go, those in use stay") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  for (std::int64_t id = 1; id <= 4; ++id)
+    must(store->apply(Mutations{mutation::InsertVersion{version_row(id)}}));
+  JobRow job;
+  job.name = "sales";
+  job.version = VersionId{3};
+  must(store->apply(Mutations{mutation::SetJob{job}, mutation::InsertRun{run_row(1)}}));
+  auto r = request(0, 0);
+  r.versions_in_use = {VersionId{4}};
+  prune_all(*store, r);
+  CHECK(must(store->version(VersionId{1})).has_value());
+  CHECK_FALSE(must(store->version(VersionId{2})).has_value());
+  CHECK(must(store->version(VersionId{3})).has_value());
+  CHECK(must(store->version(VersionId{4})).has_value());
+  must(store->apply(Mutations{mutation::InsertVersion{version_row(5)}}));
+}
+
+TEST_CASE("events of no run go after their time") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  for (std::int64_t days : {1, 89, 91, 200}) {
+    must(store->apply(Mutations{mutation::AddEvent{
+        {at(-days * kDay), "ana", "pause", "sales", RunId{}, std::nullopt, ""}}}));
+  }
+  prune_all(*store, request(0, 0));
+  CHECK(must(store->database().integer("SELECT count(*) FROM event")) == 2);
+}
+
+}  // namespace pawl::test
