@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "cli/change.h"
+#include "cli/not_yet.h"
 #include "cli/submit.h"
 #include "cli/verb.h"
 
@@ -35,9 +36,8 @@ class ResumeVerb final : public Verb {
 
   Result<int> run(Session& session) override {
     if (!definition_.empty()) {
-      return Error{ErrorKind::refused,
-                   "resume --with-definition: not yet available in this version. Run the new file: "
-                   "pawl run FILE"};
+      return not_yet_available_error("resume --with-definition",
+                                     "Run the changed file anew: pawl run FILE");
     }
     if (!from_.empty() && !only_.empty()) {
       return Error{ErrorKind::invalid, "resume: --from and --only exclude each other"};

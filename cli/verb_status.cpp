@@ -11,6 +11,10 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kSlowLookedAt = 200;
+// Three times nothing is nothing.
+constexpr Duration kSlowLeast = std::chrono::seconds(10);
+
 class StatusVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
@@ -32,6 +36,7 @@ class StatusVerb final : public Verb {
       const Result<StatusNumbers> numbers = access->history().status();
       if (!numbers) return numbers.error();
       add_numbers(*numbers, object);
+      if (const Result<void> added = add_slow(*access, object); !added) return added.error();
     }
     if (output_.is_for_people()) {
       print(session, object);
@@ -59,6 +64,33 @@ class StatusVerb final : public Verb {
     object["epoch"] = numbers.epoch.value;
   }
 
+  /// Tasks that run three times longer than they usually do.
+  Result<void> add_slow(HistoryAccess& access, OrderedJson& object) const {
+    object["slow"] = OrderedJson::array();
+    Selector selector;
+    selector.states = {"running"};
+    TaskDetail detail;
+    detail.attempt = false;
+    TaskPager pager = access.history().tasks(selector, detail);
+    const auto page = pager.next(kSlowLookedAt);
+    if (!page) return page.error();
+    for (const TaskView& task : *page) {
+      // Items are too many, and a whole takes as long as its items are many.
+      if (task.row.key.item != kWhole || task.mapped || !task.row.started_at) continue;
+      const Result<RunRow> run = access.find_run(task.run);
+      if (!run) return run.error();
+      const auto usual = access.history().usual_duration(*run, task.row.key.task);
+      if (!usual) return usual.error();
+      const Duration now = here_.now - *task.row.started_at;
+      if (!*usual || now < kSlowLeast || now < 3 * **usual) continue;
+      object["slow"].push_back({{"run", task.run},
+                                {"task", task.task},
+                                {"seconds", static_cast<double>(now.count()) / 1000},
+                                {"usual_seconds", static_cast<double>((*usual)->count()) / 1000}});
+    }
+    return {};
+  }
+
   void print(const Session& session, const OrderedJson& object) const {
     const auto fact = [&](std::string_view what, const std::string& text) {
       session.out.line(fmt::format("{}  {}", pad(what, 11), escape_for_terminal(text)));
@@ -76,6 +108,15 @@ class StatusVerb final : public Verb {
     const std::int64_t unresolved = object["unresolved"].get<std::int64_t>();
     fact("unresolved", unresolved == 0 ? "none" : counted(unresolved, "failure") + ": pawl failed");
     fact("jobs", nonzero(object["jobs"]));
+    for (const OrderedJson& slow : object["slow"]) {
+      const auto span = [&slow](const char* key) {
+        return format_span(Duration(static_cast<std::int64_t>(slow[key].get<double>() * 1000)));
+      };
+      fact("slow",
+           fmt::format("{}/{} runs for {}, usually {}",
+                       short_name(slow["run"].get_ref<const std::string&>()),
+                       slow["task"].get<std::string>(), span("seconds"), span("usual_seconds")));
+    }
     const OrderedJson& store = object["store"];
     fact("store",
          fmt::format("{}, write-ahead log {}", format_bytes(store["bytes"].get<std::uint64_t>()),
