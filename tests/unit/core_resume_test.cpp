@@ -106,7 +106,7 @@ TEST_CASE("what ran although something before it failed is stale, and --downstre
   }
 }
 
-TEST_CASE("--from runs a task and all that follows, --only it alone, whatever came of them") {
+TEST_CASE("resume --from runs a task and all that follows, --only it alone, whatever came of them") {
   World w;
   const RunId run = w.start("a; b after a; c after b; d after a");
   w.finish_all(run);
@@ -272,13 +272,16 @@ TEST_CASE("failed items run again, and nothing else of the mapped task") {
     input::Resume resume;
     resume.targets = {w.target(run, "")};
     resume.loaded = {w.store.snapshot(run, true)};
+    SECTION("while it is in memory") { w.forgets = false; }
+    SECTION("after it left memory") {}
     w.resume(run);
     w.finish(run, "m:1", Outcome::failed);
     w.finish(run, "m:3", Outcome::failed);
     CHECK(w.state(run) == "failed");
-    w.resume(run, "z", kOnly);
     w.handle(resume, true);
-    CHECK(w.last_reply() == "the items of m changed while the command was on its way; ask again");
+    CHECK(w.last_reply() ==
+          (w.forgets ? "is not in memory and was not loaded; ask again"
+                     : "the items of m changed while the command was on its way; ask again"));
     w.resume(run, "m");
     CHECK(w.items(run, "m") == "running=2 succeeded=4");
     CHECK(w.starts.back().number == 3);

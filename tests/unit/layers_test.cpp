@@ -102,7 +102,9 @@ const std::map<std::string, std::set<std::string>>& allowed_layers() {
 
 /// Headers of the worker that the other side of the socket shares, and its entry point.
 bool shared_worker_header(const std::string& layer, const std::string& target) {
-  if (target == "plugins/worker/frames.h" || target == "plugins/worker/journal.h") return true;
+  for (std::string_view shared : {"frames.h", "journal.h", "definition.h", "remains.h"}) {
+    if (target == "plugins/worker/" + std::string(shared)) return true;
+  }
   return layer == "cli" && target.starts_with("plugins/worker/");
 }
 
@@ -119,9 +121,11 @@ const std::vector<Home>& library_homes() {
       {"microhttpd.h", {"scheduler/daemon"}},
       {"curl/", {"cli"}},
       {"CLI/", {"cli"}},
-      {"cctz/", {"scheduler/spec"}},
+      {"cctz/", {"scheduler/spec", "cli"}},  // the calendar; and times as people read them
       {"re2/", {"scheduler/spec"}},
       {"valijson/", {"scheduler/spec"}},
+      {"spdlog/", {"scheduler/daemon"}},
+      {"csv.h", {"scheduler/daemon"}},
   };
   return homes;
 }
