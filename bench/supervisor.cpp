@@ -39,9 +39,20 @@ double cpu_of(pid_t pid) {
   return ns / 1e9;
 }
 
+/// The part of it that was spent in pawl's code and not in the kernel's, in seconds.
+double user_cpu_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string field;
+  for (int i = 1; i < 14; ++i) file >> field;
+  double ticks = 0;
+  file >> ticks;
+  return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 struct Figures {
   double seconds = 0;
   double worker_cpu = 0;
+  double worker_user_cpu = 0;
   std::int64_t failed = 0;
 };
 
@@ -72,9 +83,11 @@ class Driver {
     send(frame::Hello{kProtocolVersion, Epoch(epoch), "bench"});
     first_ = epoch * 100'000'000;
     double cpu = cpu_of(worker);
+    double user_cpu = user_cpu_of(worker);
     double from = seconds_now();
     loop_.run();
-    Figures figures{seconds_now() - from, cpu_of(worker) - cpu, failed_};
+    Figures figures{seconds_now() - from, cpu_of(worker) - cpu, user_cpu_of(worker) - user_cpu,
+                    failed_};
     channel_.reset();
     return figures;
   }
@@ -138,10 +151,13 @@ class Driver {
 };
 
 void print(const char* name, std::int64_t window, std::int64_t count, const Figures& figures) {
-  std::printf("%-22s window %3lld  %7.0f tasks/s  %5.1f us own CPU per task%s\n", name,
-              static_cast<long long>(window), static_cast<double>(count) / figures.seconds,
-              figures.worker_cpu * 1e6 / static_cast<double>(count),
-              figures.failed > 0 ? "  FAILURES" : "");
+  std::printf(
+      "%-22s window %3lld  %7.0f tasks/s  %5.1f us own CPU per task, %4.1f of it not the "
+      "kernel's%s\n",
+      name, static_cast<long long>(window), static_cast<double>(count) / figures.seconds,
+      figures.worker_cpu * 1e6 / static_cast<double>(count),
+      figures.worker_user_cpu * 1e6 / static_cast<double>(count),
+      figures.failed > 0 ? "  FAILURES" : "");
   std::fflush(stdout);
 }
 

@@ -18,11 +18,14 @@ std::int64_t cpu_of(const rusage& usage) {
 }
 
 /// The kernel counts the memory that a child shared with us until its exec as its own, so a peak
-/// that is not above ours says nothing.
+/// that is not above ours says nothing. Ours only rises, so it is asked for when it matters.
 std::int64_t peak_of(const rusage& usage) {
+  static long own_peak = 0;
+  if (usage.ru_maxrss <= own_peak) return 0;
   rusage own{};
   getrusage(RUSAGE_SELF, &own);
-  return usage.ru_maxrss > own.ru_maxrss ? std::int64_t{usage.ru_maxrss} * 1024 : 0;
+  own_peak = own.ru_maxrss;
+  return usage.ru_maxrss > own_peak ? std::int64_t{usage.ru_maxrss} * 1024 : 0;
 }
 
 ProgramExit exit_of(int status) {
@@ -116,7 +119,7 @@ void ProcessTree::kill(AttemptId attempt) {
 }
 
 std::vector<AttemptId> ProcessTree::clear(const std::vector<AttemptId>& over) {
-  std::vector<AttemptId> waiting;
+  std::vector<Stray> dying;
   for (pid_t pid : own_children()) {
     if (leaders_.contains(pid)) continue;
     auto [at, is_new] = strays_.try_emplace(pid);
@@ -124,14 +127,21 @@ std::vector<AttemptId> ProcessTree::clear(const std::vector<AttemptId>& over) {
     if (!is_doomed(at->second)) continue;
     // Ours and not reaped, so the pid is still that process; a zombie takes no harm.
     ::kill(pid, SIGKILL);
-    if (at->second.attempt) waiting.push_back(*at->second.attempt);
+    dying.push_back(at->second);
   }
   std::vector<AttemptId> gone;
   for (AttemptId attempt : over) {
-    if (std::find(waiting.begin(), waiting.end(), attempt) == waiting.end())
-      gone.push_back(attempt);
+    bool has_left_something = std::any_of(dying.begin(), dying.end(), [&](const Stray& stray) {
+      return stray.attempt ? *stray.attempt == attempt : may_be_of(stray, attempt);
+    });
+    if (!has_left_something) gone.push_back(attempt);
   }
   return gone;
+}
+
+bool ProcessTree::may_be_of(const Stray& stray, AttemptId attempt) const {
+  auto program = programs_.find(attempt);
+  return program != programs_.end() && program->second.process.ticks_min <= stray.start_ticks;
 }
 
 std::int64_t ProcessTree::remove(AttemptId attempt, bool is_gone) {

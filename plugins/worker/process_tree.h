@@ -7,7 +7,7 @@
 //
 // A stray belongs to the attempt whose session it is in, or whose variables it carries. One that
 // left both behind belongs to some attempt that ran when it started: it is killed when none of
-// those runs any more.
+// those runs any more, and the last of them waits for it.
 
 #include <sys/types.h>
 
@@ -67,6 +67,7 @@ class ProcessTree {
 
   Stray classify(pid_t pid) const;
   bool is_doomed(const Stray& stray) const;
+  bool may_be_of(const Stray& stray, AttemptId attempt) const;
   void reap_leader(pid_t pid, AttemptId attempt, std::vector<Exit>& exits);
   void reap_stray(pid_t pid);
 

@@ -110,7 +110,7 @@ Result<std::unique_ptr<const CompiledDefinition>> CompiledDefinition::compile(
   std::unique_ptr<CompiledDefinition> made(new CompiledDefinition(std::move(definition)));
   if (auto done = made->compile_context(); !done) return done.error();
   if (auto done = made->compile_with(); !done) return done.error();
-  made->make_base_env(login_defaults);
+  if (auto done = made->make_base_env(login_defaults); !done) return done.error();
   if (auto done = made->compile_env(); !done) return done.error();
   return std::unique_ptr<const CompiledDefinition>(std::move(made));
 }
@@ -189,35 +189,45 @@ Result<void> CompiledDefinition::compile_env() {
   return {};
 }
 
-void CompiledDefinition::make_base_env(const std::map<std::string, std::string>& login_defaults) {
+Result<void> CompiledDefinition::make_base_env(
+    const std::map<std::string, std::string>& login_defaults) {
   const auto& given = definition_.scheduler_env;
+  std::map<std::string, std::string> base;
   for (std::string_view name : kLoginVariables) {
     std::string key(name);
     if (auto at = given.find(key); at != given.end()) {
-      base_env_[key] = at->second;
+      base[key] = at->second;
     } else if (auto fallback = login_defaults.find(key); fallback != login_defaults.end()) {
-      base_env_[key] = fallback->second;
+      base[key] = fallback->second;
     }
   }
   for (const std::string& name : definition_.pass_env) {
-    if (auto at = given.find(name); at != given.end()) base_env_[name] = at->second;
+    if (auto at = given.find(name); at != given.end()) base[name] = at->second;
   }
+  for (auto& [name, value] : base) {
+    std::string entry = name + "=" + value;
+    if (auto fine = check_text("env." + name, entry); !fine) return fine;
+    base_env_.push_back({name, std::move(entry)});
+  }
+  auto add_own = [&](const char* name, const std::string& value) {
+    run_env_.emplace_back(name, value);
+  };
+  add_own("PAWL_HOME", definition_.home);
+  add_own("PAWL_JOB", definition_.job);
+  add_own("PAWL_RUN_ID", definition_.run);
+  add_own("PAWL_TASK_ID", definition_.task);
   auto from_run = [&](const char* variable, const char* member) {
     auto at = run_.is_object() ? run_.find(member) : run_.end();
-    if (at != run_.end() && at->is_string()) base_env_[variable] = at->get<std::string>();
+    if (at != run_.end() && at->is_string()) add_own(variable, at->get<std::string>());
   };
-  base_env_["PAWL_HOME"] = definition_.home;
-  base_env_["PAWL_JOB"] = definition_.job;
-  base_env_["PAWL_RUN_ID"] = definition_.run;
-  base_env_["PAWL_TASK_ID"] = definition_.task;
   from_run("PAWL_LOGICAL_TIME", "logical_time");
   from_run("PAWL_DATE", "date");
+  return {};
 }
 
 // Rendering --------------------------------------------------------------------------------------
 
-Result<void> CompiledDefinition::render_env(AttemptContext& context,
-                                            std::map<std::string, std::string>& variables) const {
+Result<void> CompiledDefinition::render_env(AttemptContext& context, Variables& variables) const {
   for (const EnvEntry& entry : env_) {
     auto value = entry.value.render_text(context, true);
     if (auto* error = std::get_if<ExpressionError>(&value)) {
@@ -226,7 +236,7 @@ Result<void> CompiledDefinition::render_env(AttemptContext& context,
     auto& text = std::get<std::string>(value);
     // A secret must not get into `command` by way of `env`: it would show in `ps`.
     if (needs_env_context_) context.set_env(entry.name, entry.uses_secrets ? "***" : text);
-    variables[entry.name] = std::move(text);
+    variables.emplace_back(entry.name, std::move(text));
   }
   return {};
 }
@@ -255,23 +265,47 @@ namespace {
 /// PAWL_* of one attempt; what does not apply is not set.
 Result<void> add_attempt_variables(const frame::AttemptStart& start,
                                    const AttemptSurroundings& around, const Json* item,
-                                   const std::optional<WallTime>& deadline,
-                                   std::map<std::string, std::string>& variables) {
-  variables["PAWL_ATTEMPT"] = std::to_string(start.number);
-  variables["PAWL_ATTEMPT_ID"] = std::to_string(start.attempt.value);
-  variables["PAWL_IDEMPOTENCY_KEY"] = start.idempotency_key;
-  variables["PAWL_SLOT"] = std::to_string(start.slot);
-  variables["PAWL_SCRATCH"] = around.scratch;
-  if (!around.output_file.empty()) variables["PAWL_OUTPUT"] = around.output_file;
-  if (deadline) variables["PAWL_DEADLINE"] = format_utc(*deadline);
+                                   const std::optional<WallTime>& deadline, Variables& variables) {
+  variables.emplace_back("PAWL_ATTEMPT", std::to_string(start.number));
+  variables.emplace_back("PAWL_ATTEMPT_ID", std::to_string(start.attempt.value));
+  variables.emplace_back("PAWL_IDEMPOTENCY_KEY", start.idempotency_key);
+  variables.emplace_back("PAWL_SLOT", std::to_string(start.slot));
+  variables.emplace_back("PAWL_SCRATCH", around.scratch);
+  if (!around.output_file.empty()) variables.emplace_back("PAWL_OUTPUT", around.output_file);
+  if (deadline) variables.emplace_back("PAWL_DEADLINE", format_utc(*deadline));
   if (start.previous_reason != Reason::none) {
-    variables["PAWL_PREVIOUS_REASON"] = to_string(start.previous_reason);
+    variables.emplace_back("PAWL_PREVIOUS_REASON", to_string(start.previous_reason));
   }
   if (start.item == kWhole) return {};
-  variables["PAWL_MAP_INDEX"] = std::to_string(start.item.value);
-  if (!start.key.empty()) variables["PAWL_MAP_KEY"] = start.key;
+  variables.emplace_back("PAWL_MAP_INDEX", std::to_string(start.item.value));
+  if (!start.key.empty()) variables.emplace_back("PAWL_MAP_KEY", start.key);
   if (item == nullptr) return invalid("the item is not JSON");
-  variables["PAWL_ITEM"] = item->is_string() ? item->get<std::string>() : start.payload;
+  variables.emplace_back("PAWL_ITEM", item->is_string() ? item->get<std::string>() : start.payload);
+  return {};
+}
+
+/// All variables as the kernel takes them, in order of name; of two of one name the attempt's, and
+/// of two of those the later. `base` has each name once, in order, and is checked.
+Result<void> merge(const std::vector<BaseVariable>& base, Variables own,
+                   std::vector<std::string>& env) {
+  std::stable_sort(own.begin(), own.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  env.reserve(base.size() + own.size());
+  auto next_base = base.begin();
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    const auto& [name, value] = own[i];
+    if (i + 1 < own.size() && own[i + 1].first == name) continue;
+    for (; next_base != base.end() && next_base->name < name; ++next_base) {
+      env.push_back(next_base->entry);
+    }
+    if (next_base != base.end() && next_base->name == name) ++next_base;
+    std::string entry;
+    entry.reserve(name.size() + 1 + value.size());
+    entry.append(name).append(1, '=').append(value);
+    if (auto fine = check_text("env." + std::string(name), entry); !fine) return fine;
+    env.push_back(std::move(entry));
+  }
+  for (; next_base != base.end(); ++next_base) env.push_back(next_base->entry);
   return {};
 }
 
@@ -294,8 +328,10 @@ Result<Launch> CompiledDefinition::render(const frame::AttemptStart& start,
   AttemptContext context(*this, start, around);
   Launch launch;
   launch.deadline = deadline_of(definition_, start, around.now.wall);
-  std::map<std::string, std::string> variables = base_env_;
+  Variables variables;
   if (auto done = render_env(context, variables); !done) return done.error();
+  // Names of pawl's own come last, so that nobody can take them.
+  for (const auto& [name, value] : run_env_) variables.emplace_back(name, value);
   const Json* item = start.item == kWhole ? nullptr : context.item();
   if (auto done = add_attempt_variables(start, around, item, launch.deadline, variables); !done) {
     return done.error();
@@ -320,11 +356,8 @@ Result<Launch> CompiledDefinition::render(const frame::AttemptStart& start,
       launch.working_dir += "/" + folder;
     }
   }
-  launch.env.reserve(variables.size());
-  for (auto& [name, value] : variables) {
-    std::string entry = name + "=" + value;
-    if (auto fine = check_text("env." + name, entry); !fine) return fine.error();
-    launch.env.push_back(std::move(entry));
+  if (auto merged = merge(base_env_, std::move(variables), launch.env); !merged) {
+    return merged.error();
   }
   return launch;
 }

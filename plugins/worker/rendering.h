@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "plugins/worker/definition.h"
@@ -33,6 +34,15 @@ struct Launch {
   std::string working_dir;           ///< absolute
   std::optional<std::string> input;  ///< standard input; nothing: empty
   std::optional<WallTime> deadline;  ///< PAWL_DEADLINE
+};
+
+/// Names are of the definition or constants, so they outlive the rendering.
+using Variables = std::vector<std::pair<std::string_view, std::string>>;
+
+/// A variable that all attempts of a task have.
+struct BaseVariable {
+  std::string name;
+  std::string entry;  ///< `NAME=value`
 };
 
 /// A definition, checked and compiled once for all its attempts. Immutable.
@@ -71,10 +81,9 @@ class CompiledDefinition {
   Result<void> compile_with();
   Result<void> compile_env();
   Result<void> compile_context();
-  void make_base_env(const std::map<std::string, std::string>& login_defaults);
+  Result<void> make_base_env(const std::map<std::string, std::string>& login_defaults);
   Result<Template> compile_template(std::string_view text, std::string_view where);
-  Result<void> render_env(AttemptContext& context,
-                          std::map<std::string, std::string>& variables) const;
+  Result<void> render_env(AttemptContext& context, Variables& variables) const;
   Result<void> render_argv(const AttemptContext& context, const std::string& script_file,
                            std::vector<std::string>& argv) const;
 
@@ -86,8 +95,8 @@ class CompiledDefinition {
   std::optional<Template> working_dir_;
   std::vector<int> skip_exit_codes_;
   std::vector<EnvEntry> env_;
-  /// Same for all attempts: login variables, pass_env, literal env, PAWL_* of the run.
-  std::map<std::string, std::string> base_env_;
+  std::vector<BaseVariable> base_env_;  ///< login variables and pass_env, in order of name
+  Variables run_env_;                   ///< PAWL_* of the run
   bool needs_env_context_ = false;
   Json params_;
   Json run_;

@@ -53,6 +53,7 @@ Result<void> ScratchPool::open() {
     return system_error("cannot open " + trash, errno);
   }
   device_ = info.st_dev;
+  owner_ = info.st_uid;
   return {};
 }
 
@@ -84,7 +85,7 @@ bool ScratchPool::is_untouched(const char* name) const {
   Fd folder(::openat(folder_.get(), name, kOpenFolder));
   struct stat info {};
   if (!folder || fstat(folder.get(), &info) != 0) return false;
-  if ((info.st_mode & 07777) != kMode || info.st_uid != geteuid()) return false;
+  if ((info.st_mode & 07777) != kMode || info.st_uid != owner_) return false;
   alignas(dirent64) char buffer[512];
   ssize_t bytes = getdents64(folder.get(), buffer, sizeof(buffer));
   if (bytes < 0) return false;

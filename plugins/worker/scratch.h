@@ -54,6 +54,7 @@ class ScratchPool {
   Fd folder_;
   Fd trash_;  ///< in it: what is only moved there and emptied there, nowhere else
   dev_t device_ = 0;
+  uid_t owner_ = 0;
   std::vector<std::uint32_t> free_;
   std::vector<std::string> rubbish_;  ///< names in the trash, each emptied without descending
   std::uint32_t last_number_ = 0;

@@ -1,6 +1,7 @@
 #include "plugins/worker/streams.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,7 +89,6 @@ bool AttemptStreams::open() {
     if (pipe2(ends, O_CLOEXEC) != 0) return false;
     p.ours.reset(ends[0]);
     p.program.reset(ends[1]);
-    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return false;
   }
   return true;
 }
@@ -110,38 +110,43 @@ void AttemptStreams::take(LogStream stream, std::string_view bytes, std::int64_t
   log_.append(records, now);
 }
 
-std::size_t AttemptStreams::read(LogStream stream, std::size_t bytes_max) {
+std::size_t AttemptStreams::read(LogStream stream) {
   Pipe& p = pipe(stream);
-  std::size_t total = 0;
-  while (p.ours && total < bytes_max) {
-    ssize_t got = ::read(p.ours.get(), read_buffer(), kReadBytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) break;
-    if (got <= 0) {
-      p.ours.reset();
-      break;
-    }
-    auto size = static_cast<std::size_t>(got);
-    total += size;
-    take(stream, p.masked.feed({read_buffer(), size}), wall_ns());
-    if (size < kReadBytes) break;
+  if (!p.ours) return 0;
+  ssize_t got = ::read(p.ours.get(), read_buffer(), kReadBytes);
+  if (got < 0 && errno == EINTR) return 0;
+  if (got <= 0) {
+    p.ours.reset();
+    return 0;
   }
-  return total;
+  auto size = static_cast<std::size_t>(got);
+  take(stream, p.masked.feed({read_buffer(), size}), wall_ns());
+  return size;
+}
+
+void AttemptStreams::drain() {
+  for (std::size_t drained = 0; drained < kDrainBytesMax;) {
+    std::array<pollfd, 2> ready{
+        {{reading_end(LogStream::out), POLLIN, 0}, {reading_end(LogStream::err), POLLIN, 0}}};
+    if (::poll(ready.data(), ready.size(), 0) <= 0) return;
+    std::size_t got = 0;
+    for (LogStream stream : {LogStream::out, LogStream::err}) {
+      if ((ready[static_cast<std::size_t>(stream)].revents & POLLIN) != 0) got += read(stream);
+    }
+    if (got == 0) return;
+    drained += got;
+  }
 }
 
 void AttemptStreams::finish() {
+  drain();
   for (LogStream stream : {LogStream::out, LogStream::err}) {
-    for (std::size_t drained = 0; drained < kDrainBytesMax;) {
-      std::size_t got = read(stream, kDrainBytesMax);
-      if (got == 0) break;
-      drained += got;
-    }
     pipe(stream).ours.reset();
     pipe(stream).program.reset();
     if (!mask_->empty()) take(stream, pipe(stream).masked.finish(), wall_ns());
   }
-  std::string records;
   std::int64_t now = wall_ns();
+  std::string records;
   lines_.finish(now, records);
   log_.append(records, now);
   log_.close(now);

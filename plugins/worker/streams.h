@@ -26,7 +26,7 @@ class AttemptStreams {
   AttemptStreams(const AttemptStreams&) = delete;
   AttemptStreams& operator=(const AttemptStreams&) = delete;
 
-  /// Makes the pipes. Reading ends do not block; writing ends are the program's. False with errno.
+  /// Makes the pipes; the writing ends are the program's. False with errno.
   bool open();
   /// The program's end; closed by `close_program_ends` once it has been started.
   int program_end(LogStream stream) const;
@@ -34,9 +34,9 @@ class AttemptStreams {
   /// The supervisor's end; -1 once the stream has ended.
   int reading_end(LogStream stream) const;
 
-  /// Reads what is there, up to `bytes_max`. Returns how many bytes came. At the end of the stream
-  /// its pipe is closed.
-  std::size_t read(LogStream stream, std::size_t bytes_max);
+  /// Reads once from a stream that is ready for it (else it blocks): at most 64 KiB. Returns how
+  /// many bytes came. At the end of the stream its pipe is closed.
+  std::size_t read(LogStream stream);
   /// The program has ended: reads what is still in the pipes, closes them and the log. What a
   /// straggler writes later is nobody's.
   void finish();
@@ -58,6 +58,7 @@ class AttemptStreams {
   Pipe& pipe(LogStream stream) { return pipes_[static_cast<std::size_t>(stream)]; }
   const Pipe& pipe(LogStream stream) const { return pipes_[static_cast<std::size_t>(stream)]; }
   void take(LogStream stream, std::string_view bytes, std::int64_t now);
+  void drain();
 
   std::shared_ptr<const Mask> mask_;
   std::array<Pipe, 2> pipes_;

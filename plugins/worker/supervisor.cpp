@@ -25,8 +25,9 @@ namespace pawl {
 namespace {
 
 constexpr int kEventsPerTurnMax = 256;
-/// A flood of one program must not keep the others waiting.
-constexpr std::size_t kReadBytesPerTurn = 256u << 10;
+/// Most programs that are short are done by then, and what they wrote is read when they end: their
+/// pipes are never watched.
+constexpr Duration kWatchAfter{5};
 constexpr std::size_t kReapsPerTurnMax = 512;
 constexpr std::size_t kScratchEntriesPerStep = 500;
 constexpr Duration kScratchStepEvery{5};
@@ -111,6 +112,7 @@ Supervisor::Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter j
                supervision_.advance(mono_now(), actions_);
                schedule_turn();
              }),
+      watch_timer_(loop, [this] { watch_pipes(); }),
       idle_timer_(loop, [this] { loop_.stop(); }),
       scratch_timer_(loop, [this] { clean_scratch(); }),
       retry_timer_(loop, [this] { schedule_turn(); }) {
@@ -201,8 +203,11 @@ Result<void> Supervisor::compile(const std::string& json, Definition& made) {
   made.compiled = std::move(*compiled);
   if (!made.compiled->script()) return {};
   // Named after the task, because shells begin their messages with it.
-  std::string path = folder_ + "/scripts/" + std::to_string(++last_script_) + "-" +
-                     made.compiled->definition().task;
+  const std::string& task = made.compiled->definition().task;
+  if (task.find('/') != std::string::npos) {
+    return Error{ErrorKind::refused, "task '" + task + "' is no name of a task"};
+  }
+  std::string path = folder_ + "/scripts/" + std::to_string(++last_script_) + "-" + task;
   Fd file;
   if (make_folders_of(path)) {
     file.reset(::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0500));
@@ -340,12 +345,18 @@ Fd Supervisor::input_of(const Launch& launch, std::string& error) const {
   return input;
 }
 
-void Supervisor::watch(AttemptId id, const AttemptStreams& streams) {
-  for (LogStream stream : {LogStream::out, LogStream::err}) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = tag_of(id, stream);
-    PAWL_CHECK(epoll_ctl(events_.get(), EPOLL_CTL_ADD, streams.reading_end(stream), &event) == 0);
+void Supervisor::watch_pipes() {
+  for (AttemptId id : std::exchange(unwatched_, {})) {
+    auto at = attempts_.find(id);
+    if (at == attempts_.end()) continue;
+    for (LogStream stream : {LogStream::out, LogStream::err}) {
+      int pipe = at->second.streams->reading_end(stream);
+      if (pipe < 0) continue;
+      epoll_event event{};
+      event.events = EPOLLIN;
+      event.data.u64 = tag_of(id, stream);
+      PAWL_CHECK(epoll_ctl(events_.get(), EPOLL_CTL_ADD, pipe, &event) == 0);
+    }
   }
 }
 
@@ -382,7 +393,8 @@ void Supervisor::start_program(AttemptId id, Attempt& attempt) {
   tree_.add(id, process);
   journal_.spawned(id, process);
   supervision_.spawned(id, now, actions_);
-  watch(id, streams);
+  unwatched_.push_back(id);
+  if (!watch_timer_.armed()) watch_timer_.start_after(kWatchAfter);
 }
 
 void Supervisor::start_queued() {
@@ -425,7 +437,7 @@ void Supervisor::on_pipe(std::uint64_t tag) {
   auto at = attempts_.find(id);
   if (at == attempts_.end()) return;
   LogStream stream = (tag & 1) != 0 ? LogStream::err : LogStream::out;
-  if (at->second.streams->read(stream, kReadBytesPerTurn) > 0) {
+  if (at->second.streams->read(stream) > 0) {
     supervision_.active(id, mono_now());
   }
 }

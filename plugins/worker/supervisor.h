@@ -98,7 +98,7 @@ class Supervisor {
   void on_exit(const ProcessTree::Exit& exit);
   void clear_trees();
   void keep_output(AttemptId id);
-  void watch(AttemptId id, const AttemptStreams& streams);
+  void watch_pipes();
 
   // Deciding and reporting.
   void perform();
@@ -132,6 +132,7 @@ class Supervisor {
   std::unordered_map<AttemptId, Attempt> attempts_;  ///< not ended
   std::unordered_map<AttemptId, AttemptEnd> ended_;  ///< not forgotten
   std::deque<AttemptId> queued_;                     ///< to be started this turn
+  std::vector<AttemptId> unwatched_;                 ///< their pipes are not in `events_` yet
   std::vector<AttemptId> over_;                      ///< their program has ended, their tree not
   struct Report {
     AttemptId attempt;
@@ -148,6 +149,7 @@ class Supervisor {
 
   Poll poll_;
   Timer timer_;
+  Timer watch_timer_;
   Timer idle_timer_;
   Timer scratch_timer_;
   Timer retry_timer_;
