@@ -27,13 +27,13 @@ struct History::Chunk {
   std::vector<ItemView> items;
 };
 
-#define PAWL_TASK_VIEW_COLUMNS                                                                \
-  PAWL_TASK_COLUMNS                                                                           \
-      ", t.first_attempt, coalesce(n.id, t.task), coalesce(n.max_attempts, 1), "              \
-      "coalesce(n.mapped, 0), CASE WHEN t.state IN ('retrying', 'deferred') THEN (SELECT "    \
-      "min(x.due_wall) FROM timer AS x WHERE x.run = t.run AND x.task = t.task AND x.item = " \
-      "t.item "                                                                               \
-      "AND x.kind IN ('retry', 'deferral')) END"
+#define PAWL_TASK_VIEW_COLUMNS                                                            \
+  PAWL_TASK_COLUMNS                                                                       \
+  ", t.first_attempt, coalesce(n.id, t.task), coalesce(n.max_attempts, 1), "              \
+  "coalesce(n.mapped, 0), CASE WHEN t.state IN ('retrying', 'deferred') THEN (SELECT "    \
+  "min(x.due_wall) FROM timer AS x WHERE x.run = t.run AND x.task = t.task AND x.item = " \
+  "t.item "                                                                               \
+  "AND x.kind IN ('retry', 'deferral')) END"
 
 /// Reads PAWL_TASK_VIEW_COLUMNS; `run` and `job` are filled by the caller.
 TaskView read_task_view(RowReader& reader, std::optional<AttemptId>& first_attempt);

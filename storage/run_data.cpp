@@ -51,7 +51,8 @@ Result<std::unique_ptr<RunData>> RunData::open(const std::string& path) {
   return data;
 }
 
-Result<std::optional<ItemChunkRow>> RunData::chunk_with(RunId run, TaskIndex task, std::int64_t item) {
+Result<std::optional<ItemChunkRow>> RunData::chunk_with(RunId run, TaskIndex task,
+                                                        std::int64_t item) {
   Statement& chunk = statements_->chunk;
   std::optional<ItemChunkRow> out;
   chunk.bind(run, task, item);
@@ -76,7 +77,8 @@ Result<std::optional<OutputRow>> RunData::output(TaskKey key) {
   return out;
 }
 
-Result<void> RunData::outputs(RunId run, TaskIndex task, const std::function<bool(const OutputRow&)>& each) {
+Result<void> RunData::outputs(RunId run, TaskIndex task,
+                              const std::function<bool(const OutputRow&)>& each) {
   Statement& outputs = statements_->outputs;
   outputs.bind(run, task);
   while (outputs.step()) {

@@ -25,7 +25,8 @@ class RunData {
   Result<std::optional<OutputRow>> output(TaskKey key);
   /// The outputs of a mapped task's items, in index order, until `each` says false. A transaction
   /// is open meanwhile: `each` must not wait. Errors: storage.
-  Result<void> outputs(RunId run, TaskIndex task, const std::function<bool(const OutputRow&)>& each);
+  Result<void> outputs(RunId run, TaskIndex task,
+                       const std::function<bool(const OutputRow&)>& each);
 
  private:
   struct Statements;
