@@ -26,25 +26,50 @@ struct StartAttempt {
   AttemptId attempt;
   TaskKey key;
   std::int32_t number = 0;
-  std::int32_t work = 0;           ///< part of the idempotency key
+  std::int32_t work = 0;  ///< part of the idempotency key
   WorkerId worker;
   std::int32_t slot = 0;
-  Duration total_left{};           ///< 0: no total time-out
+  Duration total_left{};  ///< 0: no total time-out
   Reason previous_reason = Reason::none;
   std::int32_t previous_detail = 0;
 };
 /// Also sent again for an attempt that was stopping when the scheduler started.
-struct StopAttempt { AttemptId attempt; WorkerId worker; Reason reason = Reason::none; bool force = false; };
+struct StopAttempt {
+  AttemptId attempt;
+  WorkerId worker;
+  Reason reason = Reason::none;
+  bool force = false;
+};
 /// The end of the attempt is durable: its worker may forget it.
-struct ForgetAttempt { AttemptId attempt; WorkerId worker; };
+struct ForgetAttempt {
+  AttemptId attempt;
+  WorkerId worker;
+};
 /// Judge `when`, then read the items from number `from` on, and answer with Prepared and ItemsRead.
 /// With `is_open` the task was judged before: only items are wanted, and there is no Prepared.
-struct Prepare { RunId run; TaskIndex task; std::uint32_t stamp = 0; bool is_open = false; std::int64_t from = 0; std::string source; };
+struct Prepare {
+  RunId run;
+  TaskIndex task;
+  std::uint32_t stamp = 0;
+  bool is_open = false;
+  std::int64_t from = 0;
+  std::string source;
+};
 /// The chunk that begins with `first` is durable; the reader may go on.
-struct ItemsStored { RunId run; TaskIndex task; std::uint32_t stamp = 0; std::int64_t first = 0; };
+struct ItemsStored {
+  RunId run;
+  TaskIndex task;
+  std::uint32_t stamp = 0;
+  std::int64_t first = 0;
+};
 /// Nobody needs the items of this task from its reader any more.
-struct StopReading { RunId run; TaskIndex task; };
-struct RunEnded { RunId run; };
+struct StopReading {
+  RunId run;
+  TaskIndex task;
+};
+struct RunEnded {
+  RunId run;
+};
 /// A command's answer. For Submit: `run` and `created`.
 struct Reply {
   ReplyToken token;
@@ -57,9 +82,9 @@ struct Reply {
 
 }  // namespace effect
 
-using Effect = std::variant<effect::StartAttempt, effect::StopAttempt, effect::ForgetAttempt,
-                            effect::Prepare, effect::ItemsStored, effect::StopReading,
-                            effect::RunEnded, effect::Reply>;
+using Effect =
+    std::variant<effect::StartAttempt, effect::StopAttempt, effect::ForgetAttempt, effect::Prepare,
+                 effect::ItemsStored, effect::StopReading, effect::RunEnded, effect::Reply>;
 
 struct Step {
   Mutations mutations;

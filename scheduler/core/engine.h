@@ -25,9 +25,9 @@ struct EngineCounters {
 struct Explanation {
   std::string kind;  ///< `pool`, `upstream`, `retry`, `paused`, `held`, `max_concurrent` …
   std::string text;
-  std::optional<RunId> run;          ///< what it names
+  std::optional<RunId> run;  ///< what it names
   std::optional<TaskIndex> task;
-  std::int64_t number = 0;           ///< place in the queue, slots, milliseconds: as `kind` says
+  std::int64_t number = 0;  ///< place in the queue, slots, milliseconds: as `kind` says
 };
 
 /// What a person sees of a task of an open run.
@@ -38,9 +38,9 @@ struct TaskView {
   std::int32_t attempts = 0;
   std::optional<WallTime> started_at;
   std::optional<WallTime> ended_at;
-  std::optional<Counts> counts;      ///< of a mapped task
+  std::optional<Counts> counts;  ///< of a mapped task
   std::int64_t items = 0;
-  std::int64_t retries = 0;          ///< attempts after the first, so far, of a mapped task
+  std::int64_t retries = 0;  ///< attempts after the first, so far, of a mapped task
 };
 
 struct RunView {
@@ -52,18 +52,22 @@ struct RunView {
 struct PlanLine {
   RunId run;
   TaskIndex task;
-  std::int64_t items = -1;           ///< -1: the whole, or not mapped
-  std::string action;                ///< `run`, `wait`, `stale`
+  std::int64_t items = -1;  ///< -1: the whole, or not mapped
+  std::string action;       ///< `run`, `wait`, `stale`
 };
 
 struct PoolView {
   std::string name;
   std::int64_t limit = 0;
   std::int64_t taken = 0;
-  struct Holder { RunId run; TaskIndex task; std::int64_t slots = 0; };
-  std::vector<Holder> holders;       ///< by slots, most first
-  std::int64_t waiting = 0;          ///< tasks and items queued for it
-  std::string job;                   ///< whose own it is; empty: of the settings
+  struct Holder {
+    RunId run;
+    TaskIndex task;
+    std::int64_t slots = 0;
+  };
+  std::vector<Holder> holders;  ///< by slots, most first
+  std::int64_t waiting = 0;     ///< tasks and items queued for it
+  std::string job;              ///< whose own it is; empty: of the settings
 };
 
 class Engine {

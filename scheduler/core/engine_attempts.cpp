@@ -1,11 +1,12 @@
 // Attempts: how they begin, are stopped and end, and what that means for their task.
 
+#include <algorithm>
+
 #include "scheduler/core/engine_state.h"
 
 namespace pawl {
 
-AttemptRow Engine::State::row_of(AttemptId id, const Live& live) const {
-  AttemptRow row;
+void Engine::State::fill(AttemptRow& row, AttemptId id, const Live& live) {
   row.id = id;
   row.key = live.key();
   row.number = live.number;
@@ -14,7 +15,6 @@ AttemptRow Engine::State::row_of(AttemptId id, const Live& live) const {
   row.worker = live.worker;
   row.slot = live.slot;
   row.started_at = live.started_at;
-  return row;
 }
 
 void Engine::State::on(const input::AttemptBegan& in) {
@@ -22,10 +22,14 @@ void Engine::State::on(const input::AttemptBegan& in) {
   if (it == live_.end() || it->second.state != AttemptState::starting) return;
   it->second.state = *next(AttemptState::starting, AttemptEvent::begin);
   it->second.started_at = in.at;
-  change(mutation::UpdateAttempt{AttemptState::starting, row_of(in.attempt, it->second)});
+  fill(add<mutation::UpdateAttempt>().row, in.attempt, it->second);
 }
 
 void Engine::State::on(const input::AttemptsEnded& in) {
+  // Of each: the ends of attempt and task, and mostly the start of another task in their place.
+  const std::size_t changes = std::min(4 * in.results.size(), 2 * limits::kMutationsPerStepMax);
+  step_.mutations.reserve(changes + 8);
+  step_.effects.reserve(changes / 2 + 8);
   for (const AttemptResult& result : in.results) end_attempt(result);
 }
 
@@ -42,7 +46,9 @@ void Engine::State::stop_attempt(AttemptId id, Reason reason, bool force) {
   const AttemptState from = live.state;
   live.state = *next(from, AttemptEvent::stop);
   live.stop = reason;
-  change(mutation::UpdateAttempt{from, row_of(id, live)});
+  auto& update = add<mutation::UpdateAttempt>();
+  update.expected = from;
+  fill(update.row, id, live);
   act(effect::StopAttempt{id, live.worker, reason, force});
 }
 
@@ -71,7 +77,7 @@ void Engine::State::release(const Live& live) {
 void Engine::State::take_back(const Live& live, Piece& work, AttemptId id) {
   Run& run = *live.run;
   const TaskKey key = live.key();
-  change(mutation::DeleteAttempt{row_of(id, live)});
+  fill(add<mutation::DeleteAttempt>().row, id, live);
   --work.attempts;
   --work.counted;
   if (work.started_at == live.started_at) {
@@ -123,8 +129,10 @@ void Engine::State::record_end(const AttemptResult& result, const Live& live,
                                AttemptVerdict verdict) {
   const auto to = next(live.state, verdict.event);
   PAWL_CHECK(to.has_value());
-  mutation::UpdateAttempt end{live.state, row_of(result.attempt, live)};
+  auto& end = add<mutation::UpdateAttempt>();
+  end.expected = live.state;
   AttemptRow& row = end.row;
+  fill(row, result.attempt, live);
   row.state = *to;
   row.reason = verdict.reason;
   row.exit_code = result.exit_code;
@@ -135,7 +143,6 @@ void Engine::State::record_end(const AttemptResult& result, const Live& live,
   row.peak_memory_bytes = result.peak_memory_bytes;
   row.log_bytes = result.log_bytes;
   row.failure = result.failure;
-  change(std::move(end));
   if (verdict.event == AttemptEvent::succeed && !result.output_format.empty()) {
     change(mutation::SetOutput{{live.key(), live.number, result.output_format, result.output_value,
                                 result.output_file, result.output_bytes}});

@@ -68,7 +68,9 @@ const RunSnapshot* Engine::State::adopt(RunId id, const std::vector<RunSnapshot>
   }
   const bool can_restore = snapshot != nullptr && is_final(snapshot->run.state) &&
                            versions_.contains(snapshot->run.version);
-  if (find(id) == nullptr && can_restore) restore(*snapshot);
+  const auto left = left_.find(id);
+  const bool is_old = can_restore && left != left_.end() && snapshot->run.resumes < left->second;
+  if (find(id) == nullptr && can_restore && !is_old) restore(*snapshot);
   return snapshot;
 }
 
@@ -292,7 +294,7 @@ void Engine::State::on(const input::Resume& in) {
       for (const Target& t : targets) reply.results.push_back({t, false, parts.error().message});
       continue;
     }
-    apply_resume(*run, *parts, snapshot, in.only);
+    apply_resume(*run, *parts, snapshot);
     for (const Target& t : targets) {
       record(in.actor, "resume", t, "");
       reply.results.push_back({t, true, ""});
@@ -305,6 +307,7 @@ void Engine::State::on(const input::Resume& in) {
 void Engine::State::reopen(Run& run) {
   const bool was_stopping = run.stopping != Reason::none;
   run.stopping = Reason::none;
+  run.is_stopped = false;
   run.row.cancel_requested = false;
   if (is_final(run.row.state)) {
     run.row.ended_at.reset();
@@ -320,17 +323,22 @@ void Engine::State::reopen(Run& run) {
   }
 }
 
-void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot,
-                                 bool alone) {
+void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot) {
   wake(run);
   reopen(run);
-  if (!alone) call_back_followers(run, parts);
   for (const ResumePart& part : parts) {
+    const bool opens =
+        part.kind != ResumePart::Kind::stale && is_final(run.node(part.task).work.state);
     switch (part.kind) {
-      case ResumePart::Kind::failed_items: reset_items(run, part, snapshot); break;
+      case ResumePart::Kind::failed_items:
+        reset_items(run, part, snapshot);
+        // With nothing to run again it is what its items say (a person had marked it).
+        finish_mapped_if_done(run, part.task);
+        break;
       case ResumePart::Kind::all: reset_node(run, part.task, snapshot); break;
       case ResumePart::Kind::stale: break;
     }
+    if (opens) call_back_followers(run, part.task);
   }
   if (run.row.state == RunState::paused) move_run(run, RunEvent::unpause, Reason::none);
   if (run.row.state == RunState::running) {
@@ -342,22 +350,20 @@ void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSn
   }
 }
 
-/// What waits for a slot because of what now runs again waits for that instead.
-void Engine::State::call_back_followers(Run& run, const ResumeParts& parts) {
-  std::vector<TaskIndex> seeds;
-  for (const ResumePart& part : parts) {
-    if (part.kind != ResumePart::Kind::stale && is_final(run.node(part.task).work.state))
-      seeds.push_back(part.task);
-  }
-  const std::vector<bool> downstream = run.version->graph.downstream_of(seeds);
-  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
-    Node& node = run.nodes[i];
-    if (!downstream[i]) continue;
-    if (node.work.state == TaskState::waiting) stop_preparing(run, TaskIndex{i});
-    if (node.work.state != TaskState::queued || node.work.counted > 0) continue;
-    const TaskKey key{run.row.id, TaskIndex{i}, kWhole};
-    move(run, key, node.work, TaskEvent::cancel, {Reason::cancelled, 0, {}, {}});
-    move(run, key, node.work, TaskEvent::reset, {});
+/// What waits for a slot because of what is something else now is decided anew.
+void Engine::State::call_back_followers(Run& run, TaskIndex task) {
+  for (TaskIndex follower : run.version->graph.followers(task)) {
+    Node& node = run.node(follower);
+    if (node.work.state == TaskState::waiting) {
+      stop_preparing(run, follower);
+    } else if (node.work.state == TaskState::queued && node.work.counted == 0) {
+      const TaskKey key{run.row.id, follower, kWhole};
+      move(run, key, node.work, TaskEvent::cancel, {Reason::cancelled, 0, {}, {}});
+      move(run, key, node.work, TaskEvent::reset, {});
+    } else {
+      continue;
+    }
+    look_at(run.row.id, follower);
   }
 }
 
@@ -507,6 +513,7 @@ void Engine::State::release_followers(Run& run, TaskIndex task) {
     if (i == task.value || !downstream[i] || !follows_upstream(run.nodes[i].work)) continue;
     move(run, {run.row.id, TaskIndex{i}, kWhole}, run.nodes[i].work, TaskEvent::reset, {});
     look_at(run.row.id, TaskIndex{i});
+    call_back_followers(run, TaskIndex{i});
   }
 }
 
@@ -577,7 +584,10 @@ CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState 
   } else if (is_item) {
     item_ended(run, task);
   }
-  if (node.work.state != whole_before) release_followers(run, task);
+  if (node.work.state != whole_before) {
+    call_back_followers(run, task);
+    release_followers(run, task);
+  }
   settle_marked(run, before);
   return {target, true, ""};
 }
@@ -621,7 +631,8 @@ CommandResult Engine::State::dismiss_one(Run& run, const Target& target,
       if (is_current(*node.mapped, row)) dismiss(row);
     }
     if (names_an_item(target) || !node.work.has_row || node.work.is_dismissed) continue;
-    TaskRow row = row_of({run.row.id, TaskIndex{i}, kWhole}, node.work);
+    TaskRow row;
+    fill(row, {run.row.id, TaskIndex{i}, kWhole}, node.work);
     if (auto error = run.errors.find(TaskIndex{i}); error != run.errors.end())
       row.error = error->second;
     dismiss(std::move(row));

@@ -166,7 +166,7 @@ void Engine::State::start_next(Run& run, TaskIndex task, Lane& lane, WorkerId wo
     if (work->total_due.ms == 0) set_timer(key, *work, TimerKind::total, spec.total_timeout, true);
     start.total_left = std::max(Duration{1}, work->total_due - now_.mono);
   }
-  change(mutation::InsertAttempt{row_of(id, live)});
+  fill(add<mutation::InsertAttempt>().row, id, live);
   live_.emplace(id, live);
   act(std::move(start));
 }

@@ -142,6 +142,11 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
 
   for (const TimerRow& row : snapshot.timers) {
     const MonoTime due = due_of(row);
+    if (!row.same_boot) {
+      // Or each restart would begin the wait anew while the calendar is behind.
+      const Duration left = due - now_.mono;
+      change(mutation::SetTimer{{row.key, row.kind, due, now_.wall + left, left, true}});
+    }
     if (row.kind == TimerKind::run) {
       kept.timeout_due = due;
       set_alarm({due, {kept.row.id, TaskIndex{0}, kWhole}, TimerKind::run, 0});
@@ -190,11 +195,6 @@ void Engine::State::on(const input::Recovered&) {
       continue;
     }
     look_at_all(run);
-    // What would have followed at once, had the scheduler not ended in between.
-    for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
-      if (run.nodes[i].mapped) finish_mapped_if_done(run, TaskIndex{i});
-      check_fail_fast(run, TaskIndex{i});
-    }
     if (run.stopping != Reason::none) cancel_rest(run, run.stopping, false);
     finish_run_if_done(run);
   }

@@ -12,6 +12,9 @@ namespace {
 // way is asked for again within seconds.
 constexpr std::size_t kOldRequestsMax = 10'000;
 
+// Ended runs of which an older snapshot than their end is recognized.
+constexpr std::size_t kLeftMax = 10'000;
+
 }  // namespace
 
 void Engine::State::on(const input::Submit& in) {
@@ -207,8 +210,9 @@ Engine::State::RunVerdict Engine::State::judge_run(const Run& run) const {
 void Engine::State::finish_run_if_done(Run& run) {
   if (run.open_nodes > 0 || is_final(run.row.state)) return;
   const RunVerdict verdict = judge_run(run);
-  // Nothing is to be done, but a queued run succeeds only when its turn has come.
-  if (run.row.state == RunState::queued && verdict.event == RunEvent::succeed) return;
+  // Nothing is to be done, but a run succeeds only when its turn has come.
+  const bool has_turn = run.row.state == RunState::running || run.is_admitted || run.is_dormant;
+  if (!has_turn && verdict.event == RunEvent::succeed) return;
   move_run(run, verdict.event, verdict.reason);
   if (run.timeout_due.ms != 0) {
     run.timeout_due = MonoTime{};
@@ -218,13 +222,18 @@ void Engine::State::finish_run_if_done(Run& run) {
   act(effect::RunEnded{run.row.id});
 }
 
-/// Nothing more of the run starts, and what runs is stopped.
+/// Nothing more of the run starts. The first reason stays, over restarts too.
+void Engine::State::begin_stopping(Run& run, Reason reason) {
+  if (run.stopping != Reason::none) return;
+  run.stopping = run.row.reason = reason;
+  run.row.cancel_requested = reason == Reason::cancelled;
+  write_run(run);
+}
+
+/// Nothing more of the run starts, what waits is cancelled and what runs is stopped.
 void Engine::State::cancel_rest(Run& run, Reason reason, bool force) {
-  if (run.stopping == Reason::none) {
-    run.stopping = run.row.reason = reason;
-    run.row.cancel_requested = reason == Reason::cancelled;
-    write_run(run);
-  }
+  begin_stopping(run, reason);
+  run.is_stopped = true;
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
     if (!is_final(run.nodes[i].work.state)) cancel_node(run, TaskIndex{i}, run.stopping, force);
   }
@@ -242,6 +251,11 @@ void Engine::State::forget(RunId id) {
       requests_.erase(old_requests_.front());
       old_requests_.pop_front();
     }
+  }
+  if (left_.insert_or_assign(id, it->second->row.resumes).second) left_order_.push_back(id);
+  if (left_order_.size() > kLeftMax) {
+    left_.erase(left_order_.front());
+    left_order_.pop_front();
   }
   auto lane = lanes_.lower_bound({id, PoolKey{}});
   while (lane != lanes_.end() && lane->first.first == id) {

@@ -121,6 +121,7 @@ struct Run {
   MonoTime timeout_due;                     ///< 0: no time-out runs
   std::map<TaskIndex, std::string> errors;  ///< of what failed without an attempt
   Reason stopping = Reason::none;           ///< why nothing more of it starts
+  bool is_stopped = false;                  ///< and what waited was cancelled, what runs was told
   bool is_admitted = false;                 ///< counts as active for its job
   bool is_forced = false;
   bool is_dormant = false;  ///< adopted, but nothing of it starts
@@ -251,6 +252,11 @@ class Engine::State {
   void change(M&& mutation) {
     step_.mutations.emplace_back(std::forward<M>(mutation));
   }
+  /// A change that is filled in where it lies: rows are large.
+  template <typename M>
+  M& add() {
+    return std::get<M>(step_.mutations.emplace_back(std::in_place_type<M>));
+  }
   template <typename E>
   void act(E&& effect) {
     step_.effects.emplace_back(std::forward<E>(effect));
@@ -276,6 +282,7 @@ class Engine::State {
   RunVerdict judge_run(const Run& run) const;
   void finish_run_if_done(Run& run);
   void forget(RunId id);
+  void begin_stopping(Run& run, Reason reason);
   void cancel_rest(Run& run, Reason reason, bool force);
   void arm_run_timers(Run& run);
   std::int64_t active_limit(const Run& run) const;
@@ -284,7 +291,7 @@ class Engine::State {
   void move(Run& run, TaskKey key, Piece& work, TaskEvent event, MoveDetail&& detail);
   void write(Run& run, TaskKey key, Piece& work, TaskState expected, AttemptId expected_attempt,
              std::string&& error);
-  TaskRow row_of(TaskKey key, const Piece& work) const;
+  static void fill(TaskRow& row, TaskKey key, const Piece& work);
   void node_moved(Run& run, TaskIndex task, TaskState from, TaskState to);
   void look_at(RunId run, TaskIndex task) { pending_.push_back({run, task}); }
   void evaluate(Run& run, TaskIndex task);
@@ -327,7 +334,7 @@ class Engine::State {
                   Piece& work);
   void release(const Live& live);
   void stop_attempt(AttemptId id, Reason reason, bool force);
-  AttemptRow row_of(AttemptId id, const Live& live) const;
+  static void fill(AttemptRow& row, AttemptId id, const Live& live);
 
   // engine_dispatch.cpp
   void dispatch();
@@ -351,8 +358,8 @@ class Engine::State {
   std::optional<Error> is_outdated(const Run& run, const ResumePart& part,
                                    const RunSnapshot* snapshot) const;
   bool is_current(const Mapped& mapped, const TaskRow& row) const;
-  void apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot, bool alone);
-  void call_back_followers(Run& run, const ResumeParts& parts);
+  void apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot);
+  void call_back_followers(Run& run, TaskIndex task);
   void reset_node(Run& run, TaskIndex task, const RunSnapshot* snapshot);
   void reset_items(Run& run, const ResumePart& part, const RunSnapshot* snapshot);
   void reopen(Run& run);
@@ -401,6 +408,9 @@ class Engine::State {
   std::unordered_map<AttemptId, Live> live_;
   std::unordered_map<std::string, RunId> requests_;
   std::deque<std::string> old_requests_;  ///< of runs that left, oldest first
+  std::unordered_map<RunId, std::int32_t>
+      left_;  ///< runs that left lately: how often they were resumed
+  std::deque<RunId> left_order_;
   std::map<std::string, Activity> jobs_;
   std::deque<std::string> freed_;                 ///< jobs of which an active run ended
   std::set<std::pair<WallTime, RunId>> delayed_;  ///< runs with a `start_at` in the future

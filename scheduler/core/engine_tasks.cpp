@@ -17,8 +17,7 @@ std::size_t place(TaskState state) { return static_cast<std::size_t>(state); }
 
 }  // namespace
 
-TaskRow Engine::State::row_of(TaskKey key, const Piece& work) const {
-  TaskRow row;
+void Engine::State::fill(TaskRow& row, TaskKey key, const Piece& work) {
   row.key = key;
   row.state = work.state;
   row.reason = work.reason;
@@ -33,7 +32,6 @@ TaskRow Engine::State::row_of(TaskKey key, const Piece& work) const {
   row.started_at = if_set(work.started_at);
   row.ended_at = if_set(work.ended_at);
   row.dismissed = work.is_dismissed ? 1 : 0;
-  return row;
 }
 
 void Engine::State::write(Run& run, TaskKey key, Piece& work, TaskState expected,
@@ -51,14 +49,18 @@ void Engine::State::write(Run& run, TaskKey key, Piece& work, TaskState expected
       run.errors.erase(key.task);
     }
   }
-  TaskRow row = row_of(key, work);
-  row.error = std::move(error);
+  TaskRow* row = nullptr;
   if (work.has_row) {
-    change(mutation::UpdateTask{expected, expected_attempt, std::move(row)});
+    auto& update = add<mutation::UpdateTask>();
+    update.expected = expected;
+    update.expected_attempt = expected_attempt;
+    row = &update.row;
   } else {
-    change(mutation::InsertTask{std::move(row)});
+    row = &add<mutation::InsertTask>().row;
     work.has_row = true;
   }
+  fill(*row, key, work);
+  row->error = std::move(error);
 }
 
 /// The one place where a task's or item's state changes.
@@ -77,8 +79,9 @@ void Engine::State::move(Run& run, TaskKey key, Piece& work, TaskEvent event, Mo
   if (event == TaskEvent::start && work.started_at.ms == 0) work.started_at = now_.wall;
   if (event == TaskEvent::open) work.started_at = now_.wall;
   if (is_final(*to)) work.ended_at = now_.wall;
+  // Work that had succeeded and is taken for undone is another piece of work from now on.
+  if (from == TaskState::succeeded) ++work.work;
   if (event == TaskEvent::reset) {
-    if (from == TaskState::succeeded) ++work.work;
     work.counted = 0;
     work.interruptions = 0;
     work.started_at = work.ended_at = work.interrupted_since = WallTime{};
@@ -121,6 +124,7 @@ void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskSta
   }
   if (is_final(to)) {
     if (run.node(task).mapped) settle_surplus(run, task);
+    check_fail_fast(run, task);
     // Last of all, so that its followers see this state and not the run's end.
     look_at(run.row.id, task);
   }
@@ -130,11 +134,16 @@ void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskSta
 void Engine::State::evaluate(Run& run, TaskIndex task) {
   Node& node = run.node(task);
   if (is_final(node.work.state)) {
-    check_fail_fast(run, task);
+    if (run.stopping != Reason::none && !run.is_stopped) cancel_rest(run, run.stopping, false);
     finish_run_if_done(run);
     return;
   }
   if (node.work.state != TaskState::waiting || node.is_preparing) return;
+  if (run.is_stopped) {
+    // It waits again because of a mark, in a run of which nothing more starts.
+    cancel_node(run, task, run.stopping, false);
+    return;
+  }
   if (run.row.state == RunState::queued || is_final(run.row.state)) return;
   // Paused before its turn had come.
   if (run.row.state == RunState::paused && !run.is_admitted && !run.is_dormant) return;
@@ -235,12 +244,13 @@ void Engine::State::cancel_node(Run& run, TaskIndex task, Reason reason, bool fo
   }
 }
 
+/// The rest is cancelled when the task is looked at: what depends on it has decided by then.
 void Engine::State::check_fail_fast(Run& run, TaskIndex task) {
-  if (!run.version->job.fail_fast || run.stopping != Reason::none) return;
-  if (run.spec(task).allow_failure || is_final(run.row.state)) return;
   const TaskState state = run.node(task).work.state;
-  if (state == TaskState::failed || state == TaskState::held)
-    cancel_rest(run, Reason::fail_fast, false);
+  if (state != TaskState::failed && state != TaskState::held) return;
+  if (!run.version->job.fail_fast || run.spec(task).allow_failure || is_final(run.row.state))
+    return;
+  begin_stopping(run, Reason::fail_fast);
 }
 
 void Engine::State::set_timer(TaskKey key, Piece& work, TimerKind kind, Duration delay,
@@ -329,6 +339,7 @@ void Engine::State::on_timer(const Alarm& alarm) {
       if (run.row.state != RunState::running || run.is_dormant) return;
       if (!is_item && run.node(key.task).mapped) {
         if (work.state != TaskState::running) return;
+        change(mutation::ClearTimer{key, TimerKind::queue});  // it came, and the whole goes on
         stop_preparing(run, key.task);
         settle_rest(run, key.task, TaskState::failed, Reason::queue_timeout);
         item_ended(run, key.task);

@@ -17,7 +17,8 @@ Graph::Graph(const JobSpec& job) : begin_(job.tasks.size() + 1, 0) {
 }
 
 std::span<const TaskIndex> Graph::followers(TaskIndex task) const {
-  return std::span(followers_).subspan(begin_[task.value], begin_[task.value + 1] - begin_[task.value]);
+  return std::span(followers_)
+      .subspan(begin_[task.value], begin_[task.value + 1] - begin_[task.value]);
 }
 
 std::vector<bool> Graph::downstream_of(std::span<const TaskIndex> roots) const {

@@ -36,20 +36,20 @@ struct AttemptResult {
     never_started,  ///< proof that it did not begin
   };
   AttemptId attempt;
-  WorkerId worker;             ///< who says so
+  WorkerId worker;  ///< who says so
   Outcome outcome = Outcome::failed;
   Reason reason = Reason::none;
   std::optional<int> exit_code;
   std::optional<int> signal;
-  bool stop_seen = false;      ///< a stop had reached the worker before the end
-  bool may_be_cause = false;   ///< of `lost` and `interrupted`: the task could be why
+  bool stop_seen = false;              ///< a stop had reached the worker before the end
+  bool may_be_cause = false;           ///< of `lost` and `interrupted`: the task could be why
   std::optional<WallTime> started_at;  ///< as the worker measured; else the start's commit
   WallTime ended_at;
   std::int64_t cpu_us = 0;
   std::int64_t peak_memory_bytes = 0;
   std::int64_t log_bytes = 0;
   Failure failure;
-  std::string output_format;   ///< empty: no output
+  std::string output_format;  ///< empty: no output
   std::string output_value;
   std::string output_file;
   std::int64_t output_bytes = 0;
@@ -58,21 +58,42 @@ struct AttemptResult {
 namespace input {
 
 /// A definition that runs may be pinned to. Must come before any run of it.
-struct AddVersion { JobVersionRow row; JobSpec job; bool is_stored = false; };
+struct AddVersion {
+  JobVersionRow row;
+  JobSpec job;
+  bool is_stored = false;
+};
 
-/// An open run, found at start. With `dormant` what runs of it is adopted and its ends are recorded,
-/// but nothing of it starts until it is resumed or unpaused (`pawl run` goes on with its own run only).
-struct Recover { RunSnapshot run; bool dormant = false; };
+/// An open run, found at start. With `dormant` what runs of it is adopted and its ends are
+/// recorded, but nothing of it starts until it is resumed or unpaused (`pawl run` goes on with its
+/// own run only).
+struct Recover {
+  RunSnapshot run;
+  bool dormant = false;
+};
 
 /// All open runs were handed over and all workers were asked: begin to decide.
 struct Recovered {};
 
 /// A new run. `run.id`, `name`, `created_at` and `state` are filled by the engine.
-struct Submit { RunRow run; bool force = false; std::string actor; ReplyToken reply; };
+struct Submit {
+  RunRow run;
+  bool force = false;
+  std::string actor;
+  ReplyToken reply;
+};
 
 /// Commands. `loaded` holds a snapshot, with final items, of each run that is named and not in
-/// memory, and of each one that is and has mapped tasks.
-struct Cancel { std::vector<Target> targets; bool force = false; std::string actor; ReplyToken reply; std::vector<RunSnapshot> loaded; };
+/// memory, and of each one that is and has mapped tasks. For a resume with `from`, `only` or
+/// `downstream`, and for a mark, also with the items that succeeded. What changed between the
+/// snapshot and the command is noticed, and refused with "ask again".
+struct Cancel {
+  std::vector<Target> targets;
+  bool force = false;
+  std::string actor;
+  ReplyToken reply;
+  std::vector<RunSnapshot> loaded;
+};
 struct Resume {
   std::vector<Target> targets;
   bool from = false;        ///< the target task and all downstream of it, whatever their state
@@ -82,21 +103,53 @@ struct Resume {
   ReplyToken reply;
   std::vector<RunSnapshot> loaded;
 };
-struct Mark { std::vector<Target> targets; TaskState state = TaskState::succeeded; std::string actor; ReplyToken reply; std::vector<RunSnapshot> loaded; };
-struct Dismiss { std::vector<Target> targets; std::string note; std::string actor; ReplyToken reply; std::vector<RunSnapshot> loaded; };
-struct Pause { std::vector<Target> targets; std::string note; std::string actor; ReplyToken reply; };
-struct Unpause { std::vector<Target> targets; std::string actor; ReplyToken reply; };
+struct Mark {
+  std::vector<Target> targets;
+  TaskState state = TaskState::succeeded;
+  std::string actor;
+  ReplyToken reply;
+  std::vector<RunSnapshot> loaded;
+};
+struct Dismiss {
+  std::vector<Target> targets;
+  std::string note;
+  std::string actor;
+  ReplyToken reply;
+  std::vector<RunSnapshot> loaded;
+};
+struct Pause {
+  std::vector<Target> targets;
+  std::string note;
+  std::string actor;
+  ReplyToken reply;
+};
+struct Unpause {
+  std::vector<Target> targets;
+  std::string actor;
+  ReplyToken reply;
+};
 
 /// A worker takes attempts from now on.
-struct WorkerUp { WorkerId worker; };
+struct WorkerUp {
+  WorkerId worker;
+};
 /// A worker takes no more attempts; those it has go on.
-struct WorkerDrains { WorkerId worker; };
+struct WorkerDrains {
+  WorkerId worker;
+};
 /// A worker is gone, and the fate of all its attempts was told before.
-struct WorkerGone { WorkerId worker; };
+struct WorkerGone {
+  WorkerId worker;
+};
 
 /// The process of an attempt lives; sent for those that last.
-struct AttemptBegan { AttemptId attempt; WallTime at; };
-struct AttemptsEnded { std::vector<AttemptResult> results; };
+struct AttemptBegan {
+  AttemptId attempt;
+  WallTime at;
+};
+struct AttemptsEnded {
+  std::vector<AttemptResult> results;
+};
 
 /// Answer to effect::Prepare.
 struct Prepared {
@@ -114,28 +167,34 @@ struct ItemsRead {
   std::uint32_t stamp = 0;
   std::int64_t first = 0;
   std::int64_t count = 0;
-  std::string bytes;             ///< of a chunk; empty when `count` is 0
-  std::string source;            ///< for MappedRow::source
+  std::string bytes;   ///< of a chunk; empty when `count` is 0
+  std::string source;  ///< for MappedRow::source
   bool complete = false;
-  std::string error;             ///< not empty: reading failed, the task fails with `items`
+  std::string error;  ///< not empty: reading failed, the task fails with `items`
 };
 
 /// The slots of pool `default`.
-struct SetDefaultSlots { std::int64_t slots = 4; };
+struct SetDefaultSlots {
+  std::int64_t slots = 4;
+};
 /// No new attempts from now on (`serve --drain`, disk full); false: again.
-struct HoldStarts { bool hold = true; };
+struct HoldStarts {
+  bool hold = true;
+};
 /// The last batch of an ended run is durable.
-struct RunDurable { RunId run; };
-/// Time has passed, or a step left something to do.
+struct RunDurable {
+  RunId run;
+};
+/// Time has passed, the calendar has stepped, or a step left something to do.
 struct Tick {};
 
 }  // namespace input
 
-using Input = std::variant<input::AddVersion, input::Recover, input::Recovered, input::Submit,
-                           input::Cancel, input::Resume, input::Mark, input::Dismiss, input::Pause,
-                           input::Unpause, input::WorkerUp, input::WorkerDrains, input::WorkerGone,
-                           input::AttemptBegan, input::AttemptsEnded, input::Prepared,
-                           input::ItemsRead, input::SetDefaultSlots, input::HoldStarts,
-                           input::RunDurable, input::Tick>;
+using Input =
+    std::variant<input::AddVersion, input::Recover, input::Recovered, input::Submit, input::Cancel,
+                 input::Resume, input::Mark, input::Dismiss, input::Pause, input::Unpause,
+                 input::WorkerUp, input::WorkerDrains, input::WorkerGone, input::AttemptBegan,
+                 input::AttemptsEnded, input::Prepared, input::ItemsRead, input::SetDefaultSlots,
+                 input::HoldStarts, input::RunDurable, input::Tick>;
 
 }  // namespace pawl

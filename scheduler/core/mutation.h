@@ -13,14 +13,26 @@
 
 namespace pawl::mutation {
 
-struct InsertVersion { JobVersionRow row; };
-struct InsertRun { RunRow row; };
+struct InsertVersion {
+  JobVersionRow row;
+};
+struct InsertRun {
+  RunRow row;
+};
 /// All changing columns of a run but `counts`.
-struct UpdateRun { RunState expected = RunState::queued; RunRow row; };
+struct UpdateRun {
+  RunState expected = RunState::queued;
+  RunRow row;
+};
 /// Only the last one of a batch for a run is written.
-struct SetRunCounts { RunId run; Counts counts{}; };
+struct SetRunCounts {
+  RunId run;
+  Counts counts{};
+};
 /// A task or item that is decided or starts for the first time.
-struct InsertTask { TaskRow row; };
+struct InsertTask {
+  TaskRow row;
+};
 /// All changing columns; the row must be in `expected` with live attempt `expected_attempt`.
 struct UpdateTask {
   TaskState expected = TaskState::waiting;
@@ -28,21 +40,49 @@ struct UpdateTask {
   TaskRow row;
 };
 /// Inserted, or replaced. Only the last one of a batch for a task is written.
-struct SetMapped { MappedRow row; };
-struct InsertItems { ItemChunkRow row; };
+struct SetMapped {
+  MappedRow row;
+};
+struct InsertItems {
+  ItemChunkRow row;
+};
 /// Back to none: its items are read anew when it runs again.
-struct DeleteItems { RunId run; TaskIndex task; };
-struct InsertAttempt { AttemptRow row; };
+struct DeleteItems {
+  RunId run;
+  TaskIndex task;
+};
+struct InsertAttempt {
+  AttemptRow row;
+};
 /// All changing columns; the row must be in `expected`.
-struct UpdateAttempt { AttemptState expected = AttemptState::starting; AttemptRow row; };
+struct UpdateAttempt {
+  AttemptState expected = AttemptState::starting;
+  AttemptRow row;
+};
 /// It never started.
-struct DeleteAttempt { AttemptRow row; };
-struct SetOutput { OutputRow row; };
-struct ClearOutputs { RunId run; TaskIndex task; };
-struct SetTimer { TimerRow row; };
-struct ClearTimer { TaskKey key; TimerKind kind = TimerKind::retry; };
-struct SetJob { JobRow row; };
-struct AddEvent { EventRow row; };
+struct DeleteAttempt {
+  AttemptRow row;
+};
+struct SetOutput {
+  OutputRow row;
+};
+struct ClearOutputs {
+  RunId run;
+  TaskIndex task;
+};
+struct SetTimer {
+  TimerRow row;
+};
+struct ClearTimer {
+  TaskKey key;
+  TimerKind kind = TimerKind::retry;
+};
+struct SetJob {
+  JobRow row;
+};
+struct AddEvent {
+  EventRow row;
+};
 
 }  // namespace pawl::mutation
 

@@ -18,9 +18,11 @@ namespace pawl {
 
 /// What made a run.
 enum class Trigger : std::uint8_t { manual, schedule, catchup, backfill, rerun, job };
-inline constexpr std::array<std::string_view, 6> kTriggerWords = {
-    "manual", "schedule", "catchup", "backfill", "rerun", "job"};
-constexpr std::string_view to_string(Trigger t) { return kTriggerWords[static_cast<std::size_t>(t)]; }
+inline constexpr std::array<std::string_view, 6> kTriggerWords = {"manual",   "schedule", "catchup",
+                                                                  "backfill", "rerun",    "job"};
+constexpr std::string_view to_string(Trigger t) {
+  return kTriggerWords[static_cast<std::size_t>(t)];
+}
 
 /// Items and unmapped tasks by state, in the order of TaskState. Wholes are not counted.
 using Counts = std::array<std::int64_t, kTaskStateCount>;
@@ -45,16 +47,16 @@ struct RunRow {
   WallTime logical_time;
   std::optional<WallTime> interval_start;
   std::optional<WallTime> interval_end;
-  std::optional<WallTime> start_at;       ///< not before this (`--at`)
-  std::string request_id;                 ///< unique where not empty
-  std::string params = "{}";              ///< JSON text of an object, defaults filled in
-  std::int64_t default_slots = 0;         ///< `run --concurrency`; 0: the pool's
-  std::int64_t priority_class = 0;        ///< lower goes first between runs (backfill is behind)
-  std::optional<RunId> parent;            ///< the run it was made from (rerun, job operator)
+  std::optional<WallTime> start_at;  ///< not before this (`--at`)
+  std::string request_id;            ///< unique where not empty
+  std::string params = "{}";         ///< JSON text of an object, defaults filled in
+  std::int64_t default_slots = 0;    ///< `run --concurrency`; 0: the pool's
+  std::int64_t priority_class = 0;   ///< lower goes first between runs (backfill is behind)
+  std::optional<RunId> parent;       ///< the run it was made from (rerun, job operator)
   WallTime created_at;
   std::optional<WallTime> started_at;
   std::optional<WallTime> ended_at;
-  std::int32_t resumes = 0;               ///< times it was opened again
+  std::int32_t resumes = 0;  ///< times it was opened again
   bool cancel_requested = false;
   Counts counts{};
 };
@@ -63,18 +65,18 @@ struct TaskRow {
   TaskKey key;
   TaskState state = TaskState::waiting;
   Reason reason = Reason::none;
-  std::int32_t detail = 0;          ///< exit code for `exit`, number for `signal`, else 0
-  std::int32_t attempts = 0;        ///< all, over resumes
-  std::int32_t counted = 0;         ///< since the last resume; lost, interrupted not counted
-  std::int32_t interruptions = 0;   ///< of which the task could be the cause, since the time below
+  std::int32_t detail = 0;         ///< exit code for `exit`, number for `signal`, else 0
+  std::int32_t attempts = 0;       ///< all, over resumes
+  std::int32_t counted = 0;        ///< since the last resume; lost, interrupted not counted
+  std::int32_t interruptions = 0;  ///< of which the task could be the cause, since the time below
   std::optional<WallTime> interrupted_since;
-  std::int32_t work = 0;            ///< raised when work that had succeeded is run again (idempotency)
-  AttemptId live_attempt;           ///< 0: none
+  std::int32_t work = 0;   ///< raised when work that had succeeded is run again (idempotency)
+  AttemptId live_attempt;  ///< 0: none
   std::optional<WallTime> queued_at;
   std::optional<WallTime> started_at;
   std::optional<WallTime> ended_at;
-  std::string error;                ///< of what failed without an attempt; else the attempt has it
-  std::int32_t dismissed = 0;       ///< 1: seen, not to be shown again; leaving the state clears it
+  std::string error;           ///< of what failed without an attempt; else the attempt has it
+  std::int32_t dismissed = 0;  ///< 1: seen, not to be shown again; leaving the state clears it
 };
 
 /// Of a mapped task as a whole, beside its TaskRow. Items start in order of index: those from
@@ -82,14 +84,14 @@ struct TaskRow {
 struct MappedRow {
   RunId run;
   TaskIndex task;
-  std::int64_t items = 0;           ///< read so far
-  bool complete = false;            ///< all are read
+  std::int64_t items = 0;  ///< read so far
+  bool complete = false;   ///< all are read
   std::int64_t next_fresh = 0;
-  std::int64_t low_water = 0;       ///< all items below it are final
+  std::int64_t low_water = 0;  ///< all items below it are final
   TaskState rest_state = TaskState::queued;
   Reason rest_reason = Reason::none;
-  Counts counts{};                  ///< its items by state, fresh ones included
-  std::string source;               ///< how to read on: position and fingerprint, made by the reader
+  Counts counts{};     ///< its items by state, fresh ones included
+  std::string source;  ///< how to read on: position and fingerprint, made by the reader
 };
 
 /// About a thousand items, encoded (item_chunk.h), as one value.
@@ -112,19 +114,19 @@ struct Failure {
 struct AttemptRow {
   AttemptId id;
   TaskKey key;
-  std::int32_t number = 0;          ///< of the task or item, from 1
+  std::int32_t number = 0;  ///< of the task or item, from 1
   AttemptState state = AttemptState::starting;
-  Reason reason = Reason::none;     ///< in `stopping`: why it is stopped
+  Reason reason = Reason::none;  ///< in `stopping`: why it is stopped
   std::optional<int> exit_code;
   std::optional<int> signal;
   WorkerId worker;
-  std::int32_t slot = 0;            ///< PAWL_SLOT
-  WallTime started_at;              ///< of the start's commit, then of the worker's begin
+  std::int32_t slot = 0;  ///< PAWL_SLOT
+  WallTime started_at;    ///< of the start's commit, then of the worker's begin
   std::optional<WallTime> ended_at;
-  std::int64_t cpu_us = 0;          ///< user and system, of the whole tree that was reaped
+  std::int64_t cpu_us = 0;  ///< user and system, of the whole tree that was reaped
   std::int64_t peak_memory_bytes = 0;
-  std::int64_t log_bytes = 0;       ///< 0: silent, no log file
-  std::string handle;               ///< of a remote job
+  std::int64_t log_bytes = 0;  ///< 0: silent, no log file
+  std::string handle;          ///< of a remote job
   Failure failure;
 };
 
@@ -132,9 +134,9 @@ struct AttemptRow {
 struct OutputRow {
   TaskKey key;
   std::int32_t attempt = 0;
-  std::string format;               ///< `text`, `json`, `jsonl`
-  std::string value;                ///< at most limits::kOutputValueBytesMax
-  std::string file;                 ///< relative to the home; empty: `value` holds it
+  std::string format;  ///< `text`, `json`, `jsonl`
+  std::string value;   ///< at most limits::kOutputValueBytesMax
+  std::string file;    ///< relative to the home; empty: `value` holds it
   std::int64_t bytes = 0;
 };
 
@@ -144,31 +146,31 @@ enum class TimerKind : std::uint8_t { retry, deferral, total, queue, run };
 /// makes it wrong: within the boot it was set in, `due` counts; after that, `due_wall`, but never
 /// more than `delay` from now.
 struct TimerRow {
-  TaskKey key;                      ///< of kind `run`: task 0, item kWhole
+  TaskKey key;  ///< of kind `run`: task 0, item kWhole
   TimerKind kind = TimerKind::retry;
   MonoTime due;
   WallTime due_wall;
   Duration delay{};
-  bool same_boot = true;            ///< filled by the store when read
+  bool same_boot = true;  ///< filled by the store when read
 };
 
 struct JobVersionRow {
   VersionId id;
   std::string job;
-  std::string hash;                 ///< of body and folder
-  std::string body;                 ///< canonical text of the job file
+  std::string hash;  ///< of body and folder
+  std::string body;  ///< canonical text of the job file
   std::string folder;
   WallTime created_at;
 };
 
 struct JobRow {
   std::string name;
-  VersionId version;                ///< the newest good one; 0: none
-  std::string file;                 ///< empty: only run from files
+  VersionId version;  ///< the newest good one; 0: none
+  std::string file;   ///< empty: only run from files
   bool paused = false;
   std::string pause_note;
-  std::string quarantined;          ///< why the file is not served; empty: it is
-  bool removed = false;             ///< its file is gone from the folders
+  std::string quarantined;  ///< why the file is not served; empty: it is
+  bool removed = false;     ///< its file is gone from the folders
   std::optional<WallTime> first_loaded_at;
   std::optional<WallTime> next_fire_at;
   std::optional<WallTime> last_fire_at;  ///< the schedule's cursor
@@ -177,10 +179,10 @@ struct JobRow {
 /// Who did what: commands of people, and decisions that leave no other row.
 struct EventRow {
   WallTime at;
-  std::string actor;                ///< `ana` (the peer's user), `pawl`
+  std::string actor;  ///< `ana` (the peer's user), `pawl`
   std::string verb;
   std::string job;
-  RunId run;                        ///< 0: none
+  RunId run;  ///< 0: none
   std::optional<TaskKey> task;
   std::string text;
 };
@@ -191,13 +193,13 @@ struct MappedSnapshot {
   std::vector<TaskRow> open_items;  ///< not final, ascending
   /// States of the items from `row.low_water` up to `row.next_fresh`, one byte each (TaskState).
   std::vector<std::uint8_t> states;
-  std::vector<TaskRow> final_items; ///< only when asked for: final and not succeeded, ascending
+  std::vector<TaskRow> final_items;  ///< only when asked for: final and not succeeded, ascending
 };
 
 /// One run with all that its engine needs, as of one commit.
 struct RunSnapshot {
   RunRow run;
-  std::vector<TaskRow> tasks;       ///< wholes and unmapped, ascending; tasks without a row are waiting
+  std::vector<TaskRow> tasks;  ///< wholes and unmapped, ascending; tasks without a row are waiting
   std::vector<MappedSnapshot> mapped;
   std::vector<AttemptRow> live_attempts;
   std::vector<TimerRow> timers;

@@ -48,32 +48,32 @@ enum class TaskState : std::uint8_t {
 };
 inline constexpr std::size_t kTaskStateCount = 11;
 inline constexpr std::array<std::string_view, kTaskStateCount> kTaskStateWords = {
-    "waiting", "queued",    "running", "retrying", "deferred",        "held",
+    "waiting",   "queued", "running", "retrying",        "deferred", "held",
     "succeeded", "failed", "skipped", "upstream_failed", "cancelled"};
 
 enum class TaskEvent : std::uint8_t {
-  queue,          ///< rule met and `when` true; or the retry delay or a deferral is over
-  open,           ///< a mapped whole begins to read its items
-  start,          ///< an attempt begins
-  unstart,        ///< that attempt never started; its number is given back
-  retry,          ///< an attempt failed and another follows
-  defer,          ///< the attempt sleeps
+  queue,    ///< rule met and `when` true; or the retry delay or a deferral is over
+  open,     ///< a mapped whole begins to read its items
+  start,    ///< an attempt begins
+  unstart,  ///< that attempt never started; its number is given back
+  retry,    ///< an attempt failed and another follows
+  defer,    ///< the attempt sleeps
   succeed,
   fail,
   hold,
   skip,
   upstream_fail,
   cancel,
-  reset,          ///< by a person: resume, rerun of a part
-  mark_succeeded, ///< by a person; so for the next two
+  reset,           ///< by a person: resume, rerun of a part
+  mark_succeeded,  ///< by a person; so for the next two
   mark_failed,
   mark_skipped,
 };
 inline constexpr std::size_t kTaskEventCount = 16;
 inline constexpr std::array<std::string_view, kTaskEventCount> kTaskEventWords = {
-    "queue",  "open", "start", "unstart",       "retry",  "defer", "succeed",        "fail",
-    "hold",   "skip", "upstream_fail", "cancel", "reset", "mark_succeeded", "mark_failed",
-    "mark_skipped"};
+    "queue",   "open",           "start",       "unstart",     "retry",         "defer",
+    "succeed", "fail",           "hold",        "skip",        "upstream_fail", "cancel",
+    "reset",   "mark_succeeded", "mark_failed", "mark_skipped"};
 
 // Attempts ---------------------------------------------------------------------------------------
 
@@ -112,12 +112,24 @@ inline constexpr std::array<std::string_view, kAttemptEventCount> kAttemptEventW
 
 // Words ------------------------------------------------------------------------------------------
 
-constexpr std::string_view to_string(RunState s) { return kRunStateWords[static_cast<std::size_t>(s)]; }
-constexpr std::string_view to_string(RunEvent e) { return kRunEventWords[static_cast<std::size_t>(e)]; }
-constexpr std::string_view to_string(TaskState s) { return kTaskStateWords[static_cast<std::size_t>(s)]; }
-constexpr std::string_view to_string(TaskEvent e) { return kTaskEventWords[static_cast<std::size_t>(e)]; }
-constexpr std::string_view to_string(AttemptState s) { return kAttemptStateWords[static_cast<std::size_t>(s)]; }
-constexpr std::string_view to_string(AttemptEvent e) { return kAttemptEventWords[static_cast<std::size_t>(e)]; }
+constexpr std::string_view to_string(RunState s) {
+  return kRunStateWords[static_cast<std::size_t>(s)];
+}
+constexpr std::string_view to_string(RunEvent e) {
+  return kRunEventWords[static_cast<std::size_t>(e)];
+}
+constexpr std::string_view to_string(TaskState s) {
+  return kTaskStateWords[static_cast<std::size_t>(s)];
+}
+constexpr std::string_view to_string(TaskEvent e) {
+  return kTaskEventWords[static_cast<std::size_t>(e)];
+}
+constexpr std::string_view to_string(AttemptState s) {
+  return kAttemptStateWords[static_cast<std::size_t>(s)];
+}
+constexpr std::string_view to_string(AttemptEvent e) {
+  return kAttemptEventWords[static_cast<std::size_t>(e)];
+}
 
 namespace detail {
 template <typename Enum, std::size_t N>
@@ -308,7 +320,8 @@ constexpr std::uint32_t reachable(const Table& table, std::uint32_t from) {
   std::uint32_t seen = from;
   for (std::size_t round = 0; round < table.size(); ++round) {
     for (const auto& t : table) {
-      if ((seen >> static_cast<unsigned>(t.from) & 1U) != 0) seen |= 1U << static_cast<unsigned>(t.to);
+      if ((seen >> static_cast<unsigned>(t.from) & 1U) != 0)
+        seen |= 1U << static_cast<unsigned>(t.to);
     }
   }
   return seen;
@@ -335,7 +348,8 @@ constexpr bool no_open_state_is_a_trap(const Table& table) {
 }
 
 inline constexpr auto kRunNext = transition_matrix<6, 7>(kRunTransitions);
-inline constexpr auto kTaskNext = transition_matrix<kTaskStateCount, kTaskEventCount>(kTaskTransitions);
+inline constexpr auto kTaskNext =
+    transition_matrix<kTaskStateCount, kTaskEventCount>(kTaskTransitions);
 inline constexpr auto kAttemptNext =
     transition_matrix<kAttemptStateCount, kAttemptEventCount>(kAttemptTransitions);
 

@@ -43,14 +43,6 @@ class Timers {
 
   std::size_t size() const { return heap_.size(); }
 
-  /// When this alarm is due, if it is set. Looks at all.
-  std::optional<MonoTime> due_of(TaskKey key, TimerKind kind, std::uint32_t stamp) const {
-    for (const Alarm& a : heap_) {
-      if (a.key == key && a.kind == kind && a.stamp == stamp) return a.due;
-    }
-    return std::nullopt;
-  }
-
   /// Whether so many were set since the last time that a `sweep` is worth its cost.
   bool wants_sweep() const { return heap_.size() >= sweep_at_; }
 

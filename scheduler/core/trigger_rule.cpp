@@ -12,7 +12,10 @@ void Tally::add(TaskState state, int by) {
     case TaskState::deferred: count(open); return;
     case TaskState::succeeded: count(succeeded); return;
     case TaskState::skipped: count(skipped); return;
-    case TaskState::upstream_failed: count(upstream_failed); count(failed); return;
+    case TaskState::upstream_failed:
+      count(upstream_failed);
+      count(failed);
+      return;
     case TaskState::held:
     case TaskState::failed:
     case TaskState::cancelled: count(failed); return;

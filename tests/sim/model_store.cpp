@@ -88,6 +88,7 @@ std::string ModelStore::one(const Mutation& change, bool by_person) {
     }
     std::string operator()(const m::SetTimer& c) const {
       store.timers[{c.row.key, c.row.kind}] = c.row;
+      store.timer_boots_[{c.row.key, c.row.kind}] = store.boot;
       return {};
     }
     std::string operator()(const m::ClearTimer& c) const {
@@ -216,7 +217,7 @@ std::vector<RunId> ModelStore::open_runs() const {
   return ids;
 }
 
-RunSnapshot ModelStore::snapshot(RunId run, bool with_final, bool same_boot) const {
+RunSnapshot ModelStore::snapshot(RunId run, bool with_final) const {
   RunSnapshot out;
   out.run = runs.at(run);
   const auto begin = tasks.lower_bound({run, TaskIndex{}, kWhole});
@@ -258,7 +259,7 @@ RunSnapshot ModelStore::snapshot(RunId run, bool with_final, bool same_boot) con
   for (auto it = timers.lower_bound({TaskKey{run, TaskIndex{}, kWhole}, TimerKind{}});
        it != timers.end() && it->first.first.run == run; ++it) {
     out.timers.push_back(it->second);
-    out.timers.back().same_boot = same_boot;
+    out.timers.back().same_boot = timer_boots_.at(it->first) == boot;
   }
   return out;
 }

@@ -28,7 +28,7 @@ class ModelStore {
   std::string apply(const Mutations& batch, bool by_person);
 
   /// All rows of one run. `with_final`: with the rows of final items, succeeded ones too.
-  RunSnapshot snapshot(RunId run, bool with_final, bool same_boot = true) const;
+  RunSnapshot snapshot(RunId run, bool with_final) const;
   std::vector<RunId> open_runs() const;
   RunId last_run() const;
 
@@ -44,6 +44,7 @@ class ModelStore {
   std::map<VersionId, JobVersionRow> versions;
   std::vector<EventRow> events;
   AttemptId last_attempt;
+  std::int64_t boot = 0;  ///< of the machine
 
  private:
   std::string one(const Mutation& change, bool by_person);
@@ -56,6 +57,8 @@ class ModelStore {
   std::string on(const mutation::InsertAttempt& m);
   std::string on(const mutation::UpdateAttempt& m);
   std::string on(const mutation::DeleteAttempt& m);
+
+  std::map<std::pair<TaskKey, TimerKind>, std::int64_t> timer_boots_;
 };
 
 /// What does not hold in the store as a whole: counts against rows, live attempts against tasks,

@@ -109,9 +109,7 @@ class Life {
       feed(input::AddVersion{row, job, store_.versions.contains(id)}, false);
     }
     feed(input::SetDefaultSlots{kSlots}, false);
-    for (RunId run : store_.open_runs())
-      feed(input::Recover{store_.snapshot(run, false, same_boot_)}, false);
-    same_boot_ = true;
+    for (RunId run : store_.open_runs()) feed(input::Recover{store_.snapshot(run, false)}, false);
     for (Worker& worker : workers_) {
       if (worker.is_alive) feed(input::WorkerUp{worker.id}, false);
     }
@@ -199,7 +197,7 @@ class Life {
   // The workers ---------------------------------------------------------------------------------
 
   void add_worker() {
-    workers_.push_back({WorkerId{++last_worker_}, boot_, true, {}, {}});
+    workers_.push_back({WorkerId{++last_worker_}, store_.boot, true, {}, {}});
     if (is_up_) handle(input::WorkerUp{WorkerId{last_worker_}});
   }
 
@@ -343,7 +341,7 @@ class Life {
         return std::nullopt;
       }
       result.outcome = Outcome::never_started;
-    } else if (has_begun || worker.boot != boot_) {
+    } else if (has_begun || worker.boot != store_.boot) {
       result.outcome = seen_dying ? Outcome::lost : Outcome::interrupted;
       result.may_be_cause = random_.one_in(2);
       unproved_.insert(attempt);
@@ -364,6 +362,7 @@ class Life {
   /// The running scheduler learns of a death.
   void bury(WorkerId id) {
     const Worker& worker = worker_of(id);
+    handle(input::WorkerDrains{id});
     input::AttemptsEnded ended;
     for (AttemptId attempt : engine_->attempts_of(id)) {
       if (auto result = fate(worker, attempt, true)) ended.results.push_back(*result);
@@ -440,8 +439,7 @@ class Life {
   void reboot() {
     ++tale_.reboots;
     for (Worker& worker : workers_) kill_worker(worker);
-    ++boot_;
-    same_boot_ = false;
+    ++store_.boot;
     now_.mono = MonoTime{20'000 + random_.below(100'000)};
     crash();
     for (int i = 0; i < 2; ++i) add_worker();
@@ -709,9 +707,7 @@ class Life {
   std::uint64_t durable_ = 0;
   bool more_ = false;
   bool is_up_ = false;
-  bool same_boot_ = true;
   Now now_{MonoTime{1'000'000}, WallTime{1'795'000'000'000}};
-  std::int64_t boot_ = 0;
   std::int64_t last_worker_ = 0;
   std::vector<Worker> workers_;
   std::vector<WorkerId> dead_;  ///< and the scheduler has not noticed

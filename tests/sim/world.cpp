@@ -49,6 +49,24 @@ std::string effect_text(const Effect& effect) {
   return out.str();
 }
 
+std::string mutation_text(const Mutation& change) {
+  std::string text = "mutation " + std::to_string(change.index());
+  auto row_text = [](const TaskRow& row) {
+    return " of " + std::to_string(row.key.run.value) + "/" + std::to_string(row.key.task.value) +
+           ":" + std::to_string(row.key.item.value) + " to " + std::string(to_string(row.state)) +
+           why(row.reason, row.detail);
+  };
+  if (const auto* m = std::get_if<mutation::InsertTask>(&change)) text += row_text(m->row);
+  if (const auto* m = std::get_if<mutation::UpdateTask>(&change))
+    text += row_text(m->row) + " from " + std::string(to_string(m->expected));
+  if (const auto* m = std::get_if<mutation::UpdateRun>(&change)) {
+    text += " of " + std::to_string(m->row.id.value) + " to " +
+            std::string(to_string(m->row.state)) + why(m->row.reason, 0) + " from " +
+            std::string(to_string(m->expected));
+  }
+  return text;
+}
+
 std::string effects_text(const std::vector<Effect>& effects) {
   std::string text;
   for (const Effect& effect : effects) text += effect_text(effect) + "\n";
@@ -335,9 +353,15 @@ void World::restart(bool new_boot, bool recover) {
   unanswered.clear();
   load_versions(engine, jobs, now);
   (void)engine.handle(input::SetDefaultSlots{default_slots}, now);
-  if (new_boot) now.mono = MonoTime{50'000};
-  for (RunId run : store.open_runs())
-    (void)engine.handle(input::Recover{store.snapshot(run, false, !new_boot)}, now);
+  if (new_boot) {
+    now.mono = MonoTime{50'000};
+    ++store.boot;
+  }
+  for (RunId run : store.open_runs()) {
+    const Step step = engine.handle(input::Recover{store.snapshot(run, false)}, now);
+    if (std::string wrong = store.apply(step.mutations, false); !wrong.empty())
+      throw BrokenInvariant(wrong);
+  }
   for (WorkerId worker : workers) (void)engine.handle(input::WorkerUp{worker}, now);
   if (recover) recovered();
 }
@@ -388,15 +412,25 @@ std::string difference_after_restart(const Engine& engine, const ModelStore& sto
   (void)other.handle(input::HoldStarts{true}, now);
   for (RunId run : store.open_runs())
     (void)other.handle(input::Recover{store.snapshot(run, false)}, now);
-  Input next = input::Recovered{};
-  for (bool more = true; more; next = input::Tick{}) {
-    Step step = other.handle(next, now);
+  std::vector<Input> todo{input::Recovered{}};
+  for (std::size_t i = 0; i < todo.size(); ++i) {
+    const Input input = todo[i];
+    const Step step = other.handle(input, now);
     for (const Mutation& change : step.mutations) {
       if (!std::holds_alternative<mutation::SetRunCounts>(change)) {
-        return "a restart changes what is settled: mutation " + std::to_string(change.index());
+        return "a restart changes what is settled: " + mutation_text(change);
       }
     }
-    more = step.more;
+    for (const Effect& effect : step.effects) {
+      // What waits for a slot has no row, so its `when` is judged again: as before.
+      const auto* prepare = std::get_if<effect::Prepare>(&effect);
+      if (prepare == nullptr || !engine.has_run(prepare->run)) continue;
+      const bool was_judged =
+          engine.view(prepare->run)->tasks[prepare->task.value].state == TaskState::queued;
+      if (was_judged)
+        todo.emplace_back(input::Prepared{prepare->run, prepare->task, prepare->stamp, {}, {}, {}});
+    }
+    if (step.more) todo.emplace_back(input::Tick{});
   }
   for (RunId run : store.open_runs()) {
     if (!engine.has_run(run)) return "an open run is not in memory";

@@ -106,7 +106,8 @@ TEST_CASE("what ran although something before it failed is stale, and --downstre
   }
 }
 
-TEST_CASE("resume --from runs a task and all that follows, --only it alone, whatever came of them") {
+TEST_CASE(
+    "resume --from runs a task and all that follows, --only it alone, whatever came of them") {
   World w;
   const RunId run = w.start("a; b after a; c after b; d after a");
   w.finish_all(run);
