@@ -13,6 +13,7 @@ class WorkerVerb final : public Verb {
   void declare(Arguments& arguments) override {
     arguments.option("--id", "N", id_, 1, "its number");
     arguments.option("--class", "CLASS", class_, "supervisor");
+    arguments.option("--descriptors", "N", descriptors_, 1, "soft limit for programs");
   }
 
   Result<int> run(Session& session) override {
@@ -25,11 +26,13 @@ class WorkerVerb final : public Verb {
     options.id = WorkerId{*id_};
     options.worker_class = class_;
     options.version = program_version();
+    options.program_descriptors = static_cast<std::uint64_t>(descriptors_.value_or(0));
     return worker_main(options);
   }
 
  private:
   std::optional<std::int64_t> id_;
+  std::optional<std::int64_t> descriptors_;
   std::string class_ = "supervisor";
 };
 

@@ -42,7 +42,7 @@ play() {
   "$@" > "$scratch/printed" || code=$?
   case $2 in
     run | resume) ;;
-    *) sed -e '$a\' "$scratch/printed" ;;
+    *) awk 1 "$scratch/printed" ;;  # ends the last line, too
   esac
   [ "$code" -eq "$wanted" ] || wrong "exit code $code instead of $wanted: $*"
 }

@@ -23,9 +23,13 @@ constexpr std::size_t kEndedMax = 64;
 constexpr std::size_t kQueueMax = 1'000;
 constexpr std::size_t kTargetsMax = 100'000;
 
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+std::string dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
-void refuse(const ControlAnswer& answer, Error error) { answer(http_status(error.kind), error_body(error)); }
+void refuse(const ControlAnswer& answer, Error error) {
+  answer(http_status(error.kind), error_body(error));
+}
 
 std::string text_of(const json& body, const char* key) {
   auto it = body.find(key);
@@ -37,7 +41,8 @@ bool flag_of(const json& body, const char* key) {
   return it != body.end() && it->is_boolean() && it->get<bool>();
 }
 
-std::int64_t number_of(const std::map<std::string, std::string>& query, const std::string& key, std::int64_t otherwise) {
+std::int64_t number_of(const std::map<std::string, std::string>& query, const std::string& key,
+                       std::int64_t otherwise) {
   auto it = query.find(key);
   if (it == query.end()) return otherwise;
   std::int64_t value = otherwise;
@@ -82,11 +87,13 @@ struct Commands::Command {
   /// What must be known of runs that may have left memory.
   bool needs_snapshot() const { return verb == "resume" || verb == "mark" || verb == "dismiss"; }
   bool repeats_success() const {
-    return flag_of(options, "from") || flag_of(options, "only") || flag_of(options, "downstream") || verb == "mark";
+    return flag_of(options, "from") || flag_of(options, "only") || flag_of(options, "downstream") ||
+           verb == "mark";
   }
 };
 
-Commands::Commands(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Epoch epoch, ServiceHooks hooks)
+Commands::Commands(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Epoch epoch,
+                   ServiceHooks hooks)
     : loop_(loop),
       pump_(pump),
       writer_(writer),
@@ -102,8 +109,10 @@ void Commands::handle(ControlRequest request, ControlAnswer answer) {
   if (request.method == "GET") {
     constexpr std::string_view kRuns = "/v1/runs/";
     constexpr std::string_view kFollow = "/follow";
-    if (request.path.starts_with(kRuns) && request.path.ends_with(kFollow) && request.path.size() > kRuns.size() + kFollow.size()) {
-      const std::string run = request.path.substr(kRuns.size(), request.path.size() - kRuns.size() - kFollow.size());
+    if (request.path.starts_with(kRuns) && request.path.ends_with(kFollow) &&
+        request.path.size() > kRuns.size() + kFollow.size()) {
+      const std::string run =
+          request.path.substr(kRuns.size(), request.path.size() - kRuns.size() - kFollow.size());
       return follow(run, request, std::move(answer));
     }
     if (request.path == "/v1/status") return answer(200, dump(hooks_.status()));
@@ -111,21 +120,26 @@ void Commands::handle(ControlRequest request, ControlAnswer answer) {
     if (request.path == "/v1/explain") return explain(request, std::move(answer));
   } else if (request.method == "POST") {
     json body = request.body.empty() ? json::object() : json::parse(request.body, nullptr, false);
-    if (!body.is_object()) return refuse(answer, {ErrorKind::invalid, "the body is not a JSON object"});
+    if (!body.is_object())
+      return refuse(answer, {ErrorKind::invalid, "the body is not a JSON object"});
     if (request.path == "/v1/hand_over" || request.path == "/v1/reload") {
       const Result<void> done = request.path == "/v1/reload" ? hooks_.reload() : hooks_.hand_over();
       return done ? answer(200, "{}") : refuse(answer, done.error());
     }
     if (hooks_.storage_full()) {
-      return refuse(answer, {ErrorKind::storage, "the disk is full: nothing new is accepted, what runs goes on. Make room; it goes on by itself"});
+      return refuse(answer, {ErrorKind::storage,
+                             "the disk is full: nothing new is accepted, what runs goes on. Make "
+                             "room; it goes on by itself"});
     }
     if (request.path == "/v1/runs") return submit_file(request, body, std::move(answer));
     if (request.path == "/v1/trigger") return trigger(request, body, std::move(answer));
     if (request.path == "/v1/commands") return command(request, body, std::move(answer));
     if (request.path == "/v1/prune") {
       std::optional<Duration> older_than;
-      if (auto it = body.find("older_than_ms"); it != body.end() && it->is_number_integer()) older_than = Duration(it->get<std::int64_t>());
-      if (older_than && *older_than < Duration{0}) return refuse(answer, {ErrorKind::invalid, "a duration is not negative"});
+      if (auto it = body.find("older_than_ms"); it != body.end() && it->is_number_integer())
+        older_than = Duration(it->get<std::int64_t>());
+      if (older_than && *older_than < Duration{0})
+        return refuse(answer, {ErrorKind::invalid, "a duration is not negative"});
       return hooks_.prune(older_than, [answer](Result<std::int64_t> runs) {
         if (!runs) return refuse(answer, runs.error());
         answer(200, dump({{"runs", *runs}}));
@@ -134,12 +148,17 @@ void Commands::handle(ControlRequest request, ControlAnswer answer) {
     constexpr std::string_view kJobs = "/v1/jobs/";
     for (const bool pause : {true, false}) {
       const std::string_view end = pause ? "/pause" : "/unpause";
-      if (request.path.starts_with(kJobs) && request.path.ends_with(end) && request.path.size() > kJobs.size() + end.size()) {
-        return pause_job(request.path.substr(kJobs.size(), request.path.size() - kJobs.size() - end.size()), pause, body, std::move(answer));
+      if (request.path.starts_with(kJobs) && request.path.ends_with(end) &&
+          request.path.size() > kJobs.size() + end.size()) {
+        return pause_job(
+            request.path.substr(kJobs.size(), request.path.size() - kJobs.size() - end.size()),
+            pause, body, std::move(answer));
       }
     }
   }
-  refuse(answer, {ErrorKind::not_found, "there is no " + route + ". Is the scheduler of an older version? See pawl status"});
+  refuse(answer,
+         {ErrorKind::not_found,
+          "there is no " + route + ". Is the scheduler of an older version? See pawl status"});
 }
 
 // Making runs ------------------------------------------------------------------------------------
@@ -151,7 +170,8 @@ void Commands::submit_file(const ControlRequest& request, const Json& body, Cont
   auto parsed = std::make_shared<Parsed>();
   const auto text = std::make_shared<const std::string>(text_of(body, "text"));
   const std::string folder = text_of(body, "folder");
-  if (!folder.starts_with('/')) return refuse(answer, {ErrorKind::invalid, "`folder` is not an absolute path"});
+  if (!folder.starts_with('/'))
+    return refuse(answer, {ErrorKind::invalid, "`folder` is not an absolute path"});
 
   auto proceed = [this, parsed, text, body, folder, actor = request.actor, answer] {
     ParseResult& result = parsed->result;
@@ -179,39 +199,49 @@ void Commands::submit_file(const ControlRequest& request, const Json& body, Cont
     if (auto it = body.find("concurrency"); it != body.end() && it->is_number_integer()) {
       row.default_slots = it->get<std::int64_t>();
       if (row.default_slots < 1 || row.default_slots > hooks_.slots_max) {
-        return refuse(answer, {ErrorKind::invalid, "concurrency must be from 1 to " + std::to_string(hooks_.slots_max) +
-                                                       ": each slot needs descriptors (ulimit -Hn)"});
+        return refuse(answer, {ErrorKind::invalid,
+                               "concurrency must be from 1 to " + std::to_string(hooks_.slots_max) +
+                                   ": each slot needs descriptors (ulimit -Hn)"});
       }
     }
-    jobs_.version_of(*text, result.job, [this, row, actor, answer, diagnostics = diagnostics_json(result.diagnostics)](Result<VersionId> version) mutable {
-      if (!version) return refuse(answer, version.error());
-      row.version = *version;
-      // Known by name from now on, so that it can be triggered again.
-      JobRow job;
-      if (const JobRow* known = jobs_.find(row.job)) job = *known;
-      if (job.name.empty() || job.file.empty()) {
-        job.name = row.job;
-        job.version = *version;
-        if (!job.first_loaded_at) job.first_loaded_at = wall_now();
-        jobs_.set(std::move(job));
-      }
-      submit(std::move(row), false, std::move(actor), std::move(diagnostics), std::move(answer));
-    });
+    jobs_.version_of(*text, result.job,
+                     [this, row, actor, answer, diagnostics = diagnostics_json(result.diagnostics)](
+                         Result<VersionId> version) mutable {
+                       if (!version) return refuse(answer, version.error());
+                       row.version = *version;
+                       // Known by name from now on, so that it can be triggered again.
+                       JobRow job;
+                       if (const JobRow* known = jobs_.find(row.job)) job = *known;
+                       if (job.name.empty() || job.file.empty()) {
+                         job.name = row.job;
+                         job.version = *version;
+                         if (!job.first_loaded_at) job.first_loaded_at = wall_now();
+                         jobs_.set(std::move(job));
+                       }
+                       submit(std::move(row), false, std::move(actor), std::move(diagnostics),
+                              std::move(answer));
+                     });
   };
 
   std::erase_if(works_, [](const auto& w) { return !w->busy(); });
   works_.push_back(std::make_unique<Work>(loop_));
-  works_.back()->start([parsed, text, folder] { parsed->result = parse_job(*text, ParseOptions{folder, {"default"}, {}}); },
-                       [alive = alive_, proceed] {
-                         if (*alive) proceed();
-                       });
+  works_.back()->start(
+      [parsed, text, folder] {
+        parsed->result = parse_job(*text, ParseOptions{folder, {"default"}, {}});
+      },
+      [alive = alive_, proceed] {
+        if (*alive) proceed();
+      });
 }
 
 void Commands::trigger(const ControlRequest& request, const Json& body, ControlAnswer answer) {
   const std::string name = text_of(body, "job");
   const JobRow* job = jobs_.find(name);
   if (job == nullptr || job->version.value == 0) {
-    return refuse(answer, {ErrorKind::not_found, "there is no job '" + name + "' here. `pawl jobs` lists those there are; `pawl run FILE` runs a file"});
+    return refuse(answer,
+                  {ErrorKind::not_found,
+                   "there is no job '" + name +
+                       "' here. `pawl jobs` lists those there are; `pawl run FILE` runs a file"});
   }
   RunRow row;
   row.job = name;
@@ -222,7 +252,9 @@ void Commands::trigger(const ControlRequest& request, const Json& body, ControlA
     const std::string given = text_of(body, key);
     if (given.empty()) continue;
     const auto time = parse_utc(given);
-    if (!time) return refuse(answer, {ErrorKind::invalid, std::string("`") + key + "` is no time: " + given});
+    if (!time)
+      return refuse(answer,
+                    {ErrorKind::invalid, std::string("`") + key + "` is no time: " + given});
     *into = *time;
   }
   if (const std::string at = text_of(body, "at"); !at.empty()) {
@@ -231,13 +263,17 @@ void Commands::trigger(const ControlRequest& request, const Json& body, ControlA
   }
   const bool force = flag_of(body, "force");
   const json params = body.value("params", json::object());
-  auto proceed = [this, row, force, params, body, actor = request.actor, answer](std::optional<JobVersionRow> version) mutable {
+  auto proceed = [this, row, force, params, body, actor = request.actor,
+                  answer](std::optional<JobVersionRow> version) mutable {
     if (version) {
       if (auto known = jobs_.know(*version); !known) return refuse(answer, known.error());
     }
     // The engine has the definition; parameters are checked against it where it is parsed.
-    ParseResult parsed = parse_job(version ? version->body : std::string(), ParseOptions{version ? version->folder : "/", {"default"}, {}});
-    if (!parsed.ok) return refuse(answer, {ErrorKind::invalid, "the stored definition of " + row.job + " cannot be read"});
+    ParseResult parsed = parse_job(version ? version->body : std::string(),
+                                   ParseOptions{version ? version->folder : "/", {"default"}, {}});
+    if (!parsed.ok)
+      return refuse(
+          answer, {ErrorKind::invalid, "the stored definition of " + row.job + " cannot be read"});
     if (const auto missing = not_yet_available(parsed.job); !missing.empty()) {
       std::string message = "this job cannot run";
       for (const std::string& line : missing) message += "\n  " + line;
@@ -258,27 +294,40 @@ void Commands::trigger(const ControlRequest& request, const Json& body, ControlA
     submit(std::move(row), force, std::move(actor), json::array(), std::move(answer));
   };
   pump_.flush();
-  writer_.load([id = job->version, proceed, alive = alive_](Store& store) mutable -> std::function<void()> {
-    auto version = store.version(id);
-    return [proceed, alive, version = std::move(version)]() mutable {
-      if (*alive) proceed(version ? *version : std::nullopt);
-    };
-  });
+  writer_.load(
+      [id = job->version, proceed, alive = alive_](Store& store) mutable -> std::function<void()> {
+        auto version = store.version(id);
+        return [proceed, alive, version = std::move(version)]() mutable {
+          if (*alive) proceed(version ? *version : std::nullopt);
+        };
+      });
 }
 
 void Commands::answer_existing(const RunRow& known, const RunRow& asked, ControlAnswer& answer) {
-  if (known.job != asked.job || json::parse(known.params, nullptr, false) != json::parse(asked.params, nullptr, false)) {
-    return refuse(answer, {ErrorKind::refused, "the request id '" + asked.request_id + "' belongs to run " + known.name +
-                                                   " of job " + known.job + " with other parameters. Use another id"});
+  if (known.job != asked.job ||
+      json::parse(known.params, nullptr, false) != json::parse(asked.params, nullptr, false)) {
+    return refuse(answer,
+                  {ErrorKind::refused, "the request id '" + asked.request_id + "' belongs to run " +
+                                           known.name + " of job " + known.job +
+                                           " with other parameters. Use another id"});
   }
-  answer(200, dump({{"run", known.name}, {"job", known.job}, {"created", false}, {"diagnostics", json::array()}}));
+  answer(200, dump({{"run", known.name},
+                    {"job", known.job},
+                    {"created", false},
+                    {"diagnostics", json::array()}}));
 }
 
-void Commands::submit(RunRow row, bool force, std::string actor, Json diagnostics, ControlAnswer answer) {
-  auto make = [this, force, actor = std::move(actor), diagnostics = std::move(diagnostics)](RunRow run, ControlAnswer to) mutable {
+void Commands::submit(RunRow row, bool force, std::string actor, Json diagnostics,
+                      ControlAnswer answer) {
+  auto make = [this, force, actor = std::move(actor), diagnostics = std::move(diagnostics)](
+                  RunRow run, ControlAnswer to) mutable {
     const std::uint64_t token = next_token_++;
-    replies_[token] = [to, job = run.job, diagnostics = std::move(diagnostics)](effect::Reply&& reply) {
-      to(reply.created ? 201 : 200, dump({{"run", reply.run_name}, {"job", job}, {"created", reply.created}, {"diagnostics", diagnostics}}));
+    replies_[token] = [to, job = run.job,
+                       diagnostics = std::move(diagnostics)](effect::Reply&& reply) {
+      to(reply.created ? 201 : 200, dump({{"run", reply.run_name},
+                                          {"job", job},
+                                          {"created", reply.created},
+                                          {"diagnostics", diagnostics}}));
     };
     pump_.feed(input::Submit{std::move(run), force, std::move(actor), ReplyToken{token}});
   };
@@ -287,15 +336,17 @@ void Commands::submit(RunRow row, bool force, std::string actor, Json diagnostic
     if (const RunRow* known = pump_.engine().run(*id)) return answer_existing(*known, row, answer);
   }
   pump_.flush();
-  writer_.load([this, alive = alive_, row, make, answer](Store& store) mutable -> std::function<void()> {
-    auto known = store.run_by_request(row.request_id);
-    return [this, alive, row = std::move(row), make = std::move(make), answer = std::move(answer), known = std::move(known)]() mutable {
-      if (!*alive) return;
-      if (!known) return refuse(answer, known.error());
-      if (*known) return answer_existing(**known, row, answer);
-      make(std::move(row), std::move(answer));
-    };
-  });
+  writer_.load(
+      [this, alive = alive_, row, make, answer](Store& store) mutable -> std::function<void()> {
+        auto known = store.run_by_request(row.request_id);
+        return [this, alive, row = std::move(row), make = std::move(make),
+                answer = std::move(answer), known = std::move(known)]() mutable {
+          if (!*alive) return;
+          if (!known) return refuse(answer, known.error());
+          if (*known) return answer_existing(**known, row, answer);
+          make(std::move(row), std::move(answer));
+        };
+      });
 }
 
 // Commands ---------------------------------------------------------------------------------------
@@ -308,20 +359,28 @@ void Commands::command(const ControlRequest& request, const Json& body, ControlA
   cmd->actor = request.actor;
   cmd->dry_run = flag_of(body, "dry_run");
   cmd->answer = std::move(answer);
-  constexpr std::array<std::string_view, 7> kVerbs = {"cancel", "resume", "rerun", "mark", "dismiss", "pause", "unpause"};
+  constexpr std::array<std::string_view, 7> kVerbs = {"cancel",  "resume", "rerun",  "mark",
+                                                      "dismiss", "pause",  "unpause"};
   if (std::find(kVerbs.begin(), kVerbs.end(), cmd->verb) == kVerbs.end()) {
     return refuse(cmd->answer, {ErrorKind::invalid, "there is no command '" + cmd->verb + "'"});
   }
   const json targets = body.value("targets", json::array());
-  if (!targets.is_array() || targets.empty()) return refuse(cmd->answer, {ErrorKind::invalid, "nothing is selected"});
-  if (targets.size() > kTargetsMax) return refuse(cmd->answer, {ErrorKind::invalid, "more than 100,000 targets at once. Select whole runs or tasks"});
+  if (!targets.is_array() || targets.empty())
+    return refuse(cmd->answer, {ErrorKind::invalid, "nothing is selected"});
+  if (targets.size() > kTargetsMax)
+    return refuse(cmd->answer, {ErrorKind::invalid,
+                                "more than 100,000 targets at once. Select whole runs or tasks"});
   for (const json& target : targets) {
-    if (!target.is_object() || text_of(target, "run").empty()) return refuse(cmd->answer, {ErrorKind::invalid, "a target names no run"});
+    if (!target.is_object() || text_of(target, "run").empty())
+      return refuse(cmd->answer, {ErrorKind::invalid, "a target names no run"});
     Command::Named named{text_of(target, "run"), text_of(target, "task"), {}};
-    if (auto it = target.find("index"); it != target.end() && it->is_number_integer()) named.index = it->get<std::int64_t>();
+    if (auto it = target.find("index"); it != target.end() && it->is_number_integer())
+      named.index = it->get<std::int64_t>();
     cmd->targets.push_back(std::move(named));
   }
-  if (queue_.size() >= kQueueMax) return refuse(cmd->answer, {ErrorKind::refused, "too many commands wait. Try again in a moment"});
+  if (queue_.size() >= kQueueMax)
+    return refuse(cmd->answer,
+                  {ErrorKind::refused, "too many commands wait. Try again in a moment"});
   queue_.push_back(std::move(cmd));
   run_next();
 }
@@ -334,10 +393,14 @@ void Commands::run_next() {
   auto cmd = std::shared_ptr<Command>(std::move(queue_.front()));
   queue_.pop_front();
   load(*cmd, [this, cmd](Load loaded) {
-    if (loaded.error) refuse(cmd->answer, *loaded.error);
-    else if (cmd->verb == "rerun" && !cmd->dry_run) rerun(*cmd, std::move(loaded));
-    else if (cmd->dry_run) plan(*cmd, std::move(loaded));
-    else apply(*cmd, std::move(loaded));
+    if (loaded.error)
+      refuse(cmd->answer, *loaded.error);
+    else if (cmd->verb == "rerun" && !cmd->dry_run)
+      rerun(*cmd, std::move(loaded));
+    else if (cmd->dry_run)
+      plan(*cmd, std::move(loaded));
+    else
+      apply(*cmd, std::move(loaded));
     is_busy_ = false;
     run_next();
   });
@@ -353,7 +416,8 @@ void Commands::load(const Command& command, std::function<void(Load)> done) {
   LoadOptions options;
   options.final_items = true;
   options.succeeded_items = command.repeats_success();
-  const bool is_queued = writer_.load([alive = alive_, names, wants_snapshot, options, done](Store& store) -> std::function<void()> {
+  const bool is_queued = writer_.load([alive = alive_, names, wants_snapshot, options,
+                                       done](Store& store) -> std::function<void()> {
     Load out;
     for (const std::string& name : names) {
       auto row = store.run_by_name(name);
@@ -405,7 +469,9 @@ Result<std::vector<Target>> Commands::targets_of(const Command& command, const L
     Target target{id, {}, {}};
     if (!named.task.empty()) {
       target.task = task_named(job, named.task);
-      if (!target.task) return Error{ErrorKind::not_found, "run " + named.run + " has no task '" + named.task + "'"};
+      if (!target.task)
+        return Error{ErrorKind::not_found,
+                     "run " + named.run + " has no task '" + named.task + "'"};
       if (named.index) target.item = ItemIndex{*named.index};
     }
     targets.push_back(target);
@@ -428,7 +494,8 @@ void Commands::apply(Command& command, Load loaded) {
     json results = json::array();
     for (std::size_t i = 0; i < reply.results.size(); ++i) {
       const CommandResult& result = reply.results[i];
-      json line = {{"run", nullptr}, {"task", nullptr}, {"index", nullptr}, {"ok", result.ok}, {"message", result.message}, {"new_run", nullptr}};
+      json line = {{"run", nullptr},  {"task", nullptr},           {"index", nullptr},
+                   {"ok", result.ok}, {"message", result.message}, {"new_run", nullptr}};
       if (i < named.size()) {
         line["run"] = named[i].run;
         if (!named[i].task.empty()) line["task"] = named[i].task;
@@ -442,22 +509,30 @@ void Commands::apply(Command& command, Load loaded) {
   const json& options = command.options;
   // The engine answers run by run: keep the targets in that order, so that lines meet their names.
   if (command.verb == "resume") {
-    std::stable_sort(command.targets.begin(), command.targets.end(), [](const auto& a, const auto& b) { return a.run < b.run; });
+    std::stable_sort(command.targets.begin(), command.targets.end(),
+                     [](const auto& a, const auto& b) { return a.run < b.run; });
   }
   if (command.verb == "cancel") {
-    pump_.feed(input::Cancel{std::move(*targets), flag_of(options, "force"), command.actor, reply, {}});
+    pump_.feed(
+        input::Cancel{std::move(*targets), flag_of(options, "force"), command.actor, reply, {}});
   } else if (command.verb == "resume") {
-    pump_.feed(input::Resume{std::move(*targets), flag_of(options, "from"), flag_of(options, "only"), flag_of(options, "downstream"), command.actor, reply, std::move(snapshots)});
+    pump_.feed(input::Resume{std::move(*targets), flag_of(options, "from"),
+                             flag_of(options, "only"), flag_of(options, "downstream"),
+                             command.actor, reply, std::move(snapshots)});
   } else if (command.verb == "mark") {
     const auto state = task_state_from(text_of(options, "state"));
-    const bool is_markable = state && (*state == TaskState::succeeded || *state == TaskState::failed || *state == TaskState::skipped);
+    const bool is_markable = state && (*state == TaskState::succeeded ||
+                                       *state == TaskState::failed || *state == TaskState::skipped);
     if (!is_markable) {
       replies_.erase(token);
-      return refuse(command.answer, {ErrorKind::invalid, "a task is marked succeeded, failed or skipped"});
+      return refuse(command.answer,
+                    {ErrorKind::invalid, "a task is marked succeeded, failed or skipped"});
     }
-    pump_.feed(input::Mark{std::move(*targets), *state, command.actor, reply, std::move(snapshots)});
+    pump_.feed(
+        input::Mark{std::move(*targets), *state, command.actor, reply, std::move(snapshots)});
   } else if (command.verb == "dismiss") {
-    pump_.feed(input::Dismiss{std::move(*targets), text_of(options, "note"), command.actor, reply, std::move(snapshots)});
+    pump_.feed(input::Dismiss{std::move(*targets), text_of(options, "note"), command.actor, reply,
+                              std::move(snapshots)});
   } else if (command.verb == "pause") {
     pump_.feed(input::Pause{std::move(*targets), text_of(options, "note"), command.actor, reply});
   } else {
@@ -479,17 +554,20 @@ void Commands::plan(Command& command, Load loaded) {
     std::map<RunId, JobSpec> jobs;
     for (LoadedRun& run : loaded.runs) {
       names[run.row.id] = run.row.name;
-      if (run.version) jobs[run.row.id] = parse_job(run.version->body, ParseOptions{run.version->folder, {"default"}, {}}).job;
+      if (run.version)
+        jobs[run.row.id] =
+            parse_job(run.version->body, ParseOptions{run.version->folder, {"default"}, {}}).job;
       if (run.snapshot) resume.loaded.push_back(std::move(*run.snapshot));
     }
     auto planned = pump_.engine().plan_resume(resume);
     if (!planned) return refuse(command.answer, planned.error());
     for (const PlanLine& line : *planned) {
-      lines.push_back({{"run", names[line.run]},
-                       {"task", jobs[line.run].tasks[line.task.value].id},
-                       {"items", line.items < 0 ? json(nullptr) : json(line.items)},
-                       {"action", line.action},
-                       {"text", line.action == "stale" ? "succeeded before; --downstream runs it again" : ""}});
+      lines.push_back(
+          {{"run", names[line.run]},
+           {"task", jobs[line.run].tasks[line.task.value].id},
+           {"items", line.items < 0 ? json(nullptr) : json(line.items)},
+           {"action", line.action},
+           {"text", line.action == "stale" ? "succeeded before; --downstream runs it again" : ""}});
     }
   } else {
     for (const Command::Named& named : command.targets) {
@@ -515,7 +593,8 @@ void Commands::rerun(Command& command, Load loaded) {
   together->open = loaded.runs.size();
   for (const LoadedRun& run : loaded.runs) {
     if (run.version) {
-      if (auto known = jobs_.know(*run.version); !known) return refuse(command.answer, known.error());
+      if (auto known = jobs_.know(*run.version); !known)
+        return refuse(command.answer, known.error());
     }
   }
   for (const LoadedRun& old : loaded.runs) {
@@ -531,8 +610,14 @@ void Commands::rerun(Command& command, Load loaded) {
     row.parent = old.row.id;
     const std::uint64_t token = next_token_++;
     replies_[token] = [together, name = old.row.name](effect::Reply&& reply) {
-      together->results.push_back({{"run", name}, {"task", nullptr}, {"index", nullptr}, {"ok", true}, {"message", ""}, {"new_run", reply.run_name}});
-      if (--together->open == 0) together->answer(200, dump({{"results", std::move(together->results)}}));
+      together->results.push_back({{"run", name},
+                                   {"task", nullptr},
+                                   {"index", nullptr},
+                                   {"ok", true},
+                                   {"message", ""},
+                                   {"new_run", reply.run_name}});
+      if (--together->open == 0)
+        together->answer(200, dump({{"results", std::move(together->results)}}));
     };
     pump_.feed(input::Submit{std::move(row), false, command.actor, ReplyToken{token}});
   }
@@ -546,9 +631,12 @@ void Commands::on(effect::Reply&& reply) {
   answer(std::move(reply));
 }
 
-void Commands::pause_job(const std::string& name, bool pause, const Json& body, ControlAnswer answer) {
+void Commands::pause_job(const std::string& name, bool pause, const Json& body,
+                         ControlAnswer answer) {
   const JobRow* known = jobs_.find(name);
-  if (known == nullptr) return refuse(answer, {ErrorKind::not_found, "there is no job '" + name + "'. `pawl jobs` lists those there are"});
+  if (known == nullptr)
+    return refuse(answer, {ErrorKind::not_found,
+                           "there is no job '" + name + "'. `pawl jobs` lists those there are"});
   JobRow row = *known;
   row.paused = pause;
   row.pause_note = pause ? text_of(body, "note") : "";
@@ -582,12 +670,18 @@ void Commands::follow(const std::string& run, const ControlRequest& request, Con
   const auto id = open_run(run);
   if (!id) return follow_stored(run, std::move(answer));
   const auto known = static_cast<std::uint64_t>(number_of(request.query, "version", 0));
-  const bool is_final_run = is_final(pump_.engine().run(*id)->state);  // its last word comes once durable
+  const bool is_final_run =
+      is_final(pump_.engine().run(*id)->state);  // its last word comes once durable
   auto version = versions_.find(*id);
   const std::uint64_t now = first_version_ + (version == versions_.end() ? 1 : version->second);
-  if (!is_final_run && (known < first_version_ || now > known)) return answer(200, dump(progress(*id, false)));
-  if (followers_.size() >= kFollowersMax) return refuse(answer, {ErrorKind::refused, "too many clients follow runs. Try again in a moment"});
-  const Duration wait = std::clamp(Duration(number_of(request.query, "timeout_ms", 10'000)), Duration{0}, kFollowMax);
+  // Who asks for the first time is told at once; who has just been told waits for the next turn of
+  // telling, or a busy run would spend its time on being watched.
+  if (!is_final_run && known < first_version_) return answer(200, dump(progress(*id, false)));
+  if (followers_.size() >= kFollowersMax)
+    return refuse(answer,
+                  {ErrorKind::refused, "too many clients follow runs. Try again in a moment"});
+  const Duration wait =
+      std::clamp(Duration(number_of(request.query, "timeout_ms", 10'000)), Duration{0}, kFollowMax);
   Follower follower{run, known, std::move(answer), nullptr};
   followers_.push_back(std::move(follower));
   // At the time-out it is told what there is, changed or not.
@@ -597,12 +691,15 @@ void Commands::follow(const std::string& run, const ControlRequest& request, Con
       ControlAnswer to = std::move(followers_[i].answer);
       followers_.erase(followers_.begin() + static_cast<std::ptrdiff_t>(i));
       const auto still = open_run(run);
-      if (still) to(200, dump(progress(*still, false)));
-      else follow_stored(run, std::move(to));
+      if (still)
+        to(200, dump(progress(*still, false)));
+      else
+        follow_stored(run, std::move(to));
       return;
     }
   });
   followers_.back().timer->start_after(wait);
+  if (!is_final_run && now > known && !tell_timer_.armed()) tell_timer_.start_after(kTellEvery);
 }
 
 void Commands::changed() {
@@ -617,7 +714,8 @@ void Commands::tell_followers() {
   std::vector<Follower> told;
   for (Follower& f : followers_) {
     const auto id = open_run(f.run);
-    const bool is_told = id && !is_final(pump_.engine().run(*id)->state) && first_version_ + versions_[*id] > f.version;
+    const bool is_told = id && !is_final(pump_.engine().run(*id)->state) &&
+                         first_version_ + versions_[*id] > f.version;
     (is_told ? told : keep).push_back(std::move(f));
   }
   followers_ = std::move(keep);
@@ -651,7 +749,8 @@ void Commands::run_ended(RunId run) {
 
 void Commands::follow_stored(const std::string& run, ControlAnswer answer) {
   pump_.flush();
-  writer_.load([alive = alive_, run, answer, first = first_version_](Store& store) -> std::function<void()> {
+  writer_.load([alive = alive_, run, answer,
+                first = first_version_](Store& store) -> std::function<void()> {
     auto body = std::make_shared<std::pair<int, std::string>>();
     auto fail = [&](const Error& error) { *body = {http_status(error.kind), error_body(error)}; };
     auto row = store.run_by_name(run);
@@ -665,7 +764,8 @@ void Commands::follow_stored(const std::string& run, ControlAnswer answer) {
       if (!version || !*version || !snapshot || !*snapshot) {
         fail({ErrorKind::storage, "run " + run + " cannot be read. `pawl doctor` says more"});
       } else {
-        const JobSpec job = parse_job((*version)->body, ParseOptions{(*version)->folder, {"default"}, {}}).job;
+        const JobSpec job =
+            parse_job((*version)->body, ParseOptions{(*version)->folder, {"default"}, {}}).job;
         json out = progress_json(view_of(**snapshot, job), job, wall_now());
         out["version"] = first + 1;
         out["ended"] = is_final((*row)->state);
@@ -686,15 +786,20 @@ void Commands::explain(const ControlRequest& request, ControlAnswer answer) {
   };
   const std::string name = get("run");
   const auto id = open_run(name);
-  if (!id) return refuse(answer, {ErrorKind::not_found, "run " + name + " is not open; its history says how it ended: pawl show " + name});
+  if (!id)
+    return refuse(
+        answer, {ErrorKind::not_found,
+                 "run " + name + " is not open; its history says how it ended: pawl show " + name});
   const Engine& engine = pump_.engine();
   Target target{*id, {}, {}};
   const std::string task = get("task");
   const RunView view = *engine.view(*id);
-  json out = {{"run", name}, {"state", to_string(view.run.state)}, {"reason", to_string(view.run.reason)}};
+  json out = {
+      {"run", name}, {"state", to_string(view.run.state)}, {"reason", to_string(view.run.reason)}};
   if (!task.empty()) {
     target.task = task_named(*engine.job_of(*id), task);
-    if (!target.task) return refuse(answer, {ErrorKind::not_found, "run " + name + " has no task '" + task + "'"});
+    if (!target.task)
+      return refuse(answer, {ErrorKind::not_found, "run " + name + " has no task '" + task + "'"});
     const std::int64_t index = number_of(request.query, "index", -1);
     if (index >= 0) target.item = ItemIndex{index};
     const TaskView& at = view.tasks[target.task->value];

@@ -110,7 +110,7 @@ class Commands {
   Writer& writer_;
   Jobs& jobs_;
   ServiceHooks hooks_;
-  std::uint64_t first_version_;            ///< progress versions of this scheduler begin here
+  std::uint64_t first_version_;  ///< progress versions of this scheduler begin here
   std::uint64_t next_token_ = 1;
   std::unordered_map<std::uint64_t, std::function<void(effect::Reply&&)>> replies_;
   std::deque<std::unique_ptr<Command>> queue_;  ///< commands go one after the other

@@ -17,7 +17,8 @@ bool names_output_file(const TaskSpec& task) {
   auto has = [&](const std::string& text) { return text.find(kWord) != std::string::npos; };
   if (has(task.with) || has(task.when) || has(task.working_dir)) return true;
   if (task.map && (has(task.map->items) || has(task.map->key))) return true;
-  return std::any_of(task.env.begin(), task.env.end(), [&](const auto& e) { return has(e.second); });
+  return std::any_of(task.env.begin(), task.env.end(),
+                     [&](const auto& e) { return has(e.second); });
 }
 
 }  // namespace
@@ -28,10 +29,11 @@ struct Dispatcher::Items {
     std::vector<ItemView> items;
     std::uint64_t used = 0;
   };
-  std::map<std::int64_t, Chunk> chunks;                 ///< by first item
-  std::map<std::int64_t, std::vector<effect::StartAttempt>> waiting;  ///< by the item that was asked for
+  std::map<std::int64_t, Chunk> chunks;  ///< by first item
+  std::map<std::int64_t, std::vector<effect::StartAttempt>>
+      waiting;  ///< by the item that was asked for
   std::uint64_t clock = 0;
-  std::int64_t ahead_asked = -1;                        ///< the item whose chunk was asked for ahead
+  std::int64_t ahead_asked = -1;  ///< the item whose chunk was asked for ahead
 
   Chunk* find(std::int64_t item) {
     auto it = chunks.upper_bound(item);
@@ -54,14 +56,15 @@ read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex 
   const std::optional<RunView> view = engine.view(run);
   for (TaskIndex used : task.outputs_used) {
     const TaskView& upstream = view->tasks[used.value];
-    request.upstreams.push_back({used, job.tasks[used.value].id, upstream.state, job.tasks[used.value].is_mapped(),
-                                 upstream.counts, upstream.items});
+    request.upstreams.push_back({used, job.tasks[used.value].id, upstream.state,
+                                 job.tasks[used.value].is_mapped(), upstream.counts,
+                                 upstream.items});
   }
   return request;
 }
 
-Dispatcher::Dispatcher(const Engine& engine, Reader& reader, Workers& workers, std::string home, Epoch epoch,
-                       std::function<void(AttemptResult)> failed)
+Dispatcher::Dispatcher(const Engine& engine, Reader& reader, Workers& workers, std::string home,
+                       Epoch epoch, std::function<void(AttemptResult)> failed)
     : engine_(engine),
       reader_(reader),
       workers_(workers),
@@ -105,11 +108,13 @@ void Dispatcher::ask_for_context(const Task& task, Definition& definition) {
 }
 
 void Dispatcher::make(const Task& task, Definition& definition, std::string context) {
-  const TaskDefinition d = definition_of(*engine_.run(task.first), *engine_.job_of(task.first), task.second, home_, std::move(context));
+  const TaskDefinition d = definition_of(*engine_.run(task.first), *engine_.job_of(task.first),
+                                         task.second, home_, std::move(context));
   definition.id = DefinitionId{++next_id_};
   definition.json = encode_definition(d);
   definition.ticket = 0;
-  for (const effect::StartAttempt& start : std::exchange(definition.waiting, {})) send(start, definition);
+  for (const effect::StartAttempt& start : std::exchange(definition.waiting, {}))
+    send(start, definition);
 }
 
 void Dispatcher::on(read::ContextAnswer&& answer) {
@@ -118,7 +123,8 @@ void Dispatcher::on(read::ContextAnswer&& answer) {
   if (it == definitions_.end() || it->second.ticket != answer.ticket) return;
   if (!engine_.has_run(answer.run)) return;
   if (!answer.error.empty()) {
-    for (const effect::StartAttempt& start : std::exchange(it->second.waiting, {})) fail(start, Reason::template_, answer.error);
+    for (const effect::StartAttempt& start : std::exchange(it->second.waiting, {}))
+      fail(start, Reason::template_, answer.error);
     definitions_.erase(it);
     return;
   }
@@ -136,9 +142,11 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
   out.total_remaining = start.total_left;
   out.previous_reason = start.previous_reason;
   const std::string& task = engine_.job_of(start.key.run)->tasks[start.key.task.value].id;
-  out.idempotency_key = idempotency_key(engine_.run(start.key.run)->name, task, start.key.item, start.work);
+  out.idempotency_key =
+      idempotency_key(engine_.run(start.key.run)->name, task, start.key.item, start.work);
   if (start.key.item != kWhole && !take_item(start, out)) return;
-  if (definition.known_by.insert(start.worker).second) workers_.define(start.worker, definition.id, definition.json);
+  if (definition.known_by.insert(start.worker).second)
+    workers_.define(start.worker, definition.id, definition.json);
   outgoing_[start.worker].push_back(std::move(out));
 }
 
@@ -149,7 +157,9 @@ bool Dispatcher::take_item(const effect::StartAttempt& start, frame::AttemptStar
   const std::int64_t item = start.key.item.value;
   Items::Chunk* chunk = items->find(item);
   if (chunk == nullptr) {
-    const bool is_asked = !items->waiting.empty() && items->waiting.rbegin()->first >= item - static_cast<std::int64_t>(limits::kItemsPerChunk) &&
+    const bool is_asked = !items->waiting.empty() &&
+                          items->waiting.rbegin()->first >=
+                              item - static_cast<std::int64_t>(limits::kItemsPerChunk) &&
                           items->waiting.contains(item);
     std::vector<effect::StartAttempt>& waiting = items->waiting[item];
     waiting.push_back(start);
@@ -166,14 +176,17 @@ bool Dispatcher::take_item(const effect::StartAttempt& start, frame::AttemptStar
   out.payload = chunk->items[place].payload;
   // Half way through, the next chunk is fetched.
   const std::int64_t next = chunk->row->first + chunk->row->count;
-  if (item - chunk->row->first >= chunk->row->count / 2 && items->find(next) == nullptr && items->ahead_asked < next) {
+  if (item - chunk->row->first >= chunk->row->count / 2 && items->find(next) == nullptr &&
+      items->ahead_asked < next) {
     items->ahead_asked = next;
     ask_for_chunk({start.key.run, start.key.task, ItemIndex{next}});
   }
   return true;
 }
 
-void Dispatcher::ask_for_chunk(const TaskKey& key) { reader_.ask(read::ChunkRequest{key.run, key.task, key.item.value}); }
+void Dispatcher::ask_for_chunk(const TaskKey& key) {
+  reader_.ask(read::ChunkRequest{key.run, key.task, key.item.value});
+}
 
 void Dispatcher::on(const read::ChunkAnswer& answer) {
   auto it = items_.find({answer.run, answer.task});
@@ -186,8 +199,9 @@ void Dispatcher::on(const read::ChunkAnswer& answer) {
     chunk.items = views ? std::move(*views) : std::vector<ItemView>{};
     chunk.used = ++items.clock;
     while (items.chunks.size() > kChunksPerTaskMax) {
-      items.chunks.erase(std::min_element(items.chunks.begin(), items.chunks.end(),
-                                          [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+      items.chunks.erase(std::min_element(
+          items.chunks.begin(), items.chunks.end(),
+          [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
     }
   }
   // All that waits and is here now; what was asked for and could not be had fails.
@@ -206,8 +220,10 @@ void Dispatcher::on(const read::ChunkAnswer& answer) {
   }
   for (const effect::StartAttempt& s : ready) {
     auto definition = definitions_.find({s.key.run, s.key.task});
-    if (definition != definitions_.end() && !definition->second.json.empty()) send(s, definition->second);
-    else start(s);
+    if (definition != definitions_.end() && !definition->second.json.empty())
+      send(s, definition->second);
+    else
+      start(s);
   }
   for (const effect::StartAttempt& s : lost) fail(s, Reason::items, answer.error);
 }
@@ -231,7 +247,8 @@ void Dispatcher::fail(const effect::StartAttempt& start, Reason reason, std::str
 }
 
 void Dispatcher::forget_definitions(RunId run) {
-  for (auto it = definitions_.lower_bound({run, TaskIndex{0}}); it != definitions_.end() && it->first.first == run;) {
+  for (auto it = definitions_.lower_bound({run, TaskIndex{0}});
+       it != definitions_.end() && it->first.first == run;) {
     // One that starts wait for is being made from what is true now.
     if (!it->second.waiting.empty()) {
       ++it;
@@ -240,7 +257,8 @@ void Dispatcher::forget_definitions(RunId run) {
     for (WorkerId worker : it->second.known_by) workers_.undefine(worker, it->second.id);
     it = definitions_.erase(it);
   }
-  for (auto it = items_.lower_bound({run, TaskIndex{0}}); it != items_.end() && it->first.first == run;) {
+  for (auto it = items_.lower_bound({run, TaskIndex{0}});
+       it != items_.end() && it->first.first == run;) {
     it->second->chunks.clear();
     it->second->ahead_asked = -1;
     ++it;
@@ -249,10 +267,12 @@ void Dispatcher::forget_definitions(RunId run) {
 
 void Dispatcher::run_ended(RunId run) {
   forget_definitions(run);
-  for (auto it = definitions_.lower_bound({run, TaskIndex{0}}); it != definitions_.end() && it->first.first == run;) {
+  for (auto it = definitions_.lower_bound({run, TaskIndex{0}});
+       it != definitions_.end() && it->first.first == run;) {
     it = definitions_.erase(it);
   }
-  for (auto it = items_.lower_bound({run, TaskIndex{0}}); it != items_.end() && it->first.first == run;) {
+  for (auto it = items_.lower_bound({run, TaskIndex{0}});
+       it != items_.end() && it->first.first == run;) {
     it = items_.erase(it);
   }
 }

@@ -47,9 +47,9 @@ class Dispatcher {
   using Task = std::pair<RunId, TaskIndex>;
   struct Definition {
     DefinitionId id;
-    std::uint64_t ticket = 0;         ///< of the question for its context, while it is open
-    std::string json;                 ///< empty: not made yet
-    bool is_passing = false;          ///< an upstream it names was not final: for these starts only
+    std::uint64_t ticket = 0;  ///< of the question for its context, while it is open
+    std::string json;          ///< empty: not made yet
+    bool is_passing = false;   ///< an upstream it names was not final: for these starts only
     std::set<WorkerId> known_by;
     std::vector<effect::StartAttempt> waiting;
   };

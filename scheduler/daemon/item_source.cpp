@@ -31,7 +31,7 @@ struct Fingerprint {
   std::int64_t inode = 0;
 
   static std::optional<Fingerprint> of(int fd) {
-    struct stat st{};
+    struct stat st {};
     if (fstat(fd, &st) != 0) return std::nullopt;
     return Fingerprint{st.st_size, st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec,
                        static_cast<std::int64_t>(st.st_ino)};
@@ -43,15 +43,17 @@ Result<Fd> open_regular(const std::string& path) {
   // Without O_NONBLOCK a FIFO would hold the thread for ever.
   Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return bad("cannot open " + path + ": " + std::strerror(errno));
-  struct stat st{};
-  if (fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) return bad(path + " is not a regular file");
+  struct stat st {};
+  if (fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode))
+    return bad(path + " is not a regular file");
   return fd;
 }
 
 /// The names of a key's template, without a copy of the run's for each item.
 class ItemNames final : public Context {
  public:
-  ItemNames(const json& run, const json& item, const json& index) : run_(run), item_(item), index_(index) {}
+  ItemNames(const json& run, const json& item, const json& index)
+      : run_(run), item_(item), index_(index) {}
   const Json* find(std::string_view name) const override {
     if (name == "item") return &item_;
     if (name == "index") return &index_;
@@ -75,7 +77,8 @@ class ArrayStream final : public ItemStream {
   explicit ArrayStream(json array) : array_(std::move(array)) {}
   Result<std::optional<std::string>> next() override {
     if (place_ == array_.size()) return std::optional<std::string>{};
-    return std::optional<std::string>{array_[place_++].dump(-1, ' ', false, json::error_handler_t::replace)};
+    return std::optional<std::string>{
+        array_[place_++].dump(-1, ' ', false, json::error_handler_t::replace)};
   }
   std::string position() const override { return {}; }
   Result<void> check_unchanged() const override { return {}; }
@@ -96,7 +99,8 @@ class LineReader {
       const std::size_t end = buffer_.find('\n', scanned_);
       if (end != std::string::npos) return take(end + 1, keep_end);
       scanned_ = buffer_.size();
-      if (buffer_.size() - start_ > limits::kItemBytesMax + 2) return bad("line " + std::to_string(line_ + 1) + " is longer than 1 MiB");
+      if (buffer_.size() - start_ > limits::kItemBytesMax + 2)
+        return bad("line " + std::to_string(line_ + 1) + " is longer than 1 MiB");
       if (at_end_) {
         if (start_ == buffer_.size()) return std::optional<std::string_view>{};
         return take(buffer_.size(), keep_end);
@@ -127,7 +131,8 @@ class LineReader {
     start_ = 0;
     const std::size_t old = buffer_.size();
     buffer_.resize(old + (256u << 10));
-    const ssize_t n = pread(fd_.get(), buffer_.data() + old, buffer_.size() - old, offset_ + static_cast<std::int64_t>(old));
+    const ssize_t n = pread(fd_.get(), buffer_.data() + old, buffer_.size() - old,
+                            offset_ + static_cast<std::int64_t>(old));
     buffer_.resize(old + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
     if (n < 0) return bad(std::string("cannot be read: ") + std::strerror(errno));
     if (n == 0) at_end_ = true;
@@ -149,8 +154,12 @@ class FileStream : public ItemStream {
       : path_(std::move(path)), reader_(std::move(reader)), fingerprint_(fingerprint) {}
 
   std::string position() const override {
-    return json{{"file", path_}, {"size", fingerprint_.size}, {"mtime_ns", fingerprint_.mtime_ns},
-                {"inode", fingerprint_.inode}, {"offset", reader_.offset()}, {"line", reader_.line()}}
+    return json{{"file", path_},
+                {"size", fingerprint_.size},
+                {"mtime_ns", fingerprint_.mtime_ns},
+                {"inode", fingerprint_.inode},
+                {"offset", reader_.offset()},
+                {"line", reader_.line()}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
   }
   Result<void> check_unchanged() const override {
@@ -158,11 +167,15 @@ class FileStream : public ItemStream {
     Fd again(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     auto there = again ? Fingerprint::of(again.get()) : std::nullopt;
     if (here == fingerprint_ && there == fingerprint_) return {};
-    return bad(path_ + " changed while its items were read. Write it under another name and rename it when it is whole");
+    return bad(path_ +
+               " changed while its items were read. Write it under another name and rename it when "
+               "it is whole");
   }
 
  protected:
-  Error at_line(const std::string& what) const { return bad(path_ + ":" + std::to_string(reader_.line()) + ": " + what); }
+  Error at_line(const std::string& what) const {
+    return bad(path_ + ":" + std::to_string(reader_.line()) + ": " + what);
+  }
 
   std::string path_;
   LineReader reader_;
@@ -216,7 +229,8 @@ class CsvRecords final : public FileStream {
     if (!header_.empty() && header_[0].starts_with("\xEF\xBB\xBF")) header_[0].erase(0, 3);
     for (std::size_t i = 0; i < header_.size(); ++i) {
       for (std::size_t j = 0; j < i; ++j) {
-        if (header_[i] == header_[j]) return at_line("the column '" + header_[i] + "' is there twice");
+        if (header_[i] == header_[j])
+          return at_line("the column '" + header_[i] + "' is there twice");
       }
     }
     return {};
@@ -235,7 +249,8 @@ class CsvRecords final : public FileStream {
     if (!record) return record.error();
     if (!*record) return std::optional<std::string>{};
     if ((*record)->size() != header_.size()) {
-      return at_line("has " + std::to_string((*record)->size()) + " fields, the header has " + std::to_string(header_.size()));
+      return at_line("has " + std::to_string((*record)->size()) + " fields, the header has " +
+                     std::to_string(header_.size()));
     }
     json object = json::object();
     for (std::size_t i = 0; i < header_.size(); ++i) object[header_[i]] = std::move((**record)[i]);
@@ -254,12 +269,14 @@ class CsvRecords final : public FileStream {
       if (!line) return bad(path_ + ": " + line.error().message);
       if (!*line) {
         if (!has_begun) return Record{};
-        if (csv_fini(&parser_, on_field, on_record, this) != 0) return at_line("a quoted field does not end");
+        if (csv_fini(&parser_, on_field, on_record, this) != 0)
+          return at_line("a quoted field does not end");
         break;
       }
       if (!is_utf8(**line)) return at_line("is not UTF-8");
       has_begun = has_begun || (**line).find_first_not_of("\r\n") != std::string_view::npos;
-      if (csv_parse(&parser_, (*line)->data(), (*line)->size(), on_field, on_record, this) != (*line)->size()) {
+      if (csv_parse(&parser_, (*line)->data(), (*line)->size(), on_field, on_record, this) !=
+          (*line)->size()) {
         return at_line(csv_strerror(csv_error(&parser_)));
       }
     }
@@ -268,7 +285,8 @@ class CsvRecords final : public FileStream {
   }
   static void on_field(void* data, std::size_t size, void* self) {
     auto* text = static_cast<const char*>(data);
-    static_cast<CsvRecords*>(self)->fields_.emplace_back(text == nullptr ? "" : std::string(text, size));
+    static_cast<CsvRecords*>(self)->fields_.emplace_back(text == nullptr ? ""
+                                                                         : std::string(text, size));
   }
   static void on_record(int, void* self) { static_cast<CsvRecords*>(self)->is_done_ = true; }
 
@@ -279,7 +297,7 @@ class CsvRecords final : public FileStream {
 };
 
 Result<std::unique_ptr<ItemStream>> stream_json_file(const std::string& path, Fd fd) {
-  struct stat st{};
+  struct stat st {};
   if (fstat(fd.get(), &st) != 0) return bad("cannot read " + path);
   if (static_cast<std::uint64_t>(st.st_size) > kJsonItemFileBytesMax) {
     return bad(path + " is larger than 256 MiB; give its items as jsonl, one per line");
@@ -287,7 +305,8 @@ Result<std::unique_ptr<ItemStream>> stream_json_file(const std::string& path, Fd
   std::string text(static_cast<std::size_t>(st.st_size), '\0');
   std::size_t have = 0;
   while (have < text.size()) {
-    const ssize_t n = pread(fd.get(), text.data() + have, text.size() - have, static_cast<off_t>(have));
+    const ssize_t n =
+        pread(fd.get(), text.data() + have, text.size() - have, static_cast<off_t>(have));
     if (n <= 0) return bad(path + " could not be read whole");
     have += static_cast<std::size_t>(n);
   }
@@ -299,9 +318,12 @@ Result<std::unique_ptr<ItemStream>> stream_json_file(const std::string& path, Fd
 
 }  // namespace
 
-std::unique_ptr<ItemStream> stream_array(json array) { return std::make_unique<ArrayStream>(std::move(array)); }
+std::unique_ptr<ItemStream> stream_array(json array) {
+  return std::make_unique<ArrayStream>(std::move(array));
+}
 
-Result<std::unique_ptr<ItemStream>> stream_file(const std::string& path, ItemFormat format, const std::string& position) {
+Result<std::unique_ptr<ItemStream>> stream_file(const std::string& path, ItemFormat format,
+                                                const std::string& position) {
   auto fd = open_regular(path);
   if (!fd) return fd.error();
   if (format == ItemFormat::json) return stream_json_file(path, std::move(*fd));
@@ -313,8 +335,11 @@ Result<std::unique_ptr<ItemStream>> stream_file(const std::string& path, ItemFor
   if (!position.empty()) {
     const json saved = json::parse(position, nullptr, false);
     if (!saved.is_object()) return bad("the place in " + path + " is unreadable");
-    const Fingerprint was{saved.value("size", std::int64_t{-1}), saved.value("mtime_ns", std::int64_t{-1}), saved.value("inode", std::int64_t{-1})};
-    if (saved.value("file", std::string()) != path || !(was == *fingerprint)) return bad(path + " changed while its items were read");
+    const Fingerprint was{saved.value("size", std::int64_t{-1}),
+                          saved.value("mtime_ns", std::int64_t{-1}),
+                          saved.value("inode", std::int64_t{-1})};
+    if (saved.value("file", std::string()) != path || !(was == *fingerprint))
+      return bad(path + " changed while its items were read");
     offset = saved.value("offset", std::int64_t{0});
     line = saved.value("line", std::int64_t{0});
   }
@@ -324,8 +349,10 @@ Result<std::unique_ptr<ItemStream>> stream_file(const std::string& path, ItemFor
     case ItemFormat::jsonl: {
       LineReader reader(std::move(*fd), offset);
       reader.set_line(line);
-      if (format == ItemFormat::lines) stream = std::make_unique<TextLines>(path, std::move(reader), *fingerprint);
-      else stream = std::make_unique<JsonLines>(path, std::move(reader), *fingerprint);
+      if (format == ItemFormat::lines)
+        stream = std::make_unique<TextLines>(path, std::move(reader), *fingerprint);
+      else
+        stream = std::make_unique<JsonLines>(path, std::move(reader), *fingerprint);
       break;
     }
     case ItemFormat::csv: {
@@ -342,8 +369,8 @@ Result<std::unique_ptr<ItemStream>> stream_file(const std::string& path, ItemFor
   return stream;
 }
 
-Result<ItemPacker> ItemPacker::open(std::unique_ptr<ItemStream> stream, const std::string& key, json context,
-                                    std::int64_t first, std::int64_t from) {
+Result<ItemPacker> ItemPacker::open(std::unique_ptr<ItemStream> stream, const std::string& key,
+                                    json context, std::int64_t first, std::int64_t from) {
   ItemPacker packer;
   packer.stream_ = std::move(stream);
   packer.context_ = std::move(context);
@@ -351,7 +378,8 @@ Result<ItemPacker> ItemPacker::open(std::unique_ptr<ItemStream> stream, const st
   packer.from_ = from;
   if (!key.empty()) {
     auto compiled = Template::compile(key);
-    if (auto* error = std::get_if<ExpressionError>(&compiled)) return bad("map.key: " + error->message);
+    if (auto* error = std::get_if<ExpressionError>(&compiled))
+      return bad("map.key: " + error->message);
     packer.key_.emplace(std::move(std::get<Template>(compiled)));
   }
   return packer;
@@ -367,7 +395,8 @@ Result<std::string> ItemPacker::key_of(const std::string& payload) {
   }
   std::string& key = std::get<std::string>(rendered);
   if (key.empty()) return bad("map.key of item " + std::to_string(next_) + " is empty");
-  if (key.size() > limits::kItemKeyBytesMax) return bad("map.key of item " + std::to_string(next_) + " is longer than 1 KiB");
+  if (key.size() > limits::kItemKeyBytesMax)
+    return bad("map.key of item " + std::to_string(next_) + " is longer than 1 KiB");
   const XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
   if (!keys_.insert({hash.low64, hash.high64}).second) {
     return bad("the key '" + key + "' of item " + std::to_string(next_) + " is not unique");
@@ -379,16 +408,19 @@ Result<ItemChunk> ItemPacker::next() {
   ItemChunkWriter writer;
   ItemChunk chunk;
   chunk.first = std::max(next_, from_);
-  while (writer.count() < static_cast<std::int64_t>(limits::kItemsPerChunk) && writer.size() < limits::kItemChunkBytesMax) {
+  while (writer.count() < static_cast<std::int64_t>(limits::kItemsPerChunk) &&
+         writer.size() < limits::kItemChunkBytesMax) {
     auto item = stream_->next();
     if (!item) return item.error();
     if (!*item) {
       chunk.complete = true;
       break;
     }
-    if (next_ >= limits::kItemsPerTaskMax) return bad("more than " + std::to_string(limits::kItemsPerTaskMax) + " items");
+    if (next_ >= limits::kItemsPerTaskMax)
+      return bad("more than " + std::to_string(limits::kItemsPerTaskMax) + " items");
     const std::string& payload = **item;
-    if (payload.size() > limits::kItemBytesMax) return bad("item " + std::to_string(next_) + " is larger than 1 MiB");
+    if (payload.size() > limits::kItemBytesMax)
+      return bad("item " + std::to_string(next_) + " is larger than 1 MiB");
     std::string key;
     if (key_) {
       auto made = key_of(payload);

@@ -20,9 +20,9 @@ namespace pawl {
 struct ItemChunk {
   std::int64_t first = 0;
   std::int64_t count = 0;
-  std::string bytes;       ///< encoded (core/item_chunk.h)
-  std::string source;      ///< how to read on after it
-  bool complete = false;   ///< there are no more
+  std::string bytes;      ///< encoded (core/item_chunk.h)
+  std::string source;     ///< how to read on after it
+  bool complete = false;  ///< there are no more
 };
 
 /// What items are made of, one after the other.

@@ -12,9 +12,10 @@ namespace pawl {
 namespace {
 
 bool are_same(const JobRow& a, const JobRow& b) {
-  return a.version == b.version && a.file == b.file && a.paused == b.paused && a.pause_note == b.pause_note &&
-         a.quarantined == b.quarantined && a.removed == b.removed && a.first_loaded_at == b.first_loaded_at &&
-         a.next_fire_at == b.next_fire_at && a.last_fire_at == b.last_fire_at;
+  return a.version == b.version && a.file == b.file && a.paused == b.paused &&
+         a.pause_note == b.pause_note && a.quarantined == b.quarantined && a.removed == b.removed &&
+         a.first_loaded_at == b.first_loaded_at && a.next_fire_at == b.next_fire_at &&
+         a.last_fire_at == b.last_fire_at;
 }
 
 }  // namespace
@@ -37,19 +38,23 @@ Jobs::Jobs(Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRo
   for (JobRow& row : rows) jobs_.emplace(row.name, std::move(row));
 }
 
-void Jobs::version_of(const std::string& text, JobSpec job, std::function<void(Result<VersionId>)> done) {
+void Jobs::version_of(const std::string& text, JobSpec job,
+                      std::function<void(Result<VersionId>)> done) {
   JobVersionRow row;
   row.job = job.name;
   row.body = canonical_job_text(text);
   row.folder = job.folder;
   row.hash = definition_hash(row.body, row.folder);
-  if (auto it = versions_.find({row.job, row.hash}); it != versions_.end() && pump_.engine().knows_version(it->second)) {
+  if (auto it = versions_.find({row.job, row.hash});
+      it != versions_.end() && pump_.engine().knows_version(it->second)) {
     done(it->second);
     return;
   }
-  auto ask = [this, row, job = std::move(job), done](Store& store) mutable -> std::function<void()> {
+  auto ask = [this, row, job = std::move(job),
+              done](Store& store) mutable -> std::function<void()> {
     auto stored = store.version_by_hash(row.job, row.hash);
-    return [this, row = std::move(row), job = std::move(job), done = std::move(done), stored = std::move(stored)]() mutable {
+    return [this, row = std::move(row), job = std::move(job), done = std::move(done),
+            stored = std::move(stored)]() mutable {
       if (!stored) return done(stored.error());
       const auto key = std::pair(row.job, row.hash);
       bool is_stored = stored->has_value();
@@ -64,7 +69,8 @@ void Jobs::version_of(const std::string& text, JobSpec job, std::function<void(R
       }
       const VersionId id = row.id;
       versions_[key] = id;
-      if (!is_stored || !pump_.engine().knows_version(id)) pump_.feed(input::AddVersion{std::move(row), std::move(job), is_stored});
+      if (!is_stored || !pump_.engine().knows_version(id))
+        pump_.feed(input::AddVersion{std::move(row), std::move(job), is_stored});
       done(id);
     };
   };
@@ -75,8 +81,10 @@ Result<void> Jobs::know(const JobVersionRow& row) {
   if (pump_.engine().knows_version(row.id)) return {};
   ParseResult parsed = parse_job(row.body, ParseOptions{row.folder, {"default"}, {}});
   if (!parsed.ok) {
-    const std::string why = parsed.diagnostics.empty() ? "unreadable" : parsed.diagnostics.front().message;
-    return Error{ErrorKind::invalid, "the stored definition of " + row.job + " cannot be read: " + why};
+    const std::string why =
+        parsed.diagnostics.empty() ? "unreadable" : parsed.diagnostics.front().message;
+    return Error{ErrorKind::invalid,
+                 "the stored definition of " + row.job + " cannot be read: " + why};
   }
   pump_.feed(input::AddVersion{row, std::move(parsed.job), true});
   return {};

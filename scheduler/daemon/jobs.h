@@ -25,7 +25,8 @@ class Jobs {
 
   /// Finds the version of this definition, or makes it, and sees that the engine knows it. `done`
   /// gets its number; an error when the store fails.
-  void version_of(const std::string& text, JobSpec job, std::function<void(Result<VersionId>)> done);
+  void version_of(const std::string& text, JobSpec job,
+                  std::function<void(Result<VersionId>)> done);
   /// Sees that the engine knows a stored version. Errors: not_found; invalid when its text cannot
   /// be read by this version of pawl.
   Result<void> know(const JobVersionRow& row);
@@ -40,7 +41,8 @@ class Jobs {
   Writer& writer_;
   VersionId last_version_;
   std::map<std::string, JobRow, std::less<>> jobs_;
-  std::map<std::pair<std::string, std::string>, VersionId> versions_;  ///< by (job, hash), of this process
+  std::map<std::pair<std::string, std::string>, VersionId>
+      versions_;  ///< by (job, hash), of this process
 };
 
 }  // namespace pawl

@@ -14,7 +14,8 @@ constexpr std::size_t kQueuedLinesMax = 8192;
 }  // namespace
 
 struct Log::Impl {
-  std::shared_ptr<spdlog::details::thread_pool> pool = std::make_shared<spdlog::details::thread_pool>(kQueuedLinesMax, 1);
+  std::shared_ptr<spdlog::details::thread_pool> pool =
+      std::make_shared<spdlog::details::thread_pool>(kQueuedLinesMax, 1);
   spdlog::async_logger logger{"pawl", std::make_shared<spdlog::sinks::stderr_color_sink_mt>(), pool,
                               spdlog::async_overflow_policy::overrun_oldest};
 };

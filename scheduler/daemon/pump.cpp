@@ -28,8 +28,13 @@ RunId run_of(const Mutation& mutation) {
 
 }  // namespace
 
-Pump::Pump(Loop& loop, Engine engine, Writer& writer, std::function<void(std::vector<Effect>&&)> perform)
-    : loop_(loop), engine_(std::move(engine)), writer_(writer), perform_(std::move(perform)), timer_(loop, [this] { feed(input::Tick{}); }) {}
+Pump::Pump(Loop& loop, Engine engine, Writer& writer,
+           std::function<void(std::vector<Effect>&&)> perform)
+    : loop_(loop),
+      engine_(std::move(engine)),
+      writer_(writer),
+      perform_(std::move(perform)),
+      timer_(loop, [this] { feed(input::Tick{}); }) {}
 
 void Pump::note_changes(const Mutations& mutations) {
   RunId last;
@@ -47,7 +52,8 @@ void Pump::feed(Input input) {
   if (batch_.empty()) {
     batch_ = std::move(step.mutations);
   } else {
-    batch_.insert(batch_.end(), std::make_move_iterator(step.mutations.begin()), std::make_move_iterator(step.mutations.end()));
+    batch_.insert(batch_.end(), std::make_move_iterator(step.mutations.begin()),
+                  std::make_move_iterator(step.mutations.end()));
   }
   // Effects wait for the batch that is being collected, also those of a step that changed nothing:
   // they may speak of what an earlier step changed.
@@ -65,12 +71,15 @@ void Pump::feed(Input input) {
 }
 
 void Pump::arm_timer() {
-  if (auto due = engine_.next_deadline()) timer_.start_at(*due);
-  else timer_.cancel();
+  if (auto due = engine_.next_deadline())
+    timer_.start_at(*due);
+  else
+    timer_.cancel();
 }
 
 void Pump::write(Mutations mutations, std::function<void()> done) {
-  batch_.insert(batch_.end(), std::make_move_iterator(mutations.begin()), std::make_move_iterator(mutations.end()));
+  batch_.insert(batch_.end(), std::make_move_iterator(mutations.begin()),
+                std::make_move_iterator(mutations.end()));
   if (done) written_.emplace_back(sequence_ + 1, std::move(done));
   schedule_flush();
 }

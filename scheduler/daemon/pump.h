@@ -19,7 +19,8 @@ namespace pawl {
 class Pump {
  public:
   /// `perform`: effects whose mutations are durable, in order.
-  Pump(Loop& loop, Engine engine, Writer& writer, std::function<void(std::vector<Effect>&&)> perform);
+  Pump(Loop& loop, Engine engine, Writer& writer,
+       std::function<void(std::vector<Effect>&&)> perform);
 
   void feed(Input input);
   /// Changes that no engine decides: jobs and their versions. `done` is called when durable.
@@ -48,12 +49,13 @@ class Pump {
   EffectGate gate_;
   Timer timer_;
   Mutations batch_;
-  std::uint64_t sequence_ = 0;   ///< of the last batch handed over
+  std::uint64_t sequence_ = 0;  ///< of the last batch handed over
   std::uint64_t committed_ = 0;
   bool flush_is_due_ = false;
   bool tick_is_due_ = false;
   std::set<RunId> changed_;
-  std::deque<std::pair<std::uint64_t, std::function<void()>>> written_;  ///< whom to tell of which batch
+  std::deque<std::pair<std::uint64_t, std::function<void()>>>
+      written_;  ///< whom to tell of which batch
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
  public:

@@ -16,7 +16,9 @@ namespace {
 
 using nlohmann::json;
 
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+std::string dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 /// A value as it stands in the store.
 json value_of(const OutputRow& row) {
@@ -36,8 +38,13 @@ json value_of(const OutputRow& row) {
 
 }  // namespace
 
-Reader::Reader(std::unique_ptr<RunData> data, std::string home, std::string outputs, std::function<void()> wake)
-    : data_(std::move(data)), home_(std::move(home)), outputs_(std::move(outputs)), wake_(std::move(wake)), thread_([this] { work(); }) {}
+Reader::Reader(std::unique_ptr<RunData> data, std::string home, std::string outputs,
+               std::function<void()> wake)
+    : data_(std::move(data)),
+      home_(std::move(home)),
+      outputs_(std::move(outputs)),
+      wake_(std::move(wake)),
+      thread_([this] { work(); }) {}
 
 Reader::~Reader() {
   {
@@ -108,8 +115,10 @@ void Reader::work() {
     {
       std::unique_lock lock(mutex_);
       auto has_work = [this] {
-        if (is_stopping_ || !requests_.empty() || !stopped_.empty() || !acknowledged_.empty()) return true;
-        return std::any_of(readings_.begin(), readings_.end(), [](const auto& r) { return r->ahead < kChunksAheadMax; });
+        if (is_stopping_ || !requests_.empty() || !stopped_.empty() || !acknowledged_.empty())
+          return true;
+        return std::any_of(readings_.begin(), readings_.end(),
+                           [](const auto& r) { return r->ahead < kChunksAheadMax; });
       };
       changed_.wait(lock, has_work);
       if (is_stopping_) return;
@@ -152,8 +161,10 @@ void Reader::serve(const read::ChunkRequest& request) {
 void Reader::serve(const read::ContextRequest& request) {
   read::ContextAnswer a{request.run, request.task, request.ticket, {}, {}};
   auto context = context_of(request);
-  if (context) a.context = dump(*context);
-  else a.error = context.error().message;
+  if (context)
+    a.context = dump(*context);
+  else
+    a.error = context.error().message;
   answer(std::move(a));
 }
 
@@ -169,7 +180,8 @@ Result<json> Reader::context_of(const read::ContextRequest& request) {
   return context;
 }
 
-Result<json> Reader::names_of_task(const read::ContextRequest& request, const read::Upstream& upstream) {
+Result<json> Reader::names_of_task(const read::ContextRequest& request,
+                                   const read::Upstream& upstream) {
   json names = {{"state", to_string(upstream.state)}};
   if (!upstream.is_mapped) {
     auto row = data_->output({request.run, upstream.task, kWhole});
@@ -184,7 +196,8 @@ Result<json> Reader::names_of_task(const read::ContextRequest& request, const re
   }
   if (upstream.counts) {
     json counts = json::object();
-    for (std::size_t s = 0; s < kTaskStateCount; ++s) counts[kTaskStateWords[s]] = (*upstream.counts)[s];
+    for (std::size_t s = 0; s < kTaskStateCount; ++s)
+      counts[kTaskStateWords[s]] = (*upstream.counts)[s];
     names["counts"] = std::move(counts);
   }
   // In index order, null where there is no result; left out when it does not fit.
@@ -218,7 +231,8 @@ Result<json> Reader::names_of_task(const read::ContextRequest& request, const re
 }
 
 /// The outputs of a mapped task as JSONL, in index order, null where there is none.
-Result<std::string> Reader::write_output_file(const read::ContextRequest& request, const read::Upstream& upstream) {
+Result<std::string> Reader::write_output_file(const read::ContextRequest& request,
+                                              const read::Upstream& upstream) {
   const std::string folder = outputs_ + "/" + request.run_name;
   const std::string path = folder + "/" + upstream.id + ".jsonl";
   std::error_code failed;
@@ -241,7 +255,8 @@ Result<std::string> Reader::write_output_file(const read::ContextRequest& reques
   return path;
 }
 
-Result<std::unique_ptr<ItemStream>> Reader::open_items(const read::PrepareRequest& request, const json& context) {
+Result<std::unique_ptr<ItemStream>> Reader::open_items(const read::PrepareRequest& request,
+                                                       const json& context) {
   const MapSpec& map = *request.map;
   auto bad = [](std::string message) { return Error{ErrorKind::invalid, std::move(message)}; };
   switch (map.kind) {
@@ -249,35 +264,42 @@ Result<std::unique_ptr<ItemStream>> Reader::open_items(const read::PrepareReques
       json array = json::parse(map.items, nullptr, false);
       if (!array.is_array()) return bad("map.items is not an array");
       auto rendered = render_json(array, JsonContext(context));
-      if (auto* error = std::get_if<ExpressionError>(&rendered)) return bad("map.items: " + error->message);
+      if (auto* error = std::get_if<ExpressionError>(&rendered))
+        return bad("map.items: " + error->message);
       return stream_array(std::move(std::get<json>(rendered)));
     }
     case MapSpec::Kind::file: {
       auto compiled = Template::compile(map.items);
-      if (auto* error = std::get_if<ExpressionError>(&compiled)) return bad("map.items: " + error->message);
+      if (auto* error = std::get_if<ExpressionError>(&compiled))
+        return bad("map.items: " + error->message);
       auto path = std::get<Template>(compiled).render_text(JsonContext(context), false);
-      if (auto* error = std::get_if<ExpressionError>(&path)) return bad("map.items: " + error->message);
+      if (auto* error = std::get_if<ExpressionError>(&path))
+        return bad("map.items: " + error->message);
       std::string& file = std::get<std::string>(path);
       if (!file.starts_with('/')) file = request.folder + "/" + file;
       return stream_file(file, map.format, request.source);
     }
     case MapSpec::Kind::expression: {
       auto compiled = Template::compile(map.items);
-      if (auto* error = std::get_if<ExpressionError>(&compiled)) return bad("map.items: " + error->message);
+      if (auto* error = std::get_if<ExpressionError>(&compiled))
+        return bad("map.items: " + error->message);
       const Template& items = std::get<Template>(compiled);
       // A spooled result of an earlier task is read as the file that it is.
       const auto& references = items.references();
-      if (items.is_single() && references.size() == 1 && references[0].path.size() == 3 && references[0].path[0] == "tasks" &&
-          references[0].path[2] == "output") {
+      if (items.is_single() && references.size() == 1 && references[0].path.size() == 3 &&
+          references[0].path[0] == "tasks" && references[0].path[2] == "output") {
         const json& task = context["tasks"].value(references[0].path[1], json::object());
         if (!task.contains("output") && task.contains("output_file")) {
-          return stream_file(task["output_file"].get<std::string>(), ItemFormat::jsonl, request.source);
+          return stream_file(task["output_file"].get<std::string>(), ItemFormat::jsonl,
+                             request.source);
         }
       }
       auto rendered = items.render(JsonContext(context));
-      if (auto* error = std::get_if<ExpressionError>(&rendered)) return bad("map.items: " + error->message);
+      if (auto* error = std::get_if<ExpressionError>(&rendered))
+        return bad("map.items: " + error->message);
       json& array = std::get<json>(rendered);
-      if (!array.is_array()) return bad(std::string("map.items gives ") + array.type_name() + ", not an array");
+      if (!array.is_array())
+        return bad(std::string("map.items gives ") + array.type_name() + ", not an array");
       return stream_array(std::move(array));
     }
   }
@@ -288,17 +310,22 @@ void Reader::serve(const read::PrepareRequest& request) {
   const RunId run = request.context.run;
   const TaskIndex task = request.context.task;
   auto fail = [&](Reason reason, const std::string& message) {
-    if (request.is_open) answer(input::ItemsRead{run, task, request.stamp, request.from, 0, {}, {}, false, message});
-    else answer(input::Prepared{run, task, request.stamp, input::Prepared::Outcome::error, reason, message});
+    if (request.is_open)
+      answer(input::ItemsRead{run, task, request.stamp, request.from, 0, {}, {}, false, message});
+    else
+      answer(input::Prepared{run, task, request.stamp, input::Prepared::Outcome::error, reason,
+                             message});
   };
   auto context = context_of(request.context);
   if (!context) return fail(Reason::template_, context.error().message);
 
   if (!request.when.empty() && !request.is_open) {
     auto compiled = Expression::compile(request.when);
-    if (auto* error = std::get_if<ExpressionError>(&compiled)) return fail(Reason::when, "when: " + error->message);
+    if (auto* error = std::get_if<ExpressionError>(&compiled))
+      return fail(Reason::when, "when: " + error->message);
     auto verdict = std::get<Expression>(compiled).test(JsonContext(*context));
-    if (auto* error = std::get_if<ExpressionError>(&verdict)) return fail(Reason::when, "when: " + error->message);
+    if (auto* error = std::get_if<ExpressionError>(&verdict))
+      return fail(Reason::when, "when: " + error->message);
     if (!std::get<bool>(verdict)) {
       answer(input::Prepared{run, task, request.stamp, input::Prepared::Outcome::skip, Reason::when,
                              "when '" + request.when + "' was false"});
@@ -306,7 +333,8 @@ void Reader::serve(const read::PrepareRequest& request) {
     }
   }
   if (!request.map) {
-    answer(input::Prepared{run, task, request.stamp, input::Prepared::Outcome::go, Reason::none, {}});
+    answer(
+        input::Prepared{run, task, request.stamp, input::Prepared::Outcome::go, Reason::none, {}});
     return;
   }
 
@@ -321,24 +349,38 @@ void Reader::serve(const read::PrepareRequest& request) {
     if (!stream) return fail(Reason::items, stream.error().message);
   }
   const std::int64_t first = seeks ? request.from : 0;
-  auto packer = ItemPacker::open(std::move(*stream), request.map->key, std::move(*context), first, request.from);
+  auto packer = ItemPacker::open(std::move(*stream), request.map->key, std::move(*context), first,
+                                 request.from);
   if (!packer) return fail(Reason::items, packer.error().message);
-  if (!request.is_open) answer(input::Prepared{run, task, request.stamp, input::Prepared::Outcome::go, Reason::none, {}});
-  readings_.push_back(std::make_unique<Reading>(Reading{run, task, request.stamp, 0, std::move(*packer)}));
+  if (!request.is_open)
+    answer(
+        input::Prepared{run, task, request.stamp, input::Prepared::Outcome::go, Reason::none, {}});
+  readings_.push_back(
+      std::make_unique<Reading>(Reading{run, task, request.stamp, 0, std::move(*packer)}));
 }
 
 void Reader::read_on(Reading& reading, bool& is_done) {
   auto chunk = reading.packer.next();
   if (!chunk) {
-    answer(input::ItemsRead{reading.run, reading.task, reading.stamp, 0, 0, {}, {}, false, chunk.error().message});
+    answer(input::ItemsRead{
+        reading.run, reading.task, reading.stamp, 0, 0, {}, {}, false, chunk.error().message});
     is_done = true;
     return;
   }
   is_done = chunk->complete;
-  if (chunk->count > 0) ++reading.ahead;
-  else if (!chunk->complete) return;  // still reading past what is known
-  answer(input::ItemsRead{reading.run, reading.task, reading.stamp, chunk->first, chunk->count, std::move(chunk->bytes),
-                          std::move(chunk->source), chunk->complete, {}});
+  if (chunk->count > 0)
+    ++reading.ahead;
+  else if (!chunk->complete)
+    return;  // still reading past what is known
+  answer(input::ItemsRead{reading.run,
+                          reading.task,
+                          reading.stamp,
+                          chunk->first,
+                          chunk->count,
+                          std::move(chunk->bytes),
+                          std::move(chunk->source),
+                          chunk->complete,
+                          {}});
 }
 
 }  // namespace pawl

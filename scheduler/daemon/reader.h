@@ -40,8 +40,8 @@ struct Upstream {
 struct ContextRequest {
   RunId run;
   TaskIndex task;
-  std::uint64_t ticket = 0;     ///< handed back
-  std::string names;            ///< JSON text: `params`, `run`
+  std::uint64_t ticket = 0;  ///< handed back
+  std::string names;         ///< JSON text: `params`, `run`
   std::vector<Upstream> upstreams;
   bool wants_output_files = false;
   std::string run_name;
@@ -50,12 +50,22 @@ struct ContextAnswer {
   RunId run;
   TaskIndex task;
   std::uint64_t ticket = 0;
-  std::string context;          ///< JSON text
+  std::string context;  ///< JSON text
   std::string error;
 };
 
-struct ChunkRequest { RunId run; TaskIndex task; std::int64_t item = 0; };
-struct ChunkAnswer { RunId run; TaskIndex task; std::int64_t item = 0; std::shared_ptr<const ItemChunkRow> chunk; std::string error; };
+struct ChunkRequest {
+  RunId run;
+  TaskIndex task;
+  std::int64_t item = 0;
+};
+struct ChunkAnswer {
+  RunId run;
+  TaskIndex task;
+  std::int64_t item = 0;
+  std::shared_ptr<const ItemChunkRow> chunk;
+  std::string error;
+};
 
 /// Judge `when`, then read items.
 struct PrepareRequest {
@@ -63,8 +73,8 @@ struct PrepareRequest {
   std::uint32_t stamp = 0;
   std::string when;
   std::optional<MapSpec> map;
-  std::string folder;           ///< relative paths of items start here
-  bool is_open = false;         ///< judged before: only items are wanted
+  std::string folder;    ///< relative paths of items start here
+  bool is_open = false;  ///< judged before: only items are wanted
   std::int64_t from = 0;
   std::string source;
 };
@@ -77,7 +87,8 @@ class Reader {
  public:
   /// `data` is used on the thread only. `wake` is called from the thread when answers wait.
   /// `outputs`: the folder for files that hold the outputs of mapped tasks.
-  Reader(std::unique_ptr<RunData> data, std::string home, std::string outputs, std::function<void()> wake);
+  Reader(std::unique_ptr<RunData> data, std::string home, std::string outputs,
+         std::function<void()> wake);
   ~Reader();
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
@@ -111,9 +122,12 @@ class Reader {
   void serve(const read::PrepareRequest& request);
   void read_on(Reading& reading, bool& is_done);
   Result<nlohmann::json> context_of(const read::ContextRequest& request);
-  Result<nlohmann::json> names_of_task(const read::ContextRequest& request, const read::Upstream& upstream);
-  Result<std::string> write_output_file(const read::ContextRequest& request, const read::Upstream& upstream);
-  Result<std::unique_ptr<ItemStream>> open_items(const read::PrepareRequest& request, const nlohmann::json& context);
+  Result<nlohmann::json> names_of_task(const read::ContextRequest& request,
+                                       const read::Upstream& upstream);
+  Result<std::string> write_output_file(const read::ContextRequest& request,
+                                        const read::Upstream& upstream);
+  Result<std::unique_ptr<ItemStream>> open_items(const read::PrepareRequest& request,
+                                                 const nlohmann::json& context);
   void answer(read::Answer&& a);
 
   std::unique_ptr<RunData> data_;

@@ -26,10 +26,11 @@ Retainer::Retainer(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Options o
       writer_(writer),
       jobs_(jobs),
       options_(std::move(options)),
-      often_(loop, [this] {
-        prune(std::nullopt, [](const Result<std::int64_t>&) {});
-        often_.start_after(kEvery);
-      }),
+      often_(loop,
+             [this] {
+               prune(std::nullopt, [](const Result<std::int64_t>&) {});
+               often_.start_after(kEvery);
+             }),
       pause_(loop, [this] { step(); }),
       deleting_(loop) {}
 
@@ -38,7 +39,8 @@ Retainer::~Retainer() { *alive_ = false; }
 void Retainer::keep_going() { often_.start_after(kFirstAfter); }
 
 void Retainer::prune(std::optional<Duration> older_than, Done done) {
-  if (rounds_.size() >= kRoundsMax) return done(Error{ErrorKind::refused, "pruning is under way. Try again when it is done"});
+  if (rounds_.size() >= kRoundsMax)
+    return done(Error{ErrorKind::refused, "pruning is under way. Try again when it is done"});
   Round round;
   round.done = std::move(done);
   round.request.keep = options_.keep;
@@ -54,8 +56,10 @@ void Retainer::prune(std::optional<Duration> older_than, Done done) {
 }
 
 void Retainer::begin() {
-  if (rounds_.front().asks_jobs) read_job_settings();
-  else step();
+  if (rounds_.front().asks_jobs)
+    read_job_settings();
+  else
+    step();
 }
 
 /// What jobs say of their own retention. Most say nothing, and are not parsed.
@@ -64,21 +68,26 @@ void Retainer::read_job_settings() {
   for (const auto& [name, row] : jobs_.all()) {
     if (row.version.value != 0) jobs.push_back(row);
   }
-  const bool is_queued = writer_.load([this, alive = alive_, jobs = std::move(jobs), keep = options_.keep](Store& store) -> std::function<void()> {
-    std::map<std::string, Retention> found;
-    for (const JobRow& job : jobs) {
-      auto version = store.version(job.version);
-      if (!version || !*version || (*version)->body.find("\"retention\"") == std::string::npos) continue;
-      const ParseResult parsed = parse_job((*version)->body, ParseOptions{(*version)->folder, {"default"}, {}});
-      if (!parsed.ok) continue;
-      found[job.name] = {parsed.job.retention_runs.value_or(keep.runs), parsed.job.retention_days.value_or(keep.days)};
-    }
-    return [this, alive, found = std::move(found)]() mutable {
-      if (!*alive) return;
-      rounds_.front().request.jobs = std::move(found);
-      step();
-    };
-  });
+  const bool is_queued =
+      writer_.load([this, alive = alive_, jobs = std::move(jobs),
+                    keep = options_.keep](Store& store) -> std::function<void()> {
+        std::map<std::string, Retention> found;
+        for (const JobRow& job : jobs) {
+          auto version = store.version(job.version);
+          if (!version || !*version || (*version)->body.find("\"retention\"") == std::string::npos)
+            continue;
+          const ParseResult parsed =
+              parse_job((*version)->body, ParseOptions{(*version)->folder, {"default"}, {}});
+          if (!parsed.ok) continue;
+          found[job.name] = {parsed.job.retention_runs.value_or(keep.runs),
+                             parsed.job.retention_days.value_or(keep.days)};
+        }
+        return [this, alive, found = std::move(found)]() mutable {
+          if (!*alive) return;
+          rounds_.front().request.jobs = std::move(found);
+          step();
+        };
+      });
   if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});
 }
 
@@ -88,50 +97,53 @@ void Retainer::step() {
   for (const auto& [name, job] : jobs_.all()) {
     if (job.version.value != 0) request.versions_in_use.push_back(job.version);
   }
-  for (RunId run : request.busy) request.versions_in_use.push_back(pump_.engine().run(run)->version);
+  for (RunId run : request.busy)
+    request.versions_in_use.push_back(pump_.engine().run(run)->version);
   pump_.flush();
-  const bool is_queued = writer_.load([this, alive = alive_, request = std::move(request)](Store& store) -> std::function<void()> {
-    auto done = store.prune(request);
-    return [this, alive, done = std::move(done)] {
-      if (!*alive) return;
-      if (!done) return end(done.error());
-      rounds_.front().runs += done->runs;
-      if (!done->more) return delete_files();
-      pause_.start_after(pump_.engine().live_attempts() == 0 ? Duration{0} : kStepPause);
-    };
-  });
+  const bool is_queued = writer_.load(
+      [this, alive = alive_, request = std::move(request)](Store& store) -> std::function<void()> {
+        auto done = store.prune(request);
+        return [this, alive, done = std::move(done)] {
+          if (!*alive) return;
+          if (!done) return end(done.error());
+          rounds_.front().runs += done->runs;
+          if (!done->more) return delete_files();
+          pause_.start_after(pump_.engine().live_attempts() == 0 ? Duration{0} : kStepPause);
+        };
+      });
   if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});
 }
 
 void Retainer::delete_files() {
-  const bool is_queued = writer_.load([this, alive = alive_](Store& store) -> std::function<void()> {
-    auto pruned = store.pruned(kFoldersAtOnce);
-    return [this, alive, pruned = std::move(pruned)] {
-      if (!*alive) return;
-      if (!pruned) return end(pruned.error());
-      if (pruned->empty()) return end(rounds_.front().runs);
-      auto remove = [runs = *pruned, logs = options_.logs, outputs = options_.outputs] {
-        std::error_code ignored;  // what cannot be deleted is in nobody's way
-        for (const PrunedRun& run : runs) {
-          std::filesystem::remove_all(logs + "/" + run.name, ignored);
-          std::filesystem::remove_all(outputs + "/" + run.name, ignored);
-        }
-      };
-      auto removed = [this, alive, runs = *pruned] {
-        if (!*alive) return;
-        writer_.load([alive, runs](Store& s) -> std::function<void()> {
-          std::vector<RunId> ids;
-          for (const PrunedRun& run : runs) ids.push_back(run.run);
-          static_cast<void>(s.prune_done(ids));  // asked for again next time
-          return nullptr;
-        });
-        pause_.cancel();
-        if (pump_.engine().live_attempts() == 0) return delete_files();
-        pause_.start_after(kDeletePause);
-      };
-      deleting_.start(std::move(remove), std::move(removed));
-    };
-  });
+  const bool is_queued =
+      writer_.load([this, alive = alive_](Store& store) -> std::function<void()> {
+        auto pruned = store.pruned(kFoldersAtOnce);
+        return [this, alive, pruned = std::move(pruned)] {
+          if (!*alive) return;
+          if (!pruned) return end(pruned.error());
+          if (pruned->empty()) return end(rounds_.front().runs);
+          auto remove = [runs = *pruned, logs = options_.logs, outputs = options_.outputs] {
+            std::error_code ignored;  // what cannot be deleted is in nobody's way
+            for (const PrunedRun& run : runs) {
+              std::filesystem::remove_all(logs + "/" + run.name, ignored);
+              std::filesystem::remove_all(outputs + "/" + run.name, ignored);
+            }
+          };
+          auto removed = [this, alive, runs = *pruned] {
+            if (!*alive) return;
+            writer_.load([alive, runs](Store& s) -> std::function<void()> {
+              std::vector<RunId> ids;
+              for (const PrunedRun& run : runs) ids.push_back(run.run);
+              static_cast<void>(s.prune_done(ids));  // asked for again next time
+              return nullptr;
+            });
+            pause_.cancel();
+            if (pump_.engine().live_attempts() == 0) return delete_files();
+            pause_.start_after(kDeletePause);
+          };
+          deleting_.start(std::move(remove), std::move(removed));
+        };
+      });
   if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});
 }
 

@@ -22,7 +22,7 @@ namespace pawl {
 class Retainer {
  public:
   struct Options {
-    std::string logs;     ///< folders of the home that have one folder per run
+    std::string logs;  ///< folders of the home that have one folder per run
     std::string outputs;
     Retention keep;
   };

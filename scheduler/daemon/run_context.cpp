@@ -20,18 +20,20 @@ json names_of_run(const RunRow& run) {
   // A job without a schedule has no zone of its own: its day is that of UTC.
   json names;
   names["params"] = json::parse(run.params, nullptr, false);
-  names["run"] = {{"id", run.name},
-                  {"job", run.job},
-                  {"logical_time", logical},
-                  {"date", logical.substr(0, 10)},
-                  {"interval", {{"start", time_or_null(run.interval_start)}, {"end", time_or_null(run.interval_end)}}},
-                  {"trigger", to_string(run.trigger)},
-                  {"scheduled_for", time_or_null(run.scheduled_for)}};
+  names["run"] = {
+      {"id", run.name},
+      {"job", run.job},
+      {"logical_time", logical},
+      {"date", logical.substr(0, 10)},
+      {"interval",
+       {{"start", time_or_null(run.interval_start)}, {"end", time_or_null(run.interval_end)}}},
+      {"trigger", to_string(run.trigger)},
+      {"scheduled_for", time_or_null(run.scheduled_for)}};
   return names;
 }
 
-TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex index, const std::string& home,
-                             std::string context) {
+TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex index,
+                             const std::string& home, std::string context) {
   const TaskSpec& task = job.tasks[index.value];
   TaskDefinition d;
   d.home = home;
@@ -45,7 +47,8 @@ TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex in
   d.working_dir = task.working_dir;
   d.folder = job.folder;
   for (const std::string& name : task.secrets) {
-    if (auto it = job.secrets.find(name); it != job.secrets.end()) d.secrets.emplace(name, it->second);
+    if (auto it = job.secrets.find(name); it != job.secrets.end())
+      d.secrets.emplace(name, it->second);
   }
   d.timeout = task.timeout;
   d.stall_timeout = task.stall_timeout;
@@ -67,7 +70,8 @@ std::string log_folder(const std::string& home, std::string_view run, std::strin
   return home + "/logs/" + std::string(run) + "/" + std::string(task);
 }
 
-std::string idempotency_key(std::string_view run, std::string_view task, ItemIndex item, std::int32_t work) {
+std::string idempotency_key(std::string_view run, std::string_view task, ItemIndex item,
+                            std::int32_t work) {
   std::string key = std::string(run) + "/" + std::string(task);
   if (item != kWhole) key += ":" + std::to_string(item.value);
   if (work > 0) key += "~" + std::to_string(work);

@@ -25,6 +25,7 @@ std::string log_folder(const std::string& home, std::string_view run, std::strin
 
 /// The same over all attempts of a piece of work; another one when work that had succeeded is run
 /// again.
-std::string idempotency_key(std::string_view run, std::string_view task, ItemIndex item, std::int32_t work);
+std::string idempotency_key(std::string_view run, std::string_view task, ItemIndex item,
+                            std::int32_t work);
 
 }  // namespace pawl

@@ -7,15 +7,20 @@ namespace {
 
 using nlohmann::json;
 
-json time_or_null(const std::optional<WallTime>& time) { return time ? json(format_utc(*time)) : json(nullptr); }
+json time_or_null(const std::optional<WallTime>& time) {
+  return time ? json(format_utc(*time)) : json(nullptr);
+}
 
-json word_or_null(Reason reason) { return reason == Reason::none ? json(nullptr) : json(to_string(reason)); }
+json word_or_null(Reason reason) {
+  return reason == Reason::none ? json(nullptr) : json(to_string(reason));
+}
 
 }  // namespace
 
 json counts_json(const Counts& counts) {
   json out = json::object();
-  for (std::size_t s = 0; s < kTaskStateCount; ++s) out[std::string(kTaskStateWords[s])] = counts[s];
+  for (std::size_t s = 0; s < kTaskStateCount; ++s)
+    out[std::string(kTaskStateWords[s])] = counts[s];
   return out;
 }
 
@@ -34,7 +39,8 @@ json progress_json(const RunView& view, const JobSpec& job, WallTime now) {
     if (task.state == TaskState::waiting) {
       json waiting = json::array();
       for (const Dependency& d : job.tasks[i].depends_on) {
-        if (!is_final(view.tasks[d.task.value].state)) waiting.push_back(job.tasks[d.task.value].id);
+        if (!is_final(view.tasks[d.task.value].state))
+          waiting.push_back(job.tasks[d.task.value].id);
       }
       out["waiting_for"] = std::move(waiting);
     }
@@ -44,9 +50,11 @@ json progress_json(const RunView& view, const JobSpec& job, WallTime now) {
       out["retries"] = task.retries;
       out["retrying"] = (*task.counts)[static_cast<std::size_t>(TaskState::retrying)];
       std::int64_t done = 0;
-      for (std::size_t s = static_cast<std::size_t>(TaskState::held); s < kTaskStateCount; ++s) done += (*task.counts)[s];
+      for (std::size_t s = static_cast<std::size_t>(TaskState::held); s < kTaskStateCount; ++s)
+        done += (*task.counts)[s];
       const WallTime end = task.ended_at.value_or(now);
-      const double seconds = task.started_at ? static_cast<double>((end - *task.started_at).count()) / 1000.0 : 0;
+      const double seconds =
+          task.started_at ? static_cast<double>((end - *task.started_at).count()) / 1000.0 : 0;
       out["rate"] = seconds > 0.05 ? static_cast<double>(done) / seconds : 0.0;
     } else {
       out["counts"] = nullptr;
@@ -112,7 +120,11 @@ json pools_json(const Engine& engine) {
                          {"task", engine.job_of(holder.run)->tasks[holder.task.value].id},
                          {"slots", holder.slots}});
     }
-    out.push_back({{"pool", pool.name}, {"slots", pool.limit}, {"used", pool.taken}, {"waiting", pool.waiting}, {"holders", std::move(holders)}});
+    out.push_back({{"pool", pool.name},
+                   {"slots", pool.limit},
+                   {"used", pool.taken},
+                   {"waiting", pool.waiting},
+                   {"holders", std::move(holders)}});
   }
   return out;
 }

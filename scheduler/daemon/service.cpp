@@ -22,39 +22,57 @@ constexpr std::uint64_t kDescriptorsForItself = 256;
 
 std::int64_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
 
-/// Raises the soft limit of descriptors to the hard one; how many there may be.
-std::uint64_t raise_descriptor_limit() {
+struct DescriptorLimit {
+  std::uint64_t given = 1024;   ///< soft limit of whoever started us: what programs get
+  std::uint64_t raised = 1024;  ///< ours from now on
+};
+
+/// Raises the soft limit of descriptors to the hard one.
+DescriptorLimit raise_descriptor_limit() {
+  DescriptorLimit out;
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return out;
+  out.given = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
   getrlimit(RLIMIT_NOFILE, &limit);
-  return limit.rlim_cur;
+  out.raised = limit.rlim_cur;
+  return out;
 }
 
 }  // namespace
 
 Service::Service(ServiceOptions options, Home home, FileLock lock)
-    : options_(std::move(options)), home_(std::move(home)), lock_(std::move(lock)), since_(wall_now()) {}
+    : options_(std::move(options)),
+      home_(std::move(home)),
+      lock_(std::move(lock)),
+      since_(wall_now()) {}
 
 Result<std::unique_ptr<Service>> Service::open(ServiceOptions options) {
   auto home = Home::open_or_create(options.home);
   if (!home) return home.error();
   auto lock = home->lock(options.lock_wait);
   if (!lock) return lock.error();
-  std::unique_ptr<Service> service(new Service(std::move(options), std::move(*home), std::move(*lock)));
+  std::unique_ptr<Service> service(
+      new Service(std::move(options), std::move(*home), std::move(*lock)));
   if (auto started = service->start(); !started) return started.error();
   return service;
 }
 
 Result<void> Service::start() {
-  const std::uint64_t descriptors = raise_descriptor_limit();
-  const std::uint64_t usable = descriptors > kDescriptorsForItself ? descriptors - kDescriptorsForItself : 0;
-  slots_max_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::min<std::uint64_t>(usable / kDescriptorsPerSlot, 100'000)));
+  const DescriptorLimit limit = raise_descriptor_limit();
+  const std::uint64_t descriptors = limit.raised;
+  program_descriptors_ = limit.given;
+  const std::uint64_t usable =
+      descriptors > kDescriptorsForItself ? descriptors - kDescriptorsForItself : 0;
+  slots_max_ = std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(std::min<std::uint64_t>(usable / kDescriptorsPerSlot, 100'000)));
   default_slots_ = options_.default_slots.value_or(std::max<std::int64_t>(4, 2 * cores()));
   if (default_slots_ < 1 || default_slots_ > slots_max_) {
-    return Error{ErrorKind::invalid, "pool default: " + std::to_string(default_slots_) + " slots are not from 1 to " +
-                                         std::to_string(slots_max_) + ", which is what the limit of descriptors allows (ulimit -Hn)"};
+    return Error{ErrorKind::invalid,
+                 "pool default: " + std::to_string(default_slots_) + " slots are not from 1 to " +
+                     std::to_string(slots_max_) +
+                     ", which is what the limit of descriptors allows (ulimit -Hn)"};
   }
 
   auto store = SqliteStore::open(home_.database());
@@ -97,11 +115,13 @@ Result<void> Service::start() {
 
   auto data = RunData::open(home_.database());
   if (!data) return data.error();
-  reader_ = std::make_unique<Reader>(std::move(*data), home_.path(), home_.outputs(), [this] { reader_wakeup_->wake(); });
+  reader_ = std::make_unique<Reader>(std::move(*data), home_.path(), home_.outputs(),
+                                     [this] { reader_wakeup_->wake(); });
   start_parts(std::move(*jobs), counters_);
   if (options_.serves && !options_.job_folders.empty()) {
     JobFolders::Options folder_options;
-    folders_ = std::make_unique<JobFolders>(loop_, folder_options, [this](JobFolderEvent event) { on_job_folder(std::move(event)); });
+    folders_ = std::make_unique<JobFolders>(
+        loop_, folder_options, [this](JobFolderEvent event) { on_job_folder(std::move(event)); });
     for (const std::string& folder : options_.job_folders) {
       if (auto added = folders_->add(folder); !added) return added.error();
     }
@@ -112,10 +132,12 @@ Result<void> Service::start() {
 /// The open runs and the definitions they are pinned to. One that cannot be read is left alone.
 Result<void> Service::load_runs(Store& store) {
   std::vector<RunSnapshot> runs;
-  auto loaded = store.load_open_runs([&](RunSnapshot&& run) { runs.push_back(std::move(run)); },
-                                     [this](RunId run, std::string why) {
-                                       bad_runs_.push_back("run number " + std::to_string(run.value) + " cannot be read and is left alone: " + why);
-                                     });
+  auto loaded =
+      store.load_open_runs([&](RunSnapshot&& run) { runs.push_back(std::move(run)); },
+                           [this](RunId run, std::string why) {
+                             bad_runs_.push_back("run number " + std::to_string(run.value) +
+                                                 " cannot be read and is left alone: " + why);
+                           });
   if (!loaded) return loaded;
   std::map<VersionId, bool> is_good;
   for (RunSnapshot& run : runs) {
@@ -134,18 +156,22 @@ Result<void> Service::load_runs(Store& store) {
     if (known->second) {
       found_runs_.push_back(std::move(run));
     } else {
-      bad_runs_.push_back("run " + run.run.name + " is left alone: its definition cannot be read by this version");
+      bad_runs_.push_back("run " + run.run.name +
+                          " is left alone: its definition cannot be read by this version");
     }
   }
   return {};
 }
 
 void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) {
-  pump_ = std::make_unique<Pump>(loop_, Engine({counters.run, counters.attempt}), *writer_,
-                                 [this](std::vector<Effect>&& effects) { perform(std::move(effects)); });
+  pump_ = std::make_unique<Pump>(
+      loop_, Engine({counters.run, counters.attempt}), *writer_,
+      [this](std::vector<Effect>&& effects) { perform(std::move(effects)); });
   jobs_ = std::make_unique<Jobs>(*pump_, *writer_, counters.version, std::move(job_rows));
 
-  retainer_ = std::make_unique<Retainer>(loop_, *pump_, *writer_, *jobs_, Retainer::Options{home_.logs(), home_.outputs(), Retention{}});
+  retainer_ =
+      std::make_unique<Retainer>(loop_, *pump_, *writer_, *jobs_,
+                                 Retainer::Options{home_.logs(), home_.outputs(), Retention{}});
   if (options_.serves) retainer_->keep_going();
 
   Workers::Options worker_options;
@@ -154,7 +180,9 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   worker_options.program = options_.program;
   worker_options.version = options_.version;
   worker_options.epoch = counters.epoch;
-  worker_options.count = options_.supervisors != 0 ? options_.supervisors : static_cast<std::size_t>(cores());
+  worker_options.program_descriptors = program_descriptors_;
+  worker_options.count =
+      options_.supervisors != 0 ? options_.supervisors : static_cast<std::size_t>(cores());
   Workers::Events events;
   events.up = [this](WorkerId id) { pump_->feed(input::WorkerUp{id}); };
   events.drains = [this](WorkerId id) { pump_->feed(input::WorkerDrains{id}); };
@@ -162,7 +190,9 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
     dispatcher_->worker_gone(id);
     pump_->feed(input::WorkerGone{id});
   };
-  events.ended = [this](std::vector<AttemptResult> results) { pump_->feed(input::AttemptsEnded{std::move(results)}); };
+  events.ended = [this](std::vector<AttemptResult> results) {
+    pump_->feed(input::AttemptsEnded{std::move(results)});
+  };
   events.began = [this](AttemptId id, WallTime at) { pump_->feed(input::AttemptBegan{id, at}); };
   events.attempts_of = [this](WorkerId id) { return pump_->engine().attempts_of(id); };
   events.new_id = [this](std::function<void(std::optional<WorkerId>)> done) {
@@ -174,14 +204,16 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   events.settled = [this] { on_recovered(); };
   events.problem = [this](std::string text) { notice(std::move(text)); };
   workers_ = std::make_unique<Workers>(loop_, std::move(worker_options), std::move(events));
-  dispatcher_ = std::make_unique<Dispatcher>(pump_->engine(), *reader_, *workers_, home_.path(), counters.epoch, [this](AttemptResult result) {
-    // Not from inside the engine's own step.
-    loop_.defer([this, result = std::move(result)]() mutable {
-      input::AttemptsEnded ended;
-      ended.results.push_back(std::move(result));
-      pump_->feed(std::move(ended));
-    });
-  });
+  dispatcher_ =
+      std::make_unique<Dispatcher>(pump_->engine(), *reader_, *workers_, home_.path(),
+                                   counters.epoch, [this](AttemptResult result) {
+                                     // Not from inside the engine's own step.
+                                     loop_.defer([this, result = std::move(result)]() mutable {
+                                       input::AttemptsEnded ended;
+                                       ended.results.push_back(std::move(result));
+                                       pump_->feed(std::move(ended));
+                                     });
+                                   });
 
   ServiceHooks hooks;
   hooks.status = [this] { return status(); };
@@ -198,11 +230,13 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   };
   hooks.run_changed = [this](RunId run) { dispatcher_->forget_definitions(run); };
   hooks.storage_full = [this] { return storage_full_.load(std::memory_order_acquire); };
-  hooks.prune = [this](std::optional<Duration> older_than, std::function<void(Result<std::int64_t>)> done) {
+  hooks.prune = [this](std::optional<Duration> older_than,
+                       std::function<void(Result<std::int64_t>)> done) {
     retainer_->prune(older_than, std::move(done));
   };
   hooks.slots_max = slots_max_;
-  commands_ = std::make_unique<Commands>(loop_, *pump_, *writer_, *jobs_, counters.epoch, std::move(hooks));
+  commands_ =
+      std::make_unique<Commands>(loop_, *pump_, *writer_, *jobs_, counters.epoch, std::move(hooks));
 
   pump_->feed(input::SetDefaultSlots{default_slots_});
   for (input::AddVersion& version : found_versions_) pump_->feed(std::move(version));
@@ -225,17 +259,24 @@ void Service::on_recovered() {
   auto socket = listen_unix(home_.socket());
   if (socket) {
     auto handler = [this](HttpRequest request, Responder responder) {
-      ControlRequest asked{std::move(request.method), std::move(request.path), std::move(request.query), std::move(request.body), std::move(request.user)};
-      commands_->handle(std::move(asked), [responder](int status, std::string body) mutable { responder.json(status, std::move(body)); });
+      ControlRequest asked{std::move(request.method), std::move(request.path),
+                           std::move(request.query), std::move(request.body),
+                           std::move(request.user)};
+      commands_->handle(std::move(asked), [responder](int status, std::string body) mutable {
+        responder.json(status, std::move(body));
+      });
     };
     auto server = HttpServer::start(loop_, std::move(*socket), handler, HttpServer::Options{});
-    if (server) http_ = std::move(*server);
-    else notice("the socket of this home cannot be served: " + server.error().message);
+    if (server)
+      http_ = std::move(*server);
+    else
+      notice("the socket of this home cannot be served: " + server.error().message);
   } else {
     notice("the socket of this home cannot be served: " + socket.error().message);
   }
   is_ready_ = true;
-  for (auto& [request, answer] : std::exchange(early_calls_, {})) commands_->handle(std::move(request), std::move(answer));
+  for (auto& [request, answer] : std::exchange(early_calls_, {}))
+    commands_->handle(std::move(request), std::move(answer));
 }
 
 Service::~Service() {
@@ -332,7 +373,8 @@ void Service::on_writer() {
   const bool is_full = storage_full_.load(std::memory_order_acquire);
   if (is_full != was_full_) {
     was_full_ = is_full;
-    notice(is_full ? "the disk is full: nothing new starts until there is room" : "there is room on the disk again");
+    notice(is_full ? "the disk is full: nothing new starts until there is room"
+                   : "there is room on the disk again");
     pump_->feed(input::HoldStarts{is_full || is_draining_});
   }
   for (auto& completion : completions) completion();
@@ -343,10 +385,14 @@ void Service::on_writer() {
 
 void Service::take_answers() {
   for (read::Answer& answer : reader_->take_answers()) {
-    if (auto* context = std::get_if<read::ContextAnswer>(&answer)) dispatcher_->on(std::move(*context));
-    else if (auto* chunk = std::get_if<read::ChunkAnswer>(&answer)) dispatcher_->on(*chunk);
-    else if (auto* prepared = std::get_if<input::Prepared>(&answer)) pump_->feed(std::move(*prepared));
-    else if (auto* items = std::get_if<input::ItemsRead>(&answer)) pump_->feed(std::move(*items));
+    if (auto* context = std::get_if<read::ContextAnswer>(&answer))
+      dispatcher_->on(std::move(*context));
+    else if (auto* chunk = std::get_if<read::ChunkAnswer>(&answer))
+      dispatcher_->on(*chunk);
+    else if (auto* prepared = std::get_if<input::Prepared>(&answer))
+      pump_->feed(std::move(*prepared));
+    else if (auto* items = std::get_if<input::ItemsRead>(&answer))
+      pump_->feed(std::move(*items));
   }
   dispatcher_->flush();
 }
@@ -404,25 +450,31 @@ void Service::on_job_folder(JobFolderEvent event) {
   if (auto* loaded = std::get_if<JobLoaded>(&event)) {
     const std::string name = loaded->name;
     const std::string file = loaded->file;
-    jobs_->version_of(loaded->text, std::move(loaded->spec), [this, name, file](Result<VersionId> version) {
-      if (!version) return notice("job " + name + " could not be stored: " + version.error().message);
-      JobRow row;
-      if (const JobRow* known = jobs_->find(name)) row = *known;
-      row.name = name;
-      row.version = *version;
-      row.file = file;
-      row.quarantined.clear();
-      row.removed = false;
-      if (!row.first_loaded_at) row.first_loaded_at = wall_now();
-      jobs_->set(std::move(row));
-    });
+    jobs_->version_of(
+        loaded->text, std::move(loaded->spec), [this, name, file](Result<VersionId> version) {
+          if (!version)
+            return notice("job " + name + " could not be stored: " + version.error().message);
+          JobRow row;
+          if (const JobRow* known = jobs_->find(name)) row = *known;
+          row.name = name;
+          row.version = *version;
+          row.file = file;
+          row.quarantined.clear();
+          row.removed = false;
+          if (!row.first_loaded_at) row.first_loaded_at = wall_now();
+          jobs_->set(std::move(row));
+        });
   } else if (auto* quarantined = std::get_if<JobQuarantined>(&event)) {
     JobRow row;
-    row.name = !quarantined->name.empty() ? quarantined->name : std::filesystem::path(quarantined->file).stem().string();
+    row.name = !quarantined->name.empty()
+                   ? quarantined->name
+                   : std::filesystem::path(quarantined->file).stem().string();
     if (const JobRow* known = jobs_->find(row.name)) {
       // A second file with a known name says nothing about the first.
-      if (!known->file.empty() && known->file != quarantined->file) row.name = quarantined->file;
-      else row = *known;
+      if (!known->file.empty() && known->file != quarantined->file)
+        row.name = quarantined->file;
+      else
+        row = *known;
     }
     row.file = quarantined->file;
     row.quarantined = quarantined->why;
@@ -444,7 +496,9 @@ void Service::on_job_folder(JobFolderEvent event) {
     for (const auto& [name, row] : jobs_->all()) {
       std::error_code failed;
       const std::filesystem::path file(row.file);
-      if (!row.removed && file.parent_path() == scanned->folder && !std::filesystem::exists(file, failed)) gone.push_back(row);
+      if (!row.removed && file.parent_path() == scanned->folder &&
+          !std::filesystem::exists(file, failed))
+        gone.push_back(row);
     }
     for (JobRow& row : gone) {
       row.removed = true;
@@ -457,7 +511,10 @@ nlohmann::json Service::status() const {
   const Engine& engine = pump_->engine();
   nlohmann::json workers = nlohmann::json::array();
   for (const Workers::View& w : workers_->view()) {
-    workers.push_back({{"worker", w.id.value}, {"state", w.state}, {"pid", w.pid}, {"version", w.version},
+    workers.push_back({{"worker", w.id.value},
+                       {"state", w.state},
+                       {"pid", w.pid},
+                       {"version", w.version},
                        {"attempts", engine.attempts_of(w.id).size()}});
   }
   nlohmann::json runs = {{"queued", 0}, {"running", 0}, {"paused", 0}};
@@ -465,7 +522,8 @@ nlohmann::json Service::status() const {
   for (RunId id : engine.runs()) {
     const RunRow& run = *engine.run(id);
     if (is_final(run.state)) continue;
-    runs[std::string(to_string(run.state))] = runs[std::string(to_string(run.state))].get<std::int64_t>() + 1;
+    runs[std::string(to_string(run.state))] =
+        runs[std::string(to_string(run.state))].get<std::int64_t>() + 1;
     for (std::size_t s = 0; s < kTaskStateCount; ++s) counts[s] += run.counts[s];
   }
   return {{"up", true},

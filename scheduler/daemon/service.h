@@ -32,19 +32,21 @@ struct ServiceOptions {
   std::string program;                   ///< path of this program, for workers
   std::string version;                   ///< of pawl
   std::vector<std::string> job_folders;  ///< absolute
-  std::optional<std::int64_t> default_slots;  ///< of pool `default`; else twice the cores, at least 4
-  std::size_t supervisors = 0;           ///< 0: one per core
-  /// `pawl serve`: all open runs go on. Otherwise they are adopted, and only what is asked for starts.
+  std::optional<std::int64_t>
+      default_slots;            ///< of pool `default`; else twice the cores, at least 4
+  std::size_t supervisors = 0;  ///< 0: one per core
+  /// `pawl serve`: all open runs go on. Otherwise they are adopted, and only what is asked for
+  /// starts.
   bool serves = false;
-  Duration lock_wait{};                  ///< how long to wait for the home's lock
+  Duration lock_wait{};                     ///< how long to wait for the home's lock
   std::function<void(std::string)> notice;  ///< a line for people; called on the loop
 };
 
 class Service {
  public:
-  /// Takes the home, raises the epoch, reads the open runs and begins to ask the workers. The socket
-  /// is served once recovery is done (inside `run` or `turn`). Errors: locked, home_unusable,
-  /// storage, version, invalid (a job folder).
+  /// Takes the home, raises the epoch, reads the open runs and begins to ask the workers. The
+  /// socket is served once recovery is done (inside `run` or `turn`). Errors: locked,
+  /// home_unusable, storage, version, invalid (a job folder).
   static Result<std::unique_ptr<Service>> open(ServiceOptions options);
   /// Commits what was decided and lets the home go. Running tasks go on.
   ~Service();
@@ -100,6 +102,7 @@ class Service {
   Loop loop_;
   std::int64_t default_slots_ = 4;
   std::int64_t slots_max_ = 0;
+  std::uint64_t program_descriptors_ = 0;
   WallTime since_;
   StoreCounters counters_;
   std::vector<input::AddVersion> found_versions_;

@@ -40,8 +40,10 @@ AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
   return result;
 }
 
-std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder, const std::string& home, WorkerId worker,
-                                            const std::vector<AttemptId>& attempts, bool was_watched, WallTime now) {
+std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
+                                            const std::string& home, WorkerId worker,
+                                            const std::vector<AttemptId>& attempts,
+                                            bool was_watched, WallTime now) {
   std::vector<AttemptResult> results;
   if (attempts.empty()) return results;
   const auto identity = FileLock::last_holder(worker_folder + "/lock");
@@ -52,13 +54,15 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder, co
     AttemptResult result;
     result.attempt = id;
     result.worker = worker;
-    result.outcome = was_watched ? AttemptResult::Outcome::lost : AttemptResult::Outcome::interrupted;
+    result.outcome =
+        was_watched ? AttemptResult::Outcome::lost : AttemptResult::Outcome::interrupted;
     result.reason = was_watched ? Reason::lost : Reason::interrupted;
     // A worker that starts programs runs only pawl's own code: its death is not their doing. What
     // took the whole machine down may be.
     result.may_be_cause = !is_same_boot;
     result.ended_at = now;
-    result.failure.message = is_same_boot ? "its worker died; what was left of it was killed" : "the machine restarted; it may have done its work";
+    result.failure.message = is_same_boot ? "its worker died; what was left of it was killed"
+                                          : "the machine restarted; it may have done its work";
     return result;
   };
 
@@ -89,13 +93,15 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder, co
     }
   }
   Remains remains;
-  if (is_same_boot && !to_kill.empty()) remains = kill_remains(home, to_kill, limits::kUnkillableAfter);
+  if (is_same_boot && !to_kill.empty())
+    remains = kill_remains(home, to_kill, limits::kUnkillableAfter);
   for (AttemptId id : open) {
     AttemptResult result = without_evidence(id);
     if (std::binary_search(remains.alive.begin(), remains.alive.end(), id)) {
       result.outcome = AttemptResult::Outcome::failed;
       result.reason = Reason::unkillable;
-      result.failure.message = "its worker died and its processes are still there a minute after SIGKILL";
+      result.failure.message =
+          "its worker died and its processes are still there a minute after SIGKILL";
     }
     results.push_back(std::move(result));
   }

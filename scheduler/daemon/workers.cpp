@@ -214,6 +214,10 @@ void Workers::spawn(WorkerId id) {
 
   std::vector<std::string> words = {options_.program, "worker", "--home",  options_.home,
                                     "--id",           number,   "--class", "supervisor"};
+  if (options_.program_descriptors > 0) {
+    words.emplace_back("--descriptors");
+    words.push_back(std::to_string(options_.program_descriptors));
+  }
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

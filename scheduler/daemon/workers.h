@@ -30,7 +30,8 @@ class Workers {
     std::string program;  ///< path of this program
     std::string version;  ///< of pawl: a worker of another one finishes and gets nothing new
     Epoch epoch;
-    std::size_t count = 2;  ///< supervisors that take attempts
+    std::uint64_t program_descriptors = 0;  ///< soft limit for programs; ours was raised
+    std::size_t count = 2;                  ///< supervisors that take attempts
   };
 
   /// What it tells. All from the loop.

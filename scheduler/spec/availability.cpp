@@ -42,7 +42,8 @@ std::vector<std::string> not_yet_available(const JobSpec& job) {
     out.emplace_back("hooks (on_success, on_failure, on_exit) are not yet available");
   }
   if (!job.pools.empty()) {
-    out.push_back("a job's own pools are not yet available (pool " + job.pools.begin()->first + ")");
+    out.push_back("a job's own pools are not yet available (pool " + job.pools.begin()->first +
+                  ")");
   }
   for (const TaskSpec& task : job.tasks) check_task(task, false, seen, out);
   for (const HookSpec& hook : job.hooks) check_task(hook.task, true, seen, out);

@@ -32,7 +32,8 @@ CivilTime from_utc(WallTime time) {
 int offset_of(std::string_view text) {
   if (text.back() == 'Z') return 0;
   const std::string_view tail = text.substr(text.size() - 6);
-  const int minutes = ((tail[1] - '0') * 10 + tail[2] - '0') * 60 + (tail[4] - '0') * 10 + tail[5] - '0';
+  const int minutes =
+      ((tail[1] - '0') * 10 + tail[2] - '0') * 60 + (tail[4] - '0') * 10 + tail[5] - '0';
   return tail[0] == '+' ? minutes : -minutes;
 }
 

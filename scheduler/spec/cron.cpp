@@ -29,8 +29,7 @@ constexpr std::array<std::string_view, 12> kMonths = {"JAN", "FEB", "MAR", "APR"
                                                       "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
 constexpr std::array<std::string_view, 7> kWeekdays = {"SUN", "MON", "TUE", "WED",
                                                        "THU", "FRI", "SAT"};
-constexpr std::array<int, 13> kLongestMonth = {0,  31, 29, 31, 30, 31, 30,
-                                               31, 31, 30, 31, 30, 31};
+constexpr std::array<int, 13> kLongestMonth = {0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
 struct Macro {
   std::string_view word;
@@ -143,8 +142,9 @@ class FieldParser {
     const std::string word = upper(element.text);
     const bool numeric_before = word.size() > 1;
     if (word.find('~') != std::string::npos) {
-      return fail(element, "`~` (a random value) is refused: it would differ at each start; spread "
-                           "runs with `jitter`");
+      return fail(element,
+                  "`~` (a random value) is refused: it would differ at each start; spread "
+                  "runs with `jitter`");
     }
     if (word[0] == 'H' && (word.size() == 1 || word[1] == '(' || word[1] == '/')) {
       return fail(element, "`H` (a hashed value) is refused: spread runs with `jitter`");
@@ -152,13 +152,14 @@ class FieldParser {
     if (word == "R" || word.starts_with("R(")) {
       return fail(element, "`R` (a random value) is refused: spread runs with `jitter`");
     }
-    const bool w_form = word == "W" || word == "LW" || word == "WL" ||
-                        (numeric_before && word.back() == 'W' &&
-                         std::all_of(word.begin(), word.end() - 1,
-                                     [](char c) { return c >= '0' && c <= '9'; }));
+    const bool w_form =
+        word == "W" || word == "LW" || word == "WL" ||
+        (numeric_before && word.back() == 'W' &&
+         std::all_of(word.begin(), word.end() - 1, [](char c) { return c >= '0' && c <= '9'; }));
     if (w_form) {
-      return fail(element, "`W` (the nearest working day) is refused: it does not know holidays; "
-                           "use weekdays such as MON-FRI and `except`");
+      return fail(element,
+                  "`W` (the nearest working day) is refused: it does not know holidays; "
+                  "use weekdays such as MON-FRI and `except`");
     }
     return true;
   }
@@ -169,8 +170,9 @@ class FieldParser {
       return true;
     }
     if (rule_.kind == FieldKind::day_of_week) {
-      return fail(element, "`L` in the day of week needs a weekday before it: 5L is the last Friday "
-                           "of a month");
+      return fail(element,
+                  "`L` in the day of week needs a weekday before it: 5L is the last Friday "
+                  "of a month");
     }
     return fail(element, "`L` stands in the two day fields only");
   }
@@ -347,8 +349,9 @@ std::optional<CronError> refuse_macro(Piece word) {
   std::string message = tick(word.text) + " is unknown";
   const std::string_view near = nearest_word(word.text, words);
   if (!near.empty()) message += ", did you mean `" + std::string(near) + "`?";
-  return CronError{word.offset, message + " (there are @hourly, @daily, @midnight, @weekly, "
-                                          "@monthly, @yearly and @annually)"};
+  return CronError{word.offset, message +
+                                    " (there are @hourly, @daily, @midnight, @weekly, "
+                                    "@monthly, @yearly and @annually)"};
 }
 
 /// Days that no month has can only fire through the day of week.
@@ -366,8 +369,7 @@ bool can_fire(const Cron& cron) {
 
 bool Cron::matches_day(int month, int day, int weekday, int month_length) const {
   if ((months >> month & 1U) == 0) return false;
-  const bool by_day =
-      (days_of_month >> day & 1U) != 0 || (last_day && day == month_length);
+  const bool by_day = (days_of_month >> day & 1U) != 0 || (last_day && day == month_length);
   const bool by_weekday = (weekdays >> weekday & 1U) != 0 ||
                           ((last_weekdays >> weekday & 1U) != 0 && day + 7 > month_length) ||
                           (nth_weekdays >> ((day - 1) / 7 * 7 + weekday) & 1U) != 0;
@@ -377,7 +379,8 @@ bool Cron::matches_day(int month, int day, int weekday, int month_length) const 
 
 std::variant<Cron, CronError> parse_cron(std::string_view text) {
   if (text.size() > kCronBytesMax) {
-    return CronError{0, "a cron expression has at most " + std::to_string(kCronBytesMax) + " bytes"};
+    return CronError{0,
+                     "a cron expression has at most " + std::to_string(kCronBytesMax) + " bytes"};
   }
   const std::vector<Piece> fields = split_blanks(text);
   if (fields.empty()) return CronError{0, "the cron expression is empty: it has five fields"};
@@ -399,9 +402,10 @@ std::variant<Cron, CronError> parse_cron(std::string_view text) {
                          ": there are no seconds and no years; below a minute use `every`"};
   }
   if (fields.size() != kFields.size()) {
-    return CronError{0, "a cron expression has exactly five fields (minute, hour, day of month, "
-                        "month, day of week), this one has " +
-                            std::to_string(fields.size())};
+    return CronError{0,
+                     "a cron expression has exactly five fields (minute, hour, day of month, "
+                     "month, day of week), this one has " +
+                         std::to_string(fields.size())};
   }
   Cron cron;
   for (std::size_t i = 0; i < kFields.size(); ++i) {

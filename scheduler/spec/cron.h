@@ -12,14 +12,14 @@ namespace pawl {
 
 /// A compiled expression. Bit n of a mask stands for the value n.
 struct Cron {
-  std::uint64_t minutes = 0;        ///< 0 to 59
-  std::uint32_t hours = 0;          ///< 0 to 23
-  std::uint32_t days_of_month = 0;  ///< 1 to 31
-  std::uint16_t months = 0;         ///< 1 to 12
-  std::uint8_t weekdays = 0;        ///< 0 (Sunday) to 6
-  bool last_day = false;            ///< `L` in day of month
-  std::uint8_t last_weekdays = 0;   ///< `5L`: the last such weekday of the month
-  std::uint64_t nth_weekdays = 0;   ///< `1#2`: bit (n - 1) * 7 + weekday
+  std::uint64_t minutes = 0;             ///< 0 to 59
+  std::uint32_t hours = 0;               ///< 0 to 23
+  std::uint32_t days_of_month = 0;       ///< 1 to 31
+  std::uint16_t months = 0;              ///< 1 to 12
+  std::uint8_t weekdays = 0;             ///< 0 (Sunday) to 6
+  bool last_day = false;                 ///< `L` in day of month
+  std::uint8_t last_weekdays = 0;        ///< `5L`: the last such weekday of the month
+  std::uint64_t nth_weekdays = 0;        ///< `1#2`: bit (n - 1) * 7 + weekday
   bool day_of_month_restricted = false;  ///< anything but `*` and `?`
   bool day_of_week_restricted = false;
 

@@ -32,8 +32,7 @@ bool Diagnostics::full() const { return error_count_ > limits::kErrorsPerFileMax
 
 void Diagnostics::add(Diagnostic::Severity severity, std::size_t offset, NodeId node,
                       std::string message) {
-  std::size_t& count =
-      severity == Diagnostic::Severity::error ? error_count_ : warning_count_;
+  std::size_t& count = severity == Diagnostic::Severity::error ? error_count_ : warning_count_;
   if (count > limits::kErrorsPerFileMax) return;
   if (!seen_.emplace(offset, message).second) return;
   ++count;

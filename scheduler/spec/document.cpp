@@ -97,8 +97,9 @@ class SyntaxExplainer {
   std::optional<SyntaxError> comment_at(std::size_t at) const {
     const std::string_view rest = text_.substr(at);
     if (rest.starts_with("//") || rest.starts_with("/*") || rest.starts_with("#")) {
-      return SyntaxError{at, "JSON has no comments: use a key \"comment\", or keys that begin "
-                             "with \"x-\", which are ignored everywhere"};
+      return SyntaxError{at,
+                         "JSON has no comments: use a key \"comment\", or keys that begin "
+                         "with \"x-\", which are ignored everywhere"};
     }
     return std::nullopt;
   }
@@ -117,8 +118,10 @@ class SyntaxExplainer {
       return {at, head + ": it has a leading zero"};
     }
     if (found[0] == '+') return {at, head + ": it has a leading plus"};
-    if (!digits.empty() && digits[0] == '.') return {at, head + ": a digit stands before the point"};
-    if (std::any_of(found.begin(), found.end(), [](char c) { return is_letter(c) && c != 'e' && c != 'E'; })) {
+    if (!digits.empty() && digits[0] == '.')
+      return {at, head + ": a digit stands before the point"};
+    if (std::any_of(found.begin(), found.end(),
+                    [](char c) { return is_letter(c) && c != 'e' && c != 'E'; })) {
       return {at, head + ": durations and sizes are texts, such as \"90s\" or \"512MiB\""};
     }
     const bool complete = !digits.empty() && digits.back() >= '0' && digits.back() <= '9';
@@ -144,12 +147,13 @@ class SyntaxExplainer {
     const std::string_view found = word_at(at);
     for (const Known& known : kKnown) {
       if (known.found == found) {
-        return {at, "`" + std::string(found) + "` is not JSON: write `" + std::string(known.better) +
-                        "`"};
+        return {at, "`" + std::string(found) + "` is not JSON: write `" +
+                        std::string(known.better) + "`"};
       }
     }
-    return {at, "`" + shorten(found) + "` is not JSON: the bare words are true, false and null, "
-                                       "texts stand in double quotes"};
+    return {at, "`" + shorten(found) +
+                    "` is not JSON: the bare words are true, false and null, "
+                    "texts stand in double quotes"};
   }
 
   SyntaxError string(std::size_t begin) const {
@@ -157,8 +161,9 @@ class SyntaxExplainer {
       const auto c = static_cast<unsigned char>(text_[i]);
       if (c == '"') return {i, "this text is not valid"};
       if (c == '\n') {
-        return {begin, "this text is not closed before the end of its line: write a line break as "
-                       "\\n, or longer text as a list of lines"};
+        return {begin,
+                "this text is not closed before the end of its line: write a line break as "
+                "\\n, or longer text as a list of lines"};
       }
       if (c < 0x20) {
         return {i, "the control character " + escape_for_terminal(text_.substr(i, 1)) +
@@ -365,7 +370,8 @@ class DocumentBuilder {
   bool open(NodeKind kind) {
     const std::size_t begin = token_start();
     if (stack_.size() >= static_cast<std::size_t>(limits::kJobNestingMax)) {
-      return fail(begin, "nested deeper than " + std::to_string(limits::kJobNestingMax) + " levels");
+      return fail(begin,
+                  "nested deeper than " + std::to_string(limits::kJobNestingMax) + " levels");
     }
     const NodeId id = add(kind, begin);
     stack_.push_back({id, kNoNode});
@@ -398,9 +404,9 @@ class DocumentBuilder {
       std::size_t count = 0;
       for (NodeId m = doc_.first_child(object); m != kNoNode; m = doc_.next(m)) {
         const NodeId* end = seen.data() + count;
-        const NodeId* first = std::find_if(
-            std::as_const(seen).data(), end,
-            [&](NodeId other) { return doc_.key(other) == doc_.key(m); });
+        const NodeId* first = std::find_if(std::as_const(seen).data(), end, [&](NodeId other) {
+          return doc_.key(other) == doc_.key(m);
+        });
         if (first != end) {
           report_duplicate(m, *first);
         } else {
@@ -488,8 +494,9 @@ bool Document::parse(std::string_view text, std::size_t bytes_max) {
   text_ = text;
   if (text.size() > bytes_max) {
     text_ = text.substr(0, 0);
-    errors_ = {{0, "the file has " + std::to_string(text.size()) + " bytes; at most " +
-                       std::to_string(bytes_max) + " are allowed",
+    errors_ = {{0,
+                "the file has " + std::to_string(text.size()) + " bytes; at most " +
+                    std::to_string(bytes_max) + " are allowed",
                 kNoNode}};
     return false;
   }

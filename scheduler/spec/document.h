@@ -104,7 +104,7 @@ class Document {
     std::uint32_t child_count = 0;
     std::uint32_t key = kNoNode;  ///< place in `keys_`
     NodeKind kind = NodeKind::null;
-    bool beyond_signed = false;   ///< an integer that needs 64 unsigned bits
+    bool beyond_signed = false;  ///< an integer that needs 64 unsigned bits
   };
   struct Key {
     Slice slice;

@@ -27,12 +27,9 @@ constexpr Shape kStdin = {.form = Form::text,
                           .what = "a text or a list of lines",
                           .check = Check::template_text,
                           .empty_allowed = true};
-constexpr Shape kTemplate = {
-    .form = Form::string, .what = "a text", .check = Check::template_text};
-constexpr Shape kTemplateOrEmpty = {.form = Form::string,
-                                    .what = "a text",
-                                    .check = Check::template_text,
-                                    .empty_allowed = true};
+constexpr Shape kTemplate = {.form = Form::string, .what = "a text", .check = Check::template_text};
+constexpr Shape kTemplateOrEmpty = {
+    .form = Form::string, .what = "a text", .check = Check::template_text, .empty_allowed = true};
 constexpr Shape kExpression = {
     .form = Form::string, .what = "an expression (a text)", .check = Check::expression};
 
@@ -46,9 +43,8 @@ constexpr Shape duration_shape(double least_ms) {
 constexpr Shape kDuration = duration_shape(1);
 constexpr Shape kDurationOrZero = duration_shape(0);
 constexpr Shape kSecondsAtLeast = duration_shape(1000);
-constexpr Shape kSize = {.form = Form::string,
-                         .what = "a size such as \"512MiB\" or \"2GB\"",
-                         .check = Check::size};
+constexpr Shape kSize = {
+    .form = Form::string, .what = "a size such as \"512MiB\" or \"2GB\"", .check = Check::size};
 
 constexpr Shape count_shape(double least, double most = kCountMax) {
   return {.form = Form::integer, .what = "a whole number", .min = least, .max = most};
@@ -80,10 +76,9 @@ constexpr Shape kJobName = name_shape(Check::job_name, "a job name (a text)");
 constexpr Shape kTaskId = name_shape(Check::task_id, "a task id (a text)");
 constexpr Shape kOperatorName = name_shape(Check::name, "the name of an operator (a text)");
 constexpr Shape kVariable = name_shape(Check::variable, "the name of a variable (a text)");
-constexpr Shape kZone =
-    name_shape(Check::zone, "an IANA time zone such as \"Asia/Tokyo\"");
-constexpr Shape kCronText = name_shape(
-    Check::cron, "a cron expression such as \"0 2 * * *\" (five fields)");
+constexpr Shape kZone = name_shape(Check::zone, "an IANA time zone such as \"Asia/Tokyo\"");
+constexpr Shape kCronText =
+    name_shape(Check::cron, "a cron expression such as \"0 2 * * *\" (five fields)");
 constexpr Shape kDate = name_shape(Check::date, "a date such as \"2026-11-20\"");
 constexpr Shape kInstant = name_shape(
     Check::instant, "a time such as \"2026-11-20T22:58:00\" or \"2026-11-20T22:58:00Z\"");
@@ -127,15 +122,13 @@ constexpr Shape kExceptFile = {.form = Form::object,
                                .what = "an object {\"file\": \"holidays.txt\"}",
                                .fields = kExceptFileFields,
                                .name = "except"};
-constexpr Shape kExceptDates = {.form = Form::list,
-                                .what = "a list of dates",
-                                .min = 0,
-                                .max = 100'000,
-                                .element = &kDate};
+constexpr Shape kExceptDates = {
+    .form = Form::list, .what = "a list of dates", .min = 0, .max = 100'000, .element = &kDate};
 constexpr std::array<const Shape*, 2> kExceptForms = {&kExceptDates, &kExceptFile};
 constexpr Shape kExcept = {.form = Form::either,
-                           .what = "a list of dates such as [\"2026-12-25\"], or {\"file\": "
-                                   "\"holidays.txt\"}",
+                           .what =
+                               "a list of dates such as [\"2026-12-25\"], or {\"file\": "
+                               "\"holidays.txt\"}",
                            .alternatives = kExceptForms};
 constexpr std::array<Field, 8> kScheduleFields = {{
     {"cron", &kCronText, "Five fields: minute, hour, day of month, month, day of week."},
@@ -158,8 +151,9 @@ constexpr Shape kScheduleList = {.form = Form::list,
                                  .element = &kScheduleOne};
 constexpr std::array<const Shape*, 2> kScheduleForms = {&kScheduleOne, &kScheduleList};
 constexpr Shape kSchedule = {.form = Form::either,
-                             .what = "an object such as {\"cron\": \"0 2 * * *\"}, or a list of "
-                                     "such objects",
+                             .what =
+                                 "an object such as {\"cron\": \"0 2 * * *\"}, or a list of "
+                                 "such objects",
                              .alternatives = kScheduleForms};
 
 constexpr std::array<std::string_view, 3> kCatchupWords = {"none", "latest", "all"};
@@ -207,8 +201,9 @@ constexpr Shape kPoolObject = {.form = Form::object,
                                .name = "pool"};
 constexpr std::array<const Shape*, 2> kPoolForms = {&kCount, &kPoolObject};
 constexpr Shape kPoolSpec = {.form = Form::either,
-                             .what = "a number of slots, or {\"slots\": 20, \"rate\": {\"count\": "
-                                     "100, \"per\": \"1s\"}}",
+                             .what =
+                                 "a number of slots, or {\"slots\": 20, \"rate\": {\"count\": "
+                                 "100, \"per\": \"1s\"}}",
                              .alternatives = kPoolForms};
 constexpr Shape kPools = {.form = Form::map,
                           .what = "an object of names and slots, such as {\"warehouse\": 20}",
@@ -247,34 +242,37 @@ constexpr Shape kDependsOn = {.form = Form::list,
                               .max = kJobListMax,
                               .element = &kDependency};
 
-constexpr std::array<std::string_view, 12> kRuleWords = {
-    "all_success", "all_failed",   "all_done",
-    "one_success", "one_failed",   "one_done",
-    "none_failed", "none_skipped", "none_failed_min_one_success",
-    "all_skipped", "all_done_min_one_success",
-    "always"};
+constexpr std::array<std::string_view, 12> kRuleWords = {"all_success",
+                                                         "all_failed",
+                                                         "all_done",
+                                                         "one_success",
+                                                         "one_failed",
+                                                         "one_done",
+                                                         "none_failed",
+                                                         "none_skipped",
+                                                         "none_failed_min_one_success",
+                                                         "all_skipped",
+                                                         "all_done_min_one_success",
+                                                         "always"};
 constexpr Shape kTriggerRule = words_shape(kRuleWords);
 
-constexpr Shape kArgument = {.form = Form::string,
-                             .what = "a text",
-                             .check = Check::template_text,
-                             .empty_allowed = true};
+constexpr Shape kArgument = {
+    .form = Form::string, .what = "a text", .check = Check::template_text, .empty_allowed = true};
 constexpr Shape kCommand = {.form = Form::list,
-                            .what = "a list of texts: the program and its arguments, such as "
-                                    "[\"./report\", \"--all\"]",
+                            .what =
+                                "a list of texts: the program and its arguments, such as "
+                                "[\"./report\", \"--all\"]",
                             .min = 1,
                             .max = 100'000,
                             .element = &kArgument};
-constexpr Shape kShellList = {.form = Form::list,
-                              .what = "a list of texts",
-                              .min = 1,
-                              .max = 1'000,
-                              .element = &kWord};
+constexpr Shape kShellList = {
+    .form = Form::list, .what = "a list of texts", .min = 1, .max = 1'000, .element = &kWord};
 constexpr std::array<const Shape*, 2> kShellForms = {&kWord, &kShellList};
 constexpr Shape kShell = {.form = Form::either,
                           .what = "a program and its options, such as \"/bin/bash -eo pipefail\"",
                           .alternatives = kShellForms};
-constexpr Shape kWith = {.form = Form::open_object, .what = "an object of the operator's parameters"};
+constexpr Shape kWith = {.form = Form::open_object,
+                         .what = "an object of the operator's parameters"};
 
 constexpr std::array<std::string_view, 4> kItemFormatWords = {"jsonl", "json", "csv", "lines"};
 constexpr Shape kItemFormat = words_shape(kItemFormatWords);
@@ -290,8 +288,9 @@ constexpr Shape kItemsInline = {
     .form = Form::list, .what = "a list", .min = 0, .max = 1e9, .element = &kAny};
 constexpr std::array<const Shape*, 3> kItemsForms = {&kItemsInline, &kTemplate, &kItemsFile};
 constexpr Shape kItems = {.form = Form::either,
-                          .what = "a list, a text \"{{ … }}\" that gives a list, or {\"file\": "
-                                  "\"items.jsonl\"}",
+                          .what =
+                              "a list, a text \"{{ … }}\" that gives a list, or {\"file\": "
+                              "\"items.jsonl\"}",
                           .alternatives = kItemsForms};
 constexpr Shape kPercent = {
     .form = Form::string, .what = "a share such as \"1%\"", .check = Check::percent};
@@ -352,8 +351,9 @@ constexpr Shape kPoolUses = {.form = Form::map,
                              .key_check = Check::name};
 constexpr std::array<const Shape*, 2> kPoolUseForms = {&kPoolName, &kPoolUses};
 constexpr Shape kPool = {.form = Form::either,
-                         .what = "the name of a pool, or an object of pools and slots such as "
-                                 "{\"gpu\": 1, \"memory_gib\": 24}",
+                         .what =
+                             "the name of a pool, or an object of pools and slots such as "
+                             "{\"gpu\": 1, \"memory_gib\": 24}",
                          .alternatives = kPoolUseForms};
 constexpr std::array<Field, 4> kResourcesFields = {{
     {"memory", &kSize, "Memory of all its processes."},
@@ -383,8 +383,9 @@ constexpr Shape kOutputObject = {.form = Form::object,
                                  .name = "output"};
 constexpr std::array<const Shape*, 2> kOutputForms = {&kOutputFormat, &kOutputObject};
 constexpr Shape kOutput = {.form = Form::either,
-                           .what = "\"none\", \"text\", \"json\" or \"jsonl\", or {\"format\": "
-                                   "\"json\", \"from\": \"file\"}",
+                           .what =
+                               "\"none\", \"text\", \"json\" or \"jsonl\", or {\"format\": "
+                               "\"json\", \"from\": \"file\"}",
                            .alternatives = kOutputForms};
 
 // Keys of a task. Each stands here once; the task, the defaults and the hooks pick theirs.
@@ -415,8 +416,7 @@ constexpr Field kTimeoutField = {"timeout", &kDuration, "Of one attempt."};
 constexpr Field kTotalTimeoutField = {"total_timeout", &kDuration,
                                       "From the first start, over all attempts and waits."};
 constexpr Field kQueueTimeoutField = {"queue_timeout", &kDuration, "Of the wait for a slot."};
-constexpr Field kStallTimeoutField = {"stall_timeout", &kDuration,
-                                      "Without output or heartbeat."};
+constexpr Field kStallTimeoutField = {"stall_timeout", &kDuration, "Without output or heartbeat."};
 constexpr Field kKillGraceField = {"kill_grace", &kDurationOrZero, "From SIGTERM to SIGKILL.",
                                    "\"10s\""};
 constexpr Field kPoolField = {"pool", &kPool, "What it takes slots of while it runs.",
@@ -435,35 +435,34 @@ constexpr Field kWorkingDirField = {"working_dir", &kTemplate,
                                     "Where it runs, relative to the job file."};
 constexpr Field kOutputField = {"output", &kOutput, "What becomes of the output.", "\"none\""};
 
-constexpr std::array<Field, 28> kTaskFields = {
-    {kId,
-     kCommandField,
-     kScriptField,
-     kShellField,
-     kStdinField,
-     kSkipExitCodesField,
-     kOperatorField,
-     kWithField,
-     kDependsOnField,
-     kTriggerRuleField,
-     kWhenField,
-     kAllowFailureField,
-     kMapField,
-     kRetryField,
-     kTimeoutField,
-     kTotalTimeoutField,
-     kQueueTimeoutField,
-     kStallTimeoutField,
-     kKillGraceField,
-     kPoolField,
-     kPriorityField,
-     kRateLimitField,
-     kResourcesField,
-     kOnInterruptField,
-     kEnvField,
-     kPassEnvField,
-     kWorkingDirField,
-     kOutputField}};
+constexpr std::array<Field, 28> kTaskFields = {{kId,
+                                                kCommandField,
+                                                kScriptField,
+                                                kShellField,
+                                                kStdinField,
+                                                kSkipExitCodesField,
+                                                kOperatorField,
+                                                kWithField,
+                                                kDependsOnField,
+                                                kTriggerRuleField,
+                                                kWhenField,
+                                                kAllowFailureField,
+                                                kMapField,
+                                                kRetryField,
+                                                kTimeoutField,
+                                                kTotalTimeoutField,
+                                                kQueueTimeoutField,
+                                                kStallTimeoutField,
+                                                kKillGraceField,
+                                                kPoolField,
+                                                kPriorityField,
+                                                kRateLimitField,
+                                                kResourcesField,
+                                                kOnInterruptField,
+                                                kEnvField,
+                                                kPassEnvField,
+                                                kWorkingDirField,
+                                                kOutputField}};
 
 constexpr std::array<Field, 20> kDefaultsFields = {
     {kShellField,        kSkipExitCodesField, kOperatorField,     kWithField,
@@ -473,18 +472,19 @@ constexpr std::array<Field, 20> kDefaultsFields = {
      kOnInterruptField,  kEnvField,           kPassEnvField,      kWorkingDirField}};
 
 constexpr std::array<Field, 22> kHookFields = {
-    {kCommandField,      kScriptField,       kShellField,        kStdinField,
+    {kCommandField,       kScriptField,      kShellField,        kStdinField,
      kSkipExitCodesField, kOperatorField,    kWithField,         kWhenField,
-     kRetryField,        kTimeoutField,      kTotalTimeoutField, kQueueTimeoutField,
-     kStallTimeoutField, kKillGraceField,    kPoolField,         kPriorityField,
-     kResourcesField,    kOnInterruptField,  kEnvField,          kPassEnvField,
-     kWorkingDirField,   kOutputField}};
+     kRetryField,         kTimeoutField,     kTotalTimeoutField, kQueueTimeoutField,
+     kStallTimeoutField,  kKillGraceField,   kPoolField,         kPriorityField,
+     kResourcesField,     kOnInterruptField, kEnvField,          kPassEnvField,
+     kWorkingDirField,    kOutputField}};
 
 }  // namespace
 
 constexpr Shape kTaskShape = {.form = Form::object,
-                              .what = "a task: an object such as {\"id\": \"a\", \"command\": "
-                                      "[\"./a\"]}",
+                              .what =
+                                  "a task: an object such as {\"id\": \"a\", \"command\": "
+                                  "[\"./a\"]}",
                               .null_removes = true,
                               .fields = kTaskFields,
                               .name = "task"};
@@ -526,7 +526,8 @@ constexpr std::array<Field, 23> kJobFields = {{
     {"env", &kEnv, "Variables of every attempt."},
     {"pass_env", &kPassEnv, "Variables taken over from the scheduler's environment."},
     {"secrets", &kSecrets, "Where secrets come from."},
-    {"working_dir", &kTemplate, "Where tasks run, relative to the job file; its folder by default."},
+    {"working_dir", &kTemplate,
+     "Where tasks run, relative to the job file; its folder by default."},
     {"pools", &kPools, "The job's own pools."},
     {"defaults", &kDefaultsShape, "Keys for every task that does not set them."},
     {"timeout", &kDuration, "Of the run: what runs is cancelled, the run fails."},
@@ -535,7 +536,10 @@ constexpr std::array<Field, 23> kJobFields = {{
     {"on_failure", &kHookList, "Run after a run that failed."},
     {"on_exit", &kHookList, "Run after every run."},
     {"retention", &kRetention, "How long ended runs are kept."},
-    {"tasks", &kTaskList, "What is done, in any order; depends_on says what waits for what.", {},
+    {"tasks",
+     &kTaskList,
+     "What is done, in any order; depends_on says what waits for what.",
+     {},
      true},
 }};
 

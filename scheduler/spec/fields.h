@@ -13,16 +13,16 @@ namespace pawl {
 /// What a JSON value looks like.
 enum class Form : std::uint8_t {
   boolean,
-  integer,  ///< within `min` and `max`
-  number,   ///< within `min` and `max`
-  string,   ///< not empty unless `empty_allowed`, then judged by `check`
-  text,     ///< a string, or a list of strings that are its lines
-  any,      ///< any JSON; belongs to somebody else
+  integer,      ///< within `min` and `max`
+  number,       ///< within `min` and `max`
+  string,       ///< not empty unless `empty_allowed`, then judged by `check`
+  text,         ///< a string, or a list of strings that are its lines
+  any,          ///< any JSON; belongs to somebody else
   open_object,  ///< an object whose keys belong to somebody else
-  list,     ///< of `element`, `min` to `max` of them
-  map,      ///< from names of the user (`key_check`) to `element`
-  object,   ///< of `fields`
-  either,   ///< one of `alternatives`, told apart by the kind of JSON value
+  list,         ///< of `element`, `min` to `max` of them
+  map,          ///< from names of the user (`key_check`) to `element`
+  object,       ///< of `fields`
+  either,       ///< one of `alternatives`, told apart by the kind of JSON value
 };
 
 /// What the text of a string must be.
@@ -30,14 +30,14 @@ enum class Check : std::uint8_t {
   none,
   job_name,
   task_id,
-  name,      ///< of a pool, an operator
+  name,        ///< of a pool, an operator
   identifier,  ///< of a parameter, a secret
-  variable,  ///< of the environment
-  label,     ///< key of a label
-  duration,  ///< within `min` and `max`, in milliseconds
-  size,      ///< at least 1 byte
+  variable,    ///< of the environment
+  label,       ///< key of a label
+  duration,    ///< within `min` and `max`, in milliseconds
+  size,        ///< at least 1 byte
   percent,
-  word,      ///< one of `words`
+  word,  ///< one of `words`
   zone,
   cron,
   date,
@@ -69,8 +69,8 @@ struct Shape {
 struct Field {
   std::string_view key;
   const Shape* shape = nullptr;
-  std::string_view about;           ///< one sentence, for the schema
-  std::string_view fallback = {};   ///< the default, as JSON text; empty: none
+  std::string_view about;          ///< one sentence, for the schema
+  std::string_view fallback = {};  ///< the default, as JSON text; empty: none
   bool required = false;
 };
 

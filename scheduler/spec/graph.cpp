@@ -38,7 +38,8 @@ std::string render_text(const JobSpec& job, std::span<const std::string> states)
     }
     std::string rest;
     for (const Dependency& d : task.depends_on) {
-      rest += (rest.empty() ? "after " : ", ") + job.tasks[d.task.value].id + (d.each ? " each" : "");
+      rest +=
+          (rest.empty() ? "after " : ", ") + job.tasks[d.task.value].id + (d.each ? " each" : "");
     }
     const std::string more = marks(task);
     if (!more.empty()) rest += rest.empty() ? more.substr(2) : more;
@@ -89,7 +90,8 @@ std::string render_mermaid(const JobSpec& job, std::span<const std::string> stat
     const std::string node = "t" + std::to_string(index.value);
     out += "  " + node + "[\"" + label(job, index, states, "<br/>") + "\"]\n";
     for (const Dependency& d : job.tasks[index.value].depends_on) {
-      out += "  t" + std::to_string(d.task.value) + (d.each ? " -->|each| " : " --> ") + node + "\n";
+      out +=
+          "  t" + std::to_string(d.task.value) + (d.each ? " -->|each| " : " --> ") + node + "\n";
     }
   }
   return out;

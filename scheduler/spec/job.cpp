@@ -122,7 +122,8 @@ Duration retry_delay(const RetryPolicy& policy, std::int64_t attempt) {
 Duration jittered_retry_delay(const RetryPolicy& policy, std::int64_t attempt,
                               std::uint64_t random) {
   const std::int64_t delay = retry_delay(policy, attempt).count();
-  if (policy.jitter == Jitter::none || delay <= 0) return Duration(std::max<std::int64_t>(delay, 0));
+  if (policy.jitter == Jitter::none || delay <= 0)
+    return Duration(std::max<std::int64_t>(delay, 0));
   const std::int64_t least = policy.jitter == Jitter::full ? 0 : delay / 2;
   const auto spread = static_cast<std::uint64_t>(delay - least) + 1;
   // The high half of the product: uniform but for a share of spread / 2^64.

@@ -75,7 +75,8 @@ struct Tolerance {
 
   /// Failures that `items` items may have; percent is rounded down.
   std::int64_t of(std::int64_t items) const {
-    return static_cast<std::int64_t>(is_percent ? value * static_cast<double>(items) / 100.0 : value);
+    return static_cast<std::int64_t>(is_percent ? value * static_cast<double>(items) / 100.0
+                                                : value);
   }
 };
 
@@ -83,12 +84,13 @@ struct Tolerance {
 struct MapSpec {
   enum class Kind : std::uint8_t { inline_array, expression, file };
   Kind kind = Kind::inline_array;
-  std::string items;      ///< JSON array text | the template, `{{ … }}` | path as written, a template too
+  std::string
+      items;  ///< JSON array text | the template, `{{ … }}` | path as written, a template too
   ItemFormat format = ItemFormat::jsonl;  ///< of a file
-  std::string key;        ///< template of an item's unique name; empty: none
+  std::string key;                        ///< template of an item's unique name; empty: none
   std::int64_t max_concurrent = 0;        ///< 0: no limit of its own
   Tolerance tolerated_failures;
-  std::int64_t stop_after_failures = 0;   ///< 0: never
+  std::int64_t stop_after_failures = 0;  ///< 0: never
 };
 
 struct Dependency {
@@ -115,22 +117,23 @@ struct TaskSpec {
   /// `command` (array) or `script` (text) and `shell` (array), and where set `stdin`,
   /// `skip_exit_codes`; for other operators: the value of `with`.
   std::string with;
-  std::map<std::string, std::string> env;    ///< job's and task's merged; values are templates
+  std::map<std::string, std::string> env;  ///< job's and task's merged; values are templates
   std::vector<std::string> pass_env;
-  std::string working_dir;                   ///< as written (a template), the job's if not set; may be empty
-  std::vector<std::string> secrets;          ///< names this task uses in `env` or `with`, ascending
-  std::vector<TaskIndex> outputs_used;       ///< tasks whose state, output or counts a template of it names
+  std::string working_dir;  ///< as written (a template), the job's if not set; may be empty
+  std::vector<std::string> secrets;  ///< names this task uses in `env` or `with`, ascending
+  std::vector<TaskIndex>
+      outputs_used;  ///< tasks whose state, output or counts a template of it names
 
-  std::vector<Dependency> depends_on;        ///< no duplicates, in the order written
+  std::vector<Dependency> depends_on;  ///< no duplicates, in the order written
   TriggerRule trigger_rule = TriggerRule::all_success;
-  std::string when;                          ///< an expression; empty: always
+  std::string when;  ///< an expression; empty: always
   bool allow_failure = false;
   std::optional<MapSpec> map;
   /// Mapped through an `each` dependency over the same items as that task.
   std::optional<TaskIndex> mapped_over;
 
   RetryPolicy retry;
-  Duration timeout{};        ///< 0: none; so for the next three
+  Duration timeout{};  ///< 0: none; so for the next three
   Duration total_timeout{};
   Duration queue_timeout{};
   Duration stall_timeout{};
@@ -152,7 +155,7 @@ struct PoolSpec {
 };
 
 struct ParamSpec {
-  std::string schema;                 ///< JSON Schema of the value, as JSON text
+  std::string schema;                        ///< JSON Schema of the value, as JSON text
   std::optional<std::string> default_value;  ///< as JSON text
 };
 
@@ -164,11 +167,11 @@ struct SecretSource {
 struct ScheduleSpec {
   enum class Kind : std::uint8_t { cron, every, at };
   Kind kind = Kind::cron;
-  std::string cron;             ///< checked; kind cron
-  Duration every{};             ///< kind every
-  std::string at;               ///< as written, checked; kind at
+  std::string cron;  ///< checked; kind cron
+  Duration every{};  ///< kind every
+  std::string at;    ///< as written, checked; kind at
   std::string timezone = "UTC";
-  std::string start;            ///< as written, checked; empty: none
+  std::string start;  ///< as written, checked; empty: none
   std::string end;
   Duration jitter{};
   std::vector<std::string> except_dates;  ///< `YYYY-MM-DD`
@@ -208,7 +211,7 @@ struct JobSpec {
   std::optional<std::int64_t> retention_days;
   std::vector<TaskSpec> tasks;  ///< in the order of the file
   std::vector<HookSpec> hooks;
-  std::string folder;           ///< absolute folder of the job file; relative paths start here
+  std::string folder;  ///< absolute folder of the job file; relative paths start here
 };
 
 /// Delay after the n-th counted attempt (n from 1), before jitter, `max_delay` applied. Total:
@@ -217,7 +220,8 @@ Duration retry_delay(const RetryPolicy& policy, std::int64_t attempt);
 
 /// `retry_delay` with jitter: full draws from [0, delay], equal from [delay/2, delay], by
 /// `random`, a uniform 64-bit value.
-Duration jittered_retry_delay(const RetryPolicy& policy, std::int64_t attempt, std::uint64_t random);
+Duration jittered_retry_delay(const RetryPolicy& policy, std::int64_t attempt,
+                              std::uint64_t random);
 
 /// The tasks in topological order; ties keep the order of the file. The job has no cycle.
 std::vector<TaskIndex> topological_order(const JobSpec& job);

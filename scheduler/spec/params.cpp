@@ -1,11 +1,11 @@
 #include "scheduler/spec/params.h"
 
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <array>
 #include <exception>
 #include <set>
+
+#include <re2/re2.h>
 
 // Without it the library ends the process where it finds a mistake.
 #define VALIJSON_USE_EXCEPTIONS 1
@@ -131,7 +131,8 @@ class SchemaChecker {
       return;
     }
     for (const auto& [key, value] : schema.items()) {
-      if (key.starts_with("x-") || key == "comment" || key == "$schema" || key == "$comment") continue;
+      if (key.starts_with("x-") || key == "comment" || key == "$schema" || key == "$comment")
+        continue;
       check_keyword(key, value, pointer + "/" + escape_pointer(key), reached);
     }
   }
@@ -232,7 +233,8 @@ class SchemaChecker {
       fail(pointer, quote(word) + " is not a type of JSON Schema" + foreign_type(word) +
                         "; types are " + list_words(kTypes, "and"));
     }
-    if (list.empty()) fail(pointer, "\"type\" expects a type; types are " + list_words(kTypes, "and"));
+    if (list.empty())
+      fail(pointer, "\"type\" expects a type; types are " + list_words(kTypes, "and"));
   }
 
   static std::string foreign_type(std::string_view word) {
@@ -255,8 +257,9 @@ class SchemaChecker {
     if (!pattern.ok()) {
       fail(pointer, "this regular expression (RE2) does not compile: " + pattern.error());
     } else if (!reached) {
-      fail(pointer, "\"pattern\" is not offered inside anyOf, oneOf, not, if, contains or "
-                    "propertyNames");
+      fail(pointer,
+           "\"pattern\" is not offered inside anyOf, oneOf, not, if, contains or "
+           "propertyNames");
     }
   }
 
@@ -266,8 +269,9 @@ class SchemaChecker {
       fail(pointer, "\"format\" expects " + list_words(kFormats) +
                         "; anything else would not be checked, a \"pattern\" is");
     } else if (!reached) {
-      fail(pointer, "\"format\" is not offered inside anyOf, oneOf, not, if, contains or "
-                    "propertyNames");
+      fail(pointer,
+           "\"format\" is not offered inside anyOf, oneOf, not, if, contains or "
+           "propertyNames");
     }
   }
 };
@@ -366,11 +370,11 @@ std::optional<std::string> plain_violation(const Json& schema, const Json& value
                        (value.is_number_float() &&
                         value.get<double>() == static_cast<double>(static_cast<std::int64_t>(
                                                    std::clamp(value.get<double>(), -9e18, 9e18))));
-    const bool fits = (word == "string" && value.is_string()) || (word == "integer" && whole) ||
-                      (word == "number" && value.is_number()) ||
-                      (word == "boolean" && value.is_boolean()) ||
-                      (word == "array" && value.is_array()) ||
-                      (word == "object" && value.is_object()) || (word == "null" && value.is_null());
+    const bool fits =
+        (word == "string" && value.is_string()) || (word == "integer" && whole) ||
+        (word == "number" && value.is_number()) || (word == "boolean" && value.is_boolean()) ||
+        (word == "array" && value.is_array()) || (word == "object" && value.is_object()) ||
+        (word == "null" && value.is_null());
     if (!fits) return "expected the type " + quote(word) + ", found " + shown(value);
   }
   if (value.is_number()) {
@@ -397,7 +401,8 @@ std::vector<SchemaError> check_schema(const Json& schema) {
   try {
     const Json plain = for_library(schema);
     valijson::Schema compiled;
-    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(plain), compiled);
+    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(plain),
+                                            compiled);
   } catch (const std::exception& e) {
     return {{"", std::string("this is not a JSON Schema: ") + e.what()}};
   }
@@ -409,7 +414,8 @@ std::optional<std::string> schema_violation(const Json& schema, const Json& valu
   try {
     const Json plain = for_library(schema);
     valijson::Schema compiled;
-    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(plain), compiled);
+    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(plain),
+                                            compiled);
     valijson::Validator validator;
     valijson::ValidationResults results;
     if (!validator.validate(compiled, valijson::adapters::NlohmannJsonAdapter(value), &results)) {
@@ -417,8 +423,8 @@ std::optional<std::string> schema_violation(const Json& schema, const Json& valu
       if (!results.popError(first)) return shown(value) + " is not allowed";
       std::string where;
       for (std::size_t i = 1; i < first.context.size(); ++i) where += first.context[i];
-      return shown(value) + " is not allowed" + (where.empty() ? "" : " (at " + where + ")") + ": " +
-             first.description;
+      return shown(value) + " is not allowed" + (where.empty() ? "" : " (at " + where + ")") +
+             ": " + first.description;
     }
   } catch (const std::exception& e) {
     return std::string("the value cannot be checked: ") + e.what();
@@ -435,10 +441,10 @@ Error param_error(std::string_view name, const std::string& why) {
 Error unknown_param(const JobSpec& job, std::string_view name) {
   std::vector<std::string_view> known;
   for (const auto& [known_name, spec] : job.params) known.push_back(known_name);
-  return param_error(name, "the job " + quote(job.name) + " declares no such parameter" +
-                               did_you_mean(name, known) +
-                               (known.empty() ? ", it has none"
-                                              : "; declared are " + list_words(known, "and")));
+  return param_error(
+      name, "the job " + quote(job.name) + " declares no such parameter" +
+                did_you_mean(name, known) +
+                (known.empty() ? ", it has none" : "; declared are " + list_words(known, "and")));
 }
 
 /// True when the schema asks for something else than text.
@@ -454,11 +460,12 @@ bool wants_json(const Json& schema) {
 Result<std::string> resolve_params(const JobSpec& job, std::string_view given) {
   Document document;
   if (!document.parse(given, limits::kJobFileBytesMax) || !document.errors().empty()) {
-    return Error{ErrorKind::invalid, "the parameters are not JSON: " + document.errors()[0].message};
+    return Error{ErrorKind::invalid,
+                 "the parameters are not JSON: " + document.errors()[0].message};
   }
   if (!document.is(document.root(), NodeKind::object)) {
-    return Error{ErrorKind::invalid, "the parameters must be an object, found " +
-                                         describe(document, document.root())};
+    return Error{ErrorKind::invalid,
+                 "the parameters must be an object, found " + describe(document, document.root())};
   }
   Json values = document.to_json(document.root());
   for (const auto& [name, value] : values.items()) {

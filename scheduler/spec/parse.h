@@ -16,26 +16,26 @@ namespace pawl {
 struct Diagnostic {
   enum class Severity : std::uint8_t { error, warning };
   Severity severity = Severity::error;
-  int line = 1;          ///< from 1
-  int column = 1;        ///< from 1, in bytes
-  std::string pointer;   ///< JSON pointer of the place
-  std::string message;   ///< what was found, what is allowed, the nearest known word
+  int line = 1;         ///< from 1
+  int column = 1;       ///< from 1, in bytes
+  std::string pointer;  ///< JSON pointer of the place
+  std::string message;  ///< what was found, what is allowed, the nearest known word
 };
 
 /// `FILE:LINE:COLUMN: error: MESSAGE (at POINTER)`.
 std::string format_diagnostic(std::string_view file, const Diagnostic& diagnostic);
 
 struct ParseOptions {
-  std::string folder;                     ///< absolute folder that relative paths start at
+  std::string folder;  ///< absolute folder that relative paths start at
   std::vector<std::string> known_pools = {"default"};  ///< pools of the settings
   /// True when the system has a time zone of that name. Without it any well-formed name passes.
   std::function<bool(std::string_view)> known_zone;
 };
 
 struct ParseResult {
-  JobSpec job;                            ///< meaningful when `ok`
-  std::vector<Diagnostic> diagnostics;    ///< errors first by place, then warnings by place
-  bool ok = false;                        ///< no error
+  JobSpec job;                          ///< meaningful when `ok`
+  std::vector<Diagnostic> diagnostics;  ///< errors first by place, then warnings by place
+  bool ok = false;                      ///< no error
 };
 
 /// Parses and checks a job file. Total: any bytes give a result, never an exception; bounded in
@@ -63,6 +63,7 @@ Result<std::string> resolve_params(const JobSpec& job, std::string_view given);
 
 /// Reads `k=v` of the command line: the value as JSON where the declared type asks for one and it
 /// parses, else as text. Returns JSON text of the value.
-Result<std::string> param_from_text(const JobSpec& job, std::string_view name, std::string_view text);
+Result<std::string> param_from_text(const JobSpec& job, std::string_view name,
+                                    std::string_view text);
 
 }  // namespace pawl

@@ -218,7 +218,8 @@ void add_task_text(const Json& task, std::string& out) {
   if (task.contains("level")) out += "  (level " + task["level"].dump() + ")";
   out += "\n";
   if (!task["depends_on"].empty()) {
-    add_line(out, "after", joined(task["depends_on"]) + ", " + task["trigger_rule"].get<std::string>());
+    add_line(out, "after",
+             joined(task["depends_on"]) + ", " + task["trigger_rule"].get<std::string>());
   }
   if (task.contains("command")) add_line(out, "command", shell_words(task["command"]));
   if (task.contains("command_template")) {
@@ -227,8 +228,9 @@ void add_task_text(const Json& task, std::string& out) {
   if (task.contains("script")) {
     const auto text = task["script"].get<std::string>();
     const auto lines = 1 + std::count(text.begin(), text.end(), '\n');
-    add_line(out, "script", std::to_string(lines) + (lines == 1 ? " line, " : " lines, ") +
-                                shell_words(task["shell"]));
+    add_line(
+        out, "script",
+        std::to_string(lines) + (lines == 1 ? " line, " : " lines, ") + shell_words(task["shell"]));
   }
   if (task.contains("with")) {
     add_line(out, "operator", task["operator"].get<std::string>() + " " + task["with"].dump());
@@ -236,16 +238,16 @@ void add_task_text(const Json& task, std::string& out) {
   if (!task["when"].is_null()) add_line(out, "when", task["when"].get<std::string>());
   if (!task["map"].is_null()) {
     const Json& map = task["map"];
-    add_line(out, "map", map.contains("count") ? map["count"].dump() + " items"
-                                               : map["items"].is_string()
-                                                     ? map["items"].get<std::string>()
-                                                     : map["items"].dump());
+    add_line(out, "map",
+             map.contains("count")      ? map["count"].dump() + " items"
+             : map["items"].is_string() ? map["items"].get<std::string>()
+                                        : map["items"].dump());
   }
   const Json& delays = task["retry_delays_seconds"];
   if (!delays.empty()) {
-    add_line(out, "attempts", task["retry"]["max_attempts"].dump() + ", waits of " +
-                                  joined(delays) + " s before jitter (" +
-                                  task["retry"]["jitter"].get<std::string>() + ")");
+    add_line(out, "attempts",
+             task["retry"]["max_attempts"].dump() + ", waits of " + joined(delays) +
+                 " s before jitter (" + task["retry"]["jitter"].get<std::string>() + ")");
   }
   if (!task["timeout"].is_null()) add_line(out, "timeout", task["timeout"].get<std::string>());
   if (task["pools"] != Json({{"default", 1}})) add_line(out, "pool", task["pools"].dump());

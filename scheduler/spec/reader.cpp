@@ -89,11 +89,12 @@ class JobReader {
     ScheduleSpec spec;
     const std::array<View, 3> kinds = {view.member("cron"), view.member("every"),
                                        view.member("at")};
-    const auto present = std::count_if(kinds.begin(), kinds.end(),
-                                       [](const View& v) { return v.present(); });
+    const auto present =
+        std::count_if(kinds.begin(), kinds.end(), [](const View& v) { return v.present(); });
     if (present > 1) {
-      out_.error(view.node(), "\"cron\", \"every\" and \"at\" exclude each other: write a list of "
-                              "schedules");
+      out_.error(view.node(),
+                 "\"cron\", \"every\" and \"at\" exclude each other: write a list of "
+                 "schedules");
     } else if (present == 0 && !names_reserved_kind(view)) {
       out_.error(view.node(), "a schedule needs one of \"cron\", \"every\" or \"at\"");
     }
@@ -198,8 +199,9 @@ class JobReader {
       const View variable = value.member("env");
       const View file = value.member("file");
       if (value.is(NodeKind::object) && variable.present() == file.present()) {
-        out_.error(value.node(), "a secret comes from one place: {\"env\": \"NAME\"} or "
-                                 "{\"file\": \"path\"}");
+        out_.error(value.node(),
+                   "a secret comes from one place: {\"env\": \"NAME\"} or "
+                   "{\"file\": \"path\"}");
       }
       SecretSource source;
       source.from_file = file.present();
@@ -211,8 +213,9 @@ class JobReader {
   void read_pools() {
     for_each_entry("pools", [&](std::string_view name, View value) {
       if (name == "default") {
-        out_.error_at_key(value.node(), "the pool \"default\" exists everywhere and belongs to the "
-                                        "settings: give the job's own pool another name");
+        out_.error_at_key(value.node(),
+                          "the pool \"default\" exists everywhere and belongs to the "
+                          "settings: give the job's own pool another name");
       }
       PoolSpec spec;
       spec.slots = value.is(NodeKind::object) ? value.member("slots").integer(1) : value.integer(1);
@@ -229,8 +232,9 @@ class JobReader {
     const View defaults = root_.member("defaults");
     const View with = defaults.member("with");
     if (with.present() && !defaults.member("operator").present()) {
-      out_.error_at_key(with.node(), "\"with\" in defaults needs the \"operator\" beside it whose "
-                                     "parameters these are");
+      out_.error_at_key(with.node(),
+                        "\"with\" in defaults needs the \"operator\" beside it whose "
+                        "parameters these are");
     }
   }
 
@@ -315,8 +319,8 @@ class JobReader {
         const TaskSpec& upstream = job_.tasks[d.task.value];
         const NodeId list = doc_.member(task_nodes_[index.value], "depends_on");
         if (!upstream.is_mapped()) {
-          out_.error(list, "\"each\" pairs items, but the task " + quote(upstream.id) +
-                               " is not mapped");
+          out_.error(list,
+                     "\"each\" pairs items, but the task " + quote(upstream.id) + " is not mapped");
           continue;
         }
         const TaskIndex items = upstream.mapped_over.value_or(d.task);

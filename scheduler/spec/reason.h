@@ -14,14 +14,14 @@ namespace pawl {
 enum class Reason : std::uint8_t {
   none,
   // How an attempt ended; retried unless the job says otherwise.
-  exit,     ///< exit code other than 0; the code is the detail (126 and 127 are not retried)
-  signal,   ///< ended by a signal; its number is the detail
-  oom,      ///< ended by the kernel for memory
-  timeout,  ///< attempt time-out
-  stalled,  ///< no output and no heartbeat within `stall_timeout`
-  error,    ///< an operator's error
-  cpu_time, ///< limit of CPU time reached
-  pids,     ///< limit of processes reached
+  exit,      ///< exit code other than 0; the code is the detail (126 and 127 are not retried)
+  signal,    ///< ended by a signal; its number is the detail
+  oom,       ///< ended by the kernel for memory
+  timeout,   ///< attempt time-out
+  stalled,   ///< no output and no heartbeat within `stall_timeout`
+  error,     ///< an operator's error
+  cpu_time,  ///< limit of CPU time reached
+  pids,      ///< limit of processes reached
   // How an attempt ended; retried only when named.
   permanent,  ///< the operator says that another attempt is useless
   spawn,      ///< the program could not be started
@@ -54,13 +54,39 @@ inline constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::hoo
 
 /// The word of a reason; empty for `none`.
 constexpr std::string_view to_string(Reason reason) {
-  constexpr std::array<std::string_view, kReasonCount> kWords = {
-      "",          "exit",        "signal",        "oom",          "timeout",     "stalled",
-      "error",     "cpu_time",    "pids",          "permanent",    "spawn",       "template",
-      "output",    "lost",        "interrupted",   "upstream",     "rule",        "when",
-      "cancelled", "total_timeout", "queue_timeout", "run_timeout", "fail_fast",  "stop_after_failures",
-      "replaced",  "items",       "tolerance",     "poison",       "unkillable",  "restored",
-      "marked",    "no_worker",   "hooks"};
+  constexpr std::array<std::string_view, kReasonCount> kWords = {"",
+                                                                 "exit",
+                                                                 "signal",
+                                                                 "oom",
+                                                                 "timeout",
+                                                                 "stalled",
+                                                                 "error",
+                                                                 "cpu_time",
+                                                                 "pids",
+                                                                 "permanent",
+                                                                 "spawn",
+                                                                 "template",
+                                                                 "output",
+                                                                 "lost",
+                                                                 "interrupted",
+                                                                 "upstream",
+                                                                 "rule",
+                                                                 "when",
+                                                                 "cancelled",
+                                                                 "total_timeout",
+                                                                 "queue_timeout",
+                                                                 "run_timeout",
+                                                                 "fail_fast",
+                                                                 "stop_after_failures",
+                                                                 "replaced",
+                                                                 "items",
+                                                                 "tolerance",
+                                                                 "poison",
+                                                                 "unkillable",
+                                                                 "restored",
+                                                                 "marked",
+                                                                 "no_worker",
+                                                                 "hooks"};
   return kWords[static_cast<std::size_t>(reason)];
 }
 
@@ -93,8 +119,6 @@ constexpr ReasonSet retried_by_default() {
 }
 
 /// May stand in `retry.on` and `retry.not_on`: how an attempt can end with evidence.
-constexpr bool is_retryable_word(Reason r) {
-  return r >= Reason::exit && r <= Reason::output;
-}
+constexpr bool is_retryable_word(Reason r) { return r >= Reason::exit && r <= Reason::output; }
 
 }  // namespace pawl

@@ -39,8 +39,8 @@ void insert_sorted(std::vector<TaskIndex>& tasks, TaskIndex task) {
 
 }  // namespace
 
-ReferenceChecker::ReferenceChecker(const Document& document, const JobSpec& job,
-                                   const TaskIds& ids, Diagnostics& diagnostics)
+ReferenceChecker::ReferenceChecker(const Document& document, const JobSpec& job, const TaskIds& ids,
+                                   Diagnostics& diagnostics)
     : document_(document), job_(job), ids_(ids), out_(diagnostics) {}
 
 void ReferenceChecker::fail(const Reference& reference, NodeId node, std::string message) {
@@ -134,8 +134,8 @@ void ReferenceChecker::check_run(const Reference& reference, NodeId node,
                          list_words(known, "and"));
   } else if (field == "interval" && reference.path.size() > 2 &&
              !has_word(kIntervalNames, reference.path[2])) {
-    fail(reference, node, "run.interval has no " + quote(reference.path[2]) +
-                              "; it has \"start\" and \"end\"");
+    fail(reference, node,
+         "run.interval has no " + quote(reference.path[2]) + "; it has \"start\" and \"end\"");
   }
 }
 
@@ -201,9 +201,8 @@ void ReferenceChecker::check_upstream(const Reference& reference, NodeId node,
   }
   insert_sorted(task.outputs_used, found->second);
   if (scope.is_hook) return;
-  const bool direct =
-      std::any_of(task.depends_on.begin(), task.depends_on.end(),
-                  [&](const Dependency& d) { return d.task == found->second; });
+  const bool direct = std::any_of(task.depends_on.begin(), task.depends_on.end(),
+                                  [&](const Dependency& d) { return d.task == found->second; });
   if (!direct) {
     queries_.push_back({scope.task, found->second, node, reference.offset, false});
   }

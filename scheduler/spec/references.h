@@ -33,7 +33,7 @@ enum class ExpressionPlace : std::uint8_t {
 struct ExpressionScope {
   ExpressionPlace place = ExpressionPlace::command;
   NodeId task_node = kNoNode;
-  TaskIndex task;        ///< meaningless in a hook
+  TaskIndex task;  ///< meaningless in a hook
   bool is_hook = false;
 };
 

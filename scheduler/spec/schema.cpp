@@ -46,7 +46,8 @@ class SchemaWriter {
       case Form::object: return reference(shape);
       case Form::either: {
         Json any = Json::array();
-        for (const Shape* alternative : shape.alternatives) any.push_back(this->shape(*alternative));
+        for (const Shape* alternative : shape.alternatives)
+          any.push_back(this->shape(*alternative));
         return {{"anyOf", any}};
       }
     }
@@ -55,8 +56,7 @@ class SchemaWriter {
 
   static std::string_view pattern(Check check) {
     switch (check) {
-      case Check::duration:
-        return "^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
+      case Check::duration: return "^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
       case Check::size: return "^[0-9]+(B|[KMGT]B|[KMGT]iB)$";
       case Check::percent: return "^[0-9]+(\\.[0-9]+)?%$";
       case Check::zone: return "^[A-Za-z0-9_+-][A-Za-z0-9_/+-]*$";
@@ -111,7 +111,8 @@ class SchemaWriter {
     }
     const std::string names(name_pattern(shape.key_check));
     if (!names.empty()) {
-      schema["propertyNames"] = {{"pattern", "(" + names + ")|(" + std::string(kIgnoredKeys) + ")"}};
+      schema["propertyNames"] = {
+          {"pattern", "(" + names + ")|(" + std::string(kIgnoredKeys) + ")"}};
     }
     return schema;
   }

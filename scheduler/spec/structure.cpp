@@ -108,10 +108,9 @@ class StructureChecker {
     const NodeKind kind = doc_.kind(node);
     const bool number = kind == NodeKind::integer || kind == NodeKind::real;
     const auto* alternatives_end = shape.alternatives.data() + shape.alternatives.size();
-    const bool takes_text =
-        shape.form == Form::string || shape.form == Form::text ||
-        std::any_of(shape.alternatives.data(), alternatives_end,
-                    [](const Shape* s) { return s->form == Form::string; });
+    const bool takes_text = shape.form == Form::string || shape.form == Form::text ||
+                            std::any_of(shape.alternatives.data(), alternatives_end,
+                                        [](const Shape* s) { return s->form == Form::string; });
     if (shape.check == Check::duration && number) {
       return ": a bare number has no unit, write \"" + doc_.to_json(node).dump() + "s\"";
     }
@@ -130,7 +129,8 @@ class StructureChecker {
     if (kind == NodeKind::object && shape.form == Form::list) {
       return ": put it in brackets, [ … ]";
     }
-    if (key == "retry" && number) return ": it is {\"max_attempts\": " + doc_.to_json(node).dump() + "}";
+    if (key == "retry" && number)
+      return ": it is {\"max_attempts\": " + doc_.to_json(node).dump() + "}";
     return "";
   }
 
@@ -139,15 +139,15 @@ class StructureChecker {
     if (shape.form == Form::boolean && (text == "true" || text == "false")) {
       return ": write it without quotes, " + std::string(text);
     }
-    const bool digits = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-      return c >= '0' && c <= '9';
-    });
+    const bool digits = !text.empty() && std::all_of(text.begin(), text.end(),
+                                                     [](char c) { return c >= '0' && c <= '9'; });
     if ((shape.form == Form::integer || shape.form == Form::number) && digits) {
       return ": write it without quotes, " + std::string(text);
     }
     if (key == "schedule") {
       const bool cron = text.find(' ') != std::string_view::npos || text.starts_with("@");
-      return cron ? ": write {\"cron\": " + quote(text) + "}" : ": write {\"every\": " + quote(text) + "}";
+      return cron ? ": write {\"cron\": " + quote(text) + "}"
+                  : ": write {\"every\": " + quote(text) + "}";
     }
     if (key == "catchup") return ": write {\"policy\": " + quote(text) + "}";
     if (key == "depends_on") return ": write [" + quote(text) + "]";
@@ -273,15 +273,17 @@ class StructureChecker {
 
   void check_zone(NodeId node, std::string_view text) {
     constexpr std::size_t kZoneBytesMax = 64;
-    const bool well_formed =
-        text.size() <= kZoneBytesMax && text[0] != '/' && text.find("..") == std::string_view::npos &&
-        std::all_of(text.begin(), text.end(), [](char c) {
-          return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                 c == '_' || c == '/' || c == '+' || c == '-';
-        });
+    const bool well_formed = text.size() <= kZoneBytesMax && text[0] != '/' &&
+                             text.find("..") == std::string_view::npos &&
+                             std::all_of(text.begin(), text.end(), [](char c) {
+                               return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                                      (c >= '0' && c <= '9') || c == '_' || c == '/' || c == '+' ||
+                                      c == '-';
+                             });
     if (!well_formed || (options_.known_zone && !options_.known_zone(text))) {
-      out_.error(node, quote(text) + " is not a known time zone: expected an IANA name such as "
-                                     "\"UTC\", \"Asia/Tokyo\" or \"America/New_York\"");
+      out_.error(node, quote(text) +
+                           " is not a known time zone: expected an IANA name such as "
+                           "\"UTC\", \"Asia/Tokyo\" or \"America/New_York\"");
     }
   }
 
@@ -353,8 +355,8 @@ class StructureChecker {
       }
       if (shape.null_removes && doc_.kind(m) == NodeKind::null) continue;
       if (shape.name == "params" && doc_.kind(m) != NodeKind::object) {
-        out_.error(m, "expected a JSON Schema (an object), found " + describe(doc_, m) +
-                          param_hint(m));
+        out_.error(
+            m, "expected a JSON Schema (an object), found " + describe(doc_, m) + param_hint(m));
         continue;
       }
       check(m, *shape.element, key);
@@ -434,7 +436,8 @@ class StructureChecker {
     for (const Field& field : shape.fields) {
       if (field.shape->form == Form::object && field.shape->name != "defaults" &&
           find_field(*field.shape, key) != nullptr) {
-        return "it belongs in \"" + std::string(field.key) + "\": {\"" + std::string(key) + "\": …}";
+        return "it belongs in \"" + std::string(field.key) + "\": {\"" + std::string(key) +
+               "\": …}";
       }
     }
     if (shape.name == "defaults" && find_field(kTaskShape, key) != nullptr) {

@@ -178,8 +178,9 @@ void TaskReader::read_program(const Source& source, View command, View script, T
   } else {
     std::string text = script.text();
     if (text.find("{{") != std::string::npos) {
-      out_.warn(script.node(), "`{{` is plain text in a script: hand data over in \"env\", such as "
-                               "\"env\": {\"REGION\": \"{{ params.region }}\"} and $REGION");
+      out_.warn(script.node(),
+                "`{{` is plain text in a script: hand data over in \"env\", such as "
+                "\"env\": {\"REGION\": \"{{ params.region }}\"} and $REGION");
     }
     spend(script.node(), text.size());
     with["script"] = std::move(text);
@@ -195,8 +196,9 @@ void TaskReader::read_program(const Source& source, View command, View script, T
   const std::vector<int> skip = read_codes(view.member("skip_exit_codes"));
   if (!skip.empty()) with["skip_exit_codes"] = skip;
   if (const View own = view.own_member("with"); own.present()) {
-    out_.error_at_key(own.node(), "\"with\" holds the parameters of an \"operator\"; this task "
-                                  "runs a program");
+    out_.error_at_key(own.node(),
+                      "\"with\" holds the parameters of an \"operator\"; this task "
+                      "runs a program");
   }
   task.with = with.dump();
 }
@@ -212,8 +214,9 @@ void TaskReader::read_operator(const Source& source, TaskSpec& task) {
   task.operator_name = name.string();
   for (const std::string_view key : {"stdin", "shell", "skip_exit_codes"}) {
     if (const View own = view.own_member(key); own.present()) {
-      out_.error_at_key(own.node(), quote(key) + " belongs to \"command\" and \"script\"; this "
-                                                 "task has the operator " +
+      out_.error_at_key(own.node(), quote(key) +
+                                        " belongs to \"command\" and \"script\"; this "
+                                        "task has the operator " +
                                         quote(task.operator_name));
     }
   }
@@ -266,8 +269,9 @@ void TaskReader::read_environment(const Source& source, TaskSpec& task) {
     texts_.push_back({node, ExpressionPlace::env});
     spend(node, name.size() + value.size() + kEntryBytes);
     if (sounds_secret(name) && !value.empty() && value.find("{{") == std::string_view::npos) {
-      out_.warn(node, "the variable " + quote(name) + " holds a literal: keep it out of the file, "
-                      "with \"secrets\" and {{ secrets.NAME }}");
+      out_.warn(node, "the variable " + quote(name) +
+                          " holds a literal: keep it out of the file, "
+                          "with \"secrets\" and {{ secrets.NAME }}");
     }
     if (name.starts_with("PAWL_")) {
       out_.warn(node, "the variable " + quote(name) + " may be set by pawl, which then wins");
@@ -334,8 +338,8 @@ void TaskReader::read_dependency(const Source& source, View entry, TaskSpec& tas
   const auto before = std::find_if(task.depends_on.begin(), task.depends_on.end(),
                                    [&](const Dependency& d) { return d.task == upstream; });
   if (before->each != each) {
-    out_.error(name.node(), "the task " + quote(name.string()) +
-                                " is listed twice, with \"each\" and without");
+    out_.error(name.node(),
+               "the task " + quote(name.string()) + " is listed twice, with \"each\" and without");
   }
 }
 
@@ -343,8 +347,9 @@ void TaskReader::read_map(const Source& source, TaskSpec& task) {
   const View map = source.is_hook ? View() : source.view.own_member("map");
   if (!map.is(NodeKind::object)) return;
   if (task.mapped_over) {
-    out_.error_at_key(map.node(), "this task runs over the items of its \"each\" dependency, so "
-                                  "it has no \"map\" of its own");
+    out_.error_at_key(map.node(),
+                      "this task runs over the items of its \"each\" dependency, so "
+                      "it has no \"map\" of its own");
     return;
   }
   MapSpec spec;
@@ -379,8 +384,9 @@ void TaskReader::read_map(const Source& source, TaskSpec& task) {
     spec.key = key.string();
     texts_.push_back({key.node(), ExpressionPlace::map_key});
     if (spec.key.find("{{") == std::string::npos) {
-      out_.error(key.node(), "this gives every item the same name: expected a template such as "
-                             "\"{{ item.id }}\"");
+      out_.error(key.node(),
+                 "this gives every item the same name: expected a template such as "
+                 "\"{{ item.id }}\"");
     }
   }
   spec.max_concurrent = map.member("max_concurrent").integer(0);
@@ -397,8 +403,8 @@ void TaskReader::read_map(const Source& source, TaskSpec& task) {
 void TaskReader::read_retry(const Source& source, TaskSpec& task) {
   const View retry = source.view.member("retry");
   RetryPolicy& policy = task.retry;
-  policy.max_attempts =
-      static_cast<std::int32_t>(std::clamp<std::int64_t>(retry.member("max_attempts").integer(1), 1, INT32_MAX));
+  policy.max_attempts = static_cast<std::int32_t>(
+      std::clamp<std::int64_t>(retry.member("max_attempts").integer(1), 1, INT32_MAX));
   policy.delay = retry.member("delay").duration(policy.delay);
   policy.backoff = retry.member("backoff").word(policy.backoff, 3);
   policy.multiplier = retry.member("multiplier").number(policy.multiplier);
@@ -419,8 +425,8 @@ void TaskReader::read_retry(const Source& source, TaskSpec& task) {
     out_.warn(codes.node(), "\"exit_codes\" has no effect: the reason \"exit\" is not retried");
   }
   const View interrupt = source.view.member("on_interrupt");
-  task.on_interrupt = interrupt.word(
-      policy.max_attempts > 1 ? OnInterrupt::retry : OnInterrupt::hold, 3);
+  task.on_interrupt =
+      interrupt.word(policy.max_attempts > 1 ? OnInterrupt::retry : OnInterrupt::hold, 3);
 }
 
 void TaskReader::read_limits(const Source& source, TaskSpec& task) {

@@ -38,7 +38,7 @@ class TaskReader {
 
  private:
   struct Source {
-    View view;           ///< merged
+    View view;  ///< merged
     NodeId node;
     NodeId defaults;
     TaskIndex index;

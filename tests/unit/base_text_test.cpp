@@ -1,9 +1,10 @@
-#include "scheduler/base/text.h"
-
 #include <array>
-#include <catch2/catch.hpp>
 #include <chrono>
 #include <limits>
+
+#include <catch2/catch.hpp>
+
+#include "scheduler/base/text.h"
 
 using namespace pawl;
 using namespace std::chrono_literals;
@@ -140,7 +141,8 @@ TEST_CASE("text for a terminal cannot act on it") {
   CHECK(escape_for_terminal(std::string("a\0b\x7f", 4)) == "a\\x00b\\x7f");
   CHECK(escape_for_terminal("\xc2\x9b") == "\\x9b");
   CHECK(escape_for_terminal("a\xff\xfe") == "a\\xff\\xfe");
-  CHECK(escape_for_terminal("\xe2\x80\xae" "evil") == "\\u202eevil");
+  CHECK(escape_for_terminal("\xe2\x80\xae"
+                            "evil") == "\\u202eevil");
   CHECK(escape_for_terminal("\xe2\x81\xa6") == "\\u2066");
   CHECK(escape_for_terminal("\xe2\x80\xa8") == "\\u2028");
   CHECK(escape_for_terminal("\xe6\x97") == "\\xe6\\x97");
@@ -151,9 +153,9 @@ TEST_CASE("UTF-8 is well-formed or it is not") {
   for (const char* good : {"", "abc", "é", "日", "😀", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf"}) {
     CHECK(is_utf8(good));
   }
-  for (const char* bad : {"\x80", "\xc3", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xed\xa0\x80",
-                          "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff",
-                          "\xe6\x97", "a\xe6\x97z"}) {
+  for (const char* bad :
+       {"\x80", "\xc3", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf0\x80\x80\xaf",
+        "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff", "\xe6\x97", "a\xe6\x97z"}) {
     CHECK_FALSE(is_utf8(bad));
   }
 }
@@ -223,13 +225,28 @@ TEST_CASE("an instant with a zone is read, and nothing else") {
   CHECK(utc_ms("2026-11-20T17:28:01.250-05:30") == 1'795'215'481'250);
   CHECK(utc_ms("2024-02-29T00:00:00Z") == 1'709'164'800'000);
   CHECK(utc_ms("0000-01-01T00:00Z") == -62'167'219'200'000);
-  for (const char* text :
-       {"", "2026-11-20", "2026-11-20T22:58", "2026-11-20 22:58Z", "2026-11-20T22:58z",
-        "2026-02-29T00:00Z", "2026-13-01T00:00Z", "2026-00-01T00:00Z", "2026-11-31T00:00Z",
-        "2026-11-20T24:00Z", "2026-11-20T22:60Z", "2026-11-20T22:58:60Z", "2026-11-20T22:58:01.Z",
-        "2026-11-20T22:58:01.1234567890Z", "2026-11-20T22:58Z ", "2026-11-20T22:58ZZ",
-        "2026-11-20T22:58+9:00", "2026-11-20T22:58+0900", "2026-11-20T22:58+24:00",
-        "26-11-20T22:58Z", "2026-1-2T22:58Z", "+2026-11-20T22:58Z"}) {
+  for (const char* text : {"",
+                           "2026-11-20",
+                           "2026-11-20T22:58",
+                           "2026-11-20 22:58Z",
+                           "2026-11-20T22:58z",
+                           "2026-02-29T00:00Z",
+                           "2026-13-01T00:00Z",
+                           "2026-00-01T00:00Z",
+                           "2026-11-31T00:00Z",
+                           "2026-11-20T24:00Z",
+                           "2026-11-20T22:60Z",
+                           "2026-11-20T22:58:60Z",
+                           "2026-11-20T22:58:01.Z",
+                           "2026-11-20T22:58:01.1234567890Z",
+                           "2026-11-20T22:58Z ",
+                           "2026-11-20T22:58ZZ",
+                           "2026-11-20T22:58+9:00",
+                           "2026-11-20T22:58+0900",
+                           "2026-11-20T22:58+24:00",
+                           "26-11-20T22:58Z",
+                           "2026-1-2T22:58Z",
+                           "+2026-11-20T22:58Z"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_utc(text).has_value());
   }

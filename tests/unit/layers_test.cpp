@@ -1,13 +1,14 @@
 // Who may include whom, as the design says; and one home for each library.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
+
+#include <catch2/catch.hpp>
 
 namespace {
 
@@ -69,9 +70,11 @@ const std::vector<Include>& all_includes() {
 
 /// The layer of a file or include, by its folder; empty when it belongs to none.
 std::string layer_of(const std::string& path) {
-  static const std::vector<std::string> layers = {
-      "scheduler/base", "scheduler/spec",  "scheduler/core",  "scheduler/loop",   "scheduler/daemon",
-      "storage",        "plugins/include", "plugins/worker",  "plugins/operators", "cli"};
+  static const std::vector<std::string> layers = {"scheduler/base",    "scheduler/spec",
+                                                  "scheduler/core",    "scheduler/loop",
+                                                  "scheduler/daemon",  "storage",
+                                                  "plugins/include",   "plugins/worker",
+                                                  "plugins/operators", "cli"};
   for (const std::string& layer : layers) {
     if (path.starts_with(layer + "/")) return layer;
   }
@@ -93,8 +96,7 @@ const std::map<std::string, std::set<std::string>>& allowed_layers() {
        {"scheduler/base", "scheduler/spec", "scheduler/core", "scheduler/loop", "storage",
         "scheduler/daemon", "plugins/worker"}},
       {"plugins/include", {}},
-      {"plugins/worker",
-       {"scheduler/base", "scheduler/spec", "scheduler/loop", "plugins/include"}},
+      {"plugins/worker", {"scheduler/base", "scheduler/spec", "scheduler/loop", "plugins/include"}},
       {"plugins/operators", {"plugins/include"}},
   };
   return allowed;
@@ -172,13 +174,14 @@ TEST_CASE("each library has one home") {
 }
 
 TEST_CASE("the pure layers read no clock, no files and no environment") {
-  static const std::set<std::string> impure = {"filesystem", "fstream",    "thread",   "random",
-                                               "mutex",      "unistd.h",   "fcntl.h",  "sys/stat.h",
-                                               "time.h",     "sys/time.h", "future",   "iostream",
-                                               "sys/types.h", "sys/socket.h", "signal.h"};
+  static const std::set<std::string> impure = {
+      "filesystem", "fstream",  "thread",      "random",       "mutex",
+      "unistd.h",   "fcntl.h",  "sys/stat.h",  "time.h",       "sys/time.h",
+      "future",     "iostream", "sys/types.h", "sys/socket.h", "signal.h"};
   for (const Include& include : all_includes()) {
     const std::string layer = layer_of(include.file);
-    if (layer != "scheduler/base" && layer != "scheduler/spec" && layer != "scheduler/core") continue;
+    if (layer != "scheduler/base" && layer != "scheduler/spec" && layer != "scheduler/core")
+      continue;
     INFO(where(include));
     CHECK_FALSE(impure.contains(include.target));
   }

@@ -1,9 +1,9 @@
-#include "scheduler/spec/cron.h"
-
 #include <array>
+
 #include <catch2/catch.hpp>
 
 #include "scheduler/spec/civil.h"
+#include "scheduler/spec/cron.h"
 
 using namespace pawl;
 

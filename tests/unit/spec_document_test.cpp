@@ -1,9 +1,9 @@
-#include "scheduler/spec/document.h"
-
 #include <array>
+
 #include <catch2/catch.hpp>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/spec/document.h"
 
 using namespace pawl;
 

@@ -1,5 +1,4 @@
 #include "scheduler/spec/graph.h"
-
 #include "scheduler/spec/plan.h"
 #include "tests/unit/spec_support.h"
 

@@ -1,7 +1,6 @@
-#include "scheduler/spec/job.h"
-
 #include <catch2/catch.hpp>
 
+#include "scheduler/spec/job.h"
 #include "tests/unit/spec_support.h"
 
 using namespace pawl;

@@ -1,7 +1,6 @@
-#include "scheduler/spec/params.h"
-
 #include <array>
 
+#include "scheduler/spec/params.h"
 #include "tests/unit/spec_support.h"
 
 using namespace pawl;
@@ -102,7 +101,8 @@ TEST_CASE("text of the command line becomes the declared type") {
 TEST_CASE("a schema of a parameter is checked where it stands") {
   const auto wrong = [](const char* schema, const char* pointer, const char* place,
                         const char* message) {
-    check_error(job_with("\"params\": {\"p\": " + std::string(schema) + "}"), pointer, place, message);
+    check_error(job_with("\"params\": {\"p\": " + std::string(schema) + "}"), pointer, place,
+                message);
   };
   wrong("\"jp\"", "/params/p", "\"jp\"", R"({"type": "string", "default": "jp"})");
   wrong("5", "/params/p", "5}", R"({"type": "integer", "default": 5})");
@@ -140,9 +140,9 @@ TEST_CASE("a schema may use what JSON Schema offers for values") {
   CHECK(check_schema(schema).empty());
   CHECK_FALSE(schema_violation(schema, Json::parse(R"({"a": 10, "b": ["x", 7]})")).has_value());
   CHECK_FALSE(schema_violation(schema, nullptr).has_value());
-  for (const char* bad : {R"({})", R"({"a": 0})", R"({"a": 7})", R"({"a": 5, "b": []})",
-                          R"({"a": 5, "b": [7, 7]})", R"({"a": 5, "b": ["long"]})",
-                          R"({"a": 5, "c": 1})", "[]"}) {
+  for (const char* bad :
+       {R"({})", R"({"a": 0})", R"({"a": 7})", R"({"a": 5, "b": []})", R"({"a": 5, "b": [7, 7]})",
+        R"({"a": 5, "b": ["long"]})", R"({"a": 5, "c": 1})", "[]"}) {
     CAPTURE(bad);
     CHECK(schema_violation(schema, Json::parse(bad)).has_value());
   }

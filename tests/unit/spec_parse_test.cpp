@@ -1,8 +1,7 @@
-#include "scheduler/spec/parse.h"
-
 #include <array>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/spec/parse.h"
 #include "tests/unit/spec_support.h"
 
 using namespace pawl;
@@ -28,7 +27,8 @@ struct Wrong {
 };
 
 void check_all(const std::vector<Wrong>& cases) {
-  for (const Wrong& wrong : cases) check_error(wrong.text, wrong.pointer, wrong.place, wrong.message);
+  for (const Wrong& wrong : cases)
+    check_error(wrong.text, wrong.pointer, wrong.place, wrong.message);
 }
 
 }  // namespace
@@ -139,7 +139,8 @@ TEST_CASE("every key of a job is read") {
 }
 
 TEST_CASE("every key of a task is read") {
-  const JobSpec job = valid_job(tasks_of(R"(
+  const JobSpec job =
+      valid_job(tasks_of(R"(
     {"id": "first", "command": ["one"], "output": "json"},
     {"id": "a", "command": ["prog", "x y", ""], "stdin": ["l1", "l2"], "skip_exit_codes": [9, 3, 9],
      "depends_on": ["first", "first"], "trigger_rule": "all_done", "when": "params.p == 'x'",
@@ -155,7 +156,7 @@ TEST_CASE("every key of a task is read") {
      "resources": {"memory": "512MiB", "cpu_time": "10m", "pids": 100, "nice": 19},
      "on_interrupt": "fail", "env": {"E": "{{ params.p }}"}, "pass_env": [], "working_dir": "w",
      "output": {"format": "jsonl", "from": "file"}})",
-                                         R"("params": {"p": {"default": "x"}}, "pools": {"w": 3})"));
+                         R"("params": {"p": {"default": "x"}}, "pools": {"w": 3})"));
   const TaskSpec& task = job.tasks.at(1);
   CHECK(with_of(task) == Json::parse(R"({"command": ["prog", "x y", ""], "stdin": "l1\nl2",
                                          "skip_exit_codes": [3, 9]})"));
@@ -218,12 +219,15 @@ TEST_CASE("a script keeps its lines, and its shell is a list or a text") {
 }
 
 TEST_CASE("an operator keeps its parameters as they are written") {
-  const TaskSpec task = valid_job(tasks_of(
-      R"({"id": "a", "operator": "http", "with": {"url": "u", "body": {"n": null, "l": [1.5]},
-          "comment": "c", "x-y": 1}})")).tasks[0];
+  const TaskSpec task =
+      valid_job(
+          tasks_of(
+              R"({"id": "a", "operator": "http", "with": {"url": "u", "body": {"n": null, "l": [1.5]},
+          "comment": "c", "x-y": 1}})"))
+          .tasks[0];
   CHECK(task.operator_name == "http");
-  CHECK(with_of(task) == Json::parse(
-      R"({"url": "u", "body": {"n": null, "l": [1.5]}, "comment": "c", "x-y": 1})"));
+  CHECK(with_of(task) ==
+        Json::parse(R"({"url": "u", "body": {"n": null, "l": [1.5]}, "comment": "c", "x-y": 1})"));
   CHECK(valid_job(tasks_of(R"({"id": "a", "operator": "noop"})")).tasks[0].with == "{}");
 }
 
@@ -244,7 +248,8 @@ TEST_CASE("schedules are one or a list, of three kinds") {
 TEST_CASE("items come from a list, an expression or a file") {
   const auto items = [](std::string_view text) {
     return *valid_task("\"map\": {\"items\": " + std::string(text) + "}",
-                       R"("params": {"list": {"default": []}})").map;
+                       R"("params": {"list": {"default": []}})")
+                .map;
   };
   CHECK(items("[]").kind == MapSpec::Kind::inline_array);
   CHECK(items("\"{{ params.list }}\"").kind == MapSpec::Kind::expression);
@@ -322,7 +327,8 @@ TEST_CASE("defaults fill in what a task does not say, key by key") {
   CHECK(a.retry.delay == 60s);
   CHECK(a.timeout == 5min);
   CHECK(a.pools[0].pool == "w");
-  CHECK(a.env == std::map<std::string, std::string>{{"A", "job"}, {"B", "defaults"}, {"C", "defaults"}});
+  CHECK(a.env ==
+        std::map<std::string, std::string>{{"A", "job"}, {"B", "defaults"}, {"C", "defaults"}});
   CHECK(a.resources.nice == 5);
   CHECK(a.rate_limit->count == 5);
   CHECK(a.priority == 3);
@@ -423,15 +429,16 @@ TEST_CASE("unknown keys name the nearest known one, or where it belongs") {
        "it belongs in \"retry\""},
       {task_with(R"("max_concurrent": 3)"), "/tasks/0/max_concurrent", "\"max_concurrent\"",
        "it belongs in \"map\""},
-      {task_with(R"("overlap": "skip")"), "/tasks/0/overlap", "\"overlap\"", "it is a key of the job"},
+      {task_with(R"("overlap": "skip")"), "/tasks/0/overlap", "\"overlap\"",
+       "it is a key of the job"},
       {job_with(R"("retry": {"max_attempts": 3})"), "/retry", "\"retry\"",
        "for all tasks it stands in \"defaults\""},
       {job_with(R"("defaults": {"when": "true"})"), "/defaults/when", "\"when\"",
        "each task says it for itself"},
-      {job_with(R"("defaults": {"command": ["x"]})"), "/defaults/command",
-       "\"command\": [\"x\"]", "each task says it for itself"},
-      {task_with(R"("retry": {"max_attempt": 3})"), "/tasks/0/retry/max_attempt",
-       "\"max_attempt\"", "it is \"max_attempts\""},
+      {job_with(R"("defaults": {"command": ["x"]})"), "/defaults/command", "\"command\": [\"x\"]",
+       "each task says it for itself"},
+      {task_with(R"("retry": {"max_attempt": 3})"), "/tasks/0/retry/max_attempt", "\"max_attempt\"",
+       "it is \"max_attempts\""},
       {task_with(R"("retires": 3)"), "/tasks/0/retires", "\"retires\"", "pawl counts all attempts"},
       {job_with(R"("catchup": {"polcy": "all"})"), "/catchup/polcy", "\"polcy\"",
        "did you mean \"policy\"?"},
@@ -508,7 +515,8 @@ TEST_CASE("a value of a wrong type says what belongs there, and how to write it"
       {job_with(R"("timeout": 30)"), "/timeout", "30", "a bare number has no unit, write \"30s\""},
       {job_with(R"("timeout": true)"), "/timeout", "true}", "expected a duration"},
       {job_with(R"("fail_fast": "true")"), "/fail_fast", "\"true\"}", "without quotes, true"},
-      {job_with(R"("fail_fast": 1)"), "/fail_fast", "1}", "expected true or false, found the number 1"},
+      {job_with(R"("fail_fast": 1)"), "/fail_fast", "1}",
+       "expected true or false, found the number 1"},
       {job_with(R"("queue_limit": "5")"), "/queue_limit", "\"5\"", "without quotes, 5"},
       {job_with(R"("queue_limit": 1.5)"), "/queue_limit", "1.5", "expected a whole number"},
       {job_with(R"("catchup": false)"), "/catchup", "false", "false is {\"policy\": \"none\"}"},
@@ -589,8 +597,8 @@ TEST_CASE("an impossible value says what is possible") {
       {tasks_of(R"({"id": "1a", "command": ["x"]})"), "/tasks/0/id", "\"1a\"", "a task id is"},
       {tasks_of(R"({"id": "a.b", "command": ["x"]})"), "/tasks/0/id", "\"a.b\"", "a task id is"},
       {tasks_of(R"({"id": "a"})"), "/tasks/0", "{\"id\"", "needs one of \"command\""},
-      {tasks_of(R"({"id": "a", "command": ["x"], "script": "y"})"), "/tasks/0/script",
-       "\"script\"", "exclude each other"},
+      {tasks_of(R"({"id": "a", "command": ["x"], "script": "y"})"), "/tasks/0/script", "\"script\"",
+       "exclude each other"},
       {tasks_of(R"({"id": "a", "command": ["x"], "operator": "http"})"), "/tasks/0/operator",
        "\"operator\"", "a task does one thing"},
       {tasks_of(R"({"id": "a", "operator": "http", "stdin": "x"})"), "/tasks/0/stdin", "\"stdin\"",
@@ -695,9 +703,11 @@ TEST_CASE("a schedule is checked to the last field") {
   wrong(R"({"cron": "0 2 * * * *"})", "/schedule/cron", "*\"}", "exactly five fields");
   wrong(R"({"cron": "0 25 * * *"})", "/schedule/cron", "25", "outside of the field hour");
   wrong(R"({"cron": "0 0 30 2 *"})", "/schedule/cron", "30 2", "can never fire");
-  wrong(R"([{"cron": "@daily"}, {"cron": "0 0 * * H"}])", "/schedule/1/cron", "H\"", "a hashed value");
+  wrong(R"([{"cron": "@daily"}, {"cron": "0 0 * * H"}])", "/schedule/1/cron", "H\"",
+        "a hashed value");
   wrong(R"({"every": "500ms"})", "/schedule/every", "\"500ms\"", "at least \"1s\"");
-  wrong(R"({"every": "1m", "jitter": "2m"})", "/schedule/jitter", "\"2m\"", "shorter than \"every\"");
+  wrong(R"({"every": "1m", "jitter": "2m"})", "/schedule/jitter", "\"2m\"",
+        "shorter than \"every\"");
   wrong(R"({"at": "soon"})", "/schedule/at", "\"soon\"", "is not a time");
   wrong(R"({"at": "2026-02-30T00:00"})", "/schedule/at", "\"2026-02-30", "is not a time");
   wrong(R"({"cron": "@daily", "timezone": "Mars/Olympus"})", "/schedule/timezone",
@@ -712,8 +722,8 @@ TEST_CASE("a schedule is checked to the last field") {
   wrong(R"({"cron": "@daily", "except": "2026-12-25"})", "/schedule/except", "\"2026-12-25\"",
         "a list of dates");
   for (const char* reserved : {"file", "job", "webhook"}) {
-    const auto errors = errors_of(job_with("\"timeout\": \"1h\", \"schedule\": {\"" +
-                                           std::string(reserved) + "\": \"x\"}"));
+    const auto errors = errors_of(
+        job_with("\"timeout\": \"1h\", \"schedule\": {\"" + std::string(reserved) + "\": \"x\"}"));
     REQUIRE(errors.size() == 1);
     CHECK_THAT(errors[0].message, Catch::Contains("not yet available"));
   }
@@ -721,17 +731,20 @@ TEST_CASE("a schedule is checked to the last field") {
 
 TEST_CASE("without a loader of zones any well-formed name passes") {
   ParseOptions plain;
-  CHECK(parse_job(job_with(R"("timeout": "1h", "schedule": {"cron": "@daily", "timezone": "Mars/Olympus"})"),
-                  plain)
+  CHECK(parse_job(
+            job_with(
+                R"("timeout": "1h", "schedule": {"cron": "@daily", "timezone": "Mars/Olympus"})"),
+            plain)
             .ok);
 }
 
 // ---- Errors between values
 
 TEST_CASE("ids are unique, and the error names the line of the first") {
-  check_error("{\"name\": \"j\", \"tasks\": [\n{\"id\": \"a\", \"command\": [\"x\"]},\n"
-              "{\"command\": [\"y\"], \"id\": \"a\"}]}",
-              "/tasks/1/id", "\"a\"}]", "the task id \"a\" is taken: line 2 has it");
+  check_error(
+      "{\"name\": \"j\", \"tasks\": [\n{\"id\": \"a\", \"command\": [\"x\"]},\n"
+      "{\"command\": [\"y\"], \"id\": \"a\"}]}",
+      "/tasks/1/id", "\"a\"}]", "the task id \"a\" is taken: line 2 has it");
 }
 
 TEST_CASE("a dependency must exist and not be the task itself") {
@@ -852,7 +865,8 @@ TEST_CASE("what a template names must exist") {
   };
   wrong(R"("env": {"A": "{{ params.regoin }}"})", "/tasks/0/env/A", "params.regoin",
         "the parameter \"regoin\" is not declared in \"params\"; did you mean \"region\"?");
-  wrong(R"("env": {"A": "{{ regoin }}"})", "/tasks/0/env/A", "regoin", "there is no name \"regoin\"");
+  wrong(R"("env": {"A": "{{ regoin }}"})", "/tasks/0/env/A", "regoin",
+        "there is no name \"regoin\"");
   wrong(R"("env": {"A": "{{ region }}"})", "/tasks/0/env/A", "region }}",
         "the parameter is params.region");
   wrong(R"("env": {"A": "{{ a }}"})", "/tasks/0/env/A", "a }}", "the task is tasks.a");
@@ -862,7 +876,8 @@ TEST_CASE("what a template names must exist") {
   wrong(R"("env": {"A": "{{ run.state }}"})", "/tasks/0/env/A", "run.state", "known to hooks only");
   wrong(R"("env": {"A": "{{ run.interval.begin }}"})", "/tasks/0/env/A", "run.interval",
         "\"start\" and \"end\"");
-  wrong(R"("env": {"A": "{{ task.name }}"})", "/tasks/0/env/A", "task.name", "task has no \"name\"");
+  wrong(R"("env": {"A": "{{ task.name }}"})", "/tasks/0/env/A", "task.name",
+        "task has no \"name\"");
   wrong(R"("env": {"A": "{{ item }}"})", "/tasks/0/env/A", "item }}", "in mapped tasks only");
   wrong(R"("env": {"A": "{{ index }}"})", "/tasks/0/env/A", "index }}", "in mapped tasks only");
   wrong(R"("env": {"A": "{{ task.key }}"})", "/tasks/0/env/A", "task.key", "in mapped tasks only");
@@ -870,12 +885,14 @@ TEST_CASE("what a template names must exist") {
         "is not in \"env\" of the task or the job");
   wrong(R"("env": {"A": "{{ secrets.TOKNE }}"})", "/tasks/0/env/A", "secrets.TOKNE",
         "did you mean \"TOKEN\"?");
-  wrong(R"("env": {"A": "{{ tasks[params.region] }}"})", "/tasks/0/env/A", "tasks[", "say which task");
+  wrong(R"("env": {"A": "{{ tasks[params.region] }}"})", "/tasks/0/env/A", "tasks[",
+        "say which task");
   wrong(R"("when": "item == 1")", "/tasks/0/when", "item ==", "judged once for the whole task");
-  wrong(R"("map": {"items": [1]}, "when": "index == 1")", "/tasks/0/when", "index ==",
-        "judged once for the whole task");
+  wrong(R"("map": {"items": [1]}, "when": "index == 1")", "/tasks/0/when",
+        "index ==", "judged once for the whole task");
   wrong(R"("map": {"items": "{{ item }}"})", "/tasks/0/map/items", "item }}", "gives the items");
-  wrong(R"("when": "task.attempt == 1")", "/tasks/0/when", "task.attempt", "no attempt has started");
+  wrong(R"("when": "task.attempt == 1")", "/tasks/0/when", "task.attempt",
+        "no attempt has started");
   valid_job(task_with(R"("map": {"items": [1], "key": "{{ item }}-{{ index }}"},
                          "env": {"A": "{{ item }}{{ index }}{{ task.key }}{{ task.attempt }}",
                                  "B": "{{ run.interval.start }}{{ run.date }}{{ params.region }}"},
@@ -889,7 +906,8 @@ TEST_CASE("names bound by a macro are no references") {
 }
 
 TEST_CASE("secrets may stand in env and with only, and a task gets those it names") {
-  const std::string secrets = R"("secrets": {"A": {"env": "A"}, "B": {"env": "B"}, "C": {"env": "C"}})";
+  const std::string secrets =
+      R"("secrets": {"A": {"env": "A"}, "B": {"env": "B"}, "C": {"env": "C"}})";
   const auto wrong = [&](const std::string& tasks, const char* pointer, const char* place,
                          const char* message) {
     check_error(tasks_of(tasks, secrets), pointer, place, message);
@@ -900,8 +918,8 @@ TEST_CASE("secrets may stand in env and with only, and a task gets those it name
         "secrets.A", "in \"env\" and \"with\" only");
   wrong(R"({"id": "t", "command": ["x"], "working_dir": "{{ secrets.A }}"})",
         "/tasks/0/working_dir", "secrets.A", "in \"env\" and \"with\" only");
-  wrong(R"({"id": "t", "command": ["x"], "when": "secrets.A == ''"})", "/tasks/0/when",
-        "secrets.A", "in \"env\" and \"with\" only");
+  wrong(R"({"id": "t", "command": ["x"], "when": "secrets.A == ''"})", "/tasks/0/when", "secrets.A",
+        "in \"env\" and \"with\" only");
   wrong(R"({"id": "t", "command": ["x"], "env": {"E": "{{ json(secrets) }}"}})", "/tasks/0/env/E",
         "secrets)", "say which secret");
   const JobSpec job = valid_job(tasks_of(

@@ -52,7 +52,8 @@ double seconds_of(const std::string& text, bool& ok) {
 std::string chain(int tasks, const char* extra = "") {
   std::string out;
   for (int i = 0; i < tasks; ++i) {
-    out += (i ? ",{\"id\":\"t" : "{\"id\":\"t") + std::to_string(i) + "\",\"command\":[\"x\"]" + extra;
+    out +=
+        (i ? ",{\"id\":\"t" : "{\"id\":\"t") + std::to_string(i) + "\",\"command\":[\"x\"]" + extra;
     if (i > 0) out += ",\"depends_on\":[\"t" + std::to_string(i - 1) + "\"]";
     out += "}";
   }
@@ -96,10 +97,10 @@ TEST_CASE("the example with values replaced by others gives errors or a job") {
   const Json example = Json::parse(kExample);
   const Json flat = example.flatten();
   for (const auto& [pointer, value] : flat.items()) {
-    for (const Json& other : {Json(), Json(true), Json(0), Json(-1), Json(1e300), Json(""),
-                              Json("x"), Json("{{ item }}"), Json("{{"), Json(Json::array()),
-                              Json(Json::object()), Json(Json::array({Json::array()})),
-                              Json("\u0000"), Json(INT64_MIN), Json(UINT64_MAX)}) {
+    for (const Json& other :
+         {Json(), Json(true), Json(0), Json(-1), Json(1e300), Json(""), Json("x"),
+          Json("{{ item }}"), Json("{{"), Json(Json::array()), Json(Json::object()),
+          Json(Json::array({Json::array()})), Json("\u0000"), Json(INT64_MIN), Json(UINT64_MAX)}) {
       Json changed = example;
       changed[Json::json_pointer(pointer)] = other;
       check_total(changed.dump());
@@ -142,7 +143,8 @@ TEST_CASE("a hundred thousand tasks in a chain are one job like any other") {
 
 TEST_CASE("a hundred thousand tasks in a cycle are named, not followed without end") {
   std::string text = chain(100'000);
-  text.replace(text.find("\"command\":[\"x\"]"), 15, "\"command\":[\"x\"],\"depends_on\":[\"t99999\"]");
+  text.replace(text.find("\"command\":[\"x\"]"), 15,
+               "\"command\":[\"x\"],\"depends_on\":[\"t99999\"]");
   const auto errors = errors_of(text);
   REQUIRE(errors.size() == 1);
   CHECK_THAT(errors[0].message, Catch::Contains("(100000 tasks)"));

@@ -44,7 +44,8 @@ const valijson::Schema& compiled_schema() {
 
 bool fits(const Json& job) {
   valijson::Validator validator;
-  return validator.validate(compiled_schema(), valijson::adapters::NlohmannJsonAdapter(job), nullptr);
+  return validator.validate(compiled_schema(), valijson::adapters::NlohmannJsonAdapter(job),
+                            nullptr);
 }
 
 std::string read(const fs::path& path) {
@@ -109,8 +110,10 @@ TEST_CASE("defaults named in the table are those the reader fills in") {
   CHECK(task["priority"]["default"] == plain.priority);
   CHECK(task["pool"]["default"] == plain.pools[0].pool);
   CHECK(task["output"]["default"] == to_string(plain.output));
-  CHECK(schema["$defs"]["retry"]["properties"]["backoff"]["default"] == to_string(plain.retry.backoff));
-  CHECK(schema["$defs"]["retry"]["properties"]["jitter"]["default"] == to_string(plain.retry.jitter));
+  CHECK(schema["$defs"]["retry"]["properties"]["backoff"]["default"] ==
+        to_string(plain.retry.backoff));
+  CHECK(schema["$defs"]["retry"]["properties"]["jitter"]["default"] ==
+        to_string(plain.retry.jitter));
 }
 
 TEST_CASE("the example of the job-file page is valid, by the parser and by the schema") {

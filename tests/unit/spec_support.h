@@ -3,10 +3,11 @@
 // Helpers of the tests of job files.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <catch2/catch.hpp>
 
 #include "scheduler/spec/document.h"
 #include "scheduler/spec/parse.h"
@@ -98,7 +99,8 @@ inline void check_error(std::string_view text, std::string_view pointer, std::st
   CHECK_THAT(error.message, Catch::Contains(std::string(message)));
   const std::size_t offset = text.find(place);
   REQUIRE(offset != std::string_view::npos);
-  const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
+  const auto line =
+      1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
   const std::size_t line_start = text.rfind('\n', offset);
   const std::size_t column = line_start == std::string_view::npos || line_start > offset
                                  ? offset + 1
