@@ -3,7 +3,8 @@
 // What the engine keeps in memory, and its steps. Private to scheduler/core: engine.h is the door.
 // The methods are in the files that name what they are about: engine.cpp (inputs in, steps out),
 // engine_runs.cpp, engine_tasks.cpp, engine_items.cpp, engine_attempts.cpp, engine_dispatch.cpp,
-// engine_commands.cpp, engine_recovery.cpp, engine_views.cpp, engine_explain.cpp.
+// engine_commands.cpp, engine_resume.cpp, engine_recovery.cpp, engine_views.cpp,
+// engine_explain.cpp.
 
 #include <cstdint>
 #include <deque>
@@ -352,7 +353,9 @@ class Engine::State {
   std::optional<WorkerId> pick_worker() const;
 
   // engine_commands.cpp
-  const RunSnapshot* adopt(RunId id, const std::vector<RunSnapshot>& loaded);
+  using Snapshots = std::unordered_map<RunId, const RunSnapshot*>;
+  static Snapshots index_of(const std::vector<RunSnapshot>& loaded);
+  const RunSnapshot* adopt(RunId id, const Snapshots& loaded);
   Result<ResumeParts> select_resume(const Run& run, const std::vector<Target>& targets,
                                     const input::Resume& in, const RunSnapshot* snapshot) const;
   std::optional<Error> is_outdated(const Run& run, const ResumePart& part,

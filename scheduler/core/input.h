@@ -137,7 +137,8 @@ struct WorkerUp {
 struct WorkerDrains {
   WorkerId worker;
 };
-/// A worker is gone, and the fate of all its attempts was told before.
+/// A worker is gone, and the fate of all its attempts was told before. (WorkerDrains comes before
+/// that, or it is given new ones meanwhile; what was told of none of them is lost.)
 struct WorkerGone {
   WorkerId worker;
 };

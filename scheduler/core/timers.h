@@ -24,7 +24,7 @@ class Timers {
  public:
   void set(const Alarm& timer) {
     heap_.push_back(timer);
-    std::push_heap(heap_.begin(), heap_.end(), later);
+    std::push_heap(heap_.begin(), heap_.end(), Later{});
   }
 
   std::optional<MonoTime> next_due() const {
@@ -35,7 +35,7 @@ class Timers {
   /// The next timer that is due at `now`, taken out; in order of time.
   std::optional<Alarm> take_due(MonoTime now) {
     if (heap_.empty() || heap_.front().due > now) return std::nullopt;
-    std::pop_heap(heap_.begin(), heap_.end(), later);
+    std::pop_heap(heap_.begin(), heap_.end(), Later{});
     Alarm timer = heap_.back();
     heap_.pop_back();
     return timer;
@@ -50,16 +50,19 @@ class Timers {
   template <typename Predicate>
   void sweep(Predicate is_meant) {
     std::erase_if(heap_, [&](const Alarm& alarm) { return !is_meant(alarm); });
-    std::make_heap(heap_.begin(), heap_.end(), later);
+    std::make_heap(heap_.begin(), heap_.end(), Later{});
     sweep_at_ = std::max(kSweepMin, 2 * heap_.size());
   }
 
  private:
-  static bool later(const Alarm& a, const Alarm& b) {
-    if (a.due != b.due) return a.due > b.due;
-    if (a.key != b.key) return a.key > b.key;  // the same order in every run of the same inputs
-    return a.kind > b.kind;
-  }
+  /// A type and not a function, so that the heap's loops have it inside.
+  struct Later {
+    bool operator()(const Alarm& a, const Alarm& b) const {
+      if (a.due != b.due) return a.due > b.due;
+      if (a.key != b.key) return a.key > b.key;  // the same order in every run of the same inputs
+      return a.kind > b.kind;
+    }
+  };
   static constexpr std::size_t kSweepMin = 4'096;
   std::vector<Alarm> heap_;
   std::size_t sweep_at_ = kSweepMin;

@@ -333,3 +333,37 @@ TEST_CASE("commands on several targets answer for each") {
   CHECK(w.store.events.back().verb == "cancel");
   CHECK(w.store.events.back().actor == "ana");
 }
+
+TEST_CASE("a mark in a run that is being stopped lets nothing start, and the run ends") {
+  World w;
+  const RunId run = w.start("job fail_fast; a; b; c after a; d after b");
+  w.finish(run, "a", Outcome::failed);
+  CHECK(w.states(run) == "a=failed b=running c=upstream_failed d=cancelled");
+  w.mark(run, "a", TaskState::succeeded);
+  CHECK(w.states(run) == "a=succeeded b=running c=cancelled d=cancelled");
+  w.finish_all(run, Outcome::failed);
+  CHECK(w.state(run) == "failed:fail_fast");
+}
+
+TEST_CASE("a mark upstream calls back what waits for a slot because of what was before") {
+  World w;
+  const RunId run = w.start("a; b after a; c after b rule=all_done");
+  w.pause(run);
+  w.finish(run, "a", Outcome::failed);
+  CHECK(w.states(run) == "a=failed b=upstream_failed c=queued");
+  w.mark(run, "a", TaskState::succeeded);
+  CHECK(w.states(run) == "a=succeeded b=queued c=waiting");
+  w.unpause(run);
+  w.finish_all(run);
+  CHECK(w.states(run) == "a=succeeded b=succeeded c=succeeded");
+}
+
+TEST_CASE("work that had succeeded and was marked failed is new work when it runs again") {
+  World w;
+  const RunId run = w.start("a");
+  w.finish(run, "a", Outcome::succeeded);
+  w.mark(run, "a", TaskState::failed);
+  w.resume(run);
+  CHECK(w.starts.back().work == 1);
+  CHECK(w.starts.back().number == 2);
+}

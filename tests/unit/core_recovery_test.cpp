@@ -127,6 +127,21 @@ TEST_CASE(
   CHECK(w.states(run) == "a=running");
 }
 
+TEST_CASE("restarts after another boot do not begin a wait anew each time") {
+  World w;
+  const RunId run = w.start("a retry=3 delay=10s");
+  w.finish(run, "a", Outcome::failed);
+  w.now.wall = w.now.wall - 365 * 24h;
+  w.restart(true);
+  for (int i = 0; i < 3; ++i) {
+    w.pass(3s);
+    w.restart();
+  }
+  CHECK(w.states(run) == "a=retrying");
+  w.pass(1s);
+  CHECK(w.states(run) == "a=running");
+}
+
 TEST_CASE("runs that waited for their turn keep their order") {
   World w;
   const VersionId version = w.define("a");

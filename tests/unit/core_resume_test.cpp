@@ -434,3 +434,38 @@ TEST_CASE("a resume by another door is refused: what is not loaded, not there, o
   w.resume(run);
   CHECK(w.states(run) == "a=running");
 }
+
+TEST_CASE(
+    "a mapped task that was marked failed and has nothing to run again is what its items say") {
+  World w;
+  const RunId run = w.start("m map=3; z after m");
+  w.finish_all(run);
+  w.mark(run, "m", TaskState::failed);
+  CHECK(w.state(run) == "failed");
+  w.resume(run);
+  CHECK(w.states(run) == "m=succeeded z=succeeded");
+  CHECK(w.state(run) == "succeeded");
+}
+
+TEST_CASE("a resume of many runs answers for each, in the order asked") {
+  World w;
+  const VersionId version = w.define("job overlap=allow active=100; a; b after a");
+  input::Resume resume;
+  std::vector<RunId> ids;
+  for (int i = 0; i < 20; ++i) {
+    ids.push_back(w.start(version));
+    w.finish(ids.back(), "a", i % 2 == 0 ? Outcome::failed : Outcome::succeeded);
+    w.finish_all(ids.back());
+  }
+  for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+    resume.targets.push_back({*id, {}, {}});
+    resume.loaded.push_back(w.store.snapshot(*id, true));
+  }
+  w.handle(resume, true);
+  REQUIRE(w.reply.results.size() == 20);
+  for (std::size_t i = 0; i < 20; ++i) {
+    CHECK(w.reply.results[i].target.run == ids[19 - i]);
+    CHECK(w.reply.results[i].ok == (i % 2 == 1));
+  }
+  CHECK(w.engine.runs().size() == 10);
+}

@@ -1,0 +1,372 @@
+// Resume: the same run goes on. What failed runs again, and what was decided because of it is
+// decided anew; what succeeded stays.
+
+#include <set>
+
+#include "scheduler/core/engine_commands.h"
+
+namespace pawl {
+namespace {
+
+// A full repeat of a mapped task puts each of its items into memory; beyond this a new run does
+// the same in bounded memory.
+constexpr std::int64_t kRepeatItemsMax = 2'000'000;
+
+}  // namespace
+
+Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
+                                                                const std::vector<Target>& targets,
+                                                                const input::Resume& in,
+                                                                const RunSnapshot* snapshot) const {
+  auto refuse = [](std::string why) { return Error{ErrorKind::refused, std::move(why)}; };
+  std::vector<std::optional<ResumePart>> parts(run.nodes.size());
+  std::vector<TaskIndex> seeds;
+  auto add = [&](TaskIndex task, ResumePart::Kind kind, std::optional<std::int64_t> item) {
+    std::optional<ResumePart>& part = parts[task.value];
+    if (!part) {
+      part = ResumePart{task, kind, {}};
+      if (item) part->items.push_back(*item);
+      seeds.push_back(task);
+      return;
+    }
+    if (kind == ResumePart::Kind::all) part->kind = kind;
+    // Named as a whole and by an item, it is the whole.
+    if (!item) {
+      part->items.clear();
+    } else if (!part->items.empty()) {
+      part->items.push_back(*item);
+    }
+  };
+
+  // A mapped task of which no item ran is judged and read anew; else its items are what they were.
+  auto kind_of = [](const Node& node) {
+    const bool has_items = node.mapped && (node.mapped->items > 0 || node.mapped->complete);
+    const bool is_unread =
+        node.mapped && node.mapped->rest_reason == Reason::items && node.mapped->next_fresh == 0;
+    return has_items && !is_unread ? ResumePart::Kind::failed_items : ResumePart::Kind::all;
+  };
+  for (const Target& target : targets) {
+    if (!is_sound(run, target)) return refuse("there is no such task");
+    if (!target.task) {
+      for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+        const Node& node = run.nodes[i];
+        const bool has_failed_items =
+            node.mapped && !is_final(node.work.state) && node.mapped->failures() > 0;
+        if (has_failed(node.work.state) || has_failed_items)
+          add(TaskIndex{i}, kind_of(node), std::nullopt);
+      }
+      continue;
+    }
+    const TaskIndex task = *target.task;
+    const Node& node = run.node(task);
+    const std::string& id = run.spec(task).id;
+    if (names_an_item(target)) {
+      const std::int64_t item = target.item->value;
+      const bool is_open = node.mapped && node.mapped->works.contains(item);
+      const TaskRow* row =
+          node.mapped && item < node.mapped->items ? final_item(snapshot, task, item) : nullptr;
+      if (row == nullptr || is_open) {
+        return refuse(id + ":" + std::to_string(item) + " has not failed: " +
+                      (is_open ? "it is open" : "it never started or there is no such item"));
+      }
+      if (!is_current(*node.mapped, *row))
+        return refuse(id + ":" + std::to_string(item) + " " + kChanged);
+      if (row->state == TaskState::succeeded && !in.from && !in.only) {
+        return refuse(id + ":" + std::to_string(item) + " succeeded; `--only " + id +
+                      "` runs it again");
+      }
+      add(task, ResumePart::Kind::failed_items, item);
+      continue;
+    }
+    if (in.from || in.only) {
+      if (!is_final(node.work.state))
+        return refuse(id + " is " + std::string(to_string(node.work.state)) + "; cancel it first");
+      add(task, ResumePart::Kind::all, std::nullopt);
+    } else if (has_failed(node.work.state) || (node.mapped && node.mapped->failures() > 0)) {
+      add(task, kind_of(node), std::nullopt);
+    } else if (node.work.state == TaskState::upstream_failed) {
+      return refuse(id + " never ran: what it depends on failed. Resume that, or `mark` it");
+    } else {
+      return refuse(id + " is " + std::string(to_string(node.work.state)) +
+                    ", not failed; `--from " + id +
+                    "` runs it again with all that follows it, `--only " + id + "` it alone");
+    }
+  }
+  if (seeds.empty() && run.row.state != RunState::paused && !run.is_dormant) {
+    return refuse(is_final(run.row.state)
+                      ? "nothing of it failed, was held or cancelled; `pawl rerun` makes a new run"
+                      : "nothing of it has failed so far, and it goes on");
+  }
+
+  const std::vector<bool> downstream = run.version->graph.downstream_of(seeds);
+  for (std::uint32_t i = 0; i < run.nodes.size() && !in.only; ++i) {
+    if (!downstream[i] || parts[i]) continue;
+    const Piece& work = run.nodes[i].work;
+    if (!is_final(work.state)) continue;
+    if (follows_upstream(work) || in.from || in.downstream) {
+      parts[i] = ResumePart{TaskIndex{i}, ResumePart::Kind::all, {}};
+    } else if (work.state == TaskState::succeeded) {
+      parts[i] = ResumePart{TaskIndex{i}, ResumePart::Kind::stale, {}};
+    }
+  }
+  ResumeParts out;
+  for (auto& part : parts) {
+    if (!part) continue;
+    const Node& node = run.node(part->task);
+    if (part->kind == ResumePart::Kind::all && node.mapped &&
+        node.mapped->next_fresh > kRepeatItemsMax) {
+      return refuse(run.spec(part->task).id + " has " + std::to_string(node.mapped->next_fresh) +
+                    " items that ran; to repeat all of them use `pawl rerun`");
+    }
+    if (auto error = is_outdated(run, *part, snapshot)) return *std::move(error);
+    out.push_back(std::move(*part));
+  }
+  return out;
+}
+
+/// An error when the snapshot does not hold what is to run again as it is now.
+std::optional<Error> Engine::State::is_outdated(const Run& run, const ResumePart& part,
+                                                const RunSnapshot* snapshot) const {
+  const Node& node = run.node(part.task);
+  if (!node.mapped || part.kind == ResumePart::Kind::stale || !part.items.empty())
+    return std::nullopt;
+  const Mapped& mapped = *node.mapped;
+  const bool is_all = part.kind == ResumePart::Kind::all;
+  std::int64_t wanted = mapped.next_fresh;
+  if (!is_all) {
+    wanted = mapped.failures() + mapped.count(TaskState::cancelled);
+    if (has_failed(mapped.rest_state)) wanted -= mapped.fresh();
+  }
+  const MappedSnapshot* loaded = mapped_part(snapshot, part.task);
+  std::int64_t found = 0;
+  for (std::size_t i = 0; loaded != nullptr && i < loaded->final_items.size(); ++i) {
+    const TaskRow& row = loaded->final_items[i];
+    const bool counts = is_all || (has_failed(row.state) && row.key.item.value < mapped.items);
+    found += counts && is_current(mapped, row) ? 1 : 0;
+  }
+  if (found == wanted) return std::nullopt;
+  return Error{ErrorKind::refused, "the items of " + run.spec(part.task).id + " " + kChanged};
+}
+
+void Engine::State::on(const input::Resume& in) {
+  effect::Reply reply{in.reply, {}, {}, {}, false, {}};
+  const Snapshots loaded = index_of(in.loaded);
+  for (const auto& [id, targets] : by_run(in.targets)) {
+    const RunSnapshot* snapshot = adopt(id, loaded);
+    Run* run = find(id);
+    if (run == nullptr) {
+      for (const Target& t : targets) reply.results.push_back({t, false, kGone});
+      continue;
+    }
+    auto parts = select_resume(*run, targets, in, snapshot);
+    if (!parts) {
+      for (const Target& t : targets) reply.results.push_back({t, false, parts.error().message});
+      continue;
+    }
+    apply_resume(*run, *parts, snapshot);
+    for (const Target& t : targets) {
+      record(in.actor, "resume", t, "");
+      reply.results.push_back({t, true, ""});
+    }
+  }
+  forget_unopened(in.loaded);
+  act(std::move(reply));
+}
+
+void Engine::State::reopen(Run& run) {
+  const bool was_stopping = run.stopping != Reason::none;
+  run.stopping = Reason::none;
+  run.is_stopped = false;
+  run.row.cancel_requested = false;
+  if (is_final(run.row.state)) {
+    run.row.ended_at.reset();
+    ++run.row.resumes;
+    move_run(run, RunEvent::reopen, Reason::none);
+  } else if (was_stopping) {
+    run.row.reason = Reason::none;
+    write_run(run);
+    if (run.timeout_due.ms != 0) {
+      run.timeout_due = MonoTime{};
+      arm_run_timers(run);
+    }
+  }
+}
+
+void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot) {
+  wake(run);
+  reopen(run);
+  for (const ResumePart& part : parts) {
+    const bool opens =
+        part.kind != ResumePart::Kind::stale && is_final(run.node(part.task).work.state);
+    switch (part.kind) {
+      case ResumePart::Kind::failed_items:
+        reset_items(run, part, snapshot);
+        // With nothing to run again it is what its items say (a person had marked it).
+        finish_mapped_if_done(run, part.task);
+        break;
+      case ResumePart::Kind::all: reset_node(run, part.task, snapshot); break;
+      case ResumePart::Kind::stale: break;
+    }
+    if (opens) call_back_followers(run, part.task);
+  }
+  if (run.row.state == RunState::paused) move_run(run, RunEvent::unpause, Reason::none);
+  if (run.row.state == RunState::running) {
+    look_at_all(run);
+  } else if (run.is_admitted) {
+    start_run(run);
+  } else {
+    admit(run);
+  }
+}
+
+/// What waits for a slot because of what is something else now is decided anew.
+void Engine::State::call_back_followers(Run& run, TaskIndex task) {
+  for (TaskIndex follower : run.version->graph.followers(task)) {
+    Node& node = run.node(follower);
+    if (node.work.state == TaskState::waiting) {
+      stop_preparing(run, follower);
+    } else if (node.work.state == TaskState::queued && node.work.counted == 0) {
+      const TaskKey key{run.row.id, follower, kWhole};
+      move(run, key, node.work, TaskEvent::cancel, {Reason::cancelled, 0, {}, {}});
+      move(run, key, node.work, TaskEvent::reset, {});
+    } else {
+      continue;
+    }
+    look_at(run.row.id, follower);
+  }
+}
+
+/// All of a task again, whatever came of it. Items are read anew: what they come from may have
+/// changed with what runs before them.
+void Engine::State::reset_node(Run& run, TaskIndex task, const RunSnapshot* snapshot) {
+  Node& node = run.node(task);
+  const TaskKey key{run.row.id, task, kWhole};
+  change(mutation::ClearOutputs{run.row.id, task});
+  if (node.mapped) {
+    Mapped& mapped = *node.mapped;
+    for (std::size_t s = 0; s < kTaskStateCount; ++s) run.row.counts[s] -= mapped.counts[s];
+    counts_changed(run);
+    mapped.counts = {};
+    mapped.items = 0;
+    mapped.complete = false;
+    mapped.low_water = 0;
+    mapped.rest_state = TaskState::queued;
+    mapped.rest_reason = Reason::none;
+    mapped.source.clear();
+    mapped.read_error.clear();
+    mapped.retries = 0;
+    mapped.ready.clear();
+    mapped.queued = 0;
+    const MappedSnapshot* part = mapped_part(snapshot, task);
+    for (std::int64_t i = 0;
+         part != nullptr && i < static_cast<std::int64_t>(part->final_items.size()); ++i) {
+      const TaskRow& row = part->final_items[static_cast<std::size_t>(i)];
+      const std::int64_t item = row.key.item.value;
+      if (item >= mapped.next_fresh || mapped.works.contains(item)) continue;
+      Piece work = work_of(row);
+      const TaskState from = work.state;
+      if (from == TaskState::succeeded) ++work.work;
+      work.state = TaskState::queued;
+      work.reason = Reason::none;
+      work.detail = work.counted = work.interruptions = 0;
+      work.started_at = work.ended_at = work.interrupted_since = WallTime{};
+      work.queued_at = now_.wall;
+      mapped.states[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(TaskState::queued);
+      mapped.tries[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(work.attempts);
+      write(run, row.key, work, from, AttemptId{}, {});
+      mapped.works.emplace(item, work);
+    }
+    change(mutation::DeleteItems{run.row.id, task});
+    mapped_changed(run, task);
+  }
+  move(run, key, node.work, TaskEvent::reset, {});
+}
+
+/// The items that failed, were held or cancelled again, and those that never started.
+void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnapshot* snapshot) {
+  Node& node = run.node(part.task);
+  Mapped& mapped = *node.mapped;
+  const TaskKey whole{run.row.id, part.task, kWhole};
+  if (is_final(node.work.state)) {
+    const std::int32_t work = node.work.work;
+    move(run, whole, node.work, TaskEvent::reset, {});
+    node.work.work = work;
+    node.work.queued_at = now_.wall;
+    move(run, whole, node.work, TaskEvent::open, {});
+    arm_queue_timer(run, whole, node.work);
+  }
+  if (part.items.empty() && mapped.rest_state != TaskState::queued) {
+    const std::int64_t rest = mapped.fresh();
+    for (Counts* counts : {&mapped.counts, &run.row.counts}) {
+      (*counts)[static_cast<std::size_t>(mapped.rest_state)] -= rest;
+      (*counts)[static_cast<std::size_t>(TaskState::queued)] += rest;
+    }
+    mapped.rest_state = TaskState::queued;
+    mapped.rest_reason = Reason::none;
+    mapped.read_error.clear();
+  }
+  const MappedSnapshot* loaded = mapped_part(snapshot, part.task);
+  const std::set<std::int64_t> wanted(part.items.begin(), part.items.end());
+  for (std::size_t i = 0; loaded != nullptr && i < loaded->final_items.size(); ++i) {
+    const TaskRow& row = loaded->final_items[i];
+    const std::int64_t item = row.key.item.value;
+    if (!wanted.empty() ? !wanted.contains(item) : !has_failed(row.state)) continue;
+    if (item >= mapped.items || !is_current(mapped, row)) continue;
+    Piece& work = mapped.works.emplace(item, work_of(row)).first->second;
+    const TaskKey key{run.row.id, part.task, ItemIndex{item}};
+    move(run, key, work, TaskEvent::reset, {});
+    move(run, key, work, TaskEvent::queue, {});
+    arm_queue_timer(run, key, work);
+  }
+  counts_changed(run);
+  mapped_changed(run, part.task);
+}
+
+Result<std::vector<PlanLine>> Engine::State::plan_resume(const input::Resume& in) const {
+  // Planned on a copy of the state that only this command sees.
+  State scratch(counters_);
+  scratch.now_ = now_;
+  std::vector<PlanLine> lines;
+  const Snapshots loaded = index_of(in.loaded);
+  for (const auto& [id, targets] : by_run(in.targets)) {
+    const Run* run = find(id);
+    const auto found = loaded.find(id);
+    const RunSnapshot* snapshot = found == loaded.end() ? nullptr : found->second;
+    if (run == nullptr && snapshot != nullptr) {
+      auto version = versions_.find(snapshot->run.version);
+      if (version == versions_.end()) return Error{ErrorKind::refused, kGone};
+      if (!scratch.versions_.contains(version->first)) {
+        scratch.versions_.emplace(version->first, std::make_unique<Version>(version->second->job));
+      }
+      run = &scratch.restore(*snapshot);
+    }
+    if (run == nullptr) return Error{ErrorKind::not_found, "there is no such run"};
+    auto parts = select_resume(*run, targets, in, snapshot);
+    if (!parts) return std::move(parts).error();
+    std::vector<bool> runs_again(run->nodes.size(), false);
+    for (const ResumePart& part : *parts)
+      runs_again[part.task.value] = part.kind != ResumePart::Kind::stale;
+    for (const ResumePart& part : *parts) {
+      PlanLine line;
+      line.run = id;
+      line.task = part.task;
+      const Node& node = run->node(part.task);
+      if (part.kind == ResumePart::Kind::failed_items) {
+        const auto& c = node.mapped->counts;
+        line.items = !part.items.empty() ? static_cast<std::int64_t>(part.items.size())
+                                         : node.mapped->failures() +
+                                               c[static_cast<std::size_t>(TaskState::cancelled)];
+      } else if (node.mapped) {
+        line.items = node.mapped->items;
+      }
+      const auto& depends_on = run->spec(part.task).depends_on;
+      const bool waits = std::any_of(depends_on.begin(), depends_on.end(),
+                                     [&](const Dependency& d) { return runs_again[d.task.value]; });
+      line.action = part.kind == ResumePart::Kind::stale ? "stale" : waits ? "wait" : "run";
+      lines.push_back(std::move(line));
+    }
+  }
+  return lines;
+}
+
+}  // namespace pawl
