@@ -1,0 +1,86 @@
+#pragma once
+
+// What a host knows of the operators it runs, whatever they are made of: shared libraries in this
+// process (native_operators.h) or programs beside it that stay warm (program_operator.h). A backend
+// begins, cancels and kills; how an attempt goes on and ends comes back through OperatorEvents. All
+// of it on the host's loop; no call blocks.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plugins/worker/attempt_end.h"
+#include "plugins/worker/log_lines.h"
+#include "scheduler/base/ids.h"
+#include "scheduler/base/time.h"
+#include "scheduler/spec/job.h"
+#include "scheduler/spec/reason.h"
+
+namespace pawl {
+
+/// One attempt of an operator, with everything filled in. Immutable; shared with the thread that
+/// may run it.
+struct OperatorRequest {
+  AttemptId attempt;
+  std::string parameters;  ///< JSON text of an object, rendered
+  std::string job;
+  std::string run;
+  std::string task;
+  std::string item;  ///< JSON text; empty: not mapped
+  std::string key;
+  ItemIndex index = kWhole;
+  std::int32_t number = 1;
+  std::string idempotency_key;
+  std::optional<WallTime> deadline;
+  std::string working_dir;               ///< absolute
+  std::vector<std::string> environment;  ///< `NAME=value`
+  OutputFormat output = OutputFormat::none;
+  std::string scratch;
+  std::string handle;  ///< of an earlier attempt of this work
+  std::string state;   ///< of the deferral that ended
+  std::map<std::string, std::string> secrets;
+};
+
+/// How an operator says that its attempt ended.
+struct OperatorResult {
+  Outcome outcome = Outcome::succeeded;
+  Reason reason = Reason::none;  ///< of a failure: `error`, `permanent`, `lost`, `oom`, `signal`
+  std::string output;            ///< as the task's `output` declares it
+  std::string error_class;
+  std::string message;
+  std::string trace;
+  Duration after{};   ///< deferred
+  std::string state;  ///< deferred
+};
+
+/// What a backend tells its host. An attempt that the host does not know any more is ignored.
+class OperatorEvents {
+ public:
+  virtual ~OperatorEvents() = default;
+  virtual void log(AttemptId attempt, LogStream stream, std::string_view text) = 0;
+  virtual void heartbeat(AttemptId attempt) = 0;
+  virtual void progress(AttemptId attempt, double fraction, std::string_view text) = 0;
+  /// In the journal before it returns; false when it cannot be kept.
+  virtual bool set_handle(AttemptId attempt, std::string_view handle) = 0;
+  /// Once for every attempt that was started.
+  virtual void finished(AttemptId attempt, OperatorResult&& result) = 0;
+  /// A line for the worker's log.
+  virtual void note(const std::string& text) = 0;
+};
+
+class OperatorBackend {
+ public:
+  virtual ~OperatorBackend() = default;
+  /// Begins; `finished` may be told before this returns.
+  virtual void start(std::shared_ptr<const OperatorRequest> request) = 0;
+  /// Asks it to end; `finished` follows unless it does not listen.
+  virtual void cancel(AttemptId attempt) = 0;
+  /// It did not listen for its grace. True: it is being ended, and `finished` follows, for those
+  /// that had to go with it as `lost`. False: only the end of this process ends it.
+  virtual bool kill(AttemptId attempt) = 0;
+};
+
+}  // namespace pawl
