@@ -21,3 +21,6 @@ find_path(PAWL_CCTZ_INCLUDE cctz/time_zone.h REQUIRED)
 add_library(pawl_cctz INTERFACE)
 target_include_directories(pawl_cctz SYSTEM INTERFACE ${PAWL_CCTZ_INCLUDE})
 target_link_libraries(pawl_cctz INTERFACE ${PAWL_CCTZ_LIBRARY})
+
+# For operators that come as plugins of their own.
+pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)

@@ -39,7 +39,7 @@ extern "C" {
 #define PAWL_ABI_VERSION 1u
 
 typedef struct pawl_bytes {
-  const char *data; /* may be null when size is 0 */
+  const char* data; /* may be null when size is 0 */
   size_t size;
 } pawl_bytes;
 
@@ -48,10 +48,10 @@ typedef struct pawl_attempt pawl_attempt;
 
 typedef enum pawl_outcome {
   PAWL_SUCCEEDED = 0,
-  PAWL_FAILED = 1,             /* reason `error`: retried as the task says */
-  PAWL_FAILED_FOR_GOOD = 2,    /* reason `permanent`: not retried unless the task names it */
-  PAWL_SKIPPED = 3,            /* there is nothing to do: followers see a skipped task */
-  PAWL_DEFERRED = 4            /* look again later; the attempt gives up its slot until then */
+  PAWL_FAILED = 1,          /* reason `error`: retried as the task says */
+  PAWL_FAILED_FOR_GOOD = 2, /* reason `permanent`: not retried unless the task names it */
+  PAWL_SKIPPED = 3,         /* there is nothing to do: followers see a skipped task */
+  PAWL_DEFERRED = 4         /* look again later; the attempt gives up its slot until then */
 } pawl_outcome;
 
 /* How an attempt ends. Fields that the outcome does not name are not looked at. */
@@ -70,23 +70,23 @@ typedef struct pawl_result {
 /* What an attempt is to do. Good until `finish`. */
 typedef struct pawl_request {
   size_t size;
-  pawl_bytes parameters;      /* `with`, templates and secrets filled in: JSON text of an object that
-                                 fits the operator's schema */
-  pawl_bytes job, run, task;  /* names */
-  pawl_bytes item;            /* JSON text; empty when the task is not mapped */
-  pawl_bytes key;             /* the item's key; may be empty */
-  int64_t index;              /* of the item, from 0; -1 when the task is not mapped */
-  int64_t number;             /* of the attempt, from 1 */
+  pawl_bytes parameters;     /* `with`, templates and secrets filled in: JSON text of an object that
+                                fits the operator's schema */
+  pawl_bytes job, run, task; /* names */
+  pawl_bytes item;           /* JSON text; empty when the task is not mapped */
+  pawl_bytes key;            /* the item's key; may be empty */
+  int64_t index;             /* of the item, from 0; -1 when the task is not mapped */
+  int64_t number;            /* of the attempt, from 1 */
   pawl_bytes idempotency_key; /* the same over all attempts of this piece of work */
   int64_t deadline_ms;        /* when the host will cancel it, milliseconds since 1970; 0: never */
   pawl_bytes working_dir;     /* absolute; the process's own folder is `/` */
-  const pawl_bytes *environment; /* `NAME=value`, what a program of this task would see */
+  const pawl_bytes* environment; /* `NAME=value`, what a program of this task would see */
   size_t environment_count;
-  pawl_bytes output_format;   /* `none`, `text`, `json` or `jsonl` */
-  pawl_bytes scratch;         /* an own folder, removed after the attempt */
-  pawl_bytes handle;          /* what an attempt of this work before it set by `set_handle` and did
-                                 not finish: something that may still run elsewhere. Else empty */
-  pawl_bytes state;           /* of the deferral that ended now; else empty */
+  pawl_bytes output_format; /* `none`, `text`, `json` or `jsonl` */
+  pawl_bytes scratch;       /* an own folder, removed after the attempt */
+  pawl_bytes handle;        /* what an attempt of this work before it set by `set_handle` and did
+                               not finish: something that may still run elsewhere. Else empty */
+  pawl_bytes state;         /* of the deferral that ended now; else empty */
 } pawl_request;
 
 /* A descriptor or a timer that the loop watches for an operator. Opaque. */
@@ -102,41 +102,41 @@ typedef struct pawl_host {
 
   /* [any] Appends text to the attempt's log; lines end with '\n'. Secrets are masked. Counts as a
    * heartbeat. */
-  void (*log)(pawl_attempt *attempt, int stream, pawl_bytes text);
+  void (*log)(pawl_attempt* attempt, int stream, pawl_bytes text);
   /* [any] The attempt is alive: `stall_timeout` counts from now. */
-  void (*heartbeat)(pawl_attempt *attempt);
+  void (*heartbeat)(pawl_attempt* attempt);
   /* [any] How far it is, 0 to 1, and in words; shown by `pawl show`. A heartbeat. */
-  void (*progress)(pawl_attempt *attempt, double fraction, pawl_bytes text);
+  void (*progress)(pawl_attempt* attempt, double fraction, pawl_bytes text);
   /* [any] 1 once the attempt is to end: cancelled, or a time-out. */
-  int (*is_cancelled)(const pawl_attempt *attempt);
+  int (*is_cancelled)(const pawl_attempt* attempt);
   /* [any] The value of a secret that the task names. 0 when there is none of that name. The bytes
    * are good until `finish`. */
-  int (*secret)(const pawl_attempt *attempt, pawl_bytes name, pawl_bytes *value);
+  int (*secret)(const pawl_attempt* attempt, pawl_bytes name, pawl_bytes* value);
   /* [any] Names something that lives outside, at most 4 KiB: a remote job's id. Kept over the death
    * of this process once the call has returned, over a loss of power a moment later. A later
    * attempt of the same work gets it as `handle`. 0 when it could not be kept. An empty handle
    * takes the name back. */
-  int (*set_handle)(pawl_attempt *attempt, pawl_bytes handle);
+  int (*set_handle)(pawl_attempt* attempt, pawl_bytes handle);
   /* [any] Ends the attempt, once. Everything is copied before it returns. */
-  void (*finish)(pawl_attempt *attempt, const pawl_result *result);
+  void (*finish)(pawl_attempt* attempt, const pawl_result* result);
 
   /* [any] The operator's own pointer for an attempt; null at first. Not synchronised. */
-  void (*set_data)(pawl_attempt *attempt, void *data);
-  void *(*data)(const pawl_attempt *attempt);
+  void (*set_data)(pawl_attempt* attempt, void* data);
+  void* (*data)(const pawl_attempt* attempt);
 
   /* [loop] Calls `on_ready` when the descriptor is ready for one of `events`, until `unwatch`. The
    * descriptor stays the operator's; it must be open until then. Null: it cannot be watched. */
-  pawl_watch *(*watch_fd)(const struct pawl_host *host, int fd, int events,
-                          void (*on_ready)(void *data, int events), void *data);
+  pawl_watch* (*watch_fd)(const struct pawl_host* host, int fd, int events,
+                          void (*on_ready)(void* data, int events), void* data);
   /* [loop] Changes what is watched for. */
-  void (*change_fd)(pawl_watch *watch, int events);
+  void (*change_fd)(pawl_watch* watch, int events);
   /* [loop] Calls `on_time` once after so many milliseconds, unless it is unwatched before. */
-  pawl_watch *(*watch_time)(const struct pawl_host *host, int64_t after_ms,
-                            void (*on_time)(void *data), void *data);
+  pawl_watch* (*watch_time)(const struct pawl_host* host, int64_t after_ms,
+                            void (*on_time)(void* data), void* data);
   /* [loop] Nothing is called for it any more. Also for a timer that has fired. Null is allowed. */
-  void (*unwatch)(pawl_watch *watch);
+  void (*unwatch)(pawl_watch* watch);
   /* Any thread, at any time: calls `function` on the loop soon. */
-  void (*post)(const struct pawl_host *host, void (*function)(void *data), void *data);
+  void (*post)(const struct pawl_host* host, void (*function)(void* data), void* data);
 } pawl_host;
 
 /* An operator. All pointers stay good as long as the library is loaded. */
@@ -152,29 +152,29 @@ typedef struct pawl_operator {
   /* [loop] Once, before the first attempt: what all attempts share. `*self` is handed to all other
    * functions. Not 0: it cannot work, `message` may be set to static text that says why, and every
    * attempt fails with it. May be null. */
-  int (*open)(const pawl_host *host, void **self, pawl_bytes *message);
+  int (*open)(const pawl_host* host, void** self, pawl_bytes* message);
   /* [loop] Once, when the host ends; no attempt is open then. May be null. */
-  void (*close)(void *self);
+  void (*close)(void* self);
 
   /* Exactly one of these two is set. */
   /* [pool] Does the work and calls `finish` before it returns. */
-  void (*run)(void *self, pawl_attempt *attempt, const pawl_request *request);
+  void (*run)(void* self, pawl_attempt* attempt, const pawl_request* request);
   /* [loop] Begins the work; `finish` may come at once or later. */
-  void (*start)(void *self, pawl_attempt *attempt, const pawl_request *request);
+  void (*start)(void* self, pawl_attempt* attempt, const pawl_request* request);
 
   /* [loop] The attempt is to end: it was cancelled or has timed out. Called at most once, between
    * start and finish; the operator ends what it began elsewhere and finishes soon, with whatever
    * result: what is recorded is the cancellation. Whoever does not finish within `kill_grace` takes
    * the host down with it. For `run` this may wake its thread; null: the thread asks
    * `is_cancelled`. */
-  void (*cancel)(void *self, pawl_attempt *attempt);
+  void (*cancel)(void* self, pawl_attempt* attempt);
 } pawl_operator;
 
 typedef struct pawl_plugin {
   uint32_t abi_version; /* PAWL_ABI_VERSION */
   size_t size;
-  pawl_bytes version;   /* of the plugin, for people */
-  const pawl_operator *const *operators;
+  pawl_bytes version; /* of the plugin, for people */
+  const pawl_operator* const* operators;
   size_t operator_count;
 } pawl_plugin;
 
@@ -182,7 +182,8 @@ typedef struct pawl_plugin {
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif
-const pawl_plugin *pawl_plugin_v1(void);
+const pawl_plugin*
+pawl_plugin_v1(void);
 
 #ifdef __cplusplus
 }

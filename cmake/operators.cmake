@@ -1,0 +1,13 @@
+# pawl_operators(NAME SOURCES ... DEPENDS ...): a shared library of operators, as a plugin of users
+# would be: NAME.so in the folder `operators`, which an installed pawl finds beside its program.
+function(pawl_operators name)
+  cmake_parse_arguments(PLUGIN "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(pawl_operators_${name} MODULE ${PLUGIN_SOURCES})
+  target_link_libraries(pawl_operators_${name} PRIVATE pawl_flags pawl_plugin_api ${PLUGIN_DEPENDS})
+  set_target_properties(pawl_operators_${name} PROPERTIES
+    PREFIX "" OUTPUT_NAME ${name} CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/operators)
+  # What a plugin takes along stays its own: two of them may bring the same library.
+  target_link_options(pawl_operators_${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,defs)
+  install(TARGETS pawl_operators_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/pawl/operators)
+endfunction()
