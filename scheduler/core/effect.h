@@ -67,6 +67,11 @@ struct StopReading {
   RunId run;
   TaskIndex task;
 };
+/// Something of this operator wants to start, and no worker takes it: have one that does. Said once
+/// until there is one.
+struct WantWorker {
+  std::string operator_name;
+};
 struct RunEnded {
   RunId run;
 };
@@ -82,9 +87,9 @@ struct Reply {
 
 }  // namespace effect
 
-using Effect =
-    std::variant<effect::StartAttempt, effect::StopAttempt, effect::ForgetAttempt, effect::Prepare,
-                 effect::ItemsStored, effect::StopReading, effect::RunEnded, effect::Reply>;
+using Effect = std::variant<effect::StartAttempt, effect::StopAttempt, effect::ForgetAttempt,
+                            effect::Prepare, effect::ItemsStored, effect::StopReading,
+                            effect::WantWorker, effect::RunEnded, effect::Reply>;
 
 struct Step {
   Mutations mutations;

@@ -125,12 +125,14 @@ void Engine::State::on(const input::WorkerUp& in) {
   auto it = std::find_if(workers_.begin(), workers_.end(),
                          [&](const Worker& w) { return w.id == in.worker; });
   if (it == workers_.end()) {
-    Worker worker{in.worker, true, 0};
+    Worker worker{in.worker, in.operators, true, 0};
     for (const auto& [id, live] : live_) worker.live += live.worker == in.worker ? 1 : 0;
-    workers_.push_back(worker);
+    workers_.push_back(std::move(worker));
   } else {
     it->accepts = true;
+    it->operators = in.operators;
   }
+  for (const std::string& name : in.operators) unpark(name);
 }
 
 void Engine::State::on(const input::WorkerDrains& in) {

@@ -51,7 +51,7 @@ bool Engine::State::is_startable(const Run& run, TaskIndex task) const {
 /// Puts the task into the ring of its lane when it can start something and is not there.
 void Engine::State::make_ready(Run& run, TaskIndex task) {
   Node& node = run.node(task);
-  if (node.is_ready || !is_startable(run, task)) return;
+  if (node.is_ready || node.is_parked || !is_startable(run, task)) return;
   node.is_ready = true;
   const Lane::Rank rank{-run.spec(task).priority, run.row.priority_class};
   Lane& lane = lane_of(run, task);
@@ -66,24 +66,46 @@ void Engine::State::activate(Lane& lane) {
   active_.push_back(&lane);
 }
 
-std::optional<WorkerId> Engine::State::pick_worker() const {
+std::optional<WorkerId> Engine::State::pick_worker(const std::string& operator_name) const {
   const Worker* best = nullptr;
   for (const Worker& w : workers_) {
-    if (w.accepts && (best == nullptr || w.live < best->live)) best = &w;
+    if (!w.accepts || (best != nullptr && w.live >= best->live)) continue;
+    if (std::find(w.operators.begin(), w.operators.end(), operator_name) != w.operators.end())
+      best = &w;
   }
   if (best == nullptr) return std::nullopt;
   return best->id;
+}
+
+/// Out of its lane until a worker takes its operator, so that it is in nobody's way.
+void Engine::State::park(Run& run, TaskIndex task) {
+  Node& node = run.node(task);
+  node.is_ready = false;
+  node.is_parked = true;
+  const std::string& operator_name = run.spec(task).operator_name;
+  std::vector<Place>& places = parked_[operator_name];
+  places.push_back({run.row.id, task});
+  if (places.size() == 1) act(effect::WantWorker{operator_name});
+}
+
+void Engine::State::unpark(const std::string& operator_name) {
+  auto parked = parked_.extract(operator_name);
+  if (parked.empty()) return;
+  for (const Place& place : parked.mapped()) {
+    Run* run = find(place.run);
+    if (run == nullptr) continue;
+    run->node(place.task).is_parked = false;
+    make_ready(*run, place.task);
+  }
 }
 
 /// Lanes take turns: a run with slots of its own must not wait for all others.
 void Engine::State::dispatch() {
   if (holds_starts_) return;
   while (!active_.empty() && !is_full()) {
-    const auto worker = pick_worker();
-    if (!worker) return;
     Lane* lane = active_.front();
     active_.pop_front();
-    if (dispatch_lane(*lane, *worker)) {
+    if (dispatch_lane(*lane)) {
       active_.push_back(lane);
     } else {
       lane->is_active = false;
@@ -92,7 +114,7 @@ void Engine::State::dispatch() {
 }
 
 /// Starts one thing of the lane; false when nothing of it can start now.
-bool Engine::State::dispatch_lane(Lane& lane, WorkerId worker) {
+bool Engine::State::dispatch_lane(Lane& lane) {
   while (!lane.ring.empty()) {
     auto& turns = lane.ring.begin()->second;
     if (turns.empty()) {
@@ -106,9 +128,15 @@ bool Engine::State::dispatch_lane(Lane& lane, WorkerId worker) {
       if (run != nullptr) run->node(source.task).is_ready = false;
       continue;
     }
+    const auto worker = pick_worker(run->spec(source.task).operator_name);
+    if (!worker) {
+      turns.pop_front();
+      park(*run, source.task);
+      continue;
+    }
     if (!lane.slots().has_room(run->spec(source.task).pools.front().slots)) return false;
     turns.pop_front();
-    start_next(*run, source.task, lane, worker);
+    start_next(*run, source.task, lane, *worker);
     if (is_startable(*run, source.task)) {
       turns.push_back(source);
     } else {

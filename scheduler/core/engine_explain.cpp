@@ -96,7 +96,11 @@ struct Engine::State::Explainer {
     const TaskSpec& spec = run.spec(task);
     if (state.holds_starts_)
       say("held_starts", "no new starts: the scheduler is draining or the store is full");
-    if (!state.pick_worker()) say("no_worker", "no worker takes tasks yet");
+    if (!state.pick_worker(spec.operator_name)) {
+      say("no_worker", spec.operator_name == "process"
+                           ? "no worker takes tasks yet"
+                           : "no worker takes the operator " + spec.operator_name + " yet");
+    }
     const std::size_t before = out.size();
     const std::int64_t limit = spec.map ? spec.map->max_concurrent : 0;
     if (limit > 0 && node.mapped && node.mapped->live >= limit) {

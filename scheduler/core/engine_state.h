@@ -111,6 +111,7 @@ struct Node {
   std::uint32_t prepare_stamp = 0;
   bool is_preparing = false;  ///< `when` is being judged, or items are being read
   bool is_ready = false;      ///< in the ring of its lane
+  bool is_parked = false;     ///< startable, and no worker takes its operator
 };
 
 struct Run {
@@ -339,7 +340,9 @@ class Engine::State {
 
   // engine_dispatch.cpp
   void dispatch();
-  bool dispatch_lane(Lane& lane, WorkerId worker);
+  bool dispatch_lane(Lane& lane);
+  void park(Run& run, TaskIndex task);
+  void unpark(const std::string& operator_name);
   bool is_startable(const Run& run, TaskIndex task) const;
   void make_ready(Run& run, TaskIndex task);
   void activate(Lane& lane);
@@ -350,7 +353,8 @@ class Engine::State {
   static bool has_own_numbers(const TaskSpec& spec, ItemIndex item) {
     return item != kWhole && spec.map && spec.map->max_concurrent > 0;
   }
-  std::optional<WorkerId> pick_worker() const;
+  /// The least busy of those that take the operator.
+  std::optional<WorkerId> pick_worker(const std::string& operator_name) const;
 
   // engine_commands.cpp
   using Snapshots = std::unordered_map<RunId, const RunSnapshot*>;
@@ -395,6 +399,7 @@ class Engine::State {
   };
   struct Worker {
     WorkerId id;
+    std::vector<std::string> operators;
     bool accepts = true;
     std::int64_t live = 0;
   };
@@ -423,6 +428,7 @@ class Engine::State {
   std::map<std::pair<RunId, PoolKey>, std::unique_ptr<Lane>> lanes_;
   std::deque<Lane*> active_;  ///< lanes that take turns
   std::vector<Worker> workers_;
+  std::map<std::string, std::vector<Place>> parked_;  ///< by operator: they wait for a worker
   Timers timers_;
   std::deque<Place> pending_;   ///< tasks whose rule wants looking at
   std::vector<RunId> changed_;  ///< runs whose counts changed in this step

@@ -129,9 +129,10 @@ struct Unpause {
   ReplyToken reply;
 };
 
-/// A worker takes attempts from now on.
+/// A worker takes attempts of these operators from now on.
 struct WorkerUp {
   WorkerId worker;
+  std::vector<std::string> operators = {"process"};
 };
 /// A worker takes no more attempts; those it has go on.
 struct WorkerDrains {

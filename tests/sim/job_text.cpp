@@ -76,6 +76,8 @@ void set_task(TaskSpec& task, const std::string& key, const std::string& value) 
     task.pools.front().slots = std::stoll(value);
   else if (key == "priority")
     task.priority = std::stoll(value);
+  else if (key == "op")
+    task.operator_name = value;
   else if (key == "interrupt")
     task.on_interrupt = word<OnInterrupt>(value, 3);
   else if (key == "allow")

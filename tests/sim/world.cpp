@@ -314,6 +314,7 @@ void World::perform(const Effect& effect) {
     }
     void operator()(const effect::ItemsStored&) const {}
     void operator()(const effect::StopReading&) const {}
+    void operator()(const effect::WantWorker& e) const { w.wanted.push_back(e.operator_name); }
     void operator()(const effect::RunEnded& e) const {
       w.ended.push_back(e.run);
       if (w.forgets) w.inbox_.emplace_back(input::RunDurable{e.run});

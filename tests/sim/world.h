@@ -91,6 +91,7 @@ class World {
   std::vector<effect::Prepare> unanswered;   ///< when `answers` is false
   std::vector<RunId> ended;
   std::vector<WorkerId> workers{WorkerId{1}};
+  std::vector<std::string> wanted;  ///< operators that nobody took
   effect::Reply reply;
   std::int64_t default_slots = 4;
   bool answers = true;        ///< Prepare is answered at once, with all items

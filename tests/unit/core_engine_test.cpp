@@ -448,6 +448,40 @@ TEST_CASE("nothing starts without a worker, and one that drains gets nothing new
   CHECK(w.starts.back().worker == WorkerId{2});
 }
 
+TEST_CASE("a task whose operator no worker takes asks for one and is in nobody's way") {
+  World w;
+  w.handle(input::SetDefaultSlots{1});
+  w.default_slots = 1;
+  const RunId run = w.start("a op=http priority=5; b; c op=http");
+  CHECK(w.states(run) == "a=queued b=running c=queued");
+  CHECK(w.wanted == std::vector<std::string>{"http"});
+  w.finish(run, "b", Outcome::succeeded);
+  CHECK(w.states(run) == "a=queued b=succeeded c=queued");
+
+  w.workers.push_back(WorkerId{2});
+  w.handle(input::WorkerUp{WorkerId{2}, {"http", "sleep"}});
+  CHECK(w.states(run) == "a=running b=succeeded c=queued");
+  CHECK(w.starts.back().worker == WorkerId{2});
+  w.finish(run, "a", Outcome::succeeded);
+  CHECK(w.states(run) == "a=succeeded b=succeeded c=running");
+}
+
+TEST_CASE("an operator whose worker is gone is asked for again") {
+  World w;
+  w.workers.push_back(WorkerId{2});
+  w.handle(input::WorkerUp{WorkerId{2}, {"http"}});
+  const RunId run = w.start("a op=http retry=2 interrupt=retry");
+  CHECK(w.states(run) == "a=running");
+  CHECK(w.wanted.empty());
+  w.workers = {WorkerId{1}};
+  w.running.clear();
+  w.handle(input::WorkerDrains{WorkerId{2}});
+  w.handle(input::WorkerGone{WorkerId{2}});
+  w.pass(0s);
+  CHECK(w.states(run) == "a=queued");
+  CHECK(w.wanted == std::vector<std::string>{"http"});
+}
+
 TEST_CASE("attempts spread over workers by how much these have") {
   World w;
   w.workers.push_back(WorkerId{2});

@@ -15,8 +15,7 @@ void Noop::start(plugin::Attempt attempt, const plugin::Request& request) {
   const auto output = parameters.find("output");
   if (output == parameters.end()) return attempt.finish(plugin::Result::success());
   const bool is_plain = request.output_format() == "text" && output->is_string();
-  attempt.finish(
-      plugin::Result::success(is_plain ? output->get<std::string>() : output->dump()));
+  attempt.finish(plugin::Result::success(is_plain ? output->get<std::string>() : output->dump()));
 }
 
 /// There is no moment between its start and its end.
