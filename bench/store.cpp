@@ -236,11 +236,11 @@ double bare_tasks_per_second(Place& place, std::int64_t tasks, std::int64_t batc
        "PRAGMA cell_size_check=ON; PRAGMA secure_delete=OFF; PRAGMA cache_size=-65536");
   sqlite3_stmt* begin = prepare(db, "BEGIN IMMEDIATE");
   sqlite3_stmt* commit = prepare(db, "COMMIT");
-  sqlite3_stmt* insert_task = prepare(
-      db,
-      "INSERT INTO task (run, task, item, state, detail, attempts, counted, interruptions, work, "
-      "live_attempt, first_attempt, queued_at, started_at, dismissed) "
-      "VALUES (1, 1, ?1, 'running', 0, 1, 1, 0, 0, ?2, ?2, ?3, ?3, 0)");
+  sqlite3_stmt* insert_task =
+      prepare(db,
+              "INSERT INTO task (run, task, item, state, detail, attempts, counted, work, "
+              "live_attempt, first_attempt, queued_at, started_at, dismissed) "
+              "VALUES (1, 1, ?1, 'running', 0, 1, 1, 0, ?2, ?2, ?3, ?3, 0)");
   sqlite3_stmt* insert_attempt = prepare(
       db,
       "INSERT INTO attempt (id, run, task, item, number, state, worker, slot, started_at, cpu_us, "

@@ -117,8 +117,8 @@ CREATE TABLE task (
   detail            INTEGER NOT NULL,
   attempts          INTEGER NOT NULL,
   counted           INTEGER NOT NULL,
-  interruptions     INTEGER NOT NULL,
-  interrupted_since INTEGER,
+  interrupted_at     INTEGER,          -- the last two times that an attempt ended without a word
+  interrupted_before INTEGER,          -- and the task could be why
   work              INTEGER NOT NULL,
   live_attempt      INTEGER,
   first_attempt     INTEGER,
@@ -153,6 +153,7 @@ CREATE TABLE mapped (
   skipped         INTEGER NOT NULL,
   upstream_failed INTEGER NOT NULL,
   cancelled       INTEGER NOT NULL,
+  retries         INTEGER NOT NULL,  -- attempts of its items after their first ones
   source          TEXT NOT NULL,
   PRIMARY KEY (run, task)
 ) STRICT, WITHOUT ROWID;

@@ -65,8 +65,8 @@ TaskRow read_task(RowReader& reader) {
   row.detail = reader.small();
   row.attempts = reader.small();
   row.counted = reader.small();
-  row.interruptions = reader.small();
-  row.interrupted_since = reader.time_or_none();
+  row.interrupted_at = reader.time_or_none();
+  row.interrupted_before = reader.time_or_none();
   row.work = reader.small();
   row.live_attempt = reader.id<AttemptId>();
   row.queued_at = reader.time_or_none();
@@ -88,6 +88,7 @@ MappedRow read_mapped(RowReader& reader) {
   row.rest_state = reader.word(task_state_from);
   row.rest_reason = reader.word(reason_from);
   row.counts = read_counts(reader);
+  row.retries = reader.integer();
   row.source = reader.text();
   return row;
 }

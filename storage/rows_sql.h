@@ -31,9 +31,9 @@ std::optional<Trigger> trigger_from(std::string_view word);
 inline constexpr int kRunColumnCount = 33;
 RunRow read_run(RowReader& reader);
 
-#define PAWL_TASK_COLUMNS                                                                        \
-  "t.run, t.task, t.item, t.state, t.reason, t.detail, t.attempts, t.counted, t.interruptions, " \
-  "t.interrupted_since, t.work, t.live_attempt, t.queued_at, t.started_at, t.ended_at, "         \
+#define PAWL_TASK_COLUMNS                                                                         \
+  "t.run, t.task, t.item, t.state, t.reason, t.detail, t.attempts, t.counted, t.interrupted_at, " \
+  "t.interrupted_before, t.work, t.live_attempt, t.queued_at, t.started_at, t.ended_at, "         \
   "t.error, t.dismissed"
 inline constexpr int kTaskColumnCount = 17;
 TaskRow read_task(RowReader& reader);
@@ -41,8 +41,8 @@ TaskRow read_task(RowReader& reader);
 #define PAWL_MAPPED_COLUMNS                                                                      \
   "m.run, m.task, m.items, m.complete, m.next_fresh, m.low_water, m.rest_state, m.rest_reason, " \
   "m.waiting, m.queued, m.running, m.retrying, m.deferred, m.held, m.succeeded, m.failed, "      \
-  "m.skipped, m.upstream_failed, m.cancelled, m.source"
-inline constexpr int kMappedColumnCount = 20;
+  "m.skipped, m.upstream_failed, m.cancelled, m.retries, m.source"
+inline constexpr int kMappedColumnCount = 21;
 MappedRow read_mapped(RowReader& reader);
 
 #define PAWL_ATTEMPT_COLUMNS                                                                    \

@@ -185,7 +185,7 @@ bool SqliteStore::put(const mutation::InsertTask& m) {
   const TaskRow& row = m.row;
   return statements_->insert_task
       .bind(row.key.run, row.key.task, row.key.item, word_of(row.state), word_of(row.reason),
-            row.detail, row.attempts, row.counted, row.interruptions, row.interrupted_since,
+            row.detail, row.attempts, row.counted, row.interrupted_at, row.interrupted_before,
             row.work, id_or_none(row.live_attempt), first_attempt_of(row), row.queued_at,
             row.started_at, row.ended_at, row.dismissed, TextOrNull{row.error})
       .run();
@@ -194,7 +194,7 @@ bool SqliteStore::put(const mutation::InsertTask& m) {
 bool SqliteStore::put(const mutation::UpdateTask& m) {
   const TaskRow& row = m.row;
   statements_->update_task.bind(word_of(row.state), word_of(row.reason), row.detail, row.attempts,
-                                row.counted, row.interruptions, row.interrupted_since, row.work,
+                                row.counted, row.interrupted_at, row.interrupted_before, row.work,
                                 id_or_none(row.live_attempt), first_attempt_of(row), row.queued_at,
                                 row.started_at, row.ended_at, row.dismissed, TextOrNull{row.error},
                                 row.key.run, row.key.task, row.key.item, word_of(m.expected),
@@ -212,7 +212,7 @@ bool SqliteStore::write_mapped(const MappedRow& row) {
   return statements_->set_mapped
       .bind(row.run, row.task, row.items, row.complete, row.next_fresh, row.low_water,
             word_of(row.rest_state), word_of(row.rest_reason), c[0], c[1], c[2], c[3], c[4], c[5],
-            c[6], c[7], c[8], c[9], c[10], row.source)
+            c[6], c[7], c[8], c[9], c[10], row.retries, row.source)
       .run();
 }
 

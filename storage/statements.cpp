@@ -27,21 +27,22 @@ SqliteStore::Statements::Statements(Database& db)
                  "UPDATE run_counts SET waiting = ?, queued = ?, running = ?, retrying = ?, "
                  "deferred = ?, held = ?, succeeded = ?, failed = ?, skipped = ?, "
                  "upstream_failed = ?, cancelled = ? WHERE run = ?"),
-      insert_task(db,
-                  "INSERT INTO task (run, task, item, state, reason, detail, attempts, counted, "
-                  "interruptions, interrupted_since, work, live_attempt, first_attempt, queued_at, "
-                  "started_at, ended_at, dismissed, error) "
-                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      insert_task(
+          db,
+          "INSERT INTO task (run, task, item, state, reason, detail, attempts, counted, "
+          "interrupted_at, interrupted_before, work, live_attempt, first_attempt, queued_at, "
+          "started_at, ended_at, dismissed, error) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       // In the order of the columns: a new first attempt replaces the pointer to it, else it stays.
       update_task(db,
                   "UPDATE task SET state = ?, reason = ?, detail = ?, attempts = ?, counted = ?, "
-                  "interruptions = ?, interrupted_since = ?, work = ?, live_attempt = ?, "
+                  "interrupted_at = ?, interrupted_before = ?, work = ?, live_attempt = ?, "
                   "first_attempt = coalesce(?, first_attempt), queued_at = ?, started_at = ?, "
                   "ended_at = ?, dismissed = ?, error = ? "
                   "WHERE run = ? AND task = ? AND item = ? AND state = ? AND live_attempt IS ?"),
       set_mapped(db,
                  "INSERT INTO mapped VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                 "?, ?) ON CONFLICT (run, task) DO UPDATE SET items = excluded.items, "
+                 "?, ?, ?) ON CONFLICT (run, task) DO UPDATE SET items = excluded.items, "
                  "complete = excluded.complete, next_fresh = excluded.next_fresh, "
                  "low_water = excluded.low_water, rest_state = excluded.rest_state, "
                  "rest_reason = excluded.rest_reason, waiting = excluded.waiting, "
@@ -49,7 +50,8 @@ SqliteStore::Statements::Statements(Database& db)
                  "retrying = excluded.retrying, deferred = excluded.deferred, "
                  "held = excluded.held, succeeded = excluded.succeeded, failed = excluded.failed, "
                  "skipped = excluded.skipped, upstream_failed = excluded.upstream_failed, "
-                 "cancelled = excluded.cancelled, source = excluded.source"),
+                 "cancelled = excluded.cancelled, retries = excluded.retries, "
+                 "source = excluded.source"),
       insert_items(db, "INSERT INTO item (run, task, first, count, bytes) VALUES (?, ?, ?, ?, ?)"),
       delete_items(db, "DELETE FROM item WHERE run = ? AND task = ?"),
       insert_attempt(db,

@@ -10,6 +10,9 @@ namespace pawl {
 
 namespace {
 
+// So long a definition stays without a run: whoever found it here hands a run of it in soon.
+constexpr Duration kIdleVersionFor = std::chrono::minutes(1);
+
 // A start on the calendar is looked at again at least so often: calendars drift and step.
 constexpr Duration kCalendarLookMax = std::chrono::hours(1);
 
@@ -19,6 +22,7 @@ Step Engine::State::handle(const Input& input, Now now) {
   now_ = now;
   step_ = {};
   looked_at_ = 0;
+  drop_idle_versions();
   std::visit([this](const auto& in) { on(in); }, input);
   settle();
   write_changes();
@@ -110,6 +114,7 @@ void Engine::State::record(const std::string& actor, std::string verb, const Tar
 void Engine::State::on(const input::AddVersion& in) {
   if (versions_.contains(in.row.id)) return;
   if (!in.is_stored) change(mutation::InsertVersion{in.row});
+  idle_versions_.emplace_back(now_.mono, in.row.id);
   const auto& version =
       versions_.emplace(in.row.id, std::make_unique<Version>(in.job)).first->second;
   for (const auto& [name, pool] : version->job.pools) {
@@ -119,6 +124,32 @@ void Engine::State::on(const input::AddVersion& in) {
     newest = in.row.id;
     set_pool(key, pool.slots);
   }
+}
+
+/// Definitions that no run in memory is pinned to leave after a while. With the last one of a job
+/// go its pools.
+void Engine::State::drop_idle_versions() {
+  if (!is_recovered_) return;  // their runs are still to come
+  while (!idle_versions_.empty() && now_.mono - idle_versions_.front().first >= kIdleVersionFor) {
+    const auto it = versions_.find(idle_versions_.front().second);
+    idle_versions_.pop_front();
+    if (it == versions_.end() || it->second->runs > 0) continue;
+    const std::string job = it->second->job.name;
+    versions_.erase(it);
+    const bool is_last = std::none_of(versions_.begin(), versions_.end(),
+                                      [&](const auto& v) { return v.second->job.name == job; });
+    if (is_last) drop_pools(job);
+  }
+}
+
+void Engine::State::drop_pools(const std::string& job) {
+  std::erase_if(pool_versions_, [&](const auto& p) { return p.first.job == job; });
+  std::erase_if(lanes_, [&](const auto& lane) {
+    if (lane.first.second.job != job) return false;
+    std::erase(active_, lane.second.get());
+    return true;
+  });
+  std::erase_if(pools_, [&](const auto& p) { return p.first.job == job; });
 }
 
 void Engine::State::on(const input::WorkerUp& in) {

@@ -154,18 +154,18 @@ void Engine::State::follow_end(const AttemptResult& result, const Live& live,
                                AttemptVerdict verdict, Piece& work) {
   Run& run = *live.run;
   const TaskKey key = live.key();
+  bool is_poison = false;
   if (verdict.event == AttemptEvent::lose || verdict.event == AttemptEvent::interrupt) {
     --work.counted;
     if (result.may_be_cause) {
-      const bool is_old =
-          work.interrupted_since.ms == 0 || now_.wall - work.interrupted_since > kPoisonWindow;
-      work.interruptions = is_old ? 1 : work.interruptions + 1;
-      if (is_old) work.interrupted_since = now_.wall;
+      is_poison = is_third_interruption(work.interrupted_before, now_.wall);
+      work.interrupted_before = work.interrupted_at;
+      work.interrupted_at = now_.wall;
     }
   }
   TaskHistory history;
   history.counted = work.counted;
-  history.interruptions = work.interruptions;
+  history.is_poison = is_poison;
   history.stop = live.stop != Reason::none ? live.stop : run.stopping;
   history.has_total_deadline = work.total_due.ms != 0;
   history.total_left = work.total_due - now_.mono;

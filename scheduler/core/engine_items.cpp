@@ -198,9 +198,10 @@ Engine::State::WholeVerdict Engine::State::judge_whole(const Run& run, TaskIndex
     return {TaskEvent::fail, Reason::stop_after_failures};
   if (failures > tolerated) return {TaskEvent::fail, Reason::tolerance};
   if (mapped.rest_reason == Reason::queue_timeout) return {TaskEvent::fail, Reason::queue_timeout};
-  // Only what a person or a limit took away is missing: the whole shares that word.
-  return {TaskEvent::cancel,
-          mapped.rest_reason != Reason::none ? mapped.rest_reason : Reason::cancelled};
+  // Items that were cancelled one by one are missing like those that failed.
+  if (mapped.rest_reason == Reason::none) return {TaskEvent::fail, Reason::tolerance};
+  // A person or a limit took the whole away: it shares that word.
+  return {TaskEvent::cancel, mapped.rest_reason};
 }
 
 void Engine::State::finish_mapped_if_done(Run& run, TaskIndex task) {
@@ -227,6 +228,7 @@ void Engine::State::write_mapped(const Run& run, TaskIndex task) {
   row.rest_state = mapped.rest_state;
   row.rest_reason = mapped.rest_reason;
   row.counts = mapped.counts;
+  row.retries = mapped.retries;
   row.source = mapped.source;
   change(mutation::SetMapped{std::move(row)});
 }

@@ -26,10 +26,10 @@ Piece Engine::State::work_of(const TaskRow& row) {
   work.queued_at = row.queued_at.value_or(WallTime{});
   work.started_at = row.started_at.value_or(WallTime{});
   work.ended_at = row.ended_at.value_or(WallTime{});
-  work.interrupted_since = row.interrupted_since.value_or(WallTime{});
+  work.interrupted_at = row.interrupted_at.value_or(WallTime{});
+  work.interrupted_before = row.interrupted_before.value_or(WallTime{});
   work.attempts = row.attempts;
   work.counted = row.counted;
-  work.interruptions = row.interruptions;
   work.work = row.work;
   work.detail = row.detail;
   work.state = row.state;
@@ -51,6 +51,7 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot) {
   mapped.rest_state = row.rest_state;
   mapped.rest_reason = row.rest_reason;
   mapped.counts = row.counts;
+  mapped.retries = row.retries;
   mapped.source = row.source;
   if (row.rest_reason == Reason::items) {
     if (auto error = run.errors.find(row.task); error != run.errors.end())
@@ -88,6 +89,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
   Run& run = *owned;
   run.row = snapshot.run;
   run.version = version->second.get();
+  ++run.version->runs;
   const JobSpec& job = run.version->job;
   run.nodes.resize(job.tasks.size());
   if (!is_final(run.row.state)) run.stopping = stopping_of(run.row);

@@ -268,8 +268,9 @@ void Engine::State::reset_node(Run& run, TaskIndex task, const RunSnapshot* snap
       if (from == TaskState::succeeded) ++work.work;
       work.state = TaskState::queued;
       work.reason = Reason::none;
-      work.detail = work.counted = work.interruptions = 0;
-      work.started_at = work.ended_at = work.interrupted_since = WallTime{};
+      work.detail = work.counted = 0;
+      work.started_at = work.ended_at = WallTime{};
+      work.interrupted_at = work.interrupted_before = WallTime{};
       work.queued_at = now_.wall;
       mapped.states[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(TaskState::queued);
       mapped.tries[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(work.attempts);

@@ -12,6 +12,8 @@ namespace {
 // way is asked for again within seconds.
 constexpr std::size_t kOldRequestsMax = 10'000;
 
+constexpr const char* kNoDefinition = "the job's definition is not in memory; ask again";
+
 // Ended runs of which an older snapshot than their end is recognized.
 constexpr std::size_t kLeftMax = 10'000;
 
@@ -34,7 +36,10 @@ void Engine::State::on(const input::Submit& in) {
     }
   }
   const auto version = versions_.find(in.run.version);
-  PAWL_CHECK(version != versions_.end());
+  if (version == versions_.end()) {
+    act(effect::Reply{in.reply, Error{ErrorKind::refused, kNoDefinition}, {}, {}, false, {}});
+    return;
+  }
 
   auto owned = std::make_unique<Run>();
   Run& run = *owned;
@@ -49,6 +54,7 @@ void Engine::State::on(const input::Submit& in) {
   run.row.resumes = 0;
   run.row.cancel_requested = false;
   run.version = version->second.get();
+  ++run.version->runs;
   run.is_forced = in.force;
   const JobSpec& job = run.version->job;
   run.nodes.resize(job.tasks.size());
@@ -197,9 +203,11 @@ Engine::State::RunVerdict Engine::State::judge_run(const Run& run) const {
   for (std::size_t i = 0; i < run.nodes.size(); ++i) {
     const TaskState state = run.nodes[i].work.state;
     const bool counts = !run.version->job.tasks[i].allow_failure;
+    const bool is_done = state == TaskState::succeeded || state == TaskState::skipped;
     has_failure |= counts && (state == TaskState::failed || state == TaskState::held);
-    // A whole run that a person cancelled was cancelled, whatever may fail in it.
-    has_cancelled |= (counts || is_asked_for) && state == TaskState::cancelled;
+    has_cancelled |= counts && state == TaskState::cancelled;
+    // A person cancelled the whole run: whatever may fail in it, what is not done was taken away.
+    has_cancelled |= is_asked_for && !is_done;
   }
   const bool is_limit = run.stopping == Reason::run_timeout || run.stopping == Reason::fail_fast;
   if (has_failure || is_limit) return {RunEvent::fail, is_limit ? run.stopping : Reason::none};
@@ -262,6 +270,8 @@ void Engine::State::forget(RunId id) {
     std::erase(active_, lane->second.get());
     lane = lanes_.erase(lane);
   }
+  const VersionId version = it->second->row.version;
+  if (--it->second->version->runs == 0) idle_versions_.emplace_back(now_.mono, version);
   runs_.erase(it);
 }
 

@@ -31,10 +31,11 @@ namespace pawl {
 /// Longer than anybody waits, and far from the end of the clock's range.
 inline constexpr Duration kWaitMax = std::chrono::hours(24 * 365 * 100);
 
-/// A definition that runs in memory are pinned to.
+/// A definition that runs in memory are pinned to. It leaves some time after the last of them.
 struct Version {
   JobSpec job;
   Graph graph;
+  std::int64_t runs = 0;  ///< in memory
   explicit Version(JobSpec spec) : job(std::move(spec)), graph(job) {}
 };
 
@@ -44,11 +45,11 @@ struct Piece {
   WallTime queued_at;  ///< 0: never; so for the next three
   WallTime started_at;
   WallTime ended_at;
-  WallTime interrupted_since;
-  MonoTime total_due;  ///< 0: no total time-out runs
+  WallTime interrupted_at;      ///< the last interruption that the task may have caused
+  WallTime interrupted_before;  ///< and the one before that
+  MonoTime total_due;           ///< 0: no total time-out runs
   std::int32_t attempts = 0;
   std::int32_t counted = 0;
-  std::int32_t interruptions = 0;
   std::int32_t work = 0;
   std::int32_t detail = 0;
   std::uint32_t stamp = 0;  ///< new with each change of state: older alarms mean nothing
@@ -116,7 +117,7 @@ struct Node {
 
 struct Run {
   RunRow row;
-  const Version* version = nullptr;
+  Version* version = nullptr;
   std::vector<Node> nodes;
   std::int64_t open_nodes = 0;
   std::int64_t live = 0;
@@ -247,6 +248,8 @@ class Engine::State {
   void settle();
   void write_changes();
   void forget_marked();
+  void drop_idle_versions();
+  void drop_pools(const std::string& job);
   bool is_full() const {
     return step_.mutations.size() >= limits::kMutationsPerStepMax || looked_at_ >= kLookedAtMax;
   }
@@ -412,6 +415,7 @@ class Engine::State {
   std::int64_t looked_at_ = 0;
 
   std::unordered_map<VersionId, std::unique_ptr<Version>> versions_;
+  std::deque<std::pair<MonoTime, VersionId>> idle_versions_;  ///< without a run, since when
   std::unordered_map<RunId, std::unique_ptr<Run>> runs_;
   std::unordered_map<AttemptId, Live> live_;
   std::unordered_map<std::string, RunId> requests_;

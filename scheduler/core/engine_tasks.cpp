@@ -24,8 +24,8 @@ void Engine::State::fill(TaskRow& row, TaskKey key, const Piece& work) {
   row.detail = work.detail;
   row.attempts = work.attempts;
   row.counted = work.counted;
-  row.interruptions = work.interruptions;
-  row.interrupted_since = if_set(work.interrupted_since);
+  row.interrupted_at = if_set(work.interrupted_at);
+  row.interrupted_before = if_set(work.interrupted_before);
   row.work = work.work;
   row.live_attempt = work.live;
   row.queued_at = if_set(work.queued_at);
@@ -83,8 +83,8 @@ void Engine::State::move(Run& run, TaskKey key, Piece& work, TaskEvent event, Mo
   if (from == TaskState::succeeded) ++work.work;
   if (event == TaskEvent::reset) {
     work.counted = 0;
-    work.interruptions = 0;
-    work.started_at = work.ended_at = work.interrupted_since = WallTime{};
+    work.started_at = work.ended_at = WallTime{};
+    work.interrupted_at = work.interrupted_before = WallTime{};
     work.total_due = MonoTime{};
   }
   const bool had_row = work.has_row;

@@ -57,7 +57,9 @@ struct AttemptResult {
 
 namespace input {
 
-/// A definition that runs may be pinned to. Must come before any run of it.
+/// A definition that runs may be pinned to. Comes before any run of it that the engine is handed:
+/// it leaves memory a minute after the last of its runs did, or when none came for as long.
+/// Engine::knows_version says what is known; a Submit of another one is refused.
 struct AddVersion {
   JobVersionRow row;
   JobSpec job;

@@ -19,7 +19,7 @@ bool is_retried(const RetryPolicy& policy, Reason reason, const AttemptResult& r
 }
 
 TaskVerdict after_interruption(const TaskSpec& task, Reason reason, const TaskHistory& history) {
-  if (history.interruptions >= kPoisonInterruptions) return {TaskEvent::hold, Reason::poison, {}};
+  if (history.is_poison) return {TaskEvent::hold, Reason::poison, {}};
   switch (task.on_interrupt) {
     case OnInterrupt::retry: return {TaskEvent::retry, reason, Duration{0}};
     case OnInterrupt::fail: return {TaskEvent::fail, reason, {}};

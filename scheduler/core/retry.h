@@ -15,6 +15,12 @@ namespace pawl {
 inline constexpr std::int32_t kPoisonInterruptions = 3;
 inline constexpr Duration kPoisonWindow = std::chrono::hours(72);
 
+/// Whether the interruption now is one too many: `last_but_one` is the time of the one before the
+/// last (0: there is none). The window slides: only these three count.
+constexpr bool is_third_interruption(WallTime last_but_one, WallTime now) {
+  return last_but_one.ms != 0 && now - last_but_one <= kPoisonWindow;
+}
+
 /// How an attempt's end is recorded.
 struct AttemptVerdict {
   AttemptEvent event = AttemptEvent::fail;
@@ -33,9 +39,9 @@ struct TaskVerdict {
 AttemptVerdict judge_attempt(const AttemptResult& result, Reason stop);
 
 struct TaskHistory {
-  std::int32_t counted = 0;        ///< attempts since the last resume, this one included
-  std::int32_t interruptions = 0;  ///< this one included, when the task could be the cause
-  Reason stop = Reason::none;      ///< why nothing more of it may start; none: it may
+  std::int32_t counted = 0;    ///< attempts since the last resume, this one included
+  bool is_poison = false;      ///< it ended in one interruption too many
+  Reason stop = Reason::none;  ///< why nothing more of it may start; none: it may
   bool has_total_deadline = false;
   Duration total_left{};  ///< until the total time-out
 };

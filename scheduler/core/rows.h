@@ -65,11 +65,11 @@ struct TaskRow {
   TaskKey key;
   TaskState state = TaskState::waiting;
   Reason reason = Reason::none;
-  std::int32_t detail = 0;         ///< exit code for `exit`, number for `signal`, else 0
-  std::int32_t attempts = 0;       ///< all, over resumes
-  std::int32_t counted = 0;        ///< since the last resume; lost, interrupted not counted
-  std::int32_t interruptions = 0;  ///< of which the task could be the cause, since the time below
-  std::optional<WallTime> interrupted_since;
+  std::int32_t detail = 0;                 ///< exit code for `exit`, number for `signal`, else 0
+  std::int32_t attempts = 0;               ///< all, over resumes
+  std::int32_t counted = 0;                ///< since the last resume; lost, interrupted not counted
+  std::optional<WallTime> interrupted_at;  ///< the last time that the task could be the cause of
+  std::optional<WallTime> interrupted_before;  ///< and the one before that
   std::int32_t work = 0;   ///< raised when work that had succeeded is run again (idempotency)
   AttemptId live_attempt;  ///< 0: none
   std::optional<WallTime> queued_at;
@@ -90,8 +90,9 @@ struct MappedRow {
   std::int64_t low_water = 0;  ///< all items below it are final
   TaskState rest_state = TaskState::queued;
   Reason rest_reason = Reason::none;
-  Counts counts{};     ///< its items by state, fresh ones included
-  std::string source;  ///< how to read on: position and fingerprint, made by the reader
+  Counts counts{};           ///< its items by state, fresh ones included
+  std::int64_t retries = 0;  ///< attempts of its items after their first ones
+  std::string source;        ///< how to read on: position and fingerprint, made by the reader
 };
 
 /// About a thousand items, encoded (item_chunk.h), as one value.

@@ -324,6 +324,7 @@ void Commands::submit(RunRow row, bool force, std::string actor, Json diagnostic
     const std::uint64_t token = next_token_++;
     replies_[token] = [to, job = run.job,
                        diagnostics = std::move(diagnostics)](effect::Reply&& reply) {
+      if (!reply.status) return refuse(to, reply.status.error());
       to(reply.created ? 201 : 200, dump({{"run", reply.run_name},
                                           {"job", job},
                                           {"created", reply.created},

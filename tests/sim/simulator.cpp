@@ -485,6 +485,16 @@ class Life {
     return job_from_text(text);
   }
 
+  /// The engine may have dropped a definition that nothing in memory uses.
+  void know(VersionId id) {
+    if (engine_->knows_version(id)) return;
+    JobVersionRow row;
+    row.id = id;
+    row.job = jobs_.at(id).name;
+    handle(input::AddVersion{row, jobs_.at(id), true});
+    ++tale_.versions_told_again;
+  }
+
   void submit() {
     const auto& [id, job] = random_.pick(jobs_);
     RunRow row;
@@ -497,6 +507,7 @@ class Life {
       // Whoever asks again asks the store first.
       if (!row.request_id.empty() && other.request_id == row.request_id) return;
     }
+    know(id);
     handle(input::Submit{row, random_.one_in(10), "ana", {}});
   }
 
@@ -515,6 +526,7 @@ class Life {
     std::vector<RunSnapshot> loaded;
     if (!engine_->has_run(id) || engine_->has_mapped_tasks(id))
       loaded.push_back(store_.snapshot(id, true));
+    know(store_.runs.at(id).version);
     const std::vector<Target> targets{target};
     switch (random_.below(7)) {
       case 0: handle(input::Cancel{targets, random_.one_in(2), "ana", {}, {}}, true); break;

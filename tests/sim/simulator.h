@@ -35,6 +35,7 @@ struct Tale {
   std::int64_t interrupted = 0;
   std::int64_t refused_batches = 0;  ///< of a second scheduler, by the store
   std::int64_t commands = 0;
+  std::int64_t versions_told_again = 0;  ///< the engine had dropped them
 };
 
 /// Lives one life. Never throws.

@@ -42,6 +42,7 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
     all.interrupted += tale.interrupted;
     all.refused_batches += tale.refused_batches;
     all.commands += tale.commands;
+    all.versions_told_again += tale.versions_told_again;
   }
   std::printf(
       "%lld lives: %lld steps, %lld runs, %lld processes, %lld commands; %lld crashes lost %lld "
@@ -66,6 +67,7 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
   CHECK(all.never_started > 0);
   CHECK(all.interrupted > 0);
   CHECK(all.refused_batches > 0);
+  CHECK(all.versions_told_again > 0);
 }
 
 TEST_CASE("the same seed lives the same life") {

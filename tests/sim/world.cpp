@@ -26,7 +26,7 @@ std::string view_text(const RunView& view) {
     out << " started " << (task.started_at ? task.started_at->ms : 0) << " ended "
         << (task.ended_at ? task.ended_at->ms : 0);
     if (!task.counts) continue;
-    out << " items " << task.items;
+    out << " items " << task.items << " retries " << task.retries;
     for (std::int64_t count : *task.counts) out << ' ' << count;
   }
   return out.str();
@@ -102,9 +102,15 @@ VersionId World::define(JobSpec job) {
   return id;
 }
 
+void World::know(VersionId version) {
+  if (engine.knows_version(version)) return;
+  handle(input::AddVersion{store.versions.at(version), jobs.at(version), true});
+}
+
 RunId World::start(std::string_view text) { return start(define(text)); }
 
 RunId World::start(VersionId version, const std::function<void(RunRow&)>& change, bool force) {
+  know(version);
   RunRow row;
   row.job = jobs.at(version).name;
   row.version = version;
@@ -219,6 +225,7 @@ void World::resume(RunId run, const std::string& task,
   resume.reply = ReplyToken{++token_};
   if (change) change(resume);
   resume.loaded = loaded(resume.targets);
+  know(store.runs.at(run).version);
   dormant_.erase(run);
   handle(resume, true);
 }
@@ -241,11 +248,13 @@ std::vector<std::string> World::plan(RunId run, const std::string& task,
 
 void World::mark(RunId run, const std::string& task, TaskState state) {
   const std::vector<Target> targets{target(run, task)};
+  know(store.runs.at(run).version);
   handle(input::Mark{targets, state, "ana", ReplyToken{++token_}, loaded(targets)}, true);
 }
 
 void World::dismiss(RunId run, const std::string& task) {
   const std::vector<Target> targets{target(run, task)};
+  know(store.runs.at(run).version);
   handle(input::Dismiss{targets, "seen", "ana", ReplyToken{++token_}, loaded(targets)}, true);
 }
 

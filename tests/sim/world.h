@@ -41,6 +41,8 @@ class World {
   /// Makes the definition known.
   VersionId define(std::string_view text);
   VersionId define(JobSpec job);
+  /// Makes it known again, where the engine has dropped it.
+  void know(VersionId version);
   /// Submits a run of it.
   RunId start(std::string_view text);
   RunId start(VersionId version, const std::function<void(RunRow&)>& change = {},

@@ -100,8 +100,8 @@ void rows_come_back(const OpenStore& open) {
     TaskRow changed = ended(task, TaskState::failed, Reason::exit);
     changed.attempts = 4;
     changed.counted = 3;
-    changed.interruptions = 2;
-    changed.interrupted_since = at(5);
+    changed.interrupted_at = at(5);
+    changed.interrupted_before = at(4);
     changed.work = 1;
     changed.queued_at = at(1);
     changed.error = "no slot\nwithin 5m";

@@ -199,13 +199,14 @@ std::string text(const RunRow& r) {
 
 std::string text(const TaskRow& t) {
   return join(text(t.key), to_string(t.state), to_string(t.reason), t.detail, t.attempts, t.counted,
-              t.interruptions, text(t.interrupted_since), t.work, t.live_attempt.value,
+              text(t.interrupted_at), text(t.interrupted_before), t.work, t.live_attempt.value,
               text(t.queued_at), text(t.started_at), text(t.ended_at), t.error, t.dismissed);
 }
 
 std::string text(const MappedRow& m) {
   return join(m.run.value, m.task.value, m.items, m.complete, m.next_fresh, m.low_water,
-              to_string(m.rest_state), to_string(m.rest_reason), text(m.counts), m.source);
+              to_string(m.rest_state), to_string(m.rest_reason), text(m.counts), m.retries,
+              m.source);
 }
 
 std::string text(const AttemptRow& a) {

@@ -47,6 +47,30 @@ TEST_CASE("a cancelled run does not succeed because its tasks may fail") {
   CHECK(w.state(run) == "cancelled:cancelled");
 }
 
+TEST_CASE("a cancelled run is cancelled when something of it is not done, else it is what it did") {
+  World w;
+  SECTION("a task failed by itself and may") {
+    const RunId run = w.start("a allow; b");
+    w.cancel(run);
+    w.finish(run, "a", {Outcome::failed, Reason::exit, 1, false});
+    w.finish(run, "b", {Outcome::succeeded, Reason::none, 0, false});
+    CHECK(w.state(run) == "cancelled:cancelled");
+  }
+  SECTION("a task failed by itself and may not") {
+    const RunId run = w.start("a; b");
+    w.cancel(run);
+    w.finish(run, "a", {Outcome::failed, Reason::exit, 1, false});
+    w.finish_all(run);
+    CHECK(w.state(run) == "failed");
+  }
+  SECTION("the stop came too late for all") {
+    const RunId run = w.start("a");
+    w.cancel(run);
+    w.finish(run, "a", {Outcome::succeeded, Reason::none, 0, false});
+    CHECK(w.state(run) == "succeeded");
+  }
+}
+
 TEST_CASE("cancelling one task lets the others go on, and what needs it fails") {
   World w;
   const RunId run = w.start("a; b after a; c");

@@ -532,6 +532,60 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("the window of interruptions slides, and a restart does not empty it") {
+  World w;
+  const RunId run = w.start("a interrupt=retry");
+  for (const Duration pause : {0h, 50h, 50h}) {
+    w.pass(pause);
+    w.finish(run, "a", Outcome::interrupted);
+    w.pass(0s);
+    CHECK(w.states(run) == "a=running");
+    w.restart();
+  }
+  w.pass(20h);
+  w.finish(run, "a", Outcome::interrupted);
+  CHECK(w.task(run, "a") == "held:poison");
+}
+
+TEST_CASE("a definition leaves memory a minute after the last of its runs, and is told of again") {
+  World w;
+  const VersionId version = w.define("job pool:p=2; a pool=p");
+  const RunId first = w.start(version);
+  const RunId second = w.start(version);
+  w.finish_all(first, Outcome::failed);
+  w.pass(2min);
+  CHECK(w.engine.knows_version(version));
+  w.finish_all(second);
+  CHECK(w.engine.knows_version(version));
+  w.pass(2min);
+  CHECK(!w.engine.knows_version(version));
+  CHECK(w.engine.pools().size() == 1);
+  SECTION("whoever did not notice is told") {
+    w.handle(input::Submit{w.store.runs.at(first), false, "ana", ReplyToken{7}});
+    CHECK(w.last_reply() == "the job's definition is not in memory; ask again");
+  }
+  SECTION("an old run is resumed") {
+    w.resume(first);
+    w.finish_all(first);
+    CHECK(w.state(first) == "succeeded");
+  }
+  SECTION("a new run comes") {
+    const RunId third = w.start(version);
+    w.finish_all(third);
+    CHECK(w.state(third) == "succeeded");
+  }
+}
+
+TEST_CASE("a definition of which no run comes leaves memory, one whose run goes on stays") {
+  World w;
+  const VersionId used = w.define("a");
+  const VersionId unused = w.define("job name=other; a");
+  (void)w.start(used);
+  w.pass(2min);
+  CHECK(w.engine.knows_version(used));
+  CHECK(!w.engine.knows_version(unused));
+}
+
 TEST_CASE("an attempt that never started gives its number back, and nothing of it counts") {
   World w;
   const RunId run = w.start("a total=10s retry=2 delay=1s");

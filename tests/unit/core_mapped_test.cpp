@@ -151,6 +151,8 @@ TEST_CASE("an item is retried by itself while the others go on") {
   w.pass(5s);
   CHECK(w.row(run, "m:0").attempts == 2);
   CHECK(w.engine.view(run)->tasks[0].retries == 1);
+  w.restart();
+  CHECK(w.engine.view(run)->tasks[0].retries == 1);
   w.finish(run, "m:0", Outcome::succeeded);
   CHECK(w.task(run, "m") == "succeeded");
 }
@@ -224,6 +226,17 @@ TEST_CASE("cancelling an item that waits lets the others go on") {
   CHECK(w.task(run, "m:0") == "cancelled:cancelled");
   w.finish_all(run);
   CHECK(w.task(run, "m") == "succeeded");
+}
+
+TEST_CASE("items that were cancelled one by one beyond the tolerance fail their task") {
+  World w;
+  const RunId run = w.start("m map=3 tolerate=1");
+  w.cancel(run, "m:0");
+  w.cancel(run, "m:1");
+  w.finish_all(run, Outcome::succeeded);
+  CHECK(w.items(run, "m") == "succeeded=1 cancelled=2");
+  CHECK(w.task(run, "m") == "failed:tolerance");
+  CHECK(w.state(run) == "failed");
 }
 
 TEST_CASE("a cancelled mapped task shares that word, whatever never started") {
