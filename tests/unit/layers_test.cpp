@@ -97,7 +97,7 @@ const std::map<std::string, std::set<std::string>>& allowed_layers() {
         "scheduler/daemon", "plugins/worker"}},
       {"plugins/include", {}},
       {"plugins/worker", {"scheduler/base", "scheduler/spec", "scheduler/loop", "plugins/include"}},
-      {"plugins/operators", {"plugins/include"}},
+      {"plugins/operators", {"plugins/include", "scheduler/base"}},
   };
   return allowed;
 }
@@ -121,7 +121,7 @@ const std::vector<Home>& library_homes() {
       {"sqlite3.h", {"storage"}},
       {"SQLiteCpp/", {"storage"}},
       {"microhttpd.h", {"scheduler/daemon"}},
-      {"curl/", {"cli"}},
+      {"curl/", {"cli", "plugins/operators"}},
       {"CLI/", {"cli"}},
       {"cctz/", {"scheduler/spec", "cli"}},  // the calendar; and times as people read them
       {"re2/", {"scheduler/spec"}},
