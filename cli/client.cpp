@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 
+#include "scheduler/daemon/control.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
 #include "scheduler/loop/unix_socket.h"
@@ -229,7 +230,21 @@ Result<Reply> Client::Impl::ask(const Call& call,
     Outcome result = try_once(call, data, deadline);
     Error error;
     switch (result.kind) {
-      case Outcome::Kind::answered: return std::move(result.reply);
+      case Outcome::Kind::answered:
+        if (result.reply.status != kStatusNoScheduler) {
+          return std::move(result.reply);
+        }
+        // It went, and had the time to say so.
+        result.detail = "no answer";
+        [[fallthrough]];
+      case Outcome::Kind::lost:
+        error = Error{ErrorKind::no_scheduler,
+                      "the scheduler went before it answered: " + result.detail +
+                          ". Whether it did what was asked is unknown"};
+        if (!call.idempotent || result.data_came) return error;
+        lost = error;
+        try_until = std::min(deadline, mono_now() + call.wait_for_start);
+        break;
       case Outcome::Kind::stopped: return std::move(result.reply);
       case Outcome::Kind::interrupted: return stopped;
       case Outcome::Kind::timed_out: return silent();
@@ -244,14 +259,6 @@ Result<Reply> Client::Impl::ask(const Call& call,
         } else {
           return error;
         }
-        break;
-      case Outcome::Kind::lost:
-        error = Error{ErrorKind::no_scheduler,
-                      "the scheduler went before it answered: " + result.detail +
-                          ". Whether it did what was asked is unknown"};
-        if (!call.idempotent || result.data_came) return error;
-        lost = error;
-        try_until = std::min(deadline, mono_now() + call.wait_for_start);
         break;
     }
     if (mono_now() + pause >= try_until) return error;

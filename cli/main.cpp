@@ -113,6 +113,8 @@ int dispatch(Session& session, const std::vector<std::string>& words) {
 }  // namespace pawl
 
 int main(int argc, char** argv) {
+  // Beyond a limit of file sizes a write fails, and that is told; nobody dies of it.
+  std::signal(SIGXFSZ, SIG_IGN);
   pawl::Session session;
   session.out = pawl::Terminal::detect(stdout);
   session.err = pawl::Terminal::detect(stderr);

@@ -20,9 +20,6 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWith
   target_compile_options(pawl_flags INTERFACE -fstack-protector-strong -D_FORTIFY_SOURCE=2)
   target_link_options(pawl_flags INTERFACE -Wl,-z,relro,-z,now)
 endif()
-if(PAWL_FAILPOINTS)
-  target_compile_definitions(pawl_flags INTERFACE PAWL_FAILPOINTS)
-endif()
 
 find_program(PAWL_CCACHE ccache)
 if(PAWL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

@@ -311,6 +311,10 @@ Error Database::error(std::string_view doing) const {
                   sqlite3_errmsg(handle()), doing, path_);
 }
 
+Error Database::error(std::string_view doing, const Statement& failed) const {
+  return error_of(failed.code(), 0, sqlite3_errstr(failed.code()), doing, path_);
+}
+
 bool Database::is_full() const {
   return is_full_code(sqlite3_extended_errcode(handle()), sqlite3_system_errno(handle()));
 }

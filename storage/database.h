@@ -38,6 +38,8 @@ struct DatabaseOptions {
   bool beside_writer = false;
 };
 
+class Statement;
+
 class Database {
  public:
   /// Opens and sets up. Errors: `not_found` (read_only and not there), `home_unusable` (cannot be
@@ -60,6 +62,8 @@ class Database {
 
   /// What the last call failed with, as an Error: `DOING: why. What to do`.
   Error error(std::string_view doing) const;
+  /// What a statement failed with that did not compile: calls since then may have succeeded.
+  Error error(std::string_view doing, const Statement& failed) const;
   /// Whether the last call failed for lack of room.
   bool is_full() const;
   /// Whether a transaction is open.
@@ -163,6 +167,7 @@ class Statement {
   bool run();
   void reset();
   bool ok() const { return code_ == 0; }
+  int code() const { return code_; }
 
   // Columns of the current row, from 0. Texts live until the next step.
   std::int64_t integer(int column) const;

@@ -48,6 +48,10 @@ Result<std::unique_ptr<RunData>> RunData::open(const std::string& path) {
   if (!database) return database.error();
   std::unique_ptr<RunData> data(new RunData());
   data->statements_ = std::make_unique<Statements>(std::move(*database));
+  const Statements& made = *data->statements_;
+  for (const Statement* statement : {&made.chunk, &made.output, &made.outputs}) {
+    if (!*statement) return made.database->error("opening the store", *statement);
+  }
   return data;
 }
 

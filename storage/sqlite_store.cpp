@@ -76,6 +76,7 @@ Result<void> SqliteStore::fail(bool while_committing) {
                             "the store and the scheduler's memory differ: " + differs_ +
                                 ". Start pawl again: it reads what is there, and report this"};
   database_->rollback();
+  if (!is_disk_full_ && !failure_) failure_ = error;
   return error;
 }
 

@@ -30,6 +30,7 @@ class SqliteStore final : public Store {
   Result<void> apply(std::span<const Mutation> batch) override;
   Result<void> apply_group(std::span<const Mutations> batches) override;
   bool is_disk_full() const override { return is_disk_full_; }
+  const std::optional<Error>& failure() const override { return failure_; }
 
   Result<StoreCounters> begin_epoch(std::string_view boot_id) override;
   Result<WorkerId> next_worker() override;
@@ -94,6 +95,7 @@ class SqliteStore final : public Store {
   std::unique_ptr<Statements> statements_;
   std::int64_t boot_ = 0;
   bool is_disk_full_ = false;
+  std::optional<Error> failure_;
   std::string differs_;
 
   // Of the transaction under way: what is written once at its end.

@@ -77,6 +77,9 @@ class Store {
   /// Whether the last failed `apply` failed for lack of room.
   virtual bool is_disk_full() const = 0;
 
+  /// Why the last failed change leaves it unknown what is stored: nothing may be written any more.
+  virtual const std::optional<Error>& failure() const = 0;
+
   /// Raises the epoch and returns all counters. Durable on return.
   virtual Result<StoreCounters> begin_epoch(std::string_view boot_id) = 0;
   /// The number for a new worker's folder. Durable on return.

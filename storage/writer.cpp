@@ -86,6 +86,8 @@ void Writer::run() {
       auto completion = work(*store_);
       if (completion && callbacks_.deliver) callbacks_.deliver(std::move(completion));
       work = nullptr;  // what it captured ends here, not under the lock
+      const auto& failure = store_->failure();
+      if (failure) fail(*failure);
       lock.lock();
       continue;
     }
@@ -93,7 +95,11 @@ void Writer::run() {
   }
   const bool clean = !has_failed_;
   lock.unlock();
-  if (clean) (void)store_->checkpoint();
+  if (clean) {
+    // Nothing is lost with it, but a disk that fails is not passed over in silence.
+    auto done = store_->checkpoint();
+    if (!done && !storage_full() && !store_->is_disk_full()) fail(std::move(done).error());
+  }
   store_.reset();
 }
 

@@ -27,6 +27,7 @@ struct ChildPlan {
   char* const* env;
   LaunchStreams streams;
   const rlimit* descriptors;
+  rlimit locks;
   const int* nice;
   Step failed = Step::none;
   int error = 0;
@@ -72,6 +73,8 @@ int run_child(void* argument) {
     return fail(plan, Step::streams, errno);
   }
   if (setrlimit(RLIMIT_NOFILE, plan.descriptors) != 0) return fail(plan, Step::limit, errno);
+  // Where the mark may not be set, its processes are known by other signs.
+  setrlimit(RLIMIT_LOCKS, &plan.locks);
   if (plan.nice != nullptr && setpriority(PRIO_PROCESS, 0, *plan.nice) != 0) {
     return fail(plan, Step::nice, errno);
   }
@@ -145,6 +148,7 @@ std::string explain(const ChildPlan& plan, const Launch& launch) {
 }  // namespace
 
 Launcher::Launcher(const rlimit& descriptors) : descriptors_(descriptors) {
+  getrlimit(RLIMIT_LOCKS, &locks_);
   stack_ = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   PAWL_CHECK(stack_ != MAP_FAILED);
@@ -153,7 +157,7 @@ Launcher::Launcher(const rlimit& descriptors) : descriptors_(descriptors) {
 Launcher::~Launcher() { munmap(stack_, kStackBytes); }
 
 pid_t Launcher::start(const Launch& launch, const LaunchStreams& streams, std::optional<int> nice,
-                      LaunchFailure& failure) {
+                      std::uint64_t mark, LaunchFailure& failure) {
   auto paths = candidates_of(launch.argv.front(), path_variable(launch.env));
   auto candidates = pointers(paths);
   auto argv = pointers(launch.argv);
@@ -164,6 +168,7 @@ pid_t Launcher::start(const Launch& launch, const LaunchStreams& streams, std::o
                  env.data(),
                  streams,
                  &descriptors_,
+                 {mark, locks_.rlim_max},
                  nice ? &*nice : nullptr};
   char* stack_top = static_cast<char*>(stack_) + kStackBytes;
   pid_t pid = clone(run_child, stack_top, CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -35,13 +36,15 @@ class Launcher {
   Launcher(const Launcher&) = delete;
   Launcher& operator=(const Launcher&) = delete;
 
-  /// Starts it; the pid, which is also its session and group. On failure -1 and `failure` says why,
-  /// and no process is left. The caller waits for the kernel to execute the program, no longer.
+  /// Starts it; the pid, which is also its session and group. `mark`: by which its processes are
+  /// known (process_table.h). On failure -1 and `failure` says why, and no process is left. The
+  /// caller waits for the kernel to execute the program, no longer.
   pid_t start(const Launch& launch, const LaunchStreams& streams, std::optional<int> nice,
-              LaunchFailure& failure);
+              std::uint64_t mark, LaunchFailure& failure);
 
  private:
   rlimit descriptors_;
+  rlimit locks_{};  ///< this process's
   void* stack_;
 };
 

@@ -6,7 +6,11 @@
 
 #include <cerrno>
 #include <charconv>
+#include <filesystem>
 #include <memory>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "scheduler/loop/fd.h"
 
@@ -15,6 +19,11 @@ namespace {
 
 /// An environment is at most a quarter of the largest stack: enough for any that can be met.
 constexpr std::size_t kEnvironmentBytesMax = 8u << 20;
+
+constexpr std::size_t kLimitsBytesMax = 16u << 10;
+/// A mark: 23 bits of the home's hash above 40 bits of the attempt, so never `unlimited`.
+constexpr unsigned kMarkAttemptBits = 40;
+constexpr std::uint64_t kMarkAttemptMask = (std::uint64_t{1} << kMarkAttemptBits) - 1;
 
 /// Up to `bytes_max` of a file of /proc; nothing when it cannot be read.
 std::optional<std::string> read_file(const char* path, std::size_t bytes_max) {
@@ -52,6 +61,28 @@ bool parse_number(std::string_view word, Int& out) {
   return error == std::errc{} && end == word.data() + word.size() && !word.empty();
 }
 
+std::optional<std::uint64_t> mark_in_limits(std::string_view limits) {
+  constexpr std::string_view kLine = "\nMax file locks ";
+  std::size_t at = limits.find(kLine);
+  if (at == std::string_view::npos) return std::nullopt;
+  std::string_view rest = limits.substr(at + kLine.size());
+  std::uint64_t mark = 0;
+  if (!parse_number(next_word(rest), mark)) return std::nullopt;
+  return mark;
+}
+
+/// The value of the last variable that begins with `name`, which ends in `=`; empty when none does.
+std::string_view variable_of(std::string_view environment, std::string_view name) {
+  std::string_view value;
+  while (!environment.empty()) {
+    std::size_t end = environment.find('\0');
+    std::string_view entry = environment.substr(0, end);
+    environment.remove_prefix(end == std::string_view::npos ? environment.size() : end + 1);
+    if (entry.starts_with(name)) value = entry.substr(name.size());
+  }
+  return value;
+}
+
 }  // namespace
 
 std::optional<ProcessStat> parse_process_stat(std::string_view text) {
@@ -84,24 +115,45 @@ std::optional<ProcessStat> read_process_stat(pid_t pid) {
 
 std::optional<std::int64_t> attempt_in_environment(std::string_view environment,
                                                    std::string_view home) {
-  constexpr std::string_view kHome = "PAWL_HOME=";
-  constexpr std::string_view kAttempt = "PAWL_ATTEMPT_ID=";
-  bool is_ours = false;
-  std::optional<std::int64_t> attempt;
-  while (!environment.empty()) {
-    std::size_t end = environment.find('\0');
-    std::string_view entry = environment.substr(0, end);
-    environment.remove_prefix(end == std::string_view::npos ? environment.size() : end + 1);
-    if (entry.starts_with(kHome)) is_ours = entry.substr(kHome.size()) == home;
-    std::int64_t number = 0;
-    if (entry.starts_with(kAttempt) && parse_number(entry.substr(kAttempt.size()), number)) {
-      attempt = number;
-    }
+  std::int64_t attempt = 0;
+  const bool is_ours = variable_of(environment, "PAWL_HOME=") == home;
+  if (!is_ours || !parse_number(variable_of(environment, "PAWL_ATTEMPT_ID="), attempt)) {
+    return std::nullopt;
   }
-  return is_ours ? attempt : std::nullopt;
+  return attempt;
 }
 
-std::optional<std::int64_t> attempt_of_environment(pid_t pid, std::string_view home) {
+std::uint64_t attempt_mark(std::int64_t attempt, std::string_view home) {
+  const std::uint64_t hash = XXH3_64bits(home.data(), home.size());
+  return (hash >> (kMarkAttemptBits + 1)) << kMarkAttemptBits |
+         (static_cast<std::uint64_t>(attempt) & kMarkAttemptMask);
+}
+
+std::optional<std::int64_t> attempt_in_limits(std::string_view limits, std::string_view home) {
+  auto mark = mark_in_limits(limits);
+  if (!mark) return std::nullopt;
+  const auto attempt = static_cast<std::int64_t>(*mark & kMarkAttemptMask);
+  return *mark == attempt_mark(attempt, home) ? std::optional(attempt) : std::nullopt;
+}
+
+bool is_of_another_home(pid_t pid, std::int64_t attempt, const std::string& home) {
+  auto limits = read_file(proc_path(pid, "limits").c_str(), kLimitsBytesMax);
+  auto mark = limits ? mark_in_limits(*limits) : std::nullopt;
+  if (!mark || *mark == attempt_mark(attempt, home)) return false;
+  // Or the home was moved since the program was started: then the old one is gone.
+  auto environment = read_file(proc_path(pid, "environ").c_str(), kEnvironmentBytesMax);
+  if (!environment) return true;
+  const std::string named(variable_of(*environment, "PAWL_HOME="));
+  std::error_code failed;
+  return named.empty() || (std::filesystem::exists(named, failed) &&
+                           !std::filesystem::equivalent(named, home, failed));
+}
+
+std::optional<std::int64_t> attempt_of_process(pid_t pid, std::string_view home) {
+  auto limits = read_file(proc_path(pid, "limits").c_str(), kLimitsBytesMax);
+  if (limits) {
+    if (auto marked = attempt_in_limits(*limits, home)) return marked;
+  }
   auto environment = read_file(proc_path(pid, "environ").c_str(), kEnvironmentBytesMax);
   if (!environment) return std::nullopt;
   return attempt_in_environment(*environment, home);

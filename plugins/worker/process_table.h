@@ -29,11 +29,23 @@ std::optional<ProcessStat> read_process_stat(pid_t pid);
 /// Reads the text of /proc/PID/stat; the program's name in it may hold anything. Total.
 std::optional<ProcessStat> parse_process_stat(std::string_view text);
 
-/// The attempt whose variables a process carries: PAWL_HOME is `home`, and PAWL_ATTEMPT_ID a
-/// number. Nothing when it carries none, or its environment cannot be read.
-std::optional<std::int64_t> attempt_of_environment(pid_t pid, std::string_view home);
+/// The attempt that a process says it belongs to, whatever session it is in: by the mark in its
+/// limits, else by the variables it carries. Nothing when it has neither, or cannot be read.
+std::optional<std::int64_t> attempt_of_process(pid_t pid, std::string_view home);
 
-/// The same of the bytes of an environment.
+/// The mark of an attempt: the soft limit of file locks that its program starts with. Linux has not
+/// looked at that limit since 2.4, and nothing changes it by chance: not a fork, not setsid, not an
+/// empty environment.
+std::uint64_t attempt_mark(std::int64_t attempt, std::string_view home);
+
+/// The attempt of a mark in the text of /proc/PID/limits; nothing when the mark is not this home's.
+std::optional<std::int64_t> attempt_in_limits(std::string_view limits, std::string_view home);
+
+/// Whether a process that is in the session of `attempt` belongs to another home all the same: this
+/// one is a copy, taken while that one lived.
+bool is_of_another_home(pid_t pid, std::int64_t attempt, const std::string& home);
+
+/// The attempt in the bytes of an environment: PAWL_HOME is `home`, PAWL_ATTEMPT_ID a number.
 std::optional<std::int64_t> attempt_in_environment(std::string_view environment,
                                                    std::string_view home);
 

@@ -5,9 +5,9 @@
 // attempt has an ancestor among these children, and looking at them again after each death finds
 // the whole tree, one level at a time.
 //
-// A stray belongs to the attempt whose session it is in, or whose variables it carries. One that
-// left both behind belongs to some attempt that ran when it started: it is killed when none of
-// those runs any more, and the last of them waits for it.
+// A stray belongs to the attempt whose session it is in, or whose mark or variables it carries
+// (process_table.h). One that left all of them behind belongs to some attempt that ran when it
+// started: it is killed when none of those runs any more, and the last of them waits for it.
 
 #include <sys/types.h>
 

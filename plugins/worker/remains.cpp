@@ -39,7 +39,7 @@ class Search {
   std::optional<AttemptId> attempt_of(const ProcessStat& process) const {
     if (process.has_ended() || process.pid == getpid()) return std::nullopt;
     if (auto by_session = by_session_of(process)) return by_session;
-    auto number = attempt_of_environment(process.pid, home_);
+    auto number = attempt_of_process(process.pid, home_);
     if (number && wanted_.contains(*number)) return AttemptId(*number);
     return std::nullopt;
   }
@@ -55,6 +55,7 @@ class Search {
     if (at == sessions_.end()) return std::nullopt;
     const Spawned& leader = at->second.leader;
     if (process.start_ticks < leader.ticks_min) return std::nullopt;
+    if (is_of_another_home(process.pid, at->second.attempt.value, home_)) return std::nullopt;
     // While it has members a session keeps its number, so a leader of that pid is the session's.
     auto now_leader = process.pid == leader.pid ? process : read_process_stat(leader.pid);
     if (now_leader && (now_leader->start_ticks < leader.ticks_min ||
@@ -64,7 +65,7 @@ class Search {
     if (now_leader) return at->second.attempt;
     // The leader is gone. Another session could only have its number after ours was empty; what
     // carries the variables of another attempt is not ours.
-    auto number = attempt_of_environment(process.pid, home_);
+    auto number = attempt_of_process(process.pid, home_);
     if (number && *number != at->second.attempt.value) return std::nullopt;
     return at->second.attempt;
   }

@@ -3,10 +3,10 @@
 // Ends what a dead worker of this boot left running, so that a next attempt never meets it.
 //
 // A process belongs to an attempt when it is the program that the journal names (pid and start
-// time), is in the session that this program leads or led, or carries PAWL_ATTEMPT_ID and PAWL_HOME
-// in its environment. Before the signal the identity is read again behind a pidfd, so a reused pid
-// is never hit. A process that left the session and emptied its environment is not found: only a
-// cgroup could attribute it.
+// time), is in the session that this program leads or led, or carries the attempt's mark in its
+// limits or its variables in its environment (process_table.h). Before the signal the identity is
+// read again behind a pidfd, so a reused pid is never hit. A copy of a home, whose journals name
+// the programs of the original, ends none of them.
 
 #include <cstddef>
 #include <optional>

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <utility>
 
+#include "plugins/worker/process_table.h"
 #include "scheduler/base/check.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
@@ -380,8 +381,9 @@ void Supervisor::start_program(AttemptId id, Attempt& attempt) {
   // Clock ticks of /proc: a hundred a second.
   process.ticks_min = static_cast<std::uint64_t>(mono_now().ms / 10);
   attempt.started_at = wall_now();
-  process.pid = launcher_.start(attempt.launch, ends,
-                                attempt.definition->compiled->definition().nice, failure);
+  process.pid =
+      launcher_.start(attempt.launch, ends, attempt.definition->compiled->definition().nice,
+                      attempt_mark(id.value, options_.home), failure);
   const MonoTime now = mono_now();
   process.ticks_max = static_cast<std::uint64_t>(now.ms / 10);
   streams.close_program_ends();

@@ -106,6 +106,16 @@ void Engine::State::end_attempt(const AttemptResult& result) {
     return;
   }
   const Live live = it->second;
+  if (result.outcome == AttemptResult::Outcome::never_started &&
+      live.state == AttemptState::running) {
+    // The store knows better: it had begun. A journal on a disk that failed and was repaired has
+    // lost what it held, and nobody knows how that attempt ended.
+    AttemptResult interrupted = result;
+    interrupted.outcome = AttemptResult::Outcome::interrupted;
+    interrupted.reason = Reason::interrupted;
+    interrupted.failure.message = "it had begun, and its worker's journal knows nothing of it";
+    return end_attempt(interrupted);
+  }
   Run& run = *live.run;
   const TaskKey key = live.key();
   Piece* work = find_work(run, key);

@@ -44,7 +44,7 @@ int http_status(ErrorKind kind) {
     case ErrorKind::invalid: return 400;
     case ErrorKind::not_found: return 404;
     case ErrorKind::refused: return 409;
-    case ErrorKind::no_scheduler: return 502;
+    case ErrorKind::no_scheduler: return kStatusNoScheduler;
     case ErrorKind::home_unusable: return 507;
     case ErrorKind::storage: return 503;
     case ErrorKind::locked: return 423;

@@ -12,6 +12,9 @@ namespace pawl {
 /// The word of an error's kind in answers: `not_found`, `refused` …
 std::string_view to_string(ErrorKind kind);
 
+/// The status of ErrorKind::no_scheduler: the scheduler went while it was asked.
+inline constexpr int kStatusNoScheduler = 502;
+
 /// The HTTP status of an answer that is this kind of error.
 int http_status(ErrorKind kind);
 

@@ -381,8 +381,11 @@ void HttpConversation::abandoned() {
   if (streaming_) {
     end_stream();
   } else {
-    answer(MHD_HTTP_INTERNAL_SERVER_ERROR,
-           error_body(Error{ErrorKind::failed, "the scheduler gave no answer"}));
+    // A scheduler that goes leaves requests without an answer: the next one may be asked again.
+    const Error error{ErrorKind::no_scheduler,
+                      "the scheduler went before it answered. Whether it did what was asked is "
+                      "unknown"};
+    answer(http_status(error.kind), error_body(error));
   }
 }
 

@@ -103,9 +103,27 @@ std::vector<read::Answer> Reader::take_answers() {
 void Reader::answer(read::Answer&& a) {
   {
     std::lock_guard lock(mutex_);
+    if (failure_) return;
     answers_.push_back(std::move(a));
   }
   wake_();
+}
+
+std::optional<Error> Reader::failure() {
+  std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+/// What was read from the store; that it could not be is noted.
+template <typename T>
+Result<T> Reader::noted(Result<T> from_store) {
+  if (from_store || from_store.error().kind != ErrorKind::storage) return from_store;
+  {
+    std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = from_store.error();
+  }
+  wake_();
+  return from_store;
 }
 
 /// Requests first, they are short; then one chunk of each reading, so that none starves.
@@ -147,7 +165,7 @@ void Reader::work() {
 
 void Reader::serve(const read::ChunkRequest& request) {
   read::ChunkAnswer a{request.run, request.task, request.item, nullptr, {}};
-  auto chunk = data_->chunk_with(request.run, request.task, request.item);
+  auto chunk = noted(data_->chunk_with(request.run, request.task, request.item));
   if (!chunk) {
     a.error = chunk.error().message;
   } else if (!*chunk) {
@@ -184,7 +202,7 @@ Result<json> Reader::names_of_task(const read::ContextRequest& request,
                                    const read::Upstream& upstream) {
   json names = {{"state", to_string(upstream.state)}};
   if (!upstream.is_mapped) {
-    auto row = data_->output({request.run, upstream.task, kWhole});
+    auto row = noted(data_->output({request.run, upstream.task, kWhole}));
     if (!row) return row.error();
     if (*row && (*row)->file.empty()) {
       names["output"] = value_of(**row);
@@ -211,13 +229,13 @@ Result<json> Reader::names_of_task(const read::ContextRequest& request,
   };
   bool fits = upstream.items <= static_cast<std::int64_t>(limits::kOutputValueBytesMax / 2);
   if (fits) {
-    auto done = data_->outputs(request.run, upstream.task, [&](const OutputRow& row) {
+    auto done = noted(data_->outputs(request.run, upstream.task, [&](const OutputRow& row) {
       add_until(row.key.item.value);
       bytes += row.value.size() + 1;
       fits = bytes <= limits::kOutputValueBytesMax && row.file.empty();
       if (fits) array.push_back(value_of(row));
       return fits;
-    });
+    }));
     if (!done) return done.error();
     if (fits) add_until(upstream.items);
   }
@@ -240,12 +258,12 @@ Result<std::string> Reader::write_output_file(const read::ContextRequest& reques
   const std::string part = path + ".part";
   std::ofstream out(part, std::ios::binary | std::ios::trunc);
   std::int64_t next = 0;
-  auto done = data_->outputs(request.run, upstream.task, [&](const OutputRow& row) {
+  auto done = noted(data_->outputs(request.run, upstream.task, [&](const OutputRow& row) {
     for (; next < row.key.item.value; ++next) out << "null\n";
     out << dump(value_of(row)) << '\n';
     ++next;
     return static_cast<bool>(out);
-  });
+  }));
   if (!done) return done.error();
   for (; next < upstream.items; ++next) out << "null\n";
   out.close();

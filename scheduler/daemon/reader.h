@@ -102,6 +102,9 @@ class Reader {
   void stop_reading(RunId run, TaskIndex task);
 
   std::vector<read::Answer> take_answers();
+  /// Why the store cannot be read, once it could not. From then on nothing is answered: what the
+  /// disk did is no task's failure.
+  std::optional<Error> failure();
 
  private:
   // Chunks of one task that were told and are not durable yet.
@@ -129,6 +132,8 @@ class Reader {
   Result<std::unique_ptr<ItemStream>> open_items(const read::PrepareRequest& request,
                                                  const nlohmann::json& context);
   void answer(read::Answer&& a);
+  template <typename T>
+  Result<T> noted(Result<T> from_store);
 
   std::unique_ptr<RunData> data_;
   std::string home_;
@@ -142,6 +147,7 @@ class Reader {
   std::map<std::pair<RunId, TaskIndex>, int> acknowledged_;  ///< chunks that became durable
   std::vector<std::pair<RunId, TaskIndex>> stopped_;
   bool is_stopping_ = false;
+  std::optional<Error> failure_;
 
   std::vector<std::unique_ptr<Reading>> readings_;  ///< of the thread
   std::thread thread_;

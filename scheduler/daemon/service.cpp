@@ -67,7 +67,8 @@ Result<void> Service::start() {
       descriptors > kDescriptorsForItself ? descriptors - kDescriptorsForItself : 0;
   slots_max_ = std::max<std::int64_t>(
       1, static_cast<std::int64_t>(std::min<std::uint64_t>(usable / kDescriptorsPerSlot, 100'000)));
-  default_slots_ = options_.default_slots.value_or(std::max<std::int64_t>(4, 2 * cores()));
+  default_slots_ =
+      options_.default_slots.value_or(std::min(slots_max_, std::max<std::int64_t>(4, 2 * cores())));
   if (default_slots_ < 1 || default_slots_ > slots_max_) {
     return Error{ErrorKind::invalid,
                  "pool default: " + std::to_string(default_slots_) + " slots are not from 1 to " +
@@ -285,7 +286,10 @@ Service::~Service() {
   if (writer_) {
     writer_->stop();
     // What became durable with it is still told: answers to clients, stops and starts to workers.
-    if (pump_ && !failure_) on_writer();
+    if (pump_ && !failure_) {
+      tell_durable();
+      if (has_writer_failed()) notice(failure_->message);
+    }
   }
   if (workers_ && !failure_) workers_->dismiss_idle();
   http_.reset();
@@ -363,13 +367,21 @@ void Service::notice(std::string text) const {
 // Between the threads ----------------------------------------------------------------------------
 
 void Service::on_writer() {
+  if (!has_writer_failed()) tell_durable();
+}
+
+bool Service::has_writer_failed() {
+  std::lock_guard lock(writer_mutex_);
+  if (writer_failure_) failure_ = writer_failure_;
+  return failure_.has_value();
+}
+
+void Service::tell_durable() {
   std::vector<std::function<void()>> completions;
   {
     std::lock_guard lock(writer_mutex_);
     completions.swap(completions_);
-    if (writer_failure_) failure_ = writer_failure_;
   }
-  if (failure_) return;
   const bool is_full = storage_full_.load(std::memory_order_acquire);
   if (is_full != was_full_) {
     was_full_ = is_full;
@@ -384,6 +396,10 @@ void Service::on_writer() {
 }
 
 void Service::take_answers() {
+  if (auto why = reader_->failure()) {
+    failure_ = std::move(why);
+    return;
+  }
   for (read::Answer& answer : reader_->take_answers()) {
     if (auto* context = std::get_if<read::ContextAnswer>(&answer))
       dispatcher_->on(std::move(*context));

@@ -91,6 +91,8 @@ class Service {
   void perform(effect::Prepare&& prepare);
   void take_answers();
   void on_writer();
+  bool has_writer_failed();
+  void tell_durable();
   void on_job_folder(JobFolderEvent event);
   nlohmann::json status() const;
   void notice(std::string text) const;

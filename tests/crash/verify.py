@@ -125,20 +125,25 @@ def copy_of_database(home, folder):
     return Path(folder) / "pawl.db"
 
 
-def read_store(home):
+def read_store(home, jobs=None):
     with tempfile.TemporaryDirectory(prefix="pawl-verify-") as folder:
         database = sqlite3.connect(copy_of_database(home, folder))
         database.row_factory = sqlite3.Row
         with contextlib.closing(database):
-            return rows_of(database)
+            return rows_of(database, jobs)
 
 
-def rows_of(database):
+def rows_of(database, jobs=None):
     store = Store()
     store.integrity = [text for (text,) in database.execute("PRAGMA integrity_check") if text != "ok"]
     names = {(row["version"], row["task"]): row["id"]
              for row in database.execute("SELECT version, task, id FROM version_task")}
     runs = {row["id"]: row for row in database.execute("SELECT * FROM run")}
+    others = {number for number, row in runs.items() if jobs is not None and row["job"] not in jobs}
+    runs = {number: row for number, row in runs.items() if number not in others}
+
+    def rows(table):
+        return (row for row in database.execute(f"SELECT * FROM {table}") if row["run"] not in others)
 
     def work(row, item=None):
         """(run, task, item) by name; a row of a run or task that does not exist keeps its number."""
@@ -150,20 +155,20 @@ def rows_of(database):
                 row["item"] if item is None else item)
 
     counts = {row["run"]: {k: row[k] for k in row.keys() if k != "run"}
-              for row in database.execute("SELECT * FROM run_counts")}
+              for row in rows("run_counts")}
     for row in runs.values():
         store.runs[row["name"]] = {"state": row["state"], "request_id": row["request_id"] or "",
                                    "counts": counts.get(row["id"], {})}
-    for row in database.execute("SELECT * FROM mapped"):
+    for row in rows("mapped"):
         store.mapped[work(row, WHOLE)] = Mapped(work(row, WHOLE), row["items"], bool(row["complete"]),
                                                 row["next_fresh"], row["rest_state"])
-    for row in database.execute("SELECT * FROM task"):
+    for row in rows("task"):
         store.tasks[work(row)] = Task(work(row), row["state"], row["reason"] or "", row["attempts"],
                                       row["counted"], row["live_attempt"] or 0)
-    for row in database.execute("SELECT * FROM attempt"):
+    for row in rows("attempt"):
         store.attempts[row["id"]] = Attempt(row["id"], work(row), row["number"], row["state"],
                                             row["reason"] or "", row["exit_code"], row["worker"] or 0)
-    store.timers = {(work(row), row["kind"]) for row in database.execute("SELECT * FROM timer")}
+    store.timers = {(work(row), row["kind"]) for row in rows("timer")}
     return store
 
 
@@ -558,24 +563,30 @@ def text_of(report):
             "{interrupted} interrupted; lost under a living scheduler: {lost}").format(**report)
 
 
-def processes_of(home):
-    """Processes that tasks of this home left: their environment names the home and an attempt."""
+def processes_in(home, of_tasks=False):
+    """Processes whose environment names this home; `of_tasks`: and an attempt."""
     found = []
     mark = f"PAWL_HOME={home}".encode()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            if mark in variables and any(v.startswith(b"PAWL_ATTEMPT_ID=") for v in variables):
+            is_task = any(v.startswith(b"PAWL_ATTEMPT_ID=") for v in variables)
+            if mark in variables and (is_task or not of_tasks):
                 found.append(int(pid))
     return found
 
 
-def verify(home, ledger, job, accepted, faults, before, at_rest, strays):
-    """Returns the snapshot, the problems and the report."""
+def processes_of(home):
+    """Processes that tasks of this home left."""
+    return processes_in(home, of_tasks=True)
+
+
+def verify(home, ledger, job, accepted, faults, before, at_rest, strays, jobs=None):
+    """Returns the snapshot, the problems and the report. `jobs`: runs of others are not judged."""
     problems = []
     # The database first: a start that the ledger gained since then would have no row yet, but no
     # scheduler is up, so none is gained by intent; a live worker may still begin what it was sent.
-    store = read_store(home)
+    store = read_store(home, jobs)
     starts = read_ledger(ledger, problems)
     judge = Judge(store, starts, json.loads(Path(job).read_text()), accepted, faults, before, at_rest)
     problems += judge.judge()

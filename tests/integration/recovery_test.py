@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What dies, and what comes of it: the scheduler, its workers, both; the disk, the home, the store.
+"""What dies, and what comes of it: the scheduler, its workers, both; the home, the store.
 
     recovery_test.py --pawl PATH [unittest arguments]
 
@@ -10,147 +10,15 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import signal
 import sqlite3
-import subprocess
-import threading
 from pathlib import Path
 
 import cli_support
-from cli_support import HomeTest
-
-GATE = """#!/bin/sh
-# gate NAME CODE: notes its start, waits until gates/NAME exists, notes its end, ends with CODE.
-echo "start $1 $PAWL_ATTEMPT $$" >> "$LEDGER"
-until [ -e "$GATES/$1" ]; do sleep 0.02; done
-echo "end $1 $PAWL_ATTEMPT $$" >> "$LEDGER"
-[ "$2" != kill ] || kill -KILL $$
-exit "$2"
-"""
+from gate_support import GateTest, is_alive
 
 
-def is_alive(pid):
-    """Not gone, and no zombie: the orphans of a dead worker wait for process 1 to reap them."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rsplit(")", 1)[1].split()[0] not in ("Z", "X")
-
-
-class RecoveryTest(HomeTest):
-    def setUp(self):
-        super().setUp()
-        self.gates = self.root / "gates"
-        self.gates.mkdir()
-        self.ledger = self.root / "ledger"
-        self.ledger.touch()
-        self.gate_program = self.write("gate", GATE)
-        self.gate_program.chmod(0o755)
-        self.env |= {"COLUMNS": "200"}
-
-    # -- jobs and their tasks
-
-    def gate(self, name, code=0, **more):
-        return {"id": name, "command": [str(self.gate_program), name, str(code)], **more}
-
-    def gated_job(self, name, tasks, **more):
-        return self.job(name, tasks, **({"env": {"LEDGER": str(self.ledger),
-                                                "GATES": str(self.gates)}} | more))
-
-    def open_gates(self, *names):
-        for name in names:
-            (self.gates / name).touch()
-
-    def noted(self, word, name=None):
-        """Lines of the ledger as (name, attempt, pid)."""
-        lines = [line.split() for line in self.ledger.read_text(encoding="utf-8").splitlines()]
-        return [(n, int(attempt), int(pid)) for w, n, attempt, pid in lines
-                if w == word and name in (None, n)]
-
-    def until_started(self, *names, attempt=1):
-        for name in names:
-            self.until(f"{name}, attempt {attempt} has started",
-                       lambda n=name: any(a == attempt for _, a, _ in self.noted("start", n)))
-
-    def assert_ran_once(self, *names):
-        for name in names:
-            self.assertEqual(len(self.noted("start", name)), 1, f"{name} ran more than once")
-
-    # -- the scheduler and its workers
-
-    def serve(self, *words, log="serve.log"):
-        with open(self.root / log, "ab") as out:
-            child = subprocess.Popen([cli_support.PAWL, "serve", *map(str, words)], env=self.env,
-                                     cwd=self.root, stdin=subprocess.DEVNULL, stdout=out,
-                                     stderr=out)
-        self.children.append(child)
-        self.until("the scheduler answers", lambda: self.is_served(child), seconds=60)
-        return child
-
-    def is_served(self, child):
-        self.assertIsNone(child.poll(), f"serve ended with {child.returncode}: {self.served()}")
-        status = self.pawl("status", "-o", "json", code=None)
-        if status.code != 0:
-            return False
-        return f'"pid": {child.pid}' in json.dumps(status.json())
-
-    def served(self):
-        return (self.root / "serve.log").read_text(errors="replace")
-
-    def workers(self):
-        """Processes of this program in this home that are none of our children."""
-        program = os.stat(cli_support.PAWL)
-        mark = f"CLI_TEST={self.root}".encode()
-        found = []
-        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-            with contextlib.suppress(OSError):
-                of = os.stat(f"/proc/{pid}/exe")
-                same = (of.st_dev, of.st_ino) == (program.st_dev, program.st_ino)
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if same and b"worker" in words and mark in Path(
-                        f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                    found.append(pid)
-        return found
-
-    def kill(self, *children):
-        for child in children:
-            child.kill()
-            child.wait()
-
-    def kill_workers(self):
-        pids = self.workers()
-        self.assertTrue(pids, "there are no workers to kill")
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    # -- what came of it
-
-    def detach(self, job, *words):
-        return self.pawl("run", job, "--detach", *words).lines[0]
-
-    def run_of(self, run):
-        return self.pawl("show", run, "-o", "json").json()
-
-    def until_ended(self, run):
-        return self.until(f"run {run} has ended",
-                          lambda: (o := self.run_of(run))["state"] in
-                          ("succeeded", "failed", "cancelled") and o, seconds=60)
-
-    def tasks_of(self, run):
-        return {t["task"]: t for t in
-                self.pawl("tasks", "--run", run, "-o", "json", "--limit", 0).json()}
-
-    def attempts_of(self, run):
-        found = {}
-        for a in self.pawl("attempts", "--run", run, "-o", "json", "--limit", 0).json():
-            found[a["task"], a["attempt"]] = a
-        return found
-
-
-class SchedulerDies(RecoveryTest):
+class SchedulerDies(GateTest):
     TASKS = {"good": 0, "three": 3, "seven": 7, "killed": "kill"}
 
     def start_four(self, **more):
@@ -244,7 +112,7 @@ class SchedulerDies(RecoveryTest):
         self.assert_ran_once("one")
 
 
-class EverythingDies(RecoveryTest):
+class EverythingDies(GateTest):
     def test_without_evidence_an_attempt_is_interrupted_and_its_task_decides(self):
         job = self.gated_job("trio", [
             self.gate("again", on_interrupt="retry"),
@@ -300,7 +168,7 @@ class EverythingDies(RecoveryTest):
         self.assertIsNone(serve.poll())
 
 
-class TwoSchedulers(RecoveryTest):
+class TwoSchedulers(GateTest):
     def test_a_second_scheduler_is_refused_and_the_first_goes_on(self):
         serve = self.serve()
         second = self.pawl("serve", code=75)
@@ -343,7 +211,7 @@ class TwoSchedulers(RecoveryTest):
         self.assertNotEqual(self.detach(job, "--request-id", "night-2"), first)
 
 
-class NoScheduler(RecoveryTest):
+class NoScheduler(GateTest):
     def test_what_only_reads_needs_no_scheduler_and_changes_nothing(self):
         job = self.job("j", [
             {"id": "a", "script": "echo word; exit 3"},
@@ -378,7 +246,7 @@ class NoScheduler(RecoveryTest):
         self.assertIn("pawl serve", done.err)
 
 
-class UnusableHome(RecoveryTest):
+class UnusableHome(GateTest):
     def refused(self, home, verb=("serve",)):
         done = self.pawl(*verb, code=73, env={"PAWL_HOME": str(home)})
         self.assertTrue(done.err.startswith("pawl: "), done.err)
@@ -414,7 +282,7 @@ class UnusableHome(RecoveryTest):
             self.assertEqual(db.execute("SELECT count(*) FROM run").fetchone()[0], 1)
 
 
-class JobFolder(RecoveryTest):
+class JobFolder(GateTest):
     def jobs(self):
         return {j["job"]: j for j in self.pawl("jobs", "-o", "json").json()}
 
@@ -447,97 +315,7 @@ class JobFolder(RecoveryTest):
         self.assertIsNone(serve.poll())
 
 
-class DiskFull(RecoveryTest):
-    """A home on a small file system of its own, and somebody who takes all its room."""
-
-    def setUp(self):
-        super().setUp()
-        self.disk = self.root / "disk"
-        self.disk.mkdir()
-        if os.geteuid() != 0 or subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", "size=96m,mode=0700", "tmpfs", self.disk],
-                capture_output=True, check=False).returncode != 0:
-            self.skipTest("needs the right to mount")
-        self.home = self.disk / "home"
-        self.env["PAWL_HOME"] = str(self.home)
-        self.stop_filling = threading.Event()
-        self.filler = None
-
-    def tearDown(self):
-        self.stop_filling.set()
-        if self.filler:
-            self.filler.join()
-        for child in self.children:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
-        self.end_strays()
-        subprocess.run(["umount", "-l", self.disk], capture_output=True, check=False)
-        super().tearDown()
-
-    def fill(self):
-        """Takes all room, and every byte that comes free, until `make_room`."""
-        def work():
-            with open(self.disk / "filler", "ab", buffering=0) as out:
-                while not self.stop_filling.is_set():
-                    try:
-                        for size in (1 << 20, 1 << 12, 1):
-                            with contextlib.suppress(OSError):
-                                while not self.stop_filling.is_set():
-                                    out.write(b"x" * size)
-                    finally:
-                        self.stop_filling.wait(0.01)
-        self.filler = threading.Thread(target=work)
-        self.filler.start()
-        self.until("the disk is full", lambda: shutil.disk_usage(self.disk).free < (1 << 16))
-
-    def make_room(self):
-        self.stop_filling.set()
-        self.filler.join()
-        self.filler = None
-        (self.disk / "filler").unlink()
-
-    def test_a_full_disk_refuses_new_work_loses_nothing_and_goes_on_by_itself(self):
-        serve = self.serve()
-        gated = self.gated_job("gated", [self.gate("good"), self.gate("five", 5),
-                                         {"id": "after", "depends_on": ["good"],
-                                          "command": ["true"]}])
-        run = self.detach(gated)
-        self.until_started("good", "five")
-        small = self.job("small", [{"id": "a", "command": ["true"]}])
-        accepted = [run]
-        self.fill()
-        self.open_gates("good", "five")
-        self.until("both have ended", lambda: len(self.noted("end")) == 2)
-
-        def refused():
-            done = self.pawl("run", small, "--detach", code=None)
-            if done.code == 0:
-                accepted.append(done.lines[0])
-                return False
-            self.assertEqual(done.code, 74, done)
-            return done.err
-
-        text = self.until("new work is refused", refused, seconds=60)
-        self.assertRegex(text, r"(?i)full|room|space")
-        self.assertIsNone(serve.poll(), "the scheduler gave up")
-        self.make_room()
-        self.assertEqual(self.until_ended(run)["state"], "failed")
-        tasks = self.tasks_of(run)
-        self.assertEqual((tasks["good"]["state"], tasks["five"]["exit_code"]), ("succeeded", 5))
-        self.assertEqual(tasks["after"]["state"], "succeeded")
-        for one in accepted[1:]:
-            self.assertEqual(self.until_ended(one)["state"], "succeeded")
-        accepted.append(self.until("work is taken again", lambda: (
-            d := self.pawl("run", small, "--detach", code=None)).code == 0 and d.lines[0]))
-        self.until_ended(accepted[-1])
-        runs = {r["run"] for r in self.pawl("runs", "-o", "json", "--limit", 0).json()}
-        self.assertEqual(runs, set(accepted), "a refused run exists, or an accepted one does not")
-        self.assert_ran_once("good", "five")
-        self.assertIsNone(serve.poll())
-
-
-class Canary(RecoveryTest):
+class Canary(GateTest):
     def test_a_secret_is_nowhere_but_in_the_task_that_names_it(self):
         canary = "canary-" + secrets.token_hex(16)
         other = "second-" + secrets.token_hex(16)

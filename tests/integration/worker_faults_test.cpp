@@ -128,6 +128,25 @@ TEST_CASE("a daemon that a running program started is left alone until that ends
   CHECK(processes_with("86408.1").empty());
 }
 
+TEST_CASE("what left its session and its variables behind is known by its mark") {
+  TestWorker worker;
+  TestScheduler scheduler(worker);
+  std::string gate = worker.home() + "/gate3";
+  REQUIRE(mkfifo(gate.c_str(), 0600) == 0);
+  scheduler.define(worker.shell("read x <> gate3; exit 0"), 1);
+  scheduler.start(1);
+  scheduler.begin_of(1);
+  // Another attempt runs on, and yet this one's end is not told before its stray is gone.
+  scheduler.define(worker.shell("env -i setsid sleep 86411.1 & sleep 0.1; exit 0"), 2);
+  scheduler.start(2, 2);
+  CHECK(scheduler.end_of(2).outcome == Outcome::succeeded);
+  CHECK(processes_with("86411.1").empty());
+  CHECK_FALSE(scheduler.ends().contains(AttemptId(1)));
+  Fd open_gate(::open(gate.c_str(), O_RDWR | O_CLOEXEC));
+  REQUIRE(::write(open_gate.get(), "\n", 1) == 1);
+  scheduler.end_of(1);
+}
+
 TEST_CASE("who holds the pipe open is not waited for") {
   TestWorker worker;
   TestScheduler scheduler(worker);

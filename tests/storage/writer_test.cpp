@@ -245,6 +245,21 @@ TEST_CASE("after an unknown outcome nothing is written and the owner is told to 
   CHECK_FALSE(must(again->load_run(RunId{2}, {})).has_value());
 }
 
+TEST_CASE("after an unknown outcome of a load nothing is written either") {
+  Folder folder;
+  Listener listener;
+  Writer writer(open_store(folder.store(), fault_vfs()), listener.callbacks(), {});
+  REQUIRE(writer.load([&](Store& store) -> std::function<void()> {
+    arm(Fault::sync_error, 1);
+    CHECK_FALSE(store.next_worker());
+    disarm();
+    return {};
+  }));
+  listener.wait([&] { return !listener.fatal_.empty(); });
+  Mutations batch = one_run(1);
+  CHECK_FALSE(writer.submit(1, batch));
+}
+
 TEST_CASE("the log is copied back when there is nothing to do, and while there is") {
   Folder folder;
   Listener listener;

@@ -644,6 +644,19 @@ TEST_CASE("an attempt that lasts says so, once") {
   CHECK(w.state(run) == "succeeded");
 }
 
+TEST_CASE("an attempt that is known to have begun is never taken for one that did not") {
+  World w;
+  const RunId run = w.start("a; b");
+  const AttemptId begun = w.live(run, "a");
+  w.handle(input::AttemptBegan{begun, w.now.wall});
+  w.finish(run, "a", Outcome::never_started);
+  w.finish(run, "b", Outcome::never_started);
+  CHECK(w.store.attempts.at(begun).state == AttemptState::interrupted);
+  CHECK(w.task(run, "a") == "held:interrupted");
+  w.finish_all(run);
+  CHECK(w.task(run, "b") == "succeeded");
+}
+
 TEST_CASE("an output is kept with the success that made it, and not with a failure") {
   World w;
   const RunId run = w.start("a; b");

@@ -161,6 +161,25 @@ TEST_CASE("a lost answer is asked for again only when that is harmless") {
   }
 }
 
+TEST_CASE("a scheduler that goes and says so is asked again as one that fell silent") {
+  for (const bool idempotent : {true, false}) {
+    DeepHome home;
+    int requests = 0;
+    ServerThread server(home.socket(), [&](HttpRequest, Responder responder) {
+      if (++requests == 3) responder.json(200, "ok");
+    });
+    Client client(home.path());
+    const auto reply = client.call({.method = "POST", .path = "/", .idempotent = idempotent});
+    if (idempotent) {
+      REQUIRE(reply);
+      REQUIRE(reply->body == "ok");
+    } else {
+      REQUIRE(reply.error().kind == ErrorKind::no_scheduler);
+      REQUIRE(requests == 1);
+    }
+  }
+}
+
 TEST_CASE("an answer that is lost for good ends in an error, in time") {
   DeepHome home;
   LossyServer server(home.socket(), 1'000'000);

@@ -65,6 +65,24 @@ TEST_CASE("this process is found in /proc with its start time") {
   CHECK_FALSE(stat->has_ended());
 }
 
+TEST_CASE("an attempt is found in the limits of a process, by a mark that is its home's own") {
+  auto limits = [](const std::string& locks) {
+    return "Limit                     Soft Limit           Hard Limit           Units     \n"
+           "Max address space         unlimited            unlimited            bytes     \n"
+           "Max file locks            " +
+           locks + "            unlimited            locks     \n";
+  };
+  for (std::int64_t attempt : {std::int64_t{1}, std::int64_t{17}, std::int64_t{1} << 39}) {
+    const std::string mark = std::to_string(attempt_mark(attempt, "/h"));
+    CHECK(attempt_in_limits(limits(mark), "/h") == attempt);
+    CHECK_FALSE(attempt_in_limits(limits(mark), "/other"));
+  }
+  CHECK_FALSE(attempt_in_limits(limits("unlimited"), "/h"));
+  CHECK_FALSE(attempt_in_limits(limits("1024"), "/h"));
+  CHECK_FALSE(attempt_in_limits(limits(""), "/h"));
+  CHECK_FALSE(attempt_in_limits("", "/h"));
+}
+
 TEST_CASE("an environment names an attempt only together with the home") {
   auto env = [](std::string_view text) {
     std::string bytes(text);
