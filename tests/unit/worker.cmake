@@ -5,6 +5,7 @@ pawl_test(worker_test LABEL unit
     worker_frames_test.cpp
     worker_journal_test.cpp
     worker_log_test.cpp
+    worker_manifest_test.cpp
     worker_output_test.cpp
     worker_scratch_test.cpp
     worker_supervision_test.cpp
