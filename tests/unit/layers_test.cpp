@@ -119,7 +119,7 @@ struct Home {
 const std::vector<Home>& library_homes() {
   static const std::vector<Home> homes = {
       {"uv.h", {"scheduler/loop"}},
-      {"sqlite3.h", {"storage"}},
+      {"sqlite3.h", {"storage", "plugins/operators"}},  // an operator brings its own
       {"SQLiteCpp/", {"storage"}},
       {"microhttpd.h", {"scheduler/daemon"}},
       {"curl/", {"cli", "plugins/operators"}},

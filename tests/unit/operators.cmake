@@ -12,4 +12,8 @@ function(pawl_operator_test name)
   add_dependencies(${name} pawl_operators_${OPERATOR_PLUGIN})
 endfunction()
 
-pawl_operator_test(operator_basic_test PLUGIN basic SOURCES operator_noop_test.cpp)
+pawl_operator_test(operator_basic_test PLUGIN basic
+  SOURCES operator_noop_test.cpp operator_sleep_test.cpp operator_wait_file_test.cpp)
+
+pawl_operator_test(operator_sqlite_test PLUGIN sqlite SOURCES operator_sqlite_test.cpp
+  DEPENDS PkgConfig::SQLITE)

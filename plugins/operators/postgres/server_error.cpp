@@ -1,0 +1,92 @@
+#include "plugins/operators/postgres/server_error.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdlib>
+#include <utility>
+
+#include "plugins/operators/sql/place.h"
+
+namespace pawl::operators::postgres {
+
+namespace {
+
+std::string trimmed(std::string text) {
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) {
+    text.pop_back();
+  }
+  return text;
+}
+
+/// Takes `28P01: ` out of `FATAL:  28P01: password …` and gives it back; empty when there is none.
+std::string take_state(std::string& message) {
+  for (std::size_t at = message.find(":  "); at != std::string::npos;
+       at = message.find(":  ", at + 1)) {
+    const std::size_t begin = at + 3;
+    if (message.size() < begin + 7 || message[begin + 5] != ':') continue;
+    const std::string state = message.substr(begin, 5);
+    const bool is_state = std::all_of(state.begin(), state.end(), [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+    });
+    if (!is_state) continue;
+    message.erase(begin, 7);
+    return state;
+  }
+  return {};
+}
+
+}  // namespace
+
+ServerError error_of(const PGresult* result, std::string_view sql) {
+  const auto field = [result](int code) {
+    const char* value = ::PQresultErrorField(result, code);
+    return std::string(value == nullptr ? "" : value);
+  };
+  ServerError error{field(PG_DIAG_SQLSTATE), field(PG_DIAG_MESSAGE_PRIMARY), {}};
+  if (error.state.empty()) error.state = "08006";  // libpq's own: the connection broke
+  if (error.message.empty()) error.message = trimmed(::PQresultErrorMessage(result));
+  static constexpr std::array<std::pair<const char*, int>, 3> kParts = {
+      {{"detail: ", PG_DIAG_MESSAGE_DETAIL},
+       {"hint: ", PG_DIAG_MESSAGE_HINT},
+       {"context: ", PG_DIAG_CONTEXT}}};
+  if (const int position = std::atoi(field(PG_DIAG_STATEMENT_POSITION).c_str()); position > 0) {
+    const auto characters = static_cast<std::size_t>(position - 1);
+    error.trace = describe_place(sql, offset_of_character(sql, characters)) + '\n';
+  }
+  for (const auto& [title, code] : kParts) {
+    if (const std::string value = field(code); !value.empty()) error.trace += title + value + '\n';
+  }
+  return error;
+}
+
+ServerError connect_error(const PGconn* connection) {
+  ServerError error{{}, trimmed(::PQerrorMessage(connection)), {}};
+  error.state = take_state(error.message);
+  // Where in the server's source it was written, which verbose messages tell too.
+  if (const auto at = error.message.find("\nLOCATION:"); at != std::string::npos) {
+    error.message = trimmed(error.message.substr(0, at));
+  }
+  if (error.state.empty()) error.state = "08001";
+  return error;
+}
+
+ServerError lost_connection(const PGconn* connection) {
+  return {"08006", trimmed(::PQerrorMessage(connection)), {}};
+}
+
+bool may_pass(std::string_view state) {
+  static constexpr std::array<std::string_view, 9> kStates = {
+      "08",   "53", "40001", "40P01", "55P03", "57P01", "57P02", "57P03",
+      "57014"  // statement_timeout, or somebody cancelled the statement
+  };
+  return std::any_of(kStates.begin(), kStates.end(),
+                     [state](std::string_view one) { return state.starts_with(one); });
+}
+
+plugin::Result result_of(const ServerError& error) {
+  return may_pass(error.state) ? plugin::Result::failure(error.message, error.state, error.trace)
+                               : plugin::Result::permanent(error.message, error.state, error.trace);
+}
+
+}  // namespace pawl::operators::postgres

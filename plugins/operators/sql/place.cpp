@@ -1,0 +1,55 @@
+#include "plugins/operators/sql/place.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+namespace pawl::operators {
+
+namespace {
+
+constexpr std::size_t kShownBytes = 200;
+
+bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+std::size_t characters_in(std::string_view text) {
+  return text.size() -
+         static_cast<std::size_t>(std::count_if(text.begin(), text.end(), continues_character));
+}
+
+}  // namespace
+
+std::string text_of_lines(const nlohmann::json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  std::string out;
+  for (const auto& line : value) out += line.get_ref<const std::string&>() + '\n';
+  return out;
+}
+
+std::string describe_place(std::string_view text, std::size_t offset) {
+  offset = std::min(offset, text.size());
+  const std::string_view before = text.substr(0, offset);
+  const std::size_t last_end = before.rfind('\n');
+  const std::size_t begin = last_end == std::string_view::npos ? 0 : last_end + 1;
+  std::string_view line = text.substr(begin, text.find('\n', begin) - begin);
+  const bool is_cut = line.size() > kShownBytes;
+  if (is_cut) {
+    std::size_t end = kShownBytes;
+    while (end > 0 && continues_character(line[end])) --end;
+    line = line.substr(0, end);
+  }
+  return "line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) +
+         ", column " + std::to_string(1 + characters_in(before.substr(begin))) + ": " +
+         std::string(line) + (is_cut ? " …" : "");
+}
+
+std::size_t offset_of_character(std::string_view text, std::size_t characters) {
+  std::size_t offset = 0;
+  for (; offset < text.size(); ++offset) {
+    if (continues_character(text[offset])) continue;
+    if (characters-- == 0) break;
+  }
+  return offset;
+}
+
+}  // namespace pawl::operators

@@ -1,0 +1,92 @@
+#pragma once
+
+// One connection and one statement of it, closed on every path. What SQLite refuses is thrown as
+// SqliteError and ends in the operator.
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "plugins/operators/sql/rows.h"
+#include "plugins/operators/sqlite/error.h"
+#include "scheduler/base/time.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace pawl::operators::sqlite {
+
+/// Parameters given in the job file that do not fit the statements.
+struct WrongParameters {
+  std::string message;
+};
+
+struct OpenOptions {
+  std::string path;  ///< absolute, or `:memory:`
+  bool read_only = false;
+  bool allow_attach = false;
+  bool foreign_keys = false;
+  Duration busy_timeout{};
+};
+
+class Database {
+ public:
+  explicit Database(const OpenOptions& options);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  /// Any thread: what runs ends with SQLITE_INTERRUPT, and so does all that follows.
+  void interrupt();
+
+  /// For BEGIN and its like.
+  void execute(const char* sql);
+  bool is_in_transaction() const;
+  std::int64_t changes() const;  ///< of all statements so far
+  sqlite3* get() const { return handle_; }
+  [[noreturn]] void fail(int code, std::string trace = {}) const;
+
+ private:
+  struct Patience;  // waits for locks, until the time is over or the attempt is
+
+  sqlite3* handle_ = nullptr;
+  std::unique_ptr<Patience> patience_;
+};
+
+class Statement {
+ public:
+  /// The first statement of `sql` from `begin` on; `end()` is where the next begins. An empty rest
+  /// (blanks, comments) gives a statement that `is_empty`.
+  Statement(Database& database, std::string_view sql, std::size_t begin);
+  ~Statement();
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  bool is_empty() const { return handle_ == nullptr; }
+  std::size_t end() const { return end_; }
+  /// It returns rows, perhaps none.
+  bool returns_rows() const;
+  bool changes_nothing() const;
+
+  int parameter_count() const;
+  /// `:name`, `@name`, `$name` or `?3`; null for a plain `?`. From 1.
+  const char* parameter_name(int index) const;
+  /// Lists and objects are bound as their JSON text.
+  void bind(int index, const nlohmann::json& value);
+  /// Runs it to its end; its rows go to `rows`.
+  void run(RowWriter& rows);
+
+ private:
+  void write_row(RowWriter& rows) const;
+  std::string place(int offset) const;
+
+  Database* database_;
+  std::string_view sql_;
+  std::size_t begin_;
+  std::size_t end_ = 0;
+  sqlite3_stmt* handle_ = nullptr;
+};
+
+}  // namespace pawl::operators::sqlite

@@ -1,0 +1,5 @@
+#include "plugins/operators/sqlite/sqlite.h"
+
+using pawl::operators::sqlite::Sqlite;
+
+PAWL_PLUGIN("1", Sqlite)

@@ -1,0 +1,16 @@
+# Operators against real counterparts.
+add_executable(operator_postgres_test operator_postgres_test.cpp)
+target_link_libraries(operator_postgres_test PRIVATE pawl_flags pawl_catch_main pawl_operator_host
+  PkgConfig::PQ)
+add_dependencies(operator_postgres_test pawl_operators_postgres)
+add_test(NAME "postgres does what it says against a real server"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/postgres_cluster.py
+    $<TARGET_FILE:operator_postgres_test>)
+set_tests_properties("postgres does what it says against a real server"
+  PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
+
+add_test(NAME "a plugin of a user builds against what is installed for it"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/plugin_sdk_test.py
+    --pawl $<TARGET_FILE:pawl> --build ${PROJECT_BINARY_DIR})
+set_tests_properties("a plugin of a user builds against what is installed for it"
+  PROPERTIES LABELS integration TIMEOUT 300)

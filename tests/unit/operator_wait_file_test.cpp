@@ -1,0 +1,172 @@
+// `wait_file` looks, remembers what it saw, and looks again later.
+
+#include <filesystem>
+#include <regex>
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/loop_support.h"
+#include "tests/unit/operator_host.h"
+
+using namespace pawl;
+using namespace pawl::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder : ScratchFolder {
+  void write(const std::string& name, const std::string& text) const {
+    fs::create_directories(fs::path(*this / name).parent_path());
+    write_file(*this / name, text);
+  }
+};
+
+struct Waiting {
+  Folder folder;
+  Loop loop;
+  OperatorHost host{loop, "basic", "wait_file"};
+  Ask ask;
+
+  explicit Waiting(const std::string& with, const std::string& output = "json") {
+    ask.with = with;
+    ask.output = output;
+    ask.working_dir = folder.path();
+  }
+  /// One look; what it remembers is there for the next.
+  End look() {
+    const End end = host.run(ask);
+    ask.state = end.state;
+    return end;
+  }
+  /// Moves a time that was remembered back.
+  void pretend_ago(const std::string& key, std::int64_t ms) {
+    std::smatch found;
+    const std::regex number("\"" + key + "\":([0-9]+)");
+    REQUIRE(std::regex_search(ask.state, found, number));
+    const std::int64_t then = std::stoll(found[1]) - ms;
+    ask.state = std::regex_replace(ask.state, number, "\"" + key + "\":" + std::to_string(then));
+  }
+  std::string path(const std::string& name) const { return folder / name; }
+};
+
+}  // namespace
+
+TEST_CASE("a file that is there is found at the first look") {
+  Waiting waiting(R"({"path": "in/data.csv"})");
+  waiting.folder.write("in/data.csv", "1");
+  const End end = waiting.look();
+  REQUIRE(end.outcome == PAWL_SUCCEEDED);
+  REQUIRE(end.output == '"' + waiting.path("in/data.csv") + '"');
+}
+
+TEST_CASE("a file that is not there is looked for again after `every`") {
+  Waiting waiting(R"({"path": "data.csv", "every": "7s"})", "text");
+  const End first = waiting.look();
+  REQUIRE(first.outcome == PAWL_DEFERRED);
+  REQUIRE(first.after == std::chrono::seconds(7));
+  waiting.folder.write("data.csv", "1");
+  const End second = waiting.look();
+  REQUIRE(second.outcome == PAWL_SUCCEEDED);
+  REQUIRE(second.output == waiting.path("data.csv"));
+}
+
+TEST_CASE("a file counts as complete once it has not changed for `stable_for`") {
+  Waiting waiting(R"({"path": "data.csv", "stable_for": "30s", "every": "1h"})");
+  waiting.folder.write("data.csv", "1");
+  const End first = waiting.look();
+  REQUIRE(first.outcome == PAWL_DEFERRED);
+  REQUIRE(first.after == std::chrono::seconds(30));
+
+  waiting.pretend_ago("since", 29'000);
+  const End second = waiting.look();
+  REQUIRE(second.outcome == PAWL_DEFERRED);
+  REQUIRE(second.after <= std::chrono::seconds(1));
+
+  waiting.folder.write("data.csv", "12");
+  waiting.pretend_ago("since", 60'000);
+  const End changed = waiting.look();
+  REQUIRE(changed.outcome == PAWL_DEFERRED);
+  REQUIRE(changed.after == std::chrono::seconds(30));
+
+  waiting.pretend_ago("since", 30'000);
+  REQUIRE(waiting.look().outcome == PAWL_SUCCEEDED);
+}
+
+TEST_CASE("a pattern waits for all its files to be stable, also for new ones") {
+  Waiting waiting(R"({"path": "in/*.csv", "stable_for": "30s"})");
+  REQUIRE(waiting.look().outcome == PAWL_DEFERRED);
+  waiting.folder.write("in/b.csv", "1");
+  REQUIRE(waiting.look().outcome == PAWL_DEFERRED);
+  waiting.pretend_ago("since", 60'000);
+  waiting.folder.write("in/a.csv", "1");
+  waiting.folder.write("in/c.txt", "1");
+  REQUIRE(waiting.look().outcome == PAWL_DEFERRED);
+  waiting.pretend_ago("since", 60'000);
+  const End end = waiting.look();
+  REQUIRE(end.outcome == PAWL_SUCCEEDED);
+  REQUIRE(end.output ==
+          "[\"" + waiting.path("in/a.csv") + "\",\"" + waiting.path("in/b.csv") + "\"]");
+}
+
+TEST_CASE("paths found by a pattern are lines in text") {
+  Waiting waiting(R"({"path": "*.csv"})", "text");
+  waiting.folder.write("a.csv", "1");
+  waiting.folder.write("b.csv", "1");
+  REQUIRE(waiting.look().output == waiting.path("a.csv") + "\n" + waiting.path("b.csv"));
+}
+
+TEST_CASE("a file below `min_size` is waited for") {
+  Waiting waiting(R"({"path": "data.csv", "min_size": "3B"})");
+  waiting.folder.write("data.csv", "12");
+  REQUIRE(waiting.look().outcome == PAWL_DEFERRED);
+  waiting.folder.write("data.csv", "123");
+  REQUIRE(waiting.look().outcome == PAWL_SUCCEEDED);
+}
+
+TEST_CASE("giving up fails the task, or skips it, and says what was missing") {
+  for (const bool skips : {false, true}) {
+    Waiting waiting(std::string(R"({"path": "data.csv", "timeout": "1m", "on_timeout": ")") +
+                    (skips ? "skip" : "fail") + "\"}");
+    const End first = waiting.look();
+    REQUIRE(first.outcome == PAWL_DEFERRED);
+    waiting.pretend_ago("first", 58'000);
+    const End second = waiting.look();
+    REQUIRE(second.outcome == PAWL_DEFERRED);
+    REQUIRE(second.after <= std::chrono::seconds(2));
+    waiting.pretend_ago("first", 2'000);
+    const End end = waiting.look();
+    REQUIRE(end.outcome == (skips ? PAWL_SKIPPED : PAWL_FAILED));
+    REQUIRE(end.message == "after 1m: " + waiting.path("data.csv") + " is not there");
+  }
+}
+
+TEST_CASE("characters of a pattern in a folder's name, or escaped, are taken as they are") {
+  Waiting waiting(R"({"path": "*.csv"})", "text");
+  waiting.folder.write("day[1]/a.csv", "1");
+  waiting.ask.working_dir = waiting.path("day[1]");
+  REQUIRE(waiting.look().output == waiting.path("day[1]/a.csv"));
+
+  waiting.ask.with = R"({"path": "what\\?"})";
+  waiting.folder.write("day[1]/what?", "1");
+  REQUIRE(waiting.look().output == waiting.path("day[1]/what?"));
+}
+
+TEST_CASE("a file whose name looks like a pattern is found by its name") {
+  Waiting waiting(R"({"path": "day[1].csv"})");
+  waiting.folder.write("day[1].csv", "1");
+  REQUIRE(waiting.look().outcome == PAWL_SUCCEEDED);
+}
+
+TEST_CASE("a path below something that is no folder does not exist yet") {
+  Waiting waiting(R"({"path": "file/data.csv"})");
+  waiting.folder.write("file", "1");
+  REQUIRE(waiting.look().outcome == PAWL_DEFERRED);
+}
+
+TEST_CASE("durations and sizes that are none are refused for good") {
+  Waiting waiting(R"({"path": "a", "every": "often"})");
+  REQUIRE(waiting.look().outcome == PAWL_FAILED_FOR_GOOD);
+  waiting.ask.with = R"({"path": "a", "min_size": "large"})";
+  REQUIRE(waiting.look().outcome == PAWL_FAILED_FOR_GOOD);
+}
