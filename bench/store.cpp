@@ -244,7 +244,8 @@ double bare_tasks_per_second(Place& place, std::int64_t tasks, std::int64_t batc
   sqlite3_stmt* insert_attempt = prepare(
       db,
       "INSERT INTO attempt (id, run, task, item, number, state, worker, slot, started_at, cpu_us, "
-      "peak_memory_bytes, log_bytes) VALUES (?2, 1, 1, ?1, 1, 'starting', 2, 0, ?3, 0, 0, 0)");
+      "peak_memory_bytes, log_bytes, stays) "
+      "VALUES (?2, 1, 1, ?1, 1, 'starting', 2, 0, ?3, 0, 0, 0, 0)");
   sqlite3_stmt* update_task = prepare(
       db,
       "UPDATE task SET state = 'succeeded', live_attempt = NULL, ended_at = ?3 WHERE run = 1 AND "

@@ -118,12 +118,7 @@ class ExplainVerb final : public Verb {
     const std::string why = why_text(row.reason, row.detail);
     switch (row.state) {
       case TaskState::retrying: reasons.add("retry", retry_text(task, why)); return {};
-      case TaskState::deferred:
-        reasons.add("deferred",
-                    task.next_attempt_at
-                        ? "looked at again at " + format_local(*task.next_attempt_at, here_)
-                        : "its operator asked to be looked at later");
-        return {};
+      case TaskState::deferred: reasons.add("deferred", "looks again" + at_text(task)); return {};
       case TaskState::held:
         reasons.add("held", fmt::format("{}{}, resume or mark", why, ended_text(row)));
         return {};
@@ -155,13 +150,17 @@ class ExplainVerb final : public Verb {
     return row.ended_at ? " " + format_when(*row.ended_at, here_) : "";
   }
 
+  /// ` at 14:02:10 (in 48s)`; empty when the row does not say.
+  std::string at_text(const TaskView& task) const {
+    if (!task.next_attempt_at) return {};
+    const std::string local = format_local(*task.next_attempt_at, here_);
+    return fmt::format(" at {} ({})", local.substr(local.find(' ') + 1),
+                       format_when(*task.next_attempt_at, here_));
+  }
+
   std::string retry_text(const TaskView& task, const std::string& why) const {
-    std::string text = fmt::format("attempt {} of {}", task.row.counted + 1, task.max_attempts);
-    if (task.next_attempt_at) {
-      const std::string local = format_local(*task.next_attempt_at, here_);
-      text += fmt::format(" at {} ({})", local.substr(local.find(' ') + 1),
-                          format_when(*task.next_attempt_at, here_));
-    }
+    const std::string text =
+        fmt::format("attempt {} of {}", task.row.counted + 1, task.max_attempts) + at_text(task);
     return why.empty() ? text : text + ", after " + why;
   }
 

@@ -253,8 +253,9 @@ class ShowVerb final : public Verb {
     fact("key", task.key);
     fact("item", payload);
     if (task.next_attempt_at) {
-      fact("next try", fmt::format("{} ({})", format_local(*task.next_attempt_at, here_),
-                                   format_when(*task.next_attempt_at, here_)));
+      fact(row.state == TaskState::deferred ? "looks at" : "next try",
+           fmt::format("{} ({})", format_local(*task.next_attempt_at, here_),
+                       format_when(*task.next_attempt_at, here_)));
     }
     if (attempts.empty() && !task.error().empty()) print_quoted(session, "  ", task.error());
     const ListShape shape = attempt_shape();

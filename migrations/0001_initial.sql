@@ -186,7 +186,9 @@ CREATE TABLE attempt (
   cpu_us            INTEGER NOT NULL,
   peak_memory_bytes INTEGER NOT NULL,
   log_bytes         INTEGER NOT NULL,
+  stays             INTEGER NOT NULL,  -- in workers, that ended in a deferral
   handle            TEXT,
+  state_text        TEXT,              -- of its last deferral, while it is open
   error_class       TEXT,
   error_message     TEXT,
   error_trace       TEXT

@@ -164,6 +164,8 @@ Result<void> settle(Database& database, const RestoreOptions& options, RestoreRe
        "s.state = 'running'), "
        "deferred = deferred - (SELECT count(*) FROM stopped AS s WHERE s.run = run_counts.run AND "
        "s.state = 'deferred'), "
+       "queued = queued - (SELECT count(*) FROM stopped AS s WHERE s.run = run_counts.run AND "
+       "s.state = 'queued'), "
        "held = held + (SELECT count(*) FROM stopped AS s WHERE s.run = run_counts.run) "
        "WHERE run IN (SELECT run FROM stopped)",
        nullptr},
@@ -172,6 +174,8 @@ Result<void> settle(Database& database, const RestoreOptions& options, RestoreRe
        "= mapped.task AND s.state = 'running'), "
        "deferred = deferred - (SELECT count(*) FROM stopped AS s WHERE s.run = mapped.run AND "
        "s.task = mapped.task AND s.state = 'deferred'), "
+       "queued = queued - (SELECT count(*) FROM stopped AS s WHERE s.run = mapped.run AND "
+       "s.task = mapped.task AND s.state = 'queued'), "
        "held = held + (SELECT count(*) FROM stopped AS s WHERE s.run = mapped.run AND s.task = "
        "mapped.task) "
        "WHERE (run, task) IN (SELECT run, task FROM stopped)",

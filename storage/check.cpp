@@ -56,7 +56,11 @@ constexpr Rule kRules[] = {
      "AND NOT EXISTS (SELECT 1 FROM doomed WHERE run = a.run) AND SCOPE(a.run)"},
     {"SELECT 'task ' || t.task || ', item ' || t.item || ' of run number ' || t.run || ' is ' || "
      "t.state || ' and has a live attempt' FROM task AS t WHERE t.live_attempt IS NOT NULL AND "
-     "t.state NOT IN ('running', 'deferred') AND SCOPE(t.run)"},
+     "t.state NOT IN ('running', 'deferred', 'queued') AND SCOPE(t.run)"},
+    {"SELECT 'task ' || t.task || ', item ' || t.item || ' of run number ' || t.run || ' is ' || "
+     "t.state || ' and its attempt is ' || a.state FROM task AS t JOIN attempt AS a ON "
+     "a.id = t.live_attempt WHERE (t.state IN ('deferred', 'queued')) <> (a.state = 'deferred') "
+     "AND SCOPE(t.run)"},
 
     // Numbers of attempts: from 1, no gap, as many as the task says.
     {"SELECT 'task ' || t.task || ', item ' || t.item || ' of run number ' || t.run || ' had ' || "

@@ -109,7 +109,9 @@ AttemptRow read_attempt(RowReader& reader) {
   row.cpu_us = reader.integer();
   row.peak_memory_bytes = reader.integer();
   row.log_bytes = reader.integer();
+  row.stays = reader.small();
   row.handle = reader.text();
+  row.state_text = reader.text();
   row.failure.error_class = reader.text();
   row.failure.message = reader.text();
   row.failure.trace = reader.text();

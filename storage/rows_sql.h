@@ -47,9 +47,9 @@ MappedRow read_mapped(RowReader& reader);
 
 #define PAWL_ATTEMPT_COLUMNS                                                                    \
   "a.id, a.run, a.task, a.item, a.number, a.state, a.reason, a.exit_code, a.signal, a.worker, " \
-  "a.slot, a.started_at, a.ended_at, a.cpu_us, a.peak_memory_bytes, a.log_bytes, a.handle, "    \
-  "a.error_class, a.error_message, a.error_trace"
-inline constexpr int kAttemptColumnCount = 20;
+  "a.slot, a.started_at, a.ended_at, a.cpu_us, a.peak_memory_bytes, a.log_bytes, a.stays, "     \
+  "a.handle, a.state_text, a.error_class, a.error_message, a.error_trace"
+inline constexpr int kAttemptColumnCount = 22;
 AttemptRow read_attempt(RowReader& reader);
 
 #define PAWL_VERSION_COLUMNS "id, job, hash, body, folder, created_at"

@@ -24,6 +24,7 @@ struct RunData::Statements {
         chunk(*database,
               "SELECT first, count, bytes FROM item WHERE run = ? AND task = ? AND first <= ? "
               "ORDER BY first DESC LIMIT 1"),
+        past(*database, "SELECT handle, state_text FROM attempt WHERE id = ?"),
         output(*database,
                "SELECT item, attempt, format, value, file, bytes FROM output "
                "WHERE run = ? AND task = ? AND item = ?"),
@@ -33,6 +34,7 @@ struct RunData::Statements {
 
   std::unique_ptr<Database> database;
   Statement chunk;
+  Statement past;
   Statement output;
   Statement outputs;
 };
@@ -67,6 +69,17 @@ Result<std::optional<ItemChunkRow>> RunData::chunk_with(RunId run, TaskIndex tas
   const bool good = chunk.ok();
   chunk.reset();
   if (!good) return statements_->database->error("reading items");
+  return out;
+}
+
+Result<AttemptPast> RunData::attempt_past(AttemptId attempt) {
+  Statement& past = statements_->past;
+  AttemptPast out;
+  past.bind(attempt);
+  if (past.step()) out = {std::string(past.text(0)), std::string(past.text(1))};
+  const bool good = past.ok();
+  past.reset();
+  if (!good) return statements_->database->error("reading what an attempt left");
   return out;
 }
 

@@ -13,6 +13,12 @@
 
 namespace pawl {
 
+/// See effect::StartAttempt::has_past.
+struct AttemptPast {
+  std::string handle;
+  std::string state_text;
+};
+
 class RunData {
  public:
   /// Opens the store at `path` beside its writer, which must be open. Errors: as Database::open.
@@ -21,6 +27,9 @@ class RunData {
 
   /// The chunk that holds this item; nothing when there is none. Errors: storage.
   Result<std::optional<ItemChunkRow>> chunk_with(RunId run, TaskIndex task, std::int64_t item);
+  /// What an operator left with an open attempt for its next stay, or with the one before it: both
+  /// empty when nothing. Errors: storage.
+  Result<AttemptPast> attempt_past(AttemptId attempt);
   /// The output of a task or item; nothing when there is none. Errors: storage.
   Result<std::optional<OutputRow>> output(TaskKey key);
   /// The outputs of a mapped task's items, in index order, until `each` says false. A transaction

@@ -136,7 +136,8 @@ bool SnapshotLoader::load_items(MappedSnapshot& mapped, LoadOptions options) {
 
 bool SnapshotLoader::load_attempts(RunSnapshot& snapshot) {
   auto load_of = [&](const TaskRow& task) {
-    if (task.live_attempt.value == 0) return true;
+    // Of one that sleeps nothing but its number is needed: there may be a million of them.
+    if (task.live_attempt.value == 0 || task.state != TaskState::running) return true;
     attempt_.bind(task.live_attempt);
     RowReader reader(attempt_);
     const bool found = attempt_.step();

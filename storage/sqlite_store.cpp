@@ -17,6 +17,11 @@ std::optional<Any> id_or_none(Any id) {
   return id.value == 0 ? std::nullopt : std::optional<Any>(id);
 }
 
+/// A time of which 0 means none.
+std::optional<WallTime> time_or_none(WallTime time) {
+  return time.ms == 0 ? std::nullopt : std::optional<WallTime>(time);
+}
+
 /// The attempt that becomes the first one of its task with this row.
 std::optional<AttemptId> first_attempt_of(const TaskRow& row) {
   return row.attempts == 1 ? id_or_none(row.live_attempt) : std::nullopt;
@@ -230,12 +235,18 @@ bool SqliteStore::put(const mutation::DeleteItems& m) {
 bool SqliteStore::put(const mutation::InsertAttempt& m) {
   const AttemptRow& row = m.row;
   highest_attempt_ = std::max(highest_attempt_, row.id.value);
-  return statements_->insert_attempt
-      .bind(row.id, row.key.run, row.key.task, row.key.item, row.number, word_of(row.state),
-            word_of(row.reason), row.exit_code, row.signal, id_or_none(row.worker), row.slot,
-            row.started_at, row.ended_at, row.cpu_us, row.peak_memory_bytes, row.log_bytes,
-            TextOrNull{row.handle}, TextOrNull{row.failure.error_class},
-            TextOrNull{row.failure.message}, TextOrNull{row.failure.trace})
+  const bool inserted =
+      statements_->insert_attempt
+          .bind(row.id, row.key.run, row.key.task, row.key.item, row.number, word_of(row.state),
+                word_of(row.reason), row.exit_code, row.signal, id_or_none(row.worker), row.slot,
+                row.started_at, row.ended_at, row.cpu_us, row.peak_memory_bytes, row.log_bytes,
+                row.stays, TextOrNull{row.handle}, TextOrNull{row.state_text},
+                TextOrNull{row.failure.error_class}, TextOrNull{row.failure.message},
+                TextOrNull{row.failure.trace})
+          .run();
+  if (!inserted || !m.inherits_handle) return inserted;
+  return statements_->inherit_handle
+      .bind(row.id, row.key.run, row.key.task, row.key.item, row.number)
       .run();
 }
 
@@ -243,10 +254,21 @@ bool SqliteStore::put(const mutation::UpdateAttempt& m) {
   const AttemptRow& row = m.row;
   statements_->update_attempt.bind(
       word_of(row.state), word_of(row.reason), row.exit_code, row.signal, id_or_none(row.worker),
-      row.slot, row.started_at, row.ended_at, row.cpu_us, row.peak_memory_bytes, row.log_bytes,
-      TextOrNull{row.handle}, TextOrNull{row.failure.error_class}, TextOrNull{row.failure.message},
-      TextOrNull{row.failure.trace}, row.id, word_of(m.expected));
+      row.slot, time_or_none(row.started_at), row.ended_at, row.cpu_us, row.peak_memory_bytes,
+      row.log_bytes, row.stays, TextOrNull{row.state_text}, TextOrNull{row.failure.error_class},
+      TextOrNull{row.failure.message}, TextOrNull{row.failure.trace}, row.id, word_of(m.expected));
   return run_one(statements_->update_attempt, "the attempt", row.key);
+}
+
+bool SqliteStore::put(const mutation::MoveAttempt& m) {
+  statements_->move_attempt.bind(word_of(m.state), word_of(m.reason), id_or_none(m.worker), m.slot,
+                                 m.ended_at, m.id, word_of(m.expected));
+  return run_one(statements_->move_attempt, "the attempt", m.key);
+}
+
+bool SqliteStore::put(const mutation::SetHandle& m) {
+  statements_->set_handle.bind(TextOrNull{m.handle}, m.id);
+  return run_one(statements_->set_handle, "the attempt", m.key);
 }
 
 bool SqliteStore::put(const mutation::DeleteAttempt& m) {

@@ -74,6 +74,8 @@ class SqliteStore final : public Store {
   bool put(const mutation::DeleteItems& m);
   bool put(const mutation::InsertAttempt& m);
   bool put(const mutation::UpdateAttempt& m);
+  bool put(const mutation::MoveAttempt& m);
+  bool put(const mutation::SetHandle& m);
   bool put(const mutation::DeleteAttempt& m);
   bool put(const mutation::SetOutput& m);
   bool put(const mutation::ClearOutputs& m);

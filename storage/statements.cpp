@@ -57,13 +57,31 @@ SqliteStore::Statements::Statements(Database& db)
       insert_attempt(db,
                      "INSERT INTO attempt (id, run, task, item, number, state, reason, exit_code, "
                      "signal, worker, slot, started_at, ended_at, cpu_us, peak_memory_bytes, "
-                     "log_bytes, handle, error_class, error_message, error_trace) "
-                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+                     "log_bytes, stays, handle, state_text, error_class, error_message, "
+                     "error_trace) "
+                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      inherit_handle(db,
+                     "UPDATE attempt SET handle = (SELECT before.handle FROM attempt AS before "
+                     "WHERE before.id = CASE WHEN ?5 = 2 THEN (SELECT t.first_attempt FROM task AS "
+                     "t WHERE t.run = ?2 AND t.task = ?3 AND t.item = ?4) ELSE (SELECT n.id FROM "
+                     "attempt AS n WHERE n.run = ?2 AND n.task = ?3 AND n.item = ?4 AND "
+                     "n.number = ?5 - 1 AND n.number > 1) END "
+                     "AND before.state IN ('lost', 'interrupted')) WHERE id = ?1"),
       update_attempt(db,
-                     "UPDATE attempt SET state = ?, reason = ?, exit_code = ?, signal = ?, "
-                     "worker = ?, slot = ?, started_at = ?, ended_at = ?, cpu_us = ?, "
-                     "peak_memory_bytes = ?, log_bytes = ?, handle = ?, error_class = ?, "
-                     "error_message = ?, error_trace = ? WHERE id = ? AND state = ?"),
+                     "UPDATE attempt SET state = ?1, reason = ?2, exit_code = ?3, signal = ?4, "
+                     "worker = ?5, slot = ?6, started_at = coalesce(?7, started_at), "
+                     "ended_at = ?8, cpu_us = cpu_us + ?9, "
+                     "peak_memory_bytes = max(peak_memory_bytes, ?10), "
+                     "log_bytes = max(log_bytes, ?11), stays = stays + ?12, "
+                     "state_text = CASE WHEN ?12 > 0 THEN ?13 WHEN ?8 IS NULL THEN state_text END, "
+                     "error_class = ?14, error_message = ?15, error_trace = ?16 "
+                     "WHERE id = ?17 AND state = ?18"),
+      move_attempt(db,
+                   "UPDATE attempt SET state = ?1, reason = ?2, worker = coalesce(?3, worker), "
+                   "slot = ?4, ended_at = ?5, "
+                   "state_text = CASE WHEN ?5 IS NULL THEN state_text END "
+                   "WHERE id = ?6 AND state = ?7"),
+      set_handle(db, "UPDATE attempt SET handle = ? WHERE id = ? AND ended_at IS NULL"),
       delete_attempt(db, "DELETE FROM attempt WHERE id = ? AND ended_at IS NULL"),
       set_output(db,
                  "INSERT INTO output (run, task, item, attempt, format, bytes, file, value) "

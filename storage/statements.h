@@ -15,7 +15,8 @@ struct SqliteStore::Statements {
   Statement insert_run, insert_counts, update_run, set_counts;
   Statement insert_task, update_task;
   Statement set_mapped, insert_items, delete_items;
-  Statement insert_attempt, update_attempt, delete_attempt;
+  Statement insert_attempt, inherit_handle, update_attempt, move_attempt, set_handle;
+  Statement delete_attempt;
   Statement set_output, clear_outputs;
   Statement set_timer, clear_timer;
   Statement set_job, add_event;

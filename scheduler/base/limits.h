@@ -42,6 +42,9 @@ inline constexpr std::int64_t kItemsPerTaskMax = 2'000'000'000;  ///< an index f
 // Engine.
 inline constexpr std::size_t kMutationsPerStepMax = 4'000;  ///< the rest is a continuation
 
+inline constexpr std::size_t kStateTextBytesMax = 64u << 10;  ///< of a deferral, kept in a row
+inline constexpr std::size_t kHandleBytesMax = 4u << 10;      ///< likewise
+
 // Frames and queues.
 inline constexpr std::size_t kFrameBytesMax = 16u << 20;
 inline constexpr std::size_t kJournalInlineBytesMax = 64u << 10;  ///< error and output in a record

@@ -32,6 +32,11 @@ struct StartAttempt {
   Duration total_left{};  ///< 0: no total time-out
   Reason previous_reason = Reason::none;
   std::int32_t previous_detail = 0;
+  /// The row of this attempt may hold a handle and a state text (RunData::attempt_past): what its
+  /// operator set before a deferral, or an attempt before it that was lost or interrupted. Read
+  /// them before the worker gets it.
+  bool has_past = false;
+  std::int32_t stay = 0;  ///< deferrals of this attempt so far; see AttemptResult::stay
 };
 /// Also sent again for an attempt that was stopping when the scheduler started.
 struct StopAttempt {
@@ -40,10 +45,19 @@ struct StopAttempt {
   Reason reason = Reason::none;
   bool force = false;
 };
-/// The end of the attempt is durable: its worker may forget it.
+/// The end of this stay of the attempt is durable: its worker may forget it.
 struct ForgetAttempt {
   AttemptId attempt;
   WorkerId worker;
+  std::int32_t stay = 0;
+};
+/// The handle is durable, and the operator may be told so; or it was not taken: the attempt is not
+/// this worker's any more, or the handle is too long.
+struct HandleStored {
+  AttemptId attempt;
+  WorkerId worker;
+  std::int64_t serial = 0;
+  bool is_stored = true;
 };
 /// Judge `when`, then read the items from number `from` on, and answer with Prepared and ItemsRead.
 /// With `is_open` the task was judged before: only items are wanted, and there is no Prepared.
@@ -87,9 +101,10 @@ struct Reply {
 
 }  // namespace effect
 
-using Effect = std::variant<effect::StartAttempt, effect::StopAttempt, effect::ForgetAttempt,
-                            effect::Prepare, effect::ItemsStored, effect::StopReading,
-                            effect::WantWorker, effect::RunEnded, effect::Reply>;
+using Effect =
+    std::variant<effect::StartAttempt, effect::StopAttempt, effect::ForgetAttempt,
+                 effect::HandleStored, effect::Prepare, effect::ItemsStored, effect::StopReading,
+                 effect::WantWorker, effect::RunEnded, effect::Reply>;
 
 struct Step {
   Mutations mutations;

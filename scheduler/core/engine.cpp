@@ -256,6 +256,11 @@ std::vector<AttemptId> Engine::attempts_of(WorkerId worker) const {
   return ids;
 }
 
+std::int32_t Engine::stay_of(AttemptId attempt) const {
+  auto it = state_->live_.find(attempt);
+  return it == state_->live_.end() ? 0 : it->second.stay;
+}
+
 std::optional<TaskKey> Engine::key_of(AttemptId attempt) const {
   auto it = state_->live_.find(attempt);
   if (it == state_->live_.end()) return std::nullopt;

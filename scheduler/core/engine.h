@@ -104,6 +104,9 @@ class Engine {
   std::int64_t live_attempts() const;
   /// Live attempts of a worker: what it must know.
   std::vector<AttemptId> attempts_of(WorkerId worker) const;
+  /// Which stay of a live attempt its worker has: what a worker says of an earlier one proves
+  /// nothing about this one.
+  std::int32_t stay_of(AttemptId attempt) const;
   /// Run and task of a live attempt.
   std::optional<TaskKey> key_of(AttemptId attempt) const;
 

@@ -14,7 +14,7 @@ void Engine::State::fill(AttemptRow& row, AttemptId id, const Live& live) {
   row.reason = live.stop;
   row.worker = live.worker;
   row.slot = live.slot;
-  row.started_at = live.started_at;
+  if (!live.is_again()) row.started_at = live.started_at;
 }
 
 void Engine::State::on(const input::AttemptBegan& in) {
@@ -73,6 +73,36 @@ void Engine::State::release(const Live& live) {
   activate(lane);
 }
 
+/// A stay of an attempt that had been deferred never began: it sleeps on, and its task waits for a
+/// slot again.
+void Engine::State::take_back_stay(const Live& live, Piece& work, AttemptId id) {
+  Run& run = *live.run;
+  const TaskKey key = live.key();
+  if (live.stop != Reason::none) {
+    const bool is_failure = live.stop == Reason::total_timeout;
+    const auto to = next(live.state, is_failure ? AttemptEvent::fail : AttemptEvent::cancel);
+    change(mutation::MoveAttempt{id, key, live.state, *to, live.stop, {}, live.slot, now_.wall});
+    move(run, key, work, is_failure ? TaskEvent::fail : TaskEvent::cancel, {live.stop, 0, {}, {}});
+    if (key.item != kWhole) item_ended(run, key.task);
+  } else {
+    const auto to = next(live.state, AttemptEvent::defer);
+    change(
+        mutation::MoveAttempt{id, key, live.state, *to, Reason::none, {}, live.slot, std::nullopt});
+    move(run, key, work, TaskEvent::unstart, {Reason::none, live.stay, {}, id});
+    arm_queue_timer(run, key, work);
+  }
+  make_ready(run, key.task);
+}
+
+/// What a task's event makes of its attempt that sleeps.
+void Engine::State::end_asleep(TaskKey key, AttemptId id, TaskEvent event, Reason reason) {
+  AttemptEvent end = AttemptEvent::cancel;
+  if (event == TaskEvent::fail) end = AttemptEvent::fail;
+  if (event == TaskEvent::skip) end = AttemptEvent::skip;
+  const auto to = next(AttemptState::deferred, end);
+  change(mutation::MoveAttempt{id, key, AttemptState::deferred, *to, reason, {}, 0, now_.wall});
+}
+
 /// The attempt never started: its number is given back and its task waits for a slot again.
 void Engine::State::take_back(const Live& live, Piece& work, AttemptId id) {
   Run& run = *live.run;
@@ -86,7 +116,7 @@ void Engine::State::take_back(const Live& live, Piece& work, AttemptId id) {
     if (work.total_due.ms != 0) change(mutation::ClearTimer{key, TimerKind::total});
     work.total_due = MonoTime{};
   }
-  move(run, key, work, TaskEvent::unstart, {});
+  move(run, key, work, TaskEvent::unstart, {live.previous, live.previous_detail, {}, {}});
   if (live.stop == Reason::none) {
     arm_queue_timer(run, key, work);
     make_ready(run, key.task);
@@ -98,14 +128,33 @@ void Engine::State::take_back(const Live& live, Piece& work, AttemptId id) {
   make_ready(run, key.task);
 }
 
+/// The attempt was deferred, and is here again or elsewhere.
+bool Engine::State::is_of_earlier_stay(const AttemptResult& result, const Live& live) {
+  if (result.worker != live.worker && result.worker.value != 0) return true;
+  switch (result.outcome) {
+    case AttemptResult::Outcome::succeeded:
+    case AttemptResult::Outcome::failed:
+    case AttemptResult::Outcome::skipped:
+    case AttemptResult::Outcome::deferred: return result.stay != live.stay;
+    case AttemptResult::Outcome::lost:
+    case AttemptResult::Outcome::interrupted:
+    case AttemptResult::Outcome::never_started: return false;
+  }
+  return false;
+}
+
 void Engine::State::end_attempt(const AttemptResult& result) {
   auto it = live_.find(result.attempt);
   if (it == live_.end()) {
     // Told twice, or after it was given up: what is recorded stays.
-    act(effect::ForgetAttempt{result.attempt, result.worker});
+    act(effect::ForgetAttempt{result.attempt, result.worker, result.stay});
     return;
   }
   const Live live = it->second;
+  if (is_of_earlier_stay(result, live)) {
+    act(effect::ForgetAttempt{result.attempt, result.worker, result.stay});
+    return;
+  }
   if (result.outcome == AttemptResult::Outcome::never_started &&
       live.state == AttemptState::running) {
     // The store knows better: it had begun. A journal on a disk that failed and was repaired has
@@ -122,12 +171,18 @@ void Engine::State::end_attempt(const AttemptResult& result) {
   PAWL_CHECK(work != nullptr && work->live == result.attempt);
   live_.erase(it);
   release(live);
-  act(effect::ForgetAttempt{result.attempt, live.worker});
+  act(effect::ForgetAttempt{result.attempt, live.worker, live.stay});
   if (result.outcome == AttemptResult::Outcome::never_started) {
-    take_back(live, *work, result.attempt);
+    live.is_again() ? take_back_stay(live, *work, result.attempt)
+                    : take_back(live, *work, result.attempt);
     return;
   }
-  const AttemptVerdict verdict = judge_attempt(result, live.stop);
+  if (!result.handle.empty() && result.handle.size() <= limits::kHandleBytesMax)
+    change(mutation::SetHandle{result.attempt, key, result.handle});
+  // Who is to end does not sleep first.
+  const bool ends_stay = result.outcome == AttemptResult::Outcome::deferred;
+  const Reason stop = ends_stay && live.stop == Reason::none ? run.stopping : live.stop;
+  const AttemptVerdict verdict = judge_attempt(result, stop);
   record_end(result, live, verdict);
   follow_end(result, live, verdict, *work);
   // Its slot may serve the same task's next item.
@@ -147,12 +202,22 @@ void Engine::State::record_end(const AttemptResult& result, const Live& live,
   row.reason = verdict.reason;
   row.exit_code = result.exit_code;
   row.signal = result.signal;
-  if (result.started_at) row.started_at = *result.started_at;
-  row.ended_at = result.ended_at;
+  if (result.started_at && !live.is_again()) row.started_at = *result.started_at;
+  if (is_final(*to)) row.ended_at = result.ended_at;
   row.cpu_us = result.cpu_us;
   row.peak_memory_bytes = result.peak_memory_bytes;
   row.log_bytes = result.log_bytes;
   row.failure = result.failure;
+  if (verdict.event == AttemptEvent::defer) {
+    row.stays = 1;
+    row.state_text = result.state_text;
+  }
+  if (verdict.reason == Reason::error && row.failure.empty() &&
+      result.outcome == AttemptResult::Outcome::deferred) {
+    row.failure.message = "its state of " + std::to_string(result.state_text.size()) +
+                          " bytes is longer than the " +
+                          std::to_string(limits::kStateTextBytesMax) + " that are kept";
+  }
   if (verdict.event == AttemptEvent::succeed && !result.output_format.empty()) {
     change(mutation::SetOutput{{live.key(), live.number, result.output_format, result.output_value,
                                 result.output_file, result.output_bytes}});
@@ -185,13 +250,26 @@ void Engine::State::follow_end(const AttemptResult& result, const Live& live,
   std::int32_t detail = 0;
   if (verdict_of_task.reason == Reason::exit) detail = result.exit_code.value_or(0);
   if (verdict_of_task.reason == Reason::signal) detail = result.signal.value_or(0);
-  move(run, key, work, verdict_of_task.event, {verdict_of_task.reason, detail, {}, {}});
-  if (verdict_of_task.event == TaskEvent::retry) {
+  const bool sleeps = verdict_of_task.event == TaskEvent::defer;
+  if (sleeps) detail = live.stay + 1;
+  move(run, key, work, verdict_of_task.event,
+       {verdict_of_task.reason, detail, {}, sleeps ? result.attempt : AttemptId{}});
+  if (sleeps) {
+    set_timer(key, work, TimerKind::deferral, verdict_of_task.delay, true);
+  } else if (verdict_of_task.event == TaskEvent::retry) {
     set_timer(key, work, TimerKind::retry, verdict_of_task.delay, true);
     if (key.item != kWhole) ++run.node(key.task).mapped->retries;
   } else if (key.item != kWhole) {
     item_ended(run, key.task);
   }
+}
+
+void Engine::State::on(const input::AttemptHandle& in) {
+  const auto it = live_.find(in.attempt);
+  const bool is_its = it != live_.end() && it->second.worker == in.worker &&
+                      in.handle.size() <= limits::kHandleBytesMax;
+  if (is_its) change(mutation::SetHandle{in.attempt, it->second.key(), in.handle});
+  act(effect::HandleStored{in.attempt, in.worker, in.serial, is_its});
 }
 
 }  // namespace pawl

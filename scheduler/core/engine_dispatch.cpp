@@ -169,15 +169,20 @@ void Engine::State::start_next(Run& run, TaskIndex task, Lane& lane, WorkerId wo
     ++mapped.live;
   }
 
-  const AttemptId id{++counters_.attempt.value};
+  // One that was deferred goes on; else it is the next one.
+  const bool is_again = work->live.value != 0;
+  const AttemptId id = is_again ? work->live : AttemptId{++counters_.attempt.value};
   Live live;
   live.run = &run;
   live.task = task;
   live.item = item;
-  live.number = ++work->attempts;
+  live.number = is_again ? work->attempts : ++work->attempts;
   live.worker = worker;
   live.started_at = now_.wall;
-  ++work->counted;
+  live.previous = work->reason;
+  live.previous_detail = work->detail;
+  if (is_again) live.stay = work->detail;
+  if (!is_again) ++work->counted;
   ++run.live;
   Slots& slots = lane.slots();
   slots.taken += spec.pools.front().slots;
@@ -187,14 +192,28 @@ void Engine::State::start_next(Run& run, TaskIndex task, Lane& lane, WorkerId wo
   live.slot = has_own_numbers(spec, item) ? node.mapped->numbers.take() : slots.numbers.take();
 
   const TaskKey key{run.row.id, task, item};
-  effect::StartAttempt start{id,        key, live.number,  work->work,  worker,
-                             live.slot, {},  work->reason, work->detail};
+  effect::StartAttempt start{id,         key,          live.number,
+                             work->work, worker,       live.slot,
+                             {},         work->reason, is_again ? 0 : work->detail};
+  // After a person's resume, or an attempt that never started, nothing says why the last one ended.
+  const bool may_inherit = work->reason == Reason::none || work->reason == Reason::lost ||
+                           work->reason == Reason::interrupted;
+  const bool inherits = !is_again && live.number > 1 && may_inherit;
+  start.has_past = is_again || inherits;
+  start.stay = live.stay;
   move(run, key, *work, TaskEvent::start, {Reason::none, 0, {}, id});
   if (spec.total_timeout != Duration{0}) {
     if (work->total_due.ms == 0) set_timer(key, *work, TimerKind::total, spec.total_timeout, true);
     start.total_left = std::max(Duration{1}, work->total_due - now_.mono);
   }
-  fill(add<mutation::InsertAttempt>().row, id, live);
+  if (is_again) {
+    change(mutation::MoveAttempt{id, key, AttemptState::deferred, live.state, Reason::none, worker,
+                                 live.slot, std::nullopt});
+  } else {
+    auto& insert = add<mutation::InsertAttempt>();
+    insert.inherits_handle = inherits;
+    fill(insert.row, id, live);
+  }
   live_.emplace(id, live);
   act(std::move(start));
 }

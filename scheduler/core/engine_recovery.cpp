@@ -123,9 +123,19 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
 
   for (const AttemptRow& row : snapshot.live_attempts) {
     Piece* work = find_work(kept, row.key);
-    if (work == nullptr || work->live != row.id) continue;
-    Live live{&kept,      row.key.task, row.key.item, row.number,    row.state,
-              row.reason, row.worker,   row.slot,     row.started_at};
+    // One that sleeps is known to its task alone.
+    if (work == nullptr || work->live != row.id || work->state != TaskState::running) continue;
+    Live live;
+    live.run = &kept;
+    live.task = row.key.task;
+    live.item = row.key.item;
+    live.number = row.number;
+    live.state = row.state;
+    live.stop = row.reason;
+    live.worker = row.worker;
+    live.slot = row.slot;
+    live.stay = row.stays;
+    live.started_at = live.is_again() ? std::max(row.started_at, work->queued_at) : row.started_at;
     if (row.state != AttemptState::stopping) live.stop = Reason::none;
     live_.emplace(row.id, live);
     ++kept.live;

@@ -41,7 +41,7 @@ struct Version {
 
 /// What is known of an unmapped task, a mapped whole, or an item that has started and is open.
 struct Piece {
-  AttemptId live;      ///< 0: none
+  AttemptId live;      ///< 0: none; asleep unless the state is running
   WallTime queued_at;  ///< 0: never; so for the next three
   WallTime started_at;
   WallTime ended_at;
@@ -135,7 +135,7 @@ struct Run {
   const Node& node(TaskIndex task) const { return nodes[task.value]; }
 };
 
-/// A live attempt.
+/// An attempt that a worker has.
 struct Live {
   Run* run = nullptr;
   TaskIndex task;
@@ -145,7 +145,12 @@ struct Live {
   Reason stop = Reason::none;
   WorkerId worker;
   std::int32_t slot = 0;
-  WallTime started_at;
+  WallTime started_at;             ///< of this stay
+  Reason previous = Reason::none;  ///< why the attempt before it ended
+  std::int32_t previous_detail = 0;
+  std::int32_t stay = 0;  ///< deferrals before this stay
+  /// Its row knows when it started.
+  bool is_again() const { return stay > 0; }
   TaskKey key() const { return {run->row.id, task, item}; }
 };
 
@@ -237,6 +242,7 @@ class Engine::State {
   void on(const input::WorkerGone& in);
   void on(const input::AttemptBegan& in);
   void on(const input::AttemptsEnded& in);
+  void on(const input::AttemptHandle& in);
   void on(const input::Prepared& in);
   void on(const input::ItemsRead& in);
   void on(const input::SetDefaultSlots& in);
@@ -333,7 +339,10 @@ class Engine::State {
 
   // engine_attempts.cpp
   void end_attempt(const AttemptResult& result);
+  static bool is_of_earlier_stay(const AttemptResult& result, const Live& live);
   void take_back(const Live& live, Piece& work, AttemptId id);
+  void take_back_stay(const Live& live, Piece& work, AttemptId id);
+  void end_asleep(TaskKey key, AttemptId id, TaskEvent event, Reason reason);
   void record_end(const AttemptResult& result, const Live& live, AttemptVerdict verdict);
   void follow_end(const AttemptResult& result, const Live& live, AttemptVerdict verdict,
                   Piece& work);

@@ -97,6 +97,9 @@ void Engine::State::move(Run& run, TaskKey key, Piece& work, TaskEvent event, Mo
     change(mutation::ClearTimer{key, TimerKind::queue});
   }
   if (from == TaskState::retrying) change(mutation::ClearTimer{key, TimerKind::retry});
+  if (from == TaskState::deferred) change(mutation::ClearTimer{key, TimerKind::deferral});
+  const bool was_asleep = live_before.value != 0 && from != TaskState::running;
+  if (was_asleep && is_final(*to)) end_asleep(key, live_before, event, detail.reason);
   if (is_final(*to) && work.total_due.ms != 0) {
     change(mutation::ClearTimer{key, TimerKind::total});
     work.total_due = MonoTime{};
@@ -360,6 +363,11 @@ void Engine::State::on_timer(const Alarm& alarm) {
       if (is_item) item_ended(run, key.task);
       return;
     case TimerKind::deferral:
+      if (work.state != TaskState::deferred) return;
+      move(run, key, work, TaskEvent::queue, {Reason::none, work.detail, {}, work.live});
+      arm_queue_timer(run, key, work);
+      make_ready(run, key.task);
+      return;
     case TimerKind::run: return;
   }
 }

@@ -31,12 +31,15 @@ struct AttemptResult {
     succeeded,
     failed,
     skipped,
+    deferred,       ///< its stay in the worker ended; the attempt goes on later
     lost,           ///< no evidence; its worker died while we watched
     interrupted,    ///< no evidence; found at recovery
     never_started,  ///< proof that it did not begin
   };
   AttemptId attempt;
   WorkerId worker;  ///< who says so
+  /// Of effect::StartAttempt, for an end that has proof: one of an earlier stay comes too late.
+  std::int32_t stay = 0;
   Outcome outcome = Outcome::failed;
   Reason reason = Reason::none;
   std::optional<int> exit_code;
@@ -49,7 +52,10 @@ struct AttemptResult {
   std::int64_t peak_memory_bytes = 0;
   std::int64_t log_bytes = 0;
   Failure failure;
-  std::string output_format;  ///< empty: no output
+  Duration look_again_after{};  ///< `deferred`: so long it sleeps
+  std::string state_text;       ///< `deferred`: handed back at its next start; see limits.h
+  std::string handle;           ///< set and not told by AttemptHandle before; empty: none
+  std::string output_format;    ///< empty: no output
   std::string output_value;
   std::string output_file;
   std::int64_t output_bytes = 0;
@@ -154,6 +160,14 @@ struct AttemptBegan {
 struct AttemptsEnded {
   std::vector<AttemptResult> results;
 };
+/// The operator of an attempt names what its work is known by elsewhere, to find it again after a
+/// crash. Replaces what was set before; answered by effect::HandleStored.
+struct AttemptHandle {
+  AttemptId attempt;
+  WorkerId worker;
+  std::int64_t serial = 0;  ///< of the worker's, handed back
+  std::string handle;       ///< see limits.h
+};
 
 /// Answer to effect::Prepare.
 struct Prepared {
@@ -198,7 +212,7 @@ using Input =
     std::variant<input::AddVersion, input::Recover, input::Recovered, input::Submit, input::Cancel,
                  input::Resume, input::Mark, input::Dismiss, input::Pause, input::Unpause,
                  input::WorkerUp, input::WorkerDrains, input::WorkerGone, input::AttemptBegan,
-                 input::AttemptsEnded, input::Prepared, input::ItemsRead, input::SetDefaultSlots,
-                 input::HoldStarts, input::RunDurable, input::Tick>;
+                 input::AttemptsEnded, input::AttemptHandle, input::Prepared, input::ItemsRead,
+                 input::SetDefaultSlots, input::HoldStarts, input::RunDurable, input::Tick>;
 
 }  // namespace pawl

@@ -53,11 +53,32 @@ struct DeleteItems {
 };
 struct InsertAttempt {
   AttemptRow row;
+  bool inherits_handle = false;  ///< that of the attempt before it, if it was lost or interrupted
 };
-/// All changing columns; the row must be in `expected`.
+/// All changing columns but the handle; the row must be in `expected`. The row tells of one stay in
+/// a worker: `cpu_us` and `stays` are added, of memory and log the larger counts, a start of 0
+/// leaves what is there. `state_text` is written with `deferred`, kept while the attempt is open
+/// and cleared by its end.
 struct UpdateAttempt {
   AttemptState expected = AttemptState::starting;
   AttemptRow row;
+};
+/// An attempt of which nothing is in memory moves: it wakes, sleeps on, or ends in its sleep.
+struct MoveAttempt {
+  AttemptId id;
+  TaskKey key;
+  AttemptState expected = AttemptState::deferred;
+  AttemptState state = AttemptState::starting;
+  Reason reason = Reason::none;
+  WorkerId worker;  ///< 0: as it was
+  std::int32_t slot = 0;
+  std::optional<WallTime> ended_at;
+};
+/// Of an open attempt.
+struct SetHandle {
+  AttemptId id;
+  TaskKey key;
+  std::string handle;
 };
 /// It never started.
 struct DeleteAttempt {
@@ -88,13 +109,12 @@ struct AddEvent {
 
 namespace pawl {
 
-using Mutation =
-    std::variant<mutation::InsertVersion, mutation::InsertRun, mutation::UpdateRun,
-                 mutation::SetRunCounts, mutation::InsertTask, mutation::UpdateTask,
-                 mutation::SetMapped, mutation::InsertItems, mutation::DeleteItems,
-                 mutation::InsertAttempt, mutation::UpdateAttempt, mutation::DeleteAttempt,
-                 mutation::SetOutput, mutation::ClearOutputs, mutation::SetTimer,
-                 mutation::ClearTimer, mutation::SetJob, mutation::AddEvent>;
+using Mutation = std::variant<
+    mutation::InsertVersion, mutation::InsertRun, mutation::UpdateRun, mutation::SetRunCounts,
+    mutation::InsertTask, mutation::UpdateTask, mutation::SetMapped, mutation::InsertItems,
+    mutation::DeleteItems, mutation::InsertAttempt, mutation::UpdateAttempt, mutation::MoveAttempt,
+    mutation::SetHandle, mutation::DeleteAttempt, mutation::SetOutput, mutation::ClearOutputs,
+    mutation::SetTimer, mutation::ClearTimer, mutation::SetJob, mutation::AddEvent>;
 
 using Mutations = std::vector<Mutation>;
 

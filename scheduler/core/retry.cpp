@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "scheduler/base/limits.h"
+
 namespace pawl {
 namespace {
 
@@ -54,6 +56,12 @@ AttemptVerdict judge_attempt(const AttemptResult& result, Reason stop) {
     case Outcome::succeeded: return {AttemptEvent::succeed, Reason::none};
     case Outcome::failed: return {AttemptEvent::fail, result.reason};
     case Outcome::skipped: return {AttemptEvent::skip, result.reason};
+    case Outcome::deferred:
+      if (stop == Reason::total_timeout) return {AttemptEvent::fail, stop};
+      if (stop != Reason::none) return {AttemptEvent::cancel, stop};
+      if (result.state_text.size() > limits::kStateTextBytesMax)
+        return {AttemptEvent::fail, Reason::error};
+      return {AttemptEvent::defer, Reason::none};
     case Outcome::lost: return {AttemptEvent::lose, Reason::lost};
     case Outcome::interrupted:
     case Outcome::never_started: return {AttemptEvent::interrupt, Reason::interrupted};
@@ -68,6 +76,8 @@ TaskVerdict judge_task(const TaskSpec& task, const AttemptResult& result, Attemp
     case AttemptEvent::succeed: return {TaskEvent::succeed, Reason::none, {}};
     case AttemptEvent::skip: return {TaskEvent::skip, attempt.reason, {}};
     case AttemptEvent::cancel: return {TaskEvent::cancel, attempt.reason, {}};
+    case AttemptEvent::defer:
+      return {TaskEvent::defer, Reason::none, std::max(Duration{0}, result.look_again_after)};
     case AttemptEvent::lose:
     case AttemptEvent::interrupt:
       verdict = after_interruption(task, attempt.reason, history);
@@ -75,7 +85,6 @@ TaskVerdict judge_task(const TaskSpec& task, const AttemptResult& result, Attemp
     case AttemptEvent::fail:
     case AttemptEvent::begin:
     case AttemptEvent::stop:
-    case AttemptEvent::defer:
     case AttemptEvent::wake:
       verdict = after_failure(task, result, attempt.reason, history, random);
       break;

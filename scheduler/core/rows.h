@@ -65,7 +65,8 @@ struct TaskRow {
   TaskKey key;
   TaskState state = TaskState::waiting;
   Reason reason = Reason::none;
-  std::int32_t detail = 0;                 ///< exit code for `exit`, number for `signal`, else 0
+  /// Exit code for `exit`, number for `signal`, deferrals of an attempt that sleeps; else 0.
+  std::int32_t detail = 0;
   std::int32_t attempts = 0;               ///< all, over resumes
   std::int32_t counted = 0;                ///< since the last resume; lost, interrupted not counted
   std::optional<WallTime> interrupted_at;  ///< the last time that the task could be the cause of
@@ -127,7 +128,9 @@ struct AttemptRow {
   std::int64_t cpu_us = 0;  ///< user and system, of the whole tree that was reaped
   std::int64_t peak_memory_bytes = 0;
   std::int64_t log_bytes = 0;  ///< 0: silent, no log file
-  std::string handle;          ///< of a remote job
+  std::int32_t stays = 0;      ///< in workers that ended in a deferral
+  std::string handle;          ///< what its work is known by elsewhere
+  std::string state_text;      ///< of its last deferral; empty once it has ended
   Failure failure;
 };
 

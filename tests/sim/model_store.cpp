@@ -74,6 +74,8 @@ std::string ModelStore::one(const Mutation& change, bool by_person) {
     }
     std::string operator()(const m::InsertAttempt& c) const { return store.on(c); }
     std::string operator()(const m::UpdateAttempt& c) const { return store.on(c); }
+    std::string operator()(const m::MoveAttempt& c) const { return store.on(c); }
+    std::string operator()(const m::SetHandle& c) const { return store.on(c); }
     std::string operator()(const m::DeleteAttempt& c) const { return store.on(c); }
     std::string operator()(const m::SetOutput& c) const {
       store.outputs[c.row.key] = c.row;
@@ -175,7 +177,14 @@ std::string ModelStore::on(const mutation::InsertAttempt& m) {
   auto task = tasks.find(m.row.key);
   if (task == tasks.end() || task->second.live_attempt != m.row.id)
     return "an attempt that its task does not name";
-  attempts.emplace(m.row.id, m.row);
+  AttemptRow& row = attempts.emplace(m.row.id, m.row).first->second;
+  for (const auto& [id, before] : attempts) {
+    const bool has_no_proof =
+        before.state == AttemptState::lost || before.state == AttemptState::interrupted;
+    if (m.inherits_handle && before.key == row.key && before.number == row.number - 1 &&
+        has_no_proof)
+      row.handle = before.handle;
+  }
   numbers[m.row.key] = m.row.number;
   live[m.row.key] = m.row.id;
   last_attempt = m.row.id;
@@ -191,8 +200,43 @@ std::string ModelStore::on(const mutation::UpdateAttempt& m) {
   if (!is_legal(kAttemptTransitions, kAttemptStateCount, row.state, m.row.state, false)) {
     return "the table has no way for an attempt from " + change_text(row.state, m.row.state);
   }
+  const AttemptRow before = row;
   row = m.row;
+  row.handle = before.handle;
+  if (row.started_at.ms == 0) row.started_at = before.started_at;
+  row.cpu_us += before.cpu_us;
+  row.stays += before.stays;
+  row.peak_memory_bytes = std::max(row.peak_memory_bytes, before.peak_memory_bytes);
+  row.log_bytes = std::max(row.log_bytes, before.log_bytes);
+  if (row.state != AttemptState::deferred) row.state_text = before.state_text;
+  if (is_final(row.state)) row.state_text.clear();
   if (is_final(row.state)) live.erase(row.key);
+  return {};
+}
+
+std::string ModelStore::on(const mutation::MoveAttempt& m) {
+  auto it = attempts.find(m.id);
+  if (it == attempts.end()) return "an unknown attempt moves";
+  AttemptRow& row = it->second;
+  if (row.key != m.key) return "an attempt moves under another key";
+  if (compares && row.state != m.expected) return "an attempt that moves is not where expected";
+  if (!is_legal(kAttemptTransitions, kAttemptStateCount, row.state, m.state, false)) {
+    return "the table has no way for an attempt from " + change_text(row.state, m.state);
+  }
+  row.state = m.state;
+  row.reason = m.reason;
+  if (m.worker.value != 0) row.worker = m.worker;
+  row.slot = m.slot;
+  row.ended_at = m.ended_at;
+  if (is_final(row.state)) row.state_text.clear();
+  if (is_final(row.state)) live.erase(row.key);
+  return {};
+}
+
+std::string ModelStore::on(const mutation::SetHandle& m) {
+  auto it = attempts.find(m.id);
+  if (it == attempts.end() || is_final(it->second.state)) return "a handle of no open attempt";
+  it->second.handle = m.handle;
   return {};
 }
 
@@ -254,7 +298,8 @@ RunSnapshot ModelStore::snapshot(RunId run, bool with_final) const {
     }
   }
   for (const auto& [key, id] : live) {
-    if (key.run == run) out.live_attempts.push_back(attempts.at(id));
+    const bool is_asleep = attempts.at(id).state == AttemptState::deferred;
+    if (key.run == run && !is_asleep) out.live_attempts.push_back(attempts.at(id));
   }
   for (auto it = timers.lower_bound({TaskKey{run, TaskIndex{}, kWhole}, TimerKind{}});
        it != timers.end() && it->first.first.run == run; ++it) {
@@ -271,8 +316,16 @@ std::string broken_task(const ModelStore& store, const TaskRow& row, bool is_who
   const bool says_live = row.live_attempt.value != 0;
   if (has_live != says_live) return "task " + name(row.key) + " and its live attempt disagree";
   if (is_whole_of_items) return {};
-  if ((row.state == TaskState::running) != has_live)
+  const bool is_asleep =
+      has_live && store.attempts.at(store.live.at(row.key)).state == AttemptState::deferred;
+  if ((row.state == TaskState::running) != (has_live && !is_asleep))
     return "task " + name(row.key) + " runs without an attempt, or the other way round";
+  if (row.state == TaskState::deferred && !is_asleep)
+    return "task " + name(row.key) + " sleeps without an attempt";
+  if (is_asleep && row.state != TaskState::deferred && row.state != TaskState::queued)
+    return "an attempt of task " + name(row.key) + " sleeps, and the task does not know";
+  if (row.state == TaskState::deferred && !store.timers.contains({row.key, TimerKind::deferral}))
+    return "task " + name(row.key) + " sleeps and nobody will wake it";
   if (row.state == TaskState::retrying && !store.timers.contains({row.key, TimerKind::retry})) {
     return "task " + name(row.key) + " waits for a retry that nobody will start";
   }

@@ -56,6 +56,8 @@ class ModelStore {
   std::string on(const mutation::InsertItems& m);
   std::string on(const mutation::InsertAttempt& m);
   std::string on(const mutation::UpdateAttempt& m);
+  std::string on(const mutation::MoveAttempt& m);
+  std::string on(const mutation::SetHandle& m);
   std::string on(const mutation::DeleteAttempt& m);
 
   std::map<std::pair<TaskKey, TimerKind>, std::int64_t> timer_boots_;

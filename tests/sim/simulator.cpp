@@ -152,6 +152,10 @@ class Life {
     if (const auto* stop = std::get_if<effect::StopAttempt>(&effect)) send(stop->worker, effect);
     if (const auto* forget = std::get_if<effect::ForgetAttempt>(&effect))
       send(forget->worker, effect);
+    if (const auto* stored = std::get_if<effect::HandleStored>(&effect)) {
+      if (stored->is_stored)
+        durable_handles_[stored->attempt] = "h" + std::to_string(stored->serial);
+    }
     if (const auto* prepare = std::get_if<effect::Prepare>(&effect)) answer(*prepare);
     if (const auto* ended = std::get_if<effect::RunEnded>(&effect))
       answers_.emplace_back(input::RunDurable{ended->run});
@@ -214,6 +218,7 @@ class Life {
       }
     } else if (const auto* forget = std::get_if<effect::ForgetAttempt>(&effect)) {
       auto it = worker.journal.find(forget->attempt);
+      if (it != worker.journal.end() && it->second.start.stay != forget->stay) return;
       if (it != worker.journal.end() && it->second.is_alive) fail("a running attempt is forgotten");
       worker.journal.erase(forget->attempt);
     }
@@ -228,26 +233,34 @@ class Life {
     if (record.has_begun && dies_between) {
       // Between the begin record and the process.
       record.is_alive = false;
-      worker.journal.emplace(start.attempt, record);
+      worker.journal.insert_or_assign(start.attempt, record);
       kill_worker(worker);
       return;
     }
     check_start(start);
-    ledger_.push_back({start, false, false});
+    std::erase_if(ledger_, [&](const Entry& e) { return e.start.attempt == start.attempt; });
+    ledger_.push_back({start, false, false, false, ""});
     ++tale_.processes;
-    worker.journal.emplace(start.attempt, record);
+    worker.journal.insert_or_assign(start.attempt, record);
     if (dies_between) {
       kill_worker(worker);
       return;
     }
     worker.journal.at(start.attempt).has_begun = true;
     if (random_.one_in(3)) results_.emplace_back(input::AttemptBegan{start.attempt, now_.wall});
+    const std::int64_t serial = ++last_serial_;
+    if (random_.one_in(4) && !durable_handles_.contains(start.attempt)) {
+      results_.emplace_back(
+          input::AttemptHandle{start.attempt, worker.id, serial, "h" + std::to_string(serial)});
+    }
   }
 
   struct Entry {
     effect::StartAttempt start;
     bool has_ended = false;
     bool has_succeeded = false;
+    bool is_asleep = false;  ///< it ended its stay in a deferral
+    std::string state_text;  ///< and left this
   };
 
   /// What must hold whenever a process starts, by a ledger that no scheduler can touch.
@@ -255,13 +268,20 @@ class Life {
     const auto row = store_.attempts.find(start.attempt);
     if (row == store_.attempts.end()) fail("a process starts and no store knows of it");
     for (const Entry& other : ledger_) {
-      if (other.start.attempt == start.attempt) fail("an attempt starts twice");
+      if (other.start.attempt == start.attempt) {
+        if (!other.is_asleep) fail("an attempt starts twice");
+        if (!start.has_past || row->second.state_text != other.state_text)
+          fail("a deferred attempt goes on without what it left");
+        ++tale_.woken;
+        continue;
+      }
       if (other.start.key != start.key) continue;
       if (!other.has_ended) fail("two processes of one task overlap");
       if (other.start.number >= start.number) fail("an attempt number is used twice, or falls");
       if (other.has_succeeded && other.start.work == start.work)
         fail("what succeeded runs again, and nobody asked");
     }
+    check_handle(start, row->second);
     const RunRow& run = store_.runs.at(start.key.run);
     if (run.resumes > 0 || touched_.contains(run.id)) return;
     const JobSpec& job = jobs_.at(run.version);
@@ -272,6 +292,30 @@ class Life {
     }
     if (decide(job.tasks[start.key.task.value].trigger_rule, tally) != Decision::run)
       fail("a task starts before what it waits for");
+  }
+
+  /// An operator that was told that its handle is durable finds it again.
+  void check_handle(const effect::StartAttempt& start, const AttemptRow& row) {
+    auto wants = [&](AttemptId of) {
+      const auto told = durable_handles_.find(of);
+      if (told == durable_handles_.end()) return;
+      if (!start.has_past || row.handle != told->second) fail("a durable handle is lost");
+      ++tale_.handles_found;
+    };
+    wants(start.attempt);
+    for (const auto& [id, before] : store_.attempts) {
+      const bool has_no_proof =
+          before.state == AttemptState::lost || before.state == AttemptState::interrupted;
+      const bool has_own = durable_handles_.contains(start.attempt);
+      if (before.key == start.key && before.number == start.number - 1 && has_no_proof &&
+          !has_own && !entry_exists(start.attempt))
+        wants(id);
+    }
+  }
+
+  bool entry_exists(AttemptId attempt) const {
+    return std::any_of(ledger_.begin(), ledger_.end(),
+                       [&](const Entry& e) { return e.start.attempt == attempt; });
   }
 
   Entry& entry(AttemptId attempt) {
@@ -288,6 +332,7 @@ class Life {
       AttemptResult result;
       result.attempt = id;
       result.worker = worker.id;
+      result.stay = record.start.stay;
       result.ended_at = now_.wall;
       result.stop_seen = record.is_stopped;
       const std::int64_t dice = random_.below(10);
@@ -298,9 +343,18 @@ class Life {
                           ? (record.is_stopped ? Reason::signal : Reason::exit)
                           : Reason::none;
       if (dice == 9 && random_.one_in(4)) result.reason = Reason::permanent;
+      Entry& e = entry(id);
+      if (!record.is_stopped && random_.one_in(5)) {
+        result.outcome = Outcome::deferred;
+        result.reason = Reason::none;
+        result.look_again_after = Duration(random_.below(20'000));
+        result.state_text = "s" + std::to_string(++last_serial_);
+        e.is_asleep = true;
+        e.state_text = result.state_text;
+        ++tale_.deferred;
+      }
       record.is_alive = false;
       record.end = result;
-      Entry& e = entry(id);
       e.has_ended = true;
       e.has_succeeded = result.outcome == Outcome::succeeded;
       results_.emplace_back(input::AttemptsEnded{{result}});
@@ -329,7 +383,10 @@ class Life {
     result.attempt = attempt;
     result.worker = worker.id;
     result.ended_at = now_.wall;
-    const auto record = worker.journal.find(attempt);
+    // Of an earlier stay it proves nothing.
+    auto record = worker.journal.find(attempt);
+    if (record != worker.journal.end() && record->second.start.stay != engine_->stay_of(attempt))
+      record = worker.journal.end();
     if (record != worker.journal.end() && record->second.end) {
       if (!seen_dying) ++tale_.told_late;
       return record->second.end;
@@ -414,6 +471,13 @@ class Life {
     feed(fates, false);
     handle(input::Recovered{});
     is_up_ = true;
+    // What a worker still knows and nobody asked for is told again, and forgotten.
+    for (const Worker& worker : workers_) {
+      for (const auto& [id, record] : worker.journal) {
+        if (worker.is_alive && record.end)
+          results_.emplace_back(input::AttemptsEnded{{*record.end}});
+      }
+    }
   }
 
   /// The old scheduler was not dead: its last batch reaches the store after the new one has gone
@@ -726,6 +790,8 @@ class Life {
   std::deque<Input> answers_;   ///< of the readers, on their way
   std::deque<Input> results_;   ///< of the workers, on their way
   std::vector<Entry> ledger_;
+  std::map<AttemptId, std::string> durable_handles_;  ///< as operators were told
+  std::int64_t last_serial_ = 0;
   std::set<AttemptId> unproved_;  ///< of which nobody knows whether they began
   std::set<RunId> touched_;       ///< by a person, so that tasks may start out of turn
 };

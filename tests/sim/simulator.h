@@ -35,6 +35,9 @@ struct Tale {
   std::int64_t interrupted = 0;
   std::int64_t refused_batches = 0;  ///< of a second scheduler, by the store
   std::int64_t commands = 0;
+  std::int64_t deferred = 0;             ///< stays that ended in a deferral
+  std::int64_t woken = 0;                ///< attempts that went on after one
+  std::int64_t handles_found = 0;        ///< by the next stay or the next attempt
   std::int64_t versions_told_again = 0;  ///< the engine had dropped them
 };
 

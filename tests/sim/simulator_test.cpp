@@ -42,6 +42,9 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
     all.interrupted += tale.interrupted;
     all.refused_batches += tale.refused_batches;
     all.commands += tale.commands;
+    all.deferred += tale.deferred;
+    all.woken += tale.woken;
+    all.handles_found += tale.handles_found;
     all.versions_told_again += tale.versions_told_again;
   }
   std::printf(
@@ -49,14 +52,16 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
       "batches, %lld reboots, %lld "
       "worker deaths; attempts adopted %lld, told late %lld, never started %lld, interrupted %lld; "
       "%lld batches of a second "
-      "scheduler refused\n",
+      "scheduler refused; %lld deferrals, %lld woken, %lld handles found again\n",
       static_cast<long long>(count), static_cast<long long>(all.steps),
       static_cast<long long>(all.runs), static_cast<long long>(all.processes),
       static_cast<long long>(all.commands), static_cast<long long>(all.crashes),
       static_cast<long long>(all.lost_batches), static_cast<long long>(all.reboots),
       static_cast<long long>(all.worker_deaths), static_cast<long long>(all.adopted),
       static_cast<long long>(all.told_late), static_cast<long long>(all.never_started),
-      static_cast<long long>(all.interrupted), static_cast<long long>(all.refused_batches));
+      static_cast<long long>(all.interrupted), static_cast<long long>(all.refused_batches),
+      static_cast<long long>(all.deferred), static_cast<long long>(all.woken),
+      static_cast<long long>(all.handles_found));
   // A life in which nothing happened proves nothing.
   CHECK(all.crashes > 0);
   CHECK(all.lost_batches > 0);
@@ -68,6 +73,9 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
   CHECK(all.interrupted > 0);
   CHECK(all.refused_batches > 0);
   CHECK(all.versions_told_again > 0);
+  CHECK(all.deferred > 0);
+  CHECK(all.woken > 0);
+  CHECK(all.handles_found > 0);
 }
 
 TEST_CASE("the same seed lives the same life") {

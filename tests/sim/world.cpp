@@ -151,12 +151,26 @@ void World::finish(RunId run, const std::string& task, Outcome outcome) {
   finish(run, task, End{outcome});
 }
 
+void World::defer(RunId run, const std::string& task, Duration delay, std::string state_text) {
+  End end{Outcome::deferred};
+  end.look_again_after = delay;
+  end.state_text = std::move(state_text);
+  finish(run, task, end);
+}
+
+void World::set_handle(RunId run, const std::string& task, std::string text) {
+  const AttemptId id = live(run, task);
+  if (id == AttemptId{}) throw BrokenInvariant("nothing of " + task + " is live");
+  handle(input::AttemptHandle{id, running.at(id).worker, ++handle_serial_, std::move(text)});
+}
+
 void World::finish(RunId run, const std::string& task, const End& end) {
   const AttemptId id = live(run, task);
   if (id == AttemptId{}) throw BrokenInvariant("nothing of " + task + " is live");
   AttemptResult result;
   result.attempt = id;
   result.worker = running.at(id).worker;
+  result.stay = running.at(id).stay;
   result.outcome = end.outcome;
   result.reason = end.reason;
   if (end.outcome == Outcome::failed && end.reason == Reason::none) result.reason = Reason::exit;
@@ -164,6 +178,8 @@ void World::finish(RunId run, const std::string& task, const End& end) {
   if (result.reason == Reason::signal) result.signal = 9;
   result.stop_seen = end.stop_seen && stopped.contains(id);
   result.may_be_cause = end.may_be_cause;
+  result.look_again_after = end.look_again_after;
+  result.state_text = end.state_text;
   result.ended_at = now.wall;
   handle(input::AttemptsEnded{{result}});
 }
@@ -176,6 +192,7 @@ void World::finish_all(RunId run, Outcome outcome) {
       AttemptResult result;
       result.attempt = id;
       result.worker = start.worker;
+      result.stay = start.stay;
       result.outcome = outcome;
       result.reason = outcome == Outcome::failed ? Reason::exit : Reason::none;
       if (outcome == Outcome::failed) result.exit_code = 1;
@@ -310,6 +327,8 @@ void World::perform(const Effect& effect) {
       w.stopped[e.attempt] = e.reason;
     }
     void operator()(const effect::ForgetAttempt& e) const {
+      const auto it = w.running.find(e.attempt);
+      if (it != w.running.end() && it->second.stay != e.stay) return;
       w.running.erase(e.attempt);
       w.stopped.erase(e.attempt);
     }
@@ -321,6 +340,7 @@ void World::perform(const Effect& effect) {
       const TaskSpec& task = w.job(e.run).tasks[e.task.value];
       w.answer(e, task.map ? std::stoll(task.map->items) : 0);
     }
+    void operator()(const effect::HandleStored& e) const { w.handles.push_back(e); }
     void operator()(const effect::ItemsStored&) const {}
     void operator()(const effect::StopReading&) const {}
     void operator()(const effect::WantWorker& e) const { w.wanted.push_back(e.operator_name); }
@@ -388,10 +408,14 @@ void World::check() {
       throw BrokenInvariant("an open run is not in memory");
     }
   }
-  if (engine.live_attempts() != static_cast<std::int64_t>(store.live.size()))
+  std::map<TaskKey, AttemptId> awake = store.live;
+  std::erase_if(awake, [this](const auto& l) {
+    return store.attempts.at(l.second).state == AttemptState::deferred;
+  });
+  if (engine.live_attempts() != static_cast<std::int64_t>(awake.size()))
     throw BrokenInvariant("memory and store disagree over live attempts");
   std::int64_t slots = 0;
-  for (const auto& [key, id] : store.live) {
+  for (const auto& [key, id] : awake) {
     const PoolUse& use = job(key.run).tasks[key.task.value].pools.front();
     if (store.runs.at(key.run).default_slots == 0 || use.pool != "default") slots += use.slots;
   }

@@ -32,6 +32,8 @@ struct End {
   int exit_code = 1;
   bool stop_seen = true;  ///< where a stop was sent
   bool may_be_cause = true;
+  Duration look_again_after{};
+  std::string state_text = {};
 };
 
 class World {
@@ -51,6 +53,9 @@ class World {
   /// Ends the live attempt of a task, `name` or `name:item`.
   void finish(RunId run, const std::string& task, const End& end);
   void finish(RunId run, const std::string& task, Outcome outcome);
+  /// Its stay in the worker ends; it is to be looked at again after `delay`.
+  void defer(RunId run, const std::string& task, Duration delay, std::string state_text = "");
+  void set_handle(RunId run, const std::string& task, std::string text);
   /// Ends all live attempts of the run so, until nothing of it is live.
   void finish_all(RunId run, Outcome outcome = Outcome::succeeded);
   void pass(Duration time);
@@ -89,8 +94,9 @@ class World {
   std::map<VersionId, JobSpec> jobs;
   std::map<AttemptId, effect::StartAttempt> running;  ///< what workers have, in order
   std::map<AttemptId, Reason> stopped;
-  std::vector<effect::StartAttempt> starts;  ///< all, ever
-  std::vector<effect::Prepare> unanswered;   ///< when `answers` is false
+  std::vector<effect::HandleStored> handles;  ///< all answers, ever
+  std::vector<effect::StartAttempt> starts;   ///< all, ever
+  std::vector<effect::Prepare> unanswered;    ///< when `answers` is false
   std::vector<RunId> ended;
   std::vector<WorkerId> workers{WorkerId{1}};
   std::vector<std::string> wanted;  ///< operators that nobody took
@@ -113,6 +119,7 @@ class World {
   void check_same_after_restart();
 
   std::uint64_t token_ = 0;
+  std::int64_t handle_serial_ = 0;
   std::vector<Input> inbox_;
   bool has_more_ = false;
   bool is_recovered_ = false;

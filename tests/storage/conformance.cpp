@@ -127,12 +127,93 @@ void rows_come_back(const OpenStore& open) {
     changed.cpu_us = 1;
     changed.peak_memory_bytes = 2;
     changed.log_bytes = 3;
-    changed.handle = "";
     changed.failure = {"Class", "message", "trace"};
-    commit(*store, {mutation::UpdateAttempt{AttemptState::starting, changed}});
+    AttemptRow update = changed;
+    update.handle = "";  // has a change of its own
+    commit(*store, {mutation::UpdateAttempt{AttemptState::starting, update}});
     CHECK(text(load(*store, 1).live_attempts.at(0)) == text(changed));
     commit(*store, {end_of(task, TaskState::succeeded).front()});
     CHECK(load(*store, 1).live_attempts.empty());
+  }
+  SECTION("an attempt that sleeps and goes on keeps what it had, and each stay adds to it") {
+    TaskRow task = running(1, 0, -1, 5);
+    AttemptRow attempt = attempt_row(5, task.key);
+    attempt.cpu_us = 10;
+    attempt.peak_memory_bytes = 100;
+    attempt.log_bytes = 7;
+    commit(*store,
+           {mutation::InsertRun{run_row(1)}, mutation::InsertTask{task},
+            mutation::InsertAttempt{attempt}, mutation::SetHandle{attempt.id, task.key, "job-17"}});
+    AttemptRow stay = attempt;
+    stay.state = AttemptState::deferred;
+    stay.started_at = WallTime{};
+    stay.cpu_us = 5;
+    stay.peak_memory_bytes = 60;
+    stay.log_bytes = 9;
+    stay.stays = 1;
+    stay.state_text = "page 7";
+    TaskRow asleep = task;
+    asleep.state = TaskState::deferred;
+    commit(*store, {mutation::UpdateTask{TaskState::running, attempt.id, asleep},
+                    mutation::UpdateAttempt{attempt.state, stay}});
+    CHECK(load(*store, 1).live_attempts.empty());
+    CHECK(load(*store, 1).tasks.at(0).live_attempt == attempt.id);
+    commit(*store, {mutation::UpdateTask{TaskState::deferred, attempt.id, task},
+                    mutation::MoveAttempt{attempt.id, task.key, AttemptState::deferred,
+                                          AttemptState::starting, Reason::none, WorkerId{9}, 4,
+                                          std::nullopt}});
+    AttemptRow expected = attempt;
+    expected.state = AttemptState::starting;
+    expected.cpu_us = 15;
+    expected.log_bytes = 9;
+    expected.stays = 1;
+    expected.handle = "job-17";
+    expected.state_text = "page 7";
+    expected.worker = WorkerId{9};
+    expected.slot = 4;
+    CHECK(text(load(*store, 1).live_attempts.at(0)) == text(expected));
+    refuse(*store, {mutation::MoveAttempt{attempt.id,
+                                          task.key,
+                                          AttemptState::deferred,
+                                          AttemptState::cancelled,
+                                          Reason::cancelled,
+                                          {},
+                                          0,
+                                          at(9)}});
+    commit(*store, {mutation::MoveAttempt{attempt.id,
+                                          task.key,
+                                          AttemptState::starting,
+                                          AttemptState::cancelled,
+                                          Reason::cancelled,
+                                          {},
+                                          0,
+                                          at(9)}});
+    refuse(*store, {mutation::SetHandle{attempt.id, task.key, "job-18"}});
+  }
+  SECTION("an attempt inherits the handle of the one before it, if that has no proof of its end") {
+    const bool has_proof = GENERATE(false, true);
+    TaskRow task = running(1, 0, -1, 5);
+    AttemptRow attempt = attempt_row(5, task.key);
+    commit(*store, {mutation::InsertRun{run_row(1)}, mutation::InsertTask{task},
+                    mutation::InsertAttempt{attempt}});
+    for (int number = 2; number < 4; ++number) {
+      AttemptRow ended = attempt;
+      ended.state = has_proof ? AttemptState::failed : AttemptState::lost;
+      ended.ended_at = at(3);
+      AttemptRow following = attempt_row(attempt.id.value + 1, task.key);
+      following.number = number;
+      TaskRow again = task;
+      again.attempts = number;
+      again.live_attempt = following.id;
+      Mutations batch;
+      if (number == 2) batch.emplace_back(mutation::SetHandle{attempt.id, task.key, "job-17"});
+      batch.emplace_back(mutation::UpdateAttempt{attempt.state, ended});
+      batch.emplace_back(mutation::UpdateTask{TaskState::running, attempt.id, again});
+      batch.emplace_back(mutation::InsertAttempt{following, true});
+      commit(*store, batch);
+      CHECK(load(*store, 1).live_attempts.at(0).handle == (has_proof ? "" : "job-17"));
+      attempt = following;
+    }
   }
   SECTION("versions, jobs and timers come back") {
     commit(*store, {mutation::InsertVersion{version_row(3)}});

@@ -212,8 +212,8 @@ std::string text(const MappedRow& m) {
 std::string text(const AttemptRow& a) {
   return join(a.id.value, text(a.key), a.number, to_string(a.state), to_string(a.reason),
               text(a.exit_code), text(a.signal), a.worker.value, a.slot, a.started_at.ms,
-              text(a.ended_at), a.cpu_us, a.peak_memory_bytes, a.log_bytes, a.handle,
-              a.failure.error_class, a.failure.message, a.failure.trace);
+              text(a.ended_at), a.cpu_us, a.peak_memory_bytes, a.log_bytes, a.stays, a.handle,
+              a.state_text, a.failure.error_class, a.failure.message, a.failure.trace);
 }
 
 std::string text(const TimerRow& t) {

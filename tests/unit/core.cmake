@@ -7,6 +7,7 @@ pawl_test(core_test LABEL unit
   DEPENDS pawl_core pawl_sim pawl_states_page
   SOURCES
     core_commands_test.cpp
+    core_deferral_test.cpp
     core_engine_test.cpp
     core_explain_test.cpp
     core_mapped_test.cpp
