@@ -18,8 +18,10 @@ enum class Outcome : std::uint8_t {
   failed,
   skipped,
   cancelled,  ///< a STOP ended it; `reason` is the STOP's
+  deferred,   ///< it wants to look again after `defer_for`, and is in no worker until then
+  lost,       ///< the process that ran it beside the worker died without a result
 };
-inline constexpr std::size_t kOutcomeCount = 4;
+inline constexpr std::size_t kOutcomeCount = 6;
 
 /// The result of an attempt: nothing, a value, or a file that holds it.
 struct AttemptOutput {
@@ -48,6 +50,8 @@ struct AttemptEnd {
   std::string message;  ///< one line for people, at most limits::kErrorMessageBytesMax
   std::string trace;    ///< the end of standard error where it has more to say
   AttemptOutput output;
+  Duration defer_for{};  ///< of `deferred`
+  std::string state;     ///< of `deferred`: for its next start
   friend bool operator==(const AttemptEnd&, const AttemptEnd&) = default;
 };
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ struct ChildPlan {
   const rlimit* descriptors;
   rlimit locks;
   const int* nice;
+  bool dies_with_parent;
   Step failed = Step::none;
   int error = 0;
 };
@@ -68,6 +70,7 @@ int execute(const ChildPlan& plan) {
 int run_child(void* argument) {
   ChildPlan& plan = *static_cast<ChildPlan*>(argument);
   if (setsid() < 0) return fail(plan, Step::session, errno);
+  if (plan.dies_with_parent) prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (dup2(plan.streams.input, 0) < 0 || dup2(plan.streams.output, 1) < 0 ||
       dup2(plan.streams.error, 2) < 0) {
     return fail(plan, Step::streams, errno);
@@ -147,7 +150,8 @@ std::string explain(const ChildPlan& plan, const Launch& launch) {
 
 }  // namespace
 
-Launcher::Launcher(const rlimit& descriptors) : descriptors_(descriptors) {
+Launcher::Launcher(const rlimit& descriptors, Parting parting)
+    : descriptors_(descriptors), parting_(parting) {
   getrlimit(RLIMIT_LOCKS, &locks_);
   stack_ = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -169,7 +173,8 @@ pid_t Launcher::start(const Launch& launch, const LaunchStreams& streams, std::o
                  streams,
                  &descriptors_,
                  {mark, locks_.rlim_max},
-                 nice ? &*nice : nullptr};
+                 nice ? &*nice : nullptr,
+                 parting_ == Parting::with_parent};
   char* stack_top = static_cast<char*>(stack_) + kStackBytes;
   pid_t pid = clone(run_child, stack_top, CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
   if (pid < 0) {

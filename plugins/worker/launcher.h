@@ -30,8 +30,13 @@ struct LaunchFailure {
 
 class Launcher {
  public:
+  /// What becomes of programs when the thread that started them ends.
+  enum class Parting : std::uint8_t {
+    none,
+    with_parent,  ///< SIGKILL, unless a program has made itself deaf to it (a set-uid one)
+  };
   /// `descriptors`: limit of open descriptors that programs get.
-  explicit Launcher(const rlimit& descriptors);
+  explicit Launcher(const rlimit& descriptors, Parting parting = Parting::none);
   ~Launcher();
   Launcher(const Launcher&) = delete;
   Launcher& operator=(const Launcher&) = delete;
@@ -45,6 +50,7 @@ class Launcher {
  private:
   rlimit descriptors_;
   rlimit locks_{};  ///< this process's
+  Parting parting_;
   void* stack_;
 };
 

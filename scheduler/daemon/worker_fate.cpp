@@ -20,6 +20,8 @@ AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
     case Outcome::failed:
     case Outcome::cancelled: result.outcome = AttemptResult::Outcome::failed; break;
     case Outcome::skipped: result.outcome = AttemptResult::Outcome::skipped; break;
+    case Outcome::lost: result.outcome = AttemptResult::Outcome::lost; break;
+    case Outcome::deferred: break;
   }
   result.reason = end.reason;
   result.exit_code = end.exit_code;

@@ -4,3 +4,9 @@ pawl_test(worker_process_test LABEL integration TIMEOUT 300
     worker_faults_test.cpp
     worker_link_test.cpp
     worker_programs_test.cpp)
+pawl_test(program_operator_test LABEL integration TIMEOUT 300
+  DEPENDS pawl_worker nlohmann_json::nlohmann_json
+  SOURCES
+    program_operator_test.cpp
+    python_operator_test.cpp)
+target_compile_definitions(program_operator_test PRIVATE PAWL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

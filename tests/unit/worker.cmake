@@ -7,6 +7,7 @@ pawl_test(worker_test LABEL unit
     worker_log_test.cpp
     worker_manifest_test.cpp
     worker_output_test.cpp
+    worker_protocol_test.cpp
     worker_scratch_test.cpp
     worker_supervision_test.cpp
     worker_words_test.cpp)

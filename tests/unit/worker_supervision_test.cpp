@@ -32,6 +32,8 @@ std::string word(Outcome outcome) {
     case Outcome::failed: return "failed";
     case Outcome::skipped: return "skipped";
     case Outcome::cancelled: return "cancelled";
+    case Outcome::deferred: return "deferred";
+    case Outcome::lost: return "lost";
   }
   return "";
 }

@@ -1,0 +1,739 @@
+"""The warm Python of pawl's operator `python`: takes calls as lines of JSON, one after the other.
+
+It is also the module `pawl` that the called functions may import. Standard library only, Python 3.9
+and later. The protocol is described in docs/plugins.md, the operator in docs/operators.md.
+
+With one thread, calls run on the main thread. Only that thread reads while no call runs; while one
+runs, the ticker looks for a cancellation ten times a second and raises `Cancelled` in the call by a
+signal. With more threads, the main thread reads, and each call has one of the threads.
+"""
+
+import contextvars
+import importlib
+import io
+import json
+import os
+import queue
+import select
+import signal
+import sys
+import threading
+import time
+import types
+
+__all__ = ["attempt", "Attempt", "Cancelled", "Deferred", "Permanent", "Skipped"]
+
+_TICK_S = 0.1
+_CHECK_MODULES_S = 0.1
+_CLOCK_STEP_S = 0.02  # times of files come from a clock that steps
+_FLUSH_S = 0.02
+_LOG_BYTES = 8 << 10
+_LOG_TEXT_MAX = 1 << 20
+_OUTPUT_BYTES_MAX = 1 << 20
+_MESSAGE_CHARS_MAX = 4 << 10
+_TRACE_CHARS_MAX = 60_000
+# Real-time signals are nobody's; this one interrupts what the call waits for.
+_CANCEL_SIGNAL = signal.SIGRTMIN + 9
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class Cancelled(BaseException):
+    """Raised in a call that was cancelled or timed out. Clean up and let it pass."""
+
+
+class Permanent(Exception):
+    """A failure that another attempt would only repeat."""
+
+
+class Skipped(BaseException):
+    """Raised by `Attempt.skip`."""
+
+
+class Deferred(BaseException):
+    """Raised by `Attempt.defer`."""
+
+    def __init__(self, after_ms, state):
+        super().__init__(f"in {after_ms} ms")
+        self.after_ms = after_ms
+        self.state = state
+
+
+_current = contextvars.ContextVar("pawl_attempt", default=None)
+_serial_current = None  # the attempt of a one-thread interpreter, for threads that a call makes
+
+
+def attempt():
+    """The attempt that this code runs for."""
+    found = _current.get() or _serial_current
+    if found is None:
+        raise RuntimeError("no attempt runs here: a thread of your own, or not called by pawl")
+    return found
+
+
+class Attempt:
+    """What a call may know of its attempt, and say about it."""
+
+    __slots__ = ("_start", "_runner", "_cancelled", "_logs", "_kept", "_answered")
+
+    def __init__(self, start, runner):
+        self._start = start
+        self._runner = runner
+        self._cancelled = False
+        self._logs = {"out": [], "err": []}
+        self._kept = None
+        self._answered = None
+
+    id = property(lambda self: self._start["attempt"])
+    number = property(lambda self: self._start["number"])
+    job = property(lambda self: self._start["job"])
+    run = property(lambda self: self._start["run"])
+    task = property(lambda self: self._start["task"])
+    item = property(lambda self: self._start.get("item"))
+    key = property(lambda self: self._start.get("key", ""))
+    index = property(lambda self: self._start.get("index"))
+    idempotency_key = property(lambda self: self._start["idempotency_key"])
+    env = property(lambda self: self._start["env"])
+    working_dir = property(lambda self: self._start["working_dir"])
+    handle = property(lambda self: self._start.get("handle", ""))
+    state = property(lambda self: self._start.get("state", ""))
+
+    @property
+    def scratch(self):
+        """A folder of its own, removed after the attempt."""
+        os.makedirs(self._start["scratch"], mode=0o700, exist_ok=True)
+        return self._start["scratch"]
+
+    @property
+    def deadline(self):
+        """When it will be cancelled, in seconds since 1970; None: never."""
+        at = self._start.get("deadline_ms")
+        return None if at is None else at / 1000
+
+    def heartbeat(self):
+        """It is alive: `stall_timeout` counts from now."""
+        self._runner.channel.send(f'{{"type":"heartbeat","attempt":{self.id}}}\n')
+
+    def progress(self, fraction, text=""):
+        """How far it is, from 0 to 1, and in words. A heartbeat."""
+        fraction = min(1.0, max(0.0, float(fraction)))
+        self._runner.channel.send(
+            f'{{"type":"progress","attempt":{self.id},"fraction":{fraction!r},'
+            f'"text":{_encode_text(str(text))}}}\n'
+        )
+
+    def is_cancelled(self):
+        return self._cancelled
+
+    def set_handle(self, handle):
+        """Names something that lives outside, a remote job. True once it will outlive this process:
+        a later attempt of the same work gets it as `handle`. The empty text takes it back."""
+        return self._runner.set_handle(self, str(handle))
+
+    def secret(self, name):
+        """The value of a secret that the task names."""
+        return self._start.get("secrets", {})[name]
+
+    def defer(self, after, state=""):
+        """Ends the call; it is made again after so many seconds (or a timedelta), with `state`."""
+        seconds = after.total_seconds() if hasattr(after, "total_seconds") else float(after)
+        raise Deferred(max(0, round(seconds * 1000)), str(state))
+
+    def skip(self, message=""):
+        """Ends the call: there is nothing to do. What follows sees a skipped task."""
+        raise Skipped(str(message))
+
+    def _log(self, stream, text):
+        parts = self._logs[stream]
+        parts.append(text)
+        if "\n" not in text and sum(map(len, parts)) < _LOG_BYTES:
+            return
+        whole = "".join(parts)
+        cut = whole.rfind("\n") + 1 or len(whole)
+        self._logs[stream] = [whole[cut:]] if cut < len(whole) else []
+        self._runner.channel.send(self._log_lines(stream, whole[:cut]), hurry=False)
+
+    def _log_lines(self, stream, text):
+        lines = ""
+        for at in range(0, len(text), _LOG_TEXT_MAX):
+            part = _encode_text(text[at : at + _LOG_TEXT_MAX])
+            lines += f'{{"type":"log","attempt":{self.id},"stream":"{stream}","text":{part}}}\n'
+        return lines
+
+    def _rest_of_logs(self):
+        logs = self._logs
+        if not logs["out"] and not logs["err"]:
+            return ""
+        rest = "".join(self._log_lines(name, "".join(parts)) for name, parts in logs.items())
+        self._logs = {"out": [], "err": []}
+        return rest
+
+
+def _encode_text(text):
+    # Half a surrogate pair cannot be sent.
+    return _encode(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+
+class _Bytes(io.RawIOBase):
+    """`sys.stdout.buffer`."""
+
+    def __init__(self, text):
+        self._text = text
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self._text.write(bytes(data).decode("utf-8", "backslashreplace"))
+        return len(data)
+
+    def flush(self):
+        pass
+
+    def fileno(self):
+        return self._text.fileno()
+
+
+class _Text(io.TextIOBase):
+    """`sys.stdout` and `sys.stderr`: to the log of the attempt that writes, else to the worker's."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, stream, descriptor):
+        self._stream = stream
+        self._descriptor = descriptor
+        self.buffer = _Bytes(self)
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        found = _current.get() or _serial_current
+        if found is None or found._runner.channel.is_closed:
+            _write_all(self._descriptor, text.encode("utf-8", "backslashreplace"))
+        else:
+            found._log(self._stream, text)
+        return len(text)
+
+    def flush(self):
+        pass
+
+    def reconfigure(self, **_):
+        pass
+
+    def fileno(self):
+        return self._descriptor
+
+
+def _write_all(descriptor, data):
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+
+class _Channel:
+    """The two pipes to the host. What is printed by others (C code, programs) goes to standard error,
+    which the host reads too."""
+
+    def __init__(self):
+        self._input = os.dup(0)
+        self._output = os.dup(1)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        os.dup2(2, 1)
+        self._rest = b""
+        self._lock = threading.Lock()
+        self._unsent = []
+        self._unsent_size = 0
+        self._sent_at = 0.0
+        self.is_closed = False
+        self.sender = None  # the thread that is writing: no exception may come between
+
+    def close_after_fork(self):
+        self.is_closed = True
+        os.close(self._input)
+        os.close(self._output)
+        self._lock = threading.Lock()
+
+    def receive(self):
+        """Waits for lines. None: the host is gone."""
+        data = os.read(self._input, 1 << 18)
+        if not data:
+            return None
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        return [json.loads(line.decode("utf-8")) for line in lines]
+
+    def has_input(self):
+        return bool(select.select([self._input], [], [], 0)[0])
+
+    def send(self, lines, hurry=True):
+        if self.is_closed:
+            return
+        with self._lock:
+            self.sender = threading.get_ident()
+            self._unsent.append(lines)
+            self._unsent_size += len(lines)
+            is_full = self._unsent_size >= 2 * _LOG_BYTES
+            if hurry or is_full or time.monotonic() - self._sent_at >= _FLUSH_S:
+                self._flush()
+            self.sender = None
+
+    def flush(self):
+        with self._lock:
+            if self._unsent:
+                self._flush()
+
+    def _flush(self):
+        data = "".join(self._unsent).encode("utf-8")
+        self._unsent.clear()
+        self._unsent_size = 0
+        self._sent_at = time.monotonic()
+        _write_all(self._output, data)
+
+
+# --- calls ----------------------------------------------------------------------------------------
+
+
+class _Modules:
+    """Functions by name, and whether the files they came from are still the same."""
+
+    def __init__(self, path):
+        self._path = tuple(os.path.join(os.path.realpath(one), "") for one in path)
+        self._plain_path = tuple(os.path.join(os.path.abspath(one), "") for one in path)
+        self._functions = {}
+        self._files = {}
+        self._module_count = len(sys.modules)
+        self._checked_at = 0.0
+        self._is_stale = False
+        self._lock = threading.Lock()
+
+    def function(self, call):
+        found = self._functions.get(call)
+        return found if found is not None else self._load(call)
+
+    def _load(self, call):
+        module, colon, name = call.partition(":")
+        if not colon or not module or not name:
+            raise ValueError(f'"call" expects "module:function", this is {call!r}')
+        # A file may be newer than what was remembered of its folder.
+        importlib.invalidate_caches()
+        found = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+        if not callable(found):
+            raise TypeError(f"{call} cannot be called: it is a {type(found).__name__}")
+        self._functions[call] = found
+        return found
+
+    def have_changed(self):
+        """Whether a file of the folders in `path` that was imported is another one now."""
+        now = time.monotonic()
+        if now - self._checked_at < _CHECK_MODULES_S:
+            return self._is_stale
+        self._checked_at = now
+        with self._lock:
+            if any(_version(file) != version for file, version in self._files.items()):
+                self._is_stale = True
+        return self._is_stale
+
+    def remember(self, started_at):
+        """To be called after a call that began at `started_at`: notes what it has imported."""
+        if len(sys.modules) == self._module_count:
+            return
+        with self._lock:
+            modules = list(sys.modules.values())
+            self._module_count = len(modules)
+            for module in modules:
+                file = getattr(module, "__file__", None)
+                if not isinstance(file, str) or file in self._files or not self._is_ours(file):
+                    continue
+                version = self._files[file] = _version(file)
+                # Written since: nobody knows which version was read.
+                if version is None or version[0] >= (started_at - _CLOCK_STEP_S) * 1e9:
+                    self._is_stale = True
+
+    def _is_ours(self, file):
+        if not file.startswith(self._path) and not file.startswith(self._plain_path):
+            return False
+        if "/site-packages/" in file or "/dist-packages/" in file or file == __file__:
+            return False
+        return not file.startswith(_STANDARD_LIBRARY)
+
+
+_STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
+
+
+def _version(file):
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _finish(found, outcome, members=""):
+    return f'{found._rest_of_logs()}{{"type":"finish","attempt":{found.id},"outcome":"{outcome}"{members}}}\n'
+
+
+def _failed(found, error_class, message, trace="", reason="error"):
+    return _finish(
+        found,
+        "failed",
+        f',"class":{_encode_text(error_class)},"message":{_encode_text(message[:_MESSAGE_CHARS_MAX])},'
+        f'"trace":{_encode_text(trace[-_TRACE_CHARS_MAX:])},"reason":"{reason}"',
+    )
+
+
+def _name(kind):
+    if kind.__module__ in ("builtins", "__main__"):
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_permanent(kind, words):
+    if issubclass(kind, Permanent):
+        return True
+    for base in kind.__mro__:
+        if base.__name__ in words or base.__qualname__ in words or _name(base) in words:
+            return True
+    return False
+
+
+def _own_frames(file):
+    return file == __file__ or file == importlib.__file__ or file.startswith("<frozen importlib")
+
+
+def _describe(found, error):
+    """The line for an exception that left the call."""
+    import traceback
+
+    kind = type(error)
+    try:
+        message = str(error)
+    except Exception as other:
+        message = f"its message cannot be made: {other!r}"
+    trace = error.__traceback__
+    while trace is not None and _own_frames(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    lines = "".join(traceback.format_exception(kind, error, trace))
+    words = found._start["parameters"].get("permanent", ())
+    reason = "permanent" if _is_permanent(kind, words) else "error"
+    return _failed(found, _name(kind), message, lines, reason)
+
+
+def _succeeded(found, value):
+    if found._start["output_format"] == "none":
+        return _finish(found, "succeeded")
+    try:
+        text = _encode(value)
+        size = len(text.encode("utf-8"))
+    except (TypeError, ValueError, RecursionError) as error:
+        what = f"what the function returned cannot be written as JSON: {error}"
+        return _failed(found, _name(type(error)), what, reason="output")
+    if size > _OUTPUT_BYTES_MAX:
+        what = f"what the function returned has {size} bytes as JSON, more than 1 MiB"
+        return _failed(found, "OutputTooLarge", what, reason="output")
+    return _finish(found, "succeeded", f',"output":{text}')
+
+
+def _call(found, modules):
+    parameters = found._start["parameters"]
+    started_at = time.time()
+    try:
+        function = modules.function(parameters["call"])
+        value = function(*parameters.get("args", ()), **parameters.get("kwargs", {}))
+        if type(value) is types.CoroutineType:
+            import asyncio
+
+            value = asyncio.run(value)
+        return value
+    finally:
+        modules.remember(started_at)
+
+
+def _line_of_error(found, error):
+    if isinstance(error, Skipped):
+        return _finish(found, "skipped", f',"message":{_encode_text(str(error))}')
+    if isinstance(error, Deferred):
+        after = f',"after_ms":{error.after_ms},"state":{_encode_text(error.state)}'
+        return _finish(found, "deferred", after)
+    if isinstance(error, SystemExit) and not error.code:
+        return _succeeded(found, None)
+    return _describe(found, error)
+
+
+class _Ticker:
+    """Calls `tick` ten times a second while there is work, on a thread of its own."""
+
+    def __init__(self, is_busy, tick):
+        self._is_busy = is_busy
+        self._tick = tick
+        self._wake = threading.Event()
+        self._sleeps = False
+        threading.Thread(target=self._run, name="pawl ticker", daemon=True).start()
+
+    def work_begins(self):
+        if self._sleeps:
+            self._wake.set()
+
+    def _run(self):
+        while True:
+            if not self._is_busy():
+                self._sleeps = True
+                if not self._is_busy():
+                    self._wake.wait()
+                self._sleeps = False
+                self._wake.clear()
+            time.sleep(_TICK_S)
+            self._tick()
+
+
+def _give_back(channel, starts):
+    channel.send("".join(f'{{"type":"return","attempt":{one["attempt"]}}}\n' for one in starts))
+
+
+class _SerialRunner:
+    """One call at a time, on the main thread."""
+
+    def __init__(self, channel, modules):
+        self.channel = channel
+        self._modules = modules
+        self._starts = []
+        self._reading = threading.Lock()
+        self._is_over = False
+        self._is_stale = False
+        self._may_raise = False  # user code runs
+        self._is_due = False  # a cancellation came while it must not be raised
+        self._is_reading = False  # the call itself waits for an answer
+        self._environment = {}
+        self._seen = dict(os.environ._data)
+        self._main = threading.get_ident()
+        signal.signal(_CANCEL_SIGNAL, self._on_signal)
+        self._ticker = _Ticker(lambda: _serial_current is not None, self._tick)
+
+    def run(self):
+        while not self._is_over:
+            if self._starts:
+                self._take(self._starts.pop(0))
+            else:
+                self._read()
+
+    def _read(self):
+        with self._reading:
+            if self._starts or self._is_over:
+                return
+            self._handle(self.channel.receive())
+
+    def _handle(self, messages):
+        if messages is None:
+            if _serial_current is not None:
+                os.killpg(0, signal.SIGKILL)  # the host is gone: nobody waits for the call
+            self._is_over = True
+            return
+        for message in messages:
+            kind = message["type"]
+            found = _serial_current
+            if kind == "start":
+                self._starts.append(message)
+            elif kind == "shutdown":
+                self._is_over = True
+            elif found is None or found.id != message.get("attempt"):
+                pass
+            elif kind == "cancel":
+                found._cancelled = True
+                signal.pthread_kill(self._main, _CANCEL_SIGNAL)
+            elif kind == "kept":
+                found._kept = message["kept"]
+
+    def _tick(self):
+        if _serial_current is None:
+            return
+        self.channel.flush()
+        if self._is_due:
+            self._is_due = False
+            signal.pthread_kill(self._main, _CANCEL_SIGNAL)
+        if self._reading.acquire(blocking=False):
+            try:
+                if self.channel.has_input():
+                    self._handle(self.channel.receive())
+            finally:
+                self._reading.release()
+
+    def _on_signal(self, *_):
+        found = _serial_current
+        if found is None or not found._cancelled or not self._may_raise:
+            return
+        if self._is_reading or self.channel.sender == self._main:
+            self._is_due = True  # the ticker tries again
+            return
+        self._may_raise = False  # once
+        raise Cancelled("the attempt was cancelled")
+
+    def set_handle(self, found, handle):
+        found._kept = None
+        self.channel.send(_handle_line(found, handle))
+        while found._kept is None:
+            if threading.get_ident() != self._main:
+                time.sleep(_TICK_S / 10)
+                continue
+            self._is_reading = True
+            try:
+                with self._reading:
+                    if found._kept is None:
+                        self._handle(self.channel.receive())
+            finally:
+                self._is_reading = False
+        return found._kept
+
+    def _take(self, start):
+        global _serial_current
+        if self._is_stale or self._modules.have_changed():
+            self._is_stale = True
+            return _give_back(self.channel, [start])
+        found = Attempt(start, self)
+        _serial_current = found
+        self._ticker.work_begins()
+        line = self._run_call(found)
+        _serial_current = None
+        if self.channel.is_closed:
+            os._exit(0)  # a fork of the interpreter that came back from the call
+        self.channel.send(line)
+
+    def _run_call(self, found):
+        try:
+            self._set_surroundings(found)
+            try:
+                self._may_raise = True
+                value = _call(found, self._modules)
+            finally:
+                self._may_raise = False
+        except BaseException as error:
+            return _line_of_error(found, error)
+        return _succeeded(found, value)
+
+    def _set_surroundings(self, found):
+        """Environment and working folder are the attempt's, whatever the call before left."""
+        environment = found.env
+        if os.environ._data != self._seen:
+            for name in list(os.environ):
+                if name not in environment:
+                    del os.environ[name]
+            self._environment = {}
+        before = self._environment
+        if environment != before:
+            for name, value in environment.items():
+                if before.get(name) != value:
+                    os.environ[name] = value
+            for name in before.keys() - environment.keys():
+                os.environ.pop(name, None)
+            self._environment = environment
+            self._seen = dict(os.environ._data)
+        os.chdir(found.working_dir)
+
+
+class _PoolRunner:
+    """Many calls at once, each on a thread that stays."""
+
+    def __init__(self, channel, modules, threads):
+        self.channel = channel
+        self._modules = modules
+        self._attempts = {}
+        self._is_stale = False
+        self._queue = queue.SimpleQueue()
+        self._ticker = _Ticker(lambda: bool(self._attempts), self.channel.flush)
+        for number in range(threads):
+            name = f"pawl {number + 1}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def run(self):
+        while True:
+            messages = self.channel.receive()
+            if messages is None:
+                if self._attempts:
+                    os.killpg(0, signal.SIGKILL)
+                return
+            for message in messages:
+                if message["type"] == "shutdown":
+                    return
+                self._handle(message)
+
+    def _handle(self, message):
+        kind = message["type"]
+        if kind == "start":
+            if self._is_stale or self._modules.have_changed():
+                self._is_stale = True
+                return _give_back(self.channel, [message])
+            found = Attempt(message, self)
+            self._attempts[found.id] = found
+            self._ticker.work_begins()
+            return self._queue.put(found)
+        found = self._attempts.get(message.get("attempt"))
+        if found is None:
+            return
+        if kind == "cancel":
+            found._cancelled = True
+        elif kind == "kept":
+            found._kept = message["kept"]
+            found._answered.set()
+
+    def set_handle(self, found, handle):
+        found._answered = threading.Event()
+        self.channel.send(_handle_line(found, handle))
+        found._answered.wait()
+        return found._kept
+
+    def _work(self):
+        while True:
+            found = self._queue.get()
+            _current.set(found)
+            try:
+                line = _succeeded(found, _call(found, self._modules))
+            except BaseException as error:
+                line = _line_of_error(found, error)
+            _current.set(None)
+            if self.channel.is_closed:
+                os._exit(0)
+            del self._attempts[found.id]
+            self.channel.send(line)
+
+
+def _handle_line(found, handle):
+    return f'{{"type":"handle","attempt":{found.id},"handle":{_encode_text(handle)}}}\n'
+
+
+def _main():
+    options = json.loads(sys.argv[1])
+    # As a program that was started by hand would see it.
+    sys.argv = [""]
+    sys.path[:1] = options["path"]
+    channel = _Channel()
+    os.register_at_fork(after_in_child=channel.close_after_fork)
+    sys.stdin = open(0, encoding="utf-8")
+    sys.stdout = _Text("out", 1)
+    sys.stderr = _Text("err", 2)
+    modules = _Modules(options["path"])
+    if options["threads"] == 1:
+        runner = _SerialRunner(channel, modules)
+    else:
+        runner = _PoolRunner(channel, modules, options["threads"])
+    channel.send('{"type":"ready","protocol":1,"capabilities":["cancel"]}\n')
+    runner.run()
+
+
+for _kind in (Attempt, Cancelled, Deferred, Permanent, Skipped):
+    _kind.__module__ = "pawl"
+attempt.__module__ = "pawl"
+sys.modules["pawl"] = sys.modules[__name__]
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,109 @@
+#include "plugins/worker/program_host.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "plugins/worker/process_table.h"
+#include "scheduler/base/check.h"
+#include "scheduler/base/time.h"
+#include "scheduler/loop/clock.h"
+
+namespace pawl {
+namespace {
+
+constexpr std::size_t kReapsPerTurn = 512;
+/// Orphans of programs become children of the host; those that have ended are collected so often.
+constexpr Duration kSweepEvery = std::chrono::seconds(1);
+/// While something that was killed is not gone.
+constexpr Duration kLookAgainAfter{10};
+constexpr Duration kLastGrace = std::chrono::seconds(1);
+constexpr int kLastLookEveryMs = 5;
+
+}  // namespace
+
+ProgramHost::ProgramHost(Loop& loop, const rlimit& descriptors)
+    : loop_(loop),
+      name_("warm programs of " + std::to_string(getpid())),
+      launcher_(descriptors, Launcher::Parting::with_parent),
+      tree_(name_),
+      sweep_timer_(loop, [this] { reap(); }) {}
+
+ProgramHost::~ProgramHost() {
+  *alive_ = false;
+  const auto all_over = [this] { return over_.size() == owners_.size(); };
+  const auto wait_until = [this](auto is_done) {
+    for (const MonoTime deadline = mono_now() + kLastGrace; mono_now() < deadline;) {
+      std::vector<ProcessTree::Exit> exits;
+      tree_.reap(kReapsPerTurn, exits);
+      for (const ProcessTree::Exit& exit : exits) over_.push_back(exit.attempt);
+      if (is_done()) return;
+      ::poll(nullptr, 0, kLastLookEveryMs);
+    }
+  };
+  wait_until(all_over);
+  for (const auto& [process, owner] : owners_) tree_.kill(process);
+  wait_until([&] {
+    for (AttemptId gone : tree_.clear(over_)) {
+      std::erase(over_, gone);
+      owners_.erase(gone);
+    }
+    return owners_.empty();
+  });
+}
+
+std::uint64_t ProgramHost::mark_of(AttemptId process) const {
+  return attempt_mark(process.value, name_);
+}
+
+void ProgramHost::add(AttemptId process, Owner& owner) {
+  owners_[process] = &owner;
+  if (!sweep_timer_.armed()) sweep_timer_.start_after(kSweepEvery);
+}
+
+void ProgramHost::abandon(AttemptId process) {
+  const auto at = owners_.find(process);
+  if (at != owners_.end()) at->second = nullptr;
+}
+
+void ProgramHost::schedule_reaping() {
+  if (is_reaping_scheduled_) return;
+  is_reaping_scheduled_ = true;
+  loop_.defer([this, alive = alive_] {
+    if (*alive) reap();
+  });
+}
+
+void ProgramHost::reap() {
+  is_reaping_scheduled_ = false;
+  std::vector<ProcessTree::Exit> exits;
+  const bool may_be_more = tree_.reap(kReapsPerTurn, exits);
+  for (ProcessTree::Exit& exit : exits) {
+    over_.push_back(exit.attempt);
+    Owner* owner = owners_.at(exit.attempt);
+    if (owner == nullptr) continue;
+    const bool was_killed = exit.exit.signal == SIGKILL && !owner->has_killed(exit.attempt);
+    exit.exit.was_oom = was_killed && oom_.claim();
+    owner->on_exit(exit.attempt, exit.exit);
+  }
+  oom_.settle();
+  clear();
+  if (may_be_more) schedule_reaping();
+  if (!owners_.empty()) sweep_timer_.start_after(over_.empty() ? kSweepEvery : kLookAgainAfter);
+}
+
+/// Ends what the dead have left behind; who has nothing left is gone.
+void ProgramHost::clear() {
+  if (over_.empty()) return;
+  for (AttemptId process : tree_.clear(over_)) {
+    std::erase(over_, process);
+    tree_.remove(process, true);
+    Owner* owner = owners_.at(process);
+    owners_.erase(process);
+    if (owner != nullptr) owner->on_gone(process);
+  }
+}
+
+}  // namespace pawl

@@ -1,0 +1,355 @@
+#include "plugins/worker/program_pool.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include "plugins/worker/streams.h"
+#include "scheduler/base/check.h"
+#include "scheduler/base/text.h"
+#include "scheduler/loop/clock.h"
+
+namespace pawl {
+namespace {
+
+constexpr Duration kEndGrace = std::chrono::seconds(5);
+constexpr Duration kStartBackoffMin{100};
+constexpr Duration kStartBackoffMax = std::chrono::seconds(2);
+/// The host has as many processes as it may: idle ones of other programs end meanwhile.
+constexpr Duration kNoRoomDelay = std::chrono::seconds(1);
+/// Reading it is a system call or three, and attempts may be very short.
+constexpr Duration kMemoryCheckEvery{100};
+/// An attempt that every process gives back would go round for ever.
+constexpr int kReturnsMax = 100;
+
+OperatorResult failure(Reason reason, std::string message, std::string trace = {}) {
+  OperatorResult result;
+  result.outcome = reason == Reason::lost ? Outcome::lost : Outcome::failed;
+  result.reason = reason;
+  result.message = std::move(message);
+  result.trace = std::move(trace);
+  return result;
+}
+
+std::string signal_name(int number) {
+  const char* name = sigabbrev_np(number);
+  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
+}
+
+/// `exited with code 3`, to follow "its process".
+std::string how_it_ended(const ProgramProcess& process, const ProgramExit& exit) {
+  if (!process.kill_reason().empty()) return "was killed: " + process.kill_reason();
+  if (exit.was_oom) return "was killed by the kernel: out of memory";
+  if (exit.signal) return "was ended by " + signal_name(*exit.signal);
+  return "exited with code " + std::to_string(exit.code.value_or(0));
+}
+
+}  // namespace
+
+ProgramPool::ProgramPool(Loop& loop, ProgramHost& host, OperatorEvents& events, ProgramSpec spec)
+    : loop_(loop), host_(host), events_(events), spec_(std::move(spec)), start_timer_(loop, [this] {
+        run_turn();
+      }) {}
+
+ProgramPool::~ProgramPool() {
+  *alive_ = false;
+  for (auto& [id, one] : processes_) {
+    if (one.process->attempts().empty()) {
+      one.process->end(kEndGrace);
+    } else {
+      one.process->kill("the host ends");
+    }
+    host_.abandon(id);
+  }
+}
+
+// What the host asks ------------------------------------------------------------------------------
+
+void ProgramPool::start(ProgramRequest request) {
+  const AttemptId id = request.attempt->attempt;
+  attempts_[id] = {std::move(request), nullptr, 0};
+  waiting_.push_back(id);
+  schedule_turn();
+}
+
+void ProgramPool::cancel(AttemptId id) {
+  const auto at = attempts_.find(id);
+  if (at == attempts_.end()) return;
+  ProgramProcess* process = at->second.process;
+  if (process == nullptr) {
+    return finish(id, failure(Reason::lost, "it was cancelled before a process was free for it"));
+  }
+  if (!process->can_cancel()) return;
+  append_cancel(process->outgoing(), id);
+  process->flush();
+}
+
+void ProgramPool::kill(AttemptId id) {
+  const auto at = attempts_.find(id);
+  if (at == attempts_.end()) return;
+  ProgramProcess* process = at->second.process;
+  if (process == nullptr) {
+    return finish(id, failure(Reason::lost, "it was ended before a process was free for it"));
+  }
+  process->kill(process->attempts().size() == 1 ? "it did not listen when it was cancelled"
+                                                : "one of its attempts did not listen when it was "
+                                                  "cancelled");
+}
+
+// Attempts ----------------------------------------------------------------------------------------
+
+ProgramPool::Attempt* ProgramPool::find(const ProgramProcess& process, AttemptId id) {
+  const auto at = attempts_.find(id);
+  return at != attempts_.end() && at->second.process == &process ? &at->second : nullptr;
+}
+
+void ProgramPool::finish(AttemptId id, OperatorResult&& result) {
+  const auto at = attempts_.find(id);
+  if (at == attempts_.end()) return;
+  if (at->second.process == nullptr) std::erase(waiting_, id);
+  attempts_.erase(at);
+  events_.finished(id, std::move(result));
+}
+
+void ProgramPool::note(const ProgramProcess& process, const std::string& text) {
+  events_.note(spec_.operator_name + " (process " + std::to_string(process.pid()) + "): " + text);
+}
+
+void ProgramPool::on_message(ProgramProcess& process, ProgramMessage&& message) {
+  if (const auto* ready = std::get_if<program_message::Ready>(&message)) {
+    process.set_ready(ready->can_cancel);
+    processes_.at(process.id()).was_ready = true;
+    start_failures_ = 0;
+    return schedule_turn();
+  }
+  const AttemptId id = std::visit(
+      [](const auto& one) {
+        if constexpr (std::is_same_v<decltype(one), const program_message::Ready&>) {
+          return AttemptId();
+        } else {
+          return one.attempt;
+        }
+      },
+      message);
+  if (find(process, id) == nullptr) {
+    return note(process, "it speaks of attempt " + std::to_string(id.value) +
+                             ", which it does not have; that is ignored");
+  }
+  if (auto* finish = std::get_if<program_message::Finish>(&message)) {
+    finished(process, std::move(*finish));
+  } else if (const auto* log = std::get_if<program_message::Log>(&message)) {
+    events_.log(id, log->stream, log->text);
+  } else if (const auto* progress = std::get_if<program_message::Progress>(&message)) {
+    events_.progress(id, progress->fraction, progress->text);
+  } else if (const auto* handle = std::get_if<program_message::Handle>(&message)) {
+    append_kept(process.outgoing(), id, events_.set_handle(id, handle->handle));
+    process.flush();
+  } else if (std::holds_alternative<program_message::Return>(message)) {
+    returned(process, id);
+  } else {
+    events_.heartbeat(id);
+  }
+}
+
+void ProgramPool::finished(ProgramProcess& process, program_message::Finish&& message) {
+  const AttemptId id = message.attempt;
+  // What it wrote before it said that it is done belongs to the attempt.
+  process.read_errors();
+  OperatorResult result = std::move(message.result);
+  if (result.outcome == Outcome::succeeded) {
+    auto text = output_text(std::move(result.output), attempts_.at(id).request.attempt->output);
+    result = text ? OperatorResult{} : failure(Reason::output, text.error().message);
+    if (text) result.output = std::move(*text);
+  }
+  process.remove(id);
+  end_if_used_up(process);
+  schedule_turn();
+  finish(id, std::move(result));
+}
+
+void ProgramPool::returned(ProgramProcess& process, AttemptId id) {
+  Attempt& attempt = attempts_.at(id);
+  process.remove(id);
+  process.drain();
+  attempt.process = nullptr;
+  waiting_.push_front(id);
+  end_if_used_up(process);
+  schedule_turn();
+  if (++attempt.returns > kReturnsMax) {
+    finish(id, failure(Reason::error, "a hundred processes in a row gave it back"));
+  }
+}
+
+void ProgramPool::on_error_text(ProgramProcess& process, std::string_view text) {
+  if (process.attempts().size() == 1) {
+    events_.log(*process.attempts().begin(), LogStream::err, text);
+  } else {
+    note(process, std::string(text.ends_with('\n') ? text.substr(0, text.size() - 1) : text));
+  }
+}
+
+// The end of a process ----------------------------------------------------------------------------
+
+void ProgramPool::end_if_used_up(ProgramProcess& process) {
+  const auto phase = process.phase();
+  if (phase != ProgramProcess::Phase::ready && phase != ProgramProcess::Phase::draining) return;
+  if (spec_.recycle_after > 0 && process.finished_count() >= spec_.recycle_after) process.drain();
+  const MonoTime now = mono_now();
+  if (spec_.memory_limit > 0 && now - memory_checked_at_ >= kMemoryCheckEvery) {
+    memory_checked_at_ = now;
+    if (process.resident_bytes() > spec_.memory_limit) {
+      note(process, "it is above its memory_limit and is replaced");
+      process.drain();
+    }
+  }
+  if (process.phase() == ProgramProcess::Phase::draining && process.attempts().empty()) {
+    process.end(kEndGrace);
+  }
+}
+
+void ProgramPool::on_exited(ProgramProcess&) { host_.schedule_reaping(); }
+
+bool ProgramPool::has_killed(AttemptId id) const {
+  return !processes_.at(id).process->kill_reason().empty();
+}
+
+void ProgramPool::on_exit(AttemptId id, const ProgramExit& exit) {
+  Process& one = processes_.at(id);
+  one.has_exited = true;
+  one.process->read_rest();
+  one.process->drain();
+  one.end = how_it_ended(*one.process, exit);
+}
+
+void ProgramPool::on_gone(AttemptId id) {
+  const auto at = processes_.find(id);
+  const Process gone = std::move(at->second);
+  processes_.erase(at);
+  const ProgramProcess& process = *gone.process;
+  const LastWords words = explain_failure(process.last_words(), "");
+  const std::vector<AttemptId> lost(process.attempts().begin(), process.attempts().end());
+  schedule_turn();
+  if (!gone.was_ready) {
+    failed_to_start("the program " + spec_.command.front() + " did not get ready: it " + gone.end +
+                        (words.message.empty() ? "" : ": " + words.message),
+                    words.trace);
+  } else if (!lost.empty() || process.phase() != ProgramProcess::Phase::ending ||
+             !process.kill_reason().empty()) {
+    note(process, "it " + gone.end);
+  }
+  for (AttemptId attempt : lost) {
+    finish(attempt, failure(Reason::lost,
+                            "its process (pid " + std::to_string(process.pid()) + ") " + gone.end,
+                            lost.size() == 1 ? words.trace : ""));
+  }
+}
+
+// Handing out -------------------------------------------------------------------------------------
+
+void ProgramPool::schedule_turn() {
+  if (is_turn_scheduled_) return;
+  is_turn_scheduled_ = true;
+  loop_.defer([this, alive = alive_] {
+    if (*alive) run_turn();
+  });
+}
+
+void ProgramPool::run_turn() {
+  is_turn_scheduled_ = false;
+  while (!waiting_.empty()) {
+    ProgramProcess* process = free_process();
+    if (process == nullptr) break;
+    const AttemptId id = waiting_.front();
+    waiting_.pop_front();
+    give(*process, id, attempts_.at(id));
+  }
+  for (auto& [id, one] : processes_) {
+    if (!one.process->outgoing().empty()) one.process->flush();
+  }
+  start_processes();
+}
+
+/// The ready process with the fewest attempts; of equal ones the one that was used last, so that
+/// others get idle and end.
+ProgramProcess* ProgramPool::free_process() const {
+  ProgramProcess* best = nullptr;
+  for (const auto& [id, one] : processes_) {
+    ProgramProcess* process = one.process.get();
+    const std::size_t count = process->attempts().size();
+    if (process->phase() != ProgramProcess::Phase::ready) continue;
+    if (count >= static_cast<std::size_t>(spec_.concurrency)) continue;
+    const std::size_t best_count = best != nullptr ? best->attempts().size() : count + 1;
+    if (count < best_count || (count == best_count && process->last_used() > best->last_used())) {
+      best = process;
+    }
+  }
+  return best;
+}
+
+void ProgramPool::give(ProgramProcess& process, AttemptId id, Attempt& attempt) {
+  std::string& line = process.outgoing();
+  const std::size_t before = line.size();
+  append_start(line, *attempt.request.attempt, attempt.request.environment);
+  if (line.size() - before > kProgramLineBytesMax) {
+    line.resize(before);
+    return finish(id, failure(Reason::error,
+                              "its parameters, item and environment together are "
+                              "over 8 MiB: hand large data over in a file"));
+  }
+  attempt.process = &process;
+  process.add(id);
+}
+
+void ProgramPool::start_processes() {
+  if (start_timer_.armed()) return;
+  std::size_t coming = 0;
+  for (const auto& [id, one] : processes_) {
+    if (one.process->phase() == ProgramProcess::Phase::starting) {
+      coming += static_cast<std::size_t>(spec_.concurrency);
+    }
+  }
+  // Those that are going make room for others only when they are gone.
+  while (waiting_.size() > coming && static_cast<int>(processes_.size()) < spec_.processes &&
+         !start_timer_.armed()) {
+    if (!host_.has_room()) return start_timer_.start_after(kNoRoomDelay);
+    start_process();
+    coming += static_cast<std::size_t>(spec_.concurrency);
+  }
+}
+
+void ProgramPool::start_process() {
+  const AttemptId id = host_.next_process();
+  auto process = std::make_unique<ProgramProcess>(loop_, host_.tree(), id,
+                                                  static_cast<ProgramProcess::Listener&>(*this));
+  auto started = process->start(host_.launcher(), spec_, host_.mark_of(id));
+  if (!started) return failed_to_start(started.error().message, "");
+  processes_[id].process = std::move(process);
+  host_.add(id, *this);
+}
+
+void ProgramPool::failed_to_start(const std::string& message, const std::string& trace) {
+  const Duration delay = kStartBackoffMin * (1 << std::min(start_failures_, 5));
+  ++start_failures_;
+  start_timer_.start_after(std::min(delay, kStartBackoffMax));
+  const bool have_others = std::any_of(processes_.begin(), processes_.end(), [](const auto& one) {
+    return one.second.was_ready && !one.second.has_exited;
+  });
+  if (have_others) return events_.note(spec_.operator_name + ": " + message);
+  for (AttemptId id : std::exchange(waiting_, {})) {
+    finish(id, failure(Reason::spawn, message, trace));
+  }
+}
+
+// Idle processes ----------------------------------------------------------------------------------
+
+void ProgramPool::end_idle(MonoTime since) {
+  for (const auto& [id, one] : processes_) {
+    ProgramProcess& process = *one.process;
+    if (process.phase() != ProgramProcess::Phase::ready || !process.attempts().empty()) continue;
+    if (process.last_used() <= since) process.end(kEndGrace);
+  }
+}
+
+}  // namespace pawl

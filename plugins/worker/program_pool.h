@@ -1,0 +1,91 @@
+#pragma once
+
+// The warm processes of one program and the attempts that share them: who runs where, when another
+// process is started, and when one has to go.
+//
+// A process that dies takes its attempts: they are `lost`. An attempt that waits here for a process
+// has not begun, and one that a program gives back (`return`) has not either: both go to another
+// process, as nothing of them was done.
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "plugins/worker/operator_backend.h"
+#include "plugins/worker/program_host.h"
+#include "plugins/worker/program_process.h"
+#include "plugins/worker/program_spec.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/timer.h"
+
+namespace pawl {
+
+class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner {
+ public:
+  ProgramPool(Loop& loop, ProgramHost& host, OperatorEvents& events, ProgramSpec spec);
+  /// Asks idle processes to end and kills the others; their attempts are not told of.
+  ~ProgramPool() override;
+  ProgramPool(const ProgramPool&) = delete;
+  ProgramPool& operator=(const ProgramPool&) = delete;
+
+  void start(ProgramRequest request);
+  void cancel(AttemptId attempt);
+  void kill(AttemptId attempt);
+
+  /// Asks processes to end that have had nothing to do since `since`.
+  void end_idle(MonoTime since);
+  /// Has neither processes nor attempts.
+  bool is_empty() const { return processes_.empty() && attempts_.empty(); }
+
+ private:
+  struct Attempt {
+    ProgramRequest request;
+    ProgramProcess* process = nullptr;  ///< null while it waits
+    int returns = 0;
+  };
+  struct Process {
+    std::unique_ptr<ProgramProcess> process;
+    bool was_ready = false;
+    bool has_exited = false;
+    std::string end;  ///< how it exited, for people
+  };
+
+  void on_message(ProgramProcess& process, ProgramMessage&& message) override;
+  void on_error_text(ProgramProcess& process, std::string_view text) override;
+  void on_exited(ProgramProcess& process) override;
+  bool has_killed(AttemptId process) const override;
+  void on_exit(AttemptId process, const ProgramExit& exit) override;
+  void on_gone(AttemptId process) override;
+
+  Attempt* find(const ProgramProcess& process, AttemptId attempt);
+  void finish(AttemptId attempt, OperatorResult&& result);
+  void finished(ProgramProcess& process, program_message::Finish&& message);
+  void returned(ProgramProcess& process, AttemptId attempt);
+  void note(const ProgramProcess& process, const std::string& text);
+
+  void schedule_turn();
+  void run_turn();
+  void start_processes();
+  void start_process();
+  void failed_to_start(const std::string& message, const std::string& trace);
+  ProgramProcess* free_process() const;
+  void give(ProgramProcess& process, AttemptId attempt, Attempt& what);
+  void end_if_used_up(ProgramProcess& process);
+
+  Loop& loop_;
+  ProgramHost& host_;
+  OperatorEvents& events_;
+  ProgramSpec spec_;
+  std::unordered_map<AttemptId, Attempt> attempts_;
+  std::deque<AttemptId> waiting_;
+  std::unordered_map<AttemptId, Process> processes_;  ///< by their id in the tree
+  bool is_turn_scheduled_ = false;
+  int start_failures_ = 0;  ///< in a row
+  Timer start_timer_;       ///< armed: no process is started before it fires
+  MonoTime memory_checked_at_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace pawl

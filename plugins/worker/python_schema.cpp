@@ -1,0 +1,32 @@
+#include "plugins/worker/python_schema.h"
+
+namespace pawl {
+
+std::string_view python_schema() {
+  return R"({
+  "type": "object",
+  "properties": {
+    "call": {"type": "string", "pattern": "^[^:]+:[^:]+$",
+      "description": "`module:function`; the function may be an attribute of a class: `module:Class.method`"},
+    "args": {"type": "array", "x-pawl-secret": true, "description": "arguments by position"},
+    "kwargs": {"type": "object", "x-pawl-secret": true, "description": "arguments by name"},
+    "python": {"type": "string", "minLength": 1, "default": "python3",
+      "description": "an interpreter, or the folder of a virtual environment"},
+    "path": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+      "description": "folders to import from, relative to `working_dir`, which is the default"},
+    "threads": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1,
+      "description": "calls at once in one interpreter"},
+    "processes": {"type": "integer", "minimum": 1, "maximum": 1000,
+      "description": "interpreters at most; one per core unless said"},
+    "recycle_after": {"type": "integer", "minimum": 1,
+      "description": "an interpreter ends after so many calls"},
+    "memory_limit": {"type": "string", "description": "an interpreter ends above it, between calls"},
+    "permanent": {"type": "array", "items": {"type": "string"},
+      "description": "classes of exceptions that another attempt would only repeat"}
+  },
+  "required": ["call"],
+  "additionalProperties": false
+})";
+}
+
+}  // namespace pawl

@@ -1,0 +1,349 @@
+// Warm programs in any language, here in sh: what they say, how they die, and who is told.
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "plugins/worker/process_table.h"
+#include "tests/integration/program_support.h"
+
+using namespace pawl;
+using namespace pawl::test;
+
+namespace {
+
+/// Speaks the protocol; what it does with an attempt stands in the parameters as `"do": …`.
+constexpr const char* kProgram = R"sh(#!/bin/sh
+echo '{"type":"ready","protocol":1,"capabilities":["cancel"]}'
+count=0
+while read -r line; do
+  id=${line#*\"attempt\":}
+  id=${id%%[,\}]*}
+  count=$((count + 1))
+  say() { printf "{\"type\":\"$1\",\"attempt\":%s%s}\n" "$id" "$2"; }
+  finish() { say finish ",\"outcome\":\"succeeded\",\"output\":$1"; }
+  case $line in
+    *'"type":"hello"'*) count=0 ;;
+    *'"type":"shutdown"'*) exit 0 ;;
+    *'"type":"cancel"'*) finish '"cancelled"' ;;
+    *'"type":"kept"'*) finish "\"${line##*:}\"" ;;
+    *'"do":"pid"'*) finish "$$" ;;
+    *'"do":"count"'*) finish "$count" ;;
+    *'"do":"env"'*) finish "\"$CENSUS $LANG $PAWL_ATTEMPT_ID\"" ;;
+    *'"do":"wait"'*) ;;
+    *'"do":"fail"'*) say finish ',"outcome":"failed","class":"Flood","message":"wet","reason":"permanent"' ;;
+    *'"do":"defer"'*) say finish ',"outcome":"deferred","after_ms":5000,"state":"later"' ;;
+    *'"do":"talk"'*)
+      say log ',"stream":"out","text":"hello\n"'
+      say log ',"stream":"err","text":"oh\n"'
+      say heartbeat
+      say progress ',"fraction":0.5,"text":"half"'
+      echo "aside" >&2
+      finish true ;;
+    *'"do":"handle"'*) say handle ',"handle":"job-1"' ;;
+    *'"do":"refused"'*) say handle ',"handle":"refused"' ;;
+    *'"do":"garbage"'*) echo "Segmentation fault, I suppose" ;;
+    *'"do":"foreign"'*) id=999; finish 1 ;;
+    *'"do":"exit"'*) echo "giving up" >&2; exit 3 ;;
+    *'"do":"last"'*) finish '"last"'; exit 4 ;;
+    *'"do":"crash"'*) kill -SEGV $$ ;;
+    *'"do":"orphan"'*) (setsid sleep 1000 </dev/null >/dev/null 2>&1 &) ; sleep 1000 & finish 1 ;;
+    *'"do":"close"'*) exec >&-; sleep 1000 ;;
+    *'"do":"return"'*) if [ "$count" = 1 ]; then finish "$count"; else say return; fi ;;
+  esac
+done
+)sh";
+
+class Programs {
+ public:
+  explicit Programs(const std::string& manifest = "", const std::string& program = kProgram) {
+    write_file(folder_ / "census.sh", program);
+    ::chmod((folder_ / "census.sh").c_str(), 0755);
+    const std::string text = R"({"command": ["./census.sh"], "env": {"CENSUS": "yes"}, )"
+                             R"("processes": 2)" +
+                             manifest + "}";
+    auto parsed = parse_manifest(text, "census.json", folder_.path());
+    for (const auto& one : parsed.diagnostics) FAIL(format_diagnostic("census.json", one));
+    manifest_ = parsed.manifest;
+  }
+
+  TestHost::Make make() {
+    return [this](Loop& loop, ProgramHost& host, OperatorEvents& events) {
+      return std::make_unique<ProgramOperators>(loop, host, manifest_source(manifest_, 2), events,
+                                                idle_after);
+    };
+  }
+
+  const std::string& folder() const { return folder_.path(); }
+  Duration idle_after = std::chrono::minutes(1);
+
+ private:
+  ScratchFolder folder_;
+  Manifest manifest_;
+};
+
+std::string todo(std::string_view what) { return "{\"do\":\"" + std::string(what) + "\"}"; }
+
+}  // namespace
+
+TEST_CASE("a warm process takes one attempt after the other") {
+  Programs programs;
+  TestHost host(programs.make());
+  const std::string pid = host.run(1, todo("pid")).output;
+  CHECK(host.recorder.told[1].result.outcome == Outcome::succeeded);
+  CHECK(host.run(2, todo("pid")).output == pid);
+  CHECK(host.run(3, todo("count")).output == "3");
+  CHECK(host.host->process_count() == 1);
+}
+
+TEST_CASE("many attempts share the processes that a manifest allows") {
+  Programs programs;
+  TestHost host(programs.make());
+  for (int id = 1; id <= 200; ++id) host.start(id, todo("pid"));
+  host.wait([&] { return host.recorder.count == 200; });
+  std::map<std::string, int> by_pid;
+  for (const auto& [id, told] : host.recorder.told) ++by_pid[told.result.output];
+  CHECK(by_pid.size() == 2);
+}
+
+TEST_CASE("the example in sh adds up") {
+  const std::string folder = std::string(PAWL_SOURCE_DIR) + "/examples/plugins";
+  auto parsed = parse_manifest(read_whole(folder + "/sum.json"), "sum.json", folder);
+  REQUIRE(parsed.ok);
+  TestHost host([&](Loop& loop, ProgramHost& shared, OperatorEvents& events) {
+    return make_program_operator(loop, shared, parsed.manifest, events);
+  });
+  CHECK(host.run(1, R"({"numbers":[1,2,-30]})").output == "-27");
+  CHECK(host.recorder.told[1].out == "added up 1,2,-30\n");
+  CHECK(host.run(2, R"({"numbers":[5]})").output == "5");
+}
+
+TEST_CASE("a process takes as many attempts at once as its manifest says") {
+  Programs programs(R"(, "concurrency": 3)");
+  TestHost host(programs.make());
+  for (int id = 1; id <= 3; ++id) host.start(id, todo("wait"));
+  host.wait([&] { return host.host->process_count() == 1; });
+  CHECK(host.run(4, todo("count")).output == "1");
+  host.backend->cancel(AttemptId(2));
+  CHECK(host.end(2).output == "\"cancelled\"");
+  host.backend->kill(AttemptId(1));
+  CHECK(host.end(1).outcome == Outcome::lost);
+  CHECK(host.end(3).outcome == Outcome::lost);
+  CHECK_THAT(host.end(3).message, Catch::Contains("one of its attempts did not listen"));
+}
+
+TEST_CASE("a process gets the login variables and those of its manifest, nothing of an attempt") {
+  Programs programs;
+  TestHost host(programs.make());
+  CHECK(host.run(1, todo("env")).output == "\"yes C.UTF-8 \"");
+}
+
+TEST_CASE("what a program says while it works reaches the host") {
+  Programs programs;
+  TestHost host(programs.make());
+  CHECK(host.run(1, todo("talk")).output == "true");
+  const Recorder::Told& told = host.recorder.told[1];
+  CHECK(told.out == "hello\n");
+  CHECK(told.err == "oh\naside\n");
+  CHECK(told.heartbeats == 1);
+  CHECK(told.fraction == 0.5);
+  CHECK(told.progress == "half");
+}
+
+TEST_CASE("a program hears whether its handle is kept") {
+  Programs programs;
+  TestHost host(programs.make());
+  CHECK(host.run(1, todo("handle")).output == "\"true}\"");
+  CHECK(host.recorder.told[1].handle == "job-1");
+  CHECK(host.run(2, todo("refused")).output == "\"false}\"");
+}
+
+TEST_CASE("failures and deferrals are what the program says") {
+  Programs programs;
+  TestHost host(programs.make());
+  const OperatorResult& failed = host.run(1, todo("fail"));
+  CHECK(failed.outcome == Outcome::failed);
+  CHECK(failed.reason == Reason::permanent);
+  CHECK(failed.error_class == "Flood");
+  CHECK(failed.message == "wet");
+  const OperatorResult& deferred = host.run(2, todo("defer"));
+  CHECK(deferred.outcome == Outcome::deferred);
+  CHECK(deferred.after == std::chrono::seconds(5));
+  CHECK(deferred.state == "later");
+}
+
+TEST_CASE("a process that dies takes its attempt, and another one goes on") {
+  Programs programs;
+  TestHost host(programs.make());
+  const OperatorResult& exited = host.run(1, todo("exit"));
+  CHECK(exited.outcome == Outcome::lost);
+  CHECK(exited.reason == Reason::lost);
+  CHECK_THAT(exited.message, Catch::Contains("exited with code 3"));
+  CHECK(host.recorder.told[1].err == "giving up\n");
+  const OperatorResult& crashed = host.run(2, todo("crash"));
+  CHECK_THAT(crashed.message, Catch::Contains("SIGSEGV"));
+  CHECK(host.run(3, todo("count")).output == "1");
+}
+
+TEST_CASE("what a process said before it died counts") {
+  Programs programs;
+  TestHost host(programs.make());
+  CHECK(host.run(1, todo("last")).output == "\"last\"");
+  host.wait([&] { return host.host->process_count() == 0; });
+  CHECK(host.run(2, todo("count")).output == "1");
+}
+
+TEST_CASE("garbage ends the process with the reason") {
+  Programs programs;
+  TestHost host(programs.make());
+  const OperatorResult& result = host.run(1, todo("garbage"));
+  CHECK(result.outcome == Outcome::lost);
+  CHECK_THAT(result.message, Catch::Contains("not JSON; the line begins with: Segmentation fault"));
+  CHECK(host.run(2, todo("count")).output == "1");
+}
+
+TEST_CASE("an attempt that a program does not have is ignored and noted") {
+  Programs programs;
+  TestHost host(programs.make());
+  host.start(1, todo("foreign"));
+  host.wait([&] { return host.recorder.notes.find("attempt 999") != std::string::npos; });
+  CHECK(host.recorder.told.count(999) == 0);
+  host.backend->kill(AttemptId(1));
+  CHECK(host.end(1).outcome == Outcome::lost);
+}
+
+TEST_CASE("a program that closes its output is ended") {
+  Programs programs;
+  TestHost host(programs.make());
+  CHECK_THAT(host.run(1, todo("close")).message, Catch::Contains("closed its standard output"));
+}
+
+TEST_CASE("a cancelled attempt may end by itself, and is killed when it does not") {
+  Programs programs;
+  TestHost host(programs.make());
+  host.start(1, todo("wait"));
+  CHECK(host.run(2, todo("pid")).outcome == Outcome::succeeded);
+  host.backend->cancel(AttemptId(1));
+  CHECK(host.end(1).output == "\"cancelled\"");
+  host.start(3, todo("wait"));
+  CHECK(host.run(4, todo("pid")).outcome == Outcome::succeeded);
+  CHECK(host.backend->kill(AttemptId(3)));
+  CHECK(host.end(3).outcome == Outcome::lost);
+}
+
+TEST_CASE("an attempt that waits for a process is cancelled at once") {
+  Programs programs;
+  TestHost host(programs.make());
+  for (int id = 1; id <= 3; ++id) host.start(id, todo("wait"));
+  host.wait([&] { return host.host->process_count() == 2; });
+  host.backend->cancel(AttemptId(3));
+  CHECK(host.recorder.told[3].finished == 1);
+  CHECK(host.recorder.told[3].result.outcome == Outcome::lost);
+}
+
+TEST_CASE("a process is killed with everything that it started") {
+  Programs programs;
+  TestHost host(programs.make());
+  CHECK(host.run(1, todo("orphan")).output == "1");
+  host.start(2, todo("crash"));
+  CHECK(host.end(2).outcome == Outcome::lost);
+  host.wait([&] { return own_children().size() <= host.host->process_count(); });
+}
+
+TEST_CASE("a process ends after the attempts that its manifest gives it") {
+  Programs programs(R"(, "recycle_after": 2)");
+  TestHost host(programs.make());
+  for (int id = 1; id <= 6; ++id) {
+    CHECK(host.run(id, todo("count")).output == (id % 2 == 1 ? "1" : "2"));
+  }
+}
+
+TEST_CASE("a process above its memory limit is replaced between attempts") {
+  Programs programs(R"(, "memory_limit": "4KiB")");
+  TestHost host(programs.make());
+  const std::string pid = host.run(1, todo("pid")).output;
+  CHECK(host.run(2, todo("pid")).output != pid);
+  CHECK_THAT(host.recorder.notes, Catch::Contains("memory_limit"));
+}
+
+TEST_CASE("what a program gives back goes to another process") {
+  Programs programs;
+  TestHost host(programs.make());
+  const std::string pid = host.run(1, todo("pid")).output;
+  CHECK(host.run(2, todo("return")).output == "1");
+  CHECK(host.run(3, todo("pid")).output != pid);
+}
+
+TEST_CASE("a program that cannot be started fails what waits for it") {
+  Programs programs("", "#!/no/such/interpreter\n");
+  TestHost host(programs.make());
+  const OperatorResult& result = host.run(1);
+  CHECK(result.outcome == Outcome::failed);
+  CHECK(result.reason == Reason::spawn);
+  CHECK_THAT(result.message, Catch::Contains("cannot start"));
+  CHECK(host.run(2).reason == Reason::spawn);
+}
+
+TEST_CASE("a program that dies before it is ready fails with its own words") {
+  Programs programs("", "#!/bin/sh\necho 'no census today' >&2\nexit 5\n");
+  TestHost host(programs.make());
+  const OperatorResult& result = host.run(1);
+  CHECK(result.reason == Reason::spawn);
+  CHECK_THAT(result.message, Catch::Contains("exited with code 5: no census today"));
+}
+
+TEST_CASE("a program that does not get ready in time fails") {
+  Programs programs(R"(, "start_timeout": "50ms")", "#!/bin/sh\nsleep 1000\n");
+  TestHost host(programs.make());
+  const OperatorResult& result = host.run(1);
+  CHECK(result.reason == Reason::spawn);
+  CHECK_THAT(result.message, Catch::Contains("start_timeout"));
+}
+
+TEST_CASE("a process that has nothing to do ends after a while") {
+  Programs programs;
+  programs.idle_after = Duration(50);
+  TestHost host(programs.make());
+  CHECK(host.run(1, todo("pid")).outcome == Outcome::succeeded);
+  host.wait([&] { return host.host->process_count() == 0; });
+  CHECK(host.run(2, todo("count")).output == "1");
+}
+
+TEST_CASE("parameters that no line can hold fail without harm") {
+  Programs programs;
+  TestHost host(programs.make());
+  host.start(1, "{\"text\":\"" + std::string(9u << 20, 'x') + "\"}");
+  CHECK_THAT(host.end(1).message, Catch::Contains("over 8 MiB"));
+  CHECK(host.run(2, todo("pid")).outcome == Outcome::succeeded);
+}
+
+TEST_CASE("no process outlives its host") {
+  Programs programs;
+  int pipe_ends[2];
+  REQUIRE(pipe(pipe_ends) == 0);
+  const pid_t host = fork();
+  if (host == 0) {
+    TestHost inner(programs.make());
+    inner.start(1, todo("pid"));
+    run_until(inner.loop, [&] { return inner.recorder.count == 1; });
+    inner.start(2, todo("wait"));
+    const std::string pid = inner.recorder.told[1].result.output + "\n";
+    if (write(pipe_ends[1], pid.data(), pid.size()) < 0) _exit(1);
+    inner.loop.run();
+    _exit(0);
+  }
+  char text[32] = {};
+  REQUIRE(read(pipe_ends[0], text, sizeof(text) - 1) > 0);
+  const pid_t program = std::atoi(text);
+  REQUIRE(program > 0);
+  ::kill(host, SIGKILL);
+  waitpid(host, nullptr, 0);
+  eventually([&] {
+    auto stat = read_process_stat(program);
+    return !stat || stat->has_ended();
+  });
+  while (waitpid(-1, nullptr, WNOHANG) > 0) {
+  }
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
+}

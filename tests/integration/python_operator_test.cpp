@@ -1,0 +1,469 @@
+// The operator `python`: calls in warm interpreters.
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "plugins/worker/process_table.h"
+#include "plugins/worker/python_program.h"
+#include "scheduler/spec/params.h"
+#include "tests/integration/program_support.h"
+
+using namespace pawl;
+using namespace pawl::test;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* kModule = R"py(
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pawl
+
+
+def nothing():
+    pass
+
+
+def echo(*args, **kwargs):
+    return [list(args), kwargs]
+
+
+def pid():
+    return os.getpid()
+
+
+class Shop:
+    class Closed(ValueError):
+        pass
+
+    @staticmethod
+    def buy(count):
+        if count > 2:
+            raise Shop.Closed(f"no {count} today")
+        return count
+
+
+def deep(n):
+    if n == 0:
+        raise KeyError("bottom")
+    deep(n - 1)
+
+
+def give_up():
+    raise pawl.Permanent("never again")
+
+
+def talk():
+    print("to out")
+    print("to err", file=sys.stderr)
+    logging.warning("logged")
+    sys.stdout.buffer.write(b"bytes\n")
+    print("no end", end="")
+
+
+def program():
+    subprocess.run(["echo", "from a program"], check=True)
+    os.write(1, b"from below\n")
+
+
+def surroundings():
+    found = pawl.attempt()
+    return [os.environ["PAWL_ATTEMPT_ID"], os.environ.get("LEFT"), os.getcwd(), found.key, found.item,
+            found.index, found.idempotency_key, found.secret("TOKEN"), found.deadline, found.number,
+            found.state, found.handle]
+
+
+def leave_traces():
+    os.environ["LEFT"] = "behind"
+    os.chdir("/tmp")
+
+
+def report():
+    found = pawl.attempt()
+    found.heartbeat()
+    found.progress(0.25, "a quarter")
+    return [found.set_handle("job-7"), found.set_handle("refused")]
+
+
+def wait_long():
+    print("waiting", flush=True)
+    try:
+        time.sleep(1000)
+    except pawl.Cancelled:
+        print("cleaned up")
+        raise
+
+
+def wait_deaf():
+    print("deaf", flush=True)
+    while True:
+        try:
+            time.sleep(1000)
+        except BaseException:
+            pass
+
+
+def wait_polite():
+    found = pawl.attempt()
+    print("polite", flush=True)
+    while not found.is_cancelled():
+        time.sleep(0.01)
+    return "went"
+
+
+def defer():
+    if pawl.attempt().state:
+        return pawl.attempt().state
+    pawl.attempt().defer(1.5, state="second look")
+
+
+def skip():
+    pawl.attempt().skip("nothing new")
+
+
+def not_json():
+    return {1, 2}
+
+
+def half_a_pair():
+    return "\ud800"
+
+
+def too_large():
+    return "x" * (2 << 20)
+
+
+def huge_number():
+    return 12345678901234567890123
+
+
+def leave():
+    os._exit(7)
+
+
+def crash():
+    import ctypes
+    ctypes.string_at(0)
+
+
+def exit_well():
+    sys.exit()
+
+
+def exit_badly():
+    sys.exit("no way")
+
+
+async def later():
+    import asyncio
+    await asyncio.sleep(0)
+    print("async")
+    return "later"
+
+
+_barrier = threading.Barrier(3, timeout=20)
+
+
+def meet(name):
+    print("I am", name)
+    _barrier.wait()
+    return [name, pawl.attempt().id]
+
+
+def forks():
+    if os.fork() == 0:
+        print("in the child")
+        return "child"
+    os.wait()
+    return "parent"
+)py";
+
+/// A folder with a module `shop`, and attempts that call into it.
+class Python {
+ public:
+  Python() { write_file(folder_ / "shop.py", kModule); }
+
+  TestHost::Make make() {
+    return [this](Loop& loop, ProgramHost& host, OperatorEvents& events) {
+      auto made = make_python_operator(loop, host, own_.path(), events);
+      REQUIRE(made);
+      return std::move(*made);
+    };
+  }
+
+  OperatorRequest request(std::int64_t id, const std::string& function, json more = {}) const {
+    json parameters = {{"call", "shop:" + function}, {"processes", 1}};
+    if (more.is_object()) parameters.update(more);
+    REQUIRE_FALSE(schema_violation(json::parse(python_schema()), parameters));
+    OperatorRequest made = TestHost::request(id, parameters.dump());
+    made.working_dir = folder_.path();
+    return made;
+  }
+
+  const std::string& folder() const { return folder_.path(); }
+
+ private:
+  ScratchFolder folder_;
+  ScratchFolder own_;
+};
+
+struct Calls {
+  Python python;
+  TestHost host{python.make()};
+  std::int64_t last = 0;
+
+  std::int64_t start(const std::string& function, const json& more = {}) {
+    host.start(python.request(++last, function, more));
+    return last;
+  }
+  const OperatorResult& call(const std::string& function, const json& more = {}) {
+    return host.end(start(function, more));
+  }
+  Recorder::Told& told(std::int64_t id) { return host.recorder.told[id]; }
+  void wait_for_log(std::int64_t id, const std::string& text) {
+    host.wait([&, id] { return told(id).out.find(text) != std::string::npos; });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the schema of python is one that pawl offers") {
+  CHECK(check_schema(json::parse(python_schema())).empty());
+}
+
+TEST_CASE("a call returns its output") {
+  Calls calls;
+  const OperatorResult& result =
+      calls.call("echo", {{"args", {1, "ü", nullptr}}, {"kwargs", {{"a", 2.5}}}});
+  INFO(result.message << result.trace);
+  CHECK(result.outcome == Outcome::succeeded);
+  CHECK(result.output == R"([[1,"ü",null],{"a":2.5}])");
+  CHECK(calls.call("nothing").output == "null");
+  CHECK(calls.call("huge_number").output == "12345678901234567890123");
+  CHECK(calls.call("Shop.buy", {{"args", {2}}}).output == "2");
+  CHECK(calls.call("later").output == "\"later\"");
+}
+
+TEST_CASE("an interpreter stays warm") {
+  Calls calls;
+  const std::string pid = calls.call("pid").output;
+  CHECK(calls.call("pid").output == pid);
+  CHECK(calls.call("pid", {{"threads", 2}}).output != pid);
+}
+
+TEST_CASE("an exception tells its class, its message and its trace without pawl's own frames") {
+  Calls calls;
+  const OperatorResult& result = calls.call("deep", {{"args", {2}}});
+  CHECK(result.outcome == Outcome::failed);
+  CHECK(result.reason == Reason::error);
+  CHECK(result.error_class == "KeyError");
+  CHECK(result.message == "'bottom'");
+  CHECK_THAT(result.trace, Catch::StartsWith("Traceback (most recent call last):\n  File \"" +
+                                             calls.python.folder() + "/shop.py\""));
+  CHECK_THAT(result.trace, Catch::Contains("deep(n - 1)"));
+  CHECK_THAT(result.trace, !Catch::Contains("pawl_python"));
+  CHECK(calls.call("Shop.buy", {{"args", {3}}}).error_class == "shop.Shop.Closed");
+}
+
+TEST_CASE("listed classes and their children are permanent") {
+  Calls calls;
+  const json three = {3};
+  for (const char* name : {"ValueError", "shop.Shop.Closed", "Closed"}) {
+    CHECK(calls.call("Shop.buy", {{"args", three}, {"permanent", {name}}}).reason ==
+          Reason::permanent);
+  }
+  CHECK(calls.call("Shop.buy", {{"args", three}, {"permanent", {"OSError"}}}).reason ==
+        Reason::error);
+  CHECK(calls.call("give_up").reason == Reason::permanent);
+}
+
+TEST_CASE("what cannot be imported or called fails with the reason") {
+  Calls calls;
+  CHECK(calls.call("missing").error_class == "AttributeError");
+  CHECK(calls.call("_barrier.parties").error_class == "TypeError");
+  const OperatorResult& result =
+      calls.call("pid", {{"path", {calls.python.folder() + "/elsewhere"}}});
+  CHECK(result.error_class == "ModuleNotFoundError");
+  CHECK(result.message == "No module named 'shop'");
+}
+
+TEST_CASE("an output that is no JSON fails as output") {
+  Calls calls;
+  for (const char* name : {"not_json", "half_a_pair", "too_large"}) {
+    INFO(name);
+    CHECK(calls.call(name).reason == Reason::output);
+  }
+  OperatorRequest request = calls.python.request(100, "not_json");
+  request.output = OutputFormat::none;
+  calls.host.start(std::move(request));
+  CHECK(calls.host.end(100).outcome == Outcome::succeeded);
+}
+
+TEST_CASE("what is printed and logged goes to the attempt's log") {
+  Calls calls;
+  const std::int64_t id = calls.start("talk");
+  CHECK(calls.host.end(id).outcome == Outcome::succeeded);
+  CHECK(calls.told(id).out == "to out\nbytes\nno end");
+  CHECK(calls.told(id).err == "to err\nWARNING:root:logged\n");
+}
+
+TEST_CASE("what a program of a call prints goes to the attempt's log too") {
+  Calls calls;
+  const std::int64_t id = calls.start("program");
+  CHECK(calls.host.end(id).outcome == Outcome::succeeded);
+  CHECK(calls.told(id).err == "from a program\nfrom below\n");
+}
+
+TEST_CASE("a call finds its attempt, and nothing of the one before") {
+  Calls calls;
+  CHECK(calls.call("leave_traces").outcome == Outcome::succeeded);
+  OperatorRequest request = calls.python.request(50, "surroundings");
+  request.key = "k";
+  request.item = R"({"n":1})";
+  request.index = ItemIndex(4);
+  request.secrets = {{"TOKEN", "sesame"}};
+  request.deadline = WallTime{1500};
+  request.number = 3;
+  request.state = "s";
+  request.handle = "h";
+  calls.host.start(std::move(request));
+  const json expected = {
+      "50", nullptr, calls.python.folder(), "k", {{"n", 1}}, 4, "key-50", "sesame", 1.5, 3,
+      "s",  "h"};
+  CHECK(json::parse(calls.host.end(50).output) == expected);
+}
+
+TEST_CASE("a call reports while it runs") {
+  for (int threads : {1, 2}) {
+    Calls calls;
+    const std::int64_t id = calls.start("report", {{"threads", threads}});
+    CHECK(calls.host.end(id).output == "[true,false]");
+    CHECK(calls.told(id).heartbeats == 1);
+    CHECK(calls.told(id).fraction == 0.25);
+    CHECK(calls.told(id).progress == "a quarter");
+  }
+}
+
+TEST_CASE("a cancelled call is interrupted where it waits, and may clean up") {
+  Calls calls;
+  const std::int64_t id = calls.start("wait_long");
+  calls.wait_for_log(id, "waiting");
+  calls.host.backend->cancel(AttemptId(id));
+  CHECK(calls.host.end(id).error_class == "pawl.Cancelled");
+  CHECK(calls.told(id).out == "waiting\ncleaned up\n");
+  CHECK(calls.call("nothing").outcome == Outcome::succeeded);
+  CHECK(calls.host.recorder.notes.empty());
+}
+
+TEST_CASE("a call that asks sees that it is cancelled, with threads too") {
+  Calls calls;
+  const std::int64_t id = calls.start("wait_polite", {{"threads", 2}});
+  calls.wait_for_log(id, "polite");
+  calls.host.backend->cancel(AttemptId(id));
+  CHECK(calls.host.end(id).output == "\"went\"");
+}
+
+TEST_CASE("a call that does not listen is killed with its interpreter") {
+  Calls calls;
+  const std::int64_t id = calls.start("wait_deaf");
+  calls.wait_for_log(id, "deaf");
+  calls.host.backend->cancel(AttemptId(id));
+  CHECK(calls.host.backend->kill(AttemptId(id)));
+  CHECK(calls.host.end(id).outcome == Outcome::lost);
+  CHECK(calls.call("nothing").outcome == Outcome::succeeded);
+}
+
+TEST_CASE("a call may defer, and is told its state the next time") {
+  Calls calls;
+  const OperatorResult& result = calls.call("defer");
+  CHECK(result.outcome == Outcome::deferred);
+  CHECK(result.after == Duration(1500));
+  OperatorRequest request = calls.python.request(60, "defer");
+  request.state = result.state;
+  calls.host.start(std::move(request));
+  CHECK(calls.host.end(60).output == "\"second look\"");
+}
+
+TEST_CASE("a call may skip, or exit as a script would") {
+  Calls calls;
+  const OperatorResult& skipped = calls.call("skip");
+  CHECK(skipped.outcome == Outcome::skipped);
+  CHECK(skipped.message == "nothing new");
+  CHECK(calls.call("exit_well").outcome == Outcome::succeeded);
+  CHECK(calls.call("exit_badly").error_class == "SystemExit");
+}
+
+TEST_CASE("an interpreter that dies loses its call") {
+  Calls calls;
+  const OperatorResult& left = calls.call("leave");
+  CHECK(left.outcome == Outcome::lost);
+  CHECK_THAT(left.message, Catch::Contains("exited with code 7"));
+  CHECK_THAT(calls.call("crash").message, Catch::Contains("SIGSEGV"));
+  CHECK(calls.call("nothing").outcome == Outcome::succeeded);
+}
+
+TEST_CASE("a fork that comes back from the call is not the interpreter") {
+  Calls calls;
+  const std::int64_t id = calls.start("forks");
+  CHECK(calls.host.end(id).output == "\"parent\"");
+  CHECK_THAT(calls.told(id).err, Catch::Contains("in the child"));
+}
+
+TEST_CASE("with threads, calls run at once and each has its own log") {
+  Calls calls;
+  for (const char* name : {"a", "b", "c"}) {
+    calls.start("meet", {{"threads", 3}, {"args", {name}}});
+  }
+  CHECK(calls.host.end(1).output == R"(["a",1])");
+  CHECK(calls.host.end(2).output == R"(["b",2])");
+  CHECK(calls.host.end(3).output == R"(["c",3])");
+  CHECK(calls.told(1).out == "I am a\n");
+  CHECK(calls.told(3).out == "I am c\n");
+  CHECK(calls.host.host->process_count() == 1);
+}
+
+TEST_CASE("a changed file is imported anew") {
+  Calls calls;
+  const auto answer = [&](const std::string& text) {
+    write_file(calls.python.folder() + "/helper.py", "VALUE = " + text + "\n");
+    write_file(calls.python.folder() + "/answer.py",
+               "import helper\ndef answer():\n    return helper.VALUE\n");
+  };
+  const auto ask = [&](std::int64_t id) {
+    OperatorRequest request = calls.python.request(id, "pid");
+    request.parameters = R"({"call":"answer:answer"})";
+    calls.host.start(std::move(request));
+    return calls.host.end(id).output;
+  };
+  answer("1");
+  CHECK(ask(1) == "1");
+  answer("12");
+  // An interpreter looks at files at most ten times a second.
+  calls.host.pass(Duration(150));
+  CHECK(ask(2) == "12");
+}
+
+TEST_CASE("an interpreter that does not exist fails what asks for it") {
+  Calls calls;
+  const OperatorResult& missing = calls.call("nothing", {{"python", "python9"}});
+  CHECK(missing.reason == Reason::spawn);
+  CHECK_THAT(missing.message, Catch::Contains("cannot start python9"));
+  CHECK_THAT(calls.call("nothing", {{"python", "./venv"}}).message,
+             Catch::Contains(calls.python.folder() + "/./venv"));
+}
+
+TEST_CASE("a virtual environment is its folder") {
+  Calls calls;
+  const std::string venv = calls.python.folder() + "/venv";
+  std::filesystem::create_directories(venv + "/bin");
+  write_file(venv + "/bin/python", "#!/bin/sh\nFROM_VENV=1 exec python3 \"$@\"\n");
+  std::filesystem::permissions(venv + "/bin/python", std::filesystem::perms::owner_all);
+  CHECK(calls.call("echo", {{"python", "venv"}}).outcome == Outcome::succeeded);
+  CHECK(calls.call("echo", {{"python", venv}}).outcome == Outcome::succeeded);
+}
