@@ -129,8 +129,8 @@ Result<std::unique_ptr<Port>> become_scheduler(const Session& session, const std
   options.version = program_version();
   options.default_slots = settings->default_slots;
   options.supervisors = settings->workers;
-  options.notice = [session](const std::string& text) {
-    session.notice(escape_for_terminal(text));
+  options.tell = [session](Weight weight, const std::string& text) {
+    if (weight == Weight::warning) session.notice(escape_for_terminal(text));
   };
   Result<std::unique_ptr<Service>> service = Service::open(std::move(options));
   if (!service) return service.error();

@@ -85,16 +85,6 @@ void print_diagnostics(const Session& session, std::string_view file,
   }
 }
 
-ParseOptions parse_options(const std::string& folder) {
-  ParseOptions options;
-  options.folder = folder;
-  options.known_zone = [](std::string_view name) {
-    cctz::time_zone zone;
-    return cctz::load_time_zone(std::string(name), &zone);
-  };
-  return options;
-}
-
 Result<CheckedJob> read_job(const Session& session, const std::string& file) {
   Result<JobSource> source = read_job_source(file);
   if (!source) return std::move(source).error();

@@ -7,7 +7,7 @@
 
 #include "cli/session.h"
 #include "scheduler/base/result.h"
-#include "scheduler/spec/parse.h"
+#include "scheduler/daemon/definitions.h"
 
 namespace pawl {
 
@@ -30,9 +30,6 @@ struct CheckedJob {
   std::vector<Diagnostic> warnings;
 };
 Result<CheckedJob> read_job(const Session& session, const std::string& file);
-
-/// How this machine reads job files of that folder: its time zones are known.
-ParseOptions parse_options(const std::string& folder);
 
 /// Prints diagnostics, one per line, to standard error.
 void print_diagnostics(const Session& session, std::string_view file,

@@ -2,9 +2,7 @@
 
 #include <map>
 
-#include <fmt/format.h>
-
-#include "scheduler/spec/parse.h"
+#include "scheduler/daemon/definitions.h"
 
 namespace pawl {
 
@@ -12,15 +10,7 @@ Result<JobSpec> stored_job(HistoryAccess& access, VersionId version) {
   const Result<std::optional<JobVersionRow>> row = access.history().version(version);
   if (!row) return row.error();
   if (!*row) return Error{ErrorKind::not_found, "the job has no definition in this home"};
-  ParseOptions options;
-  options.folder = (*row)->folder;
-  ParseResult parsed = parse_job((*row)->body, options);
-  if (!parsed.ok) {
-    return Error{ErrorKind::invalid,
-                 fmt::format("the stored definition of {} cannot be read by this version of pawl",
-                             (*row)->job)};
-  }
-  return std::move(parsed.job);
+  return read_definition(**row);
 }
 
 Result<std::string> stored_definition(HistoryAccess& access, VersionId version) {

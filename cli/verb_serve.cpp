@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <csignal>
 #include <filesystem>
 
@@ -9,6 +11,7 @@
 #include "cli/settings.h"
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/log.h"
 #include "scheduler/daemon/service.h"
 #include "scheduler/loop/signal.h"
 
@@ -24,6 +27,8 @@ class ServeVerb final : public Verb {
     arguments.option("--jobs", "DIR", folders_, "a folder of job files to serve and follow");
     arguments.option("--settings", "FILE", settings_,
                      "settings (default: settings.json of the home)");
+    arguments.choice("--log-level", "LEVEL", log_level_, {"debug", "info", "warning"},
+                     "the least that a line must matter (info)");
     arguments.flag("--drain", drain_, "on SIGTERM wait for running tasks first");
     arguments.note(
         "Stays in the foreground. SIGTERM and Ctrl-C commit and leave at once: running tasks go on "
@@ -37,18 +42,19 @@ class ServeVerb final : public Verb {
     Result<ServiceOptions> options = service_options(session);
     if (!options) return options.error();
     if (const Result<void> free = ask_for_home(session, options->home); !free) return free.error();
+    Log log({STDERR_FILENO, least_weight(), session.err.colour});
+    log.line(Weight::info, fmt::format("pawl {} starts in {}, pid {}", program_version(),
+                                       options->home, getpid()));
+    options->tell = [&log](Weight weight, const std::string& text) { log.line(weight, text); };
+    options->dropped_lines = [&log] { return log.dropped(); };
     Result<std::unique_ptr<Service>> opened = Service::open(*std::move(options));
     if (!opened) return opened.error();
     Service& service = **opened;
-    if (service.home().is_new()) {
-      session.notice("new home " + escape_for_terminal(service.home().path()));
-    }
-    session.notice(fmt::format("serving {}", escape_for_terminal(service.home().path())));
+    if (service.home().is_new()) log.line(Weight::info, "new home " + service.home().path());
     int ends = 0;
     const auto end = [&] {
       // A drain may take as long as its longest task; asked again, it leaves.
       if (drain_ && ends++ == 0) {
-        session.notice("draining: nothing more starts, waiting for what runs");
         service.drain();
       } else {
         service.leave();
@@ -87,10 +93,12 @@ class ServeVerb final : public Verb {
       }
       options.job_folders.push_back(path.string());
     }
-    options.notice = [session](const std::string& text) {
-      session.notice(escape_for_terminal(text));
-    };
     return options;
+  }
+
+  Weight least_weight() const {
+    if (log_level_ == "debug") return Weight::debug;
+    return log_level_ == "warning" ? Weight::warning : Weight::info;
   }
 
   /// A verb that is the scheduler for a while gives the home up; another `serve` does not.
@@ -106,6 +114,7 @@ class ServeVerb final : public Verb {
 
   std::vector<std::string> folders_;
   std::string settings_;
+  std::string log_level_ = "info";
   bool drain_ = false;
 };
 

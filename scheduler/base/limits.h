@@ -45,6 +45,10 @@ inline constexpr std::size_t kMutationsPerStepMax = 4'000;  ///< the rest is a c
 inline constexpr std::size_t kStateTextBytesMax = 64u << 10;  ///< of a deferral, kept in a row
 inline constexpr std::size_t kHandleBytesMax = 4u << 10;      ///< likewise
 
+// Store.
+inline constexpr std::int64_t kWalBytesMax =
+    std::int64_t{1} << 30;  ///< of the log that a reader keeps from being copied back
+
 // Frames and queues.
 inline constexpr std::size_t kFrameBytesMax = 16u << 20;
 inline constexpr std::size_t kJournalInlineBytesMax = 64u << 10;  ///< error and output in a record

@@ -1,38 +1,32 @@
 #pragma once
 
-// What is asked over the control socket, or by the very process that is the scheduler: requests in,
-// inputs of the engine out, and answers once what they tell is durable (docs/control.md). On the
-// loop; nothing here blocks: the store is asked through the writer's queue.
+// What is asked over the control socket, or by the very process that is the scheduler: each route
+// finds its way to who answers it (docs/control.md). On the loop; nothing here blocks: the store is
+// asked through the writer's queue. Answers come once what they tell is durable.
 
-#include <cstdint>
-#include <deque>
 #include <functional>
-#include <map>
-#include <memory>
+#include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "scheduler/daemon/followers.h"
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/pump.h"
+#include "scheduler/daemon/replies.h"
+#include "scheduler/daemon/request.h"
+#include "scheduler/daemon/run_commands.h"
+#include "scheduler/daemon/submissions.h"
 #include "scheduler/loop/loop.h"
-#include "scheduler/loop/timer.h"
-#include "scheduler/loop/work.h"
 
 namespace pawl {
 
-struct ControlRequest {
-  std::string method;
-  std::string path;
-  std::map<std::string, std::string> query;
-  std::string body;
-  std::string actor;  ///< the user who asks
+/// Why no attempt starts, whatever is queued.
+struct Hold {
+  std::string kind;  ///< `draining`, `storage_full`, `long_reader`
+  std::string text;
 };
-
-/// Takes the answer: a status as in HTTP, and JSON text.
-using ControlAnswer = std::function<void(int status, std::string body)>;
 
 /// What the rest of the service does for commands.
 struct ServiceHooks {
@@ -43,6 +37,7 @@ struct ServiceHooks {
   /// The run's definitions must be told anew.
   std::function<void(RunId)> run_changed;
   std::function<bool()> storage_full;
+  std::function<std::vector<Hold>()> holds;
   /// Retention now; with a duration, of all that ended longer ago.
   std::function<void(std::optional<Duration>, std::function<void(Result<std::int64_t>)>)> prune;
   /// Slots that the descriptors of this machine allow.
@@ -52,75 +47,31 @@ struct ServiceHooks {
 class Commands {
  public:
   Commands(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Epoch epoch, ServiceHooks hooks);
-  ~Commands();
 
   void handle(ControlRequest request, ControlAnswer answer);
 
   // From the service.
-  void on(effect::Reply&& reply);
-  void run_ended(RunId run);
+  void on(effect::Reply&& reply) { replies_.on(std::move(reply)); }
+  void run_ended(RunId run) { followers_.run_ended(run); }
   /// Something changed: whoever follows is told soon.
-  void changed();
+  void changed() { followers_.changed(); }
 
  private:
   using Json = nlohmann::json;
-  struct Follower {
-    std::string run;
-    std::uint64_t version = 0;
-    ControlAnswer answer;
-    std::unique_ptr<Timer> timer;
-  };
-  struct LoadedRun {
-    RunRow row;
-    std::optional<RunSnapshot> snapshot;
-    std::optional<JobVersionRow> version;
-  };
-  struct Load {
-    std::vector<LoadedRun> runs;
-    std::optional<Error> error;
-  };
-  struct Command;
-
-  // Runs.
-  void submit_file(const ControlRequest& request, const Json& body, ControlAnswer answer);
-  void trigger(const ControlRequest& request, const Json& body, ControlAnswer answer);
-  void submit(RunRow row, bool force, std::string actor, Json diagnostics, ControlAnswer answer);
-  void answer_existing(const RunRow& known, const RunRow& asked, ControlAnswer& answer);
-
-  // Commands on what is there.
-  void command(const ControlRequest& request, const Json& body, ControlAnswer answer);
-  void run_next();
-  void load(const Command& command, std::function<void(Load)> done);
-  void apply(Command& command, Load loaded);
-  void plan(Command& command, Load loaded);
-  void rerun(Command& command, Load loaded);
-  Result<std::vector<Target>> targets_of(const Command& command, const Load& loaded);
+  void get(const ControlRequest& request, ControlAnswer answer);
+  void post(const ControlRequest& request, ControlAnswer answer);
+  void explain(const ControlRequest& request, const ControlAnswer& answer);
+  Json reasons(const Target& target) const;
   void pause_job(const std::string& name, bool pause, const Json& body, ControlAnswer answer);
+  void prune(const Json& body, const ControlAnswer& answer);
 
-  // Reading.
-  void follow(const std::string& run, const ControlRequest& request, ControlAnswer answer);
-  void tell_followers();
-  Json progress(RunId run, bool ended) const;
-  void follow_stored(const std::string& run, ControlAnswer answer);
-  void explain(const ControlRequest& request, ControlAnswer answer);
-  std::optional<RunId> open_run(const std::string& name) const;
-
-  Loop& loop_;
   Pump& pump_;
-  Writer& writer_;
   Jobs& jobs_;
   ServiceHooks hooks_;
-  std::uint64_t first_version_;  ///< progress versions of this scheduler begin here
-  std::uint64_t next_token_ = 1;
-  std::unordered_map<std::uint64_t, std::function<void(effect::Reply&&)>> replies_;
-  std::deque<std::unique_ptr<Command>> queue_;  ///< commands go one after the other
-  bool is_busy_ = false;
-  std::unordered_map<RunId, std::uint64_t> versions_;
-  std::vector<Follower> followers_;
-  Timer tell_timer_;
-  std::deque<std::pair<std::string, std::string>> ended_;  ///< last words of runs that ended lately
-  std::vector<std::unique_ptr<Work>> works_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Replies replies_;
+  Followers followers_;
+  Submissions submissions_;
+  RunCommands run_commands_;
 };
 
 }  // namespace pawl

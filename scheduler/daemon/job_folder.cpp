@@ -18,6 +18,7 @@
 #include <string_view>
 #include <utility>
 
+#include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/job_file.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/fd.h"
@@ -390,7 +391,7 @@ void JobFolders::Impl::start_batch(Folder& folder) {
   batch->folder = &folder;
   batch->fd = folder.fd;
   batch->path = folder.path;
-  batch->options.parse.folder = folder.path;
+  batch->options.parse = parse_options(folder.path);
   batch->options.parse.known_pools = options.known_pools;
   batch->options.settle = options.debounce;
   for (const std::string& name : folder.pending) {

@@ -27,9 +27,8 @@ class Jobs {
   /// gets its number; an error when the store fails.
   void version_of(const std::string& text, JobSpec job,
                   std::function<void(Result<VersionId>)> done);
-  /// Sees that the engine knows a stored version. Errors: not_found; invalid when its text cannot
-  /// be read by this version of pawl.
-  Result<void> know(const JobVersionRow& row);
+  /// Sees that the engine knows a stored version, which parses to `job`.
+  void know(const JobVersionRow& row, const JobSpec& job);
 
   const JobRow* find(std::string_view name) const;
   const std::map<std::string, JobRow, std::less<>>& all() const { return jobs_; }

@@ -1,5 +1,7 @@
 #include "scheduler/daemon/pump.h"
 
+#include <array>
+
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
@@ -26,6 +28,14 @@ RunId run_of(const Mutation& mutation) {
                     mutation);
 }
 
+constexpr std::array kInputNames = {
+    "add_version", "recover",       "recovered",      "submit",   "cancel",     "resume",
+    "mark",        "dismiss",       "pause",          "unpause",  "worker_up",  "worker_drains",
+    "worker_gone", "attempt_began", "attempts_ended", "prepared", "items_read", "default_slots",
+    "hold_starts", "run_durable",   "tick",
+};
+static_assert(kInputNames.size() == std::variant_size_v<Input>);
+
 }  // namespace
 
 Pump::Pump(Loop& loop, Engine engine, Writer& writer,
@@ -39,6 +49,7 @@ Pump::Pump(Loop& loop, Engine engine, Writer& writer,
 void Pump::note_changes(const Mutations& mutations) {
   RunId last;
   for (const Mutation& m : mutations) {
+    if (tell_run_) note_run_change(m);
     const RunId run = run_of(m);
     if (run.value == 0 || run == last) continue;
     changed_.insert(run);
@@ -46,7 +57,22 @@ void Pump::note_changes(const Mutations& mutations) {
   }
 }
 
+void Pump::note_run_change(const Mutation& m) {
+  const RunRow* row = nullptr;
+  std::optional<RunState> from;
+  if (const auto* inserted = std::get_if<mutation::InsertRun>(&m)) {
+    row = &inserted->row;
+  } else if (const auto* updated = std::get_if<mutation::UpdateRun>(&m)) {
+    row = &updated->row;
+    from = updated->expected;
+  }
+  if (row == nullptr || from == row->state) return;
+  run_changes_.emplace_back(
+      sequence_ + 1, RunChange{row->name, row->job, from, row->state, row->reason, row->trigger});
+}
+
 void Pump::feed(Input input) {
+  last_input_.store(kInputNames[input.index()], std::memory_order_relaxed);
   Step step = engine_.handle(input, read_clocks());
   note_changes(step.mutations);
   if (batch_.empty()) {
@@ -115,6 +141,10 @@ void Pump::committed(std::uint64_t through) {
     auto done = std::move(written_.front().second);
     written_.pop_front();
     done();
+  }
+  while (!run_changes_.empty() && run_changes_.front().first <= committed_) {
+    tell_run_(run_changes_.front().second);
+    run_changes_.pop_front();
   }
   if (!effects.empty()) perform_(std::move(effects));
   if (!batch_.empty()) schedule_flush();

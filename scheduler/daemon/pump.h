@@ -3,6 +3,7 @@
 // The event pump: inputs go into the engine, its mutations to the writer, its effects through the
 // gate. What the steps of one turn of the loop change is one batch. On the loop.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <set>
@@ -16,6 +17,16 @@
 
 namespace pawl {
 
+/// A run was accepted, or has gone from one state to another.
+struct RunChange {
+  std::string run;
+  std::string job;
+  std::optional<RunState> from;  ///< none: it is new
+  RunState to = RunState::queued;
+  Reason reason = Reason::none;
+  Trigger trigger = Trigger::manual;
+};
+
 class Pump {
  public:
   /// `perform`: effects whose mutations are durable, in order.
@@ -23,6 +34,8 @@ class Pump {
        std::function<void(std::vector<Effect>&&)> perform);
 
   void feed(Input input);
+  /// From now on each change of a run's state is told, once it is durable.
+  void tell_runs(std::function<void(const RunChange&)> tell) { tell_run_ = std::move(tell); }
   /// Changes that no engine decides: jobs and their versions. `done` is called when durable.
   void write(Mutations mutations, std::function<void()> done);
   /// The writer has committed all batches up to this number.
@@ -34,6 +47,9 @@ class Pump {
   /// All that was fed is durable and all effects were performed.
   bool is_settled() const { return batch_.empty() && gate_.empty() && committed_ == sequence_; }
 
+  /// The kind of the input that was fed last: what the loop was doing. From any thread.
+  const char* last_input() const { return last_input_.load(std::memory_order_relaxed); }
+
   /// Runs that changed since this was last asked.
   std::set<RunId> take_changed() { return std::exchange(changed_, {}); }
 
@@ -41,6 +57,7 @@ class Pump {
   void schedule_flush();
   void arm_timer();
   void note_changes(const Mutations& mutations);
+  void note_run_change(const Mutation& m);
 
   Loop& loop_;
   Engine engine_;
@@ -51,9 +68,12 @@ class Pump {
   Mutations batch_;
   std::uint64_t sequence_ = 0;  ///< of the last batch handed over
   std::uint64_t committed_ = 0;
+  std::atomic<const char*> last_input_{"none"};
   bool flush_is_due_ = false;
   bool tick_is_due_ = false;
   std::set<RunId> changed_;
+  std::function<void(const RunChange&)> tell_run_;
+  std::deque<std::pair<std::uint64_t, RunChange>> run_changes_;  ///< and of which batch
   std::deque<std::pair<std::uint64_t, std::function<void()>>>
       written_;  ///< whom to tell of which batch
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

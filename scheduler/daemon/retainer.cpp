@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/clock.h"
-#include "scheduler/spec/parse.h"
 
 namespace pawl {
 namespace {
@@ -76,11 +76,10 @@ void Retainer::read_job_settings() {
           auto version = store.version(job.version);
           if (!version || !*version || (*version)->body.find("\"retention\"") == std::string::npos)
             continue;
-          const ParseResult parsed =
-              parse_job((*version)->body, ParseOptions{(*version)->folder, {"default"}, {}});
-          if (!parsed.ok) continue;
-          found[job.name] = {parsed.job.retention_runs.value_or(keep.runs),
-                             parsed.job.retention_days.value_or(keep.days)};
+          const auto parsed = read_definition(**version);
+          if (!parsed) continue;
+          found[job.name] = {parsed->retention_runs.value_or(keep.runs),
+                             parsed->retention_days.value_or(keep.days)};
         }
         return [this, alive, found = std::move(found)]() mutable {
           if (!*alive) return;

@@ -7,10 +7,9 @@
 #include <thread>
 
 #include "scheduler/base/text.h"
-#include "scheduler/daemon/run_json.h"
+#include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/unix_socket.h"
-#include "scheduler/spec/parse.h"
 #include "storage/sqlite_store.h"
 
 namespace pawl {
@@ -19,6 +18,7 @@ namespace {
 // Of a worker for each program it runs: two pipes, a log, standard input, and some to spare.
 constexpr std::uint64_t kDescriptorsPerSlot = 6;
 constexpr std::uint64_t kDescriptorsForItself = 256;
+constexpr Duration kStallPatience = std::chrono::seconds(10);
 
 std::int64_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
 
@@ -38,6 +38,28 @@ DescriptorLimit raise_descriptor_limit() {
   getrlimit(RLIMIT_NOFILE, &limit);
   out.raised = limit.rlim_cur;
   return out;
+}
+
+/// What answers the client, and notices when it leaves.
+ControlAnswer answer_to(Responder responder) {
+  return ControlAnswer(
+      [responder](int status, std::string body) mutable {
+        responder.json(status, std::move(body));
+      },
+      [responder](std::function<void()> fn) mutable { responder.on_gone(std::move(fn)); });
+}
+
+void count_found(const std::vector<AttemptResult>& results, RecoveryFigures& found) {
+  for (const AttemptResult& result : results) {
+    switch (result.outcome) {
+      case AttemptResult::Outcome::succeeded:
+      case AttemptResult::Outcome::failed:
+      case AttemptResult::Outcome::skipped: ++found.ended; break;
+      case AttemptResult::Outcome::lost:
+      case AttemptResult::Outcome::interrupted: ++found.interrupted; break;
+      case AttemptResult::Outcome::never_started: ++found.never_started; break;
+    }
+  }
 }
 
 }  // namespace
@@ -120,9 +142,12 @@ Result<void> Service::start() {
                                      [this] { reader_wakeup_->wake(); });
   start_parts(std::move(*jobs), counters_);
   if (options_.serves && !options_.job_folders.empty()) {
+    folder_jobs_ = std::make_unique<FolderJobs>(
+        *jobs_, [this](Weight weight, const std::string& text) { tell(weight, text); });
     JobFolders::Options folder_options;
-    folders_ = std::make_unique<JobFolders>(
-        loop_, folder_options, [this](JobFolderEvent event) { on_job_folder(std::move(event)); });
+    folders_ = std::make_unique<JobFolders>(loop_, folder_options, [this](JobFolderEvent event) {
+      folder_jobs_->on(std::move(event));
+    });
     for (const std::string& folder : options_.job_folders) {
       if (auto added = folders_->add(folder); !added) return added.error();
     }
@@ -148,9 +173,9 @@ Result<void> Service::load_runs(Store& store) {
       if (!row) return row.error();
       bool good = false;
       if (*row) {
-        ParseResult parsed = parse_job((*row)->body, ParseOptions{(*row)->folder, {"default"}, {}});
-        good = parsed.ok;
-        if (good) found_versions_.push_back({**row, std::move(parsed.job), true});
+        auto job = read_definition(**row);
+        good = job.ok();
+        if (good) found_versions_.push_back({**row, std::move(*job), true});
       }
       known = is_good.emplace(run.run.version, good).first;
     }
@@ -168,6 +193,17 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   pump_ = std::make_unique<Pump>(
       loop_, Engine({counters.run, counters.attempt}), *writer_,
       [this](std::vector<Effect>&& effects) { perform(std::move(effects)); });
+  if (options_.serves) {
+    pump_->tell_runs([this](const RunChange& change) { tell_run(change); });
+    stall_watch_ = std::make_unique<StallWatch>(
+        loop_, kStallPatience, [this] { return std::string(pump_->last_input()); },
+        [this](const std::string& text) { tell(Weight::warning, text); });
+  }
+  WalWatch::Options wal_options;
+  wal_options.database = home_.database();
+  wal_options.bytes_max = options_.wal_bytes_max;
+  wal_watch_ =
+      std::make_unique<WalWatch>(loop_, *writer_, std::move(wal_options), [this] { on_wal(); });
   jobs_ = std::make_unique<Jobs>(*pump_, *writer_, counters.version, std::move(job_rows));
 
   retainer_ =
@@ -185,13 +221,21 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   worker_options.count =
       options_.supervisors != 0 ? options_.supervisors : static_cast<std::size_t>(cores());
   Workers::Events events;
-  events.up = [this](WorkerId id) { pump_->feed(input::WorkerUp{id}); };
-  events.drains = [this](WorkerId id) { pump_->feed(input::WorkerDrains{id}); };
+  events.up = [this](WorkerId id) {
+    tell(Weight::info, "worker " + std::to_string(id.value) + " is up");
+    pump_->feed(input::WorkerUp{id});
+  };
+  events.drains = [this](WorkerId id) {
+    tell(Weight::info, "worker " + std::to_string(id.value) + " takes no more attempts");
+    pump_->feed(input::WorkerDrains{id});
+  };
   events.gone = [this](WorkerId id) {
+    tell(Weight::info, "worker " + std::to_string(id.value) + " is gone");
     dispatcher_->worker_gone(id);
     pump_->feed(input::WorkerGone{id});
   };
   events.ended = [this](std::vector<AttemptResult> results) {
+    if (!is_ready_) count_found(results, recovery_);
     pump_->feed(input::AttemptsEnded{std::move(results)});
   };
   events.began = [this](AttemptId id, WallTime at) { pump_->feed(input::AttemptBegan{id, at}); };
@@ -203,7 +247,7 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
     });
   };
   events.settled = [this] { on_recovered(); };
-  events.problem = [this](std::string text) { notice(std::move(text)); };
+  events.problem = [this](const std::string& text) { tell(Weight::warning, text); };
   workers_ = std::make_unique<Workers>(loop_, std::move(worker_options), std::move(events));
   dispatcher_ =
       std::make_unique<Dispatcher>(pump_->engine(), *reader_, *workers_, home_.path(),
@@ -231,6 +275,7 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   };
   hooks.run_changed = [this](RunId run) { dispatcher_->forget_definitions(run); };
   hooks.storage_full = [this] { return storage_full_.load(std::memory_order_acquire); };
+  hooks.holds = [this] { return holds(); };
   hooks.prune = [this](std::optional<Duration> older_than,
                        std::function<void(Result<std::int64_t>)> done) {
     retainer_->prune(older_than, std::move(done));
@@ -247,6 +292,7 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
     for (const AttemptRow& attempt : run.live_attempts) referenced.push_back(attempt.worker);
     pump_->feed(input::Recover{std::move(run), !options_.serves});
   }
+  recovery_.runs = found_runs_.size();
   found_runs_.clear();
   workers_->recover(referenced);
   workers_->keep_running();
@@ -255,46 +301,49 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
 /// The workers found have told what they know: now decide, and serve.
 void Service::on_recovered() {
   pump_->feed(input::Recovered{});
-  for (std::string& text : bad_runs_) notice(std::move(text));
+  for (const std::string& text : bad_runs_) tell(Weight::warning, text);
   bad_runs_.clear();
+  tell_recovery();
   auto socket = listen_unix(home_.socket());
   if (socket) {
     auto handler = [this](HttpRequest request, Responder responder) {
       ControlRequest asked{std::move(request.method), std::move(request.path),
                            std::move(request.query), std::move(request.body),
                            std::move(request.user)};
-      commands_->handle(std::move(asked), [responder](int status, std::string body) mutable {
-        responder.json(status, std::move(body));
-      });
+      commands_->handle(std::move(asked), answer_to(responder));
     };
     auto server = HttpServer::start(loop_, std::move(*socket), handler, HttpServer::Options{});
     if (server)
       http_ = std::move(*server);
     else
-      notice("the socket of this home cannot be served: " + server.error().message);
+      tell(Weight::warning, "the socket of this home cannot be served: " + server.error().message);
   } else {
-    notice("the socket of this home cannot be served: " + socket.error().message);
+    tell(Weight::warning, "the socket of this home cannot be served: " + socket.error().message);
   }
   is_ready_ = true;
+  tell(Weight::info, "ready: serving " + home_.path());
   for (auto& [request, answer] : std::exchange(early_calls_, {}))
     commands_->handle(std::move(request), std::move(answer));
 }
 
 Service::~Service() {
+  stall_watch_.reset();
   folders_.reset();
+  folder_jobs_.reset();
   if (pump_) pump_->flush();
   if (writer_) {
     writer_->stop();
     // What became durable with it is still told: answers to clients, stops and starts to workers.
     if (pump_ && !failure_) {
       tell_durable();
-      if (has_writer_failed()) notice(failure_->message);
+      if (has_writer_failed()) tell(Weight::warning, failure_->message);
     }
   }
   if (workers_ && !failure_) workers_->dismiss_idle();
   http_.reset();
   commands_.reset();
   retainer_.reset();
+  wal_watch_.reset();
   dispatcher_.reset();
   workers_.reset();
   reader_.reset();
@@ -326,11 +375,19 @@ void Service::call(ControlRequest request, ControlAnswer answer) {
   commands_->handle(std::move(request), std::move(answer));
 }
 
-void Service::leave() { is_leaving_ = true; }
+void Service::leave() {
+  if (!is_leaving_) {
+    tell(Weight::info, "stopping: " + std::to_string(pump_->engine().live_attempts()) +
+                           " running, taken over by the next start");
+  }
+  is_leaving_ = true;
+}
 
 void Service::drain() {
   is_draining_ = true;
-  pump_->feed(input::HoldStarts{true});
+  tell(Weight::info, "draining: nothing more starts; " +
+                         std::to_string(pump_->engine().live_attempts()) + " running");
+  hold_starts();
   leave_if_drained();
 }
 
@@ -339,8 +396,17 @@ void Service::leave_if_drained() {
 }
 
 void Service::reload() {
+  tell(Weight::info, "reading the job folders again");
   if (folders_) folders_->rescan();
 }
+
+void Service::on_wal() {
+  tell(Weight::warning, wal_watch_->is_over() ? wal_watch_->sentence() + ". Nothing new starts"
+                                              : "the write-ahead log is small again");
+  hold_starts();
+}
+
+void Service::hold_starts() { pump_->feed(input::HoldStarts{!holds().empty()}); }
 
 std::int64_t Service::active_runs() const {
   std::int64_t active = 0;
@@ -360,8 +426,8 @@ std::vector<std::string> Service::dormant_runs() const {
   return names;
 }
 
-void Service::notice(std::string text) const {
-  if (options_.notice) options_.notice(std::move(text));
+void Service::tell(Weight weight, const std::string& text) const {
+  if (options_.tell) options_.tell(weight, text);
 }
 
 // Between the threads ----------------------------------------------------------------------------
@@ -385,12 +451,13 @@ void Service::tell_durable() {
   const bool is_full = storage_full_.load(std::memory_order_acquire);
   if (is_full != was_full_) {
     was_full_ = is_full;
-    notice(is_full ? "the disk is full: nothing new starts until there is room"
-                   : "there is room on the disk again");
-    pump_->feed(input::HoldStarts{is_full || is_draining_});
+    tell(Weight::warning, is_full ? "the disk is full: nothing new starts until there is room"
+                                  : "there is room on the disk again");
+    hold_starts();
   }
   for (auto& completion : completions) completion();
   pump_->committed(committed_.load(std::memory_order_acquire));
+  wal_watch_->look();
   commands_->changed();
   leave_if_drained();
 }
@@ -458,106 +525,6 @@ void Service::perform(effect::Prepare&& prepare) {
   request.from = prepare.from;
   request.source = std::move(prepare.source);
   reader_->ask(std::move(request));
-}
-
-// Job folders ------------------------------------------------------------------------------------
-
-void Service::on_job_folder(JobFolderEvent event) {
-  if (auto* loaded = std::get_if<JobLoaded>(&event)) {
-    const std::string name = loaded->name;
-    const std::string file = loaded->file;
-    jobs_->version_of(
-        loaded->text, std::move(loaded->spec), [this, name, file](Result<VersionId> version) {
-          if (!version)
-            return notice("job " + name + " could not be stored: " + version.error().message);
-          JobRow row;
-          if (const JobRow* known = jobs_->find(name)) row = *known;
-          row.name = name;
-          row.version = *version;
-          row.file = file;
-          row.quarantined.clear();
-          row.removed = false;
-          if (!row.first_loaded_at) row.first_loaded_at = wall_now();
-          jobs_->set(std::move(row));
-        });
-  } else if (auto* quarantined = std::get_if<JobQuarantined>(&event)) {
-    JobRow row;
-    row.name = !quarantined->name.empty()
-                   ? quarantined->name
-                   : std::filesystem::path(quarantined->file).stem().string();
-    if (const JobRow* known = jobs_->find(row.name)) {
-      // A second file with a known name says nothing about the first.
-      if (!known->file.empty() && known->file != quarantined->file)
-        row.name = quarantined->file;
-      else
-        row = *known;
-    }
-    row.file = quarantined->file;
-    row.quarantined = quarantined->why;
-    notice(quarantined->file + " is quarantined: " + quarantined->why);
-    jobs_->set(std::move(row));
-  } else if (auto* removed = std::get_if<JobRemoved>(&event)) {
-    std::vector<JobRow> gone;
-    for (const auto& [name, row] : jobs_->all()) {
-      if (row.file == removed->file && !row.removed) gone.push_back(row);
-    }
-    for (JobRow& row : gone) {
-      row.removed = true;
-      row.quarantined.clear();
-      jobs_->set(std::move(row));
-    }
-  } else if (auto* scanned = std::get_if<FolderScanned>(&event)) {
-    // Files that went while no scheduler was up.
-    std::vector<JobRow> gone;
-    for (const auto& [name, row] : jobs_->all()) {
-      std::error_code failed;
-      const std::filesystem::path file(row.file);
-      if (!row.removed && file.parent_path() == scanned->folder &&
-          !std::filesystem::exists(file, failed))
-        gone.push_back(row);
-    }
-    for (JobRow& row : gone) {
-      row.removed = true;
-      jobs_->set(std::move(row));
-    }
-  }
-}
-
-nlohmann::json Service::status() const {
-  const Engine& engine = pump_->engine();
-  nlohmann::json workers = nlohmann::json::array();
-  for (const Workers::View& w : workers_->view()) {
-    workers.push_back({{"worker", w.id.value},
-                       {"state", w.state},
-                       {"pid", w.pid},
-                       {"version", w.version},
-                       {"attempts", engine.attempts_of(w.id).size()}});
-  }
-  nlohmann::json runs = {{"queued", 0}, {"running", 0}, {"paused", 0}};
-  Counts counts{};
-  for (RunId id : engine.runs()) {
-    const RunRow& run = *engine.run(id);
-    if (is_final(run.state)) continue;
-    runs[std::string(to_string(run.state))] =
-        runs[std::string(to_string(run.state))].get<std::int64_t>() + 1;
-    for (std::size_t s = 0; s < kTaskStateCount; ++s) counts[s] += run.counts[s];
-  }
-  return {{"up", true},
-          {"version", options_.version},
-          {"pid", own_identity().pid},
-          {"since", format_utc(since_)},
-          {"serves", options_.serves},
-          {"epoch", counters_.epoch.value},
-          {"home", home_.path()},
-          {"job_folders", options_.job_folders},
-          {"runs", runs},
-          {"counts", counts_json(counts)},
-          {"live_attempts", engine.live_attempts()},
-          {"queued_changes", writer_->queued()},
-          {"storage_full", storage_full_.load(std::memory_order_acquire)},
-          {"draining", is_draining_},
-          {"workers", std::move(workers)},
-          {"pools", pools_json(engine)}};
 }
 
 }  // namespace pawl

@@ -14,13 +14,17 @@
 #include "scheduler/base/result.h"
 #include "scheduler/daemon/commands.h"
 #include "scheduler/daemon/dispatcher.h"
+#include "scheduler/daemon/folder_jobs.h"
 #include "scheduler/daemon/home.h"
 #include "scheduler/daemon/http_server.h"
 #include "scheduler/daemon/job_folder.h"
 #include "scheduler/daemon/jobs.h"
+#include "scheduler/daemon/notice.h"
 #include "scheduler/daemon/pump.h"
 #include "scheduler/daemon/reader.h"
 #include "scheduler/daemon/retainer.h"
+#include "scheduler/daemon/stall_watch.h"
+#include "scheduler/daemon/wal_watch.h"
 #include "scheduler/daemon/workers.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/wakeup.h"
@@ -38,8 +42,21 @@ struct ServiceOptions {
   /// `pawl serve`: all open runs go on. Otherwise they are adopted, and only what is asked for
   /// starts.
   bool serves = false;
-  Duration lock_wait{};                     ///< how long to wait for the home's lock
-  std::function<void(std::string)> notice;  ///< a line for people; called on the loop
+  Duration lock_wait{};  ///< how long to wait for the home's lock
+  /// Lines for whoever runs this; called on the loop, and from a thread that watches it.
+  Tell tell;
+  std::int64_t wal_bytes_max = limits::kWalBytesMax;  ///< see WalWatch
+  std::function<std::uint64_t()> dropped_lines;       ///< of the log, for the status
+};
+
+/// What a start found of the schedulers before it.
+struct RecoveryFigures {
+  std::size_t runs = 0;
+  // Attempts: those that had ended meanwhile, never began, ended without evidence. The others are
+  // adopted.
+  std::int64_t ended = 0;
+  std::int64_t never_started = 0;
+  std::int64_t interrupted = 0;
 };
 
 class Service {
@@ -93,9 +110,13 @@ class Service {
   void on_writer();
   bool has_writer_failed();
   void tell_durable();
-  void on_job_folder(JobFolderEvent event);
   nlohmann::json status() const;
-  void notice(std::string text) const;
+  std::vector<Hold> holds() const;
+  void hold_starts();
+  void on_wal();
+  void tell(Weight weight, const std::string& text) const;
+  void tell_recovery();
+  void tell_run(const RunChange& change) const;
   void leave_if_drained();
 
   ServiceOptions options_;
@@ -130,8 +151,12 @@ class Service {
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<JobFolders> folders_;
+  std::unique_ptr<FolderJobs> folder_jobs_;
+  std::unique_ptr<WalWatch> wal_watch_;
+  std::unique_ptr<StallWatch> stall_watch_;
   std::vector<std::pair<ControlRequest, ControlAnswer>> early_calls_;
   std::optional<Error> failure_;
+  RecoveryFigures recovery_;
   bool was_full_ = false;
   bool is_ready_ = false;
   bool is_leaving_ = false;

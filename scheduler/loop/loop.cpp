@@ -18,6 +18,7 @@ void require_uv(int code, const char* what) {
 
 Loop::Impl::Impl() {
   require_uv(uv_loop_init(&uv), "make an event loop");
+  require_uv(uv_loop_configure(&uv, UV_METRICS_IDLE_TIME), "measure an event loop");
   uv.data = this;
   uv_prepare_init(&uv, &prepare);
   uv_check_init(&uv, &check);
@@ -30,7 +31,11 @@ Loop::Impl::Impl() {
     impl->end_turn();
     if (impl->timers) impl->timers->arm();
   });
-  uv_check_start(&check, [](uv_check_t* handle) { static_cast<Impl*>(handle->data)->end_turn(); });
+  uv_check_start(&check, [](uv_check_t* handle) {
+    auto* impl = static_cast<Impl*>(handle->data);
+    impl->turns.fetch_add(1, std::memory_order_relaxed);
+    impl->end_turn();
+  });
   uv_unref(reinterpret_cast<uv_handle_t*>(&prepare));
   uv_unref(reinterpret_cast<uv_handle_t*>(&check));
 }
@@ -89,6 +94,12 @@ void Loop::defer(std::function<void()> fn) {
 void Loop::retire(std::unique_ptr<Retired> object) {
   impl_->retired.push_back(std::move(object));
   impl_->keep_turning();
+}
+
+Loop::Pulse Loop::pulse() const {
+  const auto slept = std::chrono::nanoseconds(uv_metrics_idle_time(&impl_->uv));
+  return {impl_->turns.load(std::memory_order_relaxed),
+          std::chrono::duration_cast<Duration>(slept)};
 }
 
 uv_loop_s* Loop::handle() { return &impl_->uv; }

@@ -5,8 +5,11 @@
 // `Wakeup::wake()`. Objects neither copy nor move. An object may be destroyed inside its own
 // callback. Callbacks do not throw.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+
+#include "scheduler/base/time.h"
 
 struct uv_loop_s;
 
@@ -34,6 +37,15 @@ class Loop {
   /// the loop sleeps, in the order of deferral. What a deferred function defers runs in the next
   /// turn, which does not sleep.
   void defer(std::function<void()> fn);
+
+  /// How far the loop's thread has come. Where `turns` stays and `idle` does not grow, a callback
+  /// does not return.
+  struct Pulse {
+    std::uint64_t turns = 0;
+    Duration idle{};  ///< slept so far, what it sleeps now included
+  };
+  /// From any thread, while the loop lives.
+  Pulse pulse() const;
 
   // For the classes of this folder.
   struct Retired {

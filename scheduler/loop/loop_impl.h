@@ -2,7 +2,9 @@
 
 // The inside of a Loop, for the files of this folder only.
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -28,6 +30,7 @@ struct Loop::Impl {
   std::vector<std::unique_ptr<Retired>> retired;
   std::unique_ptr<TimerQueue> timers;  ///< made with the first timer
   std::size_t objects = 0;             ///< of this folder's classes that live on this loop
+  std::atomic<std::uint64_t> turns{0};
   bool stopping = false;
   bool running = false;
 

@@ -9,3 +9,11 @@ pawl_test(daemon_files_test LABEL unit
   SOURCES
     home_test.cpp
     job_folder_test.cpp)
+
+pawl_test(daemon_test LABEL unit
+  DEPENDS pawl_daemon
+  SOURCES
+    followers_test.cpp
+    log_test.cpp
+    redefinition_test.cpp
+    stall_watch_test.cpp)

@@ -124,7 +124,8 @@ const std::vector<Home>& library_homes() {
       {"microhttpd.h", {"scheduler/daemon"}},
       {"curl/", {"cli", "plugins/operators"}},
       {"CLI/", {"cli"}},
-      {"cctz/", {"scheduler/spec", "cli"}},  // the calendar; and times as people read them
+      {"cctz/",
+       {"scheduler/spec", "scheduler/daemon", "cli"}},  // calendar, its zones, times as read
       {"re2/", {"scheduler/spec"}},
       {"valijson/", {"scheduler/spec"}},
       {"spdlog/", {"scheduler/daemon"}},

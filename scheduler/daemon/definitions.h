@@ -1,0 +1,29 @@
+#pragma once
+
+// How this machine reads job definitions: files that are handed in, and those that are stored.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "scheduler/base/result.h"
+#include "scheduler/core/rows.h"
+#include "scheduler/spec/parse.h"
+
+namespace pawl {
+
+/// Of a file in that folder, or a stored text that came from there: the machine's time zones are
+/// known, and the pools of its settings.
+ParseOptions parse_options(const std::string& folder);
+
+/// The definition that a row holds. Errors: invalid, when this version of pawl cannot read what an
+/// earlier one accepted.
+Result<JobSpec> read_definition(const JobVersionRow& row);
+
+std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id);
+
+/// Whether this version can run it when somebody asks for a run: schedules are not armed by that,
+/// so those may be there. Errors: refused, naming all that is not yet available.
+Result<void> can_run_by_hand(JobSpec job);
+
+}  // namespace pawl

@@ -1,0 +1,184 @@
+#include "scheduler/daemon/followers.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "scheduler/daemon/control.h"
+#include "scheduler/daemon/definitions.h"
+#include "scheduler/daemon/run_json.h"
+#include "scheduler/loop/clock.h"
+
+namespace pawl {
+namespace {
+
+using nlohmann::json;
+
+// A busy run changes thousands of times a second.
+constexpr Duration kTellEvery = std::chrono::milliseconds(50);
+constexpr Duration kFollowDefault = std::chrono::seconds(10);
+constexpr Duration kFollowMax = std::chrono::seconds(60);
+constexpr std::size_t kFollowersMax = 1'000;
+constexpr std::size_t kEndedMax = 64;
+
+std::string with_scheduler(json progress, std::uint64_t version, bool ended) {
+  progress["version"] = version;
+  progress["ended"] = ended;
+  progress["scheduler_pid"] = own_identity().pid;
+  return dump(progress);
+}
+
+/// How far a run is that has left memory. On the writer's thread.
+std::pair<int, std::string> stored_progress(Store& store, const std::string& name,
+                                            std::uint64_t version) {
+  auto error = [](const Error& e) { return std::pair(http_status(e.kind), error_body(e)); };
+  const Error unreadable{ErrorKind::storage,
+                         "run " + name + " cannot be read. `pawl doctor` says more"};
+  auto row = store.run_by_name(name);
+  if (!row) return error(row.error());
+  if (!*row) return error({ErrorKind::not_found, "there is no run " + name});
+  auto definition = store.version((*row)->version);
+  auto snapshot = store.load_run((*row)->id, LoadOptions{});
+  if (!definition || !*definition || !snapshot || !*snapshot) return error(unreadable);
+  auto job = read_definition(**definition);
+  if (!job) return error(job.error());
+  return {200, with_scheduler(progress_json(view_of(**snapshot, *job), *job, wall_now()), version,
+                              is_final((*row)->state))};
+}
+
+}  // namespace
+
+std::optional<RunId> open_run(const Engine& engine, const std::string& name) {
+  for (RunId id : engine.runs()) {
+    if (engine.run(id)->name == name) return id;
+  }
+  return std::nullopt;
+}
+
+Followers::Followers(Loop& loop, Pump& pump, Writer& writer, Epoch epoch)
+    : loop_(loop),
+      pump_(pump),
+      writer_(writer),
+      first_version_(static_cast<std::uint64_t>(epoch.value) << 32),
+      tell_timer_(loop, [this] { tell(); }) {}
+
+std::uint64_t Followers::version_of(RunId run) const {
+  auto version = versions_.find(run);
+  return first_version_ + (version == versions_.end() ? 1 : version->second);
+}
+
+std::string Followers::progress(RunId run, bool ended) const {
+  const Engine& engine = pump_.engine();
+  return with_scheduler(progress_json(*engine.view(run), *engine.job_of(run), wall_now()),
+                        version_of(run), ended);
+}
+
+void Followers::follow(const std::string& run, const ControlRequest& request,
+                       ControlAnswer answer) {
+  for (const auto& [name, last] : ended_) {
+    if (name == run) return answer(200, last);
+  }
+  const auto id = open_run(pump_.engine(), run);
+  if (!id) return answer_stored(run, answer);
+  const auto known = static_cast<std::uint64_t>(number_of(request.query, "version", 0));
+  // The last word comes once the end is durable.
+  const bool has_ended = is_final(pump_.engine().run(*id)->state);
+  // Who asks for the first time is told at once; who has just been told waits for the next turn of
+  // telling, or a busy run would spend its time on being watched.
+  if (!has_ended && known < first_version_) return answer(200, progress(*id, false));
+  if (waiting_.size() >= kFollowersMax) {
+    return refuse(answer,
+                  {ErrorKind::refused, "too many clients follow runs. Try again in a moment"});
+  }
+  const Duration patience = std::clamp(
+      Duration(number_of(request.query, "timeout_ms", kFollowDefault.count())), Duration{0},
+      kFollowMax);
+  wait(run, known, patience, std::move(answer));
+  if (!has_ended && version_of(*id) > known && !tell_timer_.armed())
+    tell_timer_.start_after(kTellEvery);
+}
+
+void Followers::wait(std::string run, std::uint64_t known, Duration patience,
+                     ControlAnswer answer) {
+  const std::uint64_t ticket = ++last_ticket_;
+  answer.on_gone([this, alive = alive_, ticket] {
+    if (*alive) leave(ticket);
+  });
+  auto timer = std::make_unique<Timer>(loop_, [this, ticket] { timed_out(ticket); });
+  timer->start_after(patience);
+  waiting_.push_back({ticket, std::move(run), known, std::move(answer), std::move(timer)});
+}
+
+void Followers::leave(std::uint64_t ticket) {
+  std::erase_if(waiting_, [&](const Follower& f) { return f.ticket == ticket; });
+}
+
+/// It is told what there is, changed or not.
+void Followers::timed_out(std::uint64_t ticket) {
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [&](const Follower& f) { return f.ticket == ticket; });
+  if (found == waiting_.end()) return;
+  const std::string run = found->run;
+  const ControlAnswer answer = std::move(found->answer);
+  waiting_.erase(found);
+  if (const auto id = open_run(pump_.engine(), run)) return answer(200, progress(*id, false));
+  answer_stored(run, answer);
+}
+
+void Followers::changed() {
+  for (RunId run : pump_.take_changed()) {
+    if (pump_.engine().has_run(run)) ++versions_.try_emplace(run, 1).first->second;
+  }
+  if (!waiting_.empty() && !tell_timer_.armed()) tell_timer_.start_after(kTellEvery);
+}
+
+void Followers::tell() {
+  std::vector<std::pair<RunId, ControlAnswer>> told;
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    const auto id = open_run(pump_.engine(), it->run);
+    const bool has_news =
+        id && !is_final(pump_.engine().run(*id)->state) && version_of(*id) > it->version;
+    if (has_news) told.emplace_back(*id, std::move(it->answer));
+    it = has_news ? waiting_.erase(it) : std::next(it);
+  }
+  for (const auto& [id, answer] : told) answer(200, progress(id, false));
+}
+
+void Followers::run_ended(RunId run) {
+  const RunRow* row = pump_.engine().run(run);
+  if (row == nullptr) return;
+  const std::string name = row->name;
+  forget_ending(name);
+  if (!is_final(row->state)) return;  // opened again meanwhile
+  ++versions_.try_emplace(run, 1).first->second;
+  const std::string last = progress(run, true);
+  versions_.erase(run);
+  ended_.emplace_back(name, last);
+  if (ended_.size() > kEndedMax) ended_.pop_front();
+  std::vector<ControlAnswer> told;
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    const bool is_meant = it->run == name;
+    if (is_meant) told.push_back(std::move(it->answer));
+    it = is_meant ? waiting_.erase(it) : std::next(it);
+  }
+  for (const ControlAnswer& answer : told) answer(200, last);
+}
+
+void Followers::forget_ending(const std::string& run) {
+  std::erase_if(ended_, [&](const auto& e) { return e.first == run; });
+}
+
+void Followers::answer_stored(const std::string& run, const ControlAnswer& answer) {
+  pump_.flush();
+  const bool is_queued =
+      writer_.load([alive = alive_, run, answer,
+                    version = first_version_ + 1](Store& store) -> std::function<void()> {
+        auto told = std::make_shared<std::pair<int, std::string>>(
+            stored_progress(store, run, version));
+        return [alive, answer, told] {
+          if (*alive) answer(told->first, told->second);
+        };
+      });
+  if (!is_queued) refuse(answer, {ErrorKind::storage, "the store is closed"});
+}
+
+}  // namespace pawl

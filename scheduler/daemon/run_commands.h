@@ -1,0 +1,95 @@
+#pragma once
+
+// Commands on runs that are there: cancel, resume, rerun, mark, dismiss, pause, unpause, and what
+// they would do. One after the other: a snapshot that a command is handed must not be older than
+// what the command before it did. On the loop; the store is asked through the writer's queue.
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scheduler/daemon/followers.h"
+#include "scheduler/daemon/jobs.h"
+#include "scheduler/daemon/pump.h"
+#include "scheduler/daemon/redefinition.h"
+#include "scheduler/daemon/replies.h"
+#include "scheduler/daemon/request.h"
+#include "scheduler/daemon/submissions.h"
+
+namespace pawl {
+
+class RunCommands {
+ public:
+  /// `run_changed`: the run's definitions must be told to workers anew.
+  RunCommands(Pump& pump, Writer& writer, Jobs& jobs, Replies& replies, Submissions& submissions,
+              Followers& followers, std::function<void(RunId)> run_changed);
+  ~RunCommands();
+  RunCommands(const RunCommands&) = delete;
+  RunCommands& operator=(const RunCommands&) = delete;
+
+  /// `POST /v1/commands`.
+  void handle(const ControlRequest& request, const nlohmann::json& body, ControlAnswer answer);
+
+ private:
+  using Json = nlohmann::json;
+  struct Command;
+  struct LoadedRun {
+    RunRow row;
+    std::optional<RunSnapshot> snapshot;
+    JobVersionRow version;
+    JobSpec job;        ///< of `version`
+    Definition newest;  ///< that it shall go on with, when it shall
+    std::string newest_folder;
+  };
+  using Loaded = std::vector<LoadedRun>;
+  /// Definitions to be stored, for runs by their place in what was loaded.
+  struct Redefined {
+    struct Run {
+      std::size_t place;
+      std::string text;
+      JobSpec job;
+    };
+    std::vector<Run> runs;
+    Json differences = Json::array();
+  };
+
+  static Result<std::unique_ptr<Command>> read(const ControlRequest& request, const Json& body);
+  void run_next();
+  void carry_out(const std::shared_ptr<Command>& command, Result<Loaded> loaded);
+  void finish(Command& command, Result<Loaded> loaded, Json differences);
+
+  static Result<LoadedRun> load_run(Store& store, const std::string& name, bool with_snapshot,
+                                    const LoadOptions& options);
+  static Result<void> load_newest(Store& store, const std::map<std::string, VersionId>& newest,
+                                  const Json& given, LoadedRun& run);
+  void load(const Command& command, std::function<void(Result<Loaded>)> done);
+  static Result<std::vector<Target>> targets_of(const Command& command, const Loaded& loaded);
+
+  Result<Redefined> redefine_runs(const Loaded& loaded) const;
+  void store_next(const std::shared_ptr<Command>& command, const std::shared_ptr<Loaded>& loaded,
+                  const std::shared_ptr<Redefined>& redefined);
+
+  void apply(Command& command, Loaded loaded);
+  static Result<Input> input_of(const Command& command, std::vector<Target> targets,
+                                std::vector<RunSnapshot> snapshots);
+  void rerun(Command& command, const Loaded& loaded);
+  void plan(Command& command, Loaded loaded, Json differences);
+  Result<Json> plan_of_resume(const Command& command, std::vector<Target> targets, Loaded loaded);
+
+  Pump& pump_;
+  Writer& writer_;
+  Jobs& jobs_;
+  Replies& replies_;
+  Submissions& submissions_;
+  Followers& followers_;
+  std::function<void(RunId)> run_changed_;
+  std::deque<std::unique_ptr<Command>> queue_;
+  bool is_busy_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace pawl

@@ -1,0 +1,82 @@
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "scheduler/daemon/definitions.h"
+#include "scheduler/daemon/followers.h"
+#include "scheduler/loop/wakeup.h"
+#include "storage/sqlite_store.h"
+#include "tests/unit/loop_support.h"
+
+namespace pawl::test {
+namespace {
+
+/// An open run that nothing happens to: no worker takes its task.
+class QuietRun {
+ public:
+  QuietRun() {
+    auto store = SqliteStore::open(home_ / "pawl.db");
+    PAWL_CHECK(store.ok());
+    Writer::Callbacks callbacks;
+    callbacks.committed = [](std::uint64_t) {};
+    writer_ = std::make_unique<Writer>(std::move(*store), std::move(callbacks), WriterOptions{});
+    pump_ = std::make_unique<Pump>(loop, Engine({}), *writer_, [](std::vector<Effect>&&) {});
+    followers = std::make_unique<Followers>(loop, *pump_, *writer_, Epoch{1});
+    const std::string text = R"({"name": "sales", "tasks": [{"id": "a", "command": ["true"]}]})";
+    JobVersionRow version{VersionId{1}, "sales", "hash", text, "/", WallTime{1}};
+    pump_->feed(input::AddVersion{version, parse_job(text, parse_options("/")).job, true});
+    pump_->feed(input::Recovered{});
+    RunRow row;
+    row.job = "sales";
+    row.version = version.id;
+    row.params = "{}";
+    pump_->feed(input::Submit{row, false, "ana", {}});
+    name = pump_->engine().run(pump_->engine().runs().front())->name;
+  }
+
+  /// Asks for news that will not come; the function is what its client's leaving calls.
+  std::function<void()> follow(std::vector<int>& answers) {
+    std::function<void()> leave;
+    ControlRequest request;
+    request.query["version"] = std::to_string(std::numeric_limits<std::int64_t>::max());
+    request.query["timeout_ms"] = "50";
+    followers->follow(
+        name, request,
+        ControlAnswer([&answers](int status, const std::string&) { answers.push_back(status); },
+                      [&leave](std::function<void()> fn) { leave = std::move(fn); }));
+    return leave;
+  }
+
+  Loop loop;
+  std::string name;
+
+ private:
+  ScratchFolder home_;
+  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<Pump> pump_;
+
+ public:
+  std::unique_ptr<Followers> followers;
+};
+
+}  // namespace
+
+TEST_CASE("who follows a run and leaves gives the place free at once") {
+  QuietRun run;
+  std::vector<int> answers;
+  const auto leave = run.follow(answers);
+  const auto other = run.follow(answers);
+  REQUIRE(run.followers->count() == 2);
+  leave();
+  REQUIRE(run.followers->count() == 1);
+  REQUIRE(run_until(run.loop, [&] { return !answers.empty(); }));
+  REQUIRE(answers == std::vector{200});
+  REQUIRE(run.followers->count() == 0);
+  other();  // too late, and harmless
+}
+
+}  // namespace pawl::test
