@@ -89,9 +89,9 @@ void Followers::follow(const std::string& run, const ControlRequest& request,
     return refuse(answer,
                   {ErrorKind::refused, "too many clients follow runs. Try again in a moment"});
   }
-  const Duration patience = std::clamp(
-      Duration(number_of(request.query, "timeout_ms", kFollowDefault.count())), Duration{0},
-      kFollowMax);
+  const Duration patience =
+      std::clamp(Duration(number_of(request.query, "timeout_ms", kFollowDefault.count())),
+                 Duration{0}, kFollowMax);
   wait(run, known, patience, std::move(answer));
   if (!has_ended && version_of(*id) > known && !tell_timer_.armed())
     tell_timer_.start_after(kTellEvery);
@@ -169,15 +169,13 @@ void Followers::forget_ending(const std::string& run) {
 
 void Followers::answer_stored(const std::string& run, const ControlAnswer& answer) {
   pump_.flush();
-  const bool is_queued =
-      writer_.load([alive = alive_, run, answer,
-                    version = first_version_ + 1](Store& store) -> std::function<void()> {
-        auto told = std::make_shared<std::pair<int, std::string>>(
-            stored_progress(store, run, version));
-        return [alive, answer, told] {
-          if (*alive) answer(told->first, told->second);
-        };
-      });
+  const bool is_queued = writer_.load([alive = alive_, run, answer, version = first_version_ + 1](
+                                          Store& store) -> std::function<void()> {
+    auto told = std::make_shared<std::pair<int, std::string>>(stored_progress(store, run, version));
+    return [alive, answer, told] {
+      if (*alive) answer(told->first, told->second);
+    };
+  });
   if (!is_queued) refuse(answer, {ErrorKind::storage, "the store is closed"});
 }
 

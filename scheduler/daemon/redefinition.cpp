@@ -53,8 +53,7 @@ std::map<std::string, std::size_t> places_of(const JobSpec& job) {
 
 /// In the place of a task that is gone: run again, it is skipped, and it fails no run.
 json empty_task(const std::string& id, bool is_mapped) {
-  json task = {
-      {"id", id}, {"command", {"true"}}, {"when", "false"}, {"allow_failure", true}};
+  json task = {{"id", id}, {"command", {"true"}}, {"when", "false"}, {"allow_failure", true}};
   if (is_mapped) task["map"] = {{"items", json::array()}};
   return task;
 }
@@ -85,16 +84,17 @@ std::optional<Error> check_task(const TaskSpec& before, const TaskSpec* after, T
                                 const RunRow& run) {
   if (after != nullptr) {
     if (after->is_mapped() == before.is_mapped()) return std::nullopt;
-    return refused("task " + before.id +
-                       (before.is_mapped() ? " was mapped and is not any more"
-                                           : " was not mapped and is now"),
-                   "Make a new run: pawl rerun, or pawl trigger " + run.job);
+    return refused(
+        "task " + before.id +
+            (before.is_mapped() ? " was mapped and is not any more" : " was not mapped and is now"),
+        "Make a new run: pawl rerun, or pawl trigger " + run.job);
   }
-  const bool has_failed = state == TaskState::failed || state == TaskState::held ||
-                          state == TaskState::cancelled;
+  const bool has_failed =
+      state == TaskState::failed || state == TaskState::held || state == TaskState::cancelled;
   if (!before.is_mapped() || !has_failed) return std::nullopt;
-  return refused("mapped task " + before.id + " is gone from the definition, and items of it failed",
-                 "Decide them first: pawl mark " + run.name + "/" + before.id + " skipped");
+  return refused(
+      "mapped task " + before.id + " is gone from the definition, and items of it failed",
+      "Decide them first: pawl mark " + run.name + "/" + before.id + " skipped");
 }
 
 }  // namespace
@@ -149,7 +149,8 @@ Result<Redefinition> redefine(const Definition& before, const Definition& after,
   for (std::size_t i = 0; i < after.job.tasks.size(); ++i) {
     if (old_places.contains(after.job.tasks[i].id)) continue;
     tasks.push_back(new_body["tasks"][i]);
-    out.lines.push_back({Line::Change::added, after.job.tasks[i].id, "it runs when its turn comes"});
+    out.lines.push_back(
+        {Line::Change::added, after.job.tasks[i].id, "it runs when its turn comes"});
   }
   // Rows of hooks stand behind those of the tasks.
   const bool hooks_move = tasks.size() != known && !before.job.hooks.empty();

@@ -121,9 +121,7 @@ void RunCommands::run_next() {
   is_busy_ = true;
   auto command = std::shared_ptr<Command>(std::move(queue_.front()));
   queue_.pop_front();
-  load(*command, [this, command](Result<Loaded> loaded) {
-    carry_out(command, std::move(loaded));
-  });
+  load(*command, [this, command](Result<Loaded> loaded) { carry_out(command, std::move(loaded)); });
 }
 
 void RunCommands::carry_out(const std::shared_ptr<Command>& command, Result<Loaded> loaded) {
@@ -206,8 +204,9 @@ void RunCommands::load(const Command& command, std::function<void(Result<Loaded>
   }
   pump_.flush();
   auto work = [alive = alive_, names = command.runs(), with_snapshot = command.needs_snapshot(),
-               options, newest = std::move(newest), given = command.options.value("definition", json()),
-               redefines = command.redefines(), done](Store& store) -> std::function<void()> {
+               options, newest = std::move(newest),
+               given = command.options.value("definition", json()), redefines = command.redefines(),
+               done](Store& store) -> std::function<void()> {
     Loaded runs;
     std::optional<Error> error;
     for (const std::string& name : names) {
@@ -286,8 +285,10 @@ Result<RunCommands::Redefined> RunCommands::redefine_runs(const Loaded& loaded) 
     const std::string name = run.row.name;
     if (!run.snapshot || !is_final(run.row.state) || pump_.engine().has_run(run.row.id)) {
       return Error{ErrorKind::refused,
-                   "run " + name + " is open: its definition changes only between its end and a "
-                   "resume. pawl cancel " + name + " ends it; what was cancelled runs again"};
+                   "run " + name +
+                       " is open: its definition changes only between its end and a "
+                       "resume. pawl cancel " +
+                       name + " ends it; what was cancelled runs again"};
     }
     if (auto can = can_run_by_hand(run.newest.job); !can) return can.error();
     auto redefinition = redefine({run.version.body, run.job}, run.newest, *run.snapshot);
@@ -301,10 +302,9 @@ Result<RunCommands::Redefined> RunCommands::redefine_runs(const Loaded& loaded) 
     if (redefinition->is_same()) continue;
     ParseResult parsed = parse_job(redefinition->text, parse_options(run.newest_folder));
     if (!parsed.ok) {
-      return Error{ErrorKind::refused,
-                   "the new definition does not fit the run: " +
-                       parsed.diagnostics.front().message + ". Make a new run: pawl trigger " +
-                       run.row.job};
+      return Error{ErrorKind::refused, "the new definition does not fit the run: " +
+                                           parsed.diagnostics.front().message +
+                                           ". Make a new run: pawl trigger " + run.row.job};
     }
     out.runs.push_back({i, std::move(redefinition->text), std::move(parsed.job)});
   }
@@ -352,8 +352,8 @@ void RunCommands::apply(Command& command, Loaded loaded) {
   }
   auto input = input_of(command, std::move(*targets), std::move(snapshots));
   if (!input) return refuse(command.answer, input.error());
-  const ReplyToken token = replies_.expect(
-      [answer = command.answer, named = std::move(named)](effect::Reply&& reply) {
+  const ReplyToken token =
+      replies_.expect([answer = command.answer, named = std::move(named)](effect::Reply&& reply) {
         json results = json::array();
         for (std::size_t i = 0; i < reply.results.size() && i < named.size(); ++i) {
           json line = result_json(named[i].run, named[i].task, named[i].index);
@@ -374,8 +374,12 @@ Result<Input> RunCommands::input_of(const Command& command, std::vector<Target> 
   if (command.verb == "cancel")
     return Input(input::Cancel{std::move(targets), flag_of(options, "force"), actor, {}, {}});
   if (command.verb == "resume") {
-    return Input(input::Resume{std::move(targets), flag_of(options, "from"),
-                               flag_of(options, "only"), flag_of(options, "downstream"), actor, {},
+    return Input(input::Resume{std::move(targets),
+                               flag_of(options, "from"),
+                               flag_of(options, "only"),
+                               flag_of(options, "downstream"),
+                               actor,
+                               {},
                                std::move(snapshots)});
   }
   if (command.verb == "mark") {
@@ -387,8 +391,8 @@ Result<Input> RunCommands::input_of(const Command& command, std::vector<Target> 
     return Input(input::Mark{std::move(targets), *state, actor, {}, std::move(snapshots)});
   }
   if (command.verb == "dismiss") {
-    return Input(input::Dismiss{std::move(targets), text_of(options, "note"), actor, {},
-                                std::move(snapshots)});
+    return Input(input::Dismiss{
+        std::move(targets), text_of(options, "note"), actor, {}, std::move(snapshots)});
   }
   if (command.verb == "pause")
     return Input(input::Pause{std::move(targets), text_of(options, "note"), actor, {}});

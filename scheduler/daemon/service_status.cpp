@@ -39,8 +39,7 @@ std::vector<Hold> Service::holds() const {
   if (is_draining_)
     out.push_back({"draining", "the scheduler is draining: it ends when nothing runs any more"});
   if (storage_full_.load(std::memory_order_acquire)) {
-    out.push_back({"storage_full",
-                   "the disk is full. Make room; it goes on by itself"});
+    out.push_back({"storage_full", "the disk is full. Make room; it goes on by itself"});
   }
   if (wal_watch_ && wal_watch_->is_over()) out.push_back({"long_reader", wal_watch_->sentence()});
   return out;
@@ -50,11 +49,11 @@ void Service::tell_recovery() {
   const std::int64_t live = pump_->engine().live_attempts();
   const bool found_something = recovery_.runs > 0 || live > 0 || recovery_.ended > 0;
   if (!found_something) return;
-  tell(Weight::info, "recovered " + std::to_string(recovery_.runs) + " open runs; attempts: " +
-                         std::to_string(live) + " adopted, " + std::to_string(recovery_.ended) +
-                         " ended meanwhile, " + std::to_string(recovery_.never_started) +
-                         " never started, " + std::to_string(recovery_.interrupted) +
-                         " interrupted");
+  tell(Weight::info, "recovered " + std::to_string(recovery_.runs) +
+                         " open runs; attempts: " + std::to_string(live) + " adopted, " +
+                         std::to_string(recovery_.ended) + " ended meanwhile, " +
+                         std::to_string(recovery_.never_started) + " never started, " +
+                         std::to_string(recovery_.interrupted) + " interrupted");
 }
 
 void Service::tell_run(const RunChange& change) const {

@@ -32,7 +32,8 @@ void StallWatch::look(Loop::Pulse& before) {
   before = now;
   const Duration stood = patience_ * stalled_looks_;
   if (has_turned) {
-    if (stalled_looks_ > 0) tell_("the loop turns again, after " + format_duration(stood) + " or more");
+    if (stalled_looks_ > 0)
+      tell_("the loop turns again, after " + format_duration(stood) + " or more");
     stalled_looks_ = 0;
     return;
   }

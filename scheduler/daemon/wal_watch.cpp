@@ -155,8 +155,12 @@ void WalWatch::look_again() {
     readers_.clear();
     return changed_();
   }
-  // With nothing to write the writer sleeps: woken, it tries again to copy the log back.
-  writer_.load([](Store&) -> std::function<void()> { return nullptr; });
+  // With nothing to write the writer sleeps, and the log would stay as it is. A failure shows at
+  // the next commit.
+  writer_.load([](Store& store) -> std::function<void()> {
+    static_cast<void>(store.checkpoint());
+    return nullptr;
+  });
   timer_.start_after(options_.look_every);
   auto readers = std::make_shared<std::vector<StoreReader>>();
   finding_.start([readers, database = options_.database] { *readers = readers_of(database); },
@@ -170,8 +174,7 @@ void WalWatch::found(std::vector<StoreReader> readers) {
   // Short readers come and go; who is there each time is the one.
   std::vector<StoreReader> stayed;
   for (StoreReader& reader : readers) {
-    const bool was_there =
-        std::find(readers_.begin(), readers_.end(), reader) != readers_.end();
+    const bool was_there = std::find(readers_.begin(), readers_.end(), reader) != readers_.end();
     if (!has_looked_ || was_there) stayed.push_back(std::move(reader));
   }
   has_looked_ = !stayed.empty();

@@ -36,7 +36,7 @@ class WalWatch {
   struct Options {
     std::string database;
     std::int64_t bytes_max = limits::kWalBytesMax;
-    Duration look_every = std::chrono::seconds(1);
+    Duration look_every = std::chrono::seconds(2);
   };
 
   /// `changed`: the log has passed the bound, or is small again; or who reads is known.

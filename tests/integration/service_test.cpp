@@ -1,5 +1,7 @@
 // The running service, in this process, where a test must turn a knob that users do not have.
 
+#include "scheduler/daemon/service.h"
+
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -10,7 +12,6 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "scheduler/daemon/service.h"
 #include "tests/unit/loop_support.h"
 
 namespace pawl::test {
@@ -53,7 +54,8 @@ class ServiceTest {
 
   /// A run of a new job with one task; its name.
   std::string submit() {
-    const json job = {{"name", "job" + std::to_string(++jobs_)}, {"tasks", {{{"id", "a"}, {"command", {"true"}}}}}};
+    const json job = {{"name", "job" + std::to_string(++jobs_)},
+                      {"tasks", {{{"id", "a"}, {"command", {"true"}}}}}};
     return ask("POST", "/v1/runs", {{"text", job.dump()}, {"folder", "/"}}).value("run", "");
   }
 
@@ -120,8 +122,7 @@ TEST_CASE("a reader that holds the write-ahead log stops new starts, is named, a
   });
   REQUIRE(status["log_bytes"].get<std::int64_t>() > 200'000);
   REQUIRE(status["holds"][0]["kind"] == "long_reader");
-  REQUIRE(status["readers"][0]["command"].get<std::string>().find("sqlite3") !=
-          std::string::npos);
+  REQUIRE(status["readers"][0]["command"].get<std::string>().find("sqlite3") != std::string::npos);
   const std::string pid = std::to_string(status["readers"][0]["pid"].get<int>());
   REQUIRE(status["holds"][0]["text"].get<std::string>().find("process " + pid) !=
           std::string::npos);
@@ -129,8 +130,7 @@ TEST_CASE("a reader that holds the write-ahead log stops new starts, is named, a
 
   // What was accepted meanwhile waits, and says why.
   const std::string waiting = test.submit();
-  const json why =
-      test.ask("GET", "/v1/explain", nullptr, {{"run", waiting}, {"task", "a"}});
+  const json why = test.ask("GET", "/v1/explain", nullptr, {{"run", waiting}, {"task", "a"}});
   REQUIRE(why["reasons"][0]["kind"] == "long_reader");
 
   reader.reset();

@@ -1,3 +1,5 @@
+#include "scheduler/daemon/followers.h"
+
 #include <functional>
 #include <limits>
 #include <memory>
@@ -7,7 +9,6 @@
 #include <catch2/catch.hpp>
 
 #include "scheduler/daemon/definitions.h"
-#include "scheduler/daemon/followers.h"
 #include "scheduler/loop/wakeup.h"
 #include "storage/sqlite_store.h"
 #include "tests/unit/loop_support.h"

@@ -1,3 +1,5 @@
+#include "scheduler/daemon/log.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -7,7 +9,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "scheduler/daemon/log.h"
 #include "scheduler/loop/fd.h"
 
 namespace pawl::test {

@@ -1,9 +1,9 @@
-#include <catch2/catch.hpp>
+#include "scheduler/daemon/redefinition.h"
 
+#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include "scheduler/daemon/definitions.h"
-#include "scheduler/daemon/redefinition.h"
 
 namespace pawl::test {
 namespace {
@@ -64,7 +64,8 @@ TEST_CASE("tasks keep their places when a run goes on with another definition") 
   const Definition before = definition(task("a", "x") + "," + task("b", "y"));
   const Definition after =
       definition(task("new", "z") + "," + task("b", "yy") + "," + task("a", "x"));
-  const auto changed = redefine(before, after, ended_with({TaskState::succeeded, TaskState::failed}));
+  const auto changed =
+      redefine(before, after, ended_with({TaskState::succeeded, TaskState::failed}));
   REQUIRE(changed);
   REQUIRE(ids_of(changed->text) == "a b new ");
   REQUIRE(parse_job(changed->text, parse_options("/")).ok);
