@@ -1,6 +1,8 @@
 #include "scheduler/daemon/pump.h"
 
 #include <array>
+#include <string_view>
+#include <utility>
 
 #include "scheduler/loop/clock.h"
 
@@ -28,13 +30,22 @@ RunId run_of(const Mutation& mutation) {
                     mutation);
 }
 
-constexpr std::array kInputNames = {
-    "add_version", "recover",       "recovered",      "submit",   "cancel",     "resume",
-    "mark",        "dismiss",       "pause",          "unpause",  "worker_up",  "worker_drains",
-    "worker_gone", "attempt_began", "attempts_ended", "prepared", "items_read", "default_slots",
-    "hold_starts", "run_durable",   "tick",
-};
-static_assert(kInputNames.size() == std::variant_size_v<Input>);
+/// `AttemptsEnded` of `pawl::input::AttemptsEnded`, as the compiler writes the type.
+template <typename T>
+constexpr std::string_view type_name() {
+  std::string_view text = __PRETTY_FUNCTION__;
+  text.remove_prefix(text.find("T = ") + 4);
+  text = text.substr(0, text.find_first_of(";]"));
+  return text.substr(text.rfind(':') + 1);
+}
+
+template <std::size_t... I>
+constexpr auto input_names(std::index_sequence<I...>) {
+  return std::array{type_name<std::variant_alternative_t<I, Input>>()...};
+}
+
+constexpr auto kInputNames = input_names(std::make_index_sequence<std::variant_size_v<Input>>());
+static_assert(kInputNames.back() == "Tick");
 
 }  // namespace
 
@@ -45,6 +56,11 @@ Pump::Pump(Loop& loop, Engine engine, Writer& writer,
       writer_(writer),
       perform_(std::move(perform)),
       timer_(loop, [this] { feed(input::Tick{}); }) {}
+
+std::string_view Pump::last_input() const {
+  const std::size_t index = last_input_.load(std::memory_order_relaxed);
+  return index < kInputNames.size() ? kInputNames[index] : "none";
+}
 
 void Pump::note_changes(const Mutations& mutations) {
   RunId last;
@@ -72,7 +88,7 @@ void Pump::note_run_change(const Mutation& m) {
 }
 
 void Pump::feed(Input input) {
-  last_input_.store(kInputNames[input.index()], std::memory_order_relaxed);
+  last_input_.store(input.index(), std::memory_order_relaxed);
   Step step = engine_.handle(input, read_clocks());
   note_changes(step.mutations);
   if (batch_.empty()) {

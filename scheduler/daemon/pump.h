@@ -6,7 +6,11 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
+#include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 #include "scheduler/core/effect_gate.h"
@@ -48,7 +52,7 @@ class Pump {
   bool is_settled() const { return batch_.empty() && gate_.empty() && committed_ == sequence_; }
 
   /// The kind of the input that was fed last: what the loop was doing. From any thread.
-  const char* last_input() const { return last_input_.load(std::memory_order_relaxed); }
+  std::string_view last_input() const;
 
   /// Runs that changed since this was last asked.
   std::set<RunId> take_changed() { return std::exchange(changed_, {}); }
@@ -68,7 +72,7 @@ class Pump {
   Mutations batch_;
   std::uint64_t sequence_ = 0;  ///< of the last batch handed over
   std::uint64_t committed_ = 0;
-  std::atomic<const char*> last_input_{"none"};
+  std::atomic<std::size_t> last_input_{std::variant_npos};
   bool flush_is_due_ = false;
   bool tick_is_due_ = false;
   std::set<RunId> changed_;

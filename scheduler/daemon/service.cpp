@@ -58,6 +58,7 @@ void count_found(const std::vector<AttemptResult>& results, RecoveryFigures& fou
       case AttemptResult::Outcome::lost:
       case AttemptResult::Outcome::interrupted: ++found.interrupted; break;
       case AttemptResult::Outcome::never_started: ++found.never_started; break;
+      case AttemptResult::Outcome::deferred: break;
     }
   }
 }
