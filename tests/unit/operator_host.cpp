@@ -142,6 +142,7 @@ void host_finish(pawl_attempt* attempt, const pawl_result* result) {
     const std::scoped_lock lock(attempt->mutex);
     attempt->ended = std::move(end);
   }
+  if (attempt->ask.on_end) attempt->ask.on_end();
   attempt->host->wakeup.wake();
 }
 

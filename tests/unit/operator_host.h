@@ -4,6 +4,7 @@
 // offers all of pawl/operator.h over the test's loop. What the real host checks (the schema, one
 // `finish` per attempt, the bounds of what it carries) is checked here too and ends the test.
 
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -40,6 +41,7 @@ struct Ask {
   std::string handle;
   std::string state;
   std::map<std::string, std::string> secrets;
+  std::function<void()> on_end = {};  ///< called once it has ended, on whatever thread ends it
 };
 
 /// How an attempt ended.

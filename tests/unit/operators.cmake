@@ -17,3 +17,15 @@ pawl_operator_test(operator_basic_test PLUGIN basic
 
 pawl_operator_test(operator_sqlite_test PLUGIN sqlite SOURCES operator_sqlite_test.cpp
   DEPENDS PkgConfig::SQLITE)
+
+# What operators talk to, as processes beside the test.
+find_program(PAWL_PYTHON python3 REQUIRED)
+foreach(operator http mail)
+  set(sources operator_${operator}_test.cpp)
+  if(operator STREQUAL http)
+    list(APPEND sources operator_wait_http_test.cpp)
+  endif()
+  pawl_operator_test(operator_${operator}_test PLUGIN ${operator} SOURCES ${sources})
+  target_compile_definitions(operator_${operator}_test PRIVATE PAWL_PYTHON="${PAWL_PYTHON}"
+    PAWL_COUNTERPARTS="${CMAKE_CURRENT_LIST_DIR}/counterparts.py")
+endforeach()

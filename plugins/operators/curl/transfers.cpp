@@ -1,0 +1,198 @@
+#include "plugins/operators/curl/transfers.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace pawl::operators {
+
+namespace {
+
+// Handles that are kept for the next transfer: making one costs more than a small call.
+constexpr std::size_t kIdleHandlesMax = 256;
+
+// Descriptors that are not for connections: logs, libraries, other operators.
+constexpr long kDescriptorsReserved = 256;
+constexpr long kConnectionsMin = 16;
+constexpr long kConnectionsMax = 1'000'000;  ///< where no limit is set
+
+long descriptors_for_connections() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kConnectionsMin;
+  const auto allowed =
+      static_cast<long>(std::min<rlim_t>(limit.rlim_cur, static_cast<rlim_t>(kConnectionsMax)));
+  return std::max(allowed - kDescriptorsReserved, kConnectionsMin);
+}
+
+int events_of(int what) {
+  int events = 0;
+  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= PAWL_READABLE;
+  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) events |= PAWL_WRITABLE;
+  return events;
+}
+
+}  // namespace
+
+TransferShard::TransferShard(plugin::Host host, long connections_max)
+    : host_(host), multi_(own<MultiHandle>(curl_multi_init())) {
+  CURLM* multi = multi_.get();
+  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &TransferShard::on_socket);
+  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this);
+  curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, &TransferShard::on_timer);
+  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this);
+  curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections_max);
+  curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections_max);
+}
+
+TransferShard::~TransferShard() = default;
+
+void TransferShard::begin(Transfer& transfer) {
+  curl_easy_setopt(transfer.handle_, CURLOPT_PRIVATE, static_cast<void*>(&transfer));
+  const CURLMcode code = curl_multi_add_handle(multi_.get(), transfer.handle_);
+  if (code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(code));
+  ++in_flight_;
+}
+
+void TransferShard::end(Transfer& transfer) {
+  curl_multi_remove_handle(multi_.get(), transfer.handle_);
+  --in_flight_;
+}
+
+int TransferShard::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
+  try {
+    static_cast<TransferShard*>(self)->watch(socket, what);
+  } catch (const std::exception&) {
+    return -1;  // libcurl fails the transfers of this handle
+  }
+  return 0;
+}
+
+void TransferShard::watch(curl_socket_t socket, int what) {
+  if (what == CURL_POLL_REMOVE) {
+    watches_.erase(socket);
+    return;
+  }
+  const int events = events_of(what);
+  auto& watch = watches_[socket];
+  if (watch != nullptr) return watch->change(events);
+  watch = std::make_unique<plugin::FdWatch>(host_, socket, events, [this, socket](int ready) {
+    int mask = 0;
+    if ((ready & PAWL_READABLE) != 0) mask |= CURL_CSELECT_IN;
+    if ((ready & PAWL_WRITABLE) != 0) mask |= CURL_CSELECT_OUT;
+    act(socket, mask);
+  });
+}
+
+int TransferShard::on_timer(CURLM*, long timeout_ms, void* self) {
+  try {
+    static_cast<TransferShard*>(self)->set_timer(timeout_ms);
+  } catch (const std::exception&) {
+    return -1;
+  }
+  return 0;
+}
+
+/// libcurl moves its one timer with nearly every step of a transfer. A timer that fires too early
+/// is cheaper than one that is set anew each time.
+void TransferShard::set_timer(long timeout_ms) {
+  if (timeout_ms < 0) {
+    wanted_ = Clock::time_point::max();
+    return;
+  }
+  wanted_ = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  if (armed_ > wanted_) arm(wanted_);
+}
+
+void TransferShard::arm(Clock::time_point when) {
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(when - Clock::now());
+  armed_ = when;
+  timer_ = std::make_unique<plugin::TimeWatch>(host_, std::max(wait, std::chrono::milliseconds(0)),
+                                               [this] {
+                                                 timer_.reset();
+                                                 armed_ = Clock::time_point::max();
+                                                 if (wanted_ == Clock::time_point::max()) return;
+                                                 if (wanted_ > Clock::now()) return arm(wanted_);
+                                                 wanted_ = Clock::time_point::max();
+                                                 act(CURL_SOCKET_TIMEOUT, 0);
+                                               });
+}
+
+void TransferShard::act(curl_socket_t socket, int events) {
+  int running = 0;
+  curl_multi_socket_action(multi_.get(), socket, events, &running);
+  report();
+}
+
+void TransferShard::report() {
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    const CURLcode code = message->data.result;  // gone once the handle is removed
+    char* owner = nullptr;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
+    auto* transfer = reinterpret_cast<Transfer*>(owner);
+    end(*transfer);
+    transfer->shard_ = nullptr;
+    transfer->on_done(code);
+  }
+}
+
+Transfers::Transfers(plugin::Host host)
+    : host_(host), connections_left_(descriptors_for_connections()) {
+  const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (code != CURLE_OK) throw std::runtime_error(curl_easy_strerror(code));
+}
+
+Transfers::~Transfers() {
+  idle_.clear();
+  shards_.clear();
+  curl_global_cleanup();
+}
+
+TransferShard& Transfers::shard_with_room() {
+  TransferShard* least = nullptr;
+  for (const auto& shard : shards_) {
+    // The first with room: connections that are kept are found again.
+    if (shard->in_flight() < kTransfersPerShard) return *shard;
+    if (least == nullptr || shard->in_flight() < least->in_flight()) least = shard.get();
+  }
+  const long connections = std::min<long>(kTransfersPerShard, connections_left_);
+  if (least != nullptr && connections < kConnectionsMin) return *least;
+  connections_left_ -= connections;
+  return *shards_.emplace_back(std::make_unique<TransferShard>(host_, connections));
+}
+
+void Transfers::begin(Transfer& transfer, CURL* handle) {
+  TransferShard& shard = shard_with_room();
+  transfer.handle_ = handle;
+  shard.begin(transfer);
+  transfer.shard_ = &shard;
+}
+
+void Transfers::end(Transfer& transfer) {
+  if (transfer.shard_ == nullptr) return;
+  std::exchange(transfer.shard_, nullptr)->end(transfer);
+}
+
+EasyHandle Transfers::take_handle() {
+  EasyHandle handle;
+  if (idle_.empty()) {
+    handle = own<EasyHandle>(curl_easy_init());
+  } else {
+    handle = std::move(idle_.back());
+    idle_.pop_back();
+  }
+  curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(handle.get(), CURLOPT_NOPROGRESS, 1L);
+  return handle;
+}
+
+void Transfers::give_handle(EasyHandle handle) {
+  if (idle_.size() >= kIdleHandlesMax) return;
+  curl_easy_reset(handle.get());
+  idle_.push_back(std::move(handle));
+}
+
+}  // namespace pawl::operators

@@ -1,0 +1,97 @@
+#pragma once
+
+// libcurl's transfers on the loop of a host: any number at once, none of them a thread. Connections
+// are kept and used again. All of it on the loop thread.
+
+#include <chrono>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "pawl/operator.hpp"
+#include "plugins/operators/curl/handles.h"
+
+namespace pawl::operators {
+
+/// Transfers of one multi handle. A handle looks through its connections for one that is free, so
+/// its rate falls with their number: 19,900 calls a second at 2,000, half of that at 10,000.
+inline constexpr int kTransfersPerShard = 2'000;
+
+/// One transfer: a configured handle, and whom to tell. Must be ended before it goes.
+class Transfer {
+ public:
+  Transfer() = default;
+  virtual ~Transfer() = default;
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  /// The transfer is over and ended; the handle may be used again, and the transfer destroyed.
+  virtual void on_done(CURLcode code) = 0;
+
+ private:
+  friend class TransferShard;
+  friend class Transfers;
+  CURL* handle_ = nullptr;
+  class TransferShard* shard_ = nullptr;
+};
+
+/// One multi handle of libcurl and what its sockets and its clock need of the loop.
+class TransferShard {
+ public:
+  TransferShard(plugin::Host host, long connections_max);
+  ~TransferShard();
+  TransferShard(const TransferShard&) = delete;
+  TransferShard& operator=(const TransferShard&) = delete;
+
+  int in_flight() const { return in_flight_; }
+  void begin(Transfer& transfer);
+  void end(Transfer& transfer);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  static int on_socket(CURL*, curl_socket_t socket, int what, void* self, void*);
+  static int on_timer(CURLM*, long timeout_ms, void* self);
+  void watch(curl_socket_t socket, int what);
+  void set_timer(long timeout_ms);
+  void arm(Clock::time_point when);
+  void act(curl_socket_t socket, int events);
+  void report();
+
+  plugin::Host host_;
+  std::unordered_map<curl_socket_t, std::unique_ptr<plugin::FdWatch>> watches_;
+  std::unique_ptr<plugin::TimeWatch> timer_;
+  Clock::time_point wanted_ = Clock::time_point::max();  ///< when libcurl wants to be called
+  Clock::time_point armed_ = Clock::time_point::max();   ///< when `timer_` fires, never later
+  int in_flight_ = 0;
+  MultiHandle multi_;  // last: what it calls when it goes is still there
+};
+
+/// Transfers over as many multi handles as their number asks for.
+class Transfers {
+ public:
+  /// Connections stay within the process's limit of descriptors; transfers beyond wait for one.
+  explicit Transfers(plugin::Host host);
+  ~Transfers();
+
+  /// Begins `transfer` with `handle`, whose options are set, but for CURLOPT_PRIVATE. `on_done` is
+  /// called later, once, unless it is ended before.
+  void begin(Transfer& transfer, CURL* handle);
+  /// Ends it without a word. Also for one that is over.
+  void end(Transfer& transfer);
+
+  /// A handle with libcurl's defaults and those of all transfers: no signals, quiet.
+  EasyHandle take_handle();
+  /// Gives a handle back for the next transfer.
+  void give_handle(EasyHandle handle);
+
+ private:
+  TransferShard& shard_with_room();
+
+  plugin::Host host_;
+  long connections_left_;  ///< that no shard has been promised
+  std::vector<std::unique_ptr<TransferShard>> shards_;
+  std::vector<EasyHandle> idle_;
+};
+
+}  // namespace pawl::operators

@@ -1,0 +1,289 @@
+#include "plugins/operators/http/exchange.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "plugins/operators/curl/errors.h"
+#include "scheduler/base/text.h"
+
+namespace pawl::operators {
+
+namespace {
+
+constexpr std::size_t kSampleBytesMax = 4u << 10;
+// Reading to the end keeps the connection; beyond this a new one is cheaper.
+constexpr std::size_t kDroppedBytesMax = 256u << 10;
+// One per call under way: the default of 16 KiB is what memory is spent on.
+constexpr long kReceiveBytes = 8L << 10;
+constexpr auto kHeartbeatEvery = std::chrono::seconds(1);
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+/// What another origin may see.
+bool is_harmless(const std::string& name) {
+  const std::string known = lower(name);
+  return known == "accept" || known == "accept-language" || known == "content-type" ||
+         known == "user-agent";
+}
+
+bool is_redirect(long status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+}  // namespace
+
+HttpExchange::HttpExchange(Shared& shared, plugin::Attempt attempt, HttpTarget target,
+                           std::string body_path, std::unique_ptr<HttpJudge> judge, OnEnd on_end)
+    : shared_(shared),
+      attempt_(attempt),
+      target_(std::move(target)),
+      body_(shared.memory, std::move(body_path)),
+      judge_(std::move(judge)),
+      on_end_(std::move(on_end)) {}
+
+HttpExchange::~HttpExchange() {
+  shared_.transfers.end(*this);
+  if (handle_ != nullptr) shared_.transfers.give_handle(std::move(handle_));
+}
+
+void HttpExchange::send() {
+  std::string line = "> " + target_.method + ' ' + shown_url(target_.url);
+  if (target_.has_body) line += " (" + std::to_string(target_.body.size()) + " bytes)";
+  attempt_.log(line + '\n');
+  handle_ = shared_.transfers.take_handle();
+  configure();
+  shared_.transfers.begin(*this, handle_.get());
+}
+
+void HttpExchange::configure() {
+  CURL* handle = handle_.get();
+  curl_easy_setopt(handle, CURLOPT_URL, target_.url.c_str());
+  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error_.data());
+  curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &HttpExchange::on_data);
+  curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
+  curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, kReceiveBytes);
+  curl_easy_setopt(handle, CURLOPT_ACCEPT_ENCODING, "");
+  curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(target_.connect_timeout.count()));
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(target_.timeout.count()));
+  // Always set: else libcurl asks the variables of this process.
+  curl_easy_setopt(handle, CURLOPT_PROXY, target_.proxy.url.c_str());
+  curl_easy_setopt(handle, CURLOPT_NOPROXY, target_.proxy.exclude.c_str());
+  configure_method();
+  configure_headers();
+  configure_trust();
+}
+
+void HttpExchange::configure_method() {
+  CURL* handle = handle_.get();
+  const bool sends_length =
+      target_.method == "POST" || target_.method == "PUT" || target_.method == "PATCH";
+  if (target_.has_body || sends_length) {
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(target_.body.size()));
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, target_.body.c_str());
+  } else if (target_.method == "HEAD") {
+    curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
+  }
+  curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, target_.method.c_str());
+}
+
+void HttpExchange::configure_headers() {
+  headers_.clear();
+  // A header without a value is left out by libcurl; with a semicolon it is sent empty.
+  for (const auto& [name, value] : target_.headers) {
+    headers_.add(value.empty() ? name + ';' : name + ": " + value);
+  }
+  if (!target_.has_header("content-type")) headers_.add("Content-Type:");
+  if (!target_.has_header("expect")) headers_.add("Expect:");
+  if (!target_.has_header("user-agent")) headers_.add("User-Agent: pawl");
+  curl_easy_setopt(handle_.get(), CURLOPT_HTTPHEADER, headers_.get());
+}
+
+void HttpExchange::configure_trust() {
+  CURL* handle = handle_.get();
+  const HttpAuth& auth = target_.auth;
+  if (!auth.user.empty()) {
+    curl_easy_setopt(handle, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    curl_easy_setopt(handle, CURLOPT_USERNAME, auth.user.c_str());
+    curl_easy_setopt(handle, CURLOPT_PASSWORD, auth.password.c_str());
+  } else if (!auth.token.empty()) {
+    curl_easy_setopt(handle, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+    curl_easy_setopt(handle, CURLOPT_XOAUTH2_BEARER, auth.token.c_str());
+  }
+  const HttpTls& tls = target_.tls;
+  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, tls.verify ? 1L : 0L);
+  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, tls.verify ? 2L : 0L);
+  const auto set = [handle](CURLoption option, const std::string& value) {
+    if (!value.empty()) curl_easy_setopt(handle, option, value.c_str());
+  };
+  set(CURLOPT_CAINFO, tls.ca_file);
+  set(CURLOPT_SSLCERT, tls.certificate_file);
+  set(CURLOPT_SSLKEY, tls.key_file);
+  set(CURLOPT_KEYPASSWD, tls.key_password);
+}
+
+std::size_t HttpExchange::on_data(char* data, std::size_t size, std::size_t count, void* self) {
+  const std::size_t bytes = size * count;
+  try {
+    return static_cast<HttpExchange*>(self)->take({data, bytes}) ? bytes : 0;
+  } catch (const std::exception& error) {
+    static_cast<HttpExchange*>(self)->stopped_ = plugin::Result::failure(error.what());
+    return 0;
+  }
+}
+
+/// False ends the transfer.
+bool HttpExchange::take(std::string_view piece) {
+  using Keep = HttpJudge::Keep;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - heartbeat_ >= kHeartbeatEvery) {
+    heartbeat_ = now;
+    attempt_.heartbeat();
+  }
+  if (!keep_) {
+    const bool goes_on = is_redirect(status()) && redirects_ < target_.max_redirects;
+    keep_ = goes_on ? Keep::nothing : judge_->keep(status());
+  }
+  switch (*keep_) {
+    case Keep::all: return keep_piece(piece);
+    case Keep::sample:
+      sample_ += piece.substr(0, kSampleBytesMax - sample_.size());
+      dropped_ += piece.size();
+      sample_is_enough_ = dropped_ > kDroppedBytesMax;
+      return !sample_is_enough_;
+    case Keep::nothing: return true;
+  }
+  return true;
+}
+
+bool HttpExchange::keep_piece(std::string_view piece) {
+  if (body_.size() + piece.size() > judge_->bytes_max()) {
+    stopped_ = plugin::Result::failure(
+        "the response is larger than " + std::to_string(judge_->bytes_max()) + " bytes",
+        "ResponseTooLarge");
+    return false;
+  }
+  auto added = body_.append(piece);
+  if (!added) stopped_ = plugin::Result::failure(added.error().message, "WriteError");
+  return added.ok();
+}
+
+void HttpExchange::on_done(CURLcode code) {
+  std::optional<plugin::Result> result;
+  try {
+    result = conclude(code);
+  } catch (const std::exception& error) {
+    result = plugin::Result::failure(error.what(), "Internal");
+  }
+  if (!result) return;
+  const OnEnd on_end = std::move(on_end_);  // it destroys the exchange
+  on_end(*result);
+}
+
+/// Nothing when a redirect is followed.
+std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
+  if (stopped_) return *stopped_;
+  if (code == CURLE_WRITE_ERROR && sample_is_enough_) code = CURLE_OK;
+  if (code != CURLE_OK) {
+    const plugin::Result failure = transfer_failure(code, shown_url(target_.url), error_.data());
+    return judge_->judge_failure(failure);
+  }
+  const HttpAnswer got = answer();
+  log_answer(got);
+  if (is_redirect(got.status) && follow_redirect(got.status)) return std::nullopt;
+  return judge_->judge(*this, got);
+}
+
+/// Follows by itself, not by libcurl, which would hand every header to wherever the answer points.
+bool HttpExchange::follow_redirect(long status) {
+  char* next = nullptr;
+  curl_easy_getinfo(handle_.get(), CURLINFO_REDIRECT_URL, &next);
+  if (next == nullptr || redirects_ >= target_.max_redirects) return false;
+  ++redirects_;
+  const std::string url = next;
+  if (!same_origin(target_.url, url)) {
+    target_.auth = {};
+    std::erase_if(target_.headers, [](const auto& header) { return !is_harmless(header.first); });
+  }
+  target_.url = url;
+  const bool was_post = target_.method == "POST";
+  if ((status == 303 && target_.method != "HEAD") ||
+      ((status == 301 || status == 302) && was_post)) {
+    target_.method = "GET";
+    target_.has_body = false;
+    target_.body.clear();
+    std::erase_if(target_.headers,
+                  [](const auto& header) { return lower(header.first) == "content-type"; });
+  }
+  keep_.reset();
+  shared_.transfers.give_handle(std::move(handle_));
+  send();
+  return true;
+}
+
+HttpAnswer HttpExchange::answer() const {
+  HttpAnswer out;
+  out.status = status();
+  char* type = nullptr;
+  curl_easy_getinfo(handle_.get(), CURLINFO_CONTENT_TYPE, &type);
+  if (type != nullptr) out.content_type = type;
+  curl_off_t seconds = 0;
+  curl_easy_getinfo(handle_.get(), CURLINFO_RETRY_AFTER, &seconds);
+  if (seconds > 0) out.retry_after = std::chrono::seconds(seconds);
+  curl_off_t micros = 0;
+  curl_easy_getinfo(handle_.get(), CURLINFO_TOTAL_TIME_T, &micros);
+  out.took = std::chrono::milliseconds(micros / 1000);
+  return out;
+}
+
+void HttpExchange::log_answer(const HttpAnswer& answer) {
+  curl_off_t bytes = 0;
+  curl_easy_getinfo(handle_.get(), CURLINFO_SIZE_DOWNLOAD_T, &bytes);
+  std::string line = "< " + std::to_string(answer.status) + ", " + std::to_string(bytes) + " bytes";
+  if (!answer.content_type.empty()) line += " of " + answer.content_type;
+  attempt_.log(line + ", " + std::to_string(answer.took.count()) + " ms\n");
+}
+
+long HttpExchange::status() const {
+  long status = 0;
+  curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
+  return status;
+}
+
+std::string HttpExchange::sample() const {
+  std::string out;
+  std::string_view left = sample_;
+  while (!left.empty()) {
+    const std::size_t end = std::min(left.find('\n'), left.size());
+    out += escape_for_terminal(left.substr(0, end)) + '\n';
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
+  return out;
+}
+
+nlohmann::json HttpExchange::headers() const {
+  nlohmann::json out = nlohmann::json::object();
+  curl_header* header = nullptr;
+  while ((header = curl_easy_nextheader(handle_.get(), CURLH_HEADER, -1, header)) != nullptr) {
+    const std::string name = lower(header->name);
+    const std::string value = escape_for_terminal(header->value);
+    const auto found = out.find(name);
+    if (found == out.end()) {
+      out[name] = value;
+    } else {
+      *found = found->get<std::string>() + ", " + value;
+    }
+  }
+  return out;
+}
+
+}  // namespace pawl::operators

@@ -1,0 +1,112 @@
+#pragma once
+
+// One request and its answer, redirects followed, over a transfer on the loop. Writes what it does
+// into the attempt's log: no header values, no query, no body.
+
+#include <array>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "pawl/operator.hpp"
+#include "plugins/operators/curl/handles.h"
+#include "plugins/operators/curl/transfers.h"
+#include "plugins/operators/http/response_body.h"
+#include "plugins/operators/http/target.h"
+
+namespace pawl::operators {
+
+/// What came back. The body is the exchange's.
+struct HttpAnswer {
+  long status = 0;
+  std::string content_type;
+  std::optional<std::chrono::seconds> retry_after;
+  std::chrono::milliseconds took{};
+};
+
+class HttpExchange;
+
+/// What one attempt makes of its answer.
+class HttpJudge {
+ public:
+  /// What becomes of the body of an answer.
+  enum class Keep {
+    all,      ///< up to the limit; beyond it the exchange fails
+    sample,   ///< the first bytes, for a message
+    nothing,  ///< it is read, so that the connection can be used again
+  };
+
+  virtual ~HttpJudge() = default;
+  virtual Keep keep(long status) const = 0;
+  virtual std::size_t bytes_max() const = 0;  ///< of a body that is kept
+  virtual plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) = 0;
+  /// There was no answer; `failure` says why.
+  virtual plugin::Result judge_failure(const plugin::Result& failure) { return failure; }
+};
+
+class HttpExchange : public Transfer {
+ public:
+  struct Shared {
+    explicit Shared(plugin::Host host) : transfers(host) {}
+    Transfers transfers;
+    BodyMemory memory;
+  };
+  /// Gets the result, once, and may destroy the exchange.
+  using OnEnd = std::function<void(const plugin::Result&)>;
+
+  HttpExchange(Shared& shared, plugin::Attempt attempt, HttpTarget target, std::string body_path,
+               std::unique_ptr<HttpJudge> judge, OnEnd on_end);
+  /// Ends the transfer at once.
+  ~HttpExchange() override;
+
+  /// Sends the request. `on_end` is called later.
+  void send();
+
+  // For the judge.
+  const HttpTarget& target() const { return target_; }
+  plugin::Attempt& attempt() { return attempt_; }
+  ResponseBody& body() { return body_; }
+  /// The first bytes of a body that was not kept, as text for people.
+  std::string sample() const;
+  /// The header lines of the answer, names in small letters; lines of one name joined.
+  nlohmann::json headers() const;
+
+ private:
+  static std::size_t on_data(char* data, std::size_t size, std::size_t count, void* self);
+  void on_done(CURLcode code) override;
+  std::optional<plugin::Result> conclude(CURLcode code);
+  void configure();
+  void configure_method();
+  void configure_headers();
+  void configure_trust();
+  bool follow_redirect(long status);
+  bool take(std::string_view piece);
+  bool keep_piece(std::string_view piece);
+  HttpAnswer answer() const;
+  void log_answer(const HttpAnswer& answer);
+  long status() const;
+
+  Shared& shared_;
+  plugin::Attempt attempt_;
+  HttpTarget target_;
+  ResponseBody body_;
+  std::unique_ptr<HttpJudge> judge_;
+  OnEnd on_end_;
+  EasyHandle handle_;
+  TextList headers_;
+  std::array<char, CURL_ERROR_SIZE> error_{};
+  std::optional<HttpJudge::Keep> keep_;  ///< once the first piece of the body is there
+  std::string sample_;
+  std::size_t dropped_ = 0;
+  std::optional<plugin::Result> stopped_;  ///< why we ended the transfer ourselves
+  bool sample_is_enough_ = false;
+  int redirects_ = 0;
+  std::chrono::steady_clock::time_point heartbeat_;
+};
+
+}  // namespace pawl::operators

@@ -1,0 +1,29 @@
+#pragma once
+
+// The attempts of one operator that are under way, each an exchange.
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "pawl/operator.hpp"
+#include "plugins/operators/http/exchange.h"
+
+namespace pawl::operators {
+
+class HttpExchanges {
+ public:
+  explicit HttpExchanges(plugin::Host host) : shared_(host) {}
+
+  /// Sends the request of `attempt` and finishes it with what `judge` says.
+  void begin(plugin::Attempt attempt, HttpTarget target, std::string body_path,
+             std::unique_ptr<HttpJudge> judge);
+  /// Ends it at once.
+  void cancel(plugin::Attempt attempt);
+
+ private:
+  HttpExchange::Shared shared_;
+  std::unordered_map<pawl_attempt*, std::unique_ptr<HttpExchange>> open_;
+};
+
+}  // namespace pawl::operators

@@ -1,0 +1,176 @@
+#include "plugins/operators/http/http.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "plugins/operators/curl/errors.h"
+#include "plugins/operators/http/output.h"
+#include "plugins/operators/http/statuses.h"
+#include "scheduler/base/text.h"
+
+namespace pawl::operators {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+using std::chrono::system_clock;
+
+namespace {
+
+constexpr std::uint64_t kSavedBytesDefault = 1u << 30;
+
+struct Parameters {
+  Statuses expected = Statuses::of(R"(["2xx"])");
+  Statuses retried = Statuses::of(R"([408, 425, 429, "5xx"])");
+  Duration max_retry_after = std::chrono::minutes(5);
+  bool full = false;
+  std::string save_to;  ///< absolute; empty: to the output
+  std::uint64_t max_response = kOutputBytesMax;
+};
+
+Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
+
+Result<void> read_response(const json& with, const plugin::Request& request, Parameters& out) {
+  out.full = with.value("response", "body") == "full";
+  const std::string save_to = with.value("save_to", "");
+  if (!save_to.empty()) {
+    if (out.full) return invalid("`save_to` and `response` \"full\" exclude each other");
+    out.save_to = resolve(save_to, request);
+    out.max_response = kSavedBytesDefault;
+  }
+  const auto limit = with.find("max_response");
+  if (limit == with.end()) return {};
+  auto bytes = parse_size(limit->get_ref<const std::string&>());
+  if (!bytes) return invalid("`max_response`: " + bytes.error().message);
+  if (save_to.empty() && *bytes > kOutputBytesMax) {
+    return invalid("`max_response` is over 1MiB, the most that an output holds: use `save_to`");
+  }
+  out.max_response = *bytes;
+  return {};
+}
+
+Result<Parameters> read_parameters(const json& with, const plugin::Request& request) {
+  Parameters out;
+  if (auto read = read_statuses(with, "expected_status", out.expected); !read) return read.error();
+  if (auto read = read_statuses(with, "retry_status", out.retried); !read) return read.error();
+  auto wait = read_duration(with, "max_retry_after", out.max_retry_after);
+  if (!wait) return wait.error();
+  out.max_retry_after = *wait;
+  if (auto read = read_response(with, request, out); !read) return read.error();
+  return out;
+}
+
+void add_idempotency_key(const json& with, const plugin::Request& request, HttpTarget& target) {
+  if (target.method != "POST" && target.method != "PATCH") return;
+  const std::string name = with.value("idempotency_header", "Idempotency-Key");
+  if (name.empty() || request.idempotency_key().empty() || target.has_header(name)) return;
+  target.headers.emplace_back(name, std::string(request.idempotency_key()));
+}
+
+/// How long this attempt has waited because servers asked it to.
+milliseconds waited_before(const plugin::Request& request) {
+  if (request.state().empty()) return milliseconds(0);
+  const json state = json::parse(request.state(), nullptr, false);
+  return milliseconds(state.is_object() ? state.value("waited_ms", std::int64_t{0}) : 0);
+}
+
+class Judge final : public HttpJudge {
+ public:
+  Judge(Parameters parameters, const plugin::Request& request)
+      : parameters_(std::move(parameters)),
+        format_(request.output_format()),
+        waited_(waited_before(request)),
+        deadline_(request.deadline()) {}
+
+  Keep keep(long status) const override {
+    if (!parameters_.expected.contains(status)) return Keep::sample;
+    const bool is_wanted = format_ != "none" || !parameters_.save_to.empty();
+    return is_wanted ? Keep::all : Keep::nothing;
+  }
+  std::size_t bytes_max() const override { return parameters_.max_response; }
+
+  plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) override {
+    if (parameters_.expected.contains(answer.status)) return success(exchange, answer);
+    if (auto deferral = wait_as_asked(exchange, answer)) return *deferral;
+    return unexpected(exchange, answer);
+  }
+
+ private:
+  plugin::Result success(HttpExchange& exchange, const HttpAnswer& answer) const {
+    if (!parameters_.save_to.empty()) return saved(exchange);
+    if (format_ == "none") return plugin::Result::success();
+    auto body = exchange.body().text();
+    if (!body) return plugin::Result::failure(body.error().message, "ReadError");
+    return parameters_.full ? full_output(exchange, answer, *body) : body_output(format_, *body);
+  }
+
+  plugin::Result saved(HttpExchange& exchange) const {
+    const std::size_t bytes = exchange.body().size();
+    auto moved = exchange.body().move_to(parameters_.save_to);
+    if (!moved) return plugin::Result::failure(moved.error().message, "WriteError");
+    if (format_ == "none") return plugin::Result::success();
+    if (format_ == "text") return plugin::Result::success(parameters_.save_to);
+    return plugin::Result::success(json({{"file", parameters_.save_to}, {"bytes", bytes}}).dump());
+  }
+
+  /// The two statuses that say that nothing was done, and when to ask again.
+  std::optional<plugin::Result> wait_as_asked(HttpExchange& exchange,
+                                              const HttpAnswer& answer) const {
+    const bool is_refusal = answer.status == 429 || answer.status == 503;
+    if (!is_refusal || !answer.retry_after || !parameters_.retried.contains(answer.status)) {
+      return std::nullopt;
+    }
+    const milliseconds wait = *answer.retry_after;
+    if (wait > parameters_.max_retry_after - waited_) return std::nullopt;
+    if (deadline_ && system_clock::now() + wait >= *deadline_) return std::nullopt;
+    exchange.attempt().log("the server asks to wait " + format_duration(wait) +
+                           " (Retry-After): asking again then\n");
+    const json state = {{"waited_ms", (waited_ + wait).count()}};
+    return plugin::Result::deferred(wait, state.dump());
+  }
+
+  plugin::Result unexpected(HttpExchange& exchange, const HttpAnswer& answer) const {
+    const HttpTarget& target = exchange.target();
+    std::string message =
+        target.method + ' ' + shown_url(target.url) + " answered " + std::to_string(answer.status);
+    if (answer.retry_after) {
+      message += " and asked to wait " + format_duration(*answer.retry_after);
+    }
+    std::string name = "Status" + std::to_string(answer.status);
+    return parameters_.retried.contains(answer.status)
+               ? plugin::Result::failure(std::move(message), std::move(name), exchange.sample())
+               : plugin::Result::permanent(std::move(message), std::move(name), exchange.sample());
+  }
+
+  Parameters parameters_;
+  std::string format_;
+  milliseconds waited_;
+  std::optional<system_clock::time_point> deadline_;
+};
+
+/// Beside the file it will become, so that it can be renamed; or in the attempt's own folder.
+std::string body_path(const Parameters& parameters, const plugin::Request& request) {
+  if (parameters.save_to.empty()) return std::string(request.scratch()) + "/response-body";
+  return parameters.save_to + '.' + std::string(request.run()) + '-' + std::string(request.task()) +
+         '-' + std::to_string(std::max<std::int64_t>(request.index(), 0)) + '-' +
+         std::to_string(request.number()) + ".part";
+}
+
+}  // namespace
+
+void Http::start(plugin::Attempt attempt, const plugin::Request& request) {
+  const json with = json::parse(request.parameters());
+  auto target = read_target(with, request);
+  if (!target) return attempt.finish(parameter_failure(target.error().message));
+  auto parameters = read_parameters(with, request);
+  if (!parameters) return attempt.finish(parameter_failure(parameters.error().message));
+  add_idempotency_key(with, request, *target);
+  std::string path = body_path(*parameters, request);
+  exchanges_.begin(attempt, std::move(*target), std::move(path),
+                   std::make_unique<Judge>(std::move(*parameters), request));
+}
+
+}  // namespace pawl::operators

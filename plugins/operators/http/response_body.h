@@ -1,0 +1,54 @@
+#pragma once
+
+// The body of a response as it arrives: in memory as long as all of them together are small, else
+// in a file. No descriptor stays open between two pieces, so thousands may be under way.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "scheduler/base/result.h"
+
+namespace pawl::operators {
+
+/// What the bodies of one process may hold in memory together. Beyond it each that has more than
+/// `kBodyBytesInMemory` goes to its file.
+inline constexpr std::size_t kBodiesBytesMax = 32u << 20;
+inline constexpr std::size_t kBodyBytesInMemory = 16u << 10;
+
+/// Shared by the bodies of one operator.
+struct BodyMemory {
+  std::size_t bytes = 0;
+};
+
+class ResponseBody {
+ public:
+  /// `path` is made when it is needed, and must not exist then; it goes with the object, unless it
+  /// was moved.
+  ResponseBody(BodyMemory& memory, std::string path);
+  ~ResponseBody();
+  ResponseBody(const ResponseBody&) = delete;
+  ResponseBody& operator=(const ResponseBody&) = delete;
+
+  std::size_t size() const { return size_; }
+  /// Errors: failed (the file).
+  Result<void> append(std::string_view piece);
+  /// Forgets all that came.
+  void clear();
+  /// All of it. Errors: failed (the file).
+  Result<std::string> text() const;
+  /// Gives it a name in the folder of `path`, in place of what has that name.
+  Result<void> move_to(const std::string& name);
+
+ private:
+  Result<void> flush();
+  Error failed(const char* what) const;
+
+  BodyMemory& memory_;
+  std::string path_;
+  std::string buffer_;
+  std::size_t size_ = 0;
+  bool has_file_ = false;
+};
+
+}  // namespace pawl::operators

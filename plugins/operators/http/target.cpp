@@ -1,0 +1,234 @@
+#include "plugins/operators/http/target.h"
+
+#include <algorithm>
+#include <array>
+
+#include "plugins/operators/curl/handles.h"
+#include "scheduler/base/text.h"
+
+namespace pawl::operators {
+
+using nlohmann::json;
+
+namespace {
+
+Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
+
+bool is_token(std::string_view text) {
+  static constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           kMarks.find(static_cast<char>(c)) != std::string_view::npos;
+  });
+}
+
+/// What cannot stand in a line of a header: it would end the line, and begin another.
+bool breaks_a_line(std::string_view text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+std::string text_of(const json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+std::string text_or_empty(const json& object, const char* name) {
+  return object.value(name, std::string());
+}
+
+std::string part(CURLU* url, CURLUPart which, unsigned flags = 0) {
+  char* text = nullptr;
+  if (curl_url_get(url, which, &text, flags) != CURLUE_OK) return {};
+  const CurlText owned(text);
+  return owned.get();
+}
+
+UrlHandle parse_url(const std::string& text) {
+  UrlHandle url = own<UrlHandle>(curl_url());
+  if (curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_ALLOW_SPACE) != CURLUE_OK) {
+    url.reset();
+  }
+  return url;
+}
+
+Result<void> add_query(CURLU* url, const std::string& name, const json& value) {
+  const std::string entry = name + '=' + text_of(value);
+  if (entry.find('\0') != std::string::npos) return invalid("`query` holds a NUL");
+  const CURLUcode code =
+      curl_url_set(url, CURLUPART_QUERY, entry.c_str(), CURLU_APPENDQUERY | CURLU_URLENCODE);
+  if (code != CURLUE_OK) return invalid("`query`: " + std::string(curl_url_strerror(code)));
+  return {};
+}
+
+Result<std::string> read_url(const json& parameters) {
+  const auto& text = parameters.at("url").get_ref<const std::string&>();
+  if (breaks_a_line(text)) return invalid("`url` holds a line break or a NUL");
+  const UrlHandle url = parse_url(text);
+  if (url == nullptr) return invalid("`url` is not an address such as https://example.org/path");
+  const std::string scheme = part(url.get(), CURLUPART_SCHEME);
+  if (scheme != "http" && scheme != "https") {
+    return invalid("`url` begins with " + scheme + "://, but only http and https are offered");
+  }
+  const auto query = parameters.find("query");
+  if (query != parameters.end()) {
+    for (const auto& [name, value] : query->items()) {
+      const json list = value.is_array() ? value : json::array({value});
+      for (const json& one : list) {
+        if (auto added = add_query(url.get(), name, one); !added) return added.error();
+      }
+    }
+  }
+  return part(url.get(), CURLUPART_URL, CURLU_URLENCODE);
+}
+
+Result<std::vector<HttpHeader>> read_headers(const json& parameters) {
+  std::vector<HttpHeader> out;
+  const auto headers = parameters.find("headers");
+  if (headers == parameters.end()) return out;
+  for (const auto& [name, value] : headers->items()) {
+    if (!is_token(name)) return invalid("`headers` has a name that cannot be one");
+    std::string text = text_of(value);
+    if (breaks_a_line(text)) {
+      return invalid("`headers`: the value of " + name + " holds a line break or a NUL");
+    }
+    out.emplace_back(name, std::move(text));
+  }
+  return out;
+}
+
+void read_body(const json& parameters, HttpTarget& target) {
+  const auto body = parameters.find("body");
+  if (body == parameters.end()) return;
+  target.has_body = true;
+  target.body = text_of(*body);
+  if (target.has_header("content-type")) return;
+  target.headers.emplace_back("Content-Type",
+                              body->is_string() ? "text/plain; charset=utf-8" : "application/json");
+}
+
+Result<HttpAuth> read_auth(const json& parameters) {
+  HttpAuth auth;
+  const auto found = parameters.find("auth");
+  if (found == parameters.end()) return auth;
+  auth.user = text_or_empty(*found, "user");
+  auth.password = text_or_empty(*found, "password");
+  auth.token = text_or_empty(*found, "token");
+  if (auth.user.empty() == auth.token.empty()) {
+    return invalid("`auth` takes either `user` and `password`, or `token`");
+  }
+  if (breaks_a_line(auth.user + auth.password + auth.token)) {
+    return invalid("`auth` holds a line break or a NUL");
+  }
+  return auth;
+}
+
+HttpTls read_tls(const json& parameters, const plugin::Request& request) {
+  HttpTls tls;
+  const auto found = parameters.find("tls");
+  if (found == parameters.end()) return tls;
+  const auto file = [&](const char* name) {
+    const std::string path = text_or_empty(*found, name);
+    return path.empty() ? path : resolve(path, request);
+  };
+  tls.verify = found->value("verify", true);
+  tls.ca_file = file("ca_file");
+  tls.certificate_file = file("certificate_file");
+  tls.key_file = file("key_file");
+  tls.key_password = text_or_empty(*found, "key_password");
+  return tls;
+}
+
+/// The variables that programs of the task would see, not those of this process.
+HttpProxy read_proxy(const json& parameters, const std::string& url,
+                     const plugin::Request& request) {
+  const auto variable = [&request](const std::string& name) {
+    return std::string(request.variable(name).value_or(""));
+  };
+  const auto named = parameters.find("proxy");
+  if (named != parameters.end()) return {named->get<std::string>(), ""};
+  const bool tls = url.starts_with("https");
+  // HTTP_PROXY in capitals is what a web server makes of a header `Proxy:`; nobody reads it.
+  std::array<std::string, 4> names = {tls ? "https_proxy" : "http_proxy", tls ? "HTTPS_PROXY" : "",
+                                      "all_proxy", "ALL_PROXY"};
+  HttpProxy proxy;
+  for (const std::string& name : names) {
+    if (proxy.url.empty() && !name.empty()) proxy.url = variable(name);
+  }
+  proxy.exclude = variable("no_proxy");
+  if (proxy.exclude.empty()) proxy.exclude = variable("NO_PROXY");
+  return proxy;
+}
+
+}  // namespace
+
+bool HttpTarget::has_header(std::string_view name) const {
+  return std::any_of(headers.begin(), headers.end(),
+                     [&](const HttpHeader& header) { return lower(header.first) == lower(name); });
+}
+
+Result<HttpTarget> read_target(const json& parameters, const plugin::Request& request) {
+  HttpTarget target;
+  auto url = read_url(parameters);
+  if (!url) return url.error();
+  target.url = std::move(*url);
+  auto headers = read_headers(parameters);
+  if (!headers) return headers.error();
+  target.headers = std::move(*headers);
+  read_body(parameters, target);
+  target.method = parameters.value("method", target.has_body ? "POST" : "GET");
+  auto auth = read_auth(parameters);
+  if (!auth) return auth.error();
+  target.auth = std::move(*auth);
+  target.tls = read_tls(parameters, request);
+  target.proxy = read_proxy(parameters, target.url, request);
+  auto timeout = read_duration(parameters, "connect_timeout", target.connect_timeout);
+  if (!timeout) return timeout.error();
+  if (timeout->count() <= 0) return invalid("`connect_timeout` is 0: nothing connects in no time");
+  target.connect_timeout = *timeout;
+  target.max_redirects = parameters.value("max_redirects", target.max_redirects);
+  return target;
+}
+
+Result<Duration> read_duration(const json& parameters, const char* name, Duration otherwise) {
+  const auto found = parameters.find(name);
+  if (found == parameters.end()) return otherwise;
+  auto duration = parse_duration(found->get_ref<const std::string&>());
+  if (!duration) return invalid('`' + std::string(name) + "`: " + duration.error().message);
+  return *duration;
+}
+
+std::string resolve(std::string_view path, const plugin::Request& request) {
+  if (path.starts_with('/')) return std::string(path);
+  return std::string(request.working_dir()) + '/' + std::string(path);
+}
+
+std::string shown_url(const std::string& text) {
+  const UrlHandle url = parse_url(text);
+  if (url == nullptr) return "an address that cannot be read";
+  const bool has_query = !part(url.get(), CURLUPART_QUERY).empty();
+  for (const CURLUPart secret : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS,
+                                 CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
+    curl_url_set(url.get(), secret, nullptr, 0);
+  }
+  return part(url.get(), CURLUPART_URL, CURLU_URLENCODE) + (has_query ? "?…" : "");
+}
+
+bool same_origin(const std::string& one, const std::string& other) {
+  const UrlHandle a = parse_url(one);
+  const UrlHandle b = parse_url(other);
+  if (a == nullptr || b == nullptr) return false;
+  for (const CURLUPart which : {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT}) {
+    const std::string left = part(a.get(), which, CURLU_DEFAULT_PORT);
+    if (lower(left) != lower(part(b.get(), which, CURLU_DEFAULT_PORT))) return false;
+  }
+  return true;
+}
+
+}  // namespace pawl::operators

@@ -1,0 +1,110 @@
+#pragma once
+
+// Whom to ask, and how: the parameters that every operator over HTTP has. `kTargetSchema` is their
+// part of the schema.
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "pawl/operator.hpp"
+#include "scheduler/base/result.h"
+#include "scheduler/base/time.h"
+
+namespace pawl::operators {
+
+struct HttpAuth {
+  std::string user;  ///< with `password`: basic
+  std::string password;
+  std::string token;  ///< bearer
+};
+
+struct HttpTls {
+  bool verify = true;
+  std::string ca_file;  ///< absolute; empty: the system's
+  std::string certificate_file;
+  std::string key_file;
+  std::string key_password;
+};
+
+struct HttpProxy {
+  std::string url;      ///< empty: none
+  std::string exclude;  ///< hosts that are asked directly, as in `no_proxy`
+};
+
+using HttpHeader = std::pair<std::string, std::string>;
+
+struct HttpTarget {
+  std::string method;
+  std::string url;  ///< with the query, encoded
+  std::vector<HttpHeader> headers;
+  bool has_body = false;
+  std::string body;
+  HttpAuth auth;
+  HttpTls tls;
+  HttpProxy proxy;
+  Duration connect_timeout = std::chrono::seconds(30);
+  int max_redirects = 10;
+  Duration timeout{};  ///< of each request; 0: none
+
+  bool has_header(std::string_view name) const;
+};
+
+/// Reads what `kTargetSchema` describes. Errors: invalid, as a sentence that names the property.
+/// No message holds a value that may be a secret.
+Result<HttpTarget> read_target(const nlohmann::json& parameters, const plugin::Request& request);
+
+/// The duration that a property holds, or `otherwise` when it is not there.
+Result<Duration> read_duration(const nlohmann::json& parameters, const char* name,
+                               Duration otherwise);
+
+/// `path` in the working folder of the attempt, unless it is absolute.
+std::string resolve(std::string_view path, const plugin::Request& request);
+
+/// An address without what may be secret in it: no user, no password, no query.
+std::string shown_url(const std::string& url);
+
+/// True when both lead to the same scheme, host and port.
+bool same_origin(const std::string& one, const std::string& other);
+
+inline constexpr const char* kTargetSchema = R"json(
+      "url": {"description": "address, http or https", "type": "string", "minLength": 1,
+        "x-pawl-secret": true},
+      "query": {"description": "parameters of the query, encoded and added to the address; a list repeats its name",
+        "type": "object", "x-pawl-secret": true,
+        "additionalProperties": {"type": ["string", "number", "boolean", "array"],
+          "items": {"type": ["string", "number", "boolean"]}}},
+      "headers": {"description": "header lines; they are not sent to another origin on a redirect",
+        "type": "object", "x-pawl-secret": true,
+        "additionalProperties": {"type": ["string", "number", "boolean"]}},
+      "body": {"description": "text is sent as it is, any other value as JSON",
+        "x-pawl-secret": true},
+      "auth": {"description": "`user` and `password` (basic), or `token` (bearer)", "type": "object",
+        "x-pawl-secret": true,
+        "properties": {
+          "user": {"description": "name, for basic", "type": "string", "x-pawl-secret": true},
+          "password": {"description": "for basic", "type": "string", "x-pawl-secret": true},
+          "token": {"description": "for bearer", "type": "string", "x-pawl-secret": true}},
+        "additionalProperties": false},
+      "max_redirects": {"description": "redirects that are followed; 0: a redirect is the answer",
+        "type": "integer", "minimum": 0, "maximum": 50, "default": 10},
+      "connect_timeout": {"description": "for name, connection and TLS together; the whole call is bounded by the task's `timeout`",
+        "type": "string", "default": "30s"},
+      "proxy": {"description": "address of a proxy (http, https, socks5, socks5h); without it what the task's variables http_proxy, https_proxy, all_proxy and no_proxy say",
+        "type": "string", "x-pawl-secret": true},
+      "tls": {"description": "how the other side is trusted, and what is shown to it", "type": "object",
+        "properties": {
+          "verify": {"description": "false accepts any certificate", "type": "boolean",
+            "default": true},
+          "ca_file": {"description": "PEM file of the authorities that are trusted, instead of the system's",
+            "type": "string"},
+          "certificate_file": {"description": "PEM file of our certificate", "type": "string"},
+          "key_file": {"description": "PEM file of its key", "type": "string"},
+          "key_password": {"description": "of the key file", "type": "string",
+            "x-pawl-secret": true}},
+        "additionalProperties": false})json";
+
+}  // namespace pawl::operators

@@ -1,0 +1,185 @@
+#include "plugins/operators/http/wait_http.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "plugins/operators/curl/errors.h"
+#include "plugins/operators/http/output.h"
+#include "plugins/operators/http/statuses.h"
+#include "scheduler/base/text.h"
+
+namespace pawl::operators {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr Duration kEveryMin = std::chrono::milliseconds(100);
+
+struct Parameters {
+  Statuses expected = Statuses::of(R"(["2xx"])");
+  Statuses failing;
+  std::string contains;
+  std::optional<json::json_pointer> pointer;
+  std::optional<json> equals;
+  Duration every = std::chrono::seconds(30);
+  Duration look_timeout = std::chrono::seconds(30);
+  Duration timeout = std::chrono::hours(24);
+  bool skips = false;
+
+  bool looks_into_body() const { return !contains.empty() || pointer; }
+};
+
+/// What is remembered from look to look.
+struct Waiting {
+  std::int64_t first_ms = 0;  ///< of the calendar
+  std::int64_t looks = 0;
+};
+
+std::int64_t now_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<milliseconds>(now).count();
+}
+
+Waiting read_waiting(std::string_view state) {
+  Waiting out{now_ms(), 0};
+  const json known = json::parse(state, nullptr, false);
+  if (!known.is_object()) return out;
+  out.first_ms = known.value("first_ms", out.first_ms);
+  out.looks = known.value("looks", std::int64_t{0});
+  return out;
+}
+
+Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
+
+Result<void> read_condition(const json& with, Parameters& out) {
+  out.contains = with.value("contains", "");
+  const auto equals = with.find("equals");
+  if (equals != with.end()) out.equals = *equals;
+  const auto pointer = with.find("pointer");
+  if (pointer == with.end()) {
+    if (out.equals) return invalid("`equals` says what is awaited at `pointer`, which is missing");
+    return {};
+  }
+  try {
+    out.pointer = json::json_pointer(pointer->get<std::string>());
+  } catch (const json::exception&) {
+    return invalid("`pointer` is no JSON Pointer: it has a ~ that is not ~0 or ~1");
+  }
+  return {};
+}
+
+Result<Parameters> read_parameters(const json& with) {
+  Parameters out;
+  if (auto read = read_statuses(with, "expected_status", out.expected); !read) return read.error();
+  if (auto read = read_statuses(with, "fail_status", out.failing); !read) return read.error();
+  if (auto read = read_condition(with, out); !read) return read.error();
+  for (const auto& [name, duration] :
+       {std::pair("every", &out.every), std::pair("look_timeout", &out.look_timeout),
+        std::pair("timeout", &out.timeout)}) {
+    auto read = read_duration(with, name, *duration);
+    if (!read) return read.error();
+    *duration = *read;
+  }
+  if (out.every < kEveryMin) return invalid("`every` is under 100ms");
+  if (out.look_timeout.count() <= 0) return invalid("`look_timeout` is 0: no look is that short");
+  out.skips = with.value("on_timeout", "fail") == "skip";
+  return out;
+}
+
+class Judge final : public HttpJudge {
+ public:
+  Judge(Parameters parameters, const plugin::Request& request)
+      : parameters_(std::move(parameters)),
+        format_(request.output_format()),
+        waiting_(read_waiting(request.state())) {
+    ++waiting_.looks;
+  }
+
+  Keep keep(long status) const override {
+    if (!parameters_.expected.contains(status)) return Keep::sample;
+    return parameters_.looks_into_body() || format_ != "none" ? Keep::all : Keep::nothing;
+  }
+  std::size_t bytes_max() const override { return kOutputBytesMax; }
+
+  plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) override {
+    const std::string status = "status " + std::to_string(answer.status);
+    if (parameters_.failing.contains(answer.status)) {
+      return plugin::Result::permanent(shown_url(exchange.target().url) + " answered " + status,
+                                       "Status" + std::to_string(answer.status), exchange.sample());
+    }
+    if (!parameters_.expected.contains(answer.status)) return look_again(status);
+    if (!parameters_.looks_into_body() && format_ == "none") return plugin::Result::success();
+    auto body = exchange.body().text();
+    if (!body) return plugin::Result::failure(body.error().message, "ReadError");
+    if (const auto missing = missing_in(*body)) return look_again(status + ", " + *missing);
+    return body_output(format_, *body);
+  }
+
+  plugin::Result judge_failure(const plugin::Result& failure) override {
+    if (failure.outcome == PAWL_FAILED_FOR_GOOD) return failure;
+    return look_again(failure.message);
+  }
+
+ private:
+  /// What the condition misses; nothing when it holds.
+  std::optional<std::string> missing_in(const std::string& body) const {
+    if (!parameters_.contains.empty() && body.find(parameters_.contains) == std::string::npos) {
+      return "the text is not in the body";
+    }
+    if (!parameters_.pointer) return std::nullopt;
+    const json document = json::parse(body, nullptr, false);
+    if (document.is_discarded()) return "the body is not JSON";
+    const std::string where = '"' + parameters_.pointer->to_string() + '"';
+    if (!document.contains(*parameters_.pointer)) return "nothing is at " + where;
+    if (parameters_.equals && document[*parameters_.pointer] != *parameters_.equals) {
+      return "another value is at " + where;
+    }
+    return std::nullopt;
+  }
+
+  plugin::Result look_again(const std::string& seen) const {
+    const Duration waited(std::max<std::int64_t>(now_ms() - waiting_.first_ms, 0));
+    if (waited >= parameters_.timeout) return timed_out(seen);
+    // The last look is when the time is over.
+    const Duration after = std::min(parameters_.every, parameters_.timeout - waited);
+    const json state = {{"first_ms", waiting_.first_ms}, {"looks", waiting_.looks}};
+    plugin::Result result = plugin::Result::deferred(after, state.dump());
+    result.message = seen;
+    return result;
+  }
+
+  plugin::Result timed_out(const std::string& seen) const {
+    const std::string message = "not there after " + format_duration(parameters_.timeout) +
+                                " and " + std::to_string(waiting_.looks) +
+                                " looks; the last: " + seen;
+    if (parameters_.skips) return plugin::Result::skipped(message);
+    return plugin::Result::permanent(message, "WaitTimeout");
+  }
+
+  Parameters parameters_;
+  std::string format_;
+  Waiting waiting_;
+};
+
+}  // namespace
+
+void WaitHttp::start(plugin::Attempt attempt, const plugin::Request& request) {
+  const json with = json::parse(request.parameters());
+  auto target = read_target(with, request);
+  if (!target) return attempt.finish(parameter_failure(target.error().message));
+  auto parameters = read_parameters(with);
+  if (!parameters) return attempt.finish(parameter_failure(parameters.error().message));
+  if (!with.contains("method")) target->method = "GET";
+  target->timeout = parameters->look_timeout;
+  exchanges_.begin(attempt, std::move(*target), std::string(request.scratch()) + "/response-body",
+                   std::make_unique<Judge>(std::move(*parameters), request));
+}
+
+}  // namespace pawl::operators

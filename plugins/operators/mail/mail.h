@@ -1,0 +1,66 @@
+#pragma once
+
+// `mail`: sends one message over SMTP. All recipients get it or none: when the server refuses one,
+// nothing is sent. A reply 4xx may be better next time, a reply 5xx fails for good.
+
+#include <mutex>
+#include <unordered_map>
+
+#include "pawl/operator.hpp"
+#include "plugins/operators/curl/handles.h"
+
+namespace pawl::operators {
+
+class Mail {
+ public:
+  static constexpr const char* kName = "mail";
+  static constexpr const char* kSummary = "sends a message over SMTP";
+  static constexpr const char* kSchema = R"json({
+    "type": "object",
+    "required": ["host", "from", "subject"],
+    "properties": {
+      "host": {"description": "name or address of the SMTP server", "type": "string", "minLength": 1},
+      "port": {"description": "of the server; default 587, 465 with `tls` \"tls\", 25 with \"none\"",
+        "type": "integer", "minimum": 1, "maximum": 65535},
+      "tls": {"description": "\"starttls\" asks for TLS on a plain connection and goes on only with it; \"tls\" speaks it from the start; \"none\" sends everything readable",
+        "type": "string", "enum": ["starttls", "tls", "none"], "default": "starttls"},
+      "verify": {"description": "false accepts any certificate", "type": "boolean", "default": true},
+      "ca_file": {"description": "PEM file of the authorities that are trusted, instead of the system's",
+        "type": "string"},
+      "user": {"description": "name to log in with", "type": "string", "x-pawl-secret": true},
+      "password": {"description": "its password", "type": "string", "x-pawl-secret": true},
+      "from": {"description": "sender: ops@example.org or Ops <ops@example.org>", "type": "string"},
+      "to": {"description": "one address or a list; with `cc` and `bcc` at most 100",
+        "type": ["string", "array"], "items": {"type": "string"}},
+      "cc": {"description": "further addresses, seen by all", "type": ["string", "array"],
+        "items": {"type": "string"}},
+      "bcc": {"description": "further addresses, seen by nobody", "type": ["string", "array"],
+        "items": {"type": "string"}},
+      "reply_to": {"description": "where answers go", "type": ["string", "array"],
+        "items": {"type": "string"}},
+      "subject": {"description": "one line", "type": "string", "maxLength": 500},
+      "text": {"description": "the message as plain text, or a list of its lines",
+        "type": ["string", "array"], "items": {"type": "string"}},
+      "html": {"description": "the message as HTML, or a list of its lines; beside `text` the reader's program takes the better one",
+        "type": ["string", "array"], "items": {"type": "string"}},
+      "attachments": {"description": "files, together at most 25 MiB", "type": "array",
+        "maxItems": 50, "items": {"type": "string", "minLength": 1}},
+      "connect_timeout": {"description": "for name and connection; the whole is bounded by the task's `timeout`",
+        "type": "string", "default": "30s"}
+    },
+    "additionalProperties": false
+  })json";
+
+  Mail();
+  ~Mail();
+  plugin::Result run(plugin::Attempt& attempt, const plugin::Request& request);
+  void cancel(plugin::Attempt& attempt);
+
+ private:
+  class Waker;
+
+  std::mutex mutex_;  // guards `open_`
+  std::unordered_map<pawl_attempt*, CURLM*> open_;
+};
+
+}  // namespace pawl::operators

@@ -1,0 +1,383 @@
+// The operator `http` against a real server.
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/counterpart.h"
+#include "tests/unit/operator_host.h"
+
+using namespace pawl;
+using namespace pawl::test;
+using nlohmann::json;
+
+namespace {
+
+struct Fixture {
+  Loop loop;
+  Counterpart server{{"http"}};
+  OperatorHost host{loop, "http", "http"};
+
+  Ask ask(const json& with) const {
+    Ask out;
+    out.with = with.dump();
+    return out;
+  }
+  Ask ask_for(const std::string& url, json with) const {
+    with["url"] = url;
+    return ask(with);
+  }
+  Ask get(const std::string& path) const { return ask({{"url", server.url(path)}}); }
+  End run(const json& with) { return host.run(ask(with)); }
+  json output(const json& with) {
+    const End end = run(with);
+    INFO(end.message);
+    REQUIRE(end.outcome == PAWL_SUCCEEDED);
+    return json::parse(end.output);
+  }
+};
+
+std::string file_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (file.peek() != EOF) text << file.rdbuf();
+  return text.str();
+}
+
+/// A port on which nobody listens.
+std::string silent_port() {
+  const Counterpart gone({"http"});
+  return gone.port();
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "http sends method, query, headers and body, and gives the answer") {
+  const json got = output({{"method", "PUT"},
+                           {"url", server.url("/echo?a=1")},
+                           {"query", {{"name", "ä b&c"}, {"n", json::array({1, 2})}}},
+                           {"headers", {{"X-One", "1"}, {"X-Number", 5}, {"X-Empty", ""}}},
+                           {"body", {{"k", json::array({1, "two"})}}}});
+  CHECK(got["method"] == "PUT");
+  CHECK(got["path"] == "/echo?a=1&n=1&n=2&name=%c3%a4%20b%26c");
+  CHECK(got["headers"]["x-one"] == "1");
+  CHECK(got["headers"]["x-number"] == "5");
+  CHECK(got["headers"]["x-empty"] == "");
+  CHECK(got["headers"]["content-type"] == "application/json");
+  CHECK(got["headers"]["user-agent"] == "pawl");
+  CHECK_FALSE(got["headers"].contains("expect"));
+  CHECK(json::parse(got["body"].get<std::string>()) == json({{"k", json::array({1, "two"})}}));
+}
+
+TEST_CASE_METHOD(Fixture, "http sends text as text, and POST is what a body asks for") {
+  const json got = output({{"url", server.url("/echo")}, {"body", "two\nlines"}});
+  CHECK(got["method"] == "POST");
+  CHECK(got["body"] == "two\nlines");
+  CHECK(got["headers"]["content-type"] == "text/plain; charset=utf-8");
+  const json plain = output({{"url", server.url("/echo")}});
+  CHECK(plain["method"] == "GET");
+  CHECK_FALSE(plain["headers"].contains("content-type"));
+}
+
+TEST_CASE_METHOD(Fixture, "http tells the server which requests are the same work") {
+  const auto header = [this](json with) {
+    with["url"] = server.url("/echo");
+    return output(with)["headers"].value("idempotency-key", "");
+  };
+  CHECK(header({{"method", "POST"}}) == "key-of-the-work");
+  CHECK(header({{"method", "PATCH"}}) == "key-of-the-work");
+  CHECK(header({{"method", "GET"}}).empty());
+  CHECK(header({{"method", "PUT"}}).empty());
+  CHECK(header({{"method", "POST"}, {"idempotency_header", ""}}).empty());
+  CHECK(header({{"method", "POST"}, {"headers", {{"idempotency-key", "own"}}}}) == "own");
+}
+
+TEST_CASE_METHOD(Fixture, "what http makes of a status is said by the lists") {
+  CHECK(host.run(get("/status/503")).outcome == PAWL_FAILED);
+  CHECK(host.run(get("/status/429")).outcome == PAWL_FAILED);
+  CHECK(host.run(get("/status/408")).outcome == PAWL_FAILED);
+  const End refused = host.run(get("/status/404"));
+  CHECK(refused.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(refused.error_class == "Status404");
+  CHECK(refused.message == "GET " + server.url("/status/404") + " answered 404");
+  CHECK(refused.trace == "because of \\x1b[31mthis\n");
+  const json with = {{"url", server.url("/status/404")}, {"expected_status", {"2xx", 404}}};
+  Ask ask;
+  ask.with = with.dump();
+  ask.output = "none";
+  CHECK(host.run(ask).outcome == PAWL_SUCCEEDED);
+  const auto outcome = [this](json more) {
+    more["url"] = server.url("/status/418");
+    return run(more).outcome;
+  };
+  CHECK(outcome({{"retry_status", {"410-420"}}}) == PAWL_FAILED);
+  CHECK(outcome({{"retry_status", 418}}) == PAWL_FAILED);
+  CHECK(outcome({{"retry_status", json::array()}}) == PAWL_FAILED_FOR_GOOD);
+}
+
+TEST_CASE_METHOD(Fixture, "http waits as long as the server asks, in the same attempt") {
+  Ask ask = get("/busy/one/2?after=7");
+  const End first = host.run(ask);
+  REQUIRE(first.outcome == PAWL_DEFERRED);
+  CHECK(first.after == std::chrono::seconds(7));
+  ask.state = first.state;
+  const End second = host.run(ask);
+  REQUIRE(second.outcome == PAWL_DEFERRED);
+  ask.state = second.state;
+  CHECK(json::parse(host.run(ask).output)["calls"] == 3);
+}
+
+TEST_CASE_METHOD(Fixture, "http waits no longer in all than it may, nor past its deadline") {
+  Ask ask = ask_for(server.url("/status/429?after=40"), {{"max_retry_after", "1m"}});
+  const End first = host.run(ask);
+  REQUIRE(first.outcome == PAWL_DEFERRED);
+  ask.state = first.state;
+  const End second = host.run(ask);
+  CHECK(second.outcome == PAWL_FAILED);
+  CHECK(second.message.find("asked to wait 40s") != std::string::npos);
+  Ask late = get("/status/503?after=40");
+  late.deadline_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                         std::chrono::system_clock::now().time_since_epoch())
+                         .count() +
+                     30'000;
+  CHECK(host.run(late).outcome == PAWL_FAILED);
+  CHECK(run({{"url", server.url("/status/503?after=1")}, {"max_retry_after", "0s"}}).outcome ==
+        PAWL_FAILED);
+  CHECK(host.run(get("/status/500?after=1")).outcome == PAWL_FAILED);
+}
+
+TEST_CASE_METHOD(Fixture, "http follows redirects as far as it may") {
+  const std::string there = server.url("/echo");
+  CHECK(output({{"url", server.url("/redirect/302?to=/redirect/301?to=/echo")}})["path"] ==
+        "/echo");
+  json got = output({{"url", server.url("/redirect/307?to=/echo")}, {"body", "again"}});
+  CHECK(got["method"] == "POST");
+  CHECK(got["body"] == "again");
+  got = output({{"url", server.url("/redirect/303?to=/echo")}, {"body", "once"}});
+  CHECK(got["method"] == "GET");
+  CHECK(got["body"] == "");
+  CHECK_FALSE(got["headers"].contains("content-type"));
+  CHECK(run({{"url", server.url("/redirect/302?to=/echo")}, {"max_redirects", 0}}).error_class ==
+        "Status302");
+  const End end = run({{"url", server.url("/redirect/302?to=file:///etc/hostname")}});
+  CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(end.error_class == "UnsupportedProtocol");
+}
+
+TEST_CASE_METHOD(Fixture, "http tells another origin nothing that was meant for the first") {
+  const Counterpart other({"http"});
+  const json with = {{"url", server.url("/redirect/307?to=" + other.url("/echo"))},
+                     {"headers", {{"X-Api-Key", "secret"}, {"Accept", "text/x"}}},
+                     {"auth", {{"user", "me"}, {"password", "secret"}}},
+                     {"body", "text"}};
+  const json got = output(with);
+  CHECK(got["headers"]["accept"] == "text/x");
+  CHECK(got["headers"]["content-type"] == "text/plain; charset=utf-8");
+  CHECK_FALSE(got["headers"].contains("x-api-key"));
+  CHECK_FALSE(got["headers"].contains("authorization"));
+  CHECK_FALSE(got["headers"].contains("idempotency-key"));
+}
+
+TEST_CASE_METHOD(Fixture, "http shows who asks, in a header") {
+  const auto header = [this](const json& auth) {
+    return output({{"url", server.url("/echo")}, {"auth", auth}})["headers"]["authorization"];
+  };
+  CHECK(header({{"user", "me"}, {"password", "open"}}) == "Basic bWU6b3Blbg==");
+  CHECK(header({{"token", "abc"}}) == "Bearer abc");
+  CHECK(run({{"url", server.url("/echo")}, {"auth", {{"password", "x"}}}}).error_class ==
+        "InvalidParameter");
+}
+
+TEST_CASE_METHOD(Fixture, "the log of http says what was asked and answered, and no secret") {
+  const json with = {{"url", "http://me:hidden1@127.0.0.1:" + server.port() + "/echo?k=hidden2"},
+                     {"query", {{"q", "hidden3"}}},
+                     {"headers", {{"X-Key", "hidden4"}}},
+                     {"body", "hidden5"}};
+  TestAttempt& attempt = host.start(ask(with));
+  REQUIRE(run_until(loop, [&] { return attempt.end().has_value(); }));
+  const std::string log = attempt.log();
+  CHECK(log.find("> POST " + server.url("/echo?…") + " (7 bytes)\n") == 0);
+  CHECK(log.find("\n< 200, ") != std::string::npos);
+  CHECK(log.find("hidden") == std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "a response that does not fit fails and says so") {
+  CHECK(host.run(get("/bytes/100")).error_class == "InvalidJson");
+  Ask text = get("/bytes/1048576");
+  text.output = "text";
+  CHECK(host.run(text).output.size() == 1048576);
+  text = get("/bytes/1048577");
+  text.output = "text";
+  const End large = host.run(text);
+  CHECK(large.outcome == PAWL_FAILED);
+  CHECK(large.error_class == "ResponseTooLarge");
+  CHECK(large.message == "the response is larger than 1048576 bytes");
+  text = get("/chunks/100");
+  text.output = "text";
+  CHECK(host.run(text).error_class == "ResponseTooLarge");
+  text.output = "none";
+  CHECK(host.run(text).outcome == PAWL_SUCCEEDED);
+  text = get("/binary");
+  text.output = "text";
+  CHECK(host.run(text).error_class == "InvalidText");
+  CHECK(host.run(get("/empty")).output == "null");
+}
+
+TEST_CASE_METHOD(Fixture, "http can give status and headers along with the body") {
+  json got = output({{"url", server.url("/ready/full/0")}, {"response", "full"}});
+  CHECK(got["status"] == 200);
+  CHECK(got["headers"]["content-type"] == "application/json");
+  CHECK(got["body"]["state"] == "ready");
+  got = output({{"url", server.url("/html")}, {"response", "full"}});
+  CHECK(got["body"] == "<html>\n");
+}
+
+TEST_CASE_METHOD(Fixture, "http saves a body of any size to a file, whole or not at all") {
+  const ScratchFolder folder;
+  Ask ask = ask_for(server.url("/bytes/3000000"), {{"save_to", "body.bin"}});
+  ask.working_dir = folder.path();
+  const End end = host.run(ask);
+  INFO(end.message);
+  REQUIRE(end.outcome == PAWL_SUCCEEDED);
+  CHECK(json::parse(end.output) == json({{"file", folder / "body.bin"}, {"bytes", 3000000}}));
+  CHECK(file_text(folder / "body.bin") == std::string(3000000, 'x'));
+  ask = ask_for(server.url("/bytes/3000000"), {{"save_to", "body.bin"}, {"max_response", "1MB"}});
+  ask.working_dir = folder.path();
+  CHECK(host.run(ask).error_class == "ResponseTooLarge");
+  CHECK(file_text(folder / "body.bin").size() == 3000000);
+  ask = ask_for(server.url("/empty"), {{"save_to", "body.bin"}});
+  ask.working_dir = folder.path();
+  ask.output = "text";
+  CHECK(host.run(ask).output == folder / "body.bin");
+  CHECK(file_text(folder / "body.bin").empty());
+  using Entries = std::filesystem::directory_iterator;
+  CHECK(std::distance(Entries(folder.path()), Entries()) == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "many large bodies at once go to files, and come back whole") {
+  const ScratchFolder folder;
+  std::vector<TestAttempt*> attempts;
+  for (int i = 0; i < 60; ++i) {
+    Ask ask = get("/bytes/1000000");
+    ask.output = "text";
+    ask.scratch = folder / std::to_string(i);
+    std::filesystem::create_directory(ask.scratch);
+    attempts.push_back(&host.start(ask));
+  }
+  for (TestAttempt* attempt : attempts) {
+    REQUIRE(run_until(loop, [&] { return attempt->end().has_value(); }));
+    CHECK(attempt->end()->message == "");
+    CHECK(attempt->end()->output == std::string(1000000, 'x'));
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "errors of the network have names, and may heal") {
+  const auto fails = [this](const std::string& url, const std::string& name) {
+    const End end = run({{"url", url}, {"connect_timeout", "5s"}});
+    INFO(end.message);
+    CHECK(end.error_class == name);
+    return end.outcome;
+  };
+  CHECK(fails("http://127.0.0.1:" + silent_port() + "/x", "CouldntConnect") == PAWL_FAILED);
+  CHECK(fails("http://nobody.invalid/", "CouldntResolveHost") == PAWL_FAILED);
+  CHECK(fails(server.url("/drop"), "EmptyReply") == PAWL_FAILED);
+  CHECK(fails(server.url("/echo", "https"), "TlsHandshake") == PAWL_FAILED);
+}
+
+TEST_CASE_METHOD(Fixture, "parameters that cannot work fail for good and say which") {
+  const auto refused = [this](json with, const std::string& word) {
+    if (!with.contains("url")) with["url"] = server.url("/echo");
+    const End end = run(with);
+    INFO(end.message);
+    CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+    CHECK(end.error_class == "InvalidParameter");
+    CHECK(end.message.find(word) != std::string::npos);
+    CHECK(end.message.find("hidden") == std::string::npos);
+  };
+  refused({{"url", "ftp://hidden.example.org/"}}, "http and https");
+  refused({{"url", "file:///etc/passwd"}}, "http and https");
+  refused({{"url", "http://a/\r\nX-Hidden: hidden"}}, "line break");
+  refused({{"headers", {{"X-A", "hidden\r\nX-B: 1"}}}}, "X-A");
+  refused({{"headers", {{"X A", "hidden"}}}}, "name");
+  refused({{"expected_status", {"2yy"}}}, "expected_status");
+  refused({{"expected_status", 42}}, "from 100 to 599");
+  refused({{"connect_timeout", "5"}}, "connect_timeout");
+  refused({{"max_response", "2MiB"}}, "save_to");
+}
+
+TEST_CASE_METHOD(Fixture, "the schema of http refuses what is none of its parameters") {
+  CHECK(host.violation(R"({"url": "http://a/", "methd": "GET"})").has_value());
+  CHECK(host.violation(R"({"method": "GET"})").has_value());
+  CHECK(host.violation(R"({"url": "http://a/", "method": "get"})").has_value());
+  CHECK(host.violation(R"({"url": "http://a/", "max_redirects": 51})").has_value());
+  CHECK_FALSE(host.violation(R"({"url": "http://a/", "expected_status": [200, "3xx"]})"));
+}
+
+TEST_CASE_METHOD(Fixture, "a cancelled call ends at once") {
+  TestAttempt& attempt = host.start(get("/slow/60"));
+  for (int i = 0; i < 20; ++i) loop.run_once(false);
+  REQUIRE_FALSE(attempt.end().has_value());
+  host.cancel(attempt);
+  REQUIRE(attempt.end().has_value());
+  CHECK(attempt.end()->error_class == "Cancelled");
+}
+
+TEST_CASE_METHOD(Fixture, "one connection serves call after call") {
+  const json first = json::parse(host.run(get("/echo")).output);
+  for (int i = 0; i < 5; ++i) {
+    CHECK(json::parse(host.run(get("/echo")).output)["peer"] == first["peer"]);
+  }
+  CHECK(host.run(get("/status/404")).error_class == "Status404");
+  CHECK(json::parse(host.run(get("/echo")).output)["peer"] == first["peer"]);
+}
+
+TEST_CASE_METHOD(Fixture, "http goes through the proxy that it or its task names") {
+  const json with = {{"url", "http://far.invalid/x"}, {"proxy", server.url("")}};
+  CHECK(output(with)["proxied"] == "http://far.invalid/x");
+  Ask ask = ask_for("http://far.invalid/y", json::object());
+  ask.environment = {"http_proxy=" + server.url("")};
+  CHECK(json::parse(host.run(ask).output)["proxied"] == "http://far.invalid/y");
+  ask.environment.emplace_back("no_proxy=far.invalid");
+  CHECK(host.run(ask).error_class == "CouldntResolveHost");
+}
+
+TEST_CASE("http trusts whom it is told to trust, and nobody else") {
+  Loop loop;
+  const ScratchFolder folder;
+  const std::vector<std::string> files = make_certificate(folder);
+  const Counterpart server({"http", "--tls", files[0], files[1]});
+  OperatorHost host(loop, "http", "http");
+  const auto call = [&](const json& tls) {
+    Ask ask;
+    ask.with = json({{"url", server.url("/echo", "https")}, {"tls", tls}}).dump();
+    ask.working_dir = folder.path();
+    return host.run(ask);
+  };
+  const End unknown = call(json::object());
+  CHECK(unknown.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(unknown.error_class == "TlsCertificate");
+  CHECK(call({{"ca_file", "cert.pem"}}).outcome == PAWL_SUCCEEDED);
+  CHECK(call(json::object()).error_class == "TlsCertificate");
+  CHECK(call({{"verify", false}}).outcome == PAWL_SUCCEEDED);
+  CHECK(call(json::object()).error_class == "TlsCertificate");
+  CHECK(call({{"ca_file", "none.pem"}}).error_class == "TlsFile");
+}
+
+TEST_CASE("http shows its own certificate to a server that asks for one") {
+  Loop loop;
+  const ScratchFolder folder;
+  const std::vector<std::string> files = make_certificate(folder);
+  const Counterpart server({"http", "--tls", files[0], files[1], "--ask-client"});
+  OperatorHost host(loop, "http", "http");
+  json tls = {{"ca_file", files[0]}};
+  Ask ask;
+  ask.with = json({{"url", server.url("/echo", "https")}, {"tls", tls}}).dump();
+  CHECK(host.run(ask).outcome == PAWL_FAILED);
+  tls["certificate_file"] = files[0];
+  tls["key_file"] = files[1];
+  ask.with = json({{"url", server.url("/echo", "https")}, {"tls", tls}}).dump();
+  CHECK(host.run(ask).outcome == PAWL_SUCCEEDED);
+}

@@ -1,0 +1,193 @@
+// The operator `mail` against a server that takes what it is sent and reads it as mail programs do.
+
+#include <fstream>
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/counterpart.h"
+#include "tests/unit/operator_host.h"
+
+using namespace pawl;
+using namespace pawl::test;
+using nlohmann::json;
+
+namespace {
+
+struct Fixture {
+  Loop loop;
+  ScratchFolder folder;
+  Counterpart server{{"smtp", "--keep", folder.path()}};
+  OperatorHost host{loop, "mail", "mail"};
+  int mails = 0;
+
+  Ask ask(const json& with) const {
+    json all = {{"host", "127.0.0.1"},     {"port", std::stoi(server.port())},
+                {"tls", "none"},           {"from", "Ops <ops@example.org>"},
+                {"to", "one@example.org"}, {"subject", "Report"},
+                {"text", "All is well.\n"}};
+    all.merge_patch(with);
+    Ask out;
+    out.with = all.dump();
+    out.working_dir = folder.path();
+    return out;
+  }
+  End run(const json& with) { return host.run(ask(with)); }
+  /// What arrived.
+  json send(const json& with) {
+    const End end = run(with);
+    INFO(end.message);
+    REQUIRE(end.outcome == PAWL_SUCCEEDED);
+    std::ifstream file(folder / (std::to_string(++mails) + ".json"));
+    return json::parse(file);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "mail arrives, once for each recipient, with what a mail needs") {
+  const json got = send({{"to", {"One <one@example.org>", "two@example.org"}},
+                         {"cc", "three@example.org"},
+                         {"bcc", {"four@example.org"}},
+                         {"reply_to", "desk@example.org"}});
+  CHECK(got["sender"] == "MAIL FROM:<ops@example.org>");
+  CHECK(got["recipients"] == json({"RCPT TO:<one@example.org>", "RCPT TO:<two@example.org>",
+                                   "RCPT TO:<three@example.org>", "RCPT TO:<four@example.org>"}));
+  const json& headers = got["headers"];
+  CHECK(headers["from"] == "Ops <ops@example.org>");
+  CHECK(headers["to"] == "One <one@example.org>, two@example.org");
+  CHECK(headers["cc"] == "three@example.org");
+  CHECK(headers["reply-to"] == "desk@example.org");
+  CHECK(headers["subject"] == "Report");
+  CHECK(headers["message-id"] == "<key-of-the-work@example.org>");
+  CHECK(headers["mime-version"] == "1.0");
+  CHECK(headers.contains("date"));
+  CHECK_FALSE(headers.contains("bcc"));
+  CHECK(got["raw"].get<std::string>().find("four@") == std::string::npos);
+  CHECK(got["parts"][1]["text"] == "All is well.\r\n");
+  CHECK(got["defects"].empty());
+}
+
+TEST_CASE_METHOD(Fixture, "text of any language arrives as it was written, in lines of ASCII") {
+  const std::string subject =
+      "Übersicht für März: läuft — 日本語の件名はとても長いので何度も折り返される必要があります";
+  const std::string text = "Grüße.\n.\n..zwei Punkte\n" + std::string(2000, 'x') + "\nEnde\n";
+  const json got =
+      send({{"subject", subject}, {"from", "Jörg \"J\" <j@example.org>"}, {"text", text}});
+  CHECK(got["headers"]["subject"] == subject);
+  CHECK(got["headers"]["from"].get<std::string>().find("Jörg") != std::string::npos);
+  CHECK(got["is_ascii"] == true);
+  CHECK(got["longest_line"] <= 78);
+  std::string read = got["parts"][1]["text"];
+  read.erase(std::remove(read.begin(), read.end(), '\r'), read.end());
+  CHECK(read == text);
+  CHECK(got["defects"].empty());
+}
+
+TEST_CASE_METHOD(Fixture, "mail carries HTML beside text, and files") {
+  write_file(folder / "täglich.csv", "a,b\n1,ä\n");
+  write_file(folder / "raw.bin", std::string("\0\1\2", 3));
+  const json got = send({{"text", {"one", "two"}},
+                         {"html", "<p>one</p>"},
+                         {"attachments", {"täglich.csv", folder / "raw.bin"}}});
+  const json& parts = got["parts"];
+  REQUIRE(parts.size() == 6);
+  CHECK(parts[0]["type"] == "multipart/mixed");
+  CHECK(parts[1]["type"] == "multipart/alternative");
+  CHECK(parts[2]["type"] == "text/plain");
+  CHECK(parts[2]["text"] == "one\r\ntwo\r\n");
+  CHECK(parts[3]["type"] == "text/html");
+  CHECK(parts[4]["type"] == "text/csv");
+  CHECK(parts[4]["filename"] == "täglich.csv");
+  CHECK(parts[4]["text"] == "a,b\n1,ä\n");
+  CHECK(parts[5]["type"] == "application/octet-stream");
+  CHECK(parts[5]["text"] == std::string("\0\1\2", 3));
+  CHECK(got["defects"].empty());
+}
+
+TEST_CASE_METHOD(Fixture, "nothing that is put into mail can begin a line of its header") {
+  const auto refused = [this](const json& with) {
+    const End end = run(with);
+    INFO(with.dump() << ": " << end.message);
+    CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+    CHECK(end.error_class == "InvalidParameter");
+  };
+  refused({{"subject", "a\r\nBcc: evil@example.org"}});
+  refused({{"subject", "a\nb"}});
+  refused({{"from", "a\r\nX: 1 <a@example.org>"}});
+  refused({{"to", "a@example.org\r\nRCPT TO:<evil@example.org>"}});
+  refused({{"to", "a@example.org>,<evil@example.org"}});
+  refused({{"cc", "a b@example.org"}});
+  refused({{"to", "nobody"}});
+  refused({{"host", "127.0.0.1/x"}});
+  refused({{"host", "a\r\nb"}});
+  refused({{"user", "a\r\nb"}, {"password", "c"}});
+  refused({{"attachments", {"none.txt"}}});
+  refused({{"to", json::array()}});
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "what the server refuses for now may be tried again, what it refuses not") {
+  const End later = run({{"to", {"one@example.org", "later@example.org"}}});
+  CHECK(later.outcome == PAWL_FAILED);
+  CHECK(later.error_class == "Reply451");
+  CHECK(later.message.ends_with("replied: 451 try again later"));
+  const End refused = run({{"to", {"one@example.org", "refuse@example.org"}}});
+  CHECK(refused.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(refused.error_class == "Reply550");
+  CHECK_FALSE(std::filesystem::exists(folder / "1.json"));
+  std::string gone;
+  {
+    const Counterpart other({"smtp"});
+    gone = other.port();
+  }
+  const End silent = run({{"port", std::stoi(gone)}});
+  CHECK(silent.outcome == PAWL_FAILED);
+  CHECK(silent.error_class == "CouldntConnect");
+}
+
+TEST_CASE_METHOD(Fixture, "mail logs in, and a wrong password fails for good") {
+  CHECK(send({{"user", "me"}, {"password", "open sesame"}})["user"] == "me");
+  const End end = run({{"user", "me"}, {"password", "closed"}});
+  CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(end.error_class == "LoginDenied");
+  CHECK(end.message.find("closed") == std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "mail is not sent readable where TLS was asked for") {
+  const End end = run({{"tls", "starttls"}});
+  CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(end.error_class == "TlsRefused");
+  CHECK_FALSE(std::filesystem::exists(folder / "1.json"));
+}
+
+TEST_CASE_METHOD(Fixture, "mail goes over TLS, on a plain connection and from the start") {
+  const std::vector<std::string> files = make_certificate(folder);
+  for (const std::string kind : {"starttls", "tls"}) {
+    std::vector<std::string> arguments = {"smtp",  "--keep", folder.path(),
+                                          "--tls", files[0], files[1]};
+    if (kind == "tls") arguments.emplace_back("--implicit");
+    const Counterpart secure(arguments);
+    json with = {{"tls", kind}, {"port", std::stoi(secure.port())}};
+    CHECK(run(with).error_class == "TlsCertificate");
+    with["ca_file"] = "cert.pem";
+    const End end = run(with);
+    INFO(end.message);
+    CHECK(end.outcome == PAWL_SUCCEEDED);
+    std::ifstream file(folder / "1.json");
+    CHECK(json::parse(file)["tls"] == true);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a cancelled mail ends at once") {
+  TestAttempt& attempt = host.start(ask({{"from", "slow@example.org"}}));
+  REQUIRE(run_until(loop, [&] {
+    loop.defer([] {});
+    return !attempt.log().empty();
+  }));
+  const auto before = std::chrono::steady_clock::now();
+  host.cancel(attempt);
+  REQUIRE(run_until(loop, [&] { return attempt.end().has_value(); }));
+  CHECK(attempt.end()->error_class == "Cancelled");
+  CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(5));
+}

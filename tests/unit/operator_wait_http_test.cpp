@@ -1,0 +1,117 @@
+// The sensor `wait_http` against a real server. No test waits: what the host would do between two
+// looks is to start the attempt again.
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/counterpart.h"
+#include "tests/unit/operator_host.h"
+
+using namespace pawl;
+using namespace pawl::test;
+using nlohmann::json;
+
+namespace {
+
+struct Fixture {
+  Loop loop;
+  Counterpart server{{"http"}};
+  OperatorHost host{loop, "http", "wait_http"};
+
+  Ask ask(const std::string& path, json with = json::object()) const {
+    with["url"] = server.url(path);
+    Ask out;
+    out.with = with.dump();
+    out.output = "none";
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "wait_http looks again later until the status is there") {
+  Ask waits = ask("/busy/a/2?after=100", {{"every", "5m"}});
+  const End first = host.run(waits);
+  REQUIRE(first.outcome == PAWL_DEFERRED);
+  CHECK(first.after == std::chrono::minutes(5));
+  waits.state = first.state;
+  const End second = host.run(waits);
+  REQUIRE(second.outcome == PAWL_DEFERRED);
+  CHECK(json::parse(second.state)["first_ms"] == json::parse(first.state)["first_ms"]);
+  waits.state = second.state;
+  waits.output = "json";
+  const End third = host.run(waits);
+  REQUIRE(third.outcome == PAWL_SUCCEEDED);
+  CHECK(json::parse(third.output)["calls"] == 3);
+}
+
+TEST_CASE_METHOD(Fixture, "wait_http waits for what the body says") {
+  const auto looks = [this](const json& with, const std::string& key) {
+    Ask waits = ask("/ready/" + key + "/3", with);
+    int deferrals = 0;
+    for (;; ++deferrals) {
+      const End end = host.run(waits);
+      if (end.outcome != PAWL_DEFERRED) {
+        CHECK(end.outcome == PAWL_SUCCEEDED);
+        return deferrals;
+      }
+      waits.state = end.state;
+    }
+  };
+  CHECK(looks({{"pointer", "/state"}, {"equals", "ready"}}, "a") == 3);
+  CHECK(looks({{"pointer", "/rows/2"}, {"equals", 6}}, "b") == 5);
+  CHECK(looks({{"contains", "\"ready\""}}, "c") == 3);
+  CHECK(looks({{"pointer", "/state"}}, "d") == 0);
+  CHECK(host.run(ask("/html", {{"pointer", "/state"}})).outcome == PAWL_DEFERRED);
+}
+
+TEST_CASE_METHOD(Fixture, "wait_http gives up at its time, as a failure or a skip") {
+  const std::string long_ago = R"({"first_ms": 1000, "looks": 7})";
+  Ask waits = ask("/status/404", {{"timeout", "1h"}});
+  waits.state = long_ago;
+  const End failed = host.run(waits);
+  CHECK(failed.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(failed.error_class == "WaitTimeout");
+  CHECK(failed.message == "not there after 1h and 8 looks; the last: status 404");
+  waits = ask("/status/404", {{"timeout", "1h"}, {"on_timeout", "skip"}});
+  waits.state = long_ago;
+  CHECK(host.run(waits).outcome == PAWL_SKIPPED);
+  waits = ask("/empty", {{"timeout", "1h"}});
+  waits.state = long_ago;
+  CHECK(host.run(waits).outcome == PAWL_SUCCEEDED);
+}
+
+TEST_CASE_METHOD(Fixture, "the last look of wait_http is when its time is over") {
+  const End end = host.run(ask("/status/404", {{"timeout", "10s"}, {"every", "1h"}}));
+  REQUIRE(end.outcome == PAWL_DEFERRED);
+  CHECK(end.after <= std::chrono::seconds(10));
+  CHECK(end.after > std::chrono::seconds(5));
+}
+
+TEST_CASE_METHOD(Fixture, "a server that is not there is a reason to look again") {
+  std::string gone;
+  {
+    const Counterpart other({"http"});
+    gone = other.url("/echo");
+  }
+  Ask waits;
+  waits.with = json({{"url", gone}}).dump();
+  CHECK(host.run(waits).outcome == PAWL_DEFERRED);
+  waits.with = json({{"url", server.url("/slow/60")}, {"look_timeout", "100ms"}}).dump();
+  CHECK(host.run(waits).outcome == PAWL_DEFERRED);
+}
+
+TEST_CASE_METHOD(Fixture, "wait_http stops early for what will not heal") {
+  const End end = host.run(ask("/status/403", {{"fail_status", {401, 403}}}));
+  CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(end.error_class == "Status403");
+  CHECK(host.run(ask("/echo", {{"every", "1ms"}})).error_class == "InvalidParameter");
+  CHECK(host.run(ask("/echo", {{"equals", 1}})).error_class == "InvalidParameter");
+}
+
+TEST_CASE_METHOD(Fixture, "a look that is cancelled ends at once") {
+  TestAttempt& attempt = host.start(ask("/slow/60"));
+  for (int i = 0; i < 20; ++i) loop.run_once(false);
+  host.cancel(attempt);
+  CHECK(attempt.end().has_value());
+}
