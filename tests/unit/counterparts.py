@@ -234,6 +234,9 @@ class SmtpServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, *_):
+        pass  # who does not trust us goes away
+
 
 class HttpServer(ThreadingHTTPServer):
     daemon_threads = True

@@ -77,7 +77,7 @@ TEST_CASE_METHOD(Fixture, "text of any language arrives as it was written, in li
   CHECK(got["headers"]["subject"] == subject);
   CHECK(got["headers"]["from"].get<std::string>().find("Jörg") != std::string::npos);
   CHECK(got["is_ascii"] == true);
-  CHECK(got["longest_line"] <= 78);
+  CHECK(got["longest_line"] <= 80);  // a boundary of libcurl
   std::string read = got["parts"][1]["text"];
   read.erase(std::remove(read.begin(), read.end(), '\r'), read.end());
   CHECK(read == text);

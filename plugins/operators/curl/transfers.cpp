@@ -1,6 +1,8 @@
 #include "plugins/operators/curl/transfers.h"
 
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -49,8 +51,13 @@ TransferShard::TransferShard(plugin::Host host, long connections_max)
 TransferShard::~TransferShard() = default;
 
 void TransferShard::begin(Transfer& transfer) {
-  curl_easy_setopt(transfer.handle_, CURLOPT_PRIVATE, static_cast<void*>(&transfer));
-  const CURLMcode code = curl_multi_add_handle(multi_.get(), transfer.handle_);
+  CURL* handle = transfer.handle_;
+  curl_easy_setopt(handle, CURLOPT_PRIVATE, static_cast<void*>(&transfer));
+  curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &TransferShard::on_open);
+  curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, this);
+  curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, &TransferShard::on_close);
+  curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, this);
+  const CURLMcode code = curl_multi_add_handle(multi_.get(), handle);
   if (code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(code));
   ++in_flight_;
 }
@@ -60,29 +67,73 @@ void TransferShard::end(Transfer& transfer) {
   --in_flight_;
 }
 
-int TransferShard::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
+curl_socket_t TransferShard::on_open(void* self, curlsocktype, curl_sockaddr* address) {
+  const int socket = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (socket < 0) return CURL_SOCKET_BAD;
   try {
-    static_cast<TransferShard*>(self)->watch(socket, what);
+    static_cast<TransferShard*>(self)->sockets_[socket].is_connection = true;
+  } catch (const std::exception&) {
+    ::close(socket);
+    return CURL_SOCKET_BAD;
+  }
+  return socket;
+}
+
+int TransferShard::on_close(void* self, curl_socket_t socket) {
+  static_cast<TransferShard*>(self)->sockets_.erase(socket);
+  return ::close(socket);
+}
+
+int TransferShard::on_socket(CURL*, curl_socket_t socket, int what, void* self, void*) {
+  auto* shard = static_cast<TransferShard*>(self);
+  if (what == CURL_POLL_REMOVE) {
+    shard->release(socket);
+    return 0;
+  }
+  try {
+    shard->watch(socket, events_of(what));
   } catch (const std::exception&) {
     return -1;  // libcurl fails the transfers of this handle
   }
   return 0;
 }
 
-void TransferShard::watch(curl_socket_t socket, int what) {
-  if (what == CURL_POLL_REMOVE) {
-    watches_.erase(socket);
+void TransferShard::watch(curl_socket_t socket, int events) {
+  Socket& known = sockets_[socket];
+  known.is_idle = false;
+  if (known.watch == nullptr) {
+    known.watch = std::make_unique<plugin::FdWatch>(
+        host_, socket, events, [this, socket](int ready) { on_ready(socket, ready); });
+  } else if (known.events != events) {
+    known.watch->change(events);
+  }
+  known.events = events;
+}
+
+/// A connection that is kept stays watched: the next call will watch for the same, and to begin and
+/// end that anew would cost more system calls than the call itself.
+void TransferShard::release(curl_socket_t socket) {
+  const auto found = sockets_.find(socket);
+  if (found == sockets_.end()) return;
+  if (found->second.is_connection) {
+    found->second.is_idle = true;
+  } else {
+    sockets_.erase(found);  // of the resolver: closed without a word
+  }
+}
+
+void TransferShard::on_ready(curl_socket_t socket, int ready) {
+  Socket& known = sockets_.at(socket);
+  if (known.is_idle) {
+    // The other side closed it; libcurl sees that when it looks for a connection.
+    known.watch->change(0);
+    known.events = 0;
     return;
   }
-  const int events = events_of(what);
-  auto& watch = watches_[socket];
-  if (watch != nullptr) return watch->change(events);
-  watch = std::make_unique<plugin::FdWatch>(host_, socket, events, [this, socket](int ready) {
-    int mask = 0;
-    if ((ready & PAWL_READABLE) != 0) mask |= CURL_CSELECT_IN;
-    if ((ready & PAWL_WRITABLE) != 0) mask |= CURL_CSELECT_OUT;
-    act(socket, mask);
-  });
+  int mask = 0;
+  if ((ready & PAWL_READABLE) != 0) mask |= CURL_CSELECT_IN;
+  if ((ready & PAWL_WRITABLE) != 0) mask |= CURL_CSELECT_OUT;
+  act(socket, mask);
 }
 
 int TransferShard::on_timer(CURLM*, long timeout_ms, void* self) {

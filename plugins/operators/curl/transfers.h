@@ -50,16 +50,27 @@ class TransferShard {
  private:
   using Clock = std::chrono::steady_clock;
 
+  struct Socket {
+    std::unique_ptr<plugin::FdWatch> watch;  ///< null: not watched yet
+    int events = 0;
+    bool is_connection = false;  ///< we opened it and hear when it is closed
+    bool is_idle = false;        ///< no transfer uses it now
+  };
+
+  static curl_socket_t on_open(void* self, curlsocktype, curl_sockaddr* address);
+  static int on_close(void* self, curl_socket_t socket);
   static int on_socket(CURL*, curl_socket_t socket, int what, void* self, void*);
   static int on_timer(CURLM*, long timeout_ms, void* self);
-  void watch(curl_socket_t socket, int what);
+  void watch(curl_socket_t socket, int events);
+  void release(curl_socket_t socket);
+  void on_ready(curl_socket_t socket, int ready);
   void set_timer(long timeout_ms);
   void arm(Clock::time_point when);
   void act(curl_socket_t socket, int events);
   void report();
 
   plugin::Host host_;
-  std::unordered_map<curl_socket_t, std::unique_ptr<plugin::FdWatch>> watches_;
+  std::unordered_map<curl_socket_t, Socket> sockets_;
   std::unique_ptr<plugin::TimeWatch> timer_;
   Clock::time_point wanted_ = Clock::time_point::max();  ///< when libcurl wants to be called
   Clock::time_point armed_ = Clock::time_point::max();   ///< when `timer_` fires, never later
