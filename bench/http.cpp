@@ -82,9 +82,12 @@ int main(int argc, char** argv) {
   }
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
+  const double cpu_us = 1e6 * static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                        static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
   std::printf(
-      "http: %d calls of 100 ms, %d in flight | %.0f calls/s, %ld MB%s | 18,000/s, 80 MB |\n",
-      calls, in_flight, calls / seconds, usage.ru_maxrss / 1024,
+      "http: %d calls of 100 ms, %d in flight | %.0f calls/s, %.0f us of CPU a call, %ld MB%s "
+      "| 18,000/s, 80 MB |\n",
+      calls, in_flight, calls / seconds, cpu_us / calls, usage.ru_maxrss / 1024,
       failed == 0 ? "" : ", SOME FAILED");
   return failed == 0 ? 0 : 1;
 }

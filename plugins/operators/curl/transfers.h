@@ -14,8 +14,8 @@
 namespace pawl::operators {
 
 /// Transfers of one multi handle. A handle looks through its connections for one that is free, so
-/// its rate falls with their number: 19,900 calls a second at 2,000, half of that at 10,000.
-inline constexpr int kTransfersPerShard = 2'000;
+/// its rate falls with their number.
+inline constexpr int kTransfersPerShard = 250;
 
 /// One transfer: a configured handle, and whom to tell. Must be ended before it goes.
 class Transfer {

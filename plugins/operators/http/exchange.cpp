@@ -15,6 +15,7 @@ constexpr std::size_t kSampleBytesMax = 4u << 10;
 constexpr std::size_t kDroppedBytesMax = 256u << 10;
 // One per call under way: the default of 16 KiB is what memory is spent on.
 constexpr long kReceiveBytes = 8L << 10;
+constexpr long kSendBytes = 16L << 10;  // of a body that does not go out with its header
 constexpr auto kHeartbeatEvery = std::chrono::seconds(1);
 
 std::string lower(std::string_view text) {
@@ -69,6 +70,7 @@ void HttpExchange::configure() {
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &HttpExchange::on_data);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, kReceiveBytes);
+  curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, kSendBytes);
   curl_easy_setopt(handle, CURLOPT_ACCEPT_ENCODING, "");
   curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,

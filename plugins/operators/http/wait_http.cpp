@@ -30,7 +30,7 @@ struct Parameters {
   std::optional<json> equals;
   Duration every = std::chrono::seconds(30);
   Duration look_timeout = std::chrono::seconds(30);
-  Duration timeout = std::chrono::hours(24);
+  std::optional<Duration> timeout;
   bool skips = false;
 
   bool looks_into_body() const { return !contains.empty() || pointer; }
@@ -81,12 +81,14 @@ Result<Parameters> read_parameters(const json& with) {
   if (auto read = read_statuses(with, "fail_status", out.failing); !read) return read.error();
   if (auto read = read_condition(with, out); !read) return read.error();
   for (const auto& [name, duration] :
-       {std::pair("every", &out.every), std::pair("look_timeout", &out.look_timeout),
-        std::pair("timeout", &out.timeout)}) {
+       {std::pair("every", &out.every), std::pair("look_timeout", &out.look_timeout)}) {
     auto read = read_duration(with, name, *duration);
     if (!read) return read.error();
     *duration = *read;
   }
+  auto timeout = read_duration(with, "timeout", Duration(0));
+  if (!timeout) return timeout.error();
+  if (with.contains("timeout")) out.timeout = *timeout;
   if (out.every < kEveryMin) return invalid("`every` is under 100ms");
   if (out.look_timeout.count() <= 0) return invalid("`look_timeout` is 0: no look is that short");
   out.skips = with.value("on_timeout", "fail") == "skip";
@@ -145,10 +147,13 @@ class Judge final : public HttpJudge {
   }
 
   plugin::Result look_again(const std::string& seen) const {
-    const Duration waited(std::max<std::int64_t>(now_ms() - waiting_.first_ms, 0));
-    if (waited >= parameters_.timeout) return timed_out(seen);
-    // The last look is when the time is over.
-    const Duration after = std::min(parameters_.every, parameters_.timeout - waited);
+    Duration after = parameters_.every;
+    if (parameters_.timeout) {
+      const Duration waited(std::max<std::int64_t>(now_ms() - waiting_.first_ms, 0));
+      if (waited >= *parameters_.timeout) return timed_out(seen);
+      // The last look is when the time is over.
+      after = std::min(after, *parameters_.timeout - waited);
+    }
     const json state = {{"first_ms", waiting_.first_ms}, {"looks", waiting_.looks}};
     plugin::Result result = plugin::Result::deferred(after, state.dump());
     result.message = seen;
@@ -156,11 +161,11 @@ class Judge final : public HttpJudge {
   }
 
   plugin::Result timed_out(const std::string& seen) const {
-    const std::string message = "not there after " + format_duration(parameters_.timeout) +
+    const std::string message = "not there after " + format_duration(*parameters_.timeout) +
                                 " and " + std::to_string(waiting_.looks) +
                                 " looks; the last: " + seen;
     if (parameters_.skips) return plugin::Result::skipped(message);
-    return plugin::Result::permanent(message, "WaitTimeout");
+    return plugin::Result::failure(message, "Timeout");
   }
 
   Parameters parameters_;

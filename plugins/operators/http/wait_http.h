@@ -39,8 +39,8 @@ class WaitHttp {
       "equals": {"description": "with `pointer`: the value that is waited for"},
       "every": {"description": "time between two looks, at least 100ms", "type": "string", "default": "30s"},
       "look_timeout": {"description": "of one look", "type": "string", "default": "30s"},
-      "timeout": {"description": "of the waiting, from the first look; the last look is then",
-        "type": "string", "default": "1d"},
+      "timeout": {"description": "gives up so long after the first look, with one last look then; without it never",
+        "type": "string"},
       "on_timeout": {"description": "whether the task then fails or is skipped", "type": "string",
         "enum": ["fail", "skip"], "default": "fail"}
     },
