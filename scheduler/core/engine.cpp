@@ -144,11 +144,12 @@ void Engine::State::drop_idle_versions() {
 
 void Engine::State::drop_pools(const std::string& job) {
   std::erase_if(pool_versions_, [&](const auto& p) { return p.first.job == job; });
-  std::erase_if(lanes_, [&](const auto& lane) {
-    if (lane.first.second.job != job) return false;
-    std::erase(active_, lane.second.get());
-    return true;
-  });
+  for (auto lane = lanes_.begin(); lane != lanes_.end();) {
+    const auto& keys = lane->first.second;
+    const bool is_of_job =
+        std::any_of(keys.begin(), keys.end(), [&](const PoolKey& key) { return key.job == job; });
+    lane = is_of_job ? drop_lane(lane) : std::next(lane);
+  }
   std::erase_if(pools_, [&](const auto& p) { return p.first.job == job; });
 }
 

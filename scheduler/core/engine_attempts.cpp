@@ -58,19 +58,18 @@ void Engine::State::release(const Live& live) {
   --run.live;
   const TaskSpec& spec = run.spec(live.task);
   Lane& lane = lane_of(run, live.task);
-  Slots& slots = lane.slots();
-  slots.taken -= spec.pools.front().slots;
+  take_slots(lane, spec, -1);
   Node& node = run.node(live.task);
   if (live.item != kWhole) --node.mapped->live;
   if (has_own_numbers(spec, live.item)) {
     node.mapped->numbers.give_back(live.slot);
   } else {
-    slots.numbers.give_back(live.slot);
+    lane.pools.front()->numbers.give_back(live.slot);
   }
   for (Worker& w : workers_) {
     if (w.id == live.worker) --w.live;
   }
-  activate(lane);
+  activate_sharers(lane);
 }
 
 /// A stay of an attempt that had been deferred never began: it sleeps on, and its task waits for a

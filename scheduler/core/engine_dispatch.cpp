@@ -1,38 +1,66 @@
 // Who starts next: slots, priorities, turns.
 
 #include <algorithm>
+#include <utility>
 
 #include "scheduler/core/engine_state.h"
 
 namespace pawl {
 
 /// A job's own pool hides one of the settings with the same name.
-PoolKey Engine::State::pool_key(const Run& run, TaskIndex task) const {
-  const std::string& name = run.spec(task).pools.front().pool;
+PoolKey Engine::State::pool_key(const Run& run, const std::string& name) {
   const JobSpec& job = run.version->job;
   return {job.pools.contains(name) ? job.name : std::string(), name};
 }
 
-/// The lane of a task: that of its pool; for pool `default` the run's own, where it has slots of
-/// its own.
+/// The lane of a task: that of its pools. In the place of pool `default` is the run's own, where it
+/// has slots of its own.
 Lane& Engine::State::lane_of(Run& run, TaskIndex task) {
   Node& node = run.node(task);
   if (node.lane != nullptr) return *node.lane;
-  const PoolKey pool = pool_key(run, task);
-  const bool is_own = run.row.default_slots > 0 && pool == PoolKey{"", "default"};
-  std::unique_ptr<Lane>& lane = lanes_[{is_own ? run.row.id : RunId{}, pool}];
+  std::pair<RunId, std::vector<PoolKey>> key;
+  for (const PoolUse& use : run.spec(task).pools) {
+    key.second.push_back(pool_key(run, use.pool));
+    if (is_own_pool(run, key.second.back())) key.first = run.row.id;
+  }
+  std::unique_ptr<Lane>& lane = lanes_[key];
   if (!lane) {
     lane = std::make_unique<Lane>();
-    if (!is_own) lane->pool = &pools_[pool];
-    lane->own.limit = run.row.default_slots;
+    for (const PoolKey& pool : key.second) {
+      if (is_own_pool(run, pool) && !run.own_pool) {
+        run.own_pool = std::make_unique<Pool>();
+        run.own_pool->limit = run.row.default_slots;
+      }
+      lane->pools.push_back(is_own_pool(run, pool) ? run.own_pool.get() : &pools_[pool]);
+      lane->pools.back()->lanes.push_back(lane.get());
+    }
   }
   node.lane = lane.get();
   return *lane;
 }
 
+Engine::State::Lanes::iterator Engine::State::drop_lane(Lanes::iterator lane) {
+  for (Pool* pool : lane->second->pools) std::erase(pool->lanes, lane->second.get());
+  std::erase(active_, lane->second.get());
+  return lanes_.erase(lane);
+}
+
 void Engine::State::set_pool(const PoolKey& key, std::int64_t slots) {
-  pools_[key].limit = slots;
-  if (auto lane = lanes_.find({RunId{}, key}); lane != lanes_.end()) activate(*lane->second);
+  Pool& pool = pools_[key];
+  pool.limit = slots;
+  for (Lane* lane : pool.lanes) activate(*lane);
+  for (const Place& place : std::exchange(too_wide_, {})) {
+    Run* run = find(place.run);
+    if (run == nullptr) continue;
+    run->node(place.task).is_parked = false;
+    make_ready(*run, place.task);
+  }
+}
+
+/// The slots of one attempt, taken or (times -1) given back.
+void Engine::State::take_slots(const Lane& lane, const TaskSpec& spec, std::int64_t times) {
+  for (std::size_t i = 0; i < spec.pools.size(); ++i)
+    lane.pools[i]->taken += times * spec.pools[i].slots;
 }
 
 /// Whether the task has something that could take a slot now.
@@ -55,7 +83,7 @@ void Engine::State::make_ready(Run& run, TaskIndex task) {
   node.is_ready = true;
   const Lane::Rank rank{-run.spec(task).priority, run.row.priority_class};
   Lane& lane = lane_of(run, task);
-  lane.ring[rank].push_back({run.row.id, task});
+  lane.ring[rank].push_back({run.row.id, task, ++last_turn_});
   activate(lane);
 }
 
@@ -99,9 +127,22 @@ void Engine::State::unpark(const std::string& operator_name) {
   }
 }
 
+/// All lanes that want slots of its pools, itself too.
+void Engine::State::activate_sharers(const Lane& lane) {
+  for (const Pool* pool : lane.pools) {
+    for (Lane* other : pool->lanes) activate(*other);
+  }
+}
+
 /// Lanes take turns: a run with slots of its own must not wait for all others.
 void Engine::State::dispatch() {
   if (holds_starts_) return;
+  if (std::exchange(heads_changed_, false)) {
+    // What was kept for a head that waits no more is free.
+    for (const auto& [key, lane] : lanes_) {
+      if (lane->is_shared()) activate(*lane);
+    }
+  }
   while (!active_.empty() && !is_full()) {
     Lane* lane = active_.front();
     active_.pop_front();
@@ -113,38 +154,85 @@ void Engine::State::dispatch() {
   }
 }
 
-/// Starts one thing of the lane; false when nothing of it can start now.
-bool Engine::State::dispatch_lane(Lane& lane) {
+/// Whether a pool of the task has too few slots even when all are free. It steps aside until the
+/// pool grows, or it would keep slots for ever.
+bool Engine::State::is_too_wide(const Run& run, TaskIndex task) {
+  const TaskSpec& spec = run.spec(task);
+  const Lane& lane = *run.node(task).lane;
+  for (std::size_t i = 0; i < spec.pools.size(); ++i) {
+    if (spec.pools[i].slots > lane.pools[i]->limit) return true;
+  }
+  return false;
+}
+
+/// Whose turn it is in the lane; nothing when nobody waits. Who cannot start now whatever is free
+/// leaves its place here.
+const Lane::Source* Engine::State::head(Lane& lane) {
   while (!lane.ring.empty()) {
     auto& turns = lane.ring.begin()->second;
     if (turns.empty()) {
       lane.ring.erase(lane.ring.begin());
       continue;
     }
-    const Lane::Source source = turns.front();
+    const Lane::Source& source = turns.front();
     Run* run = find(source.run);
-    if (run == nullptr || !is_startable(*run, source.task)) {
-      turns.pop_front();
-      if (run != nullptr) run->node(source.task).is_ready = false;
-      continue;
+    if (run != nullptr && is_startable(*run, source.task)) {
+      if (is_too_wide(*run, source.task)) {
+        run->node(source.task).is_parked = true;
+        too_wide_.push_back({source.run, source.task});
+      } else if (!pick_worker(run->spec(source.task).operator_name)) {
+        park(*run, source.task);
+      } else {
+        return &source;
+      }
     }
-    const auto worker = pick_worker(run->spec(source.task).operator_name);
-    if (!worker) {
-      turns.pop_front();
-      park(*run, source.task);
-      continue;
-    }
-    if (!lane.slots().has_room(run->spec(source.task).pools.front().slots)) return false;
+    if (run != nullptr) run->node(source.task).is_ready = false;
     turns.pop_front();
-    start_next(*run, source.task, lane, *worker);
-    if (is_startable(*run, source.task)) {
-      turns.push_back(source);
-    } else {
-      run->node(source.task).is_ready = false;
-    }
-    return true;
   }
-  return false;
+  return nullptr;
+}
+
+/// Whether the lane's head may take its slots now. What heads before it in other lanes want of the
+/// same pools is kept for them.
+bool Engine::State::may_start(Lane& lane, const Lane::Source& source) {
+  const TaskSpec& spec = at(source.run).spec(source.task);
+  const Lane::Rank rank = lane.ring.begin()->first;
+  for (std::size_t i = 0; i < lane.pools.size(); ++i) {
+    const Pool& pool = *lane.pools[i];
+    std::int64_t free = pool.limit - pool.taken - spec.pools[i].slots;
+    for (Lane* other : pool.lanes) {
+      if (other == &lane || free < 0) continue;
+      const Lane::Source* first = head(*other);
+      if (first == nullptr) continue;
+      const Lane::Rank their_rank = other->ring.begin()->first;
+      if (their_rank > rank || (their_rank == rank && first->turn > source.turn)) continue;
+      const TaskSpec& theirs = at(first->run).spec(first->task);
+      for (std::size_t k = 0; k < other->pools.size(); ++k) {
+        if (other->pools[k] == &pool) free -= theirs.pools[k].slots;
+      }
+    }
+    if (free < 0) return false;
+  }
+  return true;
+}
+
+/// Starts one thing of the lane; false when nothing of it can start now.
+bool Engine::State::dispatch_lane(Lane& lane) {
+  const Lane::Source* first = head(lane);
+  if (first == nullptr || !may_start(lane, *first)) return false;
+  Lane::Source source = *first;
+  auto& turns = lane.ring.begin()->second;
+  turns.pop_front();
+  Run& run = at(source.run);
+  start_next(run, source.task, lane, *pick_worker(run.spec(source.task).operator_name));
+  if (is_startable(run, source.task)) {
+    source.turn = ++last_turn_;
+    turns.push_back(source);
+  } else {
+    run.node(source.task).is_ready = false;
+  }
+  if (lane.is_shared()) activate_sharers(lane);
+  return true;
 }
 
 void Engine::State::start_next(Run& run, TaskIndex task, Lane& lane, WorkerId worker) {
@@ -184,12 +272,12 @@ void Engine::State::start_next(Run& run, TaskIndex task, Lane& lane, WorkerId wo
   if (is_again) live.stay = work->detail;
   if (!is_again) ++work->counted;
   ++run.live;
-  Slots& slots = lane.slots();
-  slots.taken += spec.pools.front().slots;
+  take_slots(lane, spec, 1);
   for (Worker& w : workers_) {
     if (w.id == worker) ++w.live;
   }
-  live.slot = has_own_numbers(spec, item) ? node.mapped->numbers.take() : slots.numbers.take();
+  live.slot = has_own_numbers(spec, item) ? node.mapped->numbers.take()
+                                          : lane.pools.front()->numbers.take();
 
   const TaskKey key{run.row.id, task, item};
   effect::StartAttempt start{id,         key,          live.number,

@@ -107,22 +107,30 @@ struct Engine::State::Explainer {
       say("max_concurrent", of(node.mapped->live, limit) + " items run at once").number =
           node.mapped->live;
     }
-    if (node.lane != nullptr && !node.lane->slots().has_room(spec.pools.front().slots))
-      needs_slots(run, task, *node.lane);
+    if (node.lane != nullptr) {
+      for (std::size_t i = 0; i < spec.pools.size(); ++i)
+        needs_slots(run, task, spec.pools[i], *node.lane->pools[i]);
+    }
     if (node.lane != nullptr) who_is_ahead(run, task, *node.lane, place);
     if (before == 0 && out.size() > before)
       say("else", "nothing: dependencies done, run not paused");
   }
 
-  void needs_slots(const Run& run, TaskIndex task, const Lane& lane) {
-    const PoolUse& use = run.spec(task).pools.front();
-    const Slots& slots = lane.slots();
-    const std::string pool = lane.pool != nullptr ? "pool " + use.pool : "the run (--concurrency)";
-    say("pool", "needs " + std::to_string(use.slots) +
-                    (use.slots == 1 ? " slot of " : " slots of ") + pool + ", " +
-                    of(slots.taken, slots.limit) + " in use")
-        .number = slots.taken;
-    for (const auto& [who, holding] : state.holders_of(&lane)) {
+  void needs_slots(const Run& run, TaskIndex task, const PoolUse& use, const Pool& pool) {
+    const std::string what =
+        &pool == run.own_pool.get() ? "the run (--concurrency)" : "pool " + use.pool;
+    const std::string wanted = "needs " + std::to_string(use.slots) +
+                               (use.slots == 1 ? " slot of " : " slots of ") + what + ", ";
+    if (use.slots > pool.limit) {
+      say("pool", wanted + "which has only " + std::to_string(pool.limit)).number = pool.limit;
+      return;
+    }
+    if (pool.has_room(use.slots)) {
+      kept_slots(run, task, use, pool, wanted);
+      return;
+    }
+    say("pool", wanted + of(pool.taken, pool.limit) + " in use").number = pool.taken;
+    for (const auto& [who, holding] : state.holders_of(pool)) {
       if (out.size() >= kLinesMax) return;
       const Live& oldest = *holding.oldest;
       const Run& holder = *oldest.run;
@@ -139,6 +147,29 @@ struct Engine::State::Explainer {
       line.run = who.first;
       line.task = who.second;
     }
+  }
+
+  /// Enough is free, but kept for those before it that lack slots of another pool.
+  void kept_slots(const Run& run, TaskIndex task, const PoolUse& use, const Pool& pool,
+                  const std::string& wanted) {
+    const Lane::Rank own{-run.spec(task).priority, run.row.priority_class};
+    std::int64_t kept = 0;
+    std::string names;
+    for (const Lane* lane : pool.lanes) {
+      if (lane == run.node(task).lane || lane->ring.empty() || lane->ring.begin()->first > own)
+        continue;
+      if (lane->ring.begin()->second.empty()) continue;
+      const Lane::Source& first = lane->ring.begin()->second.front();
+      const Run* other = state.find(first.run);
+      if (other == nullptr || !state.is_startable(*other, first.task)) continue;
+      for (std::size_t i = 0; i < lane->pools.size(); ++i) {
+        if (lane->pools[i] == &pool) kept += other->spec(first.task).pools[i].slots;
+      }
+      names += (names.empty() ? "" : ", ") + short_name(other->row.name) + "/" +
+               name(*other, first.task);
+    }
+    if (kept == 0 || pool.has_room(use.slots + kept)) return;
+    say("kept", wanted + std::to_string(kept) + " kept for " + names).number = kept;
   }
 
   void who_is_ahead(const Run& run, TaskIndex task, const Lane& lane, std::int64_t place) {

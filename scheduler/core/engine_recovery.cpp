@@ -140,12 +140,12 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
     live_.emplace(row.id, live);
     ++kept.live;
     const TaskSpec& spec = kept.spec(row.key.task);
-    Slots& slots = lane_of(kept, row.key.task).slots();
-    slots.taken += spec.pools.front().slots;
+    const Lane& lane = lane_of(kept, row.key.task);
+    take_slots(lane, spec, 1);
     if (has_own_numbers(spec, row.key.item)) {
       kept.node(row.key.task).mapped->numbers.take(row.slot);
     } else {
-      slots.numbers.take(row.slot);
+      lane.pools.front()->numbers.take(row.slot);
     }
     for (Worker& w : workers_) {
       if (w.id == row.worker) ++w.live;

@@ -79,6 +79,7 @@ void Engine::State::move_run(Run& run, RunEvent event, Reason reason) {
   PAWL_CHECK(to.has_value());
   run.row.state = *to;
   run.row.reason = reason;
+  heads_changed_ = true;
   if (event == RunEvent::start && !run.row.started_at) run.row.started_at = now_.wall;
   if (is_final(*to)) run.row.ended_at = now_.wall;
   change(mutation::UpdateRun{from, run.row});
@@ -233,6 +234,7 @@ void Engine::State::finish_run_if_done(Run& run) {
 /// Nothing more of the run starts. The first reason stays, over restarts too.
 void Engine::State::begin_stopping(Run& run, Reason reason) {
   if (run.stopping != Reason::none) return;
+  heads_changed_ = true;
   run.stopping = run.row.reason = reason;
   run.row.cancel_requested = reason == Reason::cancelled;
   write_run(run);
@@ -265,11 +267,9 @@ void Engine::State::forget(RunId id) {
     left_.erase(left_order_.front());
     left_order_.pop_front();
   }
-  auto lane = lanes_.lower_bound({id, PoolKey{}});
-  while (lane != lanes_.end() && lane->first.first == id) {
-    std::erase(active_, lane->second.get());
-    lane = lanes_.erase(lane);
-  }
+  auto lane = lanes_.lower_bound({id, {}});
+  while (lane != lanes_.end() && lane->first.first == id) lane = drop_lane(lane);
+  std::erase_if(too_wide_, [id](const Place& place) { return place.run == id; });
   const VersionId version = it->second->row.version;
   if (--it->second->version->runs == 0) idle_versions_.emplace_back(now_.mono, version);
   runs_.erase(it);

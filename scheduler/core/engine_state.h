@@ -104,6 +104,10 @@ inline constexpr std::uint8_t kFinalUnknown = 255;
 
 struct Lane;
 
+struct Pool : Slots {
+  std::vector<Lane*> lanes;  ///< of the tasks that want some
+};
+
 struct Node {
   Piece work;
   Tally tally;
@@ -119,6 +123,7 @@ struct Run {
   RunRow row;
   Version* version = nullptr;
   std::vector<Node> nodes;
+  std::unique_ptr<Pool> own_pool;  ///< in the place of pool `default`
   std::int64_t open_nodes = 0;
   std::int64_t live = 0;
   MonoTime timeout_due;                     ///< 0: no time-out runs
@@ -161,21 +166,28 @@ struct PoolKey {
   friend auto operator<=>(const PoolKey&, const PoolKey&) = default;
 };
 
-/// Tasks that wait for the same slots. Higher priority first, then the lower class of runs; equals
-/// take turns, one start each, so that a wide task does not shut out a narrow one.
+/// Tasks that wait for slots of the same pools. Higher priority first, then the lower class of
+/// runs; equals take turns, one start each, so that a wide task does not shut out a narrow one.
+/// Among lanes that share a pool the same order holds between their heads: what a head lacks is
+/// kept for it, so that those behind cannot starve it.
 struct Lane {
   struct Source {
     RunId run;
     TaskIndex task;
+    std::uint64_t turn = 0;  ///< lower goes first among equals
   };
   using Rank = std::pair<std::int64_t, std::int64_t>;  ///< (-priority, priority_class)
-  Slots* pool = nullptr;                               ///< nothing: `own`
-  Slots own;                                           ///< of a run with slots of its own
+  std::vector<Pool*> pools;                            ///< as its tasks name them
   bool is_active = false;                              ///< it may be able to start something
   std::map<Rank, std::deque<Source>> ring;
 
-  Slots& slots() { return pool != nullptr ? *pool : own; }
-  const Slots& slots() const { return pool != nullptr ? *pool : own; }
+  /// True when another lane wants slots of its pools.
+  bool is_shared() const {
+    for (const Pool* pool : pools) {
+      if (pool->lanes.size() > 1) return true;
+    }
+    return false;
+  }
 };
 
 class Engine::State {
@@ -195,7 +207,7 @@ class Engine::State {
     std::int64_t slots = 0;
     const Live* oldest = nullptr;
   };
-  std::map<std::pair<RunId, TaskIndex>, Holding> holders_of(const Lane* lane) const;
+  std::map<std::pair<RunId, TaskIndex>, Holding> holders_of(const Pool& pool) const;
   struct Explainer;
   std::vector<Effect> regenerate_effects() const;
   Result<std::vector<PlanLine>> plan_resume(const input::Resume& resume) const;
@@ -207,6 +219,13 @@ class Engine::State {
   Run* find(RunId id) {
     auto it = runs_.find(id);
     return it == runs_.end() ? nullptr : it->second.get();
+  }
+
+  /// One that is known to be there.
+  Run& at(RunId id) {
+    Run* run = find(id);
+    PAWL_CHECK(run != nullptr);
+    return *run;
   }
 
  private:
@@ -358,9 +377,20 @@ class Engine::State {
   bool is_startable(const Run& run, TaskIndex task) const;
   void make_ready(Run& run, TaskIndex task);
   void activate(Lane& lane);
+  void activate_sharers(const Lane& lane);
+  void heads_changed(const Node& node) { heads_changed_ |= node.lane && node.lane->is_shared(); }
+  const Lane::Source* head(Lane& lane);
+  bool may_start(Lane& lane, const Lane::Source& source);
+  bool is_too_wide(const Run& run, TaskIndex task);
   void start_next(Run& run, TaskIndex task, Lane& lane, WorkerId worker);
   Lane& lane_of(Run& run, TaskIndex task);
-  PoolKey pool_key(const Run& run, TaskIndex task) const;
+  static PoolKey pool_key(const Run& run, const std::string& name);
+  static bool is_own_pool(const Run& run, const PoolKey& key) {
+    return run.row.default_slots > 0 && key == PoolKey{"", "default"};
+  }
+  static void take_slots(const Lane& lane, const TaskSpec& spec, std::int64_t times);
+  using Lanes = std::map<std::pair<RunId, std::vector<PoolKey>>, std::unique_ptr<Lane>>;
+  Lanes::iterator drop_lane(Lanes::iterator lane);
   void set_pool(const PoolKey& key, std::int64_t slots);
   static bool has_own_numbers(const TaskSpec& spec, ItemIndex item) {
     return item != kWhole && spec.map && spec.map->max_concurrent > 0;
@@ -435,11 +465,13 @@ class Engine::State {
   std::map<std::string, Activity> jobs_;
   std::deque<std::string> freed_;                 ///< jobs of which an active run ended
   std::set<std::pair<WallTime, RunId>> delayed_;  ///< runs with a `start_at` in the future
-  std::map<PoolKey, Slots> pools_;
+  std::map<PoolKey, Pool> pools_;
   std::map<PoolKey, VersionId> pool_versions_;  ///< who said the limit of a job's own pool
-  /// By the run that owns it (0: none) and the pool.
-  std::map<std::pair<RunId, PoolKey>, std::unique_ptr<Lane>> lanes_;
-  std::deque<Lane*> active_;  ///< lanes that take turns
+  Lanes lanes_;  ///< by the run that owns a pool of it (0: none) and the pools
+  std::uint64_t last_turn_ = 0;
+  bool heads_changed_ = false;   ///< of lanes that share pools, perhaps
+  std::vector<Place> too_wide_;  ///< tasks that want more slots than a pool has
+  std::deque<Lane*> active_;     ///< lanes that take turns
   std::vector<Worker> workers_;
   std::map<std::string, std::vector<Place>> parked_;  ///< by operator: they wait for a worker
   Timers timers_;

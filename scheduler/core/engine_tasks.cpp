@@ -87,6 +87,7 @@ void Engine::State::move(Run& run, TaskKey key, Piece& work, TaskEvent event, Mo
     work.interrupted_at = work.interrupted_before = WallTime{};
     work.total_due = MonoTime{};
   }
+  heads_changed(run.node(key.task));
   const bool had_row = work.has_row;
   write(run, key, work, from, live_before, std::move(detail.error));
 

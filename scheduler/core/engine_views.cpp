@@ -48,11 +48,9 @@ std::vector<PoolView> Engine::State::pools() const {
     pool.limit = slots.limit;
     pool.taken = slots.taken;
   }
-  for (const auto& [who, held] : holders_of(nullptr)) {
-    const Run& run = *held.oldest->run;
-    const Lane* lane = run.node(who.second).lane;
-    if (lane == nullptr || lane->pool == nullptr) continue;
-    by_key[pool_key(run, who.second)].holders.push_back({who.first, who.second, held.slots});
+  for (const auto& [key, slots] : pools_) {
+    for (const auto& [who, held] : holders_of(slots))
+      by_key[key].holders.push_back({who.first, who.second, held.slots});
   }
   for (const auto& [id, run] : runs_) {
     // Most runs have nothing queued, and their tasks need no look.
@@ -61,9 +59,11 @@ std::vector<PoolView> Engine::State::pools() const {
       const Node& node = run->nodes[i];
       const std::int64_t waiting = node.mapped ? node.mapped->count(TaskState::queued)
                                                : std::int64_t{node.work.state == TaskState::queued};
-      const PoolKey key = pool_key(*run, TaskIndex{i});
-      const bool is_own = run->row.default_slots > 0 && key == PoolKey{"", "default"};
-      if (waiting > 0 && !is_own) by_key[key].waiting += waiting;
+      if (waiting == 0) continue;
+      for (const PoolUse& use : run->spec(TaskIndex{i}).pools) {
+        const PoolKey key = pool_key(*run, use.pool);
+        if (!is_own_pool(*run, key)) by_key[key].waiting += waiting;
+      }
     }
   }
   std::vector<PoolView> out;
@@ -75,17 +75,20 @@ std::vector<PoolView> Engine::State::pools() const {
   return out;
 }
 
-/// Who holds slots of the lane (nothing: of any), and which of its attempts is the oldest.
+/// Who holds slots of the pool, and which of its attempts is the oldest.
 std::map<std::pair<RunId, TaskIndex>, Engine::State::Holding> Engine::State::holders_of(
-    const Lane* lane) const {
+    const Pool& pool) const {
   std::map<std::pair<RunId, TaskIndex>, Holding> holders;
   for (const auto& [id, live] : live_) {
-    if (lane != nullptr && live.run->node(live.task).lane != lane) continue;
-    Holding& holding = holders[{live.run->row.id, live.task}];
-    holding.slots += live.run->spec(live.task).pools.front().slots;
-    if (holding.oldest == nullptr || live.started_at < holding.oldest->started_at ||
-        (live.started_at == holding.oldest->started_at && live.item < holding.oldest->item)) {
-      holding.oldest = &live;
+    const Lane& lane = *live.run->node(live.task).lane;
+    for (std::size_t i = 0; i < lane.pools.size(); ++i) {
+      if (lane.pools[i] != &pool) continue;
+      Holding& holding = holders[{live.run->row.id, live.task}];
+      holding.slots += live.run->spec(live.task).pools[i].slots;
+      if (holding.oldest == nullptr || live.started_at < holding.oldest->started_at ||
+          (live.started_at == holding.oldest->started_at && live.item < holding.oldest->item)) {
+        holding.oldest = &live;
+      }
     }
   }
   return holders;

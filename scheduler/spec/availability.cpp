@@ -19,11 +19,6 @@ void check_task(const TaskSpec& task, bool is_hook, std::set<std::string>& seen,
   const std::string where = is_hook ? "" : of_task(task);
   if (task.operator_name != "process") add("the operator \"" + task.operator_name + "\" is", where);
   if (task.rate_limit) add("\"rate_limit\" is", where);
-  if (task.pools.size() > 1) add("several pools of one task are", where);
-  for (const PoolUse& use : task.pools) {
-    if (use.slots > 1) add("more than one slot of a pool is", where);
-    if (use.pool != "default") add("pools other than \"default\" are", where);
-  }
   for (const Dependency& dependency : task.depends_on) {
     if (dependency.each) add("\"each\" dependencies are", where);
   }
@@ -41,9 +36,10 @@ std::vector<std::string> not_yet_available(const JobSpec& job) {
   if (!job.hooks.empty()) {
     out.emplace_back("hooks (on_success, on_failure, on_exit) are not yet available");
   }
-  if (!job.pools.empty()) {
-    out.push_back("a job's own pools are not yet available (pool " + job.pools.begin()->first +
-                  ")");
+  for (const auto& [name, pool] : job.pools) {
+    if (!pool.rate) continue;
+    out.push_back("the \"rate\" of a pool is not yet available (pool " + name + ")");
+    break;
   }
   for (const TaskSpec& task : job.tasks) check_task(task, false, seen, out);
   for (const HookSpec& hook : job.hooks) check_task(hook.task, true, seen, out);

@@ -43,6 +43,16 @@ void set_tolerance(Tolerance& tolerance, const std::string& value) {
   tolerance.value = std::stod(value);
 }
 
+/// `gpu`, or several with their slots: `gpu:1,memory:24`.
+void set_pools(TaskSpec& task, const std::string& value) {
+  task.pools.clear();
+  for (const std::string& part : split(value, ',')) {
+    const std::size_t colon = part.find(':');
+    task.pools.push_back({part.substr(0, colon),
+                          colon == std::string::npos ? 1 : std::stoll(part.substr(colon + 1))});
+  }
+}
+
 void set_task(TaskSpec& task, const std::string& key, const std::string& value) {
   if (key == "rule")
     task.trigger_rule = word<TriggerRule>(value, kTriggerRuleCount);
@@ -71,7 +81,7 @@ void set_task(TaskSpec& task, const std::string& key, const std::string& value) 
   else if (key == "stop")
     map_of(task).stop_after_failures = std::stoll(value);
   else if (key == "pool")
-    task.pools.front().pool = value;
+    set_pools(task, value);
   else if (key == "slots")
     task.pools.front().slots = std::stoll(value);
   else if (key == "priority")

@@ -522,7 +522,7 @@ class Life {
     std::string text = "job name=j" + std::to_string(number) +
                        (random_.one_in(3) ? " overlap=allow active=3" : "") +
                        (random_.one_in(4) ? " fail_fast" : "") +
-                       (random_.one_in(4) ? " timeout=90s" : "") + ";";
+                       (random_.one_in(4) ? " timeout=90s" : "") + " pool:p=2 pool:q=3;";
     const std::int64_t tasks = random_.below(5) + 2;
     for (std::int64_t i = 0; i < tasks; ++i) {
       text += std::string("t") + static_cast<char>('a' + i);
@@ -544,6 +544,8 @@ class Life {
       if (random_.one_in(5)) text += " allow";
       if (random_.one_in(5)) text += " when";
       if (random_.one_in(4)) text += " priority=" + std::to_string(random_.below(3));
+      static const char* const kPools[] = {"p", "q:3", "p:2,q", "q,default", "default:2", "p,q:2"};
+      if (random_.one_in(2)) text += std::string(" pool=") + kPools[random_.below(6)];
       text += ";";
     }
     return job_from_text(text);

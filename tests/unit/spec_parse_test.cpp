@@ -1129,8 +1129,10 @@ TEST_CASE("what this version cannot run is named, once per kind and with its pla
   };
   only(job_with(R"("timeout": "1h", "schedule": {"cron": "@daily"})"), "schedules are");
   only(job_with(R"("on_exit": [{"command": ["x"]}])"), "hooks");
-  only(job_with(R"("pools": {"w": 2})"), "own pools");
-  only(task_with(R"("pool": {"default": 2})"), "more than one slot");
+  CHECK(missing(job_with(R"("pools": {"w": 2})")).empty());
+  CHECK(missing(task_with(R"("pool": {"default": 2})")).empty());
+  only(job_with(R"("pools": {"w": {"slots": 2, "rate": {"count": 1, "per": "1s"}}})"),
+       "the \"rate\" of a pool is");
   only(task_with(R"("rate_limit": {"count": 1, "per": "1s"})"), "\"rate_limit\" is");
   only(task_with(R"("resources": {"memory": "1GiB"})"), "\"resources.memory\" is");
   only(task_with(R"("resources": {"cpu_time": "1m"})"), "\"resources.cpu_time\" is");
