@@ -1,7 +1,7 @@
 // What the engine costs by itself, on this machine: no store, no worker, no clock. Tasks go through
 // all their states (waiting or fresh, queued, running, succeeded), ends come in batches of 1,000.
 //
-//   bench_engine [PART]     PART: items, retry, fan, chain, fail, runs (default: all)
+//   bench_engine [PART]     PART: items, retry, asleep, fan, chain, fail, runs (default: all)
 
 #include "scheduler/core/engine.h"
 
@@ -97,6 +97,8 @@ struct Driver {
       result.worker = start.worker;
       result.outcome = outcome;
       if (outcome == AttemptResult::Outcome::failed) result.reason = Reason::exit;
+      result.stay = start.stay;
+      result.look_again_after = std::chrono::hours(1);
     }
     starts.clear();
     handle(ended);
@@ -188,7 +190,32 @@ void retries() {
   }
   row("1,000,000 items that all fail once and wait for a retry",
       number(median(rates), "attempts/s"), "300,000 (500,000)");
-  row("  memory per item that waits", number(median(bytes), "bytes"), "512 (256)");
+  row("  memory per item that waits", number(median(bytes), "bytes"), "64");
+}
+
+/// All items sleep at once: deferred, with a timer each.
+void asleep() {
+  std::vector<double> bytes, rates;
+  for (int round = 0; round < kRounds; ++round) {
+    malloc_trim(0);
+    const std::size_t before = bytes_in_use();
+    Driver driver;
+    const RunId run = driver.begin(mapped_job(1));
+    read_items(driver, run);
+    const auto from = std::chrono::steady_clock::now();
+    for (std::int64_t ended = 0; ended < kItems;)
+      ended += driver.end_all(AttemptResult::Outcome::deferred);
+    malloc_trim(0);
+    bytes.push_back(static_cast<double>(bytes_in_use() - before) / static_cast<double>(kItems));
+    driver.now = {driver.now.mono + std::chrono::hours(2), driver.now.wall + std::chrono::hours(2)};
+    driver.handle(input::Tick{});
+    while (!driver.starts.empty()) (void)driver.end_all(AttemptResult::Outcome::succeeded);
+    rates.push_back(static_cast<double>(2 * kItems) / seconds_since(from));
+    must_have_ended(driver, run, RunState::succeeded);
+  }
+  row("1,000,000 items that are all deferred, and look again", number(median(rates), "stays/s"),
+      "300,000 (500,000)");
+  row("  memory per item that sleeps", number(median(bytes), "bytes"), "64");
 }
 
 void graph(const char* what, bool is_chain, const char* must) {
@@ -253,6 +280,7 @@ int main(int argc, char** argv) {
   std::printf("%-58s | %18s | %s\n", "what", "measured", "must (aim)");
   if (wanted("items")) pawl::items();
   if (wanted("retry")) pawl::retries();
+  if (wanted("asleep")) pawl::asleep();
   if (wanted("fan")) pawl::graph("a fan of 100,000 tasks", false, "500,000 (1,000,000)");
   if (wanted("chain"))
     pawl::graph("a chain of 100,000 tasks, one end per step", true, "200,000 (400,000)");

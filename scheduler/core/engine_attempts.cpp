@@ -254,10 +254,10 @@ void Engine::State::follow_end(const AttemptResult& result, const Live& live,
   move(run, key, work, verdict_of_task.event,
        {verdict_of_task.reason, detail, {}, sleeps ? result.attempt : AttemptId{}});
   if (sleeps) {
-    set_timer(key, work, TimerKind::deferral, verdict_of_task.delay, true);
+    fall_asleep(run, key, work, TimerKind::deferral, verdict_of_task.delay);
   } else if (verdict_of_task.event == TaskEvent::retry) {
-    set_timer(key, work, TimerKind::retry, verdict_of_task.delay, true);
     if (key.item != kWhole) ++run.node(key.task).mapped->retries;
+    fall_asleep(run, key, work, TimerKind::retry, verdict_of_task.delay);
   } else if (key.item != kWhole) {
     item_ended(run, key.task);
   }

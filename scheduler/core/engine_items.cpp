@@ -149,6 +149,7 @@ void Engine::State::cancel_items(Run& run, TaskIndex task, Reason reason, bool f
   Mapped& mapped = *run.node(task).mapped;
   stop_preparing(run, task);
   settle_rest(run, task, TaskState::cancelled, reason);
+  wake_all(run, task);
   std::vector<std::int64_t> open;
   for (const auto& [item, work] : mapped.works) {
     if (item < mapped.items) open.push_back(item);

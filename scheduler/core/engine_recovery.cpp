@@ -2,6 +2,8 @@
 // decided again once all are there.
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "scheduler/core/engine_state.h"
 
@@ -39,7 +41,27 @@ Piece Engine::State::work_of(const TaskRow& row) {
   return work;
 }
 
-void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot) {
+/// An item that waits for its time, with the timer that says when. `next_timer` goes through the
+/// timers once: they are in the order of the items.
+bool Engine::State::restore_sleeper(Mapped& mapped, const TaskRow& item,
+                                    const std::vector<TimerRow>& timers, std::size_t& next_timer) {
+  if (item.state != TaskState::retrying && item.state != TaskState::deferred) return false;
+  const TimerKind kind = item.state == TaskState::deferred ? TimerKind::deferral : TimerKind::retry;
+  while (next_timer < timers.size() && timers[next_timer].key < item.key) ++next_timer;
+  std::optional<MonoTime> due;
+  MonoTime total_due;
+  for (std::size_t i = next_timer; i < timers.size() && timers[i].key == item.key; ++i) {
+    if (timers[i].kind == kind) due = due_of(timers[i]);
+    if (timers[i].kind == TimerKind::total) total_due = due_of(timers[i]);
+  }
+  if (!due) return false;
+  Piece work = work_of(item);
+  work.total_due = total_due;
+  return restore_asleep(mapped, item.key, work, *due);
+}
+
+void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot,
+                                   const std::vector<TimerRow>& timers) {
   Node& node = run.node(snapshot.row.task);
   node.mapped = std::make_unique<Mapped>();
   Mapped& mapped = *node.mapped;
@@ -69,11 +91,17 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot) {
     mapped.states[index] = static_cast<std::uint8_t>(item.state);
     mapped.tries[index] = static_cast<std::uint8_t>(item.attempts);
   }
+  const TaskKey whole{run.row.id, row.task, kWhole};
+  auto next_timer = static_cast<std::size_t>(
+      std::lower_bound(timers.begin(), timers.end(), whole,
+                       [](const TimerRow& t, const TaskKey& key) { return t.key < key; }) -
+      timers.begin());
   for (const TaskRow& item : snapshot.open_items) {
     const std::int64_t index = item.key.item.value;
-    const Piece& work = mapped.works.emplace(index, work_of(item)).first->second;
     mapped.states[static_cast<std::size_t>(index)] = static_cast<std::uint8_t>(item.state);
     mapped.tries[static_cast<std::size_t>(index)] = static_cast<std::uint8_t>(item.attempts);
+    if (restore_sleeper(mapped, item, timers, next_timer)) continue;
+    const Piece& work = mapped.works.emplace(index, work_of(item)).first->second;
     if (work.state == TaskState::queued && index < mapped.items) {
       mapped.ready.push_back(index);
       ++mapped.queued;
@@ -107,7 +135,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
     if (!is_final(run.nodes[i].work.state)) ++run.open_nodes;
   }
   for (const MappedSnapshot& m : snapshot.mapped) {
-    if (m.row.task.value < run.nodes.size()) restore_mapped(run, m);
+    if (m.row.task.value < run.nodes.size()) restore_mapped(run, m, snapshot.timers);
   }
   // Counts of unmapped tasks are counted anew: a task that waited for a slot had no row.
   run.row.counts = {};
@@ -164,15 +192,17 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
       set_alarm({due, {kept.row.id, TaskIndex{0}, kWhole}, TimerKind::run, 0});
       continue;
     }
-    Piece* work = find_work(kept, row.key);
-    if (work == nullptr) continue;
-    if (is_final(work->state)) continue;
+    Piece* work = const_cast<Piece*>(find_work(std::as_const(kept), row.key));
+    if (work == nullptr || is_final(work->state)) continue;  // or it sleeps, and knows
     if (row.kind == TimerKind::total) {
       work->total_due = due;
       set_alarm({due, row.key, TimerKind::total, 0});
     } else {
       set_alarm({due, row.key, row.kind, work->stamp});
     }
+  }
+  for (const MappedSnapshot& m : snapshot.mapped) {
+    if (m.row.task.value < kept.nodes.size()) arm_sleepers(kept, m.row.task);
   }
   return kept;
 }

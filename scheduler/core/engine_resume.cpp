@@ -62,7 +62,7 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
     const std::string& id = run.spec(task).id;
     if (names_an_item(target)) {
       const std::int64_t item = target.item->value;
-      const bool is_open = node.mapped && node.mapped->works.contains(item);
+      const bool is_open = node.mapped && node.mapped->is_open(item);
       const TaskRow* row =
           node.mapped && item < node.mapped->items ? final_item(snapshot, task, item) : nullptr;
       if (row == nullptr || is_open) {

@@ -3,7 +3,7 @@
 // What the engine keeps in memory, and its steps. Private to scheduler/core: engine.h is the door.
 // The methods are in the files that name what they are about: engine.cpp (inputs in, steps out),
 // engine_runs.cpp, engine_tasks.cpp, engine_items.cpp, engine_attempts.cpp, engine_dispatch.cpp,
-// engine_commands.cpp, engine_resume.cpp, engine_recovery.cpp, engine_views.cpp,
+// engine_commands.cpp, engine_resume.cpp, engine_sleep.cpp, engine_recovery.cpp, engine_views.cpp,
 // engine_explain.cpp.
 
 #include <cstdint>
@@ -22,11 +22,15 @@
 #include "scheduler/core/engine.h"
 #include "scheduler/core/graph.h"
 #include "scheduler/core/retry.h"
+#include "scheduler/core/sleepers.h"
 #include "scheduler/core/slots.h"
 #include "scheduler/core/timers.h"
 #include "scheduler/core/trigger_rule.h"
 
 namespace pawl {
+
+/// In an alarm: the sleepers of a mapped task, by the one that wakes first.
+inline constexpr ItemIndex kSleepers{-2};
 
 /// Longer than anybody waits, and far from the end of the clock's range.
 inline constexpr Duration kWaitMax = std::chrono::hours(24 * 365 * 100);
@@ -59,10 +63,13 @@ struct Piece {
   bool is_dismissed = false;
 };
 
-/// The items of a mapped task. Those from `next_fresh` on never started; `works` holds the open
-/// ones below it, `states` and `tries` one byte for each one below it. After a repeat of the whole,
-/// `items` counts up from 0 again while `next_fresh` stays: rows of the items below it exist, and
-/// those that are read no more (the surplus) are in no count.
+/// In `Mapped::states`: final, and which state is only in the store.
+inline constexpr std::uint8_t kFinalUnknown = 255;
+
+/// The items of a mapped task. Those from `next_fresh` on never started; `works` and
+/// `sleepers` hold the open ones below it, `states` and `tries` one byte for each one below it.
+/// After a repeat of the whole, `items` counts up from 0 again while `next_fresh` stays: rows of
+/// the items below it exist, and those that are read no more (the surplus) are in no count.
 struct Mapped {
   std::int64_t items = 0;  ///< read so far
   std::int64_t next_fresh = 0;
@@ -76,6 +83,8 @@ struct Mapped {
   std::vector<std::uint8_t> states;
   std::vector<std::uint8_t> tries;  ///< attempts, modulo 256; 0: unknown. Tells an old snapshot
   std::unordered_map<std::int64_t, Piece> works;
+  Sleepers sleepers;  ///< open items that wait for their time, and are not in `works`
+  MonoTime wake_due;  ///< of the alarm that was set for them; 0: none
   /// Items that were queued, not fresh. Who is in it may have left that state since; nobody who is
   /// queued is missing.
   std::deque<std::int64_t> ready;
@@ -95,13 +104,16 @@ struct Mapped {
     }
     return sum;
   }
+  /// Of an item that started.
+  bool is_open(std::int64_t item) const {
+    const auto place = static_cast<std::size_t>(item);
+    return item >= 0 && place < states.size() && states[place] != kFinalUnknown &&
+           !is_final(static_cast<TaskState>(states[place]));
+  }
   std::int64_t failures() const {
     return count(TaskState::failed) + count(TaskState::held) + count(TaskState::upstream_failed);
   }
 };
-/// In `Mapped::states`: final, and which state is only in the store.
-inline constexpr std::uint8_t kFinalUnknown = 255;
-
 struct Lane;
 
 struct Pool : Slots {
@@ -337,8 +349,17 @@ class Engine::State {
   void arm_queue_timer(Run& run, TaskKey key, Piece& work);
   void arm_queue_timers(Run& run);
   static const Piece* find_work(const Run& run, TaskKey key);
-  static Piece* find_work(Run& run, TaskKey key);
+  Piece* find_work(Run& run, TaskKey key);
   MonoTime due_of(const TimerRow& row) const;
+
+  // engine_sleep.cpp
+  void fall_asleep(Run& run, TaskKey key, Piece& work, TimerKind kind, Duration delay);
+  static bool restore_asleep(Mapped& mapped, TaskKey key, const Piece& work, MonoTime due);
+  void arm_sleepers(Run& run, TaskIndex task);
+  Piece& become_piece(Run& run, TaskKey key, const Sleeper& sleeper);
+  void wake_first(Run& run, TaskIndex task);
+  Piece* wake_for_command(Run& run, TaskKey key);
+  void wake_all(Run& run, TaskIndex task);
 
   // engine_items.cpp
   struct WholeVerdict {
@@ -423,7 +444,10 @@ class Engine::State {
 
   // engine_recovery.cpp
   Run& restore(const RunSnapshot& snapshot);
-  void restore_mapped(Run& run, const MappedSnapshot& snapshot);
+  void restore_mapped(Run& run, const MappedSnapshot& snapshot,
+                      const std::vector<TimerRow>& timers);
+  bool restore_sleeper(Mapped& mapped, const TaskRow& item, const std::vector<TimerRow>& timers,
+                       std::size_t& next_timer);
   Piece work_of(const TaskRow& row);
 
   // Nodes looked at in one step: bounds a step that changes little and reads much.

@@ -277,7 +277,11 @@ bool Engine::State::is_meant(const Alarm& alarm) {
   Run* run = find(alarm.key.run);
   if (run == nullptr || is_final(run->row.state)) return false;
   if (alarm.kind == TimerKind::run) return alarm.due == run->timeout_due;
-  const Piece* work = find_work(*run, alarm.key);
+  if (alarm.key.item == kSleepers) {
+    const Node& node = run->node(alarm.key.task);
+    return node.mapped && alarm.due == node.mapped->wake_due;
+  }
+  const Piece* work = find_work(std::as_const(*run), alarm.key);
   if (work == nullptr) return false;
   return alarm.kind == TimerKind::total ? alarm.due == work->total_due : alarm.stamp == work->stamp;
 }
@@ -317,7 +321,8 @@ const Piece* Engine::State::find_work(const Run& run, TaskKey key) {
 }
 
 Piece* Engine::State::find_work(Run& run, TaskKey key) {
-  return const_cast<Piece*>(find_work(std::as_const(run), key));
+  const Piece* awake = find_work(std::as_const(run), key);
+  return awake != nullptr ? const_cast<Piece*>(awake) : wake_for_command(run, key);
 }
 
 void Engine::State::on_timer(const Alarm& alarm) {
@@ -327,6 +332,10 @@ void Engine::State::on_timer(const Alarm& alarm) {
   const bool is_item = key.item != kWhole;
   if (alarm.kind == TimerKind::run) {
     cancel_rest(run, Reason::run_timeout, false);
+    return;
+  }
+  if (key.item == kSleepers) {
+    wake_first(run, key.task);
     return;
   }
   Piece& work = *find_work(run, key);

@@ -144,6 +144,56 @@ TEST_CASE("what ends a deferred task works at once") {
   CHECK(w.stopped.empty() == (w.store.runs.at(run).cancel_requested == false));
 }
 
+TEST_CASE("items that sleep are ended one by one, by their total time-out, or all together") {
+  World w;
+  use_slots(w, 50);
+  const RunId run = w.start("m map=40 total=1h retry=2 delay=30m");
+  for (int i = 0; i < 40; ++i) {
+    const std::string item = "m:" + std::to_string(i);
+    if (i % 2 == 0) {
+      w.defer(run, item, Duration(60'000 * (i + 1)));
+    } else {
+      w.finish(run, item, Outcome::failed);
+    }
+  }
+  CHECK(w.items(run, "m") == "retrying=20 deferred=20");
+  w.cancel(run, "m:8");
+  w.cancel(run, "m:7");
+  w.mark(run, "m:9", TaskState::succeeded);
+  CHECK(w.last_reply() == "ok");
+  w.mark(run, "m:6", TaskState::succeeded);
+  CHECK(w.last_reply() == "is deferred; cancel it first");
+  CHECK(w.items(run, "m") == "retrying=18 deferred=19 succeeded=1 cancelled=2");
+  w.restart(GENERATE(false, true));
+  SECTION("each goes on at its time") {
+    w.pass(7min);
+    CHECK(w.task(run, "m:6") == "running");
+    CHECK(w.items(run, "m") == "running=4 retrying=18 deferred=15 succeeded=1 cancelled=2");
+    w.pass(23min);
+    CHECK(w.task(run, "m:11") == "running");
+    w.finish_all(run);
+    w.pass(29min);
+    w.finish_all(run);
+    CHECK(w.items(run, "m") == "succeeded=38 cancelled=2");
+  }
+  SECTION("the total time-out ends who sleeps") {
+    w.pass(59min);
+    while (!w.running.empty()) {
+      const TaskKey key = w.running.begin()->second.key;
+      w.defer(run, "m:" + std::to_string(key.item.value), 1h);
+    }
+    w.pass(1min);
+    CHECK(w.items(run, "m") == "succeeded=1 failed=37 cancelled=2");
+    CHECK(w.task(run, "m:6") == "failed:total_timeout");
+    CHECK(w.store.timers.empty());
+  }
+  SECTION("a cancel ends them all") {
+    w.cancel(run, "m");
+    CHECK(w.items(run, "m") == "succeeded=1 cancelled=39");
+    CHECK(w.store.timers.empty());
+  }
+}
+
 TEST_CASE("total_timeout bounds all stays together") {
   World w;
   const RunId run = w.start("a total=30s");

@@ -1,0 +1,79 @@
+#pragma once
+
+// The items of one mapped task that wait for their time: for a retry, or until they are looked at
+// again. There may be millions, so each is 56 bytes and nothing points at it; whoever comes first
+// is at the front.
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "scheduler/core/rows.h"
+
+namespace pawl {
+
+struct Sleeper {
+  MonoTime wake;       ///< of its retry or deferral, or of its total time-out if that is earlier
+  MonoTime total_due;  ///< 0: no total time-out runs
+  WallTime queued_at;
+  WallTime started_at;
+  AttemptId live;  ///< 0: none
+  std::uint32_t item = 0;
+  std::int32_t attempts = 0;
+  std::int32_t detail = 0;
+  std::uint16_t uncounted = 0;  ///< attempts that do not count
+  TaskState state = TaskState::retrying;
+  Reason reason = Reason::none;
+};
+static_assert(sizeof(Sleeper) == 56);
+
+class Sleepers {
+ public:
+  bool empty() const { return heap_.empty(); }
+  std::size_t size() const { return heap_.size(); }
+  /// When the first one wakes; there is one.
+  MonoTime next_wake() const { return heap_.front().wake; }
+
+  void add(const Sleeper& sleeper) {
+    heap_.push_back(sleeper);
+    std::push_heap(heap_.begin(), heap_.end(), Later{});
+  }
+
+  /// The one that wakes first; there is one.
+  Sleeper take_first() {
+    std::pop_heap(heap_.begin(), heap_.end(), Later{});
+    return take_last();
+  }
+
+  /// Any one, in the cheapest order; there is one.
+  Sleeper take_last() {
+    const Sleeper sleeper = heap_.back();
+    heap_.pop_back();
+    return sleeper;
+  }
+
+  /// This item, if it sleeps. Looks at all of them: for what people ask about one.
+  std::optional<Sleeper> take(std::int64_t item) {
+    const auto it = std::find_if(heap_.begin(), heap_.end(),
+                                 [item](const Sleeper& s) { return s.item == item; });
+    if (it == heap_.end()) return std::nullopt;
+    const Sleeper sleeper = *it;
+    *it = heap_.back();
+    heap_.pop_back();
+    std::make_heap(heap_.begin(), heap_.end(), Later{});
+    return sleeper;
+  }
+
+ private:
+  /// The same order in every run of the same inputs.
+  struct Later {
+    bool operator()(const Sleeper& a, const Sleeper& b) const {
+      return a.wake != b.wake ? a.wake > b.wake : a.item > b.item;
+    }
+  };
+  /// In chunks: doubling a vector would cost as much again.
+  std::deque<Sleeper> heap_;
+};
+
+}  // namespace pawl
