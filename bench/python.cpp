@@ -95,24 +95,26 @@ class Driver : public OperatorEvents {
     request->key = number;
     request->idempotency_key = "8a7d0c3f" + number;
     request->working_dir = folder_;
-    request->environment = {"PATH=/usr/local/bin:/usr/bin:/bin",
-                            "HOME=/root",
-                            "USER=root",
-                            "LOGNAME=root",
-                            "SHELL=/bin/bash",
-                            "LANG=C.UTF-8",
-                            "TZ=UTC",
-                            "TMPDIR=/tmp",
-                            "PAWL_HOME=/var/lib/pawl",
-                            "PAWL_JOB=bench",
-                            "PAWL_RUN_ID=20261120-225801-bench1",
-                            "PAWL_TASK_ID=call",
-                            "PAWL_MAP_INDEX=" + number,
-                            "PAWL_MAP_KEY=" + number,
-                            "PAWL_ATTEMPT=1",
-                            "PAWL_ATTEMPT_ID=" + number,
-                            "PAWL_IDEMPOTENCY_KEY=8a7d0c3f" + number,
-                            "PAWL_SLOT=0"};
+    request->make_environment = [number](const OperatorRequest&) {
+      return std::vector<std::string>{"PATH=/usr/local/bin:/usr/bin:/bin",
+                                      "HOME=/root",
+                                      "USER=root",
+                                      "LOGNAME=root",
+                                      "SHELL=/bin/bash",
+                                      "LANG=C.UTF-8",
+                                      "TZ=UTC",
+                                      "TMPDIR=/tmp",
+                                      "PAWL_HOME=/var/lib/pawl",
+                                      "PAWL_JOB=bench",
+                                      "PAWL_RUN_ID=20261120-225801-bench1",
+                                      "PAWL_TASK_ID=call",
+                                      "PAWL_MAP_INDEX=" + number,
+                                      "PAWL_MAP_KEY=" + number,
+                                      "PAWL_ATTEMPT=1",
+                                      "PAWL_ATTEMPT_ID=" + number,
+                                      "PAWL_IDEMPOTENCY_KEY=8a7d0c3f" + number,
+                                      "PAWL_SLOT=0"};
+    };
     backend_->start(std::move(request));
   }
 

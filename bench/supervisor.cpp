@@ -112,7 +112,7 @@ class Driver {
     if (forget_.empty()) {
       loop_.defer([this] { end_turn(); });
     }
-    forget_.push_back(ended->end.attempt);
+    forget_.push_back({ended->end.attempt, ended->end.stay});
     ++ended_;
   }
 
@@ -141,7 +141,7 @@ class Driver {
   Loop loop_;
   std::unique_ptr<Channel> channel_;
   TaskDefinition definition_;
-  std::vector<AttemptId> forget_;
+  std::vector<frame::DurableEnd> forget_;
   std::int64_t count_;
   std::int64_t window_;
   std::int64_t first_ = 0;

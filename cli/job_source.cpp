@@ -13,6 +13,8 @@
 
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/home.h"
+#include "scheduler/daemon/operator_loader.h"
 
 namespace pawl {
 
@@ -85,10 +87,17 @@ void print_diagnostics(const Session& session, std::string_view file,
   }
 }
 
+OperatorCatalog known_operators(const Session& session) {
+  const Result<std::string> home = resolve_home(session.home_flag);
+  return load_operators(session.program, home ? *home : std::string(),
+                        [&](std::string problem) { session.notice(problem); });
+}
+
 Result<CheckedJob> read_job(const Session& session, const std::string& file) {
   Result<JobSource> source = read_job_source(file);
   if (!source) return std::move(source).error();
-  ParseResult parsed = parse_job(source->text, parse_options(source->folder));
+  const OperatorCatalog operators = known_operators(session);
+  ParseResult parsed = parse_job(source->text, parse_options(source->folder, &operators));
   print_diagnostics(session, source->file, parsed.diagnostics);
   if (!parsed.ok) {
     return Error{ErrorKind::invalid, fmt::format("{}: not a valid job file; nothing was done",

@@ -8,6 +8,7 @@
 #include "cli/session.h"
 #include "scheduler/base/result.h"
 #include "scheduler/daemon/definitions.h"
+#include "scheduler/spec/operator_catalog.h"
 
 namespace pawl {
 
@@ -30,6 +31,9 @@ struct CheckedJob {
   std::vector<Diagnostic> warnings;
 };
 Result<CheckedJob> read_job(const Session& session, const std::string& file);
+
+/// The operators of this machine and of the home that is meant. Blocks while plugins are asked.
+OperatorCatalog known_operators(const Session& session);
 
 /// Prints diagnostics, one per line, to standard error.
 void print_diagnostics(const Session& session, std::string_view file,

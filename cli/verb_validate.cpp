@@ -22,20 +22,21 @@ class ValidateVerb final : public Verb {
 
   Result<int> run(Session& session) override {
     int code = 0;
-    for (const std::string& file : files_) code = std::max(code, check(session, file));
+    const OperatorCatalog operators = known_operators(session);
+    for (const std::string& file : files_) code = std::max(code, check(session, file, operators));
     // An invalid file outweighs a missing one (3): it is what must be repaired.
     return any_invalid_ ? exit_code(ErrorKind::invalid) : code;
   }
 
  private:
-  int check(const Session& session, const std::string& file) {
+  int check(const Session& session, const std::string& file, const OperatorCatalog& operators) {
     const Result<JobSource> source = read_job_source(file);
     if (!source) {
       session.notice(source.error().message);
       any_invalid_ |= source.error().kind == ErrorKind::invalid;
       return exit_code(source.error().kind);
     }
-    const ParseResult parsed = parse_job(source->text, parse_options(source->folder));
+    const ParseResult parsed = parse_job(source->text, parse_options(source->folder, &operators));
     print_diagnostics(session, source->file, parsed.diagnostics);
     if (!parsed.ok) {
       any_invalid_ = true;

@@ -2,6 +2,7 @@
 
 #include "cli/program.h"
 #include "cli/verb.h"
+#include "plugins/worker/plugin_description.h"
 #include "plugins/worker/worker.h"
 
 namespace pawl {
@@ -13,10 +14,14 @@ class WorkerVerb final : public Verb {
   void declare(Arguments& arguments) override {
     arguments.option("--id", "N", id_, 1, "its number");
     arguments.option("--class", "CLASS", class_, "supervisor");
+    arguments.option("--plugin", "FILE", plugins_, "of a host: what it loads");
+    arguments.option("--operator", "NAME", operators_, "of a host: what it was started for");
+    arguments.option("--describe", "FILE", described_, "print the operators of plugins as JSON");
     arguments.option("--descriptors", "N", descriptors_, 1, "soft limit for programs");
   }
 
   Result<int> run(Session& session) override {
+    if (!described_.empty()) return describe(session);
     if (!id_ || session.home_flag.empty()) {
       return Error{ErrorKind::invalid,
                    "worker: only a scheduler starts this. To run jobs: pawl run"};
@@ -27,10 +32,29 @@ class WorkerVerb final : public Verb {
     options.worker_class = class_;
     options.version = program_version();
     options.program_descriptors = static_cast<std::uint64_t>(descriptors_.value_or(0));
+    options.plugins = plugins_;
+    options.operators = operators_;
     return worker_main(options);
   }
 
  private:
+  int describe(Session& session) const {
+    std::vector<OperatorInfo> all;
+    for (const std::string& plugin : described_) {
+      auto found = describe_plugin(plugin);
+      if (!found) {
+        session.out.line(found.error().message);
+        return exit_code(found.error().kind);
+      }
+      all.insert(all.end(), found->begin(), found->end());
+    }
+    session.out.line(write_catalog(all));
+    return 0;
+  }
+
+  std::vector<std::string> plugins_;
+  std::vector<std::string> operators_;
+  std::vector<std::string> described_;
   std::optional<std::int64_t> id_;
   std::optional<std::int64_t> descriptors_;
   std::string class_ = "supervisor";

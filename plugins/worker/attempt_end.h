@@ -35,6 +35,7 @@ struct AttemptOutput {
 
 struct AttemptEnd {
   AttemptId attempt;
+  std::int32_t stay = 0;  ///< as its START said
   Outcome outcome = Outcome::failed;
   Reason reason =
       Reason::none;  ///< `none` for a success; `exit` beside `skipped` (skip_exit_codes)

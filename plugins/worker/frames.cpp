@@ -24,6 +24,8 @@ enum class Type : std::uint8_t {
   status = 33,
   began = 34,
   ended = 35,
+  handle = 36,
+  drains = 37,
 };
 
 constexpr std::size_t kOutputFormatCount = static_cast<std::size_t>(OutputFormat::jsonl) + 1;
@@ -57,6 +59,7 @@ void write(Writer& out, const frame::AttemptStart& a) {
   out.integer(a.attempt.value);
   out.integer(a.definition.value);
   out.integer(a.number);
+  out.integer(a.stay);
   out.integer(a.item.value);
   out.text(a.key);
   out.text(a.payload);
@@ -64,6 +67,8 @@ void write(Writer& out, const frame::AttemptStart& a) {
   out.integer(static_cast<std::int64_t>(a.total_remaining.count()));
   out.integer(static_cast<std::uint8_t>(a.previous_reason));
   out.text(a.idempotency_key);
+  out.text(a.handle);
+  out.text(a.state);
 }
 
 void write(Writer& out, const frame::Stop& f) {
@@ -84,11 +89,14 @@ void write(Writer& out, const frame::Welcome& f) {
   out.integer(f.pid);
   out.text(f.boot_id);
   out.text(f.version);
+  out.integer(static_cast<std::uint32_t>(f.operators.size()));
+  for (const std::string& name : f.operators) out.text(name);
 }
 
 void write(Writer& out, const frame::KnownAttempt& a) {
   out.integer(a.attempt.value);
   out.flag(a.ended);
+  out.integer(a.stay);
   out.integer(a.pid);
   out.integer(a.started_at.ms);
 }
@@ -99,8 +107,17 @@ void write(Writer& out, const frame::Began& f) {
   out.integer(f.started_at.ms);
 }
 
+void write(Writer& out, const frame::Handle& f) {
+  out.integer(f.attempt.value);
+  out.integer(f.serial);
+  out.text(f.handle);
+}
+
+void write(Writer&, const frame::Drains&) {}
+
 void write(Writer& out, const AttemptEnd& e) {
   out.integer(e.attempt.value);
+  out.integer(e.stay);
   out.integer(static_cast<std::uint8_t>(e.outcome));
   out.integer(static_cast<std::uint8_t>(e.reason));
   write_optional(out, e.exit_code);
@@ -119,13 +136,27 @@ void write(Writer& out, const AttemptEnd& e) {
   out.text(e.output.file);
   out.integer(e.output.bytes);
   out.integer(e.output.checksum);
+  out.integer(static_cast<std::int64_t>(e.defer_for.count()));
+  out.text(e.state);
 }
 
 void write(Writer& out, const frame::Ended& f) { write(out, f.end); }
 
-void write(Writer& out, AttemptId id) { out.integer(id.value); }
+void write(Writer& out, const frame::DurableEnd& e) {
+  out.integer(e.attempt.value);
+  out.integer(e.stay);
+}
 
 // Reading ----------------------------------------------------------------------------------------
+
+/// A count and that many values. The count itself is not believed: reading stops with the bytes.
+template <typename Read>
+auto read_list(Reader& in, Read read) {
+  auto count = in.integer<std::uint32_t>();
+  std::vector<decltype(read(in))> list;
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) list.push_back(read(in));
+  return list;
+}
 
 frame::Hello read_hello(Reader& in) {
   frame::Hello f;
@@ -147,6 +178,7 @@ frame::AttemptStart read_attempt_start(Reader& in) {
   a.attempt = AttemptId(in.integer<std::int64_t>());
   a.definition = DefinitionId(in.integer<std::uint64_t>());
   a.number = in.integer<std::int32_t>();
+  a.stay = in.integer<std::int32_t>();
   a.item = ItemIndex(in.integer<std::int64_t>());
   a.key = in.text();
   a.payload = in.text();
@@ -154,6 +186,8 @@ frame::AttemptStart read_attempt_start(Reader& in) {
   a.total_remaining = Duration(in.integer<std::int64_t>());
   a.previous_reason = in.word<Reason>(kReasonCount);
   a.idempotency_key = in.text();
+  a.handle = in.text();
+  a.state = in.text();
   return a;
 }
 
@@ -174,6 +208,7 @@ frame::Welcome read_welcome(Reader& in) {
   f.pid = in.integer<std::int32_t>();
   f.boot_id = in.text();
   f.version = in.text();
+  f.operators = read_list(in, [](Reader& r) { return std::string(r.text()); });
   return f;
 }
 
@@ -181,6 +216,7 @@ frame::KnownAttempt read_known_attempt(Reader& in) {
   frame::KnownAttempt a;
   a.attempt = AttemptId(in.integer<std::int64_t>());
   a.ended = in.flag();
+  a.stay = in.integer<std::int32_t>();
   a.pid = in.integer<std::int32_t>();
   a.started_at.ms = in.integer<std::int64_t>();
   return a;
@@ -194,9 +230,18 @@ frame::Began read_began(Reader& in) {
   return f;
 }
 
+frame::Handle read_handle(Reader& in) {
+  frame::Handle f;
+  f.attempt = AttemptId(in.integer<std::int64_t>());
+  f.serial = in.integer<std::int64_t>();
+  f.handle = in.text();
+  return f;
+}
+
 AttemptEnd read_attempt_end(Reader& in) {
   AttemptEnd e;
   e.attempt = AttemptId(in.integer<std::int64_t>());
+  e.stay = in.integer<std::int32_t>();
   e.outcome = in.word<Outcome>(kOutcomeCount);
   e.reason = in.word<Reason>(kReasonCount);
   e.exit_code = read_optional(in);
@@ -215,16 +260,9 @@ AttemptEnd read_attempt_end(Reader& in) {
   e.output.file = in.text();
   e.output.bytes = in.integer<std::uint64_t>();
   e.output.checksum = in.integer<std::uint64_t>();
+  e.defer_for = Duration(in.integer<std::int64_t>());
+  e.state = in.text();
   return e;
-}
-
-/// A count and that many values. The count itself is not believed: reading stops with the bytes.
-template <typename Read>
-auto read_list(Reader& in, Read read) {
-  auto count = in.integer<std::uint32_t>();
-  std::vector<decltype(read(in))> list;
-  for (std::uint32_t i = 0; i < count && in.ok(); ++i) list.push_back(read(in));
-  return list;
 }
 
 // Lists, split over bodies -----------------------------------------------------------------------
@@ -287,7 +325,7 @@ struct Encode {
   }
   Bodies operator()(const frame::Stop& f) const { return encode_one(Type::stop, f); }
   Bodies operator()(const frame::Forget& f) const {
-    return encode_list(Type::forget, f.attempts, std::nullopt);
+    return encode_list(Type::forget, f.ends, std::nullopt);
   }
   Bodies operator()(const frame::Undefine& f) const { return encode_one(Type::undefine, f); }
   Bodies operator()(const frame::Shutdown& f) const { return encode_one(Type::shutdown, f); }
@@ -296,6 +334,8 @@ struct Encode {
     return encode_list(Type::status, f.attempts, f.complete);
   }
   Bodies operator()(const frame::Began& f) const { return encode_one(Type::began, f); }
+  Bodies operator()(const frame::Handle& f) const { return encode_one(Type::handle, f); }
+  Bodies operator()(const frame::Drains& f) const { return encode_one(Type::drains, f); }
   Bodies operator()(const frame::Ended& f) const { return encode_one(Type::ended, f); }
 };
 
@@ -326,8 +366,11 @@ Result<Frame> decode_frame(std::string_view body) {
     case Type::start: return finish("START", in, frame::Start{read_list(in, read_attempt_start)});
     case Type::stop: return finish("STOP", in, read_stop(in));
     case Type::forget: {
-      auto read_id = [](Reader& r) { return AttemptId(r.integer<std::int64_t>()); };
-      return finish("FORGET", in, frame::Forget{read_list(in, read_id)});
+      auto read_end = [](Reader& r) {
+        const AttemptId attempt(r.integer<std::int64_t>());
+        return frame::DurableEnd{attempt, r.integer<std::int32_t>()};
+      };
+      return finish("FORGET", in, frame::Forget{read_list(in, read_end)});
     }
     case Type::undefine:
       return finish("UNDEFINE", in, frame::Undefine{DefinitionId(in.integer<std::uint64_t>())});
@@ -340,6 +383,8 @@ Result<Frame> decode_frame(std::string_view body) {
       return finish("STATUS", in, std::move(f));
     }
     case Type::began: return finish("BEGAN", in, read_began(in));
+    case Type::handle: return finish("HANDLE", in, read_handle(in));
+    case Type::drains: return finish("DRAINS", in, frame::Drains{});
     case Type::ended: return finish("ENDED", in, frame::Ended{read_attempt_end(in)});
   }
   return malformed("unknown type " + std::to_string(type));

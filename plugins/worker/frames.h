@@ -65,6 +65,7 @@ struct AttemptStart {
   AttemptId attempt;
   DefinitionId definition;
   std::int32_t number = 1;                ///< PAWL_ATTEMPT
+  std::int32_t stay = 0;                  ///< how often the attempt has deferred itself before
   ItemIndex item = kWhole;                ///< kWhole: not an item
   std::string key;                        ///< PAWL_MAP_KEY; empty: none
   std::string payload;                    ///< the item as JSON text; empty when not an item
@@ -72,6 +73,8 @@ struct AttemptStart {
   Duration total_remaining{};             ///< until `total_timeout`; 0: none
   Reason previous_reason = Reason::none;  ///< PAWL_PREVIOUS_REASON
   std::string idempotency_key;
+  std::string handle;  ///< that an earlier attempt of this work set and left; empty: none
+  std::string state;   ///< of the deferral that ends with this start; empty: none
   friend bool operator==(const AttemptStart&, const AttemptStart&) = default;
 };
 
@@ -91,10 +94,17 @@ struct Stop {
   friend bool operator==(const Stop&, const Stop&) = default;
 };
 
-/// Their outcomes are durable: the worker may forget them. Of an attempt that has not ended it is
-/// an error of the scheduler and ignored.
+/// An end that is durable: of which stay, because an attempt that deferred itself may be back.
+struct DurableEnd {
+  AttemptId attempt;
+  std::int32_t stay = 0;
+  friend bool operator==(const DurableEnd&, const DurableEnd&) = default;
+};
+
+/// The worker may forget them. Of an attempt that has not ended it is an error of the scheduler and
+/// ignored.
 struct Forget {
-  std::vector<AttemptId> attempts;
+  std::vector<DurableEnd> ends;
   friend bool operator==(const Forget&, const Forget&) = default;
 };
 
@@ -120,13 +130,15 @@ struct Welcome {
   WorkerId worker;
   std::int32_t pid = 0;
   std::string boot_id;
-  std::string version;  ///< of pawl, for people
+  std::string version;                               ///< of pawl, for people
+  std::vector<std::string> operators = {"process"};  ///< that it takes
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
 
 struct KnownAttempt {
   AttemptId attempt;
-  bool ended = false;    ///< its ENDED follows
+  bool ended = false;  ///< its ENDED follows
+  std::int32_t stay = 0;
   std::int32_t pid = 0;  ///< 0 when it has ended
   WallTime started_at;
   friend bool operator==(const KnownAttempt&, const KnownAttempt&) = default;
@@ -147,6 +159,20 @@ struct Began {
   friend bool operator==(const Began&, const Began&) = default;
 };
 
+/// An attempt has named something that lives outside (empty: takes the name back); the worker's
+/// journal has it.
+struct Handle {
+  AttemptId attempt;
+  std::int64_t serial = 0;  ///< of the worker's
+  std::string handle;
+  friend bool operator==(const Handle&, const Handle&) = default;
+};
+
+/// The worker takes no more attempts: it ends when those it has are forgotten.
+struct Drains {
+  friend bool operator==(const Drains&, const Drains&) = default;
+};
+
 /// An attempt has ended, its processes are gone (unless the reason is `unkillable`), and the
 /// worker's journal has it.
 struct Ended {
@@ -158,7 +184,7 @@ struct Ended {
 
 using Frame = std::variant<frame::Hello, frame::Define, frame::Start, frame::Stop, frame::Forget,
                            frame::Undefine, frame::Shutdown, frame::Welcome, frame::Status,
-                           frame::Began, frame::Ended>;
+                           frame::Began, frame::Handle, frame::Drains, frame::Ended>;
 
 /// The frame as bodies, to be sent in this order: one, or for START, FORGET and STATUS as many as
 /// their size asks for. None when one value alone (a definition, an attempt with its item, an end

@@ -22,7 +22,7 @@
 namespace pawl {
 namespace {
 
-enum class Kind : std::uint8_t { begin = 1, spawned = 2, end = 3 };
+enum class Kind : std::uint8_t { begin = 1, spawned = 2, end = 3, handle = 4 };
 
 constexpr std::string_view kPrefix = "journal.";
 constexpr std::size_t kHeaderBytes = 16;
@@ -99,11 +99,18 @@ void shorten(std::string& text, std::size_t bytes_max) {
   if (text.size() > bytes_max) text.resize(bytes_max);
 }
 
-/// Cuts what is for people only, then the output, until the end fits what is set aside at least.
+/// Cuts what is for people only, then the output or the state, until the end fits what is set aside
+/// at least.
 void make_small(AttemptEnd& end) {
   end.trace.clear();
   shorten(end.error_class, 64);
   shorten(end.message, 256);
+  if (end.outcome == Outcome::deferred && !end.state.empty()) {
+    end.state.clear();
+    end.outcome = Outcome::failed;
+    end.reason = Reason::error;
+    end.message = "its state was lost: no space left for the worker's journal";
+  }
   if (end.output.value.empty() && end.output.file.size() <= 256) return;
   end.output = {};
   if (end.outcome != Outcome::succeeded) return;
@@ -218,6 +225,18 @@ void JournalWriter::spawned(AttemptId attempt, const Spawned& process) {
   reserved_ -= kSpawnedBytes;
 }
 
+Result<void> JournalWriter::handle(AttemptId attempt, const std::string& handle) {
+  std::string payload;
+  wire::Writer out(payload);
+  out.integer(attempt.value);
+  out.text(handle);
+  if (!make_room(reserved_ + padded(kHeaderBytes + payload.size()))) {
+    return system_error("cannot make a journal segment in " + folder_, errno);
+  }
+  append(attempt, static_cast<std::uint8_t>(Kind::handle), payload);
+  return {};
+}
+
 void JournalWriter::end(AttemptEnd& end) {
   PAWL_CHECK(end.output.value.size() <= limits::kJournalInlineBytesMax);
   shorten(end.message, limits::kErrorMessageBytesMax);
@@ -317,7 +336,7 @@ std::optional<Record> record_at(std::string_view bytes, std::size_t offset, std:
   }
   auto sum = in.integer<std::uint64_t>();
   if (kind < static_cast<std::uint8_t>(Kind::begin) ||
-      kind > static_cast<std::uint8_t>(Kind::end)) {
+      kind > static_cast<std::uint8_t>(Kind::handle)) {
     return std::nullopt;
   }
   if (size > bytes.size() - offset - kHeaderBytes) return std::nullopt;
@@ -345,6 +364,7 @@ class Collector {
       case Kind::begin: return take_begin(record.payload);
       case Kind::spawned: return take_spawned(record.payload);
       case Kind::end: return take_end(record.payload);
+      case Kind::handle: return take_handle(record.payload);
     }
     return false;
   }
@@ -369,7 +389,12 @@ class Collector {
     AttemptId id(in.integer<std::int64_t>());
     WallTime at{in.integer<std::int64_t>()};
     if (!in.done()) return false;
-    of(id).begun_at = at;
+    JournalAttempt& attempt = of(id);
+    attempt.begun_at = at;
+    if (attempt.end && attempt.end->outcome == Outcome::deferred) {
+      attempt.end.reset();
+      attempt.spawned.reset();
+    }
     return true;
   }
   bool take_spawned(std::string_view payload) {
@@ -381,6 +406,14 @@ class Collector {
     process.ticks_max = in.integer<std::uint64_t>();
     if (!in.done()) return false;
     of(id).spawned = process;
+    return true;
+  }
+  bool take_handle(std::string_view payload) {
+    wire::Reader in(payload);
+    AttemptId id(in.integer<std::int64_t>());
+    std::string handle(in.text());
+    if (!in.done()) return false;
+    of(id).handle = std::move(handle);
     return true;
   }
   bool take_end(std::string_view payload) {

@@ -1,8 +1,9 @@
 #pragma once
 
-// What a worker did, so that its death loses no outcome: a record before a program is started, one
-// with its pid after, one when it has ended. Written by the worker, read by the scheduler once the
-// worker is dead.
+// What a worker did, so that its death loses no outcome: a record before an attempt is started, one
+// with its program's pid after, one for each handle that an operator sets, one when it has ended.
+// An attempt that deferred itself may begin again after its end. Written by the worker, read by the
+// scheduler once the worker is dead.
 //
 //   <folder>/journal.00000001 …        segments of kJournalSegmentBytes, allocated when made
 //   record = size:u32 kind:u8 0:u8[3] checksum:u64 payload, padded with zeros to 8 bytes
@@ -60,6 +61,8 @@ class JournalWriter {
   Result<void> begin(AttemptId attempt, WallTime now, bool has_output);
   /// Its program runs.
   void spawned(AttemptId attempt, const Spawned& process);
+  /// What it named lives outside (empty: no more). Errors (`storage`): no room.
+  Result<void> handle(AttemptId attempt, const std::string& handle);
   /// It has ended. At most kJournalInlineBytesMax of output and a message and trace within their
   /// limits. When even what was set aside is not enough (an end without a beginning, on a full
   /// disk), texts are shortened and the output is given up, with reason `output`: `end` says what
@@ -114,7 +117,8 @@ struct JournalAttempt {
   AttemptId attempt;
   WallTime begun_at;
   std::optional<Spawned> spawned;  ///< nothing: the worker died before it noted the pid
-  std::optional<AttemptEnd> end;   ///< beats the beginning, wherever it stands
+  std::string handle;              ///< the last one set; empty: none
+  std::optional<AttemptEnd> end;   ///< of its last stay; beats that stay's beginning
 };
 
 struct JournalContents {

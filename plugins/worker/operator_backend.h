@@ -6,14 +6,17 @@
 // of it on the host's loop; no call blocks.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "plugins/worker/attempt_end.h"
 #include "plugins/worker/log_lines.h"
+#include "plugins/worker/rendering.h"
 #include "scheduler/base/ids.h"
 #include "scheduler/base/time.h"
 #include "scheduler/spec/job.h"
@@ -35,13 +38,21 @@ struct OperatorRequest {
   std::int32_t number = 1;
   std::string idempotency_key;
   std::optional<WallTime> deadline;
-  std::string working_dir;               ///< absolute
-  std::vector<std::string> environment;  ///< `NAME=value`
+  std::string working_dir;  ///< absolute
   OutputFormat output = OutputFormat::none;
-  std::string scratch;
-  std::string handle;  ///< of an earlier attempt of this work
-  std::string state;   ///< of the deferral that ended
+  std::string scratch;  ///< of an own folder that is not made yet, and is removed afterwards
+  std::string handle;   ///< of an earlier attempt of this work
+  std::string state;    ///< of the deferral that ended
   std::map<std::string, std::string> secrets;
+  Variables variables;  ///< the task's `env`, rendered
+  std::int32_t slot = 0;
+  Reason previous_reason = Reason::none;
+  /// `NAME=value`, all that a program of this task would have, each name once. Costly: for those
+  /// who ask.
+  std::function<std::vector<std::string>(const OperatorRequest&)> make_environment;
+  std::vector<std::string> environment() const {
+    return make_environment ? make_environment(*this) : std::vector<std::string>();
+  }
 };
 
 /// How an operator says that its attempt ended.
@@ -52,8 +63,10 @@ struct OperatorResult {
   std::string error_class;
   std::string message;
   std::string trace;
-  Duration after{};   ///< deferred
-  std::string state;  ///< deferred
+  Duration after{};                    ///< deferred
+  std::string state;                   ///< deferred
+  std::int64_t cpu_us = 0;             ///< 0: cannot be told
+  std::int64_t peak_memory_bytes = 0;  ///< 0: cannot be told
 };
 
 /// What a backend tells its host. An attempt that the host does not know any more is ignored.

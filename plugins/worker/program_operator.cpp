@@ -47,7 +47,7 @@ ProgramOperators::~ProgramOperators() = default;
 
 void ProgramOperators::start(std::shared_ptr<const OperatorRequest> attempt) {
   const AttemptId id = attempt->attempt;
-  ProgramRequest request{attempt, attempt->environment};
+  ProgramRequest request{attempt, attempt->environment()};
   auto key = source_->key(request);
   if (!key) return refuse(id, key.error().message);
   auto [at, is_new] = pools_.try_emplace(std::move(*key));

@@ -10,6 +10,9 @@ inline constexpr std::string_view kPythonOperator = "python";
 inline constexpr std::string_view kPythonSummary =
     "calls a function in a Python interpreter that stays warm";
 
+/// The plugin that has it, which is a part of pawl: no file.
+inline constexpr std::string_view kPythonPlugin = "python";
+
 /// JSON Schema of its `with`.
 std::string_view python_schema();
 

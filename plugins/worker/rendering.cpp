@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "plugins/worker/operator_backend.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 
@@ -138,11 +139,30 @@ Result<void> CompiledDefinition::compile_context() {
 }
 
 Result<void> CompiledDefinition::compile_with() {
-  if (definition_.operator_name != "process") {
-    return refused("operator '" + definition_.operator_name + "' does not start programs");
-  }
   Json with = Json::parse(definition_.with, nullptr, false);
   if (!with.is_object()) return refused("with: not a JSON object");
+  if (!definition_.working_dir.empty()) {
+    auto folder = compile_template(definition_.working_dir, "working_dir");
+    if (!folder) return folder.error();
+    working_dir_ = std::move(*folder);
+  }
+  return definition_.operator_name == "process" ? compile_program(with)
+                                                : compile_parameters(std::move(with));
+}
+
+Result<void> CompiledDefinition::compile_parameters(Json with) {
+  auto compiled = JsonTemplate::compile(std::move(with));
+  if (auto* error = std::get_if<ExpressionError>(&compiled)) return wrong_template("with", *error);
+  auto& parameters = std::get<JsonTemplate>(compiled);
+  if (parameters.is_literal()) return {};
+  for (const Reference& r : parameters.references()) {
+    needs_env_context_ = needs_env_context_ || (!r.path.empty() && r.path.front() == "env");
+  }
+  with_ = std::move(parameters);
+  return {};
+}
+
+Result<void> CompiledDefinition::compile_program(const Json& with) {
   auto text_list = [&](const char* name) {
     std::vector<std::string> list;
     if (!with.contains(name) || !with[name].is_array()) return list;
@@ -164,11 +184,6 @@ Result<void> CompiledDefinition::compile_with() {
     auto input = compile_template(with["stdin"].get<std::string>(), "stdin");
     if (!input) return input.error();
     stdin_ = std::move(*input);
-  }
-  if (!definition_.working_dir.empty()) {
-    auto folder = compile_template(definition_.working_dir, "working_dir");
-    if (!folder) return folder.error();
-    working_dir_ = std::move(*folder);
   }
   if (with.contains("skip_exit_codes") && with["skip_exit_codes"].is_array()) {
     for (const Json& code : with["skip_exit_codes"]) {
@@ -322,6 +337,78 @@ std::optional<WallTime> deadline_of(const TaskDefinition& definition,
 
 }  // namespace
 
+Result<std::string> CompiledDefinition::render_working_dir(const AttemptContext& context) const {
+  if (!working_dir_) return definition_.folder;
+  auto text = working_dir_->render_text(context, false);
+  if (auto* error = std::get_if<ExpressionError>(&text)) {
+    return wrong_template("working_dir", *error);
+  }
+  std::string& folder = std::get<std::string>(text);
+  if (auto fine = check_text("working_dir", folder); !fine) return fine.error();
+  if (folder.starts_with('/')) return std::move(folder);
+  return folder.empty() ? definition_.folder : definition_.folder + "/" + folder;
+}
+
+Result<OperatorRequest> CompiledDefinition::render_request(
+    const frame::AttemptStart& start, const AttemptSurroundings& around) const {
+  AttemptContext context(*this, start, around);
+  OperatorRequest request;
+  if (auto done = render_env(context, request.variables); !done) return done.error();
+  if (with_) {
+    auto with = with_->render(context);
+    if (auto* error = std::get_if<ExpressionError>(&with)) return wrong_template("with", *error);
+    request.parameters = std::get<Json>(with).dump(-1, ' ', false, Json::error_handler_t::replace);
+  } else {
+    request.parameters = definition_.with;
+  }
+  auto folder = render_working_dir(context);
+  if (!folder) return folder.error();
+  request.working_dir = std::move(*folder);
+  request.attempt = start.attempt;
+  request.job = definition_.job;
+  request.run = definition_.run;
+  request.task = definition_.task;
+  request.item = start.payload;
+  request.key = start.key;
+  request.index = start.item;
+  request.number = start.number;
+  request.idempotency_key = start.idempotency_key;
+  request.deadline = deadline_of(definition_, start, around.now.wall);
+  request.output = definition_.output;
+  request.scratch = around.scratch;
+  request.handle = start.handle;
+  request.state = start.state;
+  request.secrets = around.secrets;
+  request.slot = start.slot;
+  request.previous_reason = start.previous_reason;
+  return request;
+}
+
+std::vector<std::string> CompiledDefinition::environment(const OperatorRequest& request) const {
+  frame::AttemptStart start;
+  start.attempt = request.attempt;
+  start.number = request.number;
+  start.item = request.index;
+  start.key = request.key;
+  start.payload = request.item;
+  start.slot = request.slot;
+  start.previous_reason = request.previous_reason;
+  start.idempotency_key = request.idempotency_key;
+  AttemptSurroundings around;
+  around.scratch = request.scratch;
+  Variables variables = request.variables;
+  for (const auto& [name, value] : run_env_) variables.emplace_back(name, value);
+  Json item;
+  if (start.item != kWhole) item = Json::parse(start.payload, nullptr, false);
+  std::vector<std::string> entries;
+  // What does not fit into an environment is no error here: an operator has the item anyway.
+  (void)add_attempt_variables(start, around, item.is_discarded() ? nullptr : &item,
+                              request.deadline, variables);
+  std::erase_if(variables, [](const auto& v) { return !check_text(v.first, v.second); });
+  (void)merge(base_env_, std::move(variables), entries);
+  return entries;
+}
+
 Result<Launch> CompiledDefinition::render(const frame::AttemptStart& start,
                                           const AttemptSurroundings& around,
                                           const std::string& script_file) const {
@@ -342,20 +429,9 @@ Result<Launch> CompiledDefinition::render(const frame::AttemptStart& start,
     if (auto* error = std::get_if<ExpressionError>(&text)) return wrong_template("stdin", *error);
     launch.input = std::move(std::get<std::string>(text));
   }
-  launch.working_dir = definition_.folder;
-  if (working_dir_) {
-    auto text = working_dir_->render_text(context, false);
-    if (auto* error = std::get_if<ExpressionError>(&text)) {
-      return wrong_template("working_dir", *error);
-    }
-    auto& folder = std::get<std::string>(text);
-    if (auto fine = check_text("working_dir", folder); !fine) return fine.error();
-    if (folder.starts_with('/')) {
-      launch.working_dir = std::move(folder);
-    } else if (!folder.empty()) {
-      launch.working_dir += "/" + folder;
-    }
-  }
+  auto folder = render_working_dir(context);
+  if (!folder) return folder.error();
+  launch.working_dir = std::move(*folder);
   if (auto merged = merge(base_env_, std::move(variables), launch.env); !merged) {
     return merged.error();
   }

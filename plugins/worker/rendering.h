@@ -45,12 +45,13 @@ struct BaseVariable {
   std::string entry;  ///< `NAME=value`
 };
 
+struct OperatorRequest;
+
 /// A definition, checked and compiled once for all its attempts. Immutable.
 class CompiledDefinition {
  public:
   /// `login_defaults`: values of kLoginVariables where the definition's `scheduler_env` has none.
-  /// Errors: refused (the operator is not one that starts programs, a field is missing), invalid (a
-  /// template does not compile).
+  /// Errors: refused (a field is missing), invalid (a template does not compile).
   static Result<std::unique_ptr<const CompiledDefinition>> compile(
       TaskDefinition definition, const std::map<std::string, std::string>& login_defaults);
   ~CompiledDefinition();
@@ -69,6 +70,15 @@ class CompiledDefinition {
   Result<Launch> render(const frame::AttemptStart& start, const AttemptSurroundings& around,
                         const std::string& script_file) const;
 
+  /// The same for an operator that is no program: what it is asked to do. The caller fills in
+  /// `make_environment`.
+  Result<OperatorRequest> render_request(const frame::AttemptStart& start,
+                                         const AttemptSurroundings& around) const;
+  /// True when `parameters` of all its requests are the same text.
+  bool has_literal_parameters() const { return !with_; }
+  /// The variables of a request: see OperatorRequest::environment.
+  std::vector<std::string> environment(const OperatorRequest& request) const;
+
  private:
   class AttemptContext;
   struct EnvEntry {
@@ -79,15 +89,19 @@ class CompiledDefinition {
 
   explicit CompiledDefinition(TaskDefinition definition) : definition_(std::move(definition)) {}
   Result<void> compile_with();
+  Result<void> compile_program(const Json& with);
+  Result<void> compile_parameters(Json with);
   Result<void> compile_env();
   Result<void> compile_context();
   Result<void> make_base_env(const std::map<std::string, std::string>& login_defaults);
   Result<Template> compile_template(std::string_view text, std::string_view where);
   Result<void> render_env(AttemptContext& context, Variables& variables) const;
+  Result<std::string> render_working_dir(const AttemptContext& context) const;
   Result<void> render_argv(const AttemptContext& context, const std::string& script_file,
                            std::vector<std::string>& argv) const;
 
   TaskDefinition definition_;
+  std::optional<JsonTemplate> with_;  ///< of an operator whose parameters hold templates
   std::vector<Template> command_;
   std::optional<std::string> script_;
   std::vector<std::string> shell_;

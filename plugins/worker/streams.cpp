@@ -124,6 +124,10 @@ std::size_t AttemptStreams::read(LogStream stream) {
   return size;
 }
 
+void AttemptStreams::append(LogStream stream, std::string_view bytes) {
+  take(stream, pipe(stream).masked.feed(bytes), wall_ns());
+}
+
 void AttemptStreams::drain() {
   for (std::size_t drained = 0; drained < kDrainBytesMax;) {
     std::array<pollfd, 2> ready{

@@ -37,6 +37,8 @@ class AttemptStreams {
   /// Reads once from a stream that is ready for it (else it blocks): at most 64 KiB. Returns how
   /// many bytes came. At the end of the stream its pipe is closed.
   std::size_t read(LogStream stream);
+  /// Text that comes by no pipe.
+  void append(LogStream stream, std::string_view bytes);
   /// The program has ended: reads what is still in the pipes, closes them and the log. What a
   /// straggler writes later is nobody's.
   void finish();

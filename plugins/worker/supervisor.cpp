@@ -1,7 +1,6 @@
 #include "plugins/worker/supervisor.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -16,7 +15,9 @@
 #include <cstring>
 #include <utility>
 
+#include "plugins/worker/login.h"
 #include "plugins/worker/process_table.h"
+#include "plugins/worker/secrets.h"
 #include "scheduler/base/check.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
@@ -32,28 +33,11 @@ constexpr Duration kWatchAfter{5};
 constexpr std::size_t kReapsPerTurnMax = 512;
 constexpr std::size_t kScratchEntriesPerStep = 500;
 constexpr Duration kScratchStepEvery{5};
-constexpr Duration kRetryAfter = std::chrono::seconds(1);
 constexpr Duration kOomSettleEvery = std::chrono::seconds(1);
-constexpr std::size_t kSecretBytesMax = 64u << 10;
-/// A worker says little; one that cannot stop is not worth a full disk.
-constexpr std::size_t kNoteBytesMax = 1u << 20;
 constexpr std::uint64_t kSignalsTag = ~std::uint64_t{0};
 
 std::uint64_t tag_of(AttemptId id, LogStream stream) {
   return static_cast<std::uint64_t>(id.value) << 1 | (stream == LogStream::err ? 1 : 0);
-}
-
-/// Values of the login variables where the scheduler has none: `serve` under systemd has few.
-std::map<std::string, std::string> login_defaults() {
-  std::map<std::string, std::string> values = {
-      {"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"TMPDIR", "/tmp"}};
-  if (const passwd* user = getpwuid(geteuid())) {
-    values["HOME"] = user->pw_dir;
-    values["USER"] = user->pw_name;
-    values["LOGNAME"] = user->pw_name;
-    values["SHELL"] = user->pw_shell;
-  }
-  return values;
 }
 
 Fd watched_signals() {
@@ -72,21 +56,6 @@ std::string signal_name(int number) {
   return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
 }
 
-/// A secret as a file holds it: one newline at the end is the editor's.
-Result<std::string> read_secret_file(const std::string& path) {
-  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return Error{ErrorKind::invalid, path + ": " + std::strerror(errno)};
-  std::string value(kSecretBytesMax + 1, '\0');
-  ssize_t got = ::read(file.get(), value.data(), value.size());
-  if (got < 0) return Error{ErrorKind::invalid, path + ": " + std::strerror(errno)};
-  value.resize(static_cast<std::size_t>(got));
-  if (value.size() > kSecretBytesMax) {
-    return Error{ErrorKind::invalid, path + " is larger than 64 KiB"};
-  }
-  if (value.ends_with('\n')) value.pop_back();
-  return value;
-}
-
 }  // namespace
 
 Supervisor::Definition::~Definition() {
@@ -100,7 +69,6 @@ Supervisor::Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter j
       folder_(worker_folder(options.home, options.id)),
       login_defaults_(login_defaults()),
       supervision_(options.supervision),
-      journal_(std::move(journal)),
       tree_(options.home),
       scratch_(folder_ + "/scratch"),
       launcher_(descriptors),
@@ -114,28 +82,14 @@ Supervisor::Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter j
                schedule_turn();
              }),
       watch_timer_(loop, [this] { watch_pipes(); }),
-      idle_timer_(loop, [this] { loop_.stop(); }),
       scratch_timer_(loop, [this] { clean_scratch(); }),
-      retry_timer_(loop, [this] { schedule_turn(); }) {
+      desk_(loop, options, std::move(journal), std::move(listening), {"process"}, desk_events()) {
   PAWL_CHECK(null_input_ && signals_ && events_);
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kSignalsTag;
   PAWL_CHECK(epoll_ctl(events_.get(), EPOLL_CTL_ADD, signals_.get(), &event) == 0);
   poll_.watch({.readable = true});
-  frame::Welcome welcome;
-  welcome.worker = options.id;
-  welcome.pid = getpid();
-  welcome.boot_id = boot_id();
-  welcome.version = options.version;
-  SchedulerLink::Events events;
-  events.on_frame = [this](Frame&& frame) { on_frame(std::move(frame)); };
-  events.on_connected = [this](bool is_new_epoch) { on_connected(is_new_epoch); };
-  events.on_disconnected = [this] { schedule_turn(); };
-  events.on_room = [this] { schedule_turn(); };
-  events.execute_all = [this] { run_turn(); };
-  events.note = [this](const std::string& text) { note(text); };
-  link_.emplace(loop, std::move(listening), std::move(welcome), std::move(events));
   schedule_turn();
 }
 
@@ -146,45 +100,26 @@ Supervisor::~Supervisor() {
 
 // From the scheduler -----------------------------------------------------------------------------
 
-void Supervisor::on_frame(Frame&& frame) {
-  struct Visitor {
-    Supervisor& self;
-    void operator()(frame::Define&& f) const { self.define(std::move(f)); }
-    void operator()(frame::Start&& f) const {
-      for (frame::AttemptStart& start : f.attempts) self.accept(std::move(start));
-    }
-    void operator()(frame::Stop&& f) const {
-      Reason reason = f.reason == Reason::none ? Reason::cancelled : f.reason;
-      self.supervision_.stop(f.attempt, reason, f.force, mono_now(), self.actions_);
-    }
-    void operator()(frame::Forget&& f) const { self.forget(f.attempts); }
-    void operator()(frame::Undefine&& f) const { self.definitions_.erase(f.definition); }
-    void operator()(frame::Shutdown&&) const { self.is_shut_down_ = true; }
-    // A scheduler says none of these; they change nothing.
-    void operator()(frame::Hello&&) const {}
-    void operator()(frame::Welcome&&) const {}
-    void operator()(frame::Status&&) const {}
-    void operator()(frame::Began&&) const {}
-    void operator()(frame::Ended&&) const {}
+SchedulerDesk::Events Supervisor::desk_events() {
+  SchedulerDesk::Events events;
+  events.define = [this](frame::Define&& f) { define(std::move(f)); };
+  events.start = [this](frame::AttemptStart&& f) { accept(std::move(f)); };
+  events.stop = [this](const frame::Stop& f) {
+    supervision_.stop(f.attempt, f.reason, f.force, mono_now(), actions_);
   };
-  std::visit(Visitor{*this}, std::move(frame));
-  schedule_turn();
-}
-
-void Supervisor::on_connected(bool is_new_epoch) {
-  // Numbers of definitions are the scheduler's: a new one begins anew.
-  if (is_new_epoch) definitions_.clear();
-  frame::Status status;
-  reports_.clear();
-  for (const auto& [id, attempt] : attempts_) {
-    status.attempts.push_back({id, false, attempt.pid, attempt.started_at});
-  }
-  for (const auto& [id, end] : ended_) {
-    status.attempts.push_back({id, true, 0, end.started_at});
-    reports_.push_back({id, true});
-  }
-  if (!link_->send(status)) note("cannot send STATUS");
-  schedule_turn();
+  events.undefine = [this](DefinitionId id) { definitions_.erase(id); };
+  events.forget = [this](AttemptId id) { return supervision_.forget(id); };
+  events.new_epoch = [this] { definitions_.clear(); };
+  events.open_attempts = [this] {
+    std::vector<frame::KnownAttempt> open;
+    for (const auto& [id, attempt] : attempts_) {
+      open.push_back({id, false, attempt.start.stay, attempt.pid, attempt.started_at});
+    }
+    return open;
+  };
+  events.wake = [this] { schedule_turn(); };
+  events.execute_all = [this] { run_turn(); };
+  return events;
 }
 
 void Supervisor::define(frame::Define&& define) {
@@ -199,6 +134,9 @@ void Supervisor::define(frame::Define&& define) {
 Result<void> Supervisor::compile(const std::string& json, Definition& made) {
   auto decoded = decode_definition(json);
   if (!decoded) return Error{ErrorKind::refused, decoded.error().message};
+  if (decoded->operator_name != "process") {
+    return Error{ErrorKind::refused, "operator '" + decoded->operator_name + "' is no program"};
+  }
   auto compiled = CompiledDefinition::compile(std::move(*decoded), login_defaults_);
   if (!compiled) return compiled.error();
   made.compiled = std::move(*compiled);
@@ -231,6 +169,7 @@ void Supervisor::accept(frame::AttemptStart&& start) {
     bounds = {definition.timeout, start.total_remaining, definition.stall_timeout,
               definition.kill_grace};
   }
+  desk_.comes_back(id, start.stay);
   if (!supervision_.start(id, bounds)) return;  // said twice
   Attempt& attempt = attempts_[id];
   attempt.start = std::move(start);
@@ -247,45 +186,13 @@ void Supervisor::accept(frame::AttemptStart&& start) {
     return refuse(id, attempt, reason, "", prepared.error().message);
   }
   bool has_output = attempt.definition->compiled->definition().output != OutputFormat::none;
-  if (auto begun = journal_.begin(id, attempt.started_at, has_output); !begun) {
+  if (auto begun = desk_.journal().begin(id, attempt.started_at, has_output); !begun) {
     return refuse(id, attempt, Reason::spawn, "", begun.error().message);
   }
   queued_.push_back(id);
 }
 
-void Supervisor::forget(const std::vector<AttemptId>& attempts) {
-  for (AttemptId id : attempts) {
-    if (!supervision_.forget(id)) continue;
-    ended_.erase(id);
-    journal_.forget(id);
-  }
-}
-
 // Starting ---------------------------------------------------------------------------------------
-
-Result<std::map<std::string, std::string>> Supervisor::read_secrets(
-    const TaskDefinition& definition) const {
-  std::map<std::string, std::string> values;
-  for (const auto& [name, source] : definition.secrets) {
-    if (!source.from_file) {
-      const char* value = ::getenv(source.name.c_str());
-      if (value == nullptr) {
-        return Error{ErrorKind::invalid, "secrets." + name + ": variable " + source.name +
-                                             " is not set where the scheduler was started"};
-      }
-      values[name] = value;
-      continue;
-    }
-    bool is_absolute = source.name.starts_with('/');
-    auto value =
-        read_secret_file(is_absolute ? source.name : definition.folder + "/" + source.name);
-    if (!value) {
-      return Error{ErrorKind::invalid, "secrets." + name + ": " + value.error().message};
-    }
-    values[name] = std::move(*value);
-  }
-  return values;
-}
 
 Result<void> Supervisor::prepare(Attempt& attempt) {
   const CompiledDefinition& compiled = *attempt.definition->compiled;
@@ -393,7 +300,7 @@ void Supervisor::start_program(AttemptId id, Attempt& attempt) {
   }
   attempt.pid = process.pid;
   tree_.add(id, process);
-  journal_.spawned(id, process);
+  desk_.journal().spawned(id, process);
   supervision_.spawned(id, now, actions_);
   unwatched_.push_back(id);
   if (!watch_timer_.armed()) watch_timer_.start_after(kWatchAfter);
@@ -402,7 +309,7 @@ void Supervisor::start_program(AttemptId id, Attempt& attempt) {
 void Supervisor::start_queued() {
   if (queued_.empty()) return;
   // The begin records are in the file, or nothing is started.
-  bool is_safe = journal_.is_flushed();
+  bool is_safe = desk_.journal().is_flushed();
   while (!queued_.empty()) {
     AttemptId id = queued_.front();
     queued_.pop_front();
@@ -450,9 +357,7 @@ void Supervisor::on_signals() {
     if (info.ssi_signo == SIGCHLD) {
       may_be_more_dead_ = true;
     } else {
-      is_terminated_ = true;
-      note("got " + signal_name(static_cast<int>(info.ssi_signo)) +
-           ": will exit when nothing runs and no scheduler is connected");
+      desk_.terminate(signal_name(static_cast<int>(info.ssi_signo)));
     }
   }
   schedule_turn();
@@ -534,7 +439,8 @@ void Supervisor::perform() {
           break;
         case SupervisionAction::Kind::kill: tree_.kill(action.attempt); break;
         case SupervisionAction::Kind::report_began:
-          reports_.push_back({action.attempt, false});
+          desk_.began(action.attempt, attempts_.at(action.attempt).pid,
+                      attempts_.at(action.attempt).started_at);
           break;
         case SupervisionAction::Kind::finish: record_end(action.attempt, action.verdict); break;
       }
@@ -586,6 +492,7 @@ void Supervisor::record_end(AttemptId id, const SupervisionAction::Verdict& verd
   if (!is_gone && attempt.streams) attempt.streams->finish();
   AttemptEnd end;
   end.attempt = id;
+  end.stay = attempt.start.stay;
   end.outcome = verdict.outcome;
   end.reason = verdict.reason;
   end.exit_code = verdict.exit.code;
@@ -603,7 +510,6 @@ void Supervisor::record_end(AttemptId id, const SupervisionAction::Verdict& verd
     end.output = std::move(attempt.output.output);
   }
   describe(attempt, end);
-  journal_.end(end);
   // What may still be written to is not handed to anybody else.
   if (attempt.scratch && is_gone) {
     bool declared = attempt.definition->compiled->definition().output_from_file;
@@ -614,8 +520,7 @@ void Supervisor::record_end(AttemptId id, const SupervisionAction::Verdict& verd
   }
   std::erase(over_, id);
   attempts_.erase(id);
-  ended_.emplace(id, std::move(end));
-  reports_.push_back({id, true});
+  desk_.ended(std::move(end));
 }
 
 void Supervisor::schedule_turn() {
@@ -629,48 +534,14 @@ void Supervisor::run_turn() {
   is_turn_scheduled_ = false;
   reap();
   perform();
-  auto flushed = journal_.flush();
-  if (flushed) {
-    start_queued();
-    perform();
-    flushed = journal_.flush();
-  } else {
-    start_queued();  // refuses them
-    perform();
-  }
-  if (!flushed) {
-    note("the journal cannot be written, trying again: " + flushed.error().message);
-    retry_timer_.start_after(kRetryAfter);
-  }
-  send_waiting();
+  const bool is_flushed = desk_.flush();
+  start_queued();  // refuses them when the journal cannot be written
+  perform();
+  if (is_flushed) desk_.flush();
+  desk_.send();
   arm_timer();
   if (may_be_more_dead_) schedule_turn();
-  check_idle();
-}
-
-void Supervisor::send_waiting() {
-  if (!journal_.is_flushed()) return;
-  while (!reports_.empty() && link_->is_connected()) {
-    const Report& report = reports_.front();
-    bool is_sent = true;
-    if (report.ended) {
-      auto end = ended_.find(report.attempt);
-      if (end != ended_.end()) is_sent = link_->send(frame::Ended{end->second});
-    } else {
-      auto at = attempts_.find(report.attempt);
-      if (at != attempts_.end()) {
-        const Attempt& attempt = at->second;
-        is_sent = link_->send(frame::Began{report.attempt, attempt.pid, attempt.started_at});
-      }
-    }
-    if (!is_sent) break;
-    reports_.pop_front();
-  }
-  // Who connects next is told everything anew.
-  if (!link_->is_connected()) reports_.clear();
-  link_->flush();
-  // The socket may have taken all of it at once: then nobody calls when there is room again.
-  if (!reports_.empty() && link_->has_room()) schedule_turn();
+  desk_.check_idle(supervision_.open_count());
 }
 
 void Supervisor::arm_timer() {
@@ -690,26 +561,6 @@ void Supervisor::arm_timer() {
 
 void Supervisor::clean_scratch() {
   if (scratch_.clean(kScratchEntriesPerStep)) scratch_timer_.start_after(kScratchStepEvery);
-}
-
-void Supervisor::check_idle() {
-  bool is_idle = supervision_.open_count() == 0 && !link_->is_connected();
-  bool is_finished = is_shut_down_ && supervision_.known_count() == 0;
-  if (is_finished || (is_idle && (is_shut_down_ || is_terminated_))) {
-    loop_.stop();
-  } else if (!is_idle) {
-    idle_timer_.cancel();
-  } else if (!idle_timer_.armed()) {
-    idle_timer_.start_after(options_.idle_exit);
-  }
-}
-
-void Supervisor::note(const std::string& text) {
-  std::string line = format_utc(wall_now()) + " worker " + std::to_string(options_.id.value) +
-                     ": " + escape_for_terminal(text) + "\n";
-  note_bytes_ += line.size();
-  if (note_bytes_ > kNoteBytesMax) return;
-  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
 }  // namespace pawl

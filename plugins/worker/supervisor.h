@@ -24,7 +24,7 @@
 #include "plugins/worker/oom.h"
 #include "plugins/worker/process_tree.h"
 #include "plugins/worker/rendering.h"
-#include "plugins/worker/scheduler_link.h"
+#include "plugins/worker/scheduler_desk.h"
 #include "plugins/worker/scratch.h"
 #include "plugins/worker/streams.h"
 #include "plugins/worker/supervision.h"
@@ -74,16 +74,12 @@ class Supervisor {
   };
 
   // From the scheduler.
-  void on_frame(Frame&& frame);
-  void on_connected(bool is_new_epoch);
   void define(frame::Define&& define);
   Result<void> compile(const std::string& json, Definition& made);
   void accept(frame::AttemptStart&& start);
-  void forget(const std::vector<AttemptId>& attempts);
 
   // Starting.
   Result<void> prepare(Attempt& attempt);
-  Result<std::map<std::string, std::string>> read_secrets(const TaskDefinition& definition) const;
   void start_queued();
   void start_program(AttemptId id, Attempt& attempt);
   Fd input_of(const Launch& launch, std::string& error) const;
@@ -106,11 +102,9 @@ class Supervisor {
   void describe(const Attempt& attempt, AttemptEnd& end) const;
   void schedule_turn();
   void run_turn();
-  void send_waiting();
   void arm_timer();
   void clean_scratch();
-  void check_idle();
-  void note(const std::string& text);
+  SchedulerDesk::Events desk_events();
 
   Loop& loop_;
   WorkerOptions options_;
@@ -118,7 +112,6 @@ class Supervisor {
   std::map<std::string, std::string> login_defaults_;
   Supervision supervision_;
   Supervision::Actions actions_;
-  JournalWriter journal_;
   ProcessTree tree_;
   OomWatch oom_;
   ScratchPool scratch_;
@@ -130,30 +123,19 @@ class Supervisor {
   std::unordered_map<DefinitionId, std::shared_ptr<const Definition>> definitions_;
   std::uint64_t last_script_ = 0;
   std::unordered_map<AttemptId, Attempt> attempts_;  ///< not ended
-  std::unordered_map<AttemptId, AttemptEnd> ended_;  ///< not forgotten
   std::deque<AttemptId> queued_;                     ///< to be started this turn
   std::vector<AttemptId> unwatched_;                 ///< their pipes are not in `events_` yet
   std::vector<AttemptId> over_;                      ///< their program has ended, their tree not
-  struct Report {
-    AttemptId attempt;
-    bool ended = false;  ///< else: began
-  };
-  std::deque<Report> reports_;  ///< to be sent, in this order
   bool may_be_more_dead_ = false;
   bool is_turn_scheduled_ = false;
-  bool is_shut_down_ = false;   ///< by SHUTDOWN
-  bool is_terminated_ = false;  ///< by a signal
-  MonoTime timer_at_;           ///< what `timer_` is armed for
+  MonoTime timer_at_;  ///< what `timer_` is armed for
   MonoTime oom_settled_at_;
-  std::size_t note_bytes_ = 0;
 
   Poll poll_;
   Timer timer_;
   Timer watch_timer_;
-  Timer idle_timer_;
   Timer scratch_timer_;
-  Timer retry_timer_;
-  std::optional<SchedulerLink> link_;
+  SchedulerDesk desk_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -13,10 +13,13 @@
 #include <cstring>
 #include <utility>
 
+#include "plugins/worker/host.h"
 #include "plugins/worker/journal.h"
 #include "plugins/worker/log_file.h"
 #include "plugins/worker/supervisor.h"
 #include "scheduler/base/result.h"
+#include "scheduler/base/text.h"
+#include "scheduler/loop/clock.h"
 #include "scheduler/loop/fd.h"
 #include "scheduler/loop/file_lock.h"
 #include "scheduler/loop/loop.h"
@@ -82,7 +85,8 @@ Result<void> make_folder(const std::string& folder) {
 }
 
 Result<void> run(const WorkerOptions& options) {
-  if (options.worker_class != "supervisor") {
+  const bool is_host = options.worker_class == "host";
+  if (!is_host && options.worker_class != "supervisor") {
     return Error{ErrorKind::invalid, "unknown worker class '" + options.worker_class + "'"};
   }
   const std::string folder = worker_folder(options.home, options.id);
@@ -106,7 +110,10 @@ Result<void> run(const WorkerOptions& options) {
   if (!listening) return listening.error();
   {
     Loop loop;
-    {
+    if (is_host) {
+      OperatorHost host(loop, options, std::move(*journal), std::move(*listening), descriptors);
+      loop.run();
+    } else {
       Supervisor supervisor(loop, options, std::move(*journal), std::move(*listening), descriptors);
       loop.run();
     }
@@ -116,6 +123,12 @@ Result<void> run(const WorkerOptions& options) {
 }
 
 }  // namespace
+
+void write_worker_note(WorkerId worker, const std::string& text) {
+  const std::string line = format_utc(wall_now()) + " worker " + std::to_string(worker.value) +
+                           ": " + escape_for_terminal(text) + "\n";
+  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+}
 
 std::string worker_folder(const std::string& home, WorkerId id) {
   return home + "/workers/" + std::to_string(id.value);

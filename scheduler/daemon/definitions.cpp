@@ -4,8 +4,9 @@
 
 namespace pawl {
 
-ParseOptions parse_options(const std::string& folder) {
+ParseOptions parse_options(const std::string& folder, const OperatorCatalog* operators) {
   ParseOptions options;
+  options.operators = operators;
   options.folder = folder;
   options.known_zone = [](std::string_view name) {
     cctz::time_zone zone;

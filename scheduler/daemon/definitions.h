@@ -13,8 +13,9 @@
 namespace pawl {
 
 /// Of a file in that folder, or a stored text that came from there: the machine's time zones are
-/// known, and the pools of its settings.
-ParseOptions parse_options(const std::string& folder);
+/// known, and the pools of its settings. `operators` must outlive the options; null: any operator
+/// passes.
+ParseOptions parse_options(const std::string& folder, const OperatorCatalog* operators);
 
 /// The definition that a row holds. Errors: invalid, when this version of pawl cannot read what an
 /// earlier one accepted.

@@ -78,10 +78,26 @@ Dispatcher::~Dispatcher() = default;
 /// A start may have been overtaken: by a worker that says it never had it, by its death.
 bool Dispatcher::is_live(const effect::StartAttempt& start) const {
   const auto key = engine_.key_of(start.attempt);
-  return key && *key == start.key;
+  return key && *key == start.key && engine_.stay_of(start.attempt) == start.stay;
 }
 
 void Dispatcher::start(const effect::StartAttempt& start) {
+  if (!is_live(start)) return;
+  if (start.has_past) {
+    reader_.ask(read::PastRequest{start});
+  } else {
+    to_worker(start);
+  }
+}
+
+void Dispatcher::on(read::PastAnswer&& answer) {
+  if (!is_live(answer.start)) return;
+  if (!answer.error.empty()) return fail(answer.start, Reason::template_, answer.error);
+  pasts_[answer.start.attempt] = std::move(answer.past);
+  to_worker(answer.start);
+}
+
+void Dispatcher::to_worker(const effect::StartAttempt& start) {
   if (!is_live(start)) return;
   const Task task{start.key.run, start.key.task};
   Definition& definition = definitions_[task];
@@ -137,6 +153,7 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
   out.attempt = start.attempt;
   out.definition = definition.id;
   out.number = start.number;
+  out.stay = start.stay;
   out.item = start.key.item;
   out.slot = start.slot;
   out.total_remaining = start.total_left;
@@ -147,6 +164,10 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
   if (start.key.item != kWhole && !take_item(start, out)) return;
   if (definition.known_by.insert(start.worker).second)
     workers_.define(start.worker, definition.id, definition.json);
+  if (auto past = pasts_.extract(start.attempt); !past.empty()) {
+    out.handle = std::move(past.mapped().handle);
+    out.state = std::move(past.mapped().state_text);
+  }
   outgoing_[start.worker].push_back(std::move(out));
 }
 
@@ -223,7 +244,7 @@ void Dispatcher::on(const read::ChunkAnswer& answer) {
     if (definition != definitions_.end() && !definition->second.json.empty())
       send(s, definition->second);
     else
-      start(s);
+      to_worker(s);
   }
   for (const effect::StartAttempt& s : lost) fail(s, Reason::items, answer.error);
 }
@@ -235,9 +256,11 @@ void Dispatcher::flush() {
 }
 
 void Dispatcher::fail(const effect::StartAttempt& start, Reason reason, std::string message) {
+  pasts_.erase(start.attempt);
   if (!is_live(start)) return;
   AttemptResult result;
   result.attempt = start.attempt;
+  result.stay = start.stay;
   result.worker = start.worker;
   result.outcome = AttemptResult::Outcome::failed;
   result.reason = reason;

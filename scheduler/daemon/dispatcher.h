@@ -33,6 +33,7 @@ class Dispatcher {
   void start(const effect::StartAttempt& start);
   void on(read::ContextAnswer&& answer);
   void on(const read::ChunkAnswer& answer);
+  void on(read::PastAnswer&& answer);
   /// Sends what was collected, a frame for each worker.
   void flush();
 
@@ -61,6 +62,7 @@ class Dispatcher {
   void make(const Task& task, Definition& definition, std::string context);
   bool take_item(const effect::StartAttempt& start, frame::AttemptStart& out);
   void ask_for_chunk(const TaskKey& key);
+  void to_worker(const effect::StartAttempt& start);
   bool is_live(const effect::StartAttempt& start) const;
   void fail(const effect::StartAttempt& start, Reason reason, std::string message);
 
@@ -73,6 +75,7 @@ class Dispatcher {
   std::uint64_t next_ticket_ = 1;
   std::map<Task, Definition> definitions_;
   std::map<Task, std::unique_ptr<Items>> items_;
+  std::unordered_map<AttemptId, AttemptPast> pasts_;  ///< of starts on their way
   std::map<WorkerId, std::vector<frame::AttemptStart>> outgoing_;
 };
 

@@ -391,7 +391,7 @@ void JobFolders::Impl::start_batch(Folder& folder) {
   batch->folder = &folder;
   batch->fd = folder.fd;
   batch->path = folder.path;
-  batch->options.parse = parse_options(folder.path);
+  batch->options.parse = parse_options(folder.path, options.operators);
   batch->options.parse.known_pools = options.known_pools;
   batch->options.settle = options.debounce;
   for (const std::string& name : folder.pending) {

@@ -58,6 +58,7 @@ class JobFolders {
 
   struct Options {
     std::vector<std::string> known_pools = {"default"};  ///< see ParseOptions
+    const OperatorCatalog* operators = nullptr;          ///< the same
     /// A changed file is read once it has not changed for this long.
     Duration debounce = std::chrono::milliseconds(200);
   };

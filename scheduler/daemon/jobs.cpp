@@ -33,8 +33,9 @@ std::string definition_hash(std::string_view canonical_text, std::string_view fo
   return text;
 }
 
-Jobs::Jobs(Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows)
-    : pump_(pump), writer_(writer), last_version_(last_version) {
+Jobs::Jobs(Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows,
+           const OperatorCatalog& operators)
+    : pump_(pump), writer_(writer), operators_(operators), last_version_(last_version) {
   for (JobRow& row : rows) jobs_.emplace(row.name, std::move(row));
 }
 

@@ -10,6 +10,7 @@
 #include "scheduler/core/rows.h"
 #include "scheduler/daemon/pump.h"
 #include "scheduler/spec/job.h"
+#include "scheduler/spec/operator_catalog.h"
 #include "storage/store.h"
 #include "storage/writer.h"
 
@@ -21,7 +22,9 @@ std::string definition_hash(std::string_view canonical_text, std::string_view fo
 
 class Jobs {
  public:
-  Jobs(Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows);
+  /// `operators`: what new definitions may use; must outlive this.
+  Jobs(Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows,
+       const OperatorCatalog& operators);
 
   /// Finds the version of this definition, or makes it, and sees that the engine knows it. `done`
   /// gets its number; an error when the store fails.
@@ -30,6 +33,7 @@ class Jobs {
   /// Sees that the engine knows a stored version, which parses to `job`.
   void know(const JobVersionRow& row, const JobSpec& job);
 
+  const OperatorCatalog& operators() const { return operators_; }
   const JobRow* find(std::string_view name) const;
   const std::map<std::string, JobRow, std::less<>>& all() const { return jobs_; }
   /// Changes a job's row, durably. Nothing is written when it is the same.
@@ -38,6 +42,7 @@ class Jobs {
  private:
   Pump& pump_;
   Writer& writer_;
+  const OperatorCatalog& operators_;
   VersionId last_version_;
   std::map<std::string, JobRow, std::less<>> jobs_;
   std::map<std::pair<std::string, std::string>, VersionId>

@@ -71,6 +71,14 @@ void Reader::ask(read::ChunkRequest request) {
   changed_.notify_one();
 }
 
+void Reader::ask(read::PastRequest request) {
+  {
+    std::lock_guard lock(mutex_);
+    requests_.emplace_back(request);
+  }
+  changed_.notify_one();
+}
+
 void Reader::ask(read::PrepareRequest request) {
   {
     std::lock_guard lock(mutex_);
@@ -174,6 +182,18 @@ void Reader::serve(const read::ChunkRequest& request) {
     a.chunk = std::make_shared<const ItemChunkRow>(std::move(**chunk));
   }
   answer(std::move(a));
+}
+
+void Reader::serve(const read::PastRequest& request) {
+  auto past = noted(data_->attempt_past(request.start.attempt));
+  if (failure()) return;
+  read::PastAnswer out{request.start, {}, {}};
+  if (past) {
+    out.past = std::move(*past);
+  } else {
+    out.error = past.error().message;
+  }
+  answer(std::move(out));
 }
 
 void Reader::serve(const read::ContextRequest& request) {

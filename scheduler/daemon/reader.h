@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "scheduler/core/effect.h"
 #include "scheduler/core/input.h"
 #include "scheduler/core/rows.h"
 #include "scheduler/daemon/item_source.h"
@@ -67,6 +68,16 @@ struct ChunkAnswer {
   std::string error;
 };
 
+/// What an operator left for the next stay of its attempt.
+struct PastRequest {
+  effect::StartAttempt start;
+};
+struct PastAnswer {
+  effect::StartAttempt start;
+  AttemptPast past;
+  std::string error;
+};
+
 /// Judge `when`, then read items.
 struct PrepareRequest {
   ContextRequest context;
@@ -79,7 +90,8 @@ struct PrepareRequest {
   std::string source;
 };
 
-using Answer = std::variant<ContextAnswer, ChunkAnswer, input::Prepared, input::ItemsRead>;
+using Answer =
+    std::variant<ContextAnswer, ChunkAnswer, PastAnswer, input::Prepared, input::ItemsRead>;
 
 }  // namespace read
 
@@ -95,6 +107,7 @@ class Reader {
 
   void ask(read::ContextRequest request);
   void ask(read::ChunkRequest request);
+  void ask(read::PastRequest request);
   void ask(read::PrepareRequest request);
   /// A chunk of items is durable: the next one may be read.
   void stored(RunId run, TaskIndex task);
@@ -117,11 +130,13 @@ class Reader {
     int ahead = 0;
     ItemPacker packer;
   };
-  using Request = std::variant<read::ContextRequest, read::ChunkRequest, read::PrepareRequest>;
+  using Request = std::variant<read::ContextRequest, read::ChunkRequest, read::PastRequest,
+                               read::PrepareRequest>;
 
   void work();
   void serve(const read::ContextRequest& request);
   void serve(const read::ChunkRequest& request);
+  void serve(const read::PastRequest& request);
   void serve(const read::PrepareRequest& request);
   void read_on(Reading& reading, bool& is_done);
   Result<nlohmann::json> context_of(const read::ContextRequest& request);

@@ -160,7 +160,8 @@ Result<std::pair<Definition, std::string>> definition_of(const json& given) {
   const std::string folder = text_of(given, "folder");
   if (!folder.starts_with('/'))
     return Error{ErrorKind::invalid, "`folder` is not an absolute path"};
-  ParseResult parsed = parse_job(text, parse_options(folder));
+  ParseResult parsed =
+      parse_job(text, parse_options(folder, nullptr));  // the client knows its operators
   if (parsed.ok)
     return std::pair(Definition{canonical_job_text(text), std::move(parsed.job)}, folder);
   std::string message = "the job file has errors";
@@ -300,7 +301,7 @@ Result<RunCommands::Redefined> RunCommands::redefine_runs(const Loaded& loaded) 
                                  {"text", line.text}});
     }
     if (redefinition->is_same()) continue;
-    ParseResult parsed = parse_job(redefinition->text, parse_options(run.newest_folder));
+    ParseResult parsed = parse_job(redefinition->text, parse_options(run.newest_folder, nullptr));
     if (!parsed.ok) {
       return Error{ErrorKind::refused, "the new definition does not fit the run: " +
                                            parsed.diagnostics.front().message +

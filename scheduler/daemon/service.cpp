@@ -146,6 +146,7 @@ Result<void> Service::start() {
     folder_jobs_ = std::make_unique<FolderJobs>(
         *jobs_, [this](Weight weight, const std::string& text) { tell(weight, text); });
     JobFolders::Options folder_options;
+    folder_options.operators = &operators_;
     folders_ = std::make_unique<JobFolders>(loop_, folder_options, [this](JobFolderEvent event) {
       folder_jobs_->on(std::move(event));
     });
@@ -205,7 +206,10 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   wal_options.bytes_max = options_.wal_bytes_max;
   wal_watch_ =
       std::make_unique<WalWatch>(loop_, *writer_, std::move(wal_options), [this] { on_wal(); });
-  jobs_ = std::make_unique<Jobs>(*pump_, *writer_, counters.version, std::move(job_rows));
+  operators_ = load_operators(options_.program, home_.path(),
+                              [this](std::string text) { tell(Weight::warning, text); });
+  jobs_ =
+      std::make_unique<Jobs>(*pump_, *writer_, counters.version, std::move(job_rows), operators_);
 
   retainer_ =
       std::make_unique<Retainer>(loop_, *pump_, *writer_, *jobs_,
@@ -213,6 +217,7 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   if (options_.serves) retainer_->keep_going();
 
   Workers::Options worker_options;
+  for (const auto& [name, info] : operators_.all()) worker_options.plugins[name] = info.plugin;
   worker_options.folder = home_.workers();
   worker_options.home = home_.path();
   worker_options.program = options_.program;
@@ -222,9 +227,9 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   worker_options.count =
       options_.supervisors != 0 ? options_.supervisors : static_cast<std::size_t>(cores());
   Workers::Events events;
-  events.up = [this](WorkerId id) {
+  events.up = [this](WorkerId id, std::vector<std::string> operators) {
     tell(Weight::info, "worker " + std::to_string(id.value) + " is up");
-    pump_->feed(input::WorkerUp{id});
+    pump_->feed(input::WorkerUp{id, std::move(operators)});
   };
   events.drains = [this](WorkerId id) {
     tell(Weight::info, "worker " + std::to_string(id.value) + " takes no more attempts");
@@ -240,7 +245,13 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
     pump_->feed(input::AttemptsEnded{std::move(results)});
   };
   events.began = [this](AttemptId id, WallTime at) { pump_->feed(input::AttemptBegan{id, at}); };
-  events.attempts_of = [this](WorkerId id) { return pump_->engine().attempts_of(id); };
+  events.handle = [this](input::AttemptHandle handle) { pump_->feed(std::move(handle)); };
+  events.attempts_of = [this](WorkerId id) {
+    std::vector<StayOfAttempt> stays;
+    for (AttemptId attempt : pump_->engine().attempts_of(id))
+      stays.push_back({attempt, pump_->engine().stay_of(attempt)});
+    return stays;
+  };
   events.new_id = [this](std::function<void(std::optional<WorkerId>)> done) {
     writer_->load([done = std::move(done)](Store& store) -> std::function<void()> {
       auto id = store.next_worker();
@@ -473,6 +484,8 @@ void Service::take_answers() {
       dispatcher_->on(std::move(*context));
     else if (auto* chunk = std::get_if<read::ChunkAnswer>(&answer))
       dispatcher_->on(*chunk);
+    else if (auto* past = std::get_if<read::PastAnswer>(&answer))
+      dispatcher_->on(std::move(*past));
     else if (auto* prepared = std::get_if<input::Prepared>(&answer))
       pump_->feed(std::move(*prepared));
     else if (auto* items = std::get_if<input::ItemsRead>(&answer))
@@ -484,7 +497,7 @@ void Service::take_answers() {
 // Effects ----------------------------------------------------------------------------------------
 
 void Service::perform(std::vector<Effect>&& effects) {
-  std::map<WorkerId, std::vector<AttemptId>> forgotten;
+  std::map<WorkerId, std::vector<frame::DurableEnd>> forgotten;
   for (Effect& effect : effects) {
     if (auto* start = std::get_if<effect::StartAttempt>(&effect)) {
       dispatcher_->start(*start);
@@ -492,7 +505,9 @@ void Service::perform(std::vector<Effect>&& effects) {
       dispatcher_->flush();  // a start that is still here goes first
       workers_->stop(stop->worker, stop->attempt, stop->reason, stop->force);
     } else if (auto* forget = std::get_if<effect::ForgetAttempt>(&effect)) {
-      forgotten[forget->worker].push_back(forget->attempt);
+      forgotten[forget->worker].push_back({forget->attempt, forget->stay});
+    } else if (auto* wanted = std::get_if<effect::WantWorker>(&effect)) {
+      want_worker(wanted->operator_name);
     } else if (auto* prepare = std::get_if<effect::Prepare>(&effect)) {
       perform(std::move(*prepare));
     } else if (auto* stored = std::get_if<effect::ItemsStored>(&effect)) {
@@ -509,6 +524,14 @@ void Service::perform(std::vector<Effect>&& effects) {
   }
   for (auto& [worker, attempts] : forgotten) workers_->forget(worker, attempts);
   dispatcher_->flush();
+}
+
+void Service::want_worker(const std::string& operator_name) {
+  // Supervisors are always there, or on their way.
+  if (operator_name == "process" || workers_->want(operator_name)) return;
+  tell(Weight::warning, "no plugin has the operator " + operator_name +
+                            ": its tasks wait. Put the plugin back into " + home_.path() +
+                            "/plugins and restart");
 }
 
 void Service::perform(effect::Prepare&& prepare) {

@@ -20,6 +20,7 @@
 #include "scheduler/daemon/job_folder.h"
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/notice.h"
+#include "scheduler/daemon/operator_loader.h"
 #include "scheduler/daemon/pump.h"
 #include "scheduler/daemon/reader.h"
 #include "scheduler/daemon/retainer.h"
@@ -106,6 +107,7 @@ class Service {
   void on_recovered();
   void perform(std::vector<Effect>&& effects);
   void perform(effect::Prepare&& prepare);
+  void want_worker(const std::string& operator_name);
   void take_answers();
   void on_writer();
   bool has_writer_failed();
@@ -146,6 +148,7 @@ class Service {
   std::unique_ptr<Reader> reader_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Dispatcher> dispatcher_;
+  OperatorCatalog operators_;
   std::unique_ptr<Jobs> jobs_;
   std::unique_ptr<Retainer> retainer_;
   std::unique_ptr<Commands> commands_;

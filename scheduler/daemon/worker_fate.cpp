@@ -14,6 +14,7 @@ namespace pawl {
 AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
   AttemptResult result;
   result.attempt = end.attempt;
+  result.stay = end.stay;
   result.worker = worker;
   switch (end.outcome) {
     case Outcome::succeeded: result.outcome = AttemptResult::Outcome::succeeded; break;
@@ -21,9 +22,11 @@ AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
     case Outcome::cancelled: result.outcome = AttemptResult::Outcome::failed; break;
     case Outcome::skipped: result.outcome = AttemptResult::Outcome::skipped; break;
     case Outcome::lost: result.outcome = AttemptResult::Outcome::lost; break;
-    case Outcome::deferred: break;
+    case Outcome::deferred: result.outcome = AttemptResult::Outcome::deferred; break;
   }
   result.reason = end.reason;
+  result.look_again_after = end.defer_for;
+  result.state_text = end.state;
   result.exit_code = end.exit_code;
   result.signal = end.signal;
   result.stop_seen = end.stop_seen && end.outcome == Outcome::cancelled;
@@ -44,7 +47,7 @@ AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
 
 std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
                                             const std::string& home, WorkerId worker,
-                                            const std::vector<AttemptId>& attempts,
+                                            const std::vector<StayOfAttempt>& attempts,
                                             bool was_watched, WallTime now) {
   std::vector<AttemptResult> results;
   if (attempts.empty()) return results;
@@ -52,6 +55,9 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
   const bool is_same_boot = identity && identity->boot_id == boot_id();
   const auto journal = read_journal(worker_folder);
 
+  // Programs are not to blame for their supervisor's death. What ran in the process itself is, if
+  // it was the only one.
+  bool is_alone = false;
   auto without_evidence = [&](AttemptId id) {
     AttemptResult result;
     result.attempt = id;
@@ -59,9 +65,8 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
     result.outcome =
         was_watched ? AttemptResult::Outcome::lost : AttemptResult::Outcome::interrupted;
     result.reason = was_watched ? Reason::lost : Reason::interrupted;
-    // A worker that starts programs runs only pawl's own code: its death is not their doing. What
-    // took the whole machine down may be.
-    result.may_be_cause = !is_same_boot;
+    // What took the whole machine down may be, too.
+    result.may_be_cause = !is_same_boot || is_alone;
     result.ended_at = now;
     result.failure.message = is_same_boot ? "its worker died; what was left of it was killed"
                                           : "the machine restarted; it may have done its work";
@@ -70,8 +75,10 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
 
   std::vector<JournalAttempt> to_kill;
   std::vector<AttemptId> open;
-  for (AttemptId id : attempts) {
+  for (const auto& [id, stay] : attempts) {
     const JournalAttempt* known = journal ? journal->find(id) : nullptr;
+    // An end of an earlier stay says that this one never began.
+    if (known != nullptr && known->end && known->end->stay < stay) known = nullptr;
     if (known != nullptr && known->end) {
       results.push_back(result_of(worker, *known->end));
       continue;
@@ -91,14 +98,21 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
     if (known != nullptr) {
       to_kill.push_back(*known);
     } else {
-      to_kill.push_back({id, now, {}, {}});
+      JournalAttempt unknown;
+      unknown.attempt = id;
+      unknown.begun_at = now;
+      to_kill.push_back(std::move(unknown));
     }
   }
   Remains remains;
   if (is_same_boot && !to_kill.empty())
     remains = kill_remains(home, to_kill, limits::kUnkillableAfter);
+  is_alone = to_kill.size() == 1 && open.size() == 1 && !to_kill.front().spawned &&
+             to_kill.front().begun_at != now;
   for (AttemptId id : open) {
     AttemptResult result = without_evidence(id);
+    if (const JournalAttempt* known = journal ? journal->find(id) : nullptr)
+      result.handle = known->handle;
     if (std::binary_search(remains.alive.begin(), remains.alive.end(), id)) {
       result.outcome = AttemptResult::Outcome::failed;
       result.reason = Reason::unkillable;

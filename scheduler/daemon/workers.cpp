@@ -25,7 +25,9 @@ constexpr Duration kConnectEvery = std::chrono::milliseconds(5);
 constexpr Duration kSilentAfter = std::chrono::seconds(10);
 constexpr Duration kSilentRetry = std::chrono::seconds(1);
 constexpr Duration kYoung = std::chrono::seconds(10);  ///< dying sooner counts as a failed start
-constexpr int kReplaceDelayShiftMax = 6;               ///< 2^6 s between tries at the most
+constexpr Duration kHostLooks = std::chrono::minutes(1);
+constexpr Duration kHostIdle = std::chrono::minutes(5);
+constexpr int kReplaceDelayShiftMax = 6;  ///< 2^6 s between tries at the most
 
 std::optional<WorkerId> worker_id_from(const std::string& name) {
   std::int64_t number = 0;
@@ -42,6 +44,7 @@ Workers::Workers(Loop& loop, Options options, Events events)
       options_(std::move(options)),
       events_(std::move(events)),
       replace_timer_(loop, [this] { keep_running(); }),
+      retire_timer_(loop, [this] { retire_idle_hosts(); }),
       child_signal_(loop, SIGCHLD, [this] { reap(); }) {}
 
 Workers::~Workers() {
@@ -166,25 +169,105 @@ void Workers::keep_running() {
   keeps_running_ = true;
   std::size_t have = asked_ids_;
   for (const auto& [id, peer] : peers_) {
+    if (is_host(*peer)) continue;
     const bool counts = peer->state == State::starting || peer->state == State::greeting ||
                         peer->state == State::up;
     if (counts) ++have;
   }
   for (; have < options_.count; ++have) {
     ++asked_ids_;
-    events_.new_id([this, alive = alive_](std::optional<WorkerId> id) {
-      if (!*alive) return;
-      --asked_ids_;
-      if (id) spawn(*id);
-    });
+    ask_for_id("");
   }
 }
 
-void Workers::spawn(WorkerId id) {
+void Workers::ask_for_id(const std::string& plugin) {
+  events_.new_id([this, alive = alive_, plugin](std::optional<WorkerId> id) {
+    if (!*alive) return;
+    if (plugin.empty()) --asked_ids_;
+    if (id) spawn(*id, plugin);
+  });
+}
+
+// Hosts ------------------------------------------------------------------------------------------
+
+bool Workers::is_host(const Peer& peer) {
+  return !peer.plugin.empty() || (!peer.operators.empty() && peer.operators.front() != "process");
+}
+
+bool Workers::want(const std::string& operator_name) {
+  auto plugin = options_.plugins.find(operator_name);
+  if (plugin == options_.plugins.end()) return false;
+  Hosting& hosting = hosts_[plugin->second];
+  hosting.operator_name = operator_name;
+  if (std::exchange(hosting.is_coming, true)) return true;
+  const int shift = std::min(hosting.failures_in_a_row, kReplaceDelayShiftMax);
+  if (hosting.failures_in_a_row == 0) {
+    start_host(plugin->second);
+    return true;
+  }
+  if (!hosting.timer) {
+    hosting.timer =
+        std::make_unique<Timer>(loop_, [this, path = plugin->second] { start_host(path); });
+  }
+  hosting.timer->start_after(Duration(250LL << shift));
+  return true;
+}
+
+void Workers::start_host(const std::string& plugin) {
+  ask_for_id(plugin);
+  if (!retire_timer_.armed()) retire_timer_.start_after(kHostLooks);
+}
+
+void Workers::host_is_dead(const Peer& peer, bool was_young) {
+  auto at = hosts_.find(peer.plugin);
+  if (at == hosts_.end()) return;
+  Hosting& hosting = at->second;
+  hosting.failures_in_a_row = was_young ? hosting.failures_in_a_row + 1 : 0;
+  // One that was asked for and never came up is asked for again: somebody waits for it.
+  if (std::exchange(hosting.is_coming, false)) want(hosting.operator_name);
+}
+
+/// Hosts that nobody has used for a while end; the next attempt starts one.
+void Workers::retire_idle_hosts() {
+  bool any = false;
+  for (auto& [id, peer] : peers_) {
+    if (!is_host(*peer) || peer->state == State::dead) continue;
+    any = true;
+    if (peer->state != State::up) continue;
+    if (!events_.attempts_of(id).empty()) {
+      peer->since = mono_now();
+    } else if (mono_now() - peer->since >= kHostIdle) {
+      peer->state = State::draining;
+      events_.drains(id);
+      send(*peer, frame::Shutdown{});
+    }
+  }
+  if (any) retire_timer_.start_after(kHostLooks);
+}
+
+std::vector<std::string> Workers::words_of(const Peer& peer) const {
+  std::vector<std::string> words = {options_.program, "worker",
+                                    "--home",         options_.home,
+                                    "--id",           std::to_string(peer.id.value),
+                                    "--class",        peer.plugin.empty() ? "supervisor" : "host"};
+  if (options_.program_descriptors > 0) {
+    words.emplace_back("--descriptors");
+    words.push_back(std::to_string(options_.program_descriptors));
+  }
+  if (peer.plugin.empty()) return words;
+  words.insert(words.end(), {"--plugin", peer.plugin});
+  for (const auto& [name, plugin] : options_.plugins) {
+    if (plugin == peer.plugin) words.insert(words.end(), {"--operator", name});
+  }
+  return words;
+}
+
+void Workers::spawn(WorkerId id, const std::string& plugin) {
   const std::string number = std::to_string(id.value);
   auto owned = std::make_unique<Peer>();
   Peer& peer = *owned;
   peer.id = id;
+  peer.plugin = plugin;
   peer.folder = options_.folder + "/" + number;
   peer.since = mono_now();
   peer.is_child = true;
@@ -212,12 +295,7 @@ void Workers::spawn(WorkerId id) {
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 
-  std::vector<std::string> words = {options_.program, "worker", "--home",  options_.home,
-                                    "--id",           number,   "--class", "supervisor"};
-  if (options_.program_descriptors > 0) {
-    words.emplace_back("--descriptors");
-    words.push_back(std::to_string(options_.program_descriptors));
-  }
+  std::vector<std::string> words = words_of(peer);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -288,14 +366,14 @@ void Workers::stop(WorkerId worker, AttemptId attempt, Reason reason, bool force
   if (Peer* peer = find(worker)) send(*peer, frame::Stop{attempt, reason, force});
 }
 
-void Workers::forget(WorkerId worker, const std::vector<AttemptId>& attempts) {
+void Workers::forget(WorkerId worker, const std::vector<frame::DurableEnd>& ends) {
   Peer* peer = find(worker);
   if (peer == nullptr) return;
   if (peer->state != State::dead) {
-    send(*peer, frame::Forget{attempts});
+    send(*peer, frame::Forget{ends});
     return;
   }
-  for (AttemptId id : attempts) std::erase(peer->unforgotten, id);
+  for (const frame::DurableEnd& end : ends) std::erase(peer->unforgotten, end.attempt);
   if (peer->unforgotten.empty()) remove_folder(*peer);
 }
 
@@ -333,9 +411,14 @@ void Workers::on_message(WorkerId id, std::string_view message) {
     tell(result_of(id, ended->end));
   } else if (const auto* began = std::get_if<frame::Began>(&*frame)) {
     events_.began(began->attempt, began->started_at);
+  } else if (auto* handle = std::get_if<frame::Handle>(&*frame)) {
+    events_.handle({handle->attempt, id, handle->serial, std::move(handle->handle)});
+  } else if (std::holds_alternative<frame::Drains>(*frame)) {
+    if (std::exchange(peer->state, State::draining) == State::up) events_.drains(id);
   } else if (const auto* welcome = std::get_if<frame::Welcome>(&*frame)) {
     peer->pid = welcome->pid;
     peer->version = welcome->version;
+    peer->operators = welcome->operators;
     if (!welcome->accepted) {
       events_.problem("worker " + std::to_string(id.value) + " follows a newer scheduler");
       peer->channel->close();
@@ -348,13 +431,15 @@ void Workers::on_message(WorkerId id, std::string_view message) {
 
 /// The worker has told all it knows: what it does not name never started.
 void Workers::on_status(Peer& peer, const frame::Status& status) {
-  for (const frame::KnownAttempt& known : status.attempts) peer.named.push_back(known.attempt);
+  for (const frame::KnownAttempt& known : status.attempts)
+    peer.named.emplace_back(known.attempt, known.stay);
   if (!status.complete || peer.state != State::greeting) return;
   std::sort(peer.named.begin(), peer.named.end());
-  for (AttemptId id : events_.attempts_of(peer.id)) {
-    if (std::binary_search(peer.named.begin(), peer.named.end(), id)) continue;
+  for (const auto& [id, stay] : events_.attempts_of(peer.id)) {
+    if (std::binary_search(peer.named.begin(), peer.named.end(), std::pair(id, stay))) continue;
     AttemptResult result;
     result.attempt = id;
+    result.stay = stay;
     result.worker = peer.id;
     result.outcome = AttemptResult::Outcome::never_started;
     result.ended_at = wall_now();
@@ -365,8 +450,12 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
   peer.since = mono_now();
   if (peer.version == options_.version) {
     peer.state = State::up;
-    failures_in_a_row_ = 0;
-    events_.up(peer.id);
+    if (auto hosting = hosts_.find(peer.plugin); hosting != hosts_.end()) {
+      hosting->second.is_coming = false;
+    } else {
+      failures_in_a_row_ = 0;
+    }
+    events_.up(peer.id, peer.operators);
   } else {
     peer.state = State::draining;
     events_.drains(peer.id);
@@ -398,13 +487,18 @@ void Workers::on_closed(WorkerId id) {
 /// Finds out what became of a dead worker's attempts, off the loop's thread.
 void Workers::bury(Peer& peer, bool was_watched) {
   if (peer.state == State::dead) return;
-  if (mono_now() - peer.since < kYoung && !peer.is_found) ++failures_in_a_row_;
+  const bool was_young = mono_now() - peer.since < kYoung && !peer.is_found;
+  if (was_young && peer.plugin.empty()) ++failures_in_a_row_;
   peer.state = State::dead;
   peer.timer->cancel();
   if (peer.is_child && peer.pid != 0) reap();
-  const std::vector<AttemptId> attempts = events_.attempts_of(peer.id);
-  peer.unforgotten = attempts;
-  replace_later();
+  const std::vector<StayOfAttempt> attempts = events_.attempts_of(peer.id);
+  for (const StayOfAttempt& one : attempts) peer.unforgotten.push_back(one.attempt);
+  if (peer.plugin.empty()) {
+    replace_later();
+  } else {
+    host_is_dead(peer, was_young);
+  }
 
   struct Fate {
     std::vector<AttemptResult> results;

@@ -22,6 +22,12 @@
 
 namespace pawl {
 
+/// Which stay of an attempt a worker was given.
+struct StayOfAttempt {
+  AttemptId attempt;
+  std::int32_t stay = 0;
+};
+
 class Workers {
  public:
   struct Options {
@@ -32,17 +38,20 @@ class Workers {
     Epoch epoch;
     std::uint64_t program_descriptors = 0;  ///< soft limit for programs; ours was raised
     std::size_t count = 2;                  ///< supervisors that take attempts
+    /// By operator: the plugin that a host loads for it. Operators of one plugin share a host.
+    std::map<std::string, std::string> plugins;
   };
 
   /// What it tells. All from the loop.
   struct Events {
-    std::function<void(WorkerId)> up;      ///< takes attempts
-    std::function<void(WorkerId)> drains;  ///< takes no more
-    std::function<void(WorkerId)> gone;    ///< dead, and `ended` told the fate of all it had
+    std::function<void(WorkerId, std::vector<std::string> operators)> up;  ///< takes attempts
+    std::function<void(WorkerId)> drains;                                  ///< takes no more
+    std::function<void(WorkerId)> gone;  ///< dead, and `ended` told the fate of all it had
     std::function<void(std::vector<AttemptResult>)> ended;
     std::function<void(AttemptId, WallTime)> began;
+    std::function<void(input::AttemptHandle)> handle;
     /// The attempts that the scheduler believes the worker has.
-    std::function<std::vector<AttemptId>(WorkerId)> attempts_of;
+    std::function<std::vector<StayOfAttempt>(WorkerId)> attempts_of;
     /// A number for a new worker, later; nothing when there is none to be had.
     std::function<void(std::function<void(std::optional<WorkerId>)>)> new_id;
     /// Every worker found at start has answered, is known to be dead, or is given up for now.
@@ -62,13 +71,17 @@ class Workers {
   /// Starts workers until `count` take attempts, and replaces those that die, with back-off.
   void keep_running();
 
+  /// Starts a host for the operator, unless one is on its way; after failures with back-off. Its
+  /// `up` follows. False: no plugin has that operator.
+  bool want(const std::string& operator_name);
+
   // To one worker. What is said to one that is not connected is dropped: whoever connects again
   // tells its state anew, and is told.
   void define(WorkerId worker, DefinitionId id, const std::string& json);
   void undefine(WorkerId worker, DefinitionId id);
   void start(WorkerId worker, std::vector<frame::AttemptStart> attempts);
   void stop(WorkerId worker, AttemptId attempt, Reason reason, bool force);
-  void forget(WorkerId worker, const std::vector<AttemptId>& attempts);
+  void forget(WorkerId worker, const std::vector<frame::DurableEnd>& ends);
 
   /// Lets workers without attempts end now. Those with attempts go on and end when idle.
   void dismiss_idle();
@@ -90,6 +103,8 @@ class Workers {
     State state = State::starting;
     std::string folder;
     std::string version;
+    std::string plugin;                  ///< of a host that we started; empty: a supervisor
+    std::vector<std::string> operators;  ///< as it said
     pid_t pid = 0;
     bool is_child = false;  ///< ours to reap
     bool is_found = false;  ///< from an earlier scheduler; settles recovery
@@ -98,13 +113,27 @@ class Workers {
     std::unique_ptr<Channel> channel;
     std::unique_ptr<Timer> timer;
     std::unique_ptr<Work> work;
-    std::vector<AttemptId> named;  ///< by STATUS so far
+    std::vector<std::pair<AttemptId, std::int32_t>> named;  ///< by STATUS so far
     std::vector<AttemptId>
         unforgotten;                 ///< of a dead one: its folder stays until these are forgotten
     std::deque<std::string> unsent;  ///< bodies that the channel did not take yet
   };
 
-  void spawn(WorkerId id);
+  /// What is known of the hosts of one plugin.
+  struct Hosting {
+    std::string operator_name;  ///< that one was wanted for last
+    bool is_coming = false;     ///< asked for, and not up yet
+    int failures_in_a_row = 0;
+    std::unique_ptr<Timer> timer;
+  };
+
+  static bool is_host(const Peer& peer);
+  void ask_for_id(const std::string& plugin);
+  void start_host(const std::string& plugin);
+  void host_is_dead(const Peer& peer, bool was_young);
+  void retire_idle_hosts();
+  std::vector<std::string> words_of(const Peer& peer) const;
+  void spawn(WorkerId id, const std::string& plugin);
   void connect(Peer& peer);
   void greet(Peer& peer, Fd socket);
   void on_message(WorkerId id, std::string_view message);
@@ -126,13 +155,15 @@ class Workers {
   Options options_;
   Events events_;
   std::map<WorkerId, std::unique_ptr<Peer>> peers_;
-  std::vector<AttemptResult> results_;  ///< of this turn
+  std::map<std::string, Hosting> hosts_;  ///< by plugin
+  std::vector<AttemptResult> results_;    ///< of this turn
   bool results_are_deferred_ = false;
   bool keeps_running_ = false;
   bool is_recovering_ = false;
   std::size_t asked_ids_ = 0;
   int failures_in_a_row_ = 0;
   Timer replace_timer_;
+  Timer retire_timer_;
   Signal child_signal_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
@@ -142,7 +173,7 @@ class Workers {
 /// `was_watched`: it died while a scheduler was connected (`lost`, not `interrupted`).
 std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
                                             const std::string& home, WorkerId worker,
-                                            const std::vector<AttemptId>& attempts,
+                                            const std::vector<StayOfAttempt>& attempts,
                                             bool was_watched, WallTime now);
 
 /// A worker's account of an end as the engine's.

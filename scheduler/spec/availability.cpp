@@ -17,7 +17,6 @@ void check_task(const TaskSpec& task, bool is_hook, std::set<std::string>& seen,
     if (seen.insert(kind).second) out.push_back(kind + " not yet available" + where);
   };
   const std::string where = is_hook ? "" : of_task(task);
-  if (task.operator_name != "process") add("the operator \"" + task.operator_name + "\" is", where);
   if (task.rate_limit) add("\"rate_limit\" is", where);
   for (const Dependency& dependency : task.depends_on) {
     if (dependency.each) add("\"each\" dependencies are", where);

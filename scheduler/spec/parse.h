@@ -25,11 +25,16 @@ struct Diagnostic {
 /// `FILE:LINE:COLUMN: error: MESSAGE (at POINTER)`.
 std::string format_diagnostic(std::string_view file, const Diagnostic& diagnostic);
 
+class OperatorCatalog;
+
 struct ParseOptions {
   std::string folder;  ///< absolute folder that relative paths start at
   std::vector<std::string> known_pools = {"default"};  ///< pools of the settings
   /// True when the system has a time zone of that name. Without it any well-formed name passes.
-  std::function<bool(std::string_view)> known_zone;
+  std::function<bool(std::string_view)> known_zone = {};
+  /// What operators there are, and their parameters. Without it any well-formed name passes with
+  /// any parameters: a version that was accepted stays readable when its plugin is gone.
+  const OperatorCatalog* operators = nullptr;
 };
 
 struct ParseResult {

@@ -4,6 +4,8 @@
 #include <set>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/spec/expression.h"
+#include "scheduler/spec/operator_catalog.h"
 #include "scheduler/spec/structure.h"
 
 namespace pawl {
@@ -70,6 +72,24 @@ bool sounds_secret(std::string_view name) {
   }
   return upper.find("TOKEN") != std::string::npos || upper.find("PASSWORD") != std::string::npos ||
          upper.find("SECRET") != std::string::npos;
+}
+
+/// Pointers of the texts that name a secret in a template.
+std::vector<std::string> texts_with_secrets(const Json& value) {
+  std::vector<std::string> out;
+  const Json flat = value.flatten();
+  for (const auto& [pointer, text] : flat.items()) {
+    if (!text.is_string()) continue;
+    auto compiled = Template::compile(text.get_ref<const std::string&>());
+    const auto* made = std::get_if<Template>(&compiled);
+    if (made == nullptr) continue;
+    for (const Reference& reference : made->references()) {
+      if (reference.path.empty() || reference.path.front() != "secrets") continue;
+      out.push_back(pointer);
+      break;
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -232,6 +252,52 @@ void TaskReader::read_operator(const Source& source, TaskSpec& task) {
   } else {
     task.with = "{}";
   }
+  if (options_.operators != nullptr) check_operator(name, with, task);
+}
+
+void TaskReader::check_operator(View name, View with, const TaskSpec& task) {
+  if (!name.present() || task.operator_name == "process") return;
+  const OperatorInfo* info = options_.operators->find(task.operator_name);
+  if (info == nullptr) {
+    const std::vector<std::string> names = options_.operators->names();
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    out_.error(name.node(), "there is no operator " + quote(task.operator_name) +
+                                did_you_mean(task.operator_name, known) + "; there are " +
+                                list_words(known, "and") + " (pawl operators)");
+    return;
+  }
+  const NodeId place = with.present() ? with.node() : name.node();
+  const Json parameters = Json::parse(task.with, nullptr, false);
+  for (const ParameterError& wrong : check_parameters(info->schema, parameters)) {
+    out_.error(node_at(place, wrong.pointer),
+               "operator " + quote(task.operator_name) + ": " + wrong.message);
+  }
+  for (const std::string& pointer : texts_with_secrets(parameters)) {
+    if (may_use_secrets(info->schema, Json::json_pointer(pointer))) continue;
+    out_.error(node_at(place, pointer),
+               "operator " + quote(task.operator_name) + " takes no secrets here: it may show");
+  }
+}
+
+/// The value that `pointer` leads to from `node`; the last one on the way that the file has,
+/// because what comes from the defaults stands elsewhere.
+NodeId TaskReader::node_at(NodeId node, std::string_view pointer) const {
+  while (!pointer.empty()) {
+    pointer.remove_prefix(1);
+    const std::string_view part = pointer.substr(0, pointer.find('/'));
+    pointer.remove_prefix(part.size());
+    NodeId next = kNoNode;
+    if (doc_.is(node, NodeKind::object)) {
+      next = doc_.member(node, part);
+    } else if (doc_.is(node, NodeKind::array)) {
+      next = doc_.first_child(node);
+      for (int left = std::atoi(std::string(part).c_str()); left > 0 && next != kNoNode; --left)
+        next = doc_.next(next);
+    }
+    if (next == kNoNode) return node;
+    node = next;
+  }
+  return node;
 }
 
 Json TaskReader::merged_json(View view) {

@@ -52,6 +52,8 @@ class TaskReader {
   TaskSpec read(const Source& source);
   void read_work(const Source& source, TaskSpec& task);
   void read_program(const Source& source, View command, View script, TaskSpec& task);
+  void check_operator(View name, View with, const TaskSpec& task);
+  NodeId node_at(NodeId node, std::string_view pointer) const;
   void read_operator(const Source& source, TaskSpec& task);
   void read_environment(const Source& source, TaskSpec& task);
   void read_dependencies(const Source& source, TaskSpec& task);

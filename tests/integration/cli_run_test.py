@@ -293,8 +293,16 @@ class WhatIsRefused(HomeTest):
         self.assertFalse(self.home.exists())
 
     def test_what_cannot_run_yet_is_refused(self):
-        path = self.job("h", [{"id": "a", "operator": "http", "with": {"url": "http://localhost/"}}])
+        path = self.job("h", [{"id": "a", "command": ["true"],
+                               "rate_limit": {"count": 1, "per": "1s"}}])
         self.assertIn("not yet available", self.pawl("run", path, code=4).err)
+
+    def test_an_unknown_operator_and_wrong_parameters_are_errors_of_the_file(self):
+        path = self.job("h", [{"id": "a", "operator": "slepe"}])
+        self.assertIn('no operator "slepe", did you mean "sleep"',
+                      self.pawl("run", path, code=2).err)
+        path = self.job("h", [{"id": "a", "operator": "sleep", "with": {"fro": "1s"}}])
+        self.assertIn('unknown parameter "fro"', self.pawl("run", path, code=2).err)
 
     def test_a_home_that_cannot_be_used_is_73(self):
         self.write("file", "")

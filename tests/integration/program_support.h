@@ -101,8 +101,10 @@ class TestHost {
     made.task = "task";
     made.idempotency_key = "key-" + std::to_string(id);
     made.working_dir = "/";
-    made.environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
-                        "PAWL_ATTEMPT_ID=" + std::to_string(id)};
+    made.make_environment = [](const OperatorRequest& r) {
+      return std::vector<std::string>{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
+                                      "PAWL_ATTEMPT_ID=" + std::to_string(r.attempt.value)};
+    };
     made.output = OutputFormat::json;
     return made;
   }

@@ -275,7 +275,9 @@ TEST_CASE("a reused pid is not killed for an attempt of another time") {
   }
   eventually([&] { return processes_with("86411.1").size() == 1; });
   std::uint64_t started = *process_start_time(bystander);
-  JournalAttempt attempt{AttemptId(1), {}, Spawned{bystander, started - 500, started - 400}, {}};
+  JournalAttempt attempt;
+  attempt.attempt = AttemptId(1);
+  attempt.spawned = Spawned{bystander, started - 500, started - 400};
   Remains remains = kill_remains("/nonexistent/home", {attempt}, 1s);
   CHECK(remains.all_gone());
   CHECK(remains.killed == 0);

@@ -73,7 +73,7 @@ TEST_CASE("what was forgotten is not told again") {
     scheduler.start(2);
     scheduler.end_of(1);
     scheduler.end_of(2);
-    scheduler.say(frame::Forget{{AttemptId(1), AttemptId(77)}});
+    scheduler.say(frame::Forget{{{AttemptId(1), 0}, {AttemptId(77), 0}}});
   }
   TestScheduler next(worker, 1);
   CHECK(next.known().size() == 1);
@@ -214,7 +214,7 @@ TEST_CASE("after SHUTDOWN a worker goes when its last attempt is forgotten") {
   scheduler.say(frame::Shutdown{});
   CHECK(scheduler.end_of(1).outcome == Outcome::succeeded);
   CHECK_FALSE(worker.has_exited());
-  scheduler.say(frame::Forget{{AttemptId(1)}});
+  scheduler.say(frame::Forget{{{AttemptId(1), 0}}});
   CHECK(worker.wait() == 0);
 }
 

@@ -126,6 +126,11 @@ int host_secret(const pawl_attempt* attempt, pawl_bytes name, pawl_bytes* value)
   return 1;
 }
 
+std::size_t host_environment(pawl_attempt* attempt, const pawl_bytes** entries) {
+  *entries = attempt->environment.data();
+  return attempt->environment.size();
+}
+
 int host_set_handle(pawl_attempt* attempt, pawl_bytes handle) {
   if (handle.size > 4096) return 0;
   const std::scoped_lock lock(attempt->mutex);
@@ -225,8 +230,6 @@ void fill_request(pawl_attempt& attempt) {
   request.idempotency_key = bytes(ask.idempotency_key);
   request.deadline_ms = ask.deadline_ms;
   request.working_dir = bytes(ask.working_dir);
-  request.environment = attempt.environment.data();
-  request.environment_count = attempt.environment.size();
   request.output_format = bytes(ask.output);
   request.scratch = bytes(ask.scratch);
   request.handle = bytes(ask.handle);
@@ -274,6 +277,7 @@ void OperatorHost::Impl::fill_table() {
   progress = host_progress;
   is_cancelled = host_is_cancelled;
   secret = host_secret;
+  environment = host_environment;
   set_handle = host_set_handle;
   finish = host_finish;
   set_data = host_set_data;

@@ -1140,6 +1140,7 @@ TEST_CASE("what this version cannot run is named, once per kind and with its pla
   only(tasks_of(R"({"id": "p", "command": ["x"], "map": {"items": []}},
                    {"id": "q", "command": ["x"], "depends_on": [{"task": "p", "each": true}]})"),
        "\"each\" dependencies are");
-  only(tasks_of(R"({"id": "p", "operator": "http"}, {"id": "q", "operator": "http"})"),
-       "the operator \"http\" is not yet available (task p)");
+  only(tasks_of(R"({"id": "p", "command": ["x"], "rate_limit": {"count": 1, "per": "1s"}},
+                   {"id": "q", "command": ["x"], "rate_limit": {"count": 1, "per": "1s"}})"),
+       "\"rate_limit\" is not yet available (task p)");
 }

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "plugins/worker/definition.h"
+#include "plugins/worker/operator_backend.h"
 #include "plugins/worker/rendering.h"
 
 namespace pawl {
@@ -223,13 +224,37 @@ TEST_CASE("NUL and what is over 128 KiB never reach the kernel") {
   CHECK(failure(definition(), item(big)).find("env.PAWL_ITEM has ") == 0);
 }
 
-TEST_CASE("what does not start programs is refused when it is defined") {
+TEST_CASE(
+    "an operator is asked with its parameters rendered, and told its surroundings when it asks") {
   auto d = definition();
   d.operator_name = "http";
+  d.env = {{"REGION", "{{ params.region }}"}};
+  d.context = R"({"params": {"region": "jp"}})";
+  d.with = R"({"url": "http://h/{{ params.region }}/{{ item }}", "n": "{{ item }}"})";
   auto compiled = CompiledDefinition::compile(d, kDefaults);
-  REQUIRE_FALSE(compiled.ok());
-  CHECK(compiled.error().kind == ErrorKind::refused);
-  d = definition();
+  REQUIRE(compiled.ok());
+  CHECK_FALSE((*compiled)->has_literal_parameters());
+  frame::AttemptStart start = item("7");
+  start.handle = "job-1";
+  auto request = (*compiled)->render_request(start, AttemptSurroundings{});
+  REQUIRE(request.ok());
+  CHECK(Json::parse(request->parameters) == Json({{"url", "http://h/jp/7"}, {"n", 7}}));
+  CHECK(request->handle == "job-1");
+  const auto environment = (*compiled)->environment(*request);
+  const auto has = [&](const char* entry) {
+    return std::find(environment.begin(), environment.end(), entry) != environment.end();
+  };
+  CHECK(has("REGION=jp"));
+  CHECK(has("PAWL_ITEM=7"));
+
+  d.with = R"({"url": "http://h/"})";
+  compiled = CompiledDefinition::compile(d, kDefaults);
+  REQUIRE(compiled.ok());
+  CHECK((*compiled)->has_literal_parameters());
+}
+
+TEST_CASE("what does not start programs is refused when it is defined") {
+  auto d = definition();
   d.with = "{}";
   CHECK_FALSE(CompiledDefinition::compile(d, kDefaults).ok());
   d.with = R"({"command":["{{ "]})";

@@ -22,24 +22,29 @@ frame::AttemptStart full_start(std::int64_t id) {
   start.total_remaining = Duration(90'000);
   start.previous_reason = Reason::timeout;
   start.idempotency_key = "7k3f9q/query:17";
+  start.stay = 3;
+  start.handle = "job-17";
+  start.state = "{}";
   return start;
 }
 
 /// One of each kind, every field set.
 std::vector<Frame> one_of_each() {
-  frame::Welcome welcome{2, true, Epoch(8), WorkerId(3), 4711, "boot", "0.1.0"};
-  frame::KnownAttempt running{AttemptId(5), false, 812, {1000}};
-  frame::KnownAttempt ended{AttemptId(6), true, 0, {2000}};
+  frame::Welcome welcome{2, true, Epoch(8), WorkerId(3), 4711, "boot", "0.1.0", {"http", "sleep"}};
+  frame::KnownAttempt running{AttemptId(5), false, 2, 812, {1000}};
+  frame::KnownAttempt ended{AttemptId(6), true, 0, 0, {2000}};
   return {frame::Hello{1, Epoch(7), "0.1.0"},
           frame::Define{DefinitionId(9), "{\"task\":\"query\"}"},
           frame::Start{{full_start(1), full_start(2)}},
           frame::Stop{AttemptId(5), Reason::run_timeout, true},
-          frame::Forget{{AttemptId(1), AttemptId(2)}},
+          frame::Forget{{{AttemptId(1), 0}, {AttemptId(2), 3}}},
           frame::Undefine{DefinitionId(9)},
           frame::Shutdown{},
           welcome,
           frame::Status{{running, ended}, true},
           frame::Began{AttemptId(5), 812, {1000}},
+          frame::Handle{AttemptId(5), 9, "job-17"},
+          frame::Drains{},
           frame::Ended{test::full_end(6)}};
 }
 

@@ -63,6 +63,9 @@ inline AttemptEnd full_end(std::int64_t attempt) {
   end.message = "cannot reach warehouse 3";
   end.trace = "Traceback\n  line";
   end.output = {OutputFormat::json, "{\"a\":1}", "", 7, 0};
+  end.stay = 2;
+  end.defer_for = Duration(7000);
+  end.state = "seen: 3";
   return end;
 }
 

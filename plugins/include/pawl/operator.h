@@ -80,13 +80,12 @@ typedef struct pawl_request {
   pawl_bytes idempotency_key; /* the same over all attempts of this piece of work */
   int64_t deadline_ms;        /* when the host will cancel it, milliseconds since 1970; 0: never */
   pawl_bytes working_dir;     /* absolute; the process's own folder is `/` */
-  const pawl_bytes* environment; /* `NAME=value`, what a program of this task would see */
-  size_t environment_count;
-  pawl_bytes output_format; /* `none`, `text`, `json` or `jsonl` */
-  pawl_bytes scratch;       /* an own folder, removed after the attempt */
-  pawl_bytes handle;        /* what an attempt of this work before it set by `set_handle` and did
-                               not finish: something that may still run elsewhere. Else empty */
-  pawl_bytes state;         /* of the deferral that ended now; else empty */
+  pawl_bytes output_format;   /* `none`, `text`, `json` or `jsonl` */
+  pawl_bytes scratch;         /* path of an own folder: whoever wants it makes it; it is removed
+                                 after the attempt with all that is in it */
+  pawl_bytes handle;          /* what an attempt of this work before it set by `set_handle` and did
+                                 not finish: something that may still run elsewhere. Else empty */
+  pawl_bytes state;           /* of the deferral that ended now; else empty */
 } pawl_request;
 
 /* A descriptor or a timer that the loop watches for an operator. Opaque. */
@@ -112,6 +111,9 @@ typedef struct pawl_host {
   /* [any] The value of a secret that the task names. 0 when there is none of that name. The bytes
    * are good until `finish`. */
   int (*secret)(const pawl_attempt* attempt, pawl_bytes name, pawl_bytes* value);
+  /* [any] What a program of this task would have as environment: `*entries` is an array of
+   * `NAME=value`, each name once, good until `finish`; returns how many. */
+  size_t (*environment)(pawl_attempt* attempt, const pawl_bytes** entries);
   /* [any] Names something that lives outside, at most 4 KiB: a remote job's id. Kept over the death
    * of this process once the call has returned, over a loss of power a moment later. A later
    * attempt of the same work gets it as `handle`. 0 when it could not be kept. An empty handle

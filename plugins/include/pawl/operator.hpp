@@ -145,7 +145,8 @@ class Attempt {
 /// What an attempt is to do; see pawl_request. Views are good until the attempt is finished.
 class Request {
  public:
-  explicit Request(const pawl_request* request) : request_(request) {}
+  Request(const pawl_host* host, pawl_attempt* attempt, const pawl_request* request)
+      : host_(host), attempt_(attempt), request_(request) {}
   std::string_view parameters() const { return to_view(request_->parameters); }
   std::string_view job() const { return to_view(request_->job); }
   std::string_view run() const { return to_view(request_->run); }
@@ -164,10 +165,12 @@ class Request {
     if (request_->deadline_ms == 0) return std::nullopt;
     return std::chrono::system_clock::time_point(std::chrono::milliseconds(request_->deadline_ms));
   }
-  /// The value of a variable; nothing when it is not set.
+  /// The value of a variable that a program of this task would have; nothing when it is not set.
   std::optional<std::string_view> variable(std::string_view name) const {
-    for (std::size_t i = 0; i < request_->environment_count; ++i) {
-      const std::string_view entry = to_view(request_->environment[i]);
+    const pawl_bytes* entries = nullptr;
+    const std::size_t count = host_->environment(attempt_, &entries);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string_view entry = to_view(entries[i]);
       if (entry.size() > name.size() && entry[name.size()] == '=' &&
           entry.substr(0, name.size()) == name) {
         return entry.substr(name.size() + 1);
@@ -178,6 +181,8 @@ class Request {
   const pawl_request* get() const { return request_; }
 
  private:
+  const pawl_host* host_;
+  pawl_attempt* attempt_;
   const pawl_request* request_;
 };
 
@@ -310,7 +315,7 @@ struct Adapter {
     Attempt wrapped(us->host, attempt);
     Result result;
     try {
-      result = us->made->run(wrapped, Request(request));
+      result = us->made->run(wrapped, Request(us->host, attempt, request));
     } catch (const std::exception& error) {
       result = Result::failure(error.what(), class_of(error));
     } catch (...) {
@@ -322,7 +327,7 @@ struct Adapter {
     auto* us = static_cast<Self*>(self);
     Attempt wrapped(us->host, attempt);
     try {
-      us->made->start(wrapped, Request(request));
+      us->made->start(wrapped, Request(us->host, attempt, request));
     } catch (const std::exception& error) {
       wrapped.finish(Result::failure(error.what(), class_of(error)));
     } catch (...) {

@@ -1,0 +1,586 @@
+#include "plugins/worker/host.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+#include "plugins/worker/login.h"
+#include "plugins/worker/loop_watchdog.h"
+#include "plugins/worker/native_operators.h"
+#include "plugins/worker/plugin_description.h"
+#include "plugins/worker/program_operator.h"
+#include "plugins/worker/python_program.h"
+#include "plugins/worker/secrets.h"
+#include "scheduler/base/check.h"
+#include "scheduler/base/limits.h"
+#include "scheduler/base/text.h"
+#include "scheduler/loop/clock.h"
+#include "scheduler/spec/params.h"
+
+namespace pawl {
+namespace {
+
+/// A suspect that has lived so long did not crash at once; others need not wait any longer.
+constexpr Duration kAloneFor = std::chrono::seconds(10);
+/// What the others get to end when an operator does not listen.
+constexpr Duration kRetireWithin = std::chrono::seconds(30);
+constexpr Duration kLoopPatience = std::chrono::seconds(30);
+constexpr std::size_t kStartsPerTurnMax = 2048;
+/// Ends of the process that are no crash of an operator.
+constexpr int kExitDeaf = 70;
+
+Fd watched_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t size = 0;
+  std::uint64_t resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWriter journal,
+                           Fd listening, const rlimit& descriptors)
+    : loop_(loop),
+      options_(options),
+      folder_(worker_folder(options.home, options.id)),
+      descriptors_(descriptors),
+      login_defaults_(login_defaults()),
+      supervision_(options.supervision),
+      signals_(watched_signals()),
+      signal_poll_(loop, signals_.get(), [this](PollEvents) { on_signals(); }),
+      timer_(loop,
+             [this] {
+               supervision_.advance(mono_now(), actions_);
+               schedule_turn();
+             }),
+      alone_timer_(loop,
+                   [this] {
+                     alone_.reset();
+                     schedule_turn();
+                   }),
+      retire_timer_(loop, [this] { end_process(); }),
+      watchdog_(std::make_unique<LoopWatchdog>(loop, kLoopPatience, [] {
+        // Nothing of this process can be trusted any more; the journal has what ended.
+        static constexpr char kText[] = "the loop is blocked by an operator: this host ends\n";
+        [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
+        ::kill(::getpid(), SIGKILL);
+      })) {
+  PAWL_CHECK(static_cast<bool>(signals_));
+  signal_poll_.watch({.readable = true});
+  std::error_code ignored;
+  std::filesystem::create_directories(folder_ + "/scratch", ignored);
+  for (const std::string& plugin : options.plugins) load(plugin);
+  std::vector<std::string> operators;
+  for (const auto& [name, backend] : backends_) operators.push_back(name);
+  // Who asked for a plugin that cannot be loaded is told so by its attempts.
+  operators.insert(operators.end(), options.operators.begin(), options.operators.end());
+  desk_.emplace(loop, options, std::move(journal), std::move(listening), std::move(operators),
+                desk_events());
+  schedule_turn();
+}
+
+OperatorHost::~OperatorHost() {
+  *alive_ = false;
+  backends_.clear();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_ + "/scratch", ignored);
+}
+
+void OperatorHost::load(const std::string& plugin) {
+  auto done = plugin == kPythonPlugin     ? load_python()
+              : plugin.ends_with(".json") ? load_manifest(plugin)
+                                          : load_library(plugin);
+  if (done) return;
+  note(done.error().message);
+  load_errors_ += (load_errors_.empty() ? "" : "; ") + done.error().message;
+}
+
+ProgramHost& OperatorHost::programs() {
+  if (!programs_) programs_ = std::make_unique<ProgramHost>(loop_, descriptors_);
+  return *programs_;
+}
+
+Result<void> OperatorHost::load_python() {
+  auto backend = make_python_operator(loop_, programs(), folder_, *this);
+  if (!backend) return backend.error();
+  schemas_[std::string(kPythonOperator)] = python_schema();
+  backends_[std::string(kPythonOperator)] = std::move(*backend);
+  return {};
+}
+
+Result<void> OperatorHost::load_manifest(const std::string& plugin) {
+  auto manifest = read_manifest(plugin);
+  if (!manifest) return manifest.error();
+  const std::string name = manifest->name;
+  schemas_[name] = manifest->schema;
+  backends_[name] = make_program_operator(loop_, programs(), std::move(*manifest), *this);
+  return {};
+}
+
+Result<void> OperatorHost::load_library(const std::string& plugin) {
+  auto library = NativeLibrary::load(plugin);
+  if (!library) return library.error();
+  OperatorEvents& events = *this;
+  const auto descriptions = library->describe();
+  for (std::size_t i = 0; i < descriptions.size(); ++i) {
+    schemas_[descriptions[i].name] = descriptions[i].schema;
+    backends_[descriptions[i].name] =
+        std::make_unique<NativeOperator>(loop_, library->operators()[i], events);
+  }
+  return {};
+}
+
+// From the scheduler -----------------------------------------------------------------------------
+
+SchedulerDesk::Events OperatorHost::desk_events() {
+  SchedulerDesk::Events events;
+  events.define = [this](frame::Define&& f) { define(std::move(f)); };
+  events.start = [this](frame::AttemptStart&& f) { accept(std::move(f)); };
+  events.stop = [this](const frame::Stop& f) {
+    supervision_.stop(f.attempt, f.reason, f.force, mono_now(), actions_);
+  };
+  events.undefine = [this](DefinitionId id) { definitions_.erase(id); };
+  events.forget = [this](AttemptId id) { return supervision_.forget(id); };
+  events.new_epoch = [this] { definitions_.clear(); };
+  events.open_attempts = [this] {
+    std::vector<frame::KnownAttempt> open;
+    for (const auto& [id, attempt] : attempts_) {
+      open.push_back(
+          {id, false, attempt.start.stay, static_cast<std::int32_t>(getpid()), attempt.started_at});
+    }
+    return open;
+  };
+  events.wake = [this] { schedule_turn(); };
+  events.execute_all = [this] { run_turn(); };
+  return events;
+}
+
+void OperatorHost::define(frame::Define&& define) {
+  auto made = std::make_shared<Definition>();
+  if (auto done = compile(define.json, *made); !done) {
+    made->error = done.error().message;
+    made->reason = done.error().kind == ErrorKind::invalid ? Reason::template_ : Reason::spawn;
+  }
+  definitions_[define.definition] = std::move(made);
+}
+
+Result<void> OperatorHost::compile(const std::string& json, Definition& made) {
+  auto decoded = decode_definition(json);
+  if (!decoded) return Error{ErrorKind::refused, decoded.error().message};
+  const std::string name = decoded->operator_name;
+  auto backend = backends_.find(name);
+  if (backend == backends_.end()) {
+    return Error{ErrorKind::refused, "this host has no operator '" + name + "'" +
+                                         (load_errors_.empty() ? "" : ": " + load_errors_)};
+  }
+  made.backend = backend->second.get();
+  auto compiled = CompiledDefinition::compile(std::move(*decoded), login_defaults_);
+  if (!compiled) return compiled.error();
+  made.compiled = std::move(*compiled);
+  Json schema = Json::parse(schemas_.at(name), nullptr, false);
+  if (!made.compiled->has_literal_parameters()) {
+    made.schema = std::move(schema);
+    return {};
+  }
+  const Json with = Json::parse(made.compiled->definition().with, nullptr, false);
+  if (auto wrong = schema_violation(schema, with)) {
+    return Error{ErrorKind::invalid, "with: " + *wrong};
+  }
+  return {};
+}
+
+void OperatorHost::accept(frame::AttemptStart&& start) {
+  const AttemptId id = start.attempt;
+  auto known = definitions_.find(start.definition);
+  AttemptLimits bounds;
+  if (known != definitions_.end() && known->second->compiled) {
+    const TaskDefinition& definition = known->second->compiled->definition();
+    bounds = {definition.timeout, start.total_remaining, definition.stall_timeout,
+              definition.kill_grace};
+  }
+  desk_->comes_back(id, start.stay);
+  if (!supervision_.start(id, bounds)) return;  // said twice
+  Attempt& attempt = attempts_[id];
+  attempt.start = std::move(start);
+  attempt.started_at = wall_now();
+  attempt.is_suspect = attempt.start.previous_reason == Reason::lost ||
+                       attempt.start.previous_reason == Reason::interrupted;
+  if (known == definitions_.end()) {
+    return refuse(id, attempt, Reason::spawn, "the worker was not told what this task is");
+  }
+  attempt.definition = known->second;
+  if (!attempt.definition->error.empty()) {
+    return refuse(id, attempt, attempt.definition->reason, attempt.definition->error);
+  }
+  queued_.push_back(id);
+}
+
+// Starting ---------------------------------------------------------------------------------------
+
+Result<void> OperatorHost::prepare(AttemptId id, Attempt& attempt) {
+  const CompiledDefinition& compiled = *attempt.definition->compiled;
+  const TaskDefinition& definition = compiled.definition();
+  AttemptSurroundings around;
+  attempt.started_at = wall_now();
+  around.now = {mono_now(), attempt.started_at};
+  around.scratch = folder_ + "/scratch/" + std::to_string(id.value);
+  std::vector<std::string> hidden;
+  if (!definition.secrets.empty()) {
+    auto secrets = read_secrets(definition);
+    if (!secrets) return secrets.error();
+    for (const auto& [name, value] : *secrets) hidden.push_back(value);
+    around.secrets = std::move(*secrets);
+  }
+  attempt.mask = std::make_shared<const Mask>(std::move(hidden));
+  auto request = compiled.render_request(attempt.start, around);
+  if (!request) return request.error();
+  if (!compiled.has_literal_parameters()) {
+    const Json with = Json::parse(request->parameters, nullptr, false);
+    if (auto wrong = schema_violation(attempt.definition->schema, with)) {
+      return Error{ErrorKind::invalid, attempt.mask->hide("with: " + *wrong)};
+    }
+  }
+  request->make_environment = [definition = attempt.definition->compiled](
+                                  const OperatorRequest& r) { return definition->environment(r); };
+  attempt.request = std::make_shared<const OperatorRequest>(std::move(*request));
+  std::string().swap(attempt.start.payload);
+  std::string().swap(attempt.start.state);
+  return {};
+}
+
+void OperatorHost::refuse(AttemptId id, Attempt& attempt, Reason reason, std::string message) {
+  attempt.refusal = std::move(message);
+  supervision_.refused(id, reason, actions_);
+}
+
+bool OperatorHost::must_wait(const Attempt& attempt) const {
+  return alone_.has_value() || (attempt.is_suspect && running_ > 0);
+}
+
+/// Begin records of all that may start, one write for them, then the starts.
+void OperatorHost::start_queued() {
+  std::vector<AttemptId> begun;
+  while (!queued_.empty() && begun.size() < kStartsPerTurnMax) {
+    const AttemptId id = queued_.front();
+    Attempt& attempt = attempts_.at(id);
+    if (supervision_.is_stopped(id)) {
+      queued_.pop_front();
+      refuse(id, attempt, Reason::cancelled, "stopped before it was started");
+      continue;
+    }
+    if (must_wait(attempt)) break;
+    queued_.pop_front();
+    if (auto prepared = prepare(id, attempt); !prepared) {
+      const bool is_template = prepared.error().kind == ErrorKind::invalid;
+      refuse(id, attempt, is_template ? Reason::template_ : Reason::spawn,
+             prepared.error().message);
+      continue;
+    }
+    const bool has_output = attempt.definition->compiled->definition().output != OutputFormat::none;
+    if (auto done = desk_->journal().begin(id, attempt.started_at, has_output); !done) {
+      refuse(id, attempt, Reason::spawn, done.error().message);
+      continue;
+    }
+    ++running_;
+    attempt.is_running = true;
+    begun.push_back(id);
+    if (attempt.is_suspect) {
+      alone_ = id;
+      alone_timer_.start_after(kAloneFor);
+    }
+  }
+  if (begun.empty()) return;
+  const bool is_safe = desk_->flush();
+  for (AttemptId id : begun) {
+    Attempt& attempt = attempts_.at(id);
+    if (is_safe) {
+      start(id, attempt);
+    } else {
+      refuse(id, attempt, Reason::spawn, "cannot write the worker's journal");
+    }
+  }
+  if (!queued_.empty()) schedule_turn();
+}
+
+void OperatorHost::start(AttemptId id, Attempt& attempt) {
+  ++begun_;
+  supervision_.spawned(id, mono_now(), actions_);
+  // It may be finished when this returns.
+  attempt.definition->backend->start(attempt.request);
+}
+
+// From operators ---------------------------------------------------------------------------------
+
+void OperatorHost::log(AttemptId id, LogStream stream, std::string_view text) {
+  auto at = attempts_.find(id);
+  if (at == attempts_.end() || !at->second.is_running) return;
+  Attempt& attempt = at->second;
+  if (!attempt.streams) {
+    const TaskDefinition& definition = attempt.definition->compiled->definition();
+    attempt.streams = std::make_unique<AttemptStreams>(
+        log_path(definition.log_dir, attempt.start.item, attempt.start.number), attempt.mask,
+        OutputSource{});
+  }
+  attempt.streams->append(stream, text);
+  supervision_.active(id, mono_now());
+}
+
+void OperatorHost::heartbeat(AttemptId id) { supervision_.active(id, mono_now()); }
+
+void OperatorHost::note(const std::string& text) { write_worker_note(options_.id, text); }
+
+void OperatorHost::progress(AttemptId id, double, std::string_view) { heartbeat(id); }
+
+bool OperatorHost::set_handle(AttemptId id, std::string_view handle) {
+  auto at = attempts_.find(id);
+  if (at == attempts_.end() || !at->second.is_running) return false;
+  supervision_.active(id, mono_now());
+  return desk_->set_handle(id, handle);
+}
+
+void OperatorHost::finished(AttemptId id, OperatorResult&& result) {
+  auto at = attempts_.find(id);
+  if (at == attempts_.end() || !at->second.is_running) return;
+  Attempt& attempt = at->second;
+  attempt.is_running = false;
+  --running_;
+  deaf_.erase(id);
+  if (alone_ == id) {
+    alone_.reset();
+    alone_timer_.cancel();
+  }
+  attempt.result = std::move(result);
+  supervision_.exited(id, ProgramExit{0, std::nullopt, false}, false, mono_now());
+  supervision_.cleared(id);
+  keep_output(id, attempt);
+  schedule_turn();
+}
+
+void OperatorHost::keep_output(AttemptId id, Attempt& attempt) {
+  if (attempt.streams) attempt.streams->finish();
+  const TaskDefinition& definition = attempt.definition->compiled->definition();
+  if (definition.output == OutputFormat::none || !supervision_.may_succeed(id) ||
+      attempt.result.outcome != Outcome::succeeded) {
+    return supervision_.finished(id, actions_);
+  }
+  OutputSource source;
+  source.format = definition.output;
+  source.home = options_.home;
+  source.mask = attempt.mask;
+  source.spool_file = output_path(definition.log_dir, attempt.start.item, attempt.start.number);
+  source.too_large = attempt.result.output.size() > limits::kOutputValueBytesMax;
+  if (!source.too_large) source.value = attempt.mask->hide(attempt.result.output);
+  if (source.format == OutputFormat::jsonl && !source.too_large) {
+    // A spool of programs: it is written like theirs.
+    OutputCollector collector(std::move(source));
+    collector.feed(attempt.result.output);
+    source = collector.take();
+  }
+  if (!is_slow(source)) {
+    attempt.output = finish_output(source);
+    return supervision_.finished(id, actions_);
+  }
+  auto result = std::make_shared<OutputResult>();
+  attempt.work = std::make_unique<Work>(loop_);
+  attempt.work->start([result, source = std::move(source)] { *result = finish_output(source); },
+                      [this, id, result] {
+                        attempts_.at(id).output = std::move(*result);
+                        supervision_.finished(id, actions_);
+                        schedule_turn();
+                      });
+}
+
+// Deciding and reporting -------------------------------------------------------------------------
+
+void OperatorHost::perform() {
+  // Actions may lead to others: each of these ends an attempt at most, so this ends too.
+  while (!actions_.empty()) {
+    Supervision::Actions actions = std::exchange(actions_, {});
+    for (const SupervisionAction& action : actions) {
+      auto at = attempts_.find(action.attempt);
+      if (at == attempts_.end()) continue;
+      switch (action.kind) {
+        case SupervisionAction::Kind::terminate:
+          if (at->second.is_running) at->second.definition->backend->cancel(action.attempt);
+          break;
+        case SupervisionAction::Kind::kill: kill(action.attempt); break;
+        case SupervisionAction::Kind::report_began:
+          desk_->began(action.attempt, static_cast<std::int32_t>(getpid()), at->second.started_at);
+          break;
+        case SupervisionAction::Kind::finish: record_end(action.attempt, action.verdict); break;
+      }
+    }
+  }
+}
+
+void OperatorHost::kill(AttemptId id) {
+  Attempt& attempt = attempts_.at(id);
+  if (!attempt.is_running) return;
+  OperatorBackend& backend = *attempt.definition->backend;
+  // Of a stop with force it is the first word.
+  backend.cancel(id);
+  if (!attempts_.contains(id) || backend.kill(id)) return;
+  deaf_.insert(id);
+  note("attempt " + std::to_string(id.value) + " of operator " +
+       attempts_.at(id).definition->compiled->definition().operator_name +
+       " does not end: this host takes no more and ends with it");
+  desk_->drain();
+  if (!retire_timer_.armed()) retire_timer_.start_after(kRetireWithin);
+}
+
+/// Writes down how those ended that did not listen, and ends. Nobody is told before the lock is
+/// free: then they are gone, and the journal is read.
+void OperatorHost::end_process() {
+  for (AttemptId id : std::set<AttemptId>(deaf_)) {
+    auto at = attempts_.find(id);
+    if (at == attempts_.end()) continue;
+    supervision_.exited(id, ProgramExit{std::nullopt, SIGKILL, false}, false, mono_now());
+    supervision_.cleared(id);
+    supervision_.finished(id, actions_);
+  }
+  perform();
+  (void)desk_->flush();
+  ::_exit(kExitDeaf);
+}
+
+void OperatorHost::describe(const Attempt& attempt, AttemptEnd& end) const {
+  if (!attempt.refusal.empty()) {
+    end.message = to_utf8(attempt.refusal);
+    return;
+  }
+  const TaskDefinition& definition = attempt.definition->compiled->definition();
+  if (end.outcome == Outcome::cancelled) return;
+  if (end.reason == Reason::timeout) {
+    end.message = "no end within " + format_duration(definition.timeout);
+  } else if (end.reason == Reason::stalled) {
+    end.message = "no output and no heartbeat within " + format_duration(definition.stall_timeout);
+  } else if (end.reason == Reason::total_timeout) {
+    end.message = "no end within total_timeout";
+  } else if (end.reason == Reason::output) {
+    end.message = attempt.output.error;
+  } else {
+    end.error_class = attempt.mask->hide(attempt.result.error_class);
+    end.message = attempt.mask->hide(attempt.result.message);
+    end.trace = attempt.mask->hide(attempt.result.trace);
+  }
+}
+
+void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& verdict) {
+  Attempt& attempt = attempts_.at(id);
+  AttemptEnd end;
+  end.attempt = id;
+  end.stay = attempt.start.stay;
+  end.outcome = verdict.outcome;
+  end.reason = verdict.reason;
+  end.stop_seen = verdict.stop_seen;
+  end.started_at = attempt.started_at;
+  end.ended_at = wall_now();
+  end.cpu_us = attempt.result.cpu_us;
+  end.peak_memory_bytes = attempt.result.peak_memory_bytes;
+  if (attempt.streams) end.log_bytes = attempt.streams->log_bytes();
+  if (end.outcome == Outcome::succeeded) {
+    end.outcome = attempt.result.outcome;
+    end.reason = attempt.result.reason;
+    end.defer_for = attempt.result.after;
+    end.state = std::move(attempt.result.state);
+    if (end.outcome == Outcome::succeeded && !attempt.output.error.empty()) {
+      end.outcome = Outcome::failed;
+      end.reason = Reason::output;
+    } else if (end.outcome == Outcome::succeeded) {
+      end.output = std::move(attempt.output.output);
+    }
+  }
+  describe(attempt, end);
+  remove_scratch(attempt);
+  attempts_.erase(id);
+  desk_->ended(std::move(end));
+  check_recycling();
+}
+
+/// Most never make theirs: then there is nothing to remove.
+void OperatorHost::remove_scratch(const Attempt& attempt) {
+  if (!attempt.request) return;
+  const std::string& path = attempt.request->scratch;
+  if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return;
+  scratches_.push_back(path);
+  if (scratch_work_ && scratch_work_->busy()) return;
+  scratch_work_ = std::make_unique<Work>(loop_);
+  scratch_work_->start(
+      [paths = std::exchange(scratches_, {})] {
+        std::error_code ignored;
+        for (const std::string& one : paths) std::filesystem::remove_all(one, ignored);
+      },
+      [] {});
+}
+
+void OperatorHost::schedule_turn() {
+  if (std::exchange(is_turn_scheduled_, true)) return;
+  loop_.defer([this, alive = alive_] {
+    if (*alive) run_turn();
+  });
+}
+
+void OperatorHost::run_turn() {
+  is_turn_scheduled_ = false;
+  perform();
+  start_queued();
+  perform();
+  desk_->flush();
+  desk_->send();
+  arm_timer();
+  watchdog_->watch(running_ > 0);
+  // All others have ended: who does not listen need not be waited for.
+  if (!deaf_.empty() && deaf_.size() == attempts_.size()) end_process();
+  desk_->check_idle(supervision_.open_count());
+}
+
+void OperatorHost::arm_timer() {
+  auto next = supervision_.next_deadline();
+  if (!next) return;
+  // A timer that fires early finds nothing due and is armed anew: cheaper than at every start.
+  if (!timer_.armed() || *next < timer_at_) {
+    timer_at_ = *next;
+    timer_.start_at(*next);
+  }
+}
+
+void OperatorHost::on_signals() {
+  signalfd_siginfo info;
+  while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
+    if (info.ssi_signo == SIGCHLD) {
+      if (programs_) programs_->schedule_reaping();
+    } else {
+      desk_->terminate("a signal to end");
+    }
+  }
+  schedule_turn();
+}
+
+/// A host that has done much, or has grown, makes room for a fresh one.
+void OperatorHost::check_recycling() {
+  if (desk_->is_draining()) return;
+  const bool has_done_enough = options_.recycle_after > 0 && begun_ >= options_.recycle_after;
+  // Looking costs a system call or two: not at each end.
+  const bool looks = options_.memory_bytes_max > 0 && begun_ % 256 == 0;
+  if (!has_done_enough && !(looks && resident_bytes() > options_.memory_bytes_max)) return;
+  note(has_done_enough ? "has done its attempts: a fresh host follows"
+                       : "has grown over its memory limit: a fresh host follows");
+  desk_->drain();
+}
+
+}  // namespace pawl

@@ -1,0 +1,146 @@
+#pragma once
+
+// A worker that runs operators: shared libraries in this process, and programs beside it that stay
+// warm. Thousands of attempts at once on one loop; what an operator does wrong ends this process
+// and its attempts, nothing else.
+//
+// What one turn of the loop brings is done in the protocol's order, as in supervisor.h: begin
+// records are written, then operators are started, ends are written, then frames go out.
+//
+// Suspects. An attempt that was lost once may be what took its host along. It runs alone: nothing
+// else is started until it has ended or has lived for a while, so that if the host dies again there
+// is one suspect, and the journal names it.
+//
+// Who does not listen. An operator that has not ended when its grace is over can only be ended with
+// this process. So the host takes no more attempts, lets the others end for a while, writes down
+// how those ended that did not listen, and is gone.
+
+#include <sys/resource.h>
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "plugins/worker/operator_backend.h"
+#include "plugins/worker/program_host.h"
+#include "plugins/worker/scheduler_desk.h"
+#include "plugins/worker/streams.h"
+#include "plugins/worker/supervision.h"
+#include "plugins/worker/worker.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/poll.h"
+#include "scheduler/loop/timer.h"
+#include "scheduler/loop/work.h"
+
+namespace pawl {
+
+class LoopWatchdog;
+
+class OperatorHost final : private OperatorEvents {
+ public:
+  /// Loads `options.plugins`; one that cannot be loaded is noted, and attempts of its operators
+  /// fail with the reason.
+  OperatorHost(Loop& loop, const WorkerOptions& options, JournalWriter journal, Fd listening,
+               const rlimit& descriptors);
+  ~OperatorHost() override;
+  OperatorHost(const OperatorHost&) = delete;
+  OperatorHost& operator=(const OperatorHost&) = delete;
+
+ private:
+  struct Definition {
+    std::shared_ptr<const CompiledDefinition> compiled;
+    OperatorBackend* backend = nullptr;
+    Json schema;        ///< of parameters that hold templates: each rendering is checked
+    std::string error;  ///< attempts of it cannot be started, and this is why
+    Reason reason = Reason::spawn;
+  };
+  struct Attempt {
+    frame::AttemptStart start;
+    std::shared_ptr<const Definition> definition;
+    std::shared_ptr<const OperatorRequest> request;
+    std::shared_ptr<const Mask> mask;
+    std::unique_ptr<AttemptStreams> streams;  ///< from the first byte of its log on
+    WallTime started_at;
+    bool is_running = false;  ///< the backend has it
+    OperatorResult result;
+    OutputResult output;
+    std::unique_ptr<Work> work;  ///< keeps its output
+    std::string refusal;
+    bool is_suspect = false;
+  };
+
+  SchedulerDesk::Events desk_events();
+  void load(const std::string& plugin);
+  ProgramHost& programs();
+  Result<void> load_python();
+  Result<void> load_manifest(const std::string& plugin);
+  Result<void> load_library(const std::string& plugin);
+  void define(frame::Define&& define);
+  Result<void> compile(const std::string& json, Definition& made);
+  void accept(frame::AttemptStart&& start);
+  Result<void> prepare(AttemptId id, Attempt& attempt);
+  void refuse(AttemptId id, Attempt& attempt, Reason reason, std::string message);
+  void start_queued();
+  void start(AttemptId id, Attempt& attempt);
+  bool must_wait(const Attempt& attempt) const;
+
+  // From operators.
+  void log(AttemptId id, LogStream stream, std::string_view text) override;
+  void heartbeat(AttemptId id) override;
+  void progress(AttemptId id, double fraction, std::string_view text) override;
+  bool set_handle(AttemptId id, std::string_view handle) override;
+  void finished(AttemptId id, OperatorResult&& result) override;
+  void note(const std::string& text) override;
+
+  void keep_output(AttemptId id, Attempt& attempt);
+  void perform();
+  void kill(AttemptId id);
+  void record_end(AttemptId id, const SupervisionAction::Verdict& verdict);
+  void describe(const Attempt& attempt, AttemptEnd& end) const;
+  void remove_scratch(const Attempt& attempt);
+  void schedule_turn();
+  void run_turn();
+  void arm_timer();
+  void on_signals();
+  void check_recycling();
+  [[noreturn]] void end_process();
+
+  Loop& loop_;
+  WorkerOptions options_;
+  std::string folder_;
+  rlimit descriptors_;
+  std::map<std::string, std::string> login_defaults_;
+  Supervision supervision_;
+  Supervision::Actions actions_;
+  std::unique_ptr<ProgramHost> programs_;  ///< of operators that are programs; made for the first
+  std::map<std::string, std::unique_ptr<OperatorBackend>> backends_;  ///< by operator
+  std::map<std::string, std::string> schemas_;                        ///< the same
+  std::string load_errors_;
+  std::unordered_map<DefinitionId, std::shared_ptr<const Definition>> definitions_;
+  std::unordered_map<AttemptId, Attempt> attempts_;  ///< not ended
+  std::deque<AttemptId> queued_;                     ///< accepted, not begun
+  std::set<AttemptId> deaf_;                         ///< did not listen: end with the process
+  std::optional<AttemptId> alone_;                   ///< the suspect that runs
+  std::size_t running_ = 0;
+  std::uint64_t begun_ = 0;
+  MonoTime timer_at_;
+  bool is_turn_scheduled_ = false;
+  std::vector<std::string> scratches_;  ///< made by operators, to be removed
+  std::unique_ptr<Work> scratch_work_;
+  Fd signals_;
+  Poll signal_poll_;
+  Timer timer_;
+  Timer alone_timer_;
+  Timer retire_timer_;
+  std::optional<SchedulerDesk> desk_;  ///< from when the plugins are loaded on
+  std::unique_ptr<LoopWatchdog> watchdog_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace pawl

@@ -1,0 +1,60 @@
+#include "plugins/worker/loop_watchdog.h"
+
+#include <utility>
+
+namespace pawl {
+namespace {
+
+/// The loop is asked so often within its patience. A process that was stopped wakes up to one
+/// question that is not answered, never to all of them.
+constexpr int kAsks = 6;
+
+}  // namespace
+
+LoopWatchdog::LoopWatchdog(Loop& loop, Duration patience, std::function<void()> on_hang)
+    : ask_every_(patience / kAsks),
+      on_hang_(std::move(on_hang)),
+      wakeup_(loop, [this] { has_answered_ = true; }),
+      thread_([this] { work(); }) {}
+
+LoopWatchdog::~LoopWatchdog() {
+  {
+    std::lock_guard lock(mutex_);
+    ends_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void LoopWatchdog::watch(bool is_needed) {
+  {
+    std::lock_guard lock(mutex_);
+    if (is_needed_ == is_needed) return;
+    is_needed_ = is_needed;
+  }
+  if (is_needed) changed_.notify_all();
+}
+
+void LoopWatchdog::work() {
+  std::unique_lock lock(mutex_);
+  int unanswered = 0;
+  while (!ends_) {
+    if (!is_needed_) {
+      unanswered = 0;
+      changed_.wait(lock, [this] { return ends_ || is_needed_; });
+      continue;
+    }
+    has_answered_ = false;
+    wakeup_.wake();
+    changed_.wait_for(lock, ask_every_, [this] { return ends_; });
+    unanswered = has_answered_ ? 0 : unanswered + 1;
+    if (!ends_ && unanswered >= kAsks) {
+      lock.unlock();
+      on_hang_();
+      lock.lock();
+      unanswered = 0;
+    }
+  }
+}
+
+}  // namespace pawl

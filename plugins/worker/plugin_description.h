@@ -1,0 +1,22 @@
+#pragma once
+
+// What the operators of a plugin are, told by the plugin itself. Runs its code: only in a process
+// that may crash.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plugins/worker/manifest.h"
+#include "scheduler/base/result.h"
+#include "scheduler/spec/operator_catalog.h"
+
+namespace pawl {
+
+/// Reads `NAME.json`. Errors: invalid, with the file and its first mistake.
+Result<Manifest> read_manifest(const std::string& path);
+
+/// Loads a library (`NAME.so`) or reads a manifest (`NAME.json`). Errors: invalid, with the file.
+Result<std::vector<OperatorInfo>> describe_plugin(const std::string& path);
+
+}  // namespace pawl

@@ -1,0 +1,180 @@
+#include "plugins/worker/scheduler_desk.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "scheduler/loop/clock.h"
+
+namespace pawl {
+namespace {
+
+constexpr Duration kRetryAfter = std::chrono::seconds(1);
+/// A worker says little; one that cannot stop is not worth a full disk.
+constexpr std::size_t kNoteBytesMax = 1u << 20;
+
+}  // namespace
+
+SchedulerDesk::SchedulerDesk(Loop& loop, const WorkerOptions& options, JournalWriter journal,
+                             Fd listening, std::vector<std::string> operators, Events events)
+    : loop_(loop),
+      options_(options),
+      events_(std::move(events)),
+      journal_(std::move(journal)),
+      idle_timer_(loop, [this] { loop_.stop(); }),
+      retry_timer_(loop, [this] { events_.wake(); }) {
+  frame::Welcome welcome;
+  welcome.worker = options.id;
+  welcome.pid = getpid();
+  welcome.boot_id = boot_id();
+  welcome.version = options.version;
+  welcome.operators = std::move(operators);
+  SchedulerLink::Events link;
+  link.on_frame = [this](Frame&& frame) { on_frame(std::move(frame)); };
+  link.on_connected = [this](bool is_new_epoch) { on_connected(is_new_epoch); };
+  link.on_disconnected = [this] { events_.wake(); };
+  link.on_room = [this] { events_.wake(); };
+  link.execute_all = [this] { events_.execute_all(); };
+  link.note = [this](const std::string& text) { note(text); };
+  link_.emplace(loop, std::move(listening), std::move(welcome), std::move(link));
+}
+
+SchedulerDesk::~SchedulerDesk() = default;
+
+void SchedulerDesk::on_frame(Frame&& frame) {
+  struct Visitor {
+    SchedulerDesk& self;
+    void operator()(frame::Define&& f) const { self.events_.define(std::move(f)); }
+    void operator()(frame::Start&& f) const {
+      for (frame::AttemptStart& start : f.attempts) self.events_.start(std::move(start));
+    }
+    void operator()(frame::Stop&& f) const {
+      if (f.reason == Reason::none) f.reason = Reason::cancelled;
+      self.events_.stop(f);
+    }
+    void operator()(frame::Forget&& f) const {
+      for (const frame::DurableEnd& end : f.ends) self.forget(end.attempt, end.stay);
+    }
+    void operator()(frame::Undefine&& f) const { self.events_.undefine(f.definition); }
+    void operator()(frame::Shutdown&&) const { self.is_shut_down_ = true; }
+    // A scheduler says none of these; they change nothing.
+    void operator()(frame::Hello&&) const {}
+    void operator()(frame::Welcome&&) const {}
+    void operator()(frame::Status&&) const {}
+    void operator()(frame::Began&&) const {}
+    void operator()(frame::Handle&&) const {}
+    void operator()(frame::Drains&&) const {}
+    void operator()(frame::Ended&&) const {}
+  };
+  std::visit(Visitor{*this}, std::move(frame));
+  events_.wake();
+}
+
+void SchedulerDesk::forget(AttemptId attempt, std::int32_t stay) {
+  auto end = ended_.find(attempt);
+  if (end == ended_.end() || end->second.stay != stay || !events_.forget(attempt)) return;
+  ended_.erase(end);
+  handles_.erase(attempt);
+  journal_.forget(attempt);
+}
+
+void SchedulerDesk::comes_back(AttemptId attempt, std::int32_t stay) {
+  auto end = ended_.find(attempt);
+  if (end != ended_.end() && end->second.stay < stay) forget(attempt, end->second.stay);
+}
+
+void SchedulerDesk::on_connected(bool is_new_epoch) {
+  if (is_new_epoch) events_.new_epoch();
+  reports_.clear();
+  frame::Status status;
+  status.attempts = events_.open_attempts();
+  for (const auto& [id, handle] : handles_) {
+    if (!ended_.contains(id)) reports_.push_back({frame::Handle{id, ++last_serial_, handle}, {}});
+  }
+  for (const auto& [id, end] : ended_) {
+    status.attempts.push_back({id, true, end.stay, 0, end.started_at});
+    reports_.push_back({std::nullopt, id});
+  }
+  if (!link_->send(status)) note("cannot send STATUS");
+  if (drains_) reports_.push_back({frame::Drains{}, {}});
+  events_.wake();
+}
+
+void SchedulerDesk::began(AttemptId attempt, std::int32_t pid, WallTime started_at) {
+  if (link_->is_connected()) reports_.push_back({frame::Began{attempt, pid, started_at}, {}});
+}
+
+bool SchedulerDesk::set_handle(AttemptId attempt, std::string_view handle) {
+  std::string text(handle);
+  if (!journal_.handle(attempt, text) || !journal_.flush()) return false;
+  handles_[attempt] = text;
+  if (link_->is_connected())
+    reports_.push_back({frame::Handle{attempt, ++last_serial_, std::move(text)}, {}});
+  events_.wake();
+  return true;
+}
+
+void SchedulerDesk::ended(AttemptEnd&& end) {
+  journal_.end(end);
+  reports_.push_back({std::nullopt, end.attempt});
+  ended_.insert_or_assign(end.attempt, std::move(end));
+}
+
+void SchedulerDesk::drain() {
+  if (std::exchange(drains_, true)) return;
+  reports_.push_back({frame::Drains{}, {}});
+  events_.wake();
+}
+
+bool SchedulerDesk::flush() {
+  auto flushed = journal_.flush();
+  if (flushed) return true;
+  note("the journal cannot be written, trying again: " + flushed.error().message);
+  retry_timer_.start_after(kRetryAfter);
+  return false;
+}
+
+void SchedulerDesk::send() {
+  if (!journal_.is_flushed()) return;
+  while (!reports_.empty() && link_->is_connected()) {
+    const Report& report = reports_.front();
+    bool is_sent = true;
+    if (report.frame) {
+      is_sent = link_->send(*report.frame);
+    } else if (auto end = ended_.find(report.ended); end != ended_.end()) {
+      is_sent = link_->send(frame::Ended{end->second});
+    }
+    if (!is_sent) break;
+    reports_.pop_front();
+  }
+  // Who connects next is told everything anew.
+  if (!link_->is_connected()) reports_.clear();
+  link_->flush();
+  // The socket may have taken all of it at once: then nobody calls when there is room again.
+  if (!reports_.empty() && link_->has_room()) events_.wake();
+}
+
+void SchedulerDesk::check_idle(std::size_t open) {
+  const bool is_idle = open == 0 && !link_->is_connected();
+  const bool is_finished = is_draining() && open == 0 && ended_.empty();
+  if (is_finished || (is_idle && (is_draining() || is_terminated_))) {
+    loop_.stop();
+  } else if (!is_idle) {
+    idle_timer_.cancel();
+  } else if (!idle_timer_.armed()) {
+    idle_timer_.start_after(options_.idle_exit);
+  }
+}
+
+void SchedulerDesk::terminate(const std::string& why) {
+  is_terminated_ = true;
+  note("got " + why + ": will exit when nothing runs and no scheduler is connected");
+  events_.wake();
+}
+
+void SchedulerDesk::note(const std::string& text) {
+  note_bytes_ += text.size();
+  if (note_bytes_ <= kNoteBytesMax) write_worker_note(options_.id, text);
+}
+
+}  // namespace pawl

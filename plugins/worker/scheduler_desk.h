@@ -1,0 +1,104 @@
+#pragma once
+
+// Where a worker, of whatever class, speaks with its scheduler: the greeting, what it is told, what
+// became of its attempts until the scheduler has it durably, and when there is no reason to stay.
+//
+// The order of a turn is the protocol's: `flush` writes the journal, what is to be started is
+// started, `send` says what the journal has.
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "plugins/worker/frames.h"
+#include "plugins/worker/journal.h"
+#include "plugins/worker/scheduler_link.h"
+#include "plugins/worker/worker.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/timer.h"
+
+namespace pawl {
+
+class SchedulerDesk {
+ public:
+  struct Events {
+    std::function<void(frame::Define&&)> define;
+    std::function<void(frame::AttemptStart&&)> start;
+    std::function<void(const frame::Stop&)> stop;
+    std::function<void(DefinitionId)> undefine;
+    /// The outcome is durable: true when the attempt had ended and is not known any more.
+    std::function<bool(AttemptId)> forget;
+    /// Another scheduler than before: its numbers of definitions begin anew.
+    std::function<void()> new_epoch;
+    /// Attempts that have not ended, for STATUS.
+    std::function<std::vector<frame::KnownAttempt>()> open_attempts;
+    /// Something is to be done: call `flush` and `send` soon.
+    std::function<void()> wake;
+    /// All that was told is executed when this returns.
+    std::function<void()> execute_all;
+  };
+
+  SchedulerDesk(Loop& loop, const WorkerOptions& options, JournalWriter journal, Fd listening,
+                std::vector<std::string> operators, Events events);
+  ~SchedulerDesk();
+  SchedulerDesk(const SchedulerDesk&) = delete;
+  SchedulerDesk& operator=(const SchedulerDesk&) = delete;
+
+  JournalWriter& journal() { return journal_; }
+
+  void began(AttemptId attempt, std::int32_t pid, WallTime started_at);
+  /// In the journal when this returns true, and told once.
+  bool set_handle(AttemptId attempt, std::string_view handle);
+  /// Appended to the journal, told, and kept until it is forgotten.
+  void ended(AttemptEnd&& end);
+  /// No more attempts: told now and to whoever connects later.
+  void drain();
+
+  /// Writes the journal; on an error it is noted, and tried again in a second.
+  bool flush();
+  /// Says what is durable here, as far as there is room.
+  void send();
+  /// Ends the loop when nothing is left to do. `open`: attempts that have not ended.
+  void check_idle(std::size_t open);
+  /// An attempt comes back after it deferred itself: what is known of its earlier stay is not
+  /// needed any more, because the scheduler would not have started it again before that was
+  /// durable.
+  void comes_back(AttemptId attempt, std::int32_t stay);
+  /// A signal asks to end: as soon as nothing runs and nobody is connected.
+  void terminate(const std::string& why);
+  bool is_draining() const { return drains_ || is_shut_down_; }
+
+  /// A line for the worker's log.
+  void note(const std::string& text);
+
+ private:
+  struct Report {
+    std::optional<Frame> frame;  ///< else ENDED of:
+    AttemptId ended;
+  };
+  void on_frame(Frame&& frame);
+  void on_connected(bool is_new_epoch);
+  void forget(AttemptId attempt, std::int32_t stay);
+
+  Loop& loop_;
+  WorkerOptions options_;
+  Events events_;
+  JournalWriter journal_;
+  std::unordered_map<AttemptId, AttemptEnd> ended_;     ///< not forgotten
+  std::unordered_map<AttemptId, std::string> handles_;  ///< of attempts not forgotten
+  std::deque<Report> reports_;                          ///< to be sent, in this order
+  std::int64_t last_serial_ = 0;                        ///< of handles
+  bool drains_ = false;
+  bool is_shut_down_ = false;   ///< by SHUTDOWN
+  bool is_terminated_ = false;  ///< by a signal
+  std::size_t note_bytes_ = 0;
+  Timer idle_timer_;
+  Timer retry_timer_;
+  std::optional<SchedulerLink> link_;
+};
+
+}  // namespace pawl

@@ -1,0 +1,200 @@
+#include "scheduler/spec/operator_catalog.h"
+
+#include <algorithm>
+
+#include "scheduler/base/limits.h"
+#include "scheduler/spec/diagnostics.h"
+#include "scheduler/spec/params.h"
+
+namespace pawl {
+namespace {
+
+bool has_template(const Json& value) {
+  if (value.is_string()) return value.get_ref<const std::string&>().find("{{") != std::string::npos;
+  if (!value.is_structured()) return false;
+  return std::any_of(value.begin(), value.end(), has_template);
+}
+
+/// `{{ … }}` and nothing else: it may become a value of any type.
+bool is_whole_template(const std::string& text) {
+  return text.starts_with("{{") && text.ends_with("}}") && !text.starts_with("{{{{") &&
+         text.find("{{", 2) == std::string::npos;
+}
+
+bool allows_text(const Json& schema) {
+  auto type = schema.is_object() ? schema.find("type") : schema.end();
+  if (!schema.is_object() || type == schema.end()) return true;
+  if (type->is_string()) return *type == "string";
+  return std::find(type->begin(), type->end(), "string") != type->end();
+}
+
+const Json* member(const Json& schema, const char* name) {
+  if (!schema.is_object()) return nullptr;
+  auto at = schema.find(name);
+  return at == schema.end() ? nullptr : &*at;
+}
+
+std::string nearest_of(const std::string& word, const Json& properties) {
+  std::vector<std::string> names;
+  for (const auto& [name, schema] : properties.items()) names.push_back(name);
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  if (known.empty()) return "; it has no parameters";
+  return did_you_mean(word, known) + "; there are " + list_words(known, "and");
+}
+
+class Checker {
+ public:
+  void check(const Json& schema, const Json& value, const std::string& pointer) {
+    if (errors.size() >= limits::kErrorsPerFileMax) return;
+    if (!has_template(value)) {
+      // Objects are walked, so that an error names its place.
+      if (value.is_object() && member(schema, "properties") != nullptr) {
+        return check_object(schema, value, pointer);
+      }
+      if (auto wrong = schema_violation(schema, value)) errors.push_back({pointer, *wrong});
+      return;
+    }
+    if (value.is_string()) {
+      if (!allows_text(schema) && !is_whole_template(value.get_ref<const std::string&>())) {
+        errors.push_back({pointer,
+                          "text around a template makes it a text, which is not allowed "
+                          "here: write the template alone"});
+      }
+      return;
+    }
+    if (value.is_object()) return check_object(schema, value, pointer);
+    if (const Json* items = member(schema, "items"); items != nullptr) {
+      for (std::size_t i = 0; i < value.size(); ++i)
+        check(*items, value[i], pointer + "/" + std::to_string(i));
+    }
+  }
+
+  std::vector<ParameterError> errors;
+
+ private:
+  void check_object(const Json& schema, const Json& value, const std::string& pointer) {
+    static const Json kNone = Json::object();
+    const Json* declared = member(schema, "properties");
+    const Json& properties = declared != nullptr ? *declared : kNone;
+    const Json* rest = member(schema, "additionalProperties");
+    for (const auto& [name, inner] : value.items()) {
+      const std::string place = pointer + "/" + escaped(name);
+      if (auto known = properties.find(name); known != properties.end()) {
+        check(*known, inner, place);
+      } else if (rest != nullptr && rest->is_boolean() && !rest->get<bool>()) {
+        errors.push_back(
+            {place, "unknown parameter \"" + name + "\"" + nearest_of(name, properties)});
+      } else if (rest != nullptr && rest->is_object()) {
+        check(*rest, inner, place);
+      }
+    }
+    if (const Json* required = member(schema, "required"); required != nullptr) {
+      for (const Json& name : *required) {
+        if (name.is_string() && !value.contains(name.get<std::string>()))
+          errors.push_back({pointer, "\"" + name.get<std::string>() + "\" is missing"});
+      }
+    }
+    if (has_template(value)) return;
+    // What holds between members: told only when each of them is right.
+    if (errors.empty()) {
+      if (auto wrong = schema_violation(schema, value)) errors.push_back({pointer, *wrong});
+    }
+  }
+
+  static std::string escaped(const std::string& name) {
+    std::string out;
+    for (char c : name) {
+      if (c == '~') {
+        out += "~0";
+      } else if (c == '/') {
+        out += "~1";
+      } else {
+        out += c;
+      }
+    }
+    return out;
+  }
+};
+
+}  // namespace
+
+bool OperatorCatalog::add(OperatorInfo info) {
+  const std::string name = info.name;
+  return operators_.emplace(name, std::move(info)).second;
+}
+
+const OperatorInfo* OperatorCatalog::find(std::string_view name) const {
+  auto at = operators_.find(name);
+  return at == operators_.end() ? nullptr : &at->second;
+}
+
+std::vector<std::string> OperatorCatalog::names() const {
+  std::vector<std::string> all = {"process"};
+  for (const auto& [name, info] : operators_) all.push_back(name);
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+Result<std::vector<OperatorInfo>> OperatorCatalog::read(std::string_view json,
+                                                        const std::string& folder) {
+  const Json list = Json::parse(json, nullptr, false);
+  if (!list.is_array()) return Error{ErrorKind::invalid, "not a list of operators"};
+  std::vector<OperatorInfo> all;
+  for (const Json& one : list) {
+    const bool is_good = one.is_object() && one.contains("name") && one["name"].is_string() &&
+                         one.contains("summary") && one["summary"].is_string() &&
+                         one.contains("plugin") && one["plugin"].is_string() &&
+                         one.contains("schema");
+    if (!is_good) return Error{ErrorKind::invalid, "an operator lacks a name, a text or a schema"};
+    OperatorInfo info{one["name"], one["summary"], one["schema"], one["plugin"]};
+    if (!info.plugin.empty() && !info.plugin.starts_with('/'))
+      info.plugin = folder + "/" + info.plugin;
+    all.push_back(std::move(info));
+  }
+  return all;
+}
+
+std::string write_catalog(const std::vector<OperatorInfo>& operators) {
+  Json list = Json::array();
+  for (const OperatorInfo& one : operators) {
+    list.push_back({{"name", one.name},
+                    {"summary", one.summary},
+                    {"plugin", one.plugin.substr(one.plugin.rfind('/') + 1)},
+                    {"schema", one.schema}});
+  }
+  return list.dump(1) + "\n";
+}
+
+std::vector<ParameterError> check_parameters(const Json& schema, const Json& with) {
+  Checker checker;
+  checker.check(schema, with, "");
+  return std::move(checker.errors);
+}
+
+bool may_use_secrets(const Json& schema, const Json::json_pointer& place) {
+  std::vector<std::string> parts;
+  for (Json::json_pointer at = place; !at.empty(); at = at.parent_pointer())
+    parts.push_back(at.back());
+  std::reverse(parts.begin(), parts.end());
+  const Json* at = &schema;
+  for (const std::string& part : parts) {
+    const Json* properties = member(*at, "properties");
+    const Json* next = nullptr;
+    if (properties != nullptr && properties->contains(part)) {
+      next = &(*properties)[part];
+    } else if (const Json* rest = member(*at, "additionalProperties"); rest != nullptr) {
+      next = rest;
+    } else if (const Json* items = member(*at, "items"); items != nullptr) {
+      next = items;
+    }
+    if (next == nullptr) return false;
+    if (const Json* allowed = member(*next, "x-pawl-secret");
+        allowed != nullptr && *allowed == true)
+      return true;
+    at = next;
+  }
+  return false;
+}
+
+}  // namespace pawl

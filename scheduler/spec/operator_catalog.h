@@ -1,0 +1,57 @@
+#pragma once
+
+// Which operators there are, and whether parameters fit one: on what is no template yet.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/base/result.h"
+#include "scheduler/spec/document.h"
+
+namespace pawl {
+
+struct OperatorInfo {
+  std::string name;
+  std::string summary;
+  Json schema;         ///< JSON Schema of `with`
+  std::string plugin;  ///< absolute path of what a host loads for it; empty: pawl itself
+};
+
+/// Something in `with` that does not fit; `pointer` leads to it from `with`.
+struct ParameterError {
+  std::string pointer;
+  std::string message;
+};
+
+class OperatorCatalog {
+ public:
+  /// A later one of the same name is refused: false.
+  bool add(OperatorInfo info);
+  /// Null when there is none of that name.
+  const OperatorInfo* find(std::string_view name) const;
+  const std::map<std::string, OperatorInfo, std::less<>>& all() const { return operators_; }
+  std::vector<std::string> names() const;
+
+  /// Reads what `write_catalog` wrote. `folder`: where the plugins named in it lie. Errors:
+  /// invalid.
+  static Result<std::vector<OperatorInfo>> read(std::string_view json, const std::string& folder);
+
+ private:
+  std::map<std::string, OperatorInfo, std::less<>> operators_;
+};
+
+/// Operators as JSON text; plugins by the last part of their path.
+std::string write_catalog(const std::vector<OperatorInfo>& operators);
+
+/// Checks `with`, whose strings may be templates: of these only that the schema allows a text, or
+/// with a template as the whole string anything. Everything else as the schema says.
+std::vector<ParameterError> check_parameters(const Json& schema, const Json& with);
+
+/// True when a template at this place of `with` may use secrets: its property, or one above it, has
+/// `"x-pawl-secret": true`.
+bool may_use_secrets(const Json& schema, const Json::json_pointer& place);
+
+}  // namespace pawl
