@@ -299,7 +299,7 @@ class WhatIsRefused(HomeTest):
 
     def test_an_unknown_operator_and_wrong_parameters_are_errors_of_the_file(self):
         path = self.job("h", [{"id": "a", "operator": "slepe"}])
-        self.assertIn('no operator "slepe", did you mean "sleep"',
+        self.assertIn('no operator "slepe"; did you mean "sleep"',
                       self.pawl("run", path, code=2).err)
         path = self.job("h", [{"id": "a", "operator": "sleep", "with": {"fro": "1s"}}])
         self.assertIn('unknown parameter "fro"', self.pawl("run", path, code=2).err)

@@ -65,7 +65,6 @@ inline AttemptEnd full_end(std::int64_t attempt) {
   end.output = {OutputFormat::json, "{\"a\":1}", "", 7, 0};
   end.stay = 2;
   end.defer_for = Duration(7000);
-  end.state = "seen: 3";
   return end;
 }
 
