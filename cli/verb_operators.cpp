@@ -1,5 +1,7 @@
+#include <filesystem>
 #include <string>
 
+#include "cli/operator_check.h"
 #include "cli/verb.h"
 
 namespace pawl {
@@ -9,11 +11,18 @@ namespace {
 class OperatorsVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
+    arguments.word("WHAT", what_, false, "check: does a plugin keep its side of the contract?",
+                   {"check"});
+    arguments.word("LIBRARY", subject_.library, false, "the plugin to check, NAME.so");
+    arguments.option("--operator", "NAME", subject_.only, "check only this one of its operators");
+    arguments.option("--with", "JSON", subject_.parameters, "parameters of the attempts ({})");
+    arguments.example("pawl operators check ./disk_space.so");
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
   }
 
   Result<int> run(Session& session) override {
+    if (!what_.empty()) return check(session);
     Listing list(session.out, output_, {"operator", "description", "from"},
                  {{"OPERATOR"}, {"WHAT", false, false, 20}, {"FROM"}});
     const std::string name = "process";
@@ -27,6 +36,17 @@ class OperatorsVerb final : public Verb {
   }
 
  private:
+  Result<int> check(const Session& session) const {
+    if (subject_.library.empty())
+      return Error{ErrorKind::invalid, "operators check: LIBRARY is missing"};
+    ConformanceSubject subject = subject_;
+    std::error_code failed;
+    subject.library = std::filesystem::absolute(subject.library, failed).string();
+    return check_operators(session, subject);
+  }
+
+  std::string what_;
+  ConformanceSubject subject_;
   OutputOptions output_;
 };
 

@@ -312,8 +312,11 @@ int host_set_handle(pawl_attempt* attempt, pawl_bytes handle) {
   return answer.get() ? 1 : 0;
 }
 
+std::atomic<std::uint64_t> late_finish_count{0};
+
 void host_finish(pawl_attempt* attempt, const pawl_result* result) {
   auto cell = registry().take(attempt);
+  if (!cell) late_finish_count.fetch_add(1, std::memory_order_relaxed);
   if (!cell || result == nullptr) return;
   OperatorResult out;
   if (!PAWL_HAS(result, state)) {
@@ -556,6 +559,10 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
     none.cpu_us = thread_cpu_us() - cpu_at_start_us;
     impl.finish(std::move(unfinished), std::move(none));
   });
+}
+
+std::uint64_t NativeOperator::late_finishes() {
+  return late_finish_count.load(std::memory_order_relaxed);
 }
 
 void NativeOperator::cancel(AttemptId id) {

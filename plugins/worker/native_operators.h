@@ -5,6 +5,7 @@
 // A plugin may call from any of its threads, late, twice, or with what it made up. So an attempt's
 // pointer is a number that is looked up, never memory: what has finished is not found.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -54,6 +55,9 @@ class NativeOperator final : public OperatorBackend {
   void cancel(AttemptId attempt) override;
   /// Nothing ends a thread but the end of its process.
   bool kill(AttemptId) override { return false; }
+
+  /// How often, in this process, `finish` was called for an attempt that had ended already.
+  static std::uint64_t late_finishes();
 
   struct Impl;
 

@@ -185,6 +185,12 @@ def check_many_calls(run):
     expect(len(values) == 300, f"{len(values)} results")
 
 
+def check_sql_report(run):
+    amounts = {r["region"]: (r["orders"], r["amount"]) for r in json.loads(run.output("report"))}
+    expect(amounts == {"eu": (1, 80), "jp": (2, 250), "us": (2, 1299)}, f"amounts are {amounts}")
+    expect(run.log("tell") == '["eu","jp","us"]\n', run.log("tell"))
+
+
 def check_one_log(run):
     lines = run.ask("logs", run.run).splitlines()
     found = Counter(m.groups() for line in lines
@@ -283,6 +289,9 @@ CASES = {
         (("-p", "fault=handler"), 1, NUMBERS | {"call": "succeeded", "handle": "failed"}, {},
          check_handler),
         (("-p", "fault=batch"), 1, NUMBERS, {}, check_batch)],
+    "sql-report": [((), 0, {"arrived": "succeeded", "tables": "succeeded", "load": "succeeded",
+                            "settle": "succeeded", "report": "succeeded", "tell": "succeeded"},
+                    {"load": {"succeeded": 5}}, check_sql_report)],
     "one-log": [((), 0, {"writers": "succeeded", "write": "succeeded"},
                  {"write": {"succeeded": 8}}, check_one_log)],
     "zone-census": [(("-p", "work=work"), 0, {"list": "succeeded", "examine": "succeeded",

@@ -14,3 +14,20 @@ add_test(NAME "a plugin of a user builds against what is installed for it"
     --pawl $<TARGET_FILE:pawl> --build ${PROJECT_BINARY_DIR})
 set_tests_properties("a plugin of a user builds against what is installed for it"
   PROPERTIES LABELS integration TIMEOUT 300)
+
+add_library(bad_operators MODULE bad_operators.cpp)
+target_link_libraries(bad_operators PRIVATE pawl_flags pawl_plugin_api Threads::Threads)
+set_target_properties(bad_operators PROPERTIES PREFIX "")
+add_test(NAME "pawl operators check finds what breaks the contract"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/operator_check_test.py
+    --pawl $<TARGET_FILE:pawl> --bad $<TARGET_FILE:bad_operators>
+    --operators ${PROJECT_BINARY_DIR}/operators)
+add_test(NAME "jobs of operators, with a PostgreSQL server"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/postgres_cluster.py
+    ${CMAKE_CURRENT_SOURCE_DIR}/operator_jobs_test.py --pawl $<TARGET_FILE:pawl> Postgres)
+add_test(NAME "jobs of operators"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/operator_jobs_test.py
+    --pawl $<TARGET_FILE:pawl> Sleep WaitFile Sqlite)
+set_tests_properties("pawl operators check finds what breaks the contract"
+  "jobs of operators, with a PostgreSQL server" "jobs of operators"
+  PROPERTIES LABELS integration TIMEOUT 600 SKIP_RETURN_CODE 77)

@@ -5,7 +5,9 @@
 """
 
 import argparse
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,27 @@ def call(*words, **more):
     return done.stdout
 
 
+def run_job(pawl, folder, built):
+    """A job with both operators, in a home whose plugins they are."""
+    plugins = folder / "home/plugins"
+    plugins.mkdir(parents=True)
+    for plugin in built.glob("*.so"):
+        shutil.copy(plugin, plugins)
+    (folder / "home").chmod(0o700)
+    job = folder / "mine.json"
+    job.write_text(json.dumps({"name": "mine", "tasks": [
+        {"id": "room", "operator": "disk_space", "output": "json"},
+        {"id": "count", "operator": "countdown"},
+        {"id": "tell", "depends_on": ["room", "count"],
+         "command": ["echo", "{{ tasks.room.output.capacity > 0 }}"]}]}))
+    environment = os.environ | {"PAWL_HOME": str(folder / "home")}
+    run = call(pawl, "run", job, env=environment).split()[0]
+    for task, log in (("count", "3\n2\n1\n"), ("tell", "true\n")):
+        said = call(pawl, "logs", f"{run}/{task}", env=environment)
+        if said != log:
+            sys.exit(f"the log of {task} is {said!r}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pawl", required=True)
@@ -42,8 +65,8 @@ def main():
              "-DCMAKE_CXX_FLAGS=-std=c++17 -Wall -Wextra -Wpedantic -Werror")
         call("cmake", "--build", built)
         for plugin in ("disk_space", "countdown"):
-            if not (built / f"{plugin}.so").is_file():
-                sys.exit(f"{plugin}.so was not built")
+            call(options.pawl, "operators", "check", built / f"{plugin}.so")
+        run_job(options.pawl, folder, built)
     return 0
 
 

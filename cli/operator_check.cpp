@@ -1,0 +1,45 @@
+#include "cli/operator_check.h"
+
+#include <fmt/format.h>
+
+#include "scheduler/base/text.h"
+
+namespace pawl {
+
+namespace {
+
+std::string_view word_of(ConformanceVerdict::Outcome outcome) {
+  switch (outcome) {
+    case ConformanceVerdict::Outcome::passed: return "ok";
+    case ConformanceVerdict::Outcome::failed: return "FAILED";
+    case ConformanceVerdict::Outcome::skipped: return "skipped";
+  }
+  return "";
+}
+
+Style style_of(ConformanceVerdict::Outcome outcome) {
+  switch (outcome) {
+    case ConformanceVerdict::Outcome::passed: return Style::green;
+    case ConformanceVerdict::Outcome::failed: return Style::red;
+    case ConformanceVerdict::Outcome::skipped: return Style::yellow;
+  }
+  return Style::plain;
+}
+
+}  // namespace
+
+int check_operators(const Session& session, const ConformanceSubject& subject) {
+  const auto tell = [&session](const ConformanceVerdict& verdict) {
+    const std::string about = verdict.operator_name.empty()
+                                  ? verdict.check
+                                  : verdict.operator_name + ": " + verdict.check;
+    session.out.line(fmt::format(
+        "{} {}{}{}",
+        styled(session.out, style_of(verdict.outcome), pad(word_of(verdict.outcome), 7)), about,
+        verdict.why.empty() ? "" : " · ", escape_for_terminal(verdict.why)));
+    std::fflush(session.out.stream);
+  };
+  return check_conformance(subject, tell) ? 0 : 1;
+}
+
+}  // namespace pawl

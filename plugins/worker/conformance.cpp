@@ -1,0 +1,357 @@
+#include "plugins/worker/conformance.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "plugins/worker/conformance_attempts.h"
+#include "plugins/worker/plugin_description.h"
+#include "scheduler/base/text.h"
+#include "scheduler/spec/params.h"
+
+namespace pawl {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Ending = ConformanceVerdict::Outcome;
+
+constexpr std::size_t kAnswerBytesMax = 1u << 20;  // what a child says of itself
+constexpr std::size_t kCrowd = 100;
+constexpr std::size_t kRepetitions = 1'000;
+constexpr std::size_t kRounds = 15;
+constexpr std::size_t kAtOnce = 50;
+/// Growth over a thousand attempts that is still noise of the allocator.
+constexpr std::int64_t kLeakBytesMax = 16 << 10;
+constexpr Duration kEndsWithin = std::chrono::seconds(10);
+constexpr Duration kCancelledWithin = std::chrono::seconds(5);
+constexpr Duration kBriefly = std::chrono::milliseconds(100);
+
+/// A check that cannot be made.
+struct Skip {
+  std::string why;
+};
+
+struct Bench {
+  const ConformanceSubject& subject;
+  const NativeLibrary& library;
+  std::size_t index;   ///< of the operator
+  std::string folder;  ///< empty, removed afterwards
+
+  OperatorDescription described() const { return library.describe()[index]; }
+};
+
+// The checks: what was seen, for the user, or a throw of ConformanceFailure or Skip.
+// ----------------
+
+std::string check_names(const Bench& bench) {
+  const auto all = bench.library.describe();
+  const OperatorDescription& one = all[bench.index];
+  const auto same = [&one](const OperatorDescription& other) { return other.name == one.name; };
+  if (std::count_if(all.begin(), all.end(), same) > 1) {
+    throw ConformanceFailure{"two operators of the library are called " + one.name};
+  }
+  if (one.summary.empty() || one.summary.find('\n') != std::string::npos) {
+    throw ConformanceFailure{"the summary must be one sentence on one line"};
+  }
+  return one.summary;
+}
+
+Json schema_of(const Bench& bench) {
+  Json schema = Json::parse(bench.described().schema, nullptr, false);
+  if (schema.is_discarded()) throw ConformanceFailure{"the schema is no JSON"};
+  return schema;
+}
+
+std::string check_schema_of(const Bench& bench) {
+  const Json schema = schema_of(bench);
+  const auto errors = check_schema(schema);
+  if (!errors.empty()) throw ConformanceFailure{errors[0].pointer + ": " + errors[0].message};
+  if (!schema.is_object() || schema.value("type", Json()) != "object") {
+    throw ConformanceFailure{R"(the schema is one of an object: "type": "object")"};
+  }
+  const auto properties = schema.value("properties", Json::object());
+  return std::to_string(properties.size()) + " parameters";
+}
+
+ConformanceAttempts attempts_of(const Bench& bench) {
+  const Json parameters = Json::parse(bench.subject.parameters, nullptr, false);
+  if (const auto violation = schema_violation(schema_of(bench), parameters)) {
+    throw Skip{"the parameters do not fit: " + *violation + " (give some by --with)"};
+  }
+  return ConformanceAttempts(bench.library.operators()[bench.index], bench.subject.parameters,
+                             bench.folder);
+}
+
+std::string check_ends(const Bench& bench) {
+  ConformanceAttempts attempts = attempts_of(bench);
+  attempts.start(1);
+  attempts.give_time(kEndsWithin);
+  if (!attempts.any_open()) {
+    attempts.wait(kBriefly, "");
+    attempts.watch_for_second_ends(kBriefly);
+    return attempts.last_end();
+  }
+  attempts.cancel();
+  attempts.wait(kCancelledWithin, "within 5s of a cancellation");
+  throw Skip{"it was at work for 10s and was cancelled: give parameters that end by --with"};
+}
+
+std::string check_cancel(const Bench& bench) {
+  ConformanceAttempts attempts = attempts_of(bench);
+  attempts.start(1);
+  attempts.cancel();
+  attempts.wait(kCancelledWithin, "within 5s of a cancellation that came at once");
+  attempts.start(1);
+  attempts.give_time(kBriefly);
+  attempts.cancel();
+  attempts.wait(kCancelledWithin, "within 5s of a cancellation");
+  return attempts.last_end();
+}
+
+std::string check_crowd(const Bench& bench) {
+  ConformanceAttempts attempts = attempts_of(bench);
+  attempts.start(kCrowd);
+  attempts.give_time(kEndsWithin);
+  attempts.cancel();
+  attempts.wait(kCancelledWithin, "within 15s");
+  return "100 attempts at once";
+}
+
+struct Footprint {
+  std::int64_t bytes = 0;
+  std::int64_t descriptors = 0;
+  std::int64_t threads = 0;
+};
+
+Footprint footprint() {
+  Footprint out;
+  out.bytes = static_cast<std::int64_t>(::mallinfo2().uordblks + ::mallinfo2().hblkhd);
+  out.descriptors =
+      std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
+  out.threads = std::distance(fs::directory_iterator("/proc/self/task"), fs::directory_iterator());
+  return out;
+}
+
+void repeat(ConformanceAttempts& attempts, std::size_t count) {
+  for (std::size_t begun = 0; begun < count; begun += kAtOnce) {
+    attempts.start(kAtOnce);
+    attempts.give_time(kBriefly);
+    attempts.cancel();
+    attempts.wait(kCancelledWithin, "within 5s of a cancellation");
+  }
+}
+
+/// What a thousand attempts leave. Caches of threads fill slowly, so only what every round leaves
+/// is lost.
+std::string check_leaks(const Bench& bench) {
+  ConformanceAttempts attempts = attempts_of(bench);
+  repeat(attempts, kRepetitions);
+  Footprint before = footprint();
+  std::string why;
+  for (std::size_t round = 1; round <= kRounds; ++round) {
+    repeat(attempts, kRepetitions);
+    const Footprint now = footprint();
+    const std::int64_t bytes = now.bytes - before.bytes;
+    if (now.descriptors > before.descriptors) {
+      why = "descriptors that are open";
+    } else if (now.threads > before.threads) {
+      why = "threads";
+    } else if (bytes > kLeakBytesMax) {
+      why = std::to_string(bytes) + " bytes allocated";
+    } else {
+      return std::to_string((round + 1) * kRepetitions) + " attempts, no growth";
+    }
+    before = now;
+  }
+  throw ConformanceFailure{"each thousand attempts leaves " + why};
+}
+
+struct Check {
+  const char* name;
+  Duration limit;
+  std::string (*function)(const Bench&);
+};
+constexpr std::array<Check, 6> kChecks = {{
+    {"name and summary", std::chrono::seconds(10), check_names},
+    {"schema", std::chrono::seconds(10), check_schema_of},
+    {"an attempt ends once", std::chrono::seconds(30), check_ends},
+    {"a cancelled attempt ends", std::chrono::seconds(30), check_cancel},
+    {"100 attempts at once", std::chrono::seconds(40), check_crowd},
+    {"nothing is left behind", std::chrono::seconds(120), check_leaks},
+}};
+
+// Children ----------------------------------------------------------------------------------------
+
+/// How a child ended: its verdict, or what became of it instead.
+struct Answer {
+  Ending outcome = Ending::failed;
+  std::string text;
+};
+
+std::string say_status(int status) {
+  if (WIFSIGNALED(status)) {
+    return std::string("the process was ended by ") + ::strsignal(WTERMSIG(status));
+  }
+  return "the process ended with code " + std::to_string(WEXITSTATUS(status));
+}
+
+Answer in_this_process(const std::function<std::string()>& work) {
+  try {
+    return {Ending::passed, work()};
+  } catch (const ConformanceFailure& failure) {
+    return {Ending::failed, failure.why};
+  } catch (const Skip& skip) {
+    return {Ending::skipped, skip.why};
+  } catch (const std::exception& error) {
+    return {Ending::failed, error.what()};
+  }
+}
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t wrote = ::write(fd, text.data(), text.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+}
+
+/// What comes through the pipe until it closes; false: not before the deadline.
+bool read_until(int fd, std::chrono::steady_clock::time_point deadline, std::string& out) {
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return false;
+    pollfd waiting{fd, POLLIN, 0};
+    if (::poll(&waiting, 1, static_cast<int>(left.count())) < 0 && errno != EINTR) return false;
+    if (waiting.revents == 0) continue;
+    char buffer[4096];
+    const ssize_t got = ::read(fd, buffer, sizeof(buffer));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return true;
+    if (out.size() < kAnswerBytesMax) out.append(buffer, static_cast<std::size_t>(got));
+  }
+}
+
+/// Does `work` in a child, which may crash, hang or print.
+Answer in_child(Duration limit, const std::function<std::string()>& work) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return {Ending::failed, "no pipe: too many open files?"};
+  const pid_t child = ::fork();
+  if (child < 0) return {Ending::failed, "no process: too many of them?"};
+  if (child == 0) {
+    ::close(ends[0]);
+    // What a library prints is no verdict.
+    const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nowhere >= 0) ::dup2(nowhere, STDOUT_FILENO);
+    const Answer answer = in_this_process(work);
+    write_all(ends[1], std::to_string(static_cast<int>(answer.outcome)) + answer.text);
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  std::string said;
+  const bool came = read_until(ends[0], std::chrono::steady_clock::now() + limit, said);
+  ::close(ends[0]);
+  if (!came) ::kill(child, SIGKILL);
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!came) return {Ending::failed, "no end within " + format_duration(limit)};
+  if (said.empty()) return {Ending::failed, say_status(status)};
+  return {static_cast<Ending>(said[0] - '0'), said.substr(1)};
+}
+
+/// An empty folder that goes with the object.
+class Folder {
+ public:
+  Folder() {
+    path_ = (fs::temp_directory_path() / "pawl-check-XXXXXX").string();
+    if (::mkdtemp(path_.data()) == nullptr) path_ = "/tmp";
+  }
+  ~Folder() {
+    std::error_code ignored;
+    if (path_ != "/tmp") fs::remove_all(path_, ignored);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+NativeLibrary load(const std::string& path) {
+  auto library = NativeLibrary::load(path);
+  if (!library) throw ConformanceFailure{library.error().message};
+  return std::move(*library);
+}
+
+/// The names of the operators, a line each, after a line about the library.
+std::string check_library(const std::string& path) {
+  const auto described = describe_plugin(path);
+  if (!described) throw ConformanceFailure{described.error().message};
+  std::string out = "version " + escape_for_terminal(load(path).version());
+  for (const OperatorInfo& one : *described) out += '\n' + one.name;
+  return out;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> out(1);
+  for (const char c : text) {
+    if (c == '\n') {
+      out.emplace_back();
+    } else {
+      out.back() += c;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+bool check_conformance(const ConformanceSubject& subject,
+                       const std::function<void(const ConformanceVerdict&)>& on_verdict) {
+  const Answer loaded =
+      in_child(std::chrono::seconds(10), [&subject] { return check_library(subject.library); });
+  const std::vector<std::string> lines = lines_of(loaded.text);
+  on_verdict({"interface", "", loaded.outcome, lines[0]});
+  if (loaded.outcome != Ending::passed) return false;
+  bool all_passed = true;
+  bool any = false;
+  for (std::size_t i = 0; i + 1 < lines.size(); ++i) {
+    const std::string& name = lines[i + 1];
+    if (!subject.only.empty() && subject.only != name) continue;
+    any = true;
+    for (const Check& check : kChecks) {
+      const Folder folder;
+      const Answer answer = in_child(check.limit, [&] {
+        const NativeLibrary library = load(subject.library);
+        return check.function({subject, library, i, folder.path()});
+      });
+      on_verdict({check.name, name, answer.outcome, answer.text});
+      all_passed = all_passed && answer.outcome != Ending::failed;
+    }
+  }
+  if (any) return all_passed;
+  on_verdict({"operators", "", Ending::failed, "there is no operator " + subject.only});
+  return false;
+}
+
+}  // namespace pawl

@@ -1,0 +1,92 @@
+#include "plugins/worker/conformance_attempts.h"
+
+#include <utility>
+
+#include "scheduler/base/text.h"
+#include "scheduler/loop/timer.h"
+
+namespace pawl {
+
+namespace {
+
+std::string describe(const OperatorResult& result) {
+  switch (result.outcome) {
+    case Outcome::succeeded: return "succeeded";
+    case Outcome::failed: return "failed: " + escape_for_terminal(result.message);
+    case Outcome::skipped: return "skipped: " + escape_for_terminal(result.message);
+    case Outcome::cancelled: return "cancelled";
+    case Outcome::deferred: return "deferred for " + format_duration(result.after);
+    case Outcome::lost: return "lost";
+  }
+  return {};
+}
+
+}  // namespace
+
+ConformanceAttempts::ConformanceAttempts(const pawl_operator* table, std::string parameters,
+                                         std::string folder)
+    : parameters_(std::move(parameters)),
+      folder_(std::move(folder)),
+      operator_(
+          std::make_unique<NativeOperator>(loop_, table, static_cast<OperatorEvents&>(*this))) {}
+
+ConformanceAttempts::~ConformanceAttempts() { operator_.reset(); }
+
+void ConformanceAttempts::start(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    auto request = std::make_shared<OperatorRequest>();
+    request->attempt = AttemptId{++last_};
+    request->parameters = parameters_;
+    request->job = "conformance";
+    request->run = "20260101-000000-check";
+    request->task = "check";
+    request->idempotency_key = "check-" + std::to_string(last_);
+    request->working_dir = folder_;
+    request->output = OutputFormat::json;
+    request->scratch = folder_ + "/scratch-" + std::to_string(last_);
+    open_.insert(last_);
+    operator_->start(std::move(request));
+  }
+}
+
+void ConformanceAttempts::cancel() {
+  // An attempt may end while it is told, so the list is a copy.
+  const std::unordered_set<std::int64_t> now = open_;
+  for (const std::int64_t attempt : now) operator_->cancel(AttemptId{attempt});
+}
+
+void ConformanceAttempts::give_time(Duration span) {
+  bool late = false;
+  Timer timer(loop_, [&late] { late = true; });
+  timer.start_after(span);
+  // What ended at once still has things that the loop puts away.
+  loop_.run_once(false);
+  while (!late && any_open()) loop_.run_once(true);
+}
+
+void ConformanceAttempts::wait(Duration at_most, const std::string& what) {
+  give_time(at_most);
+  if (any_open()) {
+    throw ConformanceFailure{std::to_string(open_.size()) + " of " + std::to_string(last_) +
+                             " attempts have not ended " + what};
+  }
+  if (!broken_.empty()) throw ConformanceFailure{broken_};
+}
+
+void ConformanceAttempts::watch_for_second_ends(Duration span) {
+  bool late = false;
+  Timer timer(loop_, [&late] { late = true; });
+  timer.start_after(span);
+  while (!late) loop_.run_once(true);
+  if (NativeOperator::late_finishes() > 0) throw ConformanceFailure{"`finish` was called twice"};
+}
+
+void ConformanceAttempts::finished(AttemptId attempt, OperatorResult&& result) {
+  open_.erase(attempt.value);
+  last_end_ = describe(result);
+  const bool is_broken = result.message == "the operator returned without a result" ||
+                         result.message == "the operator's result has a table that is too short";
+  if (is_broken) broken_ = result.message;
+}
+
+}  // namespace pawl

@@ -1,0 +1,60 @@
+#pragma once
+
+// Attempts of one operator in this process, for the checks of its conformance: started, waited for,
+// cancelled, counted.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+
+#include "plugins/worker/native_operators.h"
+#include "scheduler/base/time.h"
+#include "scheduler/loop/loop.h"
+
+namespace pawl {
+
+/// A check that did not pass, with its reason for the user.
+struct ConformanceFailure {
+  std::string why;
+};
+
+class ConformanceAttempts final : private OperatorEvents {
+ public:
+  /// `folder` is where attempts work.
+  ConformanceAttempts(const pawl_operator* table, std::string parameters, std::string folder);
+  /// Closes the operator; no attempt may be open.
+  ~ConformanceAttempts() override;
+
+  void start(std::size_t count);
+  /// Cancels all that are open.
+  void cancel();
+  /// Turns the loop until none is open; throws ConformanceFailure when it takes longer.
+  void wait(Duration at_most, const std::string& what);
+  /// Turns the loop for so long, or until none is open.
+  void give_time(Duration span);
+  /// Throws ConformanceFailure when a thread of the operator ends something again within `span`.
+  void watch_for_second_ends(Duration span);
+  bool any_open() const { return !open_.empty(); }
+  /// How the last one ended, in words.
+  const std::string& last_end() const { return last_end_; }
+
+ private:
+  void log(AttemptId, LogStream, std::string_view) override {}
+  void heartbeat(AttemptId) override {}
+  void progress(AttemptId, double, std::string_view) override {}
+  bool set_handle(AttemptId, std::string_view) override { return true; }
+  void finished(AttemptId attempt, OperatorResult&& result) override;
+  void note(const std::string&) override {}
+
+  std::string parameters_;
+  std::string folder_;
+  Loop loop_;
+  std::int64_t last_ = 0;
+  std::unordered_set<std::int64_t> open_;
+  std::string last_end_;
+  std::string broken_;  ///< what was wrong with an end
+  std::unique_ptr<NativeOperator> operator_;
+};
+
+}  // namespace pawl

@@ -1,0 +1,72 @@
+// Operators that break the contract, each in one way: what `pawl operators check` must notice.
+
+#include <cstdlib>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "pawl/operator.hpp"
+
+using pawl::plugin::Attempt;
+using pawl::plugin::Request;
+using pawl::plugin::Result;
+
+namespace {
+
+#define PAWL_BAD(name)                                           \
+  static constexpr const char* kName = name;                     \
+  static constexpr const char* kSummary = "breaks the contract"; \
+  static constexpr const char* kSchema = R"({"type": "object"})";
+
+/// Never ends.
+struct Deaf {
+  PAWL_BAD("deaf")
+  void start(Attempt, const Request&) {}
+  void cancel(Attempt) {}
+};
+
+struct Crashing {
+  PAWL_BAD("crashing")
+  Result run(Attempt&, const Request&) { std::abort(); }
+};
+
+struct Leaking {
+  PAWL_BAD("leaking")
+  void start(Attempt attempt, const Request&) {
+    static std::vector<std::unique_ptr<char[]>> kept;
+    kept.push_back(std::make_unique<char[]>(100));
+    attempt.finish(Result::success());
+  }
+  void cancel(Attempt) {}
+};
+
+struct Twice {
+  PAWL_BAD("twice")
+  void start(Attempt attempt, const Request&) {
+    attempt.finish(Result::success());
+    attempt.finish(Result::success());
+  }
+  void cancel(Attempt) {}
+};
+
+struct WrongSchema {
+  static constexpr const char* kName = "wrong_schema";
+  static constexpr const char* kSummary = "breaks the contract";
+  static constexpr const char* kSchema = R"({"type": "obejct"})";
+  Result run(Attempt&, const Request&) { return Result::success(); }
+};
+
+/// The one that is as it should be: it ends from a thread of its own.
+struct Good {
+  static constexpr const char* kName = "good";
+  static constexpr const char* kSummary = "ends from a thread of its own";
+  static constexpr const char* kSchema = R"({"type": "object"})";
+  void start(Attempt attempt, const Request&) {
+    std::thread([attempt]() mutable { attempt.finish(Result::success()); }).detach();
+  }
+  void cancel(Attempt) {}
+};
+
+}  // namespace
+
+PAWL_PLUGIN("1", Deaf, Crashing, Leaking, Twice, WrongSchema, Good)
