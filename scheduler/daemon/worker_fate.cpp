@@ -107,8 +107,8 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
   Remains remains;
   if (is_same_boot && !to_kill.empty())
     remains = kill_remains(home, to_kill, limits::kUnkillableAfter);
-  is_alone = to_kill.size() == 1 && open.size() == 1 && !to_kill.front().spawned &&
-             to_kill.front().begun_at != now;
+  is_alone = open.size() == 1 && journal && journal->find(open.front()) != nullptr &&
+             !journal->find(open.front())->spawned;
   for (AttemptId id : open) {
     AttemptResult result = without_evidence(id);
     if (const JournalAttempt* known = journal ? journal->find(id) : nullptr)

@@ -95,7 +95,8 @@ void Workers::look_after(Peer& peer) {
   const bool is_alive = held && *held;
   const bool is_starting = peer.is_child && peer.pid != 0;
   if (!is_alive && !is_starting) {
-    bury(peer, false);
+    // One that died while its lock was looked at is dead as one that was seen dying.
+    bury(peer, peer.was_met || !peer.is_found);
     return;
   }
   if (peer.state == State::greeting) {
@@ -446,6 +447,7 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
     tell(std::move(result));
   }
   peer.named.clear();
+  peer.was_met = true;
   peer.timer->cancel();
   peer.since = mono_now();
   if (peer.version == options_.version) {

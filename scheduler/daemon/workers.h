@@ -109,7 +109,8 @@ class Workers {
     bool is_child = false;  ///< ours to reap
     bool is_found = false;  ///< from an earlier scheduler; settles recovery
     bool has_settled = false;
-    MonoTime since;  ///< of its state
+    bool was_met = false;  ///< it answered this scheduler
+    MonoTime since;        ///< of its state
     std::unique_ptr<Channel> channel;
     std::unique_ptr<Timer> timer;
     std::unique_ptr<Work> work;

@@ -1,0 +1,10 @@
+# Hosts: a plugin whose operators do everything wrong, through the real program.
+add_library(pawl_faulty_plugin MODULE plugins/faulty.cpp)
+target_link_libraries(pawl_faulty_plugin PRIVATE pawl_flags pawl_plugin_api Threads::Threads)
+set_target_properties(pawl_faulty_plugin PROPERTIES PREFIX "" OUTPUT_NAME faulty
+  CXX_VISIBILITY_PRESET hidden)
+add_test(NAME "what operators may do and what they cannot break"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/host_test.py --pawl $<TARGET_FILE:pawl>)
+set_tests_properties("what operators may do and what they cannot break" PROPERTIES
+  LABELS integration TIMEOUT 180
+  ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>")

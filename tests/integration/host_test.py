@@ -1,0 +1,128 @@
+"""Operators of plugins through the real program: what they may do, and what they cannot break."""
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import cli_support
+from cli_support import HomeTest
+
+PLUGIN = Path(os.environ["PAWL_FAULTY_PLUGIN"])
+
+
+class PluginTest(HomeTest):
+    def setUp(self):
+        super().setUp()
+        plugins = self.home / "plugins"
+        plugins.mkdir(parents=True, mode=0o700)
+        self.home.chmod(0o700)
+        shutil.copy(PLUGIN, plugins / "faulty.so")
+
+    def task(self, name, operator, **more):
+        return {"id": name, "operator": operator, **more}
+
+    def run_of(self, tasks, code=0, **more):
+        return self.pawl("run", self.job("j", tasks, **more), code=code)
+
+    def row(self, task):
+        rows = self.pawl("tasks", "@latest", "-o", "json").json()
+        return next(r for r in rows if r["task"] == task and r["index"] is None)
+
+    def attempts(self, task):
+        rows = self.pawl("attempts", "@latest", "-o", "json").json()
+        return sorted((r for r in rows if r["task"] == task), key=lambda r: r["attempt"])
+
+
+class WhatOperatorsMayDo(PluginTest):
+    def test_an_exception_is_the_error_of_the_attempt(self):
+        self.run_of([self.task("a", "thrower")], code=1)
+        attempt = self.attempts("a")[0]
+        self.assertEqual((attempt["reason"], attempt["error"]["class"], attempt["error"]["message"]),
+                         ("error", "std::out_of_range", "no such row"))
+
+    def test_what_comes_after_the_end_changes_nothing(self):
+        self.run_of([self.task("a", "chatter", output="json")])
+        self.assertEqual(self.pawl("logs", "@latest/a").out, "first\n")
+        self.assertEqual(self.pawl("output", "@latest/a").out.strip(), "1")
+
+    def test_a_deferred_attempt_goes_on_with_its_state_and_stays_one_attempt(self):
+        self.run_of([self.task("a", "counter", output="json")])
+        self.assertEqual(self.pawl("output", "@latest/a").out.strip(), '"xxx"')
+        self.assertEqual([a["attempt"] for a in self.attempts("a")], [1])
+
+    def test_a_secret_is_masked_in_log_and_error_and_is_nowhere_in_the_home(self):
+        secret = "canary-7f31c0de-secret"
+        self.env["TOKEN_OF_TEST"] = secret
+        self.run_of([self.task("a", "leaky", **{"with": {"token": "{{ secrets.TOKEN }}"}})], code=1,
+                    secrets={"TOKEN": {"env": "TOKEN_OF_TEST"}})
+        self.assertEqual(self.pawl("logs", "@latest/a").out, "token ***\n")
+        error = self.attempts("a")[0]["error"]
+        self.assertEqual((error["message"], error["trace"]), ("cannot log in with ***", "trace\n***"))
+        for path in self.home.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(secret.encode(), path.read_bytes(), path)
+
+    def test_a_secret_where_the_operator_takes_none_is_an_error_of_the_file(self):
+        done = self.run_of([self.task("a", "leaky", **{"with": {"plain": "{{ secrets.TOKEN }}"}})],
+                           code=2, secrets={"TOKEN": {"env": "X"}})
+        self.assertIn("takes no secrets here", done.err)
+
+    def test_a_time_out_and_a_cancel_end_an_operator_that_listens(self):
+        self.run_of([self.task("a", "obedient", timeout="200ms")], code=1)
+        self.assertEqual(self.row("a")["reason"], "timeout")
+        self.assertEqual(self.pawl("logs", "@latest/a").out, "waiting\n")
+
+
+class WhatOperatorsCannotBreak(PluginTest):
+    def test_a_crash_is_lost_and_held_as_poison_after_three_times_and_hurts_nobody_else(self):
+        for how in ("abort", "segv"):
+            self.run_of([self.task("a", "crash", **{"with": {"how": how}},
+                                   retry={"max_attempts": 9, "delay": "0s"}),
+                         {"id": "b", "command": ["true"]}], code=1)
+            row = self.row("a")
+            self.assertEqual((row["state"], row["reason"]), ("held", "poison"))
+            self.assertEqual([a["state"] for a in self.attempts("a")], ["lost"] * 3)
+            self.assertEqual(self.row("b")["state"], "succeeded")
+
+    def test_an_innocent_beside_one_that_crashes_is_run_again_and_never_poison(self):
+        self.write("go", "")
+        self.run_of([self.task("a", "crash", retry={"max_attempts": 9, "delay": "0s"}),
+                     self.task("b", "patient", retry={"max_attempts": 9, "delay": "0s"},
+                               output="json")], code=1)
+        self.assertEqual(self.row("a")["reason"], "poison")
+        self.assertEqual(self.row("b")["state"], "succeeded")
+
+    def test_one_that_does_not_listen_ends_with_its_host_and_keeps_its_reason(self):
+        self.run_of([self.task("a", "deaf", timeout="100ms", kill_grace="100ms")], code=1)
+        row = self.row("a")
+        self.assertEqual((row["state"], row["reason"]), ("failed", "timeout"))
+        self.assertEqual(len(self.attempts("a")), 1)
+
+    def test_a_handle_leads_the_next_attempt_to_what_the_lost_one_began(self):
+        self.run_of([self.task("a", "remote", output="json",
+                               retry={"max_attempts": 3, "delay": "0s"})])
+        self.assertEqual(self.pawl("output", "@latest/a").out.strip(), '"job-17"')
+        self.assertEqual([a["state"] for a in self.attempts("a")], ["lost", "succeeded"])
+
+    def test_a_killed_scheduler_leaves_operators_running_and_the_next_one_has_their_results(self):
+        path = self.job("j", [self.task("a", "patient", output="json")])
+        child = self.start("run", path)
+        self.until("it runs", lambda: self.home.joinpath("workers").exists() and any(
+            r["state"] == "running" for r in self.pawl("tasks", "-o", "json").json()))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        self.write("go", "")
+        self.pawl("resume", "@latest", "-y", code=None)
+        self.until("it has ended", lambda: self.row("a")["state"] == "succeeded")
+        self.assertEqual([a["state"] for a in self.attempts("a")], ["succeeded"])
+
+    def test_a_plugin_that_cannot_be_loaded_is_left_out_and_named(self):
+        (self.home / "plugins" / "broken.so").write_text("no library\n")
+        done = self.pawl("run", self.job("j", [{"id": "a", "command": ["true"]}]))
+        self.assertIn("broken.so", done.err)
+
+
+if __name__ == "__main__":
+    cli_support.main()
