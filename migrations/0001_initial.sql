@@ -154,6 +154,8 @@ CREATE TABLE mapped (
   upstream_failed INTEGER NOT NULL,
   cancelled       INTEGER NOT NULL,
   retries         INTEGER NOT NULL,  -- attempts of its items after their first ones
+  repeat          TEXT NOT NULL,     -- what a resume still has to queue again: none, failed, all
+  repeat_next     INTEGER NOT NULL,  -- of the items from this one on
   source          TEXT NOT NULL,
   PRIMARY KEY (run, task)
 ) STRICT, WITHOUT ROWID;

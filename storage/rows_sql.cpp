@@ -15,6 +15,10 @@ std::optional<Trigger> trigger_from(std::string_view word) {
   return detail::from_word<Trigger>(kTriggerWords, word);
 }
 
+std::optional<Repeat> repeat_from(std::string_view word) {
+  return detail::from_word<Repeat>(kRepeatWords, word);
+}
+
 TaskKey read_task_key(RowReader& reader) {
   TaskKey key;
   key.run = reader.id<RunId>();
@@ -89,6 +93,8 @@ MappedRow read_mapped(RowReader& reader) {
   row.rest_reason = reader.word(reason_from);
   row.counts = read_counts(reader);
   row.retries = reader.integer();
+  row.repeat = reader.word(repeat_from);
+  row.repeat_next = reader.integer();
   row.source = reader.text();
   return row;
 }

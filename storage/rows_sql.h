@@ -18,6 +18,7 @@ constexpr std::string_view to_string(TimerKind kind) {
 }
 std::optional<TimerKind> timer_kind_from(std::string_view word);
 std::optional<Trigger> trigger_from(std::string_view word);
+std::optional<Repeat> repeat_from(std::string_view word);
 
 // Tables are called by their aliases in these lists: r run, c run_counts, t task, m mapped,
 // a attempt.
@@ -41,8 +42,9 @@ TaskRow read_task(RowReader& reader);
 #define PAWL_MAPPED_COLUMNS                                                                      \
   "m.run, m.task, m.items, m.complete, m.next_fresh, m.low_water, m.rest_state, m.rest_reason, " \
   "m.waiting, m.queued, m.running, m.retrying, m.deferred, m.held, m.succeeded, m.failed, "      \
-  "m.skipped, m.upstream_failed, m.cancelled, m.retries, m.source"
-inline constexpr int kMappedColumnCount = 21;
+  "m.skipped, m.upstream_failed, m.cancelled, m.retries, m.repeat, "                             \
+  "m.repeat_next, m.source"
+inline constexpr int kMappedColumnCount = 23;
 MappedRow read_mapped(RowReader& reader);
 
 #define PAWL_ATTEMPT_COLUMNS                                                                    \

@@ -107,7 +107,11 @@ bool SnapshotLoader::load_tasks(RunSnapshot& snapshot) {
 bool SnapshotLoader::load_items(MappedSnapshot& mapped, LoadOptions options) {
   const MappedRow& row = mapped.row;
   const bool all = options.final_items || options.succeeded_items;
-  const std::int64_t first = all ? 0 : row.low_water;
+  // A resume that is under way needs what it still has to queue again.
+  const bool repeats = row.repeat != Repeat::none;
+  const std::int64_t first = all       ? 0
+                             : repeats ? std::min(row.low_water, row.repeat_next)
+                                       : row.low_water;
   mapped.states.reserve(static_cast<std::size_t>(row.next_fresh - first));
   items_.bind(row.run, row.task, first, row.next_fresh);
   std::int64_t expected = first;
@@ -120,8 +124,9 @@ bool SnapshotLoader::load_items(MappedSnapshot& mapped, LoadOptions options) {
     }
     ++expected;
     mapped.states.push_back(static_cast<std::uint8_t>(*state));
-    const bool wanted_final =
-        *state == TaskState::succeeded ? options.succeeded_items : options.final_items;
+    const bool wanted_final = *state == TaskState::succeeded
+                                  ? options.succeeded_items || row.repeat == Repeat::all
+                                  : options.final_items || repeats;
     if (is_final(*state) && !wanted_final) continue;
     RowReader reader(items_, 2);
     auto& rows = is_final(*state) ? mapped.final_items : mapped.open_items;

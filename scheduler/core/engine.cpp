@@ -42,6 +42,8 @@ void Engine::State::settle() {
     } else if (!freed_.empty()) {
       ++looked_at_;
       admit_next();
+    } else if (!repeats_.empty()) {
+      repeat_some(repeats_.front());
     } else if (auto timer = timers_.take_due(now_.mono)) {
       ++looked_at_;
       on_timer(*timer);
@@ -54,7 +56,8 @@ void Engine::State::settle() {
   }
   if (!is_full()) dispatch();
   const auto due = timers_.next_due();
-  step_.more = is_full() || !pending_.empty() || !freed_.empty() || (due && *due <= now_.mono);
+  step_.more = is_full() || !pending_.empty() || !freed_.empty() || !repeats_.empty() ||
+               (due && *due <= now_.mono);
 }
 
 std::optional<MonoTime> Engine::State::next_deadline() const {

@@ -148,6 +148,7 @@ void Engine::State::settle_rest(Run& run, TaskIndex task, TaskState state, Reaso
 void Engine::State::cancel_items(Run& run, TaskIndex task, Reason reason, bool force) {
   Mapped& mapped = *run.node(task).mapped;
   stop_preparing(run, task);
+  end_repeat(mapped);
   settle_rest(run, task, TaskState::cancelled, reason);
   wake_all(run, task);
   std::vector<std::int64_t> open;
@@ -169,6 +170,8 @@ void Engine::State::cancel_items(Run& run, TaskIndex task, Reason reason, bool f
 /// After an item became final: limits of failures, and the end of the whole.
 void Engine::State::item_ended(Run& run, TaskIndex task) {
   Mapped& mapped = *run.node(task).mapped;
+  // Until a resume has taken back all that failed before, nobody knows what failed since.
+  if (mapped.repeat != Repeat::none) return;
   const TaskSpec& spec = run.spec(task);
   const std::int64_t failures = mapped.failures();
   const std::int64_t stop_after = spec.map ? spec.map->stop_after_failures : 0;
@@ -210,7 +213,7 @@ void Engine::State::finish_mapped_if_done(Run& run, TaskIndex task) {
   if (!node.mapped || node.work.state != TaskState::running) return;
   Mapped& mapped = *node.mapped;
   const bool may_grow = !mapped.complete && mapped.rest_state == TaskState::queued;
-  if (may_grow || mapped.open() > 0) return;
+  if (may_grow || mapped.open() > 0 || mapped.repeat != Repeat::none) return;
   const WholeVerdict verdict = judge_whole(run, task);
   std::string error = verdict.reason == Reason::items ? mapped.read_error : std::string();
   move(run, {run.row.id, task, kWhole}, node.work, verdict.event,
@@ -230,6 +233,8 @@ void Engine::State::write_mapped(const Run& run, TaskIndex task) {
   row.rest_reason = mapped.rest_reason;
   row.counts = mapped.counts;
   row.retries = mapped.retries;
+  row.repeat = mapped.repeat;
+  row.repeat_next = mapped.repeat_next;
   row.source = mapped.source;
   change(mutation::SetMapped{std::move(row)});
 }

@@ -91,6 +91,16 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot,
     mapped.states[index] = static_cast<std::uint8_t>(item.state);
     mapped.tries[index] = static_cast<std::uint8_t>(item.attempts);
   }
+  mapped.repeat = row.repeat;
+  mapped.repeat_next = row.repeat_next;
+  for (const TaskRow& item : snapshot.final_items) {
+    const bool has_failed = item.state == TaskState::failed || item.state == TaskState::held ||
+                            item.state == TaskState::cancelled;
+    const bool is_wanted =
+        row.repeat == Repeat::all || (row.repeat == Repeat::failed && has_failed);
+    if (is_wanted && item.key.item.value >= row.repeat_next) mapped.to_repeat.push_back(item);
+  }
+  if (row.repeat != Repeat::none) repeats_.push_back({run.row.id, row.task});
   const TaskKey whole{run.row.id, row.task, kWhole};
   auto next_timer = static_cast<std::size_t>(
       std::lower_bound(timers.begin(), timers.end(), whole,

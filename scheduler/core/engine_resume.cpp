@@ -257,28 +257,8 @@ void Engine::State::reset_node(Run& run, TaskIndex task, const RunSnapshot* snap
     mapped.retries = 0;
     mapped.ready.clear();
     mapped.queued = 0;
-    const MappedSnapshot* part = mapped_part(snapshot, task);
-    for (std::int64_t i = 0;
-         part != nullptr && i < static_cast<std::int64_t>(part->final_items.size()); ++i) {
-      const TaskRow& row = part->final_items[static_cast<std::size_t>(i)];
-      const std::int64_t item = row.key.item.value;
-      if (item >= mapped.next_fresh || mapped.works.contains(item)) continue;
-      Piece work = work_of(row);
-      const TaskState from = work.state;
-      if (from == TaskState::succeeded) ++work.work;
-      work.state = TaskState::queued;
-      work.reason = Reason::none;
-      work.detail = work.counted = 0;
-      work.started_at = work.ended_at = WallTime{};
-      work.interrupted_at = work.interrupted_before = WallTime{};
-      work.queued_at = now_.wall;
-      mapped.states[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(TaskState::queued);
-      mapped.tries[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(work.attempts);
-      write(run, row.key, work, from, AttemptId{}, {});
-      mapped.works.emplace(item, work);
-    }
     change(mutation::DeleteItems{run.row.id, task});
-    mapped_changed(run, task);
+    begin_repeat(run, task, Repeat::all, mapped_part(snapshot, task));
   }
   move(run, key, node.work, TaskEvent::reset, {});
 }
@@ -307,20 +287,100 @@ void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnaps
     mapped.read_error.clear();
   }
   const MappedSnapshot* loaded = mapped_part(snapshot, part.task);
-  const std::set<std::int64_t> wanted(part.items.begin(), part.items.end());
-  for (std::size_t i = 0; loaded != nullptr && i < loaded->final_items.size(); ++i) {
-    const TaskRow& row = loaded->final_items[i];
-    const std::int64_t item = row.key.item.value;
-    if (!wanted.empty() ? !wanted.contains(item) : !has_failed(row.state)) continue;
-    if (item >= mapped.items || !is_current(mapped, row)) continue;
-    Piece& work = mapped.works.emplace(item, work_of(row)).first->second;
-    const TaskKey key{run.row.id, part.task, ItemIndex{item}};
-    move(run, key, work, TaskEvent::reset, {});
-    move(run, key, work, TaskEvent::queue, {});
-    arm_queue_timer(run, key, work);
+  if (part.items.empty()) {
+    begin_repeat(run, part.task, Repeat::failed, loaded);
+  } else {
+    const std::set<std::int64_t> wanted(part.items.begin(), part.items.end());
+    for (std::size_t i = 0; loaded != nullptr && i < loaded->final_items.size(); ++i) {
+      const TaskRow& row = loaded->final_items[i];
+      if (wanted.contains(row.key.item.value)) repeat_failed(run, row);
+    }
   }
   counts_changed(run);
   mapped_changed(run, part.task);
+}
+
+// A resume may name millions of items. What it asks for is durable with its first step, as a cursor
+// in the row of the whole; the items follow in steps of their own, after a restart too.
+
+void Engine::State::begin_repeat(Run& run, TaskIndex task, Repeat repeat,
+                                 const MappedSnapshot* snapshot) {
+  Mapped& mapped = *run.node(task).mapped;
+  end_repeat(mapped);
+  mapped_changed(run, task);
+  for (std::size_t i = 0; snapshot != nullptr && i < snapshot->final_items.size(); ++i) {
+    const TaskRow& row = snapshot->final_items[i];
+    if (repeat == Repeat::all || has_failed(row.state)) mapped.to_repeat.push_back(row);
+  }
+  if (mapped.to_repeat.empty()) return;
+  mapped.repeat = repeat;
+  repeats_.push_back({run.row.id, task});
+}
+
+void Engine::State::end_repeat(Mapped& mapped) {
+  mapped.repeat = Repeat::none;
+  mapped.repeat_next = 0;
+  mapped.to_repeat.clear();
+}
+
+/// As many as the step has room for.
+void Engine::State::repeat_some(const Place& place_of) {
+  const Place place = place_of;
+  Run* run = find(place.run);
+  Mapped* mapped = run == nullptr ? nullptr : run->node(place.task).mapped.get();
+  if (mapped == nullptr || mapped->repeat == Repeat::none) {
+    repeats_.pop_front();
+    return;
+  }
+  while (!mapped->to_repeat.empty() && !is_full()) {
+    ++looked_at_;
+    const TaskRow row = std::move(mapped->to_repeat.front());
+    mapped->to_repeat.pop_front();
+    mapped->repeat_next = row.key.item.value + 1;
+    mapped->repeat == Repeat::all ? repeat_any(*run, row) : repeat_failed(*run, row);
+  }
+  mapped_changed(*run, place.task);
+  make_ready(*run, place.task);
+  if (!mapped->to_repeat.empty()) return;
+  repeats_.pop_front();
+  const bool was_all = mapped->repeat == Repeat::all;
+  end_repeat(*mapped);
+  if (was_all) {
+    look_at(place.run, place.task);
+  } else {
+    item_ended(*run, place.task);
+  }
+}
+
+/// An item that failed, was held or cancelled waits for a slot again.
+void Engine::State::repeat_failed(Run& run, const TaskRow& row) {
+  Mapped& mapped = *run.node(row.key.task).mapped;
+  const std::int64_t item = row.key.item.value;
+  if (item >= mapped.items || !is_current(mapped, row)) return;
+  Piece& work = mapped.works.emplace(item, work_of(row)).first->second;
+  move(run, row.key, work, TaskEvent::reset, {});
+  move(run, row.key, work, TaskEvent::queue, {});
+  arm_queue_timer(run, row.key, work);
+}
+
+/// The row of an item whose whole is repeated: it waits until it is read again.
+void Engine::State::repeat_any(Run& run, const TaskRow& row) {
+  Mapped& mapped = *run.node(row.key.task).mapped;
+  const std::int64_t item = row.key.item.value;
+  if (item >= mapped.next_fresh || mapped.works.contains(item)) return;
+  Piece work = work_of(row);
+  const TaskState from = work.state;
+  if (from == TaskState::succeeded) ++work.work;
+  work.state = TaskState::queued;
+  work.reason = Reason::none;
+  work.detail = work.counted = 0;
+  work.started_at = work.ended_at = WallTime{};
+  work.interrupted_at = work.interrupted_before = WallTime{};
+  work.queued_at = now_.wall;
+  mapped.states[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(TaskState::queued);
+  mapped.tries[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(work.attempts);
+  write(run, row.key, work, from, AttemptId{}, {});
+  mapped.works.emplace(item, work);
 }
 
 Result<std::vector<PlanLine>> Engine::State::plan_resume(const input::Resume& in) const {

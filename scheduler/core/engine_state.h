@@ -93,6 +93,9 @@ struct Mapped {
   std::int64_t retries = 0;
   bool is_changed = false;  ///< its row is written at the end of the step
   SlotNumbers numbers;      ///< of `max_concurrent`
+  Repeat repeat = Repeat::none;
+  std::int64_t repeat_next = 0;
+  std::deque<TaskRow> to_repeat;  ///< rows that a resume still has to queue again, ascending
 
   std::int64_t fresh() const { return items > next_fresh ? items - next_fresh : 0; }
   bool may_start_fresh() const { return rest_state == TaskState::queued && fresh() > 0; }
@@ -242,6 +245,10 @@ class Engine::State {
 
  private:
   friend class Engine;
+  struct Place {
+    RunId run;
+    TaskIndex task;
+  };
   struct MoveDetail {
     Reason reason = Reason::none;
     std::int32_t detail = 0;
@@ -432,6 +439,11 @@ class Engine::State {
   void call_back_followers(Run& run, TaskIndex task);
   void reset_node(Run& run, TaskIndex task, const RunSnapshot* snapshot);
   void reset_items(Run& run, const ResumePart& part, const RunSnapshot* snapshot);
+  void begin_repeat(Run& run, TaskIndex task, Repeat repeat, const MappedSnapshot* snapshot);
+  void repeat_some(const Place& place);
+  void repeat_failed(Run& run, const TaskRow& row);
+  void repeat_any(Run& run, const TaskRow& row);
+  static void end_repeat(Mapped& mapped);
   void reopen(Run& run);
   CommandResult mark_one(Run& run, const Target& target, TaskState state,
                          const RunSnapshot* snapshot);
@@ -453,10 +465,6 @@ class Engine::State {
   // Nodes looked at in one step: bounds a step that changes little and reads much.
   static constexpr std::int64_t kLookedAtMax = 200'000;
 
-  struct Place {
-    RunId run;
-    TaskIndex task;
-  };
   /// The runs of one job: how many are active, and who waits for its turn, by class and in order.
   /// Those who left the queue meanwhile are skipped when their turn comes.
   struct Activity {
@@ -500,6 +508,7 @@ class Engine::State {
   std::map<std::string, std::vector<Place>> parked_;  ///< by operator: they wait for a worker
   Timers timers_;
   std::deque<Place> pending_;   ///< tasks whose rule wants looking at
+  std::deque<Place> repeats_;   ///< mapped tasks of which a resume is under way
   std::vector<RunId> changed_;  ///< runs whose counts changed in this step
   std::vector<Place> changed_mapped_;
   std::vector<RunId> forget_;  ///< runs that leave memory with this step

@@ -127,7 +127,10 @@ void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskSta
     if (is_final(to) && node.work.state == TaskState::waiting) look_at(run.row.id, follower);
   }
   if (is_final(to)) {
-    if (run.node(task).mapped) settle_surplus(run, task);
+    if (Mapped* mapped = run.node(task).mapped.get()) {
+      end_repeat(*mapped);
+      settle_surplus(run, task);
+    }
     check_fail_fast(run, task);
     // Last of all, so that its followers see this state and not the run's end.
     look_at(run.row.id, task);
@@ -143,6 +146,7 @@ void Engine::State::evaluate(Run& run, TaskIndex task) {
     return;
   }
   if (node.work.state != TaskState::waiting || node.is_preparing) return;
+  if (node.mapped && node.mapped->repeat != Repeat::none && !run.is_stopped) return;
   if (run.is_stopped) {
     // It waits again because of a mark, in a run of which nothing more starts.
     cancel_node(run, task, run.stopping, false);

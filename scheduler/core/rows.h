@@ -80,6 +80,11 @@ struct TaskRow {
   std::int32_t dismissed = 0;  ///< 1: seen, not to be shown again; leaving the state clears it
 };
 
+/// What a resume still has to take back of a mapped task, item by item.
+enum class Repeat : std::uint8_t { none, failed, all };
+inline constexpr std::array<std::string_view, 3> kRepeatWords = {"none", "failed", "all"};
+constexpr std::string_view to_string(Repeat r) { return kRepeatWords[static_cast<std::size_t>(r)]; }
+
 /// Of a mapped task as a whole, beside its TaskRow. Items start in order of index: those from
 /// `next_fresh` on never started and have no row; `rest_state` says what they are.
 struct MappedRow {
@@ -93,7 +98,11 @@ struct MappedRow {
   Reason rest_reason = Reason::none;
   Counts counts{};           ///< its items by state, fresh ones included
   std::int64_t retries = 0;  ///< attempts of its items after their first ones
-  std::string source;        ///< how to read on: position and fingerprint, made by the reader
+  /// A resume is under way: of the items from `repeat_next` on that had started, those that are
+  /// final (failed: not those that succeeded or were skipped) are still to be queued again.
+  Repeat repeat = Repeat::none;
+  std::int64_t repeat_next = 0;
+  std::string source;  ///< how to read on: position and fingerprint, made by the reader
 };
 
 /// About a thousand items, encoded (item_chunk.h), as one value.
@@ -197,7 +206,8 @@ struct MappedSnapshot {
   std::vector<TaskRow> open_items;  ///< not final, ascending
   /// States of the items from `row.low_water` up to `row.next_fresh`, one byte each (TaskState).
   std::vector<std::uint8_t> states;
-  std::vector<TaskRow> final_items;  ///< only when asked for: final and not succeeded, ascending
+  /// Only when asked for: final and not succeeded, ascending. Also those that `repeat` still needs.
+  std::vector<TaskRow> final_items;
 };
 
 /// One run with all that its engine needs, as of one commit.

@@ -153,7 +153,13 @@ std::string ModelStore::on(const mutation::UpdateTask& m, bool by_person) {
            " with attempt " + std::to_string(row.live_attempt.value) + ", expected was " +
            std::string(to_string(m.expected)) + " with " + std::to_string(m.expected_attempt.value);
   }
-  if (!is_legal(kTaskTransitions, kTaskStateCount, row.state, m.row.state, by_person)) {
+  // A resume that is under way goes on in steps of its own.
+  const auto whole = mapped.find({m.row.key.run, m.row.key.task});
+  const bool is_repeated = m.row.key.item != kWhole && whole != mapped.end() &&
+                           whole->second.repeat != Repeat::none &&
+                           m.row.key.item.value >= whole->second.repeat_next;
+  if (!is_legal(kTaskTransitions, kTaskStateCount, row.state, m.row.state,
+                by_person || is_repeated)) {
     return "the table has no way for task " + name(m.row.key) + " from " +
            change_text(row.state, m.row.state);
   }
@@ -270,7 +276,10 @@ RunSnapshot ModelStore::snapshot(RunId run, bool with_final) const {
        it != mapped.end() && it->first.first == run; ++it) {
     MappedSnapshot part;
     part.row = it->second;
-    const std::int64_t first = with_final ? 0 : part.row.low_water;
+    const bool repeats = part.row.repeat != Repeat::none;
+    const std::int64_t first = with_final ? 0
+                               : repeats  ? std::min(part.row.low_water, part.row.repeat_next)
+                                          : part.row.low_water;
     part.states.resize(
         static_cast<std::size_t>(std::max<std::int64_t>(0, part.row.next_fresh - first)));
     out.mapped.push_back(std::move(part));
@@ -293,7 +302,7 @@ RunSnapshot ModelStore::snapshot(RunId run, bool with_final) const {
     }
     if (!is_final(row.state)) {
       part.open_items.push_back(row);
-    } else if (with_final) {
+    } else if (with_final || part.row.repeat != Repeat::none) {
       part.final_items.push_back(row);
     }
   }

@@ -206,7 +206,7 @@ std::string text(const TaskRow& t) {
 std::string text(const MappedRow& m) {
   return join(m.run.value, m.task.value, m.items, m.complete, m.next_fresh, m.low_water,
               to_string(m.rest_state), to_string(m.rest_reason), text(m.counts), m.retries,
-              m.source);
+              to_string(m.repeat), m.repeat_next, m.source);
 }
 
 std::string text(const AttemptRow& a) {

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "scheduler/base/limits.h"
 #include "tests/sim/world.h"
 
 using namespace pawl;
@@ -468,4 +469,51 @@ TEST_CASE("a resume of many runs answers for each, in the order asked") {
     CHECK(w.reply.results[i].ok == (i % 2 == 1));
   }
   CHECK(w.engine.runs().size() == 10);
+}
+
+TEST_CASE("a resume of very many items goes in bounded steps, and goes on where a crash left it") {
+  World w;
+  w.checks = false;
+  w.default_slots = 10'000;
+  w.handle(input::SetDefaultSlots{10'000});
+  const RunId run = w.start("m map=9000 stop=9000; z after m");
+  w.finish(run, "m:0", Outcome::succeeded);
+  w.finish_all(run, Outcome::failed);
+  REQUIRE(w.items(run, "m") == "succeeded=1 failed=8999");
+  const bool from = GENERATE(false, true);
+  input::Resume resume;
+  resume.targets = {w.target(run, from ? "m" : "")};
+  resume.from = from;
+  resume.loaded = {w.store.snapshot(run, true)};
+  std::size_t steps = 0;
+  Step step = w.engine.handle(resume, w.now);
+  CHECK(w.store.apply(step.mutations, true).empty());
+  while (step.more && steps < (from ? 1U : 2U)) {
+    CHECK(step.mutations.size() <= limits::kMutationsPerStepMax + 100);
+    CHECK(broken_invariant(w.store, run, w.jobs.at(w.store.runs.at(run).version)).empty());
+    step = w.engine.handle(input::Tick{}, w.now);
+    CHECK(w.store.apply(step.mutations, false).empty());
+    ++steps;
+  }
+  REQUIRE(step.more);
+  SECTION("which is gone") {
+    w.restart();
+    if (from) {
+      CHECK(w.items(run, "m") == "running=9000");
+    } else {
+      CHECK(w.items(run, "m") == "running=8999 succeeded=1");
+    }
+    w.finish_all(run);
+    CHECK(w.state(run) == "succeeded");
+    CHECK(w.row(run, "m:0").attempts == (from ? 2 : 1));
+    CHECK(w.row(run, "m:8999").attempts == 2);
+  }
+  SECTION("and a cancel in the middle ends it") {
+    w.cancel(run);
+    w.finish_all(run, Outcome::failed);
+    CHECK(w.state(run).starts_with(from ? "cancelled" : "failed"));
+    w.restart();
+    CHECK(w.live_count() == 0);
+  }
+  w.check();
 }
