@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <string>
 
+#include "cli/job_source.h"
 #include "cli/operator_check.h"
 #include "cli/verb.h"
 
@@ -25,17 +26,23 @@ class OperatorsVerb final : public Verb {
     if (!what_.empty()) return check(session);
     Listing list(session.out, output_, {"operator", "description", "from"},
                  {{"OPERATOR"}, {"WHAT", false, false, 20}, {"FROM"}});
-    const std::string name = "process";
-    const std::string what = "runs a program (`command`) or a script (`script`)";
-    const std::string from = "pawl";
-    list.add({{{"operator", name}, {"description", what}, {"from", from}},
-              {{name}, {what}, {from}},
-              name});
+    add(list, "process", "runs a program (`command`) or a script (`script`)", "");
+    for (const auto& [name, info] : known_operators(session).all()) {
+      add(list, name, info.summary, info.plugin);
+    }
     list.finish();
     return 0;
   }
 
  private:
+  static void add(Listing& list, const std::string& name, const std::string& what,
+                  const std::string& plugin) {
+    const std::string from = plugin.empty() ? "pawl" : plugin;
+    list.add({{{"operator", name}, {"description", what}, {"from", from}},
+              {{name}, {what}, {from}},
+              name});
+  }
+
   Result<int> check(const Session& session) const {
     if (subject_.library.empty())
       return Error{ErrorKind::invalid, "operators check: LIBRARY is missing"};

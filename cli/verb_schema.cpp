@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/job_source.h"
 #include "cli/settings.h"
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
@@ -21,7 +22,7 @@ class SchemaVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    if (what_ == "operator") return operator_schema();
+    if (what_ == "operator") return operator_schema(session);
     if (!name_.empty()) return Error{ErrorKind::invalid, "schema: only an operator has a name"};
     const std::string text = what_ == "job" ? job_schema() : settings_schema();
     session.out.line(OrderedJson::parse(text, nullptr, false).dump(2));
@@ -29,8 +30,7 @@ class SchemaVerb final : public Verb {
   }
 
  private:
-  /// The one operator there is takes its words from the task itself, so the job's schema has it.
-  Result<int> operator_schema() const {
+  Result<int> operator_schema(const Session& session) const {
     if (name_.empty())
       return Error{ErrorKind::invalid, "schema operator: NAME is missing. See pawl operators"};
     if (name_ == "process") {
@@ -38,6 +38,11 @@ class SchemaVerb final : public Verb {
           ErrorKind::refused,
           "schema operator process: it has no `with`; `command`, `script` and what goes with "
           "them are keys of the task: pawl schema job"};
+    }
+    const OperatorCatalog operators = known_operators(session);
+    if (const OperatorInfo* found = operators.find(name_)) {
+      session.out.line(found->schema.dump(2));
+      return 0;
     }
     return Error{ErrorKind::not_found, fmt::format("there is no operator '{}'. See pawl operators",
                                                    escape_for_terminal(name_))};

@@ -27,6 +27,19 @@ class OperatorJobs(HomeTest):
         return json.loads(self.pawl("output", f"{self.run_id}/{task}").out)
 
 
+class Known(OperatorJobs):
+    def test_operators_are_listed_with_where_they_come_from(self):
+        listed = {one["operator"]: one for one in self.pawl("operators", "-o", "json").json()}
+        self.assertEqual(listed["process"]["from"], "pawl")
+        self.assertLessEqual({"sleep", "wait_file", "sqlite", "postgres"}, set(listed))
+        self.assertTrue(listed["sqlite"]["from"].endswith("/sqlite.so"))
+
+    def test_the_schema_of_an_operator_is_printed(self):
+        schema = json.loads(self.pawl("schema", "operator", "sqlite").out)
+        self.assertEqual(schema["required"], ["database", "sql"])
+        self.pawl("schema", "operator", "nothing", code=3)
+
+
 class Sleep(OperatorJobs):
     def test_sleepers_hold_no_slot(self):
         # With slots for the sleepers, the last would start after twenty seconds.
