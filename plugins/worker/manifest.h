@@ -26,7 +26,7 @@ struct Manifest {
   std::string summary;                          ///< one sentence
   std::string schema = R"({"type":"object"})";  ///< JSON Schema of `with`, JSON text
   std::vector<std::string> command;  ///< argv; a relative path starts at the manifest's folder
-  int processes = 0;                 ///< 0: one per core
+  int processes = 0;                 ///< 0: as pawl thinks best
   int concurrency = 1;               ///< attempts at once in one process
   std::int64_t recycle_after = 0;    ///< a process ends after so many attempts; 0: never
   std::uint64_t memory_limit = 0;    ///< bytes; a process ends above it, between attempts; 0: never

@@ -16,7 +16,8 @@ std::string_view name_of(std::string_view entry) { return entry.substr(0, entry.
 
 class ManifestSource : public ProgramSource {
  public:
-  ManifestSource(Manifest manifest, int cores) : manifest_(std::move(manifest)), cores_(cores) {}
+  ManifestSource(Manifest manifest, int processes)
+      : manifest_(std::move(manifest)), processes_(processes) {}
 
   Result<std::string> key(const ProgramRequest& request) const override {
     std::string key;
@@ -37,7 +38,7 @@ class ManifestSource : public ProgramSource {
     }
     for (const auto& [name, value] : manifest_.env) spec.environment.push_back(name + "=" + value);
     spec.working_dir = "/";
-    spec.processes = manifest_.processes > 0 ? manifest_.processes : cores_;
+    spec.processes = manifest_.processes > 0 ? manifest_.processes : processes_;
     spec.concurrency = manifest_.concurrency;
     spec.recycle_after = manifest_.recycle_after;
     spec.memory_limit = manifest_.memory_limit;
@@ -47,16 +48,16 @@ class ManifestSource : public ProgramSource {
 
  private:
   Manifest manifest_;
-  int cores_;
+  int processes_;
 };
 
 }  // namespace
 
-std::unique_ptr<ProgramSource> manifest_source(Manifest manifest, int cores) {
-  return std::make_unique<ManifestSource>(std::move(manifest), cores);
+std::unique_ptr<ProgramSource> manifest_source(Manifest manifest, int processes) {
+  return std::make_unique<ManifestSource>(std::move(manifest), processes);
 }
 
-int default_processes() { return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN))); }
+int default_processes() { return std::max(4, static_cast<int>(2 * sysconf(_SC_NPROCESSORS_ONLN))); }
 
 std::vector<std::string> login_environment(const std::vector<std::string>& environment) {
   std::vector<std::string> entries;

@@ -42,10 +42,11 @@ class ProgramSource {
 };
 
 /// Processes as a manifest says, with the login variables of the attempt that comes first.
-/// `cores`: how many processes where the manifest says nothing.
-std::unique_ptr<ProgramSource> manifest_source(Manifest manifest, int cores);
+/// `processes`: how many where the manifest says nothing.
+std::unique_ptr<ProgramSource> manifest_source(Manifest manifest, int processes);
 
-/// One per core.
+/// As many as the pool `default` has slots, so that no attempt of it waits here for a process while
+/// its time-out runs: twice the cores, at least 4.
 int default_processes();
 
 /// Entries of `environment` with one of the login variables' names; one line each.

@@ -114,7 +114,8 @@ std::string folder_of(const Life& life, const ProgramRequest& request) {
 
 class PythonSource : public ProgramSource {
  public:
-  PythonSource(std::string program, int cores) : program_(std::move(program)), cores_(cores) {}
+  PythonSource(std::string program, int processes)
+      : program_(std::move(program)), processes_(processes) {}
 
   Result<std::string> key(const ProgramRequest& request) const override {
     auto life = read_life(request);
@@ -142,7 +143,7 @@ class PythonSource : public ProgramSource {
                     options.dump(-1, ' ', false, json::error_handler_t::replace)};
     spec.environment = life_environment(request.environment);
     spec.working_dir = folder_of(*life, request);
-    spec.processes = life->processes > 0 ? life->processes : cores_;
+    spec.processes = life->processes > 0 ? life->processes : processes_;
     spec.concurrency = life->threads;
     spec.recycle_after = life->recycle_after;
     spec.memory_limit = life->memory_limit;
@@ -151,13 +152,13 @@ class PythonSource : public ProgramSource {
 
  private:
   std::string program_;
-  int cores_;
+  int processes_;
 };
 
 }  // namespace
 
-std::unique_ptr<ProgramSource> python_source(std::string program, int cores) {
-  return std::make_unique<PythonSource>(std::move(program), cores);
+std::unique_ptr<ProgramSource> python_source(std::string program, int processes) {
+  return std::make_unique<PythonSource>(std::move(program), processes);
 }
 
 Result<std::unique_ptr<OperatorBackend>> make_python_operator(Loop& loop, ProgramHost& host,

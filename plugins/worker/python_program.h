@@ -19,9 +19,9 @@ namespace pawl {
 /// The text of plugins/operators/python/pawl_python.py.
 std::string_view python_program();
 
-/// `program` is the path of a file that holds `python_program()`. `cores`: how many interpreters
-/// where a task does not say.
-std::unique_ptr<ProgramSource> python_source(std::string program, int cores);
+/// `program` is the path of a file that holds `python_program()`. `processes`: how many
+/// interpreters where a task does not say.
+std::unique_ptr<ProgramSource> python_source(std::string program, int processes);
 
 /// The operator. The program is written to `folder`, which is the host's own. Errors: storage.
 Result<std::unique_ptr<OperatorBackend>> make_python_operator(Loop& loop, ProgramHost& host,

@@ -17,7 +17,7 @@ std::string_view python_schema() {
     "threads": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1,
       "description": "calls at once in one interpreter"},
     "processes": {"type": "integer", "minimum": 1, "maximum": 1000,
-      "description": "interpreters at most; one per core unless said"},
+      "description": "interpreters at most; twice the cores, at least 4, unless said"},
     "recycle_after": {"type": "integer", "minimum": 1,
       "description": "an interpreter ends after so many calls"},
     "memory_limit": {"type": "string", "description": "an interpreter ends above it, between calls"},

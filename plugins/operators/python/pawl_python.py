@@ -80,7 +80,7 @@ class Attempt:
         self._start = start
         self._runner = runner
         self._cancelled = False
-        self._logs = {"out": [], "err": []}
+        self._logs = {"out": "", "err": ""}  # what waits for the end of its line
         self._kept = None
         self._answered = None
 
@@ -144,13 +144,12 @@ class Attempt:
         raise Skipped(str(message))
 
     def _log(self, stream, text):
-        parts = self._logs[stream]
-        parts.append(text)
-        if "\n" not in text and sum(map(len, parts)) < _LOG_BYTES:
+        whole = self._logs[stream] + text
+        if "\n" not in text and len(whole) < _LOG_BYTES:
+            self._logs[stream] = whole
             return
-        whole = "".join(parts)
         cut = whole.rfind("\n") + 1 or len(whole)
-        self._logs[stream] = [whole[cut:]] if cut < len(whole) else []
+        self._logs[stream] = whole[cut:]
         self._runner.channel.send(self._log_lines(stream, whole[:cut]), hurry=False)
 
     def _log_lines(self, stream, text):
@@ -164,9 +163,8 @@ class Attempt:
         logs = self._logs
         if not logs["out"] and not logs["err"]:
             return ""
-        rest = "".join(self._log_lines(name, "".join(parts)) for name, parts in logs.items())
-        self._logs = {"out": [], "err": []}
-        return rest
+        self._logs = {"out": "", "err": ""}
+        return "".join(self._log_lines(name, text) for name, text in logs.items())
 
 
 def _encode_text(text):
@@ -409,7 +407,7 @@ def _is_permanent(kind, words):
     return False
 
 
-def _own_frames(file):
+def _is_own(file):
     return file == __file__ or file == importlib.__file__ or file.startswith("<frozen importlib")
 
 
@@ -423,9 +421,12 @@ def _describe(found, error):
     except Exception as other:
         message = f"its message cannot be made: {other!r}"
     trace = error.__traceback__
-    while trace is not None and _own_frames(trace.tb_frame.f_code.co_filename):
+    while trace is not None and _is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    lines = "".join(traceback.format_exception(kind, error, trace))
+    described = traceback.TracebackException(kind, error, trace)
+    # A cancellation comes from within: from the handler of a signal.
+    described.stack[:] = [frame for frame in described.stack if frame.filename != __file__]
+    lines = "".join(described.format())
     words = found._start["parameters"].get("permanent", ())
     reason = "permanent" if _is_permanent(kind, words) else "error"
     return _failed(found, _name(kind), message, lines, reason)
