@@ -93,6 +93,11 @@ def check_diamond(run):
     expect(run.log("bottom") == "right failed, both upstream_failed\n", run.log("bottom"))
 
 
+def check_python_functions(run):
+    expect(run.output("total") == "177000\n", run.output("total"))
+    expect(run.log("price:key=order-3") == "3 of pen, attempt 1\n", "another log of order-3")
+
+
 def check_retry(run):
     expect(run.task("flaky")["attempts"] == 3, "flaky: not three attempts")
     expect(run.task("hopeless")["attempts"] == 1, "hopeless: it was tried again")
@@ -238,6 +243,8 @@ def check_census(run):
 FAULTS = "error-handling-for-child-processes"
 NUMBERS = {"numbers": "succeeded"}
 CASES = {
+    "python-functions": [((), 0, {"list": "succeeded", "price": "succeeded", "total": "succeeded"},
+                          {"price": {"succeeded": 20}}, check_python_functions)],
     "hello": [((), 0, {"greet": "succeeded"}, {}, check_hello)],
     "diamond": [((), 0, {"top": "succeeded", "left": "succeeded", "right": "failed",
                          "both": "upstream_failed", "either": "succeeded", "repair": "succeeded",

@@ -30,7 +30,7 @@ while read -r line; do
     *'"do":"pid"'*) finish "$$" ;;
     *'"do":"count"'*) finish "$count" ;;
     *'"do":"env"'*) finish "\"$CENSUS $LANG $PAWL_ATTEMPT_ID\"" ;;
-    *'"do":"wait"'*) ;;
+    *'"do":"wait"'*) say heartbeat ;;
     *'"do":"fail"'*) say finish ',"outcome":"failed","class":"Flood","message":"wet","reason":"permanent"' ;;
     *'"do":"defer"'*) say finish ',"outcome":"deferred","after_ms":5000,"state":"later"' ;;
     *'"do":"talk"'*)
@@ -122,7 +122,10 @@ TEST_CASE("a process takes as many attempts at once as its manifest says") {
   Programs programs(R"(, "concurrency": 3)");
   TestHost host(programs.make());
   for (int id = 1; id <= 3; ++id) host.start(id, todo("wait"));
-  host.wait([&] { return host.host->process_count() == 1; });
+  for (int id = 1; id <= 3; ++id) {
+    host.wait([&] { return host.recorder.told[id].heartbeats == 1; });
+  }
+  CHECK(host.host->process_count() == 1);
   CHECK(host.run(4, todo("count")).output == "1");
   host.backend->cancel(AttemptId(2));
   CHECK(host.end(2).output == "\"cancelled\"");

@@ -10,3 +10,8 @@ pawl_test(program_operator_test LABEL integration TIMEOUT 300
     program_operator_test.cpp
     python_operator_test.cpp)
 target_compile_definitions(program_operator_test PRIVATE PAWL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+add_test(NAME "warm programs do what their operators promise"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/warm_programs_test.py
+    --pawl $<TARGET_FILE:pawl>)
+set_tests_properties("warm programs do what their operators promise"
+  PROPERTIES LABELS integration TIMEOUT 300)

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Operators that are warm programs, as users meet them: a manifest in the home, and `python`.
+
+    warm_programs_test.py --pawl PATH
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PATIENCE = 60
+pawl = None
+
+CALLS = '''
+import os
+import time
+
+import pawl
+
+
+def fail():
+    raise ValueError("no good")
+
+
+def leave():
+    os._exit(9)
+
+
+def slow():
+    print("here", flush=True)
+    try:
+        time.sleep(1000)
+    except pawl.Cancelled:
+        print("cleaned up")
+        raise
+
+
+def deaf():
+    while True:
+        try:
+            time.sleep(1000)
+        except BaseException:
+            pass
+
+
+def again():
+    found = pawl.attempt()
+    if not found.state:
+        found.defer(0.1, "second look")
+    return found.state
+
+
+def show(secret):
+    print("the secret is", secret)
+
+
+def once(file):
+    """Waits at first; made again, it ends."""
+    if os.path.exists(file):
+        return "made again"
+    with open(file, "w") as out:
+        out.write(str(os.getpid()))
+    time.sleep(1000)
+'''
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def eventually(is_true, what):
+    until = time.monotonic() + PATIENCE
+    while not is_true():
+        if time.monotonic() > until:
+            raise AssertionError(f"it never came: {what}")
+        time.sleep(0.02)
+
+
+class WarmPrograms(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="pawl-warm-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.home = self.folder / "home"
+        self.environment = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder), "LANG": "C.UTF-8",
+            "PAWL_HOME": str(self.home), "TMPDIR": str(self.folder), "TOKEN": "sesame-open-up"}
+        (self.folder / "calls.py").write_text(CALLS)
+
+    def pawl(self, *words, code=0):
+        done = subprocess.run([pawl, *words], cwd=self.folder, env=self.environment, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE,
+                              check=False)
+        self.assertEqual(done.returncode, code, f"pawl {' '.join(words)}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def job(self, *tasks, **more):
+        file = self.folder / "job.json"
+        file.write_text(json.dumps({"name": "warm", "tasks": tasks, **more}))
+        return str(file)
+
+    def run_job(self, *tasks, code=0, **more):
+        return self.pawl("run", self.job(*tasks, **more), code=code).split()[0]
+
+    def attempts(self, run):
+        return json.loads(self.pawl("attempts", run, "-o", "json"))
+
+    def task(self, run, name):
+        rows = json.loads(self.pawl("tasks", "--run", run, "-o", "json"))
+        return next(row for row in rows if row["task"] == name)
+
+    def test_a_manifest_in_the_home_is_an_operator(self):
+        plugins = self.home / "plugins"
+        self.home.mkdir(mode=0o700)
+        plugins.mkdir()
+        for name in ("sum.json", "sum.sh"):
+            shutil.copy(ROOT / "examples/plugins" / name, plugins)
+        run = self.run_job({"id": "add", "operator": "sum", "with": {"numbers": [1, 2, 39]},
+                            "output": "json"})
+        self.assertEqual(self.pawl("output", f"{run}/add").strip(), "42")
+        self.assertEqual(self.pawl("logs", f"{run}/add"), "added up 1,2,39\n")
+        self.pawl("validate", self.job({"id": "add", "operator": "sum", "with": {"numbers": []}}),
+                  code=2)
+
+    def test_how_calls_end(self):
+        def call(name, **more):
+            return {"id": name, "operator": "python", "with": {"call": f"calls:{name}"},
+                    "allow_failure": True, **more}
+
+        run = self.run_job(
+            call("fail"), call("leave", on_interrupt="fail"), call("again", output="text"),
+            call("slow", timeout="500ms"), call("deaf", timeout="500ms", kill_grace="500ms"),
+            {"id": "show", "operator": "python",
+             "with": {"call": "calls:show", "args": ["{{ secrets.TOKEN }}"]}},
+            secrets={"TOKEN": {"env": "TOKEN"}})
+        reasons = {name: self.task(run, name)["reason"] for name in ("fail", "leave", "slow", "deaf")}
+        self.assertEqual(
+            reasons, {"fail": "error", "leave": "lost", "slow": "timeout", "deaf": "timeout"})
+        self.assertEqual(self.pawl("output", f"{run}/again").strip(), "second look")
+        self.assertEqual(self.pawl("logs", f"{run}/slow"), "here\ncleaned up\n")
+        self.assertEqual(self.pawl("logs", f"{run}/show"), "the secret is ***\n")
+        failed = next(row for row in self.attempts(run) if row["task"] == "fail")
+        self.assertIn("no good", json.dumps(failed))
+
+    def test_a_host_that_is_killed_takes_its_interpreters_and_the_call_is_made_again(self):
+        file = self.folder / "began"
+        job = self.job({"id": "once", "operator": "python", "output": "text",
+                        "with": {"call": "calls:once", "args": [str(file)]},
+                        "retry": {"max_attempts": 2, "delay": "10ms"}})
+        running = subprocess.Popen([pawl, "run", job], cwd=self.folder, env=self.environment,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(running.kill)
+        eventually(lambda: file.exists() and file.read_text(), "the call begins")
+        interpreter = int(file.read_text())
+        host = int(Path(f"/proc/{interpreter}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        os.kill(host, signal.SIGKILL)
+        eventually(lambda: not alive(interpreter), "the interpreter goes with its host")
+        out, _ = running.communicate(timeout=PATIENCE)
+        self.assertEqual(running.returncode, 0)
+        run = out.split()[0]
+        self.assertEqual(self.pawl("output", f"{run}/once").strip(), "made again")
+        self.assertEqual({row["state"] for row in self.attempts(run)}, {"lost", "succeeded"})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pawl", required=True, type=Path)
+    arguments, rest = parser.parse_known_args()
+    pawl = str(arguments.pawl.resolve())
+    unittest.main(argv=["warm_programs_test", *rest])
