@@ -1,5 +1,6 @@
 // The operator `http` against a real server.
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -162,6 +163,10 @@ TEST_CASE_METHOD(Fixture, "http follows redirects as far as it may") {
   CHECK_FALSE(got["headers"].contains("content-type"));
   CHECK(run({{"url", server.url("/redirect/302?to=/echo")}, {"max_redirects", 0}}).error_class ==
         "Status302");
+  const json expected = {{"url", server.url("/redirect/302?to=/echo")},
+                         {"expected_status", 302},
+                         {"response", "full"}};
+  CHECK(output(expected)["headers"]["location"] == "/echo");
   const End end = run({{"url", server.url("/redirect/302?to=file:///etc/hostname")}});
   CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
   CHECK(end.error_class == "UnsupportedProtocol");
@@ -323,6 +328,24 @@ TEST_CASE_METHOD(Fixture, "a cancelled call ends at once") {
   host.cancel(attempt);
   REQUIRE(attempt.end().has_value());
   CHECK(attempt.end()->error_class == "Cancelled");
+}
+
+TEST_CASE_METHOD(Fixture, "many calls of one host look up its name a few at a time") {
+  std::vector<TestAttempt*> attempts;
+  for (int i = 0; i < 200; ++i) {
+    attempts.push_back(&host.start(ask({{"url", "http://nobody.invalid/"}})));
+  }
+  host.cancel(*attempts[150]);
+  std::ptrdiff_t threads = 0;
+  for (TestAttempt* attempt : attempts) {
+    REQUIRE(run_until(loop, [&] {
+      using Entries = std::filesystem::directory_iterator;
+      threads = std::max(threads, std::distance(Entries("/proc/self/task"), Entries()));
+      return attempt->end().has_value();
+    }));
+    if (attempt != attempts[150]) CHECK(attempt->end()->error_class == "CouldntResolveHost");
+  }
+  CHECK(threads < 40);
 }
 
 TEST_CASE_METHOD(Fixture, "one connection serves call after call") {

@@ -28,6 +28,10 @@ long descriptors_for_connections() {
   return std::max(allowed - kDescriptorsReserved, kConnectionsMin);
 }
 
+// libcurl remembers an address for 60 seconds.
+constexpr auto kNameKnownFor = std::chrono::seconds(50);
+constexpr std::size_t kNamesMax = 10'000;
+
 int events_of(int what) {
   int events = 0;
   if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) events |= PAWL_READABLE;
@@ -51,27 +55,87 @@ TransferShard::TransferShard(plugin::Host host, long connections_max)
 TransferShard::~TransferShard() = default;
 
 void TransferShard::begin(Transfer& transfer) {
+  if (may_look_up(transfer.name_)) {
+    add(transfer);
+  } else {
+    transfer.stage_ = Transfer::Stage::waiting;
+    waiting_.push_back(&transfer);
+  }
+  ++in_flight_;
+}
+
+void TransferShard::add(Transfer& transfer) {
   CURL* handle = transfer.handle_;
   curl_easy_setopt(handle, CURLOPT_PRIVATE, static_cast<void*>(&transfer));
+  curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, &TransferShard::on_connected);
+  curl_easy_setopt(handle, CURLOPT_PREREQDATA, &transfer);
   curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &TransferShard::on_open);
-  curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, this);
+  curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, &transfer);
   curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, &TransferShard::on_close);
   curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, this);
   const CURLMcode code = curl_multi_add_handle(multi_.get(), handle);
   if (code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(code));
-  ++in_flight_;
+  const bool looks_up = !transfer.name_.empty() && !is_known(transfer.name_);
+  transfer.stage_ = looks_up ? Transfer::Stage::looking_up : Transfer::Stage::open;
+  if (looks_up) ++lookups_;
 }
 
 void TransferShard::end(Transfer& transfer) {
-  curl_multi_remove_handle(multi_.get(), transfer.handle_);
   --in_flight_;
+  switch (transfer.stage_) {
+    case Transfer::Stage::waiting: std::erase(waiting_, &transfer); return;
+    case Transfer::Stage::looking_up: --lookups_; break;
+    case Transfer::Stage::open: break;
+  }
+  curl_multi_remove_handle(multi_.get(), transfer.handle_);
 }
 
-curl_socket_t TransferShard::on_open(void* self, curlsocktype, curl_sockaddr* address) {
+bool TransferShard::is_known(const std::string& name) const {
+  const auto found = known_.find(name);
+  return found != known_.end() && found->second > Clock::now();
+}
+
+bool TransferShard::may_look_up(const std::string& name) const {
+  return name.empty() || lookups_ < kLookupsPerShard || is_known(name);
+}
+
+/// Its name has become an address, or was not needed: a connection was free.
+void TransferShard::found(Transfer& transfer) {
+  if (transfer.stage_ != Transfer::Stage::looking_up) return;
+  transfer.stage_ = Transfer::Stage::open;
+  --lookups_;
+  if (known_.size() >= kNamesMax) known_.clear();
+  known_[transfer.name_] = Clock::now() + kNameKnownFor;
+}
+
+/// Not inside a call of libcurl's, which takes no transfer then.
+void TransferShard::admit_waiting() {
+  while (!waiting_.empty() && may_look_up(waiting_.front()->name_)) {
+    Transfer* transfer = waiting_.front();
+    waiting_.pop_front();
+    try {
+      add(*transfer);
+    } catch (const std::exception&) {
+      --in_flight_;
+      transfer->shard_ = nullptr;
+      transfer->on_done(CURLE_OUT_OF_MEMORY);
+    }
+  }
+}
+
+int TransferShard::on_connected(void* transfer, char*, char*, int, int) {
+  auto* its = static_cast<Transfer*>(transfer);
+  its->shard_->found(*its);
+  return CURL_PREREQFUNC_OK;
+}
+
+curl_socket_t TransferShard::on_open(void* transfer, curlsocktype, curl_sockaddr* address) {
+  auto* its = static_cast<Transfer*>(transfer);
   const int socket = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (socket < 0) return CURL_SOCKET_BAD;
   try {
-    static_cast<TransferShard*>(self)->sockets_[socket].is_connection = true;
+    its->shard_->found(*its);
+    its->shard_->sockets_[socket].is_connection = true;
   } catch (const std::exception&) {
     ::close(socket);
     return CURL_SOCKET_BAD;
@@ -174,6 +238,7 @@ void TransferShard::act(curl_socket_t socket, int events) {
   int running = 0;
   curl_multi_socket_action(multi_.get(), socket, events, &running);
   report();
+  admit_waiting();
 }
 
 void TransferShard::report() {
@@ -215,16 +280,19 @@ TransferShard& Transfers::shard_with_room() {
   return *shards_.emplace_back(std::make_unique<TransferShard>(host_, connections));
 }
 
-void Transfers::begin(Transfer& transfer, CURL* handle) {
+void Transfers::begin(Transfer& transfer, CURL* handle, std::string name) {
   TransferShard& shard = shard_with_room();
   transfer.handle_ = handle;
+  transfer.name_ = std::move(name);
   shard.begin(transfer);
   transfer.shard_ = &shard;
 }
 
 void Transfers::end(Transfer& transfer) {
   if (transfer.shard_ == nullptr) return;
-  std::exchange(transfer.shard_, nullptr)->end(transfer);
+  TransferShard* shard = std::exchange(transfer.shard_, nullptr);
+  shard->end(transfer);
+  shard->admit_waiting();
 }
 
 EasyHandle Transfers::take_handle() {
@@ -237,6 +305,8 @@ EasyHandle Transfers::take_handle() {
   }
   curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(handle.get(), CURLOPT_NOPROGRESS, 1L);
+  // Else a transfer that is ended while its name is looked up waits for the answer to that.
+  curl_easy_setopt(handle.get(), CURLOPT_QUICK_EXIT, 1L);
   return handle;
 }
 

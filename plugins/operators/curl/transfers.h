@@ -4,7 +4,9 @@
 // are kept and used again. All of it on the loop thread.
 
 #include <chrono>
+#include <deque>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -16,6 +18,10 @@ namespace pawl::operators {
 /// Transfers of one multi handle. A handle looks through its connections for one that is free, so
 /// its rate falls with their number.
 inline constexpr int kTransfersPerShard = 250;
+
+/// Names that a shard may be looking up at once: libcurl takes a thread for each, and thousands of
+/// calls of one host would all look it up, since none knows yet what the others will learn.
+inline constexpr int kLookupsPerShard = 16;
 
 /// One transfer: a configured handle, and whom to tell. Must be ended before it goes.
 class Transfer {
@@ -31,8 +37,11 @@ class Transfer {
  private:
   friend class TransferShard;
   friend class Transfers;
+  enum class Stage { waiting, looking_up, open };
   CURL* handle_ = nullptr;
   class TransferShard* shard_ = nullptr;
+  std::string name_;  ///< that must be looked up; empty: none
+  Stage stage_ = Stage::open;
 };
 
 /// One multi handle of libcurl and what its sockets and its clock need of the loop.
@@ -43,9 +52,12 @@ class TransferShard {
   TransferShard(const TransferShard&) = delete;
   TransferShard& operator=(const TransferShard&) = delete;
 
+  /// Those that wait for others to look up a name included.
   int in_flight() const { return in_flight_; }
   void begin(Transfer& transfer);
   void end(Transfer& transfer);
+  /// Begins those that waited, as far as they may now.
+  void admit_waiting();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -57,7 +69,13 @@ class TransferShard {
     bool is_idle = false;        ///< no transfer uses it now
   };
 
-  static curl_socket_t on_open(void* self, curlsocktype, curl_sockaddr* address);
+  void add(Transfer& transfer);
+  bool may_look_up(const std::string& name) const;
+  bool is_known(const std::string& name) const;
+  void found(Transfer& transfer);
+
+  static int on_connected(void* transfer, char*, char*, int, int);
+  static curl_socket_t on_open(void* transfer, curlsocktype, curl_sockaddr* address);
   static int on_close(void* self, curl_socket_t socket);
   static int on_socket(CURL*, curl_socket_t socket, int what, void* self, void*);
   static int on_timer(CURLM*, long timeout_ms, void* self);
@@ -75,6 +93,9 @@ class TransferShard {
   Clock::time_point wanted_ = Clock::time_point::max();  ///< when libcurl wants to be called
   Clock::time_point armed_ = Clock::time_point::max();   ///< when `timer_` fires, never later
   int in_flight_ = 0;
+  int lookups_ = 0;
+  std::deque<Transfer*> waiting_;                             ///< for a name
+  std::unordered_map<std::string, Clock::time_point> known_;  ///< names in libcurl's memory, until
   MultiHandle multi_;  // last: what it calls when it goes is still there
 };
 
@@ -86,8 +107,9 @@ class Transfers {
   ~Transfers();
 
   /// Begins `transfer` with `handle`, whose options are set, but for CURLOPT_PRIVATE. `on_done` is
-  /// called later, once, unless it is ended before.
-  void begin(Transfer& transfer, CURL* handle);
+  /// called later, once, unless it is ended before. `name` is what must be looked up for it; empty
+  /// when the address is one of numbers.
+  void begin(Transfer& transfer, CURL* handle, std::string name);
   /// Ends it without a word. Also for one that is over.
   void end(Transfer& transfer);
 

@@ -59,7 +59,7 @@ void HttpExchange::send() {
   attempt_.log(line + '\n');
   handle_ = shared_.transfers.take_handle();
   configure();
-  shared_.transfers.begin(*this, handle_.get());
+  shared_.transfers.begin(*this, handle_.get(), lookup_name(target_));
 }
 
 void HttpExchange::configure() {
@@ -152,8 +152,7 @@ bool HttpExchange::take(std::string_view piece) {
     attempt_.heartbeat();
   }
   if (!keep_) {
-    const bool goes_on = is_redirect(status()) && redirects_ < target_.max_redirects;
-    keep_ = goes_on ? Keep::nothing : judge_->keep(status());
+    keep_ = is_to_be_followed(status()) ? Keep::nothing : judge_->keep(status());
   }
   switch (*keep_) {
     case Keep::all: return keep_piece(piece);
@@ -197,19 +196,23 @@ std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
   if (code == CURLE_WRITE_ERROR && sample_is_enough_) code = CURLE_OK;
   if (code != CURLE_OK) {
     const plugin::Result failure = transfer_failure(code, shown_url(target_.url), error_.data());
-    return judge_->judge_failure(failure);
+    return judge_->judge_failure(*this, failure);
   }
   const HttpAnswer got = answer();
   log_answer(got);
-  if (is_redirect(got.status) && follow_redirect(got.status)) return std::nullopt;
+  if (is_to_be_followed(got.status) && follow_redirect(got.status)) return std::nullopt;
   return judge_->judge(*this, got);
+}
+
+bool HttpExchange::is_to_be_followed(long status) const {
+  return is_redirect(status) && redirects_ < target_.max_redirects && !judge_->expects(status);
 }
 
 /// Follows by itself, not by libcurl, which would hand every header to wherever the answer points.
 bool HttpExchange::follow_redirect(long status) {
   char* next = nullptr;
   curl_easy_getinfo(handle_.get(), CURLINFO_REDIRECT_URL, &next);
-  if (next == nullptr || redirects_ >= target_.max_redirects) return false;
+  if (next == nullptr) return false;
   ++redirects_;
   const std::string url = next;
   if (!same_origin(target_.url, url)) {

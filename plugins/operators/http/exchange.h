@@ -42,11 +42,15 @@ class HttpJudge {
   };
 
   virtual ~HttpJudge() = default;
+  /// A status of success. A redirect that is one is not followed.
+  virtual bool expects(long status) const = 0;
   virtual Keep keep(long status) const = 0;
   virtual std::size_t bytes_max() const = 0;  ///< of a body that is kept
   virtual plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) = 0;
   /// There was no answer; `failure` says why.
-  virtual plugin::Result judge_failure(const plugin::Result& failure) { return failure; }
+  virtual plugin::Result judge_failure(HttpExchange&, const plugin::Result& failure) {
+    return failure;
+  }
 };
 
 class HttpExchange : public Transfer {
@@ -84,6 +88,7 @@ class HttpExchange : public Transfer {
   void configure_method();
   void configure_headers();
   void configure_trust();
+  bool is_to_be_followed(long status) const;
   bool follow_redirect(long status);
   bool take(std::string_view piece);
   bool keep_piece(std::string_view piece);

@@ -85,15 +85,16 @@ class Judge final : public HttpJudge {
         waited_(waited_before(request)),
         deadline_(request.deadline()) {}
 
+  bool expects(long status) const override { return parameters_.expected.contains(status); }
   Keep keep(long status) const override {
-    if (!parameters_.expected.contains(status)) return Keep::sample;
+    if (!expects(status)) return Keep::sample;
     const bool is_wanted = format_ != "none" || !parameters_.save_to.empty();
     return is_wanted ? Keep::all : Keep::nothing;
   }
   std::size_t bytes_max() const override { return parameters_.max_response; }
 
   plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) override {
-    if (parameters_.expected.contains(answer.status)) return success(exchange, answer);
+    if (expects(answer.status)) return success(exchange, answer);
     if (auto deferral = wait_as_asked(exchange, answer)) return *deferral;
     return unexpected(exchange, answer);
   }

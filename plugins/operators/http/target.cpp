@@ -1,5 +1,7 @@
 #include "plugins/operators/http/target.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 
@@ -207,6 +209,16 @@ Result<Duration> read_duration(const json& parameters, const char* name, Duratio
 std::string resolve(std::string_view path, const plugin::Request& request) {
   if (path.starts_with('/')) return std::string(path);
   return std::string(request.working_dir()) + '/' + std::string(path);
+}
+
+std::string lookup_name(const HttpTarget& target) {
+  if (!target.proxy.url.empty()) return target.proxy.url;
+  const UrlHandle url = parse_url(target.url);
+  if (url == nullptr) return {};
+  const std::string host = part(url.get(), CURLUPART_HOST);
+  in_addr number{};
+  const bool is_number = host.starts_with('[') || ::inet_pton(AF_INET, host.c_str(), &number) == 1;
+  return is_number ? std::string() : host;
 }
 
 std::string shown_url(const std::string& text) {

@@ -64,6 +64,9 @@ Result<Duration> read_duration(const nlohmann::json& parameters, const char* nam
 /// `path` in the working folder of the attempt, unless it is absolute.
 std::string resolve(std::string_view path, const plugin::Request& request);
 
+/// The name that must be looked up to reach it; empty when that is an address of numbers.
+std::string lookup_name(const HttpTarget& target);
+
 /// An address without what may be secret in it: no user, no password, no query.
 std::string shown_url(const std::string& url);
 

@@ -104,8 +104,9 @@ class Judge final : public HttpJudge {
     ++waiting_.looks;
   }
 
+  bool expects(long status) const override { return parameters_.expected.contains(status); }
   Keep keep(long status) const override {
-    if (!parameters_.expected.contains(status)) return Keep::sample;
+    if (!expects(status)) return Keep::sample;
     return parameters_.looks_into_body() || format_ != "none" ? Keep::all : Keep::nothing;
   }
   std::size_t bytes_max() const override { return kOutputBytesMax; }
@@ -116,17 +117,18 @@ class Judge final : public HttpJudge {
       return plugin::Result::permanent(shown_url(exchange.target().url) + " answered " + status,
                                        "Status" + std::to_string(answer.status), exchange.sample());
     }
-    if (!parameters_.expected.contains(answer.status)) return look_again(status);
+    if (!expects(answer.status)) return look_again(exchange, status);
     if (!parameters_.looks_into_body() && format_ == "none") return plugin::Result::success();
     auto body = exchange.body().text();
     if (!body) return plugin::Result::failure(body.error().message, "ReadError");
-    if (const auto missing = missing_in(*body)) return look_again(status + ", " + *missing);
+    if (const auto missing = missing_in(*body))
+      return look_again(exchange, status + ", " + *missing);
     return body_output(format_, *body);
   }
 
-  plugin::Result judge_failure(const plugin::Result& failure) override {
+  plugin::Result judge_failure(HttpExchange& exchange, const plugin::Result& failure) override {
     if (failure.outcome == PAWL_FAILED_FOR_GOOD) return failure;
-    return look_again(failure.message);
+    return look_again(exchange, failure.message);
   }
 
  private:
@@ -146,7 +148,7 @@ class Judge final : public HttpJudge {
     return std::nullopt;
   }
 
-  plugin::Result look_again(const std::string& seen) const {
+  plugin::Result look_again(HttpExchange& exchange, const std::string& seen) const {
     Duration after = parameters_.every;
     if (parameters_.timeout) {
       const Duration waited(std::max<std::int64_t>(now_ms() - waiting_.first_ms, 0));
@@ -155,9 +157,9 @@ class Judge final : public HttpJudge {
       after = std::min(after, *parameters_.timeout - waited);
     }
     const json state = {{"first_ms", waiting_.first_ms}, {"looks", waiting_.looks}};
-    plugin::Result result = plugin::Result::deferred(after, state.dump());
-    result.message = seen;
-    return result;
+    exchange.attempt().log("not yet: " + seen + "; looking again in " + format_duration(after) +
+                           '\n');
+    return plugin::Result::deferred(after, state.dump());
   }
 
   plugin::Result timed_out(const std::string& seen) const {
