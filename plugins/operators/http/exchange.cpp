@@ -33,6 +33,11 @@ bool is_harmless(const std::string& name) {
          known == "user-agent";
 }
 
+/// The proxy looks up the name of the host, and we that of the proxy.
+const std::string& name_to_look_up(const HttpTarget& target) {
+  return target.proxy.url.empty() ? target.name : target.proxy.url;
+}
+
 bool is_redirect(long status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
@@ -54,12 +59,12 @@ HttpExchange::~HttpExchange() {
 }
 
 void HttpExchange::send() {
-  std::string line = "> " + target_.method + ' ' + shown_url(target_.url);
+  std::string line = "> " + target_.method + ' ' + target_.shown;
   if (target_.has_body) line += " (" + std::to_string(target_.body.size()) + " bytes)";
   attempt_.log(line + '\n');
   handle_ = shared_.transfers.take_handle();
   configure();
-  shared_.transfers.begin(*this, handle_.get(), lookup_name(target_));
+  shared_.transfers.begin(*this, handle_.get(), name_to_look_up(target_));
 }
 
 void HttpExchange::configure() {
@@ -195,7 +200,7 @@ std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
   if (stopped_) return *stopped_;
   if (code == CURLE_WRITE_ERROR && sample_is_enough_) code = CURLE_OK;
   if (code != CURLE_OK) {
-    const plugin::Result failure = transfer_failure(code, shown_url(target_.url), error_.data());
+    const plugin::Result failure = transfer_failure(code, target_.shown, error_.data());
     return judge_->judge_failure(*this, failure);
   }
   const HttpAnswer got = answer();
@@ -219,7 +224,7 @@ bool HttpExchange::follow_redirect(long status) {
     target_.auth = {};
     std::erase_if(target_.headers, [](const auto& header) { return !is_harmless(header.first); });
   }
-  target_.url = url;
+  if (!set_url(target_, url)) return false;
   const bool was_post = target_.method == "POST";
   if ((status == 303 && target_.method != "HEAD") ||
       ((status == 301 || status == 302) && was_post)) {

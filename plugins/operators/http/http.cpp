@@ -22,9 +22,12 @@ namespace {
 
 constexpr std::uint64_t kSavedBytesDefault = 1u << 30;
 
+const Statuses kExpectedDefault = Statuses::of(R"(["2xx"])");
+const Statuses kRetriedDefault = Statuses::of(R"([408, 425, 429, "5xx"])");
+
 struct Parameters {
-  Statuses expected = Statuses::of(R"(["2xx"])");
-  Statuses retried = Statuses::of(R"([408, 425, 429, "5xx"])");
+  Statuses expected = kExpectedDefault;
+  Statuses retried = kRetriedDefault;
   Duration max_retry_after = std::chrono::minutes(5);
   bool full = false;
   std::string save_to;  ///< absolute; empty: to the output
@@ -136,7 +139,7 @@ class Judge final : public HttpJudge {
   plugin::Result unexpected(HttpExchange& exchange, const HttpAnswer& answer) const {
     const HttpTarget& target = exchange.target();
     std::string message =
-        target.method + ' ' + shown_url(target.url) + " answered " + std::to_string(answer.status);
+        target.method + ' ' + target.shown + " answered " + std::to_string(answer.status);
     if (answer.retry_after) {
       message += " and asked to wait " + format_duration(*answer.retry_after);
     }

@@ -69,7 +69,25 @@ Result<void> add_query(CURLU* url, const std::string& name, const json& value) {
   return {};
 }
 
-Result<std::string> read_url(const json& parameters) {
+bool is_number(const std::string& host) {
+  in_addr number{};
+  return host.starts_with('[') || ::inet_pton(AF_INET, host.c_str(), &number) == 1;
+}
+
+/// Fills in what is known of the address, and takes the secret parts out of `url`.
+void set_parts(HttpTarget& target, CURLU* url) {
+  target.url = part(url, CURLUPART_URL, CURLU_URLENCODE);
+  const std::string host = part(url, CURLUPART_HOST);
+  target.name = is_number(host) ? std::string() : host;
+  const bool has_query = target.url.find('?') != std::string::npos;
+  for (const CURLUPart secret : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS,
+                                 CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
+    curl_url_set(url, secret, nullptr, 0);
+  }
+  target.shown = part(url, CURLUPART_URL, CURLU_URLENCODE) + (has_query ? "?…" : "");
+}
+
+Result<void> read_url(const json& parameters, HttpTarget& target) {
   const auto& text = parameters.at("url").get_ref<const std::string&>();
   if (breaks_a_line(text)) return invalid("`url` holds a line break or a NUL");
   const UrlHandle url = parse_url(text);
@@ -87,7 +105,8 @@ Result<std::string> read_url(const json& parameters) {
       }
     }
   }
-  return part(url.get(), CURLUPART_URL, CURLU_URLENCODE);
+  set_parts(target, url.get());
+  return {};
 }
 
 Result<std::vector<HttpHeader>> read_headers(const json& parameters) {
@@ -170,16 +189,15 @@ HttpProxy read_proxy(const json& parameters, const std::string& url,
 
 }  // namespace
 
-bool HttpTarget::has_header(std::string_view name) const {
-  return std::any_of(headers.begin(), headers.end(),
-                     [&](const HttpHeader& header) { return lower(header.first) == lower(name); });
+bool HttpTarget::has_header(std::string_view wanted) const {
+  return std::any_of(headers.begin(), headers.end(), [&](const HttpHeader& header) {
+    return lower(header.first) == lower(wanted);
+  });
 }
 
 Result<HttpTarget> read_target(const json& parameters, const plugin::Request& request) {
   HttpTarget target;
-  auto url = read_url(parameters);
-  if (!url) return url.error();
-  target.url = std::move(*url);
+  if (auto url = read_url(parameters, target); !url) return url.error();
   auto headers = read_headers(parameters);
   if (!headers) return headers.error();
   target.headers = std::move(*headers);
@@ -211,25 +229,11 @@ std::string resolve(std::string_view path, const plugin::Request& request) {
   return std::string(request.working_dir()) + '/' + std::string(path);
 }
 
-std::string lookup_name(const HttpTarget& target) {
-  if (!target.proxy.url.empty()) return target.proxy.url;
-  const UrlHandle url = parse_url(target.url);
-  if (url == nullptr) return {};
-  const std::string host = part(url.get(), CURLUPART_HOST);
-  in_addr number{};
-  const bool is_number = host.starts_with('[') || ::inet_pton(AF_INET, host.c_str(), &number) == 1;
-  return is_number ? std::string() : host;
-}
-
-std::string shown_url(const std::string& text) {
-  const UrlHandle url = parse_url(text);
-  if (url == nullptr) return "an address that cannot be read";
-  const bool has_query = !part(url.get(), CURLUPART_QUERY).empty();
-  for (const CURLUPart secret : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS,
-                                 CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
-    curl_url_set(url.get(), secret, nullptr, 0);
-  }
-  return part(url.get(), CURLUPART_URL, CURLU_URLENCODE) + (has_query ? "?…" : "");
+bool set_url(HttpTarget& target, const std::string& url) {
+  const UrlHandle parsed = parse_url(url);
+  if (parsed == nullptr) return false;
+  set_parts(target, parsed.get());
+  return true;
 }
 
 bool same_origin(const std::string& one, const std::string& other) {

@@ -39,7 +39,9 @@ using HttpHeader = std::pair<std::string, std::string>;
 
 struct HttpTarget {
   std::string method;
-  std::string url;  ///< with the query, encoded
+  std::string url;    ///< with the query, encoded
+  std::string shown;  ///< for people: without what may be secret in it (user, password, query)
+  std::string name;   ///< of the host, when it must be looked up; empty: an address of numbers
   std::vector<HttpHeader> headers;
   bool has_body = false;
   std::string body;
@@ -50,7 +52,7 @@ struct HttpTarget {
   int max_redirects = 10;
   Duration timeout{};  ///< of each request; 0: none
 
-  bool has_header(std::string_view name) const;
+  bool has_header(std::string_view wanted) const;
 };
 
 /// Reads what `kTargetSchema` describes. Errors: invalid, as a sentence that names the property.
@@ -64,11 +66,8 @@ Result<Duration> read_duration(const nlohmann::json& parameters, const char* nam
 /// `path` in the working folder of the attempt, unless it is absolute.
 std::string resolve(std::string_view path, const plugin::Request& request);
 
-/// The name that must be looked up to reach it; empty when that is an address of numbers.
-std::string lookup_name(const HttpTarget& target);
-
-/// An address without what may be secret in it: no user, no password, no query.
-std::string shown_url(const std::string& url);
+/// Makes `url` the address of the target. False when it cannot be one.
+bool set_url(HttpTarget& target, const std::string& url);
 
 /// True when both lead to the same scheme, host and port.
 bool same_origin(const std::string& one, const std::string& other);

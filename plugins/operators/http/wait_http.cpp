@@ -114,7 +114,7 @@ class Judge final : public HttpJudge {
   plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) override {
     const std::string status = "status " + std::to_string(answer.status);
     if (parameters_.failing.contains(answer.status)) {
-      return plugin::Result::permanent(shown_url(exchange.target().url) + " answered " + status,
+      return plugin::Result::permanent(exchange.target().shown + " answered " + status,
                                        "Status" + std::to_string(answer.status), exchange.sample());
     }
     if (!expects(answer.status)) return look_again(exchange, status);
