@@ -31,3 +31,8 @@ add_test(NAME "jobs of operators"
 set_tests_properties("pawl operators check finds what breaks the contract"
   "jobs of operators, with a PostgreSQL server" "jobs of operators"
   PROPERTIES LABELS integration TIMEOUT 600 SKIP_RETURN_CODE 77)
+
+add_test(NAME "tasks call servers, wait for them and send mail"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/http_jobs_test.py --pawl $<TARGET_FILE:pawl>)
+set_tests_properties("tasks call servers, wait for them and send mail"
+  PROPERTIES LABELS integration TIMEOUT 300)
