@@ -108,6 +108,7 @@ json body_of(const Change& change, const std::vector<ChangeTarget>& targets, boo
   }
   json body = {{"verb", change.verb}, {"targets", std::move(list)}, {"options", change.options}};
   if (dry_run) body["dry_run"] = true;
+  if (!change.request_id.empty()) body["request_id"] = change.request_id;
   return body;
 }
 
@@ -150,6 +151,22 @@ void print_plan(const Terminal& stream, const Change& change, const json& plan) 
   if (plan.empty()) stream.line(fmt::format("  nothing to {}", change.verb));
 }
 
+/// What is not the same in the definition that runs go on with.
+void print_differences(const Terminal& stream, const json& answer) {
+  const auto lines = answer.find("definition");
+  if (lines == answer.end() || !lines->is_array()) return;
+  if (lines->empty()) return stream.line("the definition is the same");
+  stream.line("the definition is another one:");
+  int width = 0;
+  for (const json& line : *lines) width = std::max(width, display_width(line_name(line)));
+  for (const json& line : *lines) {
+    const std::string change = text_of(line, "change");
+    stream.line(fmt::format("  {}  {}{}", pad(escape_for_terminal(line_name(line)), width),
+                            change == "changed" ? "" : change + ": ",
+                            escape_for_terminal(text_of(line, "text"))));
+  }
+}
+
 /// Shows what would happen; true when it shall.
 Result<bool> agree(const Session& session, std::unique_ptr<Port>& port, const Change& change,
                    const std::vector<ChangeTarget>& targets) {
@@ -159,11 +176,12 @@ Result<bool> agree(const Session& session, std::unique_ptr<Port>& port, const Ch
   const auto plan = answer->find("plan");
   const json lines = plan != answer->end() && plan->is_array() ? *plan : json::array();
   const Terminal& stream = change.dry_run ? session.out : session.err;
+  print_differences(stream, *answer);
   stream.line(fmt::format("{} {}:", change.verb,
                           counted(static_cast<std::int64_t>(targets.size()), "target")));
   print_plan(stream, change, lines);
   if (change.dry_run) return false;
-  if (change.yes) return true;
+  if (change.yes || targets.size() == 1) return true;
   const std::optional<bool> said = ask_yes(session, fmt::format("{} them?", change.verb));
   if (said) return *said;
   return Error{
@@ -249,7 +267,7 @@ Result<Changed> carry_out(const Session& session, const Change& change) {
   Result<std::unique_ptr<Port>> opened = open_port(session, Reach::any);
   if (!opened) return opened.error();
   changed.port = *std::move(opened);
-  if (changed.targets.size() > 1 || change.dry_run) {
+  if (changed.targets.size() > 1 || change.dry_run || change.shows_plan) {
     const Result<bool> agreed = agree(session, changed.port, change, changed.targets);
     if (!agreed) return agreed.error();
     if (!*agreed) {

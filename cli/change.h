@@ -31,6 +31,8 @@ struct Change {
   bool of_tasks = false;                 ///< it is about tasks (`mark`), not runs
   std::vector<std::string> run_states;   ///< of runs that filters choose; empty: all
   std::vector<std::string> task_states;  ///< the same of tasks
+  std::string request_id;                ///< of what makes something: it may be asked again
+  bool shows_plan = false;               ///< also for one target
   bool dry_run = false;
   bool yes = false;
 };

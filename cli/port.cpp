@@ -1,5 +1,7 @@
 #include "cli/port.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <thread>
 
@@ -84,6 +86,17 @@ Result<std::unique_ptr<Port>> open_port(const Session& session, Reach reach) {
     Result<std::unique_ptr<Port>> own = become_scheduler(session, *home);
     if (own || own.error().kind != ErrorKind::locked || mono_now() >= deadline) return own;
   }
+}
+
+Result<void> require_home(const Session& session) {
+  const Result<std::string> path = resolve_home(session.home_flag);
+  if (!path) return path.error();
+  const Result<Home> home = Home::open(*path);
+  if (!home && home.error().kind != ErrorKind::not_found) return home.error();
+  if (home && access(home->database().c_str(), F_OK) == 0) return {};
+  return Error{ErrorKind::not_found,
+               fmt::format("nothing has run in {} yet. Is it the right home? --home, PAWL_HOME",
+                           escape_for_terminal(*path))};
 }
 
 Result<json> ask(const Session& session, std::unique_ptr<Port>& port, Reach reach,

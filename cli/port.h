@@ -44,6 +44,10 @@ enum class Reach {
 /// locked, home_unusable, storage, version.
 Result<std::unique_ptr<Port>> open_port(const Session& session, Reach reach);
 
+/// For verbs that need what has run before: a home that is not there is not made for them. Errors:
+/// not_found, home_unusable.
+Result<void> require_home(const Session& session);
+
 /// The second kind of way (embedded.cpp): this process takes the home's lock, recovers, and is the
 /// scheduler. Errors: locked, home_unusable, storage, version.
 Result<std::unique_ptr<Port>> become_scheduler(const Session& session, const std::string& home);

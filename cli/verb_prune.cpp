@@ -23,6 +23,7 @@ class PruneVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
+    if (const Result<void> there = require_home(session); !there) return there.error();
     nlohmann::json body = nlohmann::json::object();
     if (older_than_) body["older_than_ms"] = older_than_->count();
     Result<std::unique_ptr<Port>> opened = open_port(session, Reach::any);

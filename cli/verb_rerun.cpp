@@ -24,6 +24,7 @@ class RerunVerb final : public Verb {
 
   Result<int> run(Session& session) override {
     change_.verb = "rerun";
+    change_.request_id = new_request_id();
     change_.run_states = {"succeeded", "failed", "cancelled"};
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();

@@ -1,9 +1,12 @@
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "cli/change.h"
-#include "cli/not_yet.h"
+#include "cli/job_source.h"
 #include "cli/submit.h"
 #include "cli/verb.h"
+#include "scheduler/base/text.h"
 
 namespace pawl {
 
@@ -18,8 +21,8 @@ class ResumeVerb final : public Verb {
     arguments.option("--only", "TASK", only_, "this task alone");
     arguments.flag("--downstream", downstream_,
                    "also what succeeded downstream of what runs again");
-    arguments.choice("--with-definition", "WHICH", definition_, {"latest"},
-                     "go on with the job's newest definition");
+    arguments.option("--with-definition", "WHICH", definition_,
+                     "go on with another definition: `latest` of the job, or that of a FILE");
     arguments.flag("--wait", wait_, "wait for the end; the exit code is the run's");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(output_, run_formats());
@@ -31,14 +34,11 @@ class ResumeVerb final : public Verb {
         "anew. With no scheduler up this command is it until the run ends.");
     arguments.example("pawl resume 7k3f9q");
     arguments.example("pawl resume 7k3f9q/query:17");
+    arguments.example("pawl resume 7k3f9q --with-definition latest", "the file was mended");
     arguments.example("pawl resume --job 'sales*' --since 24h --dry-run");
   }
 
   Result<int> run(Session& session) override {
-    if (!definition_.empty()) {
-      return not_yet_available_error("resume --with-definition",
-                                     "Run the changed file anew: pawl run FILE");
-    }
     if (!from_.empty() && !only_.empty()) {
       return Error{ErrorKind::invalid, "resume: --from and --only exclude each other"};
     }
@@ -47,6 +47,7 @@ class ResumeVerb final : public Verb {
     change_.task_states = {"failed", "held", "cancelled"};
     change_.options = {
         {"from", !from_.empty()}, {"only", !only_.empty()}, {"downstream", downstream_}};
+    if (const Result<void> read = read_definition_option(session); !read) return read.error();
     // `--from TASK` names the task of the runs that were chosen.
     const std::string& task = from_.empty() ? only_ : from_;
     if (!task.empty()) {
@@ -77,6 +78,27 @@ class ResumeVerb final : public Verb {
   }
 
  private:
+  /// A file has a slash in its name or ends in `.json`.
+  Result<void> read_definition_option(const Session& session) {
+    if (definition_.empty()) return {};
+    change_.shows_plan = true;
+    if (definition_ == "latest") {
+      change_.options["definition"] = definition_;
+      return {};
+    }
+    if (definition_.find('/') == std::string::npos && !definition_.ends_with(".json")) {
+      return Error{ErrorKind::invalid,
+                   fmt::format("--with-definition {}: say latest, or name a FILE",
+                               escape_for_terminal(definition_))};
+    }
+    const Result<CheckedJob> checked = read_job(session, definition_);
+    if (!checked) return checked.error();
+    change_.options["definition"] = {{"text", checked->source.text},
+                                     {"file", checked->source.path},
+                                     {"folder", checked->source.folder}};
+    return {};
+  }
+
   Change change_;
   std::string from_;
   std::string only_;

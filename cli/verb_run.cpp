@@ -39,9 +39,7 @@ class RunVerb final : public Verb {
     if (!params) return params.error();
     // What the scheduler would refuse is refused before a home is made for it.
     if (const auto full = resolve_params(checked->job, *params); !full) return full.error();
-    if (const auto missing = missing_for_run(checked->job); !missing.empty()) {
-      return Error{ErrorKind::refused, missing_text(checked->source.file, missing)};
-    }
+    if (const auto can = can_run_by_hand(checked->job); !can) return can.error();
     const Reach reach = detach_ ? Reach::socket : Reach::any;
     Result<std::unique_ptr<Port>> opened = open_port(session, reach);
     if (!opened) return opened.error();
@@ -59,22 +57,6 @@ class RunVerb final : public Verb {
   }
 
  private:
-  /// A run by hand arms no schedule, so those may be there.
-  static std::vector<std::string> missing_for_run(JobSpec job) {
-    job.schedules.clear();
-    return not_yet_available(job);
-  }
-
-  static std::string missing_text(const std::string& file,
-                                  const std::vector<std::string>& missing) {
-    std::string text = escape_for_terminal(file) + ": ";
-    for (const std::string& sentence : missing) {
-      if (&sentence != &missing.front()) text += "; ";
-      text += escape_for_terminal(sentence);
-    }
-    return text + ". Take it out of the file";
-  }
-
   nlohmann::json request(const CheckedJob& checked, const std::string& params) {
     if (request_id_.empty()) request_id_ = new_request_id();
     return {{"text", checked.source.text},

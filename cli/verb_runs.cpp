@@ -1,7 +1,5 @@
-#include "cli/listing.h"
-#include "cli/selectors.h"
+#include "cli/history_list.h"
 #include "cli/verb.h"
-#include "cli/view.h"
 
 namespace pawl {
 
@@ -18,27 +16,12 @@ class RunsVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    const Here here = session.here();
-    Result<Selector> selector = read_selector(words_, SelectorOf::runs, here);
-    if (!selector) return selector.error();
-    Result<HistoryAccess> access = HistoryAccess::open(session);
-    if (!access) return access.error();
-    const ListShape shape = run_shape();
-    Listing list(session.out, output_, shape.fields, shape.columns);
-    bool more = false;
-    if (access->is_empty()) {
-      // A name in it cannot be found; without one the list is empty.
-      if (!words_.names.empty()) return access->resolve(words_.names.front()).error();
-    } else {
-      auto pager = access->history().runs(*std::move(selector));
-      const Result<bool> printed = print_pages(
-          pager, list, limit_of(words_), [&](const RunView& row) { return run_entry(row, here); });
-      if (!printed) return printed.error();
-      more = *printed;
-    }
-    list.finish();
-    if (more) tell_limit(session, output_, limit_of(words_));
-    return 0;
+    return list_history(
+        session, words_, SelectorOf::runs, output_, run_shape(),
+        [](History& history, Selector selector) { return history.runs(std::move(selector)); },
+        [here = session.here()](const RunView& row, const HistoryAccess&) {
+          return run_entry(row, here);
+        });
   }
 
  private:

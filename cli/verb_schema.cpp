@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/job_source.h"
+#include "cli/operators.h"
 #include "cli/settings.h"
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
@@ -19,6 +20,7 @@ class SchemaVerb final : public Verb {
     arguments.word("NAME", name_, false, "of the operator");
     arguments.note("Editors check files against it: \"$schema\": \"job.schema.json\" in the file.");
     arguments.example("pawl schema > job.schema.json");
+    arguments.example("pawl schema operator process");
   }
 
   Result<int> run(Session& session) override {
@@ -33,19 +35,23 @@ class SchemaVerb final : public Verb {
   Result<int> operator_schema(const Session& session) const {
     if (name_.empty())
       return Error{ErrorKind::invalid, "schema operator: NAME is missing. See pawl operators"};
-    if (name_ == "process") {
-      return Error{
-          ErrorKind::refused,
-          "schema operator process: it has no `with`; `command`, `script` and what goes with "
-          "them are keys of the task: pawl schema job"};
+    for (const KnownOperator& own : known_operators()) {
+      if (own.name != name_) continue;
+      session.out.line(OrderedJson::parse(own.schema, nullptr, false).dump(2));
+      return 0;
     }
     const OperatorCatalog operators = known_operators(session);
     if (const OperatorInfo* found = operators.find(name_)) {
       session.out.line(found->schema.dump(2));
       return 0;
     }
-    return Error{ErrorKind::not_found, fmt::format("there is no operator '{}'. See pawl operators",
-                                                   escape_for_terminal(name_))};
+    const std::vector<std::string> names = operators.names();
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    const std::string_view near = nearest_word(name_, known);
+    return Error{
+        ErrorKind::not_found,
+        fmt::format("there is no operator '{}'. {}", escape_for_terminal(name_),
+                    near.empty() ? "See pawl operators" : fmt::format("Did you mean {}?", near))};
   }
 
   std::string what_ = "job";

@@ -1,9 +1,12 @@
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include "cli/scheduler_probe.h"
 #include "cli/verb.h"
 #include "cli/view.h"
 #include "scheduler/base/text.h"
+#include "scheduler/loop/file_lock.h"
 
 namespace pawl {
 
@@ -32,6 +35,7 @@ class StatusVerb final : public Verb {
     Result<HistoryAccess> access = HistoryAccess::open(session);
     if (!access) return access.error();
     object["home"] = access->home();
+    object["orphans"] = orphans(access->home(), object["scheduler"]);
     if (!access->is_empty()) {
       const Result<StatusNumbers> numbers = access->history().status();
       if (!numbers) return numbers.error();
@@ -62,6 +66,28 @@ class StatusVerb final : public Verb {
                        {"log_bytes", numbers.wal_bytes},
                        {"runs_to_delete", numbers.doomed_runs}};
     object["epoch"] = numbers.epoch.value;
+  }
+
+  /// Workers that nobody directs: those that do not answer, and with no scheduler up all that live.
+  static OrderedJson orphans(const std::string& home, const OrderedJson& scheduler) {
+    OrderedJson out = OrderedJson::array();
+    if (scheduler.is_object()) {
+      for (const OrderedJson& worker : scheduler.value("workers", OrderedJson::array())) {
+        if (worker.value("state", std::string()) == "silent") out.push_back(worker);
+      }
+      return out;
+    }
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(home + "/workers", error)) {
+      const std::string lock = (entry.path() / "lock").string();
+      const Result<bool> held = FileLock::is_held(lock);
+      if (!held || !*held) continue;
+      const auto holder = FileLock::last_holder(lock);
+      out.push_back({{"worker", entry.path().filename().string()},
+                     {"state", "alone"},
+                     {"pid", holder ? OrderedJson(holder->pid) : OrderedJson(nullptr)}});
+    }
+    return out;
   }
 
   /// Tasks that run three times longer than they usually do.
@@ -101,7 +127,13 @@ class StatusVerb final : public Verb {
                                    styled(session.out, Style::yellow, "none is up")));
     } else {
       fact("scheduler", scheduler_text(object["scheduler"]));
+      for (const OrderedJson& hold : object["scheduler"].value("holds", OrderedJson::array()))
+        fact("held up", "nothing new starts: " + hold.value("text", std::string()));
+      fact("pools", pools_text(object["scheduler"]));
+      fact("lag", lag_text(object["scheduler"]));
     }
+    if (const std::string text = orphans_text(object["orphans"]); !text.empty())
+      fact("orphans", text);
     if (!object.contains("runs")) return;
     fact("runs", nonzero(object["runs"]));
     fact("open tasks", nonzero(object["open_tasks"]));
@@ -121,6 +153,47 @@ class StatusVerb final : public Verb {
     fact("store",
          fmt::format("{}, write-ahead log {}", format_bytes(store["bytes"].get<std::uint64_t>()),
                      format_bytes(store["log_bytes"].get<std::uint64_t>())));
+  }
+
+  static std::string pools_text(const OrderedJson& scheduler) {
+    std::string text;
+    for (const OrderedJson& pool : scheduler.value("pools", OrderedJson::array())) {
+      text +=
+          fmt::format("{}{} {} of {}", text.empty() ? "" : " · ", pool.value("pool", std::string()),
+                      format_count(pool.value("used", std::int64_t{0})),
+                      format_count(pool.value("slots", std::int64_t{0})));
+      const std::int64_t waiting = pool.value("waiting", std::int64_t{0});
+      if (waiting > 0) text += fmt::format(", {} waiting", format_count(waiting));
+    }
+    return text.empty() ? "none" : text;
+  }
+
+  /// How far the store is behind what was decided.
+  static std::string lag_text(const OrderedJson& scheduler) {
+    const std::int64_t changes = scheduler.value("queued_changes", std::int64_t{0});
+    std::string text =
+        changes == 0
+            ? "none"
+            : fmt::format("{} to be stored, for {}", counted(changes, "change"),
+                          format_took(Duration(scheduler.value("lag_ms", std::int64_t{0}))));
+    const std::int64_t took = scheduler.value("last_commit_ms", std::int64_t{0});
+    if (took > 0) text += fmt::format("; the last commit took {}", format_took(Duration(took)));
+    return text;
+  }
+
+  static std::string orphans_text(const OrderedJson& orphans) {
+    std::string text;
+    for (const OrderedJson& worker : orphans) {
+      const bool alone = worker.value("state", std::string()) == "alone";
+      text +=
+          fmt::format("{}worker {} (pid {}) {}", text.empty() ? "" : ", ", plain(worker["worker"]),
+                      plain(worker["pid"]), alone ? "waits for a scheduler" : "does not answer");
+    }
+    return text;
+  }
+
+  static std::string plain(const OrderedJson& value) {
+    return value.is_string() ? value.get<std::string>() : value.dump();
   }
 
   /// Counts that are not 0: `3 running, 12 succeeded`.

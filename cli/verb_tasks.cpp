@@ -1,7 +1,5 @@
-#include "cli/listing.h"
-#include "cli/selectors.h"
+#include "cli/history_list.h"
 #include "cli/verb.h"
-#include "cli/view.h"
 
 namespace pawl {
 
@@ -19,28 +17,12 @@ class TasksVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    const Here here = session.here();
-    Result<Selector> selector = read_selector(words_, SelectorOf::tasks, here);
-    if (!selector) return selector.error();
-    Result<HistoryAccess> access = HistoryAccess::open(session);
-    if (!access) return access.error();
-    const ListShape shape = task_shape();
-    Listing list(session.out, output_, shape.fields, shape.columns);
-    bool more = false;
-    if (access->is_empty()) {
-      // A name in it cannot be found; without one the list is empty.
-      if (!words_.names.empty()) return access->resolve(words_.names.front()).error();
-    } else {
-      auto pager = access->history().tasks(*std::move(selector));
-      const Result<bool> printed =
-          print_pages(pager, list, limit_of(words_),
-                      [&](const TaskView& row) { return task_entry(row, access->home(), here); });
-      if (!printed) return printed.error();
-      more = *printed;
-    }
-    list.finish();
-    if (more) tell_limit(session, output_, limit_of(words_));
-    return 0;
+    return list_history(
+        session, words_, SelectorOf::tasks, output_, task_shape(),
+        [](History& history, Selector selector) { return history.tasks(std::move(selector)); },
+        [here = session.here()](const TaskView& row, const HistoryAccess& access) {
+          return task_entry(row, access.home(), here);
+        });
   }
 
  private:

@@ -62,6 +62,11 @@ std::string_view Pump::last_input() const {
   return index < kInputNames.size() ? kInputNames[index] : "none";
 }
 
+Pump::Lag Pump::lag() const {
+  return {handed_over_.empty() ? Duration{0} : mono_now() - handed_over_.front().second,
+          last_commit_};
+}
+
 void Pump::note_changes(const Mutations& mutations) {
   RunId last;
   for (const Mutation& m : mutations) {
@@ -145,11 +150,16 @@ void Pump::flush() {
   // A full queue takes it after the next `committed`; until then it grows.
   if (!writer_.submit(sequence_ + 1, batch_)) return;
   ++sequence_;
+  handed_over_.emplace_back(sequence_, mono_now());
   batch_.clear();
 }
 
 void Pump::committed(std::uint64_t through) {
   committed_ = std::max(committed_, through);
+  while (!handed_over_.empty() && handed_over_.front().first <= committed_) {
+    last_commit_ = mono_now() - handed_over_.front().second;
+    handed_over_.pop_front();
+  }
   // An effect-only turn after the last batch has a number that no batch carries.
   if (committed_ == sequence_ && batch_.empty() && !gate_.empty()) committed_ = ++sequence_;
   std::vector<Effect> effects = gate_.release(committed_);

@@ -54,6 +54,14 @@ class Pump {
   /// The kind of the input that was fed last: what the loop was doing. From any thread.
   std::string_view last_input() const;
 
+  /// How long the oldest change that is not durable yet has waited, and how long the last batch
+  /// took to become so.
+  struct Lag {
+    Duration waiting{};
+    Duration last_commit{};
+  };
+  Lag lag() const;
+
   /// Runs that changed since this was last asked.
   std::set<RunId> take_changed() { return std::exchange(changed_, {}); }
 
@@ -75,6 +83,8 @@ class Pump {
   std::atomic<std::size_t> last_input_{std::variant_npos};
   bool flush_is_due_ = false;
   bool tick_is_due_ = false;
+  std::deque<std::pair<std::uint64_t, MonoTime>> handed_over_;  ///< batches, and when
+  Duration last_commit_{};
   std::set<RunId> changed_;
   std::function<void(const RunChange&)> tell_run_;
   std::deque<std::pair<std::uint64_t, RunChange>> run_changes_;  ///< and of which batch

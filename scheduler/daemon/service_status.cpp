@@ -98,6 +98,8 @@ nlohmann::json Service::status() const {
           {"counts", counts_json(counts)},
           {"live_attempts", engine.live_attempts()},
           {"queued_changes", writer_->queued()},
+          {"lag_ms", pump_->lag().waiting.count()},
+          {"last_commit_ms", pump_->lag().last_commit.count()},
           {"storage_full", storage_full_.load(std::memory_order_acquire)},
           {"draining", is_draining_},
           {"holds", holds_json(holds())},

@@ -479,7 +479,14 @@ constexpr std::array<Field, 22> kHookFields = {
      kResourcesField,     kOnInterruptField, kEnvField,          kPassEnvField,
      kWorkingDirField,    kOutputField}};
 
+constexpr std::array<Field, 5> kProcessFields = {
+    {kCommandField, kScriptField, kShellField, kStdinField, kSkipExitCodesField}};
 }  // namespace
+
+constexpr Shape kProcessShape = {.form = Form::object,
+                                 .what = "an object: what a program is",
+                                 .fields = kProcessFields,
+                                 .name = "process"};
 
 constexpr Shape kTaskShape = {.form = Form::object,
                               .what =

@@ -80,6 +80,8 @@ extern const Shape kJobShape;
 extern const Shape kTaskShape;
 extern const Shape kDefaultsShape;
 extern const Shape kHookShape;
+/// The keys of a task that say which program it runs, and how.
+extern const Shape kProcessShape;
 
 /// The field of an object with that key, or null.
 const Field* find_field(const Shape& object, std::string_view key);

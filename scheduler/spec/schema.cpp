@@ -13,13 +13,11 @@ constexpr std::string_view kIgnoredKeys = "^(x-.*|\\$schema)$";
 
 class SchemaWriter {
  public:
-  Json write(const Shape& root) {
+  Json write(const Shape& root, std::string_view title, std::string_view about) {
     Json schema = object(root);
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema";
-    schema["title"] = "pawl job";
-    schema["description"] =
-        "A job of pawl: tasks, what they wait for, and when they run. Keys that begin with x-, "
-        "and comment, are ignored everywhere.";
+    schema["title"] = std::string(title);
+    schema["description"] = std::string(about);
     Json definitions = Json::object();
     for (auto& [name, definition] : definitions_) definitions[name] = definition;
     schema["$defs"] = std::move(definitions);
@@ -157,6 +155,20 @@ class SchemaWriter {
 
 }  // namespace
 
-std::string job_schema() { return SchemaWriter().write(kJobShape).dump(2); }
+std::string job_schema() {
+  return SchemaWriter()
+      .write(
+          kJobShape, "pawl job",
+          "A job of pawl: tasks, what they wait for, and when they run. Keys that begin with x-, "
+          "and comment, are ignored everywhere.")
+      .dump(2);
+}
+
+std::string process_schema() {
+  return SchemaWriter()
+      .write(kProcessShape, "pawl operator process",
+             "Runs a program or a script. It has no `with`: these are keys of the task itself.")
+      .dump(2);
+}
 
 }  // namespace pawl

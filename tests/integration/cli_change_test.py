@@ -47,6 +47,48 @@ class Changing(HomeTest):
         self.pawl("resume", "nothing-like-it", code=3)
         self.assertIn("nothing is selected", self.pawl("resume", code=2).err)
 
+    def test_a_run_goes_on_with_the_file_as_it_is_now(self):
+        run = self.failed_run()
+        self.job("cure", [
+            {"id": "before", "command": ["true"]},
+            {"id": "first", "command": ["false"]},
+            {"id": "second", "depends_on": ["first", "before"], "command": ["true"]},
+        ])
+        plan = self.pawl("resume", run, "--with-definition", self.path, "--dry-run").out
+        self.assertIn('command: ["true"] → ["false"]', plan)
+        self.assertEqual(self.states(run)["second"], "failed")
+        done = self.pawl("resume", run, "--with-definition", self.path)
+        for text in ("the definition is another one", "succeeded before, and stays",
+                     "new: it runs when its turn comes", "gone: ", "succeeded cure"):
+            self.assertIn(text, done.err)
+        states = self.states(run)
+        # What succeeded stays, what is gone is nobody's business any more.
+        self.assertEqual({name: states[name] for name in ("first", "second", "before")},
+                         {"first": "succeeded", "second": "succeeded", "before": "succeeded"})
+        attempts = self.pawl("attempts", run, "-o", "json").json()
+        self.assertEqual(sorted((a["task"], a["attempt"]) for a in attempts),
+                         [("before", 1), ("first", 1), ("second", 1), ("second", 2)])
+
+    def test_with_the_newest_definition_that_the_home_knows(self):
+        run = self.failed_run()
+        self.assertIn("the definition is the same",
+                      self.pawl("resume", run, "--with-definition", "latest", code=1).err)
+        self.cured.touch()
+        self.job("cure", [{"id": "second", "command": ["true"]}])
+        self.pawl("run", self.path, "-q")
+        done = self.pawl("resume", run, "--with-definition", "latest")
+        self.assertIn("depends_on", done.err)
+        self.assertEqual(self.states(run)["second"], "succeeded")
+        self.assertIn("say latest, or name a FILE",
+                      self.pawl("resume", run, "--with-definition", "newest", code=2).err)
+
+    def test_a_rerun_that_is_asked_again_makes_no_second_run(self):
+        run = self.failed_run()
+        self.cured.touch()
+        new = self.pawl("rerun", run).lines[0]
+        shown = self.pawl("show", new, "-o", "json").json()
+        self.assertRegex(shown["request_id"], f"^cli-[0-9a-f]{{32}}/{run}$")
+
     def test_resume_of_one_task_alone(self):
         run = self.failed_run()
         self.cured.touch()

@@ -292,6 +292,16 @@ class WhatIsRefused(HomeTest):
         self.pawl("run", path, code=2)
         self.assertFalse(self.home.exists())
 
+    def test_verbs_that_need_a_home_make_none(self):
+        for words in (["prune"], ["trigger", "sales"]):
+            self.assertIn("nothing has run in", self.pawl(*words, code=3).err)
+        self.assertFalse(self.home.exists())
+
+    def test_a_file_with_a_schedule_runs_by_hand(self):
+        path = self.job("timed", [{"id": "a", "command": ["true"]}], timeout="1h",
+                        schedule={"cron": "0 2 * * *", "timezone": "Europe/Berlin"})
+        self.assertIn("succeeded timed", self.pawl("run", path).err)
+
     def test_what_cannot_run_yet_is_refused(self):
         path = self.job("h", [{"id": "a", "command": ["true"],
                                "rate_limit": {"count": 1, "per": "1s"}}])

@@ -52,6 +52,32 @@ class Served(HomeTest):
         self.assertEqual(pools[0]["used"], 0)
         self.end(child)
 
+    def test_the_log_says_what_happens(self):
+        child = self.serve()
+        run = self.pawl("run", self.job("ok", [{"id": "a", "command": ["true"]}])).lines[0]
+        child.send_signal(signal.SIGHUP)
+        self.pawl("status")
+        lines = self.end(child).splitlines()
+        for line in lines:
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warning) \S")
+        for text in ("starts in", "ready: serving", "worker 1 is up", f"run {run} of ok accepted",
+                     f"run {run} of ok running", f"run {run} of ok succeeded",
+                     "reading the job folders again", "stopping: "):
+            self.assertTrue(any(text in line for line in lines), f"{text}: {lines}")
+
+    def test_warnings_alone_when_asked(self):
+        child = self.serve("--log-level", "warning")
+        self.pawl("run", self.job("ok", [{"id": "a", "command": ["true"]}]))
+        self.assertEqual(self.end(child), "")
+
+    def test_status_tells_pools_and_lag(self):
+        child = self.serve()
+        status = self.pawl("status").out
+        self.assertRegex(status, r"(?m)^pools +default 0 of \d+$")
+        self.assertRegex(status, r"(?m)^lag +none")
+        self.assertEqual(self.pawl("status", "-o", "json").json()["orphans"], [])
+        self.end(child)
+
     def test_a_folder_of_jobs_is_served(self):
         (self.root / "jobs").mkdir()
         self.job("jobs/one", [{"id": "a", "command": ["true"]}])

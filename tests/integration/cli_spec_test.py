@@ -210,6 +210,13 @@ class Others(HomeTest):
                       ["backfill", "sales", "--from", "2026-01-01", "--to", "2026-02-01"]):
             self.assertIn("not yet available", self.pawl(*words, code=4).err)
 
+    def test_operators_are_listed_and_say_what_they_take(self):
+        self.assertIn("process\n", self.pawl("operators", "-o", "name").out)
+        schema = self.pawl("schema", "operator", "process").json()
+        self.assertEqual(sorted(schema["properties"]),
+                         ["command", "comment", "script", "shell", "skip_exit_codes", "stdin"])
+        self.assertIn("Did you mean process?", self.pawl("schema", "operator", "proces", code=3).err)
+
     def test_a_full_standard_output_is_an_error(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
             done = subprocess.run([cli_support.PAWL, "schema"], stdout=full, env=self.env,

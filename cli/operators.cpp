@@ -1,0 +1,12 @@
+#include "cli/operators.h"
+
+#include "scheduler/spec/parse.h"
+
+namespace pawl {
+
+std::vector<KnownOperator> known_operators() {
+  return {{"process", "runs a program (`command`) or a script (`script`)", "pawl",
+           process_schema()}};
+}
+
+}  // namespace pawl
