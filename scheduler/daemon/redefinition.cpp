@@ -97,6 +97,14 @@ std::optional<Error> check_task(const TaskSpec& before, const TaskSpec* after, T
       "Decide them first: pawl mark " + run.name + "/" + before.id + " skipped");
 }
 
+/// Of a task that is gone from the definition.
+std::string what_becomes_of(TaskState state) {
+  if (state == TaskState::succeeded) return "its result stays; nothing waits for it";
+  const bool runs_again = state == TaskState::failed || state == TaskState::held ||
+                          state == TaskState::cancelled;
+  return runs_again ? "it is skipped" : "nothing waits for it";
+}
+
 }  // namespace
 
 std::string_view to_string(Line::Change change) {
@@ -130,10 +138,7 @@ Result<Redefinition> redefine(const Definition& before, const Definition& after,
       tasks.push_back(empty_task(task.id, task.is_mapped()));
       // Of an earlier redefinition it was gone already.
       if (old_body["tasks"][i] == tasks.back()) continue;
-      out.lines.push_back({Line::Change::gone, task.id,
-                           is_final(state) && state == TaskState::succeeded
-                               ? "its result stays; nothing waits for it"
-                               : "it is skipped"});
+      out.lines.push_back({Line::Change::gone, task.id, what_becomes_of(state)});
       continue;
     }
     const json& body = new_body["tasks"][found->second];
