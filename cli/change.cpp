@@ -9,6 +9,7 @@
 
 #include "cli/listing.h"
 #include "cli/progress.h"
+#include "cli/submit.h"
 #include "cli/view.h"
 #include "scheduler/base/text.h"
 
@@ -281,6 +282,16 @@ Result<Changed> carry_out(const Session& session, const Change& change) {
   if (!answer) return answer.error();
   read_results(session, *answer, changed);
   return changed;
+}
+
+Result<int> see_through(const Session& session, Changed& changed, const OutputOptions& output,
+                        bool wait, bool quiet) {
+  Watch watch;
+  watch.wait = wait;
+  watch.quiet = quiet;
+  const Result<int> code = see_through(session, changed.port, output, changed.runs, watch);
+  if (!code) return code.error();
+  return std::max(*code, changed.code);
 }
 
 Result<void> wait_for_final(const Session& session, Changed& changed, Duration patience) {

@@ -53,6 +53,10 @@ struct Changed {
 /// Errors: invalid (nothing selected, or nobody there to say yes), not_found, those of `ask`.
 Result<Changed> carry_out(const Session& session, const Change& change);
 
+/// Follows the runs that go on, or are new, as `pawl run` follows its own. The exit code.
+Result<int> see_through(const Session& session, Changed& changed, const OutputOptions& output,
+                        bool wait, bool quiet);
+
 /// Waits, where this process is the scheduler, until all targets are final: what is being stopped
 /// must have ended before the home is let go. At most `patience`.
 Result<void> wait_for_final(const Session& session, Changed& changed, Duration patience);

@@ -5,8 +5,8 @@
 namespace pawl {
 
 std::vector<KnownOperator> known_operators() {
-  return {{"process", "runs a program (`command`) or a script (`script`)", "pawl",
-           process_schema()}};
+  return {
+      {"process", "runs a program (`command`) or a script (`script`)", "pawl", process_schema()}};
 }
 
 }  // namespace pawl

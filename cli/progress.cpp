@@ -99,8 +99,8 @@ std::string mapped_detail(const TaskProgress& task) {
     append(text, task.rate >= 10 ? format_count(static_cast<std::int64_t>(task.rate)) + "/s"
                                  : fmt::format("{:.1f}/s", task.rate));
     const auto left = static_cast<double>(total - finished) * 1000 / task.rate;
-    // Beyond a year the rate says nothing.
-    if (left > 0 && left < 366.0 * 86'400'000) {
+    // Below a second it is over; beyond a year the rate says nothing.
+    if (left >= 1000 && left < 366.0 * 86'400'000) {
       append(text, format_span(Duration(static_cast<std::int64_t>(left))) + " left");
     }
   }

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "cli/change.h"
 #include "cli/submit.h"
 #include "cli/verb.h"
@@ -33,12 +31,7 @@ class RerunVerb final : public Verb {
     if (!quiet_) {
       for (const std::string& run : changed->runs) session.err.line("run " + run + " is new");
     }
-    Watch watch;
-    watch.wait = wait_;
-    watch.quiet = quiet_;
-    const Result<int> code = see_through(session, changed->port, output_, changed->runs, watch);
-    if (!code) return code.error();
-    return std::max(*code, changed->code);
+    return see_through(session, *changed, output_, wait_, quiet_);
   }
 
  private:

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "cli/change.h"
@@ -69,12 +67,7 @@ class ResumeVerb final : public Verb {
                               : ""));
       }
     }
-    Watch watch;
-    watch.wait = wait_;
-    watch.quiet = quiet_;
-    const Result<int> code = see_through(session, changed->port, output_, changed->runs, watch);
-    if (!code) return code.error();
-    return std::max(*code, changed->code);
+    return see_through(session, *changed, output_, wait_, quiet_);
   }
 
  private:

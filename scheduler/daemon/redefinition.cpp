@@ -100,8 +100,8 @@ std::optional<Error> check_task(const TaskSpec& before, const TaskSpec* after, T
 /// Of a task that is gone from the definition.
 std::string what_becomes_of(TaskState state) {
   if (state == TaskState::succeeded) return "its result stays; nothing waits for it";
-  const bool runs_again = state == TaskState::failed || state == TaskState::held ||
-                          state == TaskState::cancelled;
+  const bool runs_again =
+      state == TaskState::failed || state == TaskState::held || state == TaskState::cancelled;
   return runs_again ? "it is skipped" : "nothing waits for it";
 }
 
