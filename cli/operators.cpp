@@ -1,6 +1,6 @@
 #include "cli/operators.h"
 
-#include "scheduler/spec/parse.h"
+#include "scheduler/spec/process_schema.h"
 
 namespace pawl {
 

@@ -33,7 +33,7 @@ class TriggerVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    if (const Result<void> there = require_home(session); !there) return there.error();
+    if (const Result<void> there = require_home(session); !there && !detach_) return there.error();
     Result<json> body = request(session);
     if (!body) return body.error();
     const Reach reach = detach_ ? Reach::socket : Reach::any;

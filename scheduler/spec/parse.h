@@ -62,10 +62,6 @@ std::vector<std::string> not_yet_available(const JobSpec& job);
 /// JSON Schema (2020-12) of a job file, from the same field table as the parser.
 std::string job_schema();
 
-/// The same of what a task that runs a program or a script takes: what a `with` is to other
-/// operators.
-std::string process_schema();
-
 /// Checks run parameters against the job's declarations, fills defaults, and returns the full
 /// object as JSON text. `given` is JSON text of an object.
 Result<std::string> resolve_params(const JobSpec& job, std::string_view given);

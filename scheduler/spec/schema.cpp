@@ -5,6 +5,7 @@
 #include "scheduler/spec/document.h"
 #include "scheduler/spec/fields.h"
 #include "scheduler/spec/parse.h"
+#include "scheduler/spec/process_schema.h"
 
 namespace pawl {
 namespace {
