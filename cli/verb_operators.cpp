@@ -27,7 +27,8 @@ class OperatorsVerb final : public Verb {
     Listing list(session.out, output_, {"operator", "description", "from"},
                  {{"OPERATOR"}, {"WHAT", false, false, 20}, {"FROM"}});
     add(list, "process", "runs a program (`command`) or a script (`script`)", "");
-    for (const auto& [name, info] : known_operators(session).all()) {
+    const OperatorCatalog catalog = known_operators(session);
+    for (const auto& [name, info] : catalog.all()) {
       add(list, name, info.summary, info.plugin);
     }
     list.finish();

@@ -1,13 +1,13 @@
 // Operators that do what operators must not do, each in a way of its own.
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <thread>
-
-#include <unistd.h>
 
 #include "pawl/operator.hpp"
 
@@ -111,7 +111,8 @@ struct Remote {
   static constexpr const char* kSummary = "finds what it began";
   static constexpr const char* kSchema = kAnything;
   Result run(Attempt& attempt, const Request& request) {
-    if (!request.handle().empty()) return Result::success("\"" + std::string(request.handle()) + "\"");
+    if (!request.handle().empty())
+      return Result::success("\"" + std::string(request.handle()) + "\"");
     attempt.set_handle("job-17");
     std::abort();
   }
