@@ -47,6 +47,11 @@ class ServeVerb final : public Verb {
                                        options->home, getpid()));
     options->tell = [&log](Weight weight, const std::string& text) { log.line(weight, text); };
     options->dropped_lines = [&log] { return log.dropped(); };
+    // Who asks it to end before it listens is answered once it does.
+    sigset_t held;
+    sigemptyset(&held);
+    for (int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&held, number);
+    pthread_sigmask(SIG_BLOCK, &held, nullptr);
     Result<std::unique_ptr<Service>> opened = Service::open(*std::move(options));
     if (!opened) return opened.error();
     Service& service = **opened;
@@ -63,6 +68,7 @@ class ServeVerb final : public Verb {
     const Signal terminate(service.loop(), SIGTERM, end);
     const Signal interrupt(service.loop(), SIGINT, end);
     const Signal hang_up(service.loop(), SIGHUP, [&] { service.reload(); });
+    pthread_sigmask(SIG_UNBLOCK, &held, nullptr);
     const Result<void> done = service.run();
     if (!done) return done.error();
     return 0;
