@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <memory>
 #include <utility>
 
+#include "scheduler/base/check.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 
@@ -77,11 +79,13 @@ std::int64_t wall_ns() {
 AttemptStreams::AttemptStreams(std::string log_path, std::shared_ptr<const Mask> mask,
                                OutputSource output)
     : mask_(std::move(mask)),
-      pipes_{Pipe{{}, {}, MaskStream(*mask_), {}}, Pipe{{}, {}, MaskStream(*mask_), {}}},
+      pipes_{Pipe{{}, {}, MaskStream(*mask_), {}, -1}, Pipe{{}, {}, MaskStream(*mask_), {}, -1}},
       log_(std::move(log_path)),
       output_(std::move(output)) {}
 
-AttemptStreams::~AttemptStreams() = default;
+AttemptStreams::~AttemptStreams() {
+  for (Pipe& p : pipes_) p.close_ours();
+}
 
 bool AttemptStreams::open() {
   for (Pipe& p : pipes_) {
@@ -99,7 +103,20 @@ void AttemptStreams::close_program_ends() {
   for (Pipe& p : pipes_) p.program.reset();
 }
 
-int AttemptStreams::reading_end(LogStream stream) const { return pipe(stream).ours.get(); }
+void AttemptStreams::watch(int epoll, LogStream stream, std::uint64_t tag) {
+  Pipe& p = pipe(stream);
+  if (!p.ours || p.epoll >= 0) return;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = tag;
+  PAWL_CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, p.ours.get(), &event) == 0);
+  p.epoll = epoll;
+}
+
+void AttemptStreams::Pipe::close_ours() {
+  if (ours && epoll >= 0) epoll_ctl(epoll, EPOLL_CTL_DEL, ours.get(), nullptr);
+  ours.reset();
+}
 
 void AttemptStreams::take(LogStream stream, std::string_view bytes, std::int64_t now) {
   if (bytes.empty()) return;
@@ -116,7 +133,7 @@ std::size_t AttemptStreams::read(LogStream stream) {
   ssize_t got = ::read(p.ours.get(), read_buffer(), kReadBytes);
   if (got < 0 && errno == EINTR) return 0;
   if (got <= 0) {
-    p.ours.reset();
+    p.close_ours();
     return 0;
   }
   auto size = static_cast<std::size_t>(got);
@@ -145,7 +162,7 @@ void AttemptStreams::drain() {
 void AttemptStreams::finish() {
   drain();
   for (LogStream stream : {LogStream::out, LogStream::err}) {
-    pipe(stream).ours.reset();
+    pipe(stream).close_ours();
     pipe(stream).program.reset();
     if (!mask_->empty()) take(stream, pipe(stream).masked.finish(), wall_ns());
   }

@@ -31,8 +31,10 @@ class AttemptStreams {
   /// The program's end; closed by `close_program_ends` once it has been started.
   int program_end(LogStream stream) const;
   void close_program_ends();
-  /// The supervisor's end; -1 once the stream has ended.
-  int reading_end(LogStream stream) const;
+  /// Has `epoll` tell, with `tag`, when a stream that has not ended may be read. It is taken out of
+  /// there before its pipe is closed: a program that is just being started may hold a copy of our
+  /// end until its exec is through, and for so long epoll would tell of a pipe that nobody reads.
+  void watch(int epoll, LogStream stream, std::uint64_t tag);
 
   /// Reads once from a stream that is ready for it (else it blocks): at most 64 KiB. Returns how
   /// many bytes came. At the end of the stream its pipe is closed.
@@ -56,9 +58,12 @@ class AttemptStreams {
     Fd ours;
     MaskStream masked;
     std::string last;
+    int epoll = -1;  ///< which watches `ours`
+    void close_ours();
   };
   Pipe& pipe(LogStream stream) { return pipes_[static_cast<std::size_t>(stream)]; }
   const Pipe& pipe(LogStream stream) const { return pipes_[static_cast<std::size_t>(stream)]; }
+  int reading_end(LogStream stream) const { return pipe(stream).ours.get(); }
   void take(LogStream stream, std::string_view bytes, std::int64_t now);
   void drain();
 

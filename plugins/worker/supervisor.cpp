@@ -29,7 +29,7 @@ namespace {
 constexpr int kEventsPerTurnMax = 256;
 /// Most programs that are short are done by then, and what they wrote is read when they end: their
 /// pipes are never watched.
-constexpr Duration kWatchAfter{5};
+constexpr Duration kWatchAfter{10};
 constexpr std::size_t kReapsPerTurnMax = 512;
 constexpr std::size_t kScratchEntriesPerStep = 500;
 constexpr Duration kScratchStepEvery{5};
@@ -254,16 +254,14 @@ Fd Supervisor::input_of(const Launch& launch, std::string& error) const {
 }
 
 void Supervisor::watch_pipes() {
-  for (AttemptId id : std::exchange(unwatched_, {})) {
+  const MonoTime now = mono_now();
+  for (; !unwatched_.empty(); unwatched_.pop_front()) {
+    const auto& [id, since] = unwatched_.front();
     auto at = attempts_.find(id);
     if (at == attempts_.end()) continue;
+    if (now < since + kWatchAfter) return watch_timer_.start_at(since + kWatchAfter);
     for (LogStream stream : {LogStream::out, LogStream::err}) {
-      int pipe = at->second.streams->reading_end(stream);
-      if (pipe < 0) continue;
-      epoll_event event{};
-      event.events = EPOLLIN;
-      event.data.u64 = tag_of(id, stream);
-      PAWL_CHECK(epoll_ctl(events_.get(), EPOLL_CTL_ADD, pipe, &event) == 0);
+      at->second.streams->watch(events_.get(), stream, tag_of(id, stream));
     }
   }
 }
@@ -302,7 +300,7 @@ void Supervisor::start_program(AttemptId id, Attempt& attempt) {
   tree_.add(id, process);
   desk_.journal().spawned(id, process);
   supervision_.spawned(id, now, actions_);
-  unwatched_.push_back(id);
+  unwatched_.emplace_back(id, now);
   if (!watch_timer_.armed()) watch_timer_.start_after(kWatchAfter);
 }
 

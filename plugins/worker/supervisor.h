@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "plugins/worker/frames.h"
@@ -124,8 +125,9 @@ class Supervisor {
   std::uint64_t last_script_ = 0;
   std::unordered_map<AttemptId, Attempt> attempts_;  ///< not ended
   std::deque<AttemptId> queued_;                     ///< to be started this turn
-  std::vector<AttemptId> unwatched_;                 ///< their pipes are not in `events_` yet
-  std::vector<AttemptId> over_;                      ///< their program has ended, their tree not
+  /// Started so lately that their pipes are not in `events_` yet, oldest first.
+  std::deque<std::pair<AttemptId, MonoTime>> unwatched_;
+  std::vector<AttemptId> over_;  ///< their program has ended, their tree not
   bool may_be_more_dead_ = false;
   bool is_turn_scheduled_ = false;
   MonoTime timer_at_;  ///< what `timer_` is armed for

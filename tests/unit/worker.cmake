@@ -10,4 +10,5 @@ pawl_test(worker_test LABEL unit
     worker_protocol_test.cpp
     worker_scratch_test.cpp
     worker_supervision_test.cpp
+    worker_streams_test.cpp
     worker_words_test.cpp)
