@@ -8,8 +8,7 @@
 #include <optional>
 #include <utility>
 
-#include <curl/curl.h>
-
+#include "cli/curl_library.h"
 #include "scheduler/daemon/control.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
@@ -48,22 +47,22 @@ struct Outcome {
 };
 
 struct CurlList {
+  const CurlLibrary& curl;
   curl_slist* list = nullptr;
-  ~CurlList() { curl_slist_free_all(list); }
+  ~CurlList() { curl.slist_free_all(list); }
+  void add(const char* line) { list = curl.slist_append(list, line); }
 };
 
 }  // namespace
 
 struct Client::Impl {
-  explicit Impl(std::string home_of) : home(std::move(home_of)) {
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    easy = curl_easy_init();
-    multi = curl_multi_init();
-    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 1L);
+  Impl(std::string home_of, const CurlLibrary& library)
+      : home(std::move(home_of)), curl(library), easy(curl.easy_init()), multi(curl.multi_init()) {
+    curl.multi_setopt(multi, CURLMOPT_MAXCONNECTS, 1L);
   }
   ~Impl() {
-    curl_multi_cleanup(multi);
-    curl_easy_cleanup(easy);
+    curl.multi_cleanup(multi);
+    curl.easy_cleanup(easy);
   }
 
   Result<Reply> ask(const Call& call, const std::function<bool(std::string_view)>* on_data);
@@ -83,6 +82,7 @@ struct Client::Impl {
   static std::size_t take_data(char* data, std::size_t, std::size_t size, void* cls);
 
   std::string home;
+  const CurlLibrary& curl;
   int interrupt_fd = -1;
   CURL* easy = nullptr;
   CURLM* multi = nullptr;
@@ -98,7 +98,7 @@ std::size_t Client::Impl::take_data(char* data, std::size_t, std::size_t size, v
   auto* self = static_cast<Impl*>(cls);
   self->answer_began = true;
   long status = 0;
-  curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
+  self->curl.easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
   if (self->on_data != nullptr && status == 200) {
     self->outcome.data_came = true;
     if ((*self->on_data)(std::string_view(data, size))) return size;
@@ -115,32 +115,32 @@ std::size_t Client::Impl::take_data(char* data, std::size_t, std::size_t size, v
 }
 
 void Client::Impl::prepare(const Call& call, CurlList& headers) {
-  curl_easy_reset(easy);  // keeps the connection
-  curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket->path.c_str());
-  curl_easy_setopt(easy, CURLOPT_URL, ("http://pawl" + call.path).c_str());
-  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  curl_easy_setopt(easy, CURLOPT_PROXY, "");
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_data);
-  curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call.method.c_str());
+  curl.easy_reset(easy);  // keeps the connection
+  curl.easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket->path.c_str());
+  curl.easy_setopt(easy, CURLOPT_URL, ("http://pawl" + call.path).c_str());
+  curl.easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  curl.easy_setopt(easy, CURLOPT_PROXY, "");
+  curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_data);
+  curl.easy_setopt(easy, CURLOPT_WRITEDATA, this);
+  curl.easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  curl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call.method.c_str());
   if (call.method != "GET" && call.method != "DELETE") {
-    headers.list = curl_slist_append(headers.list, "Content-Type: application/json");
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(call.body.size()));
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call.body.c_str());
+    headers.add("Content-Type: application/json");
+    curl.easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(call.body.size()));
+    curl.easy_setopt(easy, CURLOPT_POSTFIELDS, call.body.c_str());
   }
   // On a connection that was used before, curl itself asks again when it ends without an answer.
-  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, call.idempotent ? 0L : 1L);
+  curl.easy_setopt(easy, CURLOPT_FRESH_CONNECT, call.idempotent ? 0L : 1L);
   // A local server takes the body at once: no round trip to ask for leave.
-  headers.list = curl_slist_append(headers.list, "Expect:");
-  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers.list);
+  headers.add("Expect:");
+  curl.easy_setopt(easy, CURLOPT_HTTPHEADER, headers.list);
 }
 
 Outcome::Kind Client::Impl::transfer(MonoTime deadline) {
   while (true) {
     int running = 0;
-    if (curl_multi_perform(multi, &running) != CURLM_OK) return Outcome::Kind::lost;
+    if (curl.multi_perform(multi, &running) != CURLM_OK) return Outcome::Kind::lost;
     if (running == 0) break;
     const bool streams = on_data != nullptr && answer_began;
     const Duration left = deadline - mono_now();
@@ -148,15 +148,15 @@ Outcome::Kind Client::Impl::transfer(MonoTime deadline) {
     constexpr Duration kLongestPoll = std::chrono::seconds(60);
     const Duration wait = streams ? kLongestPoll : std::min(left, kLongestPoll);
     curl_waitfd extra{.fd = interrupt_fd, .events = CURL_WAIT_POLLIN, .revents = 0};
-    curl_multi_poll(multi, &extra, interrupt_fd >= 0 ? 1 : 0, static_cast<int>(wait.count()),
+    curl.multi_poll(multi, &extra, interrupt_fd >= 0 ? 1 : 0, static_cast<int>(wait.count()),
                     nullptr);
     if (interrupt_fd >= 0 && extra.revents != 0) return Outcome::Kind::interrupted;
   }
   int waiting = 0;
-  const CURLMsg* message = curl_multi_info_read(multi, &waiting);
+  const CURLMsg* message = curl.multi_info_read(multi, &waiting);
   const CURLcode code = message == nullptr ? CURLE_RECV_ERROR : message->data.result;
   if (code == CURLE_OK) return Outcome::Kind::answered;
-  outcome.detail = curl_easy_strerror(code);
+  outcome.detail = curl.easy_strerror(code);
   if (code == CURLE_COULDNT_CONNECT) return Outcome::Kind::not_connected;
   const bool ours =
       outcome.kind == Outcome::Kind::stopped || outcome.kind == Outcome::Kind::too_long;
@@ -178,22 +178,22 @@ Outcome Client::Impl::try_once(const Call& call, const std::function<bool(std::s
     }
     socket = std::move(*opened);
   }
-  CurlList headers;
+  CurlList headers{curl};
   prepare(call, headers);
-  curl_multi_add_handle(multi, easy);
+  curl.multi_add_handle(multi, easy);
   outcome.kind = transfer(deadline);
   long status = 0;
-  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  curl.easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   outcome.reply.status = static_cast<int>(status);
   if (outcome.kind == Outcome::Kind::not_connected) {
     long code = 0;
-    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &code);
+    curl.easy_getinfo(easy, CURLINFO_OS_ERRNO, &code);
     outcome.nobody_listens = code == ENOENT || code == ECONNREFUSED || code == ENOTDIR;
     outcome.detail =
         "cannot connect to " + home + "/sock: " + std::strerror(static_cast<int>(code));
     socket.reset();  // the home may have been made anew
   }
-  curl_multi_remove_handle(multi, easy);
+  curl.multi_remove_handle(multi, easy);
   return std::move(outcome);
 }
 
@@ -267,17 +267,25 @@ Result<Reply> Client::Impl::ask(const Call& call,
   }
 }
 
-Client::Client(std::string home) : impl_(std::make_unique<Impl>(std::move(home))) {}
+Client::Client(std::string home) : home_(std::move(home)) {}
 Client::~Client() = default;
 
-Result<Reply> Client::call(const Call& call) { return impl_->ask(call, nullptr); }
+Result<Reply> Client::ask(const Call& call, const std::function<bool(std::string_view)>* on_data) {
+  if (!impl_) {
+    const auto& curl = CurlLibrary::load();
+    if (!curl) return curl.error();
+    impl_ = std::make_unique<Impl>(home_, *curl);
+  }
+  impl_->interrupt_fd = interrupt_fd_;
+  return impl_->ask(call, on_data);
+}
+
+Result<Reply> Client::call(const Call& call) { return ask(call, nullptr); }
 
 Result<Reply> Client::follow(const Call& call,
                              const std::function<bool(std::string_view)>& on_data) {
-  return impl_->ask(call, &on_data);
+  return ask(call, &on_data);
 }
-
-void Client::interrupt_on(int fd) { impl_->interrupt_fd = fd; }
 
 std::string Client::encode(std::string_view text) {
   constexpr std::string_view kPlain =

@@ -42,7 +42,8 @@ class Client {
   ///   did);
   /// - locked: somebody holds the home, but does not answer in time;
   /// - home_unusable: the socket may not be used;
-  /// - interrupted: see `interrupt_on`.
+  /// - interrupted: see `interrupt_on`;
+  /// - failed: the answer is too long, or libcurl is not installed.
   Result<Reply> call(const Call& call);
 
   /// Reads an answer as it comes: `on_data` gets its pieces and returns false to stop reading.
@@ -51,14 +52,18 @@ class Client {
   Result<Reply> follow(const Call& call, const std::function<bool(std::string_view)>& on_data);
 
   /// Calls end with `interrupted` once this descriptor is readable. -1: none.
-  void interrupt_on(int fd);
+  void interrupt_on(int fd) { interrupt_fd_ = fd; }
 
   /// A piece of a path or query with everything special written as `%XX`.
   static std::string encode(std::string_view text);
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  Result<Reply> ask(const Call& call, const std::function<bool(std::string_view)>* on_data);
+
+  std::string home_;
+  int interrupt_fd_ = -1;
+  std::unique_ptr<Impl> impl_;  ///< from the first call on
 };
 
 }  // namespace pawl

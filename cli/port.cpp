@@ -12,6 +12,7 @@
 #include "scheduler/daemon/control.h"
 #include "scheduler/daemon/home.h"
 #include "scheduler/loop/clock.h"
+#include "scheduler/loop/file_lock.h"
 
 namespace pawl {
 
@@ -47,6 +48,12 @@ class RemotePort final : public Port {
   Duration wait_for_start_;
 };
 
+/// Nobody holds the home's lock, as whoever serves it does: cheaper to know than to ask.
+bool is_free(const std::string& home) {
+  const Result<bool> held = FileLock::is_held(home + "/lock");
+  return held && !*held;
+}
+
 Result<json> read_answer(const Reply& reply) {
   json answer = json::parse(reply.body, nullptr, false);
   if (reply.status >= 200 && reply.status < 300) {
@@ -74,10 +81,12 @@ Result<std::unique_ptr<Port>> open_port(const Session& session, Reach reach) {
   if (!home) return home.error();
   const MonoTime deadline = mono_now() + kPatience;
   for (;;) {
-    auto remote = std::make_unique<RemotePort>(*home, kPatience);
-    const Result<Reply> answer = remote->call("GET", "/v1/status", "", kProbe);
-    if (answer) return std::unique_ptr<Port>(std::move(remote));
-    if (answer.error().kind != ErrorKind::no_scheduler) return answer.error();
+    if (!is_free(*home)) {
+      auto remote = std::make_unique<RemotePort>(*home, kPatience);
+      const Result<Reply> answer = remote->call("GET", "/v1/status", "", kProbe);
+      if (answer) return std::unique_ptr<Port>(std::move(remote));
+      if (answer.error().kind != ErrorKind::no_scheduler) return answer.error();
+    }
     if (reach == Reach::socket) {
       return Error{ErrorKind::no_scheduler,
                    fmt::format("no scheduler is up in {}. Start one: pawl serve",
@@ -128,6 +137,7 @@ Result<json> ask(const Session& session, std::unique_ptr<Port>& port, Reach reac
 Result<std::unique_ptr<Port>> find_scheduler(const Session& session) {
   const Result<std::string> home = resolve_home(session.home_flag);
   if (!home) return home.error();
+  if (is_free(*home)) return std::unique_ptr<Port>();
   auto remote = std::make_unique<RemotePort>(*home, Duration::zero());
   const Result<Reply> answer = remote->call("GET", "/v1/status", "", kProbe);
   if (answer) return std::unique_ptr<Port>(std::move(remote));
