@@ -1,8 +1,8 @@
 #pragma once
 
-// libcurl, loaded when a verb first asks a scheduler. It and what it stands on (TLS, Kerberos, LDAP,
-// SSH) take 6 MB of memory, which an idle scheduler, its workers and verbs that only read do not
-// need.
+// libcurl, loaded when a verb first asks a scheduler. It and what it stands on (TLS, Kerberos,
+// LDAP, SSH) take 6 MB of memory, which an idle scheduler, its workers and verbs that only read do
+// not need.
 
 #include <curl/curl.h>
 

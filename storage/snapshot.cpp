@@ -108,7 +108,7 @@ bool SnapshotLoader::load_items(MappedSnapshot& mapped, LoadOptions options) {
   const MappedRow& row = mapped.row;
   const bool all = options.final_items || options.succeeded_items;
   // A resume that is under way needs what it still has to queue again.
-  const bool repeats = row.repeat != Repeat::none;
+  const bool repeats = is_resume(row.repeat);
   const std::int64_t first = all       ? 0
                              : repeats ? std::min(row.low_water, row.repeat_next)
                                        : row.low_water;

@@ -69,7 +69,7 @@ bool Engine::State::is_startable(const Run& run, TaskIndex task) const {
     return false;
   const Node& node = run.node(task);
   if (!node.mapped) return node.work.state == TaskState::queued;
-  if (node.work.state != TaskState::running) return false;
+  if (node.work.state != TaskState::running || node.mapped->repeat == Repeat::cancel) return false;
   const TaskSpec& spec = run.spec(task);
   const std::int64_t limit = spec.map ? spec.map->max_concurrent : 0;
   if (limit > 0 && node.mapped->live >= limit) return false;

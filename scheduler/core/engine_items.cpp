@@ -144,27 +144,19 @@ void Engine::State::settle_rest(Run& run, TaskIndex task, TaskState state, Reaso
   mapped_changed(run, task);
 }
 
-/// No item of the task starts any more, and those that run are stopped.
+/// No item of the task starts any more, those that run are stopped, and those that wait end: in
+/// this step if it has room for them, the others in steps that follow.
 void Engine::State::cancel_items(Run& run, TaskIndex task, Reason reason, bool force) {
   Mapped& mapped = *run.node(task).mapped;
   stop_preparing(run, task);
-  end_repeat(mapped);
   settle_rest(run, task, TaskState::cancelled, reason);
-  wake_all(run, task);
-  std::vector<std::int64_t> open;
+  std::vector<std::int64_t> running;
   for (const auto& [item, work] : mapped.works) {
-    if (item < mapped.items) open.push_back(item);
+    if (work.state == TaskState::running) running.push_back(item);
   }
-  std::sort(open.begin(), open.end());
-  for (std::int64_t item : open) {
-    Piece& work = mapped.works.at(item);
-    if (work.state == TaskState::running) {
-      stop_attempt(work.live, reason, force);
-    } else {
-      move(run, {run.row.id, task, ItemIndex{item}}, work, TaskEvent::cancel, {reason, 0, {}, {}});
-    }
-  }
-  mapped.ready.clear();
+  std::sort(running.begin(), running.end());
+  for (std::int64_t item : running) stop_attempt(mapped.works.at(item).live, reason, force);
+  if (mapped.repeat != Repeat::cancel) begin_cancel(run, task, reason);
 }
 
 /// After an item became final: limits of failures, and the end of the whole.

@@ -100,7 +100,7 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot,
         row.repeat == Repeat::all || (row.repeat == Repeat::failed && has_failed);
     if (is_wanted && item.key.item.value >= row.repeat_next) mapped.to_repeat.push_back(item);
   }
-  if (row.repeat != Repeat::none) repeats_.push_back({run.row.id, row.task});
+  if (is_resume(row.repeat)) repeats_.push_back({run.row.id, row.task});
   const TaskKey whole{run.row.id, row.task, kWhole};
   auto next_timer = static_cast<std::size_t>(
       std::lower_bound(timers.begin(), timers.end(), whole,
@@ -118,6 +118,7 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot,
     }
     if (work.state == TaskState::running) ++mapped.live;
   }
+  if (row.repeat == Repeat::cancel) begin_cancel(run, row.task, row.rest_reason);
 }
 
 Run& Engine::State::restore(const RunSnapshot& snapshot) {

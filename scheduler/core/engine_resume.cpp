@@ -1,7 +1,9 @@
 // Resume: the same run goes on. What failed runs again, and what was decided because of it is
 // decided anew; what succeeded stays.
 
+#include <functional>
 #include <set>
+#include <utility>
 
 #include "scheduler/core/engine_commands.h"
 
@@ -95,6 +97,8 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
   if (seeds.empty() && run.row.state != RunState::paused && !run.is_dormant) {
     return refuse(is_final(run.row.state)
                       ? "nothing of it failed, was held or cancelled; `pawl rerun` makes a new run"
+                  : run.stopping != Reason::none
+                      ? "it is being stopped; resume it when it has ended"
                       : "nothing of it has failed so far, and it goes on");
   }
 
@@ -300,13 +304,14 @@ void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnaps
   mapped_changed(run, part.task);
 }
 
-// A resume may name millions of items. What it asks for is durable with its first step, as a cursor
-// in the row of the whole; the items follow in steps of their own, after a restart too.
+// A command may be about millions of items. What it asks for is durable with its first step, in the
+// row of the whole, for a resume with a cursor; the items follow in steps of their own, after a
+// restart too.
 
 void Engine::State::begin_repeat(Run& run, TaskIndex task, Repeat repeat,
                                  const MappedSnapshot* snapshot) {
   Mapped& mapped = *run.node(task).mapped;
-  end_repeat(mapped);
+  end_repeat(run, task);
   mapped_changed(run, task);
   for (std::size_t i = 0; snapshot != nullptr && i < snapshot->final_items.size(); ++i) {
     const TaskRow& row = snapshot->final_items[i];
@@ -317,39 +322,104 @@ void Engine::State::begin_repeat(Run& run, TaskIndex task, Repeat repeat,
   repeats_.push_back({run.row.id, task});
 }
 
-void Engine::State::end_repeat(Mapped& mapped) {
+/// Of its open items those that do not run are to end.
+void Engine::State::begin_cancel(Run& run, TaskIndex task, Reason reason) {
+  Mapped& mapped = *run.node(task).mapped;
+  if (mapped.repeat != Repeat::none) mapped_changed(run, task);
+  end_repeat(run, task);
+  for (const auto& [item, work] : mapped.works) {
+    if (item < mapped.items && work.state != TaskState::running)
+      mapped.to_cancel_awake.push_back(item);
+  }
+  std::sort(mapped.to_cancel_awake.begin(), mapped.to_cancel_awake.end(), std::greater<>());
+  mapped.to_cancel = mapped.sleepers.take_all();
+  mapped.wake_due = MonoTime{};
+  mapped.ready.clear();
+  if (mapped.to_cancel_awake.empty() && mapped.to_cancel.empty()) return;
+  mapped_changed(run, task);
+  mapped.repeat = Repeat::cancel;
+  mapped.cancel_reason = reason;
+  repeats_.push_back({run.row.id, task});
+}
+
+/// What was not reached stays as it is: open after a cancel, final after a resume.
+void Engine::State::end_repeat(Run& run, TaskIndex task) {
+  Mapped& mapped = *run.node(task).mapped;
   mapped.repeat = Repeat::none;
   mapped.repeat_next = 0;
   mapped.to_repeat.clear();
+  for (const std::int64_t item : std::exchange(mapped.to_cancel_awake, {})) {
+    const auto it = mapped.works.find(item);
+    if (it != mapped.works.end() && it->second.state == TaskState::queued)
+      mapped.ready.push_front(item);
+  }
+  if (mapped.to_cancel.empty()) return;
+  for (const Sleeper& sleeper : std::exchange(mapped.to_cancel, {})) mapped.sleepers.add(sleeper);
+  arm_sleepers(run, task);
 }
 
 /// As many as the step has room for.
 void Engine::State::repeat_some(const Place& place_of) {
   const Place place = place_of;
   Run* run = find(place.run);
-  Mapped* mapped = run == nullptr ? nullptr : run->node(place.task).mapped.get();
+  const Mapped* mapped = run == nullptr ? nullptr : run->node(place.task).mapped.get();
   if (mapped == nullptr || mapped->repeat == Repeat::none) {
     repeats_.pop_front();
-    return;
-  }
-  while (!mapped->to_repeat.empty() && !is_full()) {
-    ++looked_at_;
-    const TaskRow row = std::move(mapped->to_repeat.front());
-    mapped->to_repeat.pop_front();
-    mapped->repeat_next = row.key.item.value + 1;
-    mapped->repeat == Repeat::all ? repeat_any(*run, row) : repeat_failed(*run, row);
-  }
-  mapped_changed(*run, place.task);
-  make_ready(*run, place.task);
-  if (!mapped->to_repeat.empty()) return;
-  repeats_.pop_front();
-  const bool was_all = mapped->repeat == Repeat::all;
-  end_repeat(*mapped);
-  if (was_all) {
-    look_at(place.run, place.task);
+  } else if (mapped->repeat == Repeat::cancel) {
+    cancel_some(*run, place.task);
   } else {
-    item_ended(*run, place.task);
+    repeat_rows(*run, place.task);
   }
+}
+
+void Engine::State::repeat_rows(Run& run, TaskIndex task) {
+  Mapped& mapped = *run.node(task).mapped;
+  while (!mapped.to_repeat.empty() && !is_full()) {
+    ++looked_at_;
+    const TaskRow row = std::move(mapped.to_repeat.front());
+    mapped.to_repeat.pop_front();
+    mapped.repeat_next = row.key.item.value + 1;
+    mapped.repeat == Repeat::all ? repeat_any(run, row) : repeat_failed(run, row);
+  }
+  mapped_changed(run, task);
+  make_ready(run, task);
+  if (!mapped.to_repeat.empty()) return;
+  repeats_.pop_front();
+  const bool was_all = mapped.repeat == Repeat::all;
+  end_repeat(run, task);
+  if (was_all) {
+    look_at(run.row.id, task);
+  } else {
+    item_ended(run, task);
+  }
+}
+
+/// Ascending, as their rows lie.
+void Engine::State::cancel_some(Run& run, TaskIndex task) {
+  Mapped& mapped = *run.node(task).mapped;
+  auto& asleep = mapped.to_cancel;
+  auto& awake = mapped.to_cancel_awake;
+  const Reason reason = mapped.cancel_reason;
+  while (!is_full() && !(asleep.empty() && awake.empty())) {
+    ++looked_at_;
+    if (awake.empty() || (!asleep.empty() && asleep.back().item < awake.back())) {
+      const TaskKey key{run.row.id, task, ItemIndex{asleep.back().item}};
+      Piece& work = become_piece(run, key, asleep.back());
+      asleep.pop_back();
+      move(run, key, work, TaskEvent::cancel, {reason, 0, {}, {}});
+    } else {
+      const TaskKey key{run.row.id, task, ItemIndex{awake.back()}};
+      awake.pop_back();
+      const auto it = mapped.works.find(key.item.value);
+      if (it == mapped.works.end() || it->second.state == TaskState::running) continue;
+      move(run, key, it->second, TaskEvent::cancel, {reason, 0, {}, {}});
+    }
+  }
+  if (!asleep.empty() || !awake.empty()) return;
+  repeats_.pop_front();
+  end_repeat(run, task);
+  mapped_changed(run, task);
+  item_ended(run, task);
 }
 
 /// An item that failed, was held or cancelled waits for a slot again.

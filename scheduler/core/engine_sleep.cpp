@@ -130,14 +130,4 @@ Piece* Engine::State::wake_for_command(Run& run, TaskKey key) {
   return &work;
 }
 
-/// All of them, because all of them are to end.
-void Engine::State::wake_all(Run& run, TaskIndex task) {
-  Mapped& mapped = *run.node(task).mapped;
-  while (!mapped.sleepers.empty()) {
-    const Sleeper sleeper = mapped.sleepers.take_last();
-    (void)become_piece(run, {run.row.id, task, ItemIndex{sleeper.item}}, sleeper);
-  }
-  mapped.wake_due = MonoTime{};
-}
-
 }  // namespace pawl

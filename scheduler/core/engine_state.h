@@ -95,7 +95,10 @@ struct Mapped {
   SlotNumbers numbers;      ///< of `max_concurrent`
   Repeat repeat = Repeat::none;
   std::int64_t repeat_next = 0;
-  std::deque<TaskRow> to_repeat;  ///< rows that a resume still has to queue again, ascending
+  std::deque<TaskRow> to_repeat;   ///< rows that a resume still has to queue again, ascending
+  std::vector<Sleeper> to_cancel;  ///< those asleep that a cancel still has to end, descending
+  std::vector<std::int64_t> to_cancel_awake;  ///< and those in `works`, descending
+  Reason cancel_reason = Reason::none;
 
   std::int64_t fresh() const { return items > next_fresh ? items - next_fresh : 0; }
   bool may_start_fresh() const { return rest_state == TaskState::queued && fresh() > 0; }
@@ -366,7 +369,6 @@ class Engine::State {
   Piece& become_piece(Run& run, TaskKey key, const Sleeper& sleeper);
   void wake_first(Run& run, TaskIndex task);
   Piece* wake_for_command(Run& run, TaskKey key);
-  void wake_all(Run& run, TaskIndex task);
 
   // engine_items.cpp
   struct WholeVerdict {
@@ -441,9 +443,12 @@ class Engine::State {
   void reset_items(Run& run, const ResumePart& part, const RunSnapshot* snapshot);
   void begin_repeat(Run& run, TaskIndex task, Repeat repeat, const MappedSnapshot* snapshot);
   void repeat_some(const Place& place);
+  void repeat_rows(Run& run, TaskIndex task);
+  void begin_cancel(Run& run, TaskIndex task, Reason reason);
+  void cancel_some(Run& run, TaskIndex task);
   void repeat_failed(Run& run, const TaskRow& row);
   void repeat_any(Run& run, const TaskRow& row);
-  static void end_repeat(Mapped& mapped);
+  void end_repeat(Run& run, TaskIndex task);
   void reopen(Run& run);
   CommandResult mark_one(Run& run, const Target& target, TaskState state,
                          const RunSnapshot* snapshot);
@@ -508,7 +513,7 @@ class Engine::State {
   std::map<std::string, std::vector<Place>> parked_;  ///< by operator: they wait for a worker
   Timers timers_;
   std::deque<Place> pending_;   ///< tasks whose rule wants looking at
-  std::deque<Place> repeats_;   ///< mapped tasks of which a resume is under way
+  std::deque<Place> repeats_;   ///< mapped tasks of which a resume or a cancel is under way
   std::vector<RunId> changed_;  ///< runs whose counts changed in this step
   std::vector<Place> changed_mapped_;
   std::vector<RunId> forget_;  ///< runs that leave memory with this step

@@ -127,8 +127,8 @@ void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskSta
     if (is_final(to) && node.work.state == TaskState::waiting) look_at(run.row.id, follower);
   }
   if (is_final(to)) {
-    if (Mapped* mapped = run.node(task).mapped.get()) {
-      end_repeat(*mapped);
+    if (run.node(task).mapped) {
+      end_repeat(run, task);
       settle_surplus(run, task);
     }
     check_fail_fast(run, task);

@@ -80,10 +80,13 @@ struct TaskRow {
   std::int32_t dismissed = 0;  ///< 1: seen, not to be shown again; leaving the state clears it
 };
 
-/// What a resume still has to take back of a mapped task, item by item.
-enum class Repeat : std::uint8_t { none, failed, all };
-inline constexpr std::array<std::string_view, 3> kRepeatWords = {"none", "failed", "all"};
+/// What a command still has to do to a mapped task, item by item: a resume queues again what had
+/// failed, or all; a cancel ends what waits.
+enum class Repeat : std::uint8_t { none, failed, all, cancel };
+inline constexpr std::array<std::string_view, 4> kRepeatWords = {"none", "failed", "all", "cancel"};
 constexpr std::string_view to_string(Repeat r) { return kRepeatWords[static_cast<std::size_t>(r)]; }
+/// Whether rows of final items are still needed for it.
+constexpr bool is_resume(Repeat r) { return r == Repeat::failed || r == Repeat::all; }
 
 /// Of a mapped task as a whole, beside its TaskRow. Items start in order of index: those from
 /// `next_fresh` on never started and have no row; `rest_state` says what they are.
@@ -99,7 +102,8 @@ struct MappedRow {
   Counts counts{};           ///< its items by state, fresh ones included
   std::int64_t retries = 0;  ///< attempts of its items after their first ones
   /// A resume is under way: of the items from `repeat_next` on that had started, those that are
-  /// final (failed: not those that succeeded or were skipped) are still to be queued again.
+  /// final (failed: not those that succeeded or were skipped) are still to be queued again. Or a
+  /// cancel is: of all that wait, without a cursor.
   Repeat repeat = Repeat::none;
   std::int64_t repeat_next = 0;
   std::string source;  ///< how to read on: position and fingerprint, made by the reader

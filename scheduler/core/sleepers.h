@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <vector>
 
 #include "scheduler/core/rows.h"
 
@@ -43,14 +44,18 @@ class Sleepers {
   /// The one that wakes first; there is one.
   Sleeper take_first() {
     std::pop_heap(heap_.begin(), heap_.end(), Later{});
-    return take_last();
-  }
-
-  /// Any one, in the cheapest order; there is one.
-  Sleeper take_last() {
     const Sleeper sleeper = heap_.back();
     heap_.pop_back();
     return sleeper;
+  }
+
+  /// All of them, those with the highest numbers first.
+  std::vector<Sleeper> take_all() {
+    std::vector<Sleeper> all(heap_.begin(), heap_.end());
+    heap_.clear();
+    std::sort(all.begin(), all.end(),
+              [](const Sleeper& a, const Sleeper& b) { return a.item > b.item; });
+    return all;
   }
 
   /// This item, if it sleeps. Looks at all of them: for what people ask about one.

@@ -53,8 +53,8 @@ class Calendar {
   Calendar(Calendar&&) noexcept;
   Calendar& operator=(Calendar&&) noexcept;
 
-  /// Compiles the list of a checked job. Errors: invalid, when a zone is unknown, or a file of dates
-  /// cannot be read or holds something else; the message names it.
+  /// Compiles the list of a checked job. Errors: invalid, when a zone is unknown, or a file of
+  /// dates cannot be read or holds something else; the message names it.
   static Result<Calendar> compile(std::span<const ScheduleSpec> schedules,
                                   const CalendarSources& sources);
 

@@ -156,7 +156,7 @@ std::string ModelStore::on(const mutation::UpdateTask& m, bool by_person) {
   // A resume that is under way goes on in steps of its own.
   const auto whole = mapped.find({m.row.key.run, m.row.key.task});
   const bool is_repeated = m.row.key.item != kWhole && whole != mapped.end() &&
-                           whole->second.repeat != Repeat::none &&
+                           is_resume(whole->second.repeat) &&
                            m.row.key.item.value >= whole->second.repeat_next;
   if (!is_legal(kTaskTransitions, kTaskStateCount, row.state, m.row.state,
                 by_person || is_repeated)) {
@@ -276,7 +276,7 @@ RunSnapshot ModelStore::snapshot(RunId run, bool with_final) const {
        it != mapped.end() && it->first.first == run; ++it) {
     MappedSnapshot part;
     part.row = it->second;
-    const bool repeats = part.row.repeat != Repeat::none;
+    const bool repeats = is_resume(part.row.repeat);
     const std::int64_t first = with_final ? 0
                                : repeats  ? std::min(part.row.low_water, part.row.repeat_next)
                                           : part.row.low_water;
@@ -302,7 +302,7 @@ RunSnapshot ModelStore::snapshot(RunId run, bool with_final) const {
     }
     if (!is_final(row.state)) {
       part.open_items.push_back(row);
-    } else if (with_final || part.row.repeat != Repeat::none) {
+    } else if (with_final || is_resume(part.row.repeat)) {
       part.final_items.push_back(row);
     }
   }

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "scheduler/base/limits.h"
 #include "tests/sim/world.h"
 
 using namespace pawl;
@@ -390,4 +391,63 @@ TEST_CASE("work that had succeeded and was marked failed is new work when it run
   w.resume(run);
   CHECK(w.starts.back().work == 1);
   CHECK(w.starts.back().number == 2);
+}
+
+TEST_CASE("a cancel of very many items that wait goes in bounded steps") {
+  World w;
+  w.checks = false;
+  w.default_slots = 10'000;
+  w.handle(input::SetDefaultSlots{10'000});
+  const RunId run = w.start("m map=9000 retry=3 delay=1h; z after m");
+  w.finish_all(run, Outcome::failed);
+  REQUIRE(w.items(run, "m") == "retrying=9000");
+  const bool names_task = GENERATE(false, true);
+  input::Cancel cancel;
+  cancel.targets = {w.target(run, names_task ? "m" : "")};
+  Step step = w.engine.handle(cancel, w.now);
+  CHECK(w.store.apply(step.mutations, true).empty());
+  REQUIRE(step.more);
+  CHECK(step.mutations.size() <= limits::kMutationsPerStepMax + 100);
+  CHECK(broken_invariant(w.store, run, w.jobs.at(w.store.runs.at(run).version)).empty());
+  SECTION("one after the other") {
+    for (std::size_t steps = 0; step.more && steps < 10; ++steps) {
+      step = w.engine.handle(input::Tick{}, w.now);
+      CHECK(step.mutations.size() <= limits::kMutationsPerStepMax + 100);
+      CHECK(w.store.apply(step.mutations, false).empty());
+    }
+    REQUIRE_FALSE(step.more);
+  }
+  SECTION("and goes on where a crash left it") { w.restart(); }
+  SECTION("and nothing of it starts meanwhile, though its time has come") {
+    const std::size_t started = w.starts.size();
+    w.pass(std::chrono::hours(2));
+    CHECK(w.starts.size() == started);
+  }
+  CHECK(w.items(run, "m") == "cancelled=9000");
+  CHECK(w.task(run, "m") == "cancelled:cancelled");
+  w.check();
+}
+
+TEST_CASE("a resume that meets a cancel half done lets go on what was not reached") {
+  World w;
+  w.checks = false;
+  w.default_slots = 10'000;
+  w.handle(input::SetDefaultSlots{10'000});
+  const RunId run = w.start("m map=9000 retry=3 delay=1h");
+  w.finish(run, "m:0", End{Outcome::failed, Reason::permanent});
+  w.finish_all(run, Outcome::failed);
+  input::Cancel cancel;
+  cancel.targets = {w.target(run, "")};
+  const Step step = w.engine.handle(cancel, w.now);
+  CHECK(w.store.apply(step.mutations, true).empty());
+  REQUIRE(step.more);
+  w.resume(run);
+  REQUIRE(w.last_reply() == "ok");
+  w.finish_all(run, Outcome::failed);
+  CHECK(w.items(run, "m") == "retrying=9000");
+  CHECK(w.state(run) == "running");
+  w.pass(std::chrono::hours(1));
+  w.finish_all(run);
+  CHECK(w.state(run) == "succeeded");
+  w.check();
 }

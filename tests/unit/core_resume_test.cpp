@@ -208,7 +208,7 @@ TEST_CASE("a resumed run has its time-out anew") {
   SECTION("while it ends") {
     const RunId other = w.start("job name=x; y");
     w.resume(run);
-    CHECK(w.last_reply() == "nothing of it has failed so far, and it goes on");
+    CHECK(w.last_reply() == "it is being stopped; resume it when it has ended");
     w.finish_all(other);
     w.finish_all(run, Outcome::failed);
     w.resume(run);
