@@ -16,6 +16,7 @@ inline constexpr int kJobNestingMax = 64;                   ///< recursion of pa
 inline constexpr std::size_t kTasksPerJobMax = 100'000;     ///< each is a node in memory
 inline constexpr std::size_t kNameBytesMax = 128;           ///< job names, task ids
 inline constexpr std::size_t kErrorsPerFileMax = 100;       ///< nobody reads more
+inline constexpr std::size_t kExceptDatesMax = 10'000;      ///< 27 years of days; bounds a search
 
 // Expressions.
 inline constexpr std::size_t kExpressionBytesMax = 64u << 10;  ///< text of one expression

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/base/spread.h"
 
 namespace pawl {
 namespace {
@@ -101,10 +102,7 @@ TaskVerdict judge_task(const TaskSpec& task, const AttemptResult& result, Attemp
 }
 
 std::uint64_t jitter_of(AttemptId attempt) {
-  std::uint64_t z = static_cast<std::uint64_t>(attempt.value) + 0x9E3779B97F4A7C15ULL;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-  return z ^ (z >> 31);
+  return mixed(static_cast<std::uint64_t>(attempt.value));
 }
 
 }  // namespace pawl

@@ -122,8 +122,11 @@ constexpr Shape kExceptFile = {.form = Form::object,
                                .what = "an object {\"file\": \"holidays.txt\"}",
                                .fields = kExceptFileFields,
                                .name = "except"};
-constexpr Shape kExceptDates = {
-    .form = Form::list, .what = "a list of dates", .min = 0, .max = 100'000, .element = &kDate};
+constexpr Shape kExceptDates = {.form = Form::list,
+                                .what = "a list of dates",
+                                .min = 0,
+                                .max = limits::kExceptDatesMax,
+                                .element = &kDate};
 constexpr std::array<const Shape*, 2> kExceptForms = {&kExceptDates, &kExceptFile};
 constexpr Shape kExcept = {.form = Form::either,
                            .what =

@@ -7,6 +7,7 @@
 #include <queue>
 
 #include "scheduler/base/check.h"
+#include "scheduler/base/spread.h"
 
 namespace pawl {
 
@@ -126,10 +127,7 @@ Duration jittered_retry_delay(const RetryPolicy& policy, std::int64_t attempt,
     return Duration(std::max<std::int64_t>(delay, 0));
   const std::int64_t least = policy.jitter == Jitter::full ? 0 : delay / 2;
   const auto spread = static_cast<std::uint64_t>(delay - least) + 1;
-  // The high half of the product: uniform but for a share of spread / 2^64.
-  __extension__ using Wide = unsigned __int128;
-  const auto drawn = static_cast<std::uint64_t>((static_cast<Wide>(random) * spread) >> 64);
-  return Duration(least + static_cast<std::int64_t>(drawn));
+  return Duration(least + static_cast<std::int64_t>(scaled_below(random, spread)));
 }
 
 namespace {

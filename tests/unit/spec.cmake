@@ -1,5 +1,7 @@
 pawl_test(test_spec LABEL unit DEPENDS pawl_spec PkgConfig::RE2
   SOURCES
+    spec_calendar_oracle_test.cpp
+    spec_calendar_test.cpp
     spec_cron_test.cpp
     spec_document_test.cpp
     spec_graph_test.cpp
