@@ -4,6 +4,7 @@
 
 #include "cli/job_source.h"
 #include "cli/verb.h"
+#include "scheduler/daemon/calendars.h"
 
 namespace pawl {
 
@@ -42,10 +43,29 @@ class ValidateVerb final : public Verb {
       any_invalid_ = true;
       return exit_code(ErrorKind::invalid);
     }
+    if (!check_calendar(session, source->file, parsed.job)) return exit_code(ErrorKind::invalid);
     for (const std::string& sentence : not_yet_available(parsed.job)) {
       session.err.line(fmt::format("{}: warning: {}", source->file, sentence));
     }
     return 0;
+  }
+
+  /// What the file alone does not tell: its dates, and whether anything of it is still to come.
+  bool check_calendar(const Session& session, const std::string& file, const JobSpec& job) {
+    if (job.schedules.empty()) return true;
+    const Result<JobCalendar> made = calendar_of(job);
+    if (!made) {
+      session.err.line(fmt::format("{}: error: {}", file, made.error().message));
+      any_invalid_ = true;
+      return false;
+    }
+    const Here here = session.here();
+    if (made->calendar->next(here.now)) return true;
+    const auto last = made->calendar->previous(here.now + Duration(1));
+    session.err.line(fmt::format(
+        "{}: warning: the schedule has no fire left{}", file,
+        last ? fmt::format(": the last was at {}", format_local(*last, here)) : std::string()));
+    return true;
   }
 
   std::vector<std::string> files_;

@@ -1,18 +1,21 @@
 #include "scheduler/daemon/definitions.h"
 
-#include <cctz/time_zone.h>
-
 namespace pawl {
 
 ParseOptions parse_options(const std::string& folder, const OperatorCatalog* operators) {
   ParseOptions options;
   options.operators = operators;
   options.folder = folder;
-  options.known_zone = [](std::string_view name) {
-    cctz::time_zone zone;
-    return cctz::load_time_zone(std::string(name), &zone);
-  };
+  options.zone = zone_named;
   return options;
+}
+
+std::optional<cctz::time_zone> zone_named(std::string_view name) {
+  // That one differs from machine to machine, and would move a job's fires with it.
+  if (name == "localtime") return std::nullopt;
+  cctz::time_zone zone;
+  if (!cctz::load_time_zone(std::string(name), &zone)) return std::nullopt;
+  return zone;
 }
 
 Result<JobSpec> read_definition(const JobVersionRow& row) {

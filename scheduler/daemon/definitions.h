@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include <cctz/time_zone.h>
+
 #include "scheduler/base/result.h"
 #include "scheduler/core/rows.h"
 #include "scheduler/spec/parse.h"
@@ -16,6 +18,9 @@ namespace pawl {
 /// known, and the pools of its settings. `operators` must outlive the options; null: any operator
 /// passes.
 ParseOptions parse_options(const std::string& folder, const OperatorCatalog* operators);
+
+/// The zone of that name in this machine's zone data, which is read when it is first asked for.
+std::optional<cctz::time_zone> zone_named(std::string_view name);
 
 /// The definition that a row holds. Errors: invalid, when this version of pawl cannot read what an
 /// earlier one accepted.

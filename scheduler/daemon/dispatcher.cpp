@@ -50,7 +50,7 @@ read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex 
   request.run = run;
   request.task = index;
   request.run_name = engine.run(run)->name;
-  request.names = names_of_run(*engine.run(run)).dump();
+  request.names = names_of_run(*engine.run(run), job).dump();
   request.wants_output_files = names_output_file(task);
   if (task.outputs_used.empty()) return request;
   const std::optional<RunView> view = engine.view(run);

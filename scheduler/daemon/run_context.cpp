@@ -1,8 +1,13 @@
 #include "scheduler/daemon/run_context.h"
 
+#include <chrono>
 #include <cstdlib>
+#include <optional>
+
+#include <cctz/time_zone.h>
 
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/definitions.h"
 
 namespace pawl {
 namespace {
@@ -13,18 +18,24 @@ json time_or_null(const std::optional<WallTime>& time) {
   return time ? json(format_utc(*time)) : json(nullptr);
 }
 
+/// `2026-11-20`. A zone that the machine has lost since the job was accepted counts as UTC.
+std::string local_date(WallTime time, const JobSpec& job) {
+  std::optional<cctz::time_zone> zone;
+  if (!job.schedules.empty()) zone = zone_named(job.schedules.front().timezone);
+  const std::chrono::system_clock::time_point instant{Duration(time.ms)};
+  return cctz::format("%E4Y-%m-%d", instant, zone.value_or(cctz::utc_time_zone()));
+}
+
 }  // namespace
 
-json names_of_run(const RunRow& run) {
-  const std::string logical = format_utc(run.logical_time);
-  // A job without a schedule has no zone of its own: its day is that of UTC.
+json names_of_run(const RunRow& run, const JobSpec& job) {
   json names;
   names["params"] = json::parse(run.params, nullptr, false);
   names["run"] = {
       {"id", run.name},
       {"job", run.job},
-      {"logical_time", logical},
-      {"date", logical.substr(0, 10)},
+      {"logical_time", format_utc(run.logical_time)},
+      {"date", local_date(run.logical_time, job)},
       {"interval",
        {{"start", time_or_null(run.interval_start)}, {"end", time_or_null(run.interval_end)}}},
       {"trigger", to_string(run.trigger)},

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the templates of a run may name, and what a worker is told of a task. Pure.
+// What the templates of a run may name, and what a worker is told of a task. Pure, but
+// for the machine's zone data.
 
 #include <string>
 
@@ -12,8 +13,9 @@
 
 namespace pawl {
 
-/// `params` and `run` of job-file templates, as one JSON object.
-nlohmann::json names_of_run(const RunRow& run);
+/// `params` and `run` of job-file templates, as one JSON object. `run.date` is read in the zone of
+/// the job's schedule (the first of several), in UTC for a job without one.
+nlohmann::json names_of_run(const RunRow& run, const JobSpec& job);
 
 /// The definition of a task of a run, for workers. `context`: JSON text with `params`, `run`,
 /// `tasks`.

@@ -3,9 +3,12 @@
 // From the text of a job file to a JobSpec, or to every error in it.
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <cctz/time_zone.h>
 
 #include "scheduler/base/result.h"
 #include "scheduler/spec/job.h"
@@ -30,8 +33,9 @@ class OperatorCatalog;
 struct ParseOptions {
   std::string folder;  ///< absolute folder that relative paths start at
   std::vector<std::string> known_pools = {"default"};  ///< pools of the settings
-  /// True when the system has a time zone of that name. Without it any well-formed name passes.
-  std::function<bool(std::string_view)> known_zone = {};
+  /// The time zone of that name, when the machine has it. Without it any well-formed name passes,
+  /// and whether a schedule ever fires is not asked.
+  std::function<std::optional<cctz::time_zone>(std::string_view)> zone = {};
   /// What operators there are, and their parameters. Without it any well-formed name passes with
   /// any parameters: a version that was accepted stays readable when its plugin is gone.
   const OperatorCatalog* operators = nullptr;

@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <variant>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/spec/calendar.h"
 #include "scheduler/spec/civil.h"
+#include "scheduler/spec/cron.h"
 #include "scheduler/spec/dag.h"
 #include "scheduler/spec/params.h"
 #include "scheduler/spec/references.h"
@@ -129,12 +133,34 @@ class JobReader {
       out_.error(view.member("end").node(), "\"end\" " + quote(spec.end) +
                                                 " is not after \"start\" " + quote(spec.start) +
                                                 ": this can never fire");
+      return;
     }
     if (spec.kind == ScheduleSpec::Kind::every && spec.every.count() > 0 &&
         spec.jitter >= spec.every) {
       out_.error(view.member("jitter").node(),
                  "\"jitter\" must be shorter than \"every\", or fires overtake each other");
     }
+    check_fires(view, spec);
+  }
+
+  /// A schedule that is right in each of its keys may still have no time left.
+  void check_fires(View view, const ScheduleSpec& spec) {
+    const bool is_readable = (spec.kind != ScheduleSpec::Kind::cron ||
+                              std::holds_alternative<Cron>(parse_cron(spec.cron))) &&
+                             (spec.kind != ScheduleSpec::Kind::every || spec.every.count() > 0) &&
+                             (spec.kind != ScheduleSpec::Kind::at || parse_civil(spec.at)) &&
+                             is_time_or_empty(spec.start) && is_time_or_empty(spec.end);
+    // A file of dates is not at hand here; whoever loads the job reads it.
+    if (!options_.zone || !is_readable || !spec.except_file.empty()) return;
+    const auto calendar = Calendar::compile(std::span(&spec, 1), {options_.zone, {}});
+    if (!calendar || calendar->next(kCalendarBegin - Duration(1))) return;
+    out_.error(view.node(),
+               "this can never fire: \"start\", \"end\" and \"except\" leave none of its times, or "
+               "they lie behind the calendar's end (the year 2389)");
+  }
+
+  static bool is_time_or_empty(std::string_view written) {
+    return written.empty() || parse_civil(written);
   }
 
   void read_params() {

@@ -280,7 +280,7 @@ class StructureChecker {
                                       (c >= '0' && c <= '9') || c == '_' || c == '/' || c == '+' ||
                                       c == '-';
                              });
-    if (!well_formed || (options_.known_zone && !options_.known_zone(text))) {
+    if (!well_formed || (options_.zone && !options_.zone(text))) {
       out_.error(node, quote(text) +
                            " is not a known time zone: expected an IANA name such as "
                            "\"UTC\", \"Asia/Tokyo\" or \"America/New_York\"");

@@ -1,10 +1,13 @@
 // What people write: job files, schedules, expressions, templates, words of the command line.
 
 #include <algorithm>
+#include <array>
+#include <functional>
 
 #include <catch2/catch.hpp>
 
 #include "scheduler/base/text.h"
+#include "scheduler/spec/calendar.h"
 #include "scheduler/spec/cron.h"
 #include "scheduler/spec/expression.h"
 #include "scheduler/spec/parse.h"
@@ -66,6 +69,38 @@ void check_place(const std::variant<Value, ExpressionError>& result, std::string
   }
 }
 
+/// What must hold of the fires of any expression, in some zone from some time.
+void check_fires(std::string_view cron) {
+  static const std::array<std::string, 5> kZones = {"UTC", "America/New_York", "Africa/Casablanca",
+                                                    "Australia/Lord_Howe", "Pacific/Apia"};
+  const std::size_t chance = std::hash<std::string_view>()(cron);
+  ScheduleSpec spec;
+  spec.cron = cron;
+  spec.timezone = kZones[chance % kZones.size()];
+  CalendarSources sources;
+  sources.zone = [](std::string_view name) -> std::optional<cctz::time_zone> {
+    cctz::time_zone zone;
+    if (!cctz::load_time_zone(std::string(name), &zone)) return std::nullopt;
+    return zone;
+  };
+  const auto calendar = Calendar::compile(std::array{spec}, sources);
+  REQUIRE(calendar);
+  // From 1990 to 2200.
+  WallTime at{631'152'000'000 + static_cast<std::int64_t>(chance % 6'626'880'000'000)};
+  for (int i = 0; i < 4; ++i) {
+    const auto fire = calendar->next(at);
+    REQUIRE(fire);  // what can never fire is refused
+    REQUIRE(*fire > at);
+    REQUIRE(calendar->fires_at(*fire));
+    REQUIRE(calendar->count(at, *fire).fires == 1);
+    REQUIRE(calendar->previous(*fire + Duration(1)) == fire);
+    const auto before = calendar->previous(*fire);
+    REQUIRE(before);
+    REQUIRE(calendar->next(*before) == fire);
+    at = *fire;
+  }
+}
+
 }  // namespace
 
 TEST_CASE("any bytes as a job file are a job or errors with their places") {
@@ -106,6 +141,7 @@ TEST_CASE("any bytes as a cron expression are a schedule or an error with its pl
     REQUIRE(cron.minutes >> 60 == 0);
     REQUIRE(cron.hours >> 24 == 0);
     (void)cron.matches_day(2, 29, 0, 29);
+    check_fires(text);
   });
 }
 

@@ -138,7 +138,7 @@ TEST_CASE("every valid example fits the schema") {
     const std::string text = read(entry.path());
     if (is_foreign_json(text)) continue;
     ParseOptions plain = options();
-    plain.known_zone = nullptr;
+    plain.zone = nullptr;
     const ParseResult result = parse_job(text, plain);
     INFO(entry.path().string());
     INFO(all_messages(result));

@@ -17,8 +17,11 @@ namespace pawl::test {
 inline ParseOptions options() {
   ParseOptions out;
   out.folder = "/jobs";
-  out.known_zone = [](std::string_view name) {
-    return name == "UTC" || name == "Asia/Tokyo" || name == "America/New_York";
+  out.zone = [](std::string_view name) -> std::optional<cctz::time_zone> {
+    cctz::time_zone zone;
+    const bool is_known = name == "UTC" || name == "Asia/Tokyo" || name == "America/New_York";
+    if (!is_known || !cctz::load_time_zone(std::string(name), &zone)) return std::nullopt;
+    return zone;
   };
   return out;
 }
