@@ -12,6 +12,7 @@
 #include "cli/submit.h"
 #include "cli/view.h"
 #include "scheduler/base/text.h"
+#include "scheduler/core/states.h"
 
 namespace pawl {
 
@@ -72,11 +73,33 @@ Result<std::vector<ChangeTarget>> chosen_tasks(HistoryAccess& access, Selector s
   return targets;
 }
 
+/// `--state held` can only be about tasks.
+bool names_task_states(const SelectorWords& words) {
+  if (words.states.empty()) return false;
+  const auto states = parse_states(words.states, {kTaskStateWords.begin(), kTaskStateWords.end()});
+  return states && std::any_of(states->begin(), states->end(), [](const std::string& state) {
+           return std::find(kRunStateWords.begin(), kRunStateWords.end(), state) ==
+                  kRunStateWords.end();
+         });
+}
+
+/// As the verb means them, each once.
+std::vector<ChangeTarget> meant(const Change& change, std::vector<ChangeTarget> chosen) {
+  std::vector<ChangeTarget> targets;
+  std::set<std::string> seen;
+  for (ChangeTarget& target : chosen) {
+    if (change.of_whole_runs) target = {target.run, "", std::nullopt};
+    if (!change.task_of_runs.empty()) target = {target.run, change.task_of_runs, std::nullopt};
+    if (seen.insert(target.name()).second) targets.push_back(std::move(target));
+  }
+  return targets;
+}
+
 /// What the words choose.
 Result<std::vector<ChangeTarget>> choose(const Session& session, HistoryAccess& access,
                                          const Change& change) {
   const bool by_task = change.of_tasks || !change.words.task.empty() || !change.words.key.empty() ||
-                       !change.words.reasons.empty();
+                       !change.words.reasons.empty() || names_task_states(change.words);
   Result<Selector> selector =
       read_selector(change.words, by_task ? SelectorOf::tasks : SelectorOf::runs, session.here());
   if (!selector) return selector.error();
@@ -260,7 +283,7 @@ Result<Changed> carry_out(const Session& session, const Change& change) {
     if (!access) return access.error();
     Result<std::vector<ChangeTarget>> targets = choose(session, *access, change);
     if (!targets) return targets.error();
-    changed.targets = *std::move(targets);
+    changed.targets = meant(change, *std::move(targets));
   }
   if (changed.targets.empty()) {
     return Error{ErrorKind::not_found, fmt::format("{}: nothing matches", change.verb)};

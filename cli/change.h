@@ -29,6 +29,8 @@ struct Change {
   SelectorWords words;
   nlohmann::json options = nlohmann::json::object();
   bool of_tasks = false;                 ///< it is about tasks (`mark`), not runs
+  bool of_whole_runs = false;            ///< what is chosen by tasks are the runs that have them
+  std::string task_of_runs;              ///< not empty: what is chosen is this task of runs
   std::vector<std::string> run_states;   ///< of runs that filters choose; empty: all
   std::vector<std::string> task_states;  ///< the same of tasks
   std::string request_id;                ///< of what makes something: it may be asked again

@@ -16,12 +16,21 @@ class RerunVerb final : public Verb {
     arguments.note(
         "Makes new runs with the params and the logical time of the old ones, and prints their "
         "ids. "
-        "To repeat only what failed: pawl resume.");
+        "To repeat only what failed: pawl resume. Chosen by tasks (--task, --key, --reason), the "
+        "runs "
+        "that have them are repeated as a whole.");
     arguments.example("pawl rerun 7k3f9q");
   }
 
   Result<int> run(Session& session) override {
+    for (const std::string& name : change_.words.names) {
+      if (name.find('/') == std::string::npos) continue;
+      return Error{ErrorKind::invalid,
+                   "rerun: it repeats whole runs. Name the run, or repeat a task and what follows: "
+                   "pawl resume RUN --from TASK"};
+    }
     change_.verb = "rerun";
+    change_.of_whole_runs = true;
     change_.request_id = new_request_id();
     change_.run_states = {"succeeded", "failed", "cancelled"};
     Result<Changed> changed = carry_out(session, change_);

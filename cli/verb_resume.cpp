@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cli/change.h"
@@ -46,16 +48,7 @@ class ResumeVerb final : public Verb {
     change_.options = {
         {"from", !from_.empty()}, {"only", !only_.empty()}, {"downstream", downstream_}};
     if (const Result<void> read = read_definition_option(session); !read) return read.error();
-    // `--from TASK` names the task of the runs that were chosen.
-    const std::string& task = from_.empty() ? only_ : from_;
-    if (!task.empty()) {
-      for (std::string& name : change_.words.names) {
-        if (name.find('/') != std::string::npos) {
-          return Error{ErrorKind::invalid, "resume: with --from or --only name runs, not tasks"};
-        }
-        name += "/" + task;
-      }
-    }
+    if (const Result<void> read = read_task_option(); !read) return read.error();
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();
     if (changed->is_dry || changed->runs.empty()) return changed->code;
@@ -71,6 +64,21 @@ class ResumeVerb final : public Verb {
   }
 
  private:
+  /// `--from TASK` and `--only TASK` name the task of the runs that are chosen.
+  Result<void> read_task_option() {
+    change_.task_of_runs = from_.empty() ? only_ : from_;
+    if (change_.task_of_runs.empty()) return {};
+    const SelectorWords& words = change_.words;
+    const auto is_task = [](const std::string& name) {
+      return name.find('/') != std::string::npos;
+    };
+    if (!words.task.empty() || !words.key.empty() ||
+        std::any_of(words.names.begin(), words.names.end(), is_task)) {
+      return Error{ErrorKind::invalid, "resume: with --from or --only choose runs, not tasks"};
+    }
+    return {};
+  }
+
   /// A file has a slash in its name or ends in `.json`.
   Result<void> read_definition_option(const Session& session) {
     if (definition_.empty()) return {};
