@@ -1,16 +1,6 @@
 #include "scheduler/daemon/job_folder.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <climits>
-#include <cstdlib>
-#include <cstring>
 #include <deque>
 #include <map>
 #include <optional>
@@ -19,10 +9,10 @@
 #include <utility>
 
 #include "scheduler/daemon/definitions.h"
+#include "scheduler/daemon/folder.h"
 #include "scheduler/daemon/job_file.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/fd.h"
-#include "scheduler/loop/file_lock.h"
 #include "scheduler/loop/fs_watch.h"
 #include "scheduler/loop/timer.h"
 #include "scheduler/loop/work.h"
@@ -36,10 +26,6 @@ constexpr int kEventsPerTurnMax = 32;
 /// Where the kernel cannot tell of changes: a network file system, no watches left, a folder that
 /// is gone.
 constexpr Duration kLookAgain = std::chrono::seconds(5);
-
-bool is_job_file_name(std::string_view name) {
-  return name.size() > 5 && name.ends_with(".json") && !name.starts_with('.');
-}
 
 struct File {
   KnownFile known;
@@ -67,76 +53,6 @@ struct Folder {
 
   std::string path_of(const std::string& name) const { return path + "/" + name; }
 };
-
-struct Listing {
-  std::vector<std::string> names;
-  bool too_many = false;
-  std::string why;  ///< not listed
-};
-
-Listing list_folder(int folder_fd) {
-  Listing listing;
-  const int own = ::openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* dir = own < 0 ? nullptr : ::fdopendir(own);
-  if (dir == nullptr) {
-    listing.why = std::string("cannot be listed: ") + std::strerror(errno);
-    if (own >= 0) ::close(own);
-    return listing;
-  }
-  while (const dirent* entry = ::readdir(dir)) {  // NOLINT(concurrency-mt-unsafe): own DIR
-    if (!is_job_file_name(entry->d_name)) continue;
-    if (listing.names.size() == JobFolders::kFilesMax) {
-      listing.too_many = true;
-      break;
-    }
-    listing.names.emplace_back(entry->d_name);
-  }
-  ::closedir(dir);
-  std::sort(listing.names.begin(), listing.names.end());
-  return listing;
-}
-
-/// Why a folder may not be served; empty when it may.
-std::string objection_to_folder(int fd) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return std::strerror(errno);
-  if (!S_ISDIR(info.st_mode)) return "not a folder";
-  if ((info.st_mode & 022) != 0) return "others may write it. Try chmod go-w";
-  if (info.st_uid != ::geteuid() && info.st_uid != 0) return "it belongs to another user";
-  return {};
-}
-
-struct OpenFolder {
-  std::string path;
-  Fd fd;
-  bool local = true;
-};
-
-Result<OpenFolder> open_folder(const std::string& folder) {
-  const auto failed = [&folder](ErrorKind kind, const std::string& why) {
-    return Error{kind, "cannot serve folder " + folder + ": " + why};
-  };
-  char* real = ::realpath(folder.c_str(), nullptr);
-  if (real == nullptr) {
-    const bool missing = errno == ENOENT || errno == ENOTDIR;
-    return failed(missing ? ErrorKind::not_found : ErrorKind::invalid, std::strerror(errno));
-  }
-  OpenFolder opened{.path = real, .fd = {}, .local = true};
-  std::free(real);
-  opened.fd.reset(::open(opened.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK));
-  if (!opened.fd) return failed(ErrorKind::invalid, std::strerror(errno));
-  if (const std::string why = objection_to_folder(opened.fd.get()); !why.empty()) {
-    return failed(ErrorKind::invalid, why);
-  }
-  // A lock on the folder itself: it needs no right to write, and goes with the process. File
-  // systems without such locks are served without one.
-  if (::flock(opened.fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    return failed(ErrorKind::locked, "another home serves it");
-  }
-  const auto network = network_file_system(opened.path);
-  opened.local = network && network->empty();
-  return opened;
-}
 
 /// One trip to the pool: files of one folder.
 struct Batch {
@@ -182,7 +98,7 @@ struct JobFolders::Impl : Loop::Retired {
 
   void advance();
   void start_listing(Folder& folder);
-  void take_listing(Folder& folder, Listing listing);
+  void take_listing(Folder& folder, FolderListing listing);
   void start_batch(Folder& folder);
   void take_batch(Batch& batch);
   void deliver();
@@ -361,16 +277,12 @@ void JobFolders::Impl::advance() {
 void JobFolders::Impl::start_listing(Folder& folder) {
   folder.list_wanted = false;
   folder.scanning = true;
-  auto listing = std::make_shared<Listing>();
-  work.start(
-      [listing, fd = folder.fd] {
-        listing->why = objection_to_folder(fd->get());
-        if (listing->why.empty()) *listing = list_folder(fd->get());
-      },
-      [this, listing, &folder] { take_listing(folder, std::move(*listing)); });
+  auto listing = std::make_shared<FolderListing>();
+  work.start([listing, fd = folder.fd] { *listing = list_folder(fd->get()); },
+             [this, listing, &folder] { take_listing(folder, std::move(*listing)); });
 }
 
-void JobFolders::Impl::take_listing(Folder& folder, Listing listing) {
+void JobFolders::Impl::take_listing(Folder& folder, FolderListing listing) {
   if (!listing.why.empty()) {
     quarantine_folder(folder, listing.why);
   } else {
@@ -393,7 +305,7 @@ void JobFolders::Impl::start_batch(Folder& folder) {
   batch->path = folder.path;
   batch->options.parse = parse_options(folder.path, options.operators);
   batch->options.parse.known_pools = options.known_pools;
-  batch->options.settle = options.debounce;
+  batch->options.settle = options.settle;
   for (const std::string& name : folder.pending) {
     if (batch->asked.size() == kFilesPerBatch) break;
     const auto file = folder.files.find(name);

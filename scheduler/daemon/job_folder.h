@@ -60,10 +60,10 @@ class JobFolders {
     std::vector<std::string> known_pools = {"default"};  ///< see ParseOptions
     const OperatorCatalog* operators = nullptr;          ///< the same
     /// A changed file is read once it has not changed for this long.
-    Duration debounce = std::chrono::milliseconds(200);
+    Duration debounce = std::chrono::milliseconds(25);
+    /// A file with errors is told of once it has not changed for this long: it may be half written.
+    Duration settle = std::chrono::milliseconds(200);
   };
-
-  static constexpr std::size_t kFilesMax = 100'000;  ///< per folder; more are not read
 
   /// Events come from the loop.
   JobFolders(Loop& loop, Options options, OnEvent on_event);

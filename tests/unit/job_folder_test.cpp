@@ -37,7 +37,9 @@ std::string job(const std::string& name, const std::string& command = "true") {
 struct Watched {
   explicit Watched(Duration debounce = 20ms)
       : folders(std::make_unique<JobFolders>(
-            loop, JobFolders::Options{.known_pools = {"default"}, .debounce = debounce},
+            loop,
+            JobFolders::Options{
+                .known_pools = {"default"}, .debounce = debounce, .settle = debounce},
             [this](JobFolderEvent event) { take(std::move(event)); })) {}
 
   void take(JobFolderEvent event) {
