@@ -3,7 +3,7 @@
 
     PAWL=build/release/cli/pawl bench/e2e.py [--rounds N] [--folder DIR] [NAME...]
 
-NAME: noop, log, chain, idle, items, history, origins (default: all). Each figure is the median of five
+NAME: noop, log, chain, idle, items, history, folders, origins (default: all). Each figure is the median of five
 rounds. Rows are `what | measured | must (aim) | peers`. Nothing here judges: people do.
 """
 
@@ -67,11 +67,11 @@ class Bench:
                      f"{done.stdout}{done.stderr}")
         return done.stdout
 
-    def serve(self):
+    def serve(self, *words):
         """Starts the scheduler; the seconds until it answers."""
         with open(self.root / "serve.log", "ab") as log:
             begun = time.perf_counter()
-            self.scheduler = subprocess.Popen([self.pawl, "serve"], env=self.env, cwd=self.root,
+            self.scheduler = subprocess.Popen([self.pawl, "serve", *words], env=self.env, cwd=self.root,
                                               stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         while not self.answers():
             if self.scheduler.poll() is not None:
@@ -486,8 +486,57 @@ def origins(bench):
     bench.stop()
 
 
+def folders(bench):
+    """Folders of 10,000 and of 100,000 job files: loaded, and one of them changed."""
+    for count, must in ((10_000, "<= 2 s"), (100_000, "")):
+        bench.fresh_home()
+        jobs = bench.root / f"jobs{count}"
+        jobs.mkdir(mode=0o700)
+
+        def write(number, command):
+            name = f"job{number:06}"
+            text = json.dumps({"name": name, "timeout": "1h",
+                               "tasks": [{"id": "a", "command": [command]}]})
+            part = jobs / f".{name}"  # never seen half written
+            part.write_text(text)
+            part.rename(jobs / f"{name}.json")
+
+        for number in range(count):
+            write(number, "true")
+
+        def count_of(versions):
+            with contextlib.closing(sqlite3.connect(f"file:{bench.home}/pawl.db?mode=ro",
+                                                    uri=True)) as db:
+                return db.execute(f"SELECT count(*) FROM {versions}").fetchone()[0]
+
+        begun = time.perf_counter()
+        bench.serve("--jobs", str(jobs))
+        while count_of("job") < count:
+            time.sleep(0.005)
+        took = time.perf_counter() - begun
+
+        def change():
+            before = count_of("job_version")
+            change.number += 1
+            begun = time.perf_counter()
+            write(change.number, f"true{change.number}")
+            while count_of("job_version") == before:
+                time.sleep(0.001)
+            return time.perf_counter() - begun
+        change.number = 0
+        reload = bench.median(change)
+        memory = next(int(line.split()[1]) for line in
+                      Path(f"/proc/{bench.scheduler.pid}/status").read_text().splitlines()
+                      if line.startswith("VmRSS"))
+        bench.stop()
+        row(f"folder of {count:,} job files, from start to the last one stored", f"{took:.2f} s", must)
+        row(f"one changed file of {count:,}, until stored", f"{reload * 1e3:.0f} ms", "<= 50 ms")
+        row(f"scheduler with {count:,} jobs, resident", f"{memory / 1024:.0f} MiB")
+        shutil.rmtree(jobs)
+
+
 BENCHES = {"noop": noop, "log": log, "chain": chain, "idle": idle, "items": items,
-           "history": history, "origins": origins}
+           "history": history, "folders": folders, "origins": origins}
 
 
 def main():
