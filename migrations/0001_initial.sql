@@ -28,14 +28,29 @@ CREATE TABLE job (
   name            TEXT PRIMARY KEY,
   version         INTEGER,
   file            TEXT,
-  paused          INTEGER NOT NULL,
-  pause_note      TEXT,
   quarantined     TEXT,
   removed         INTEGER NOT NULL,
   first_loaded_at INTEGER,
+  paused          INTEGER NOT NULL,
+  pause_note      TEXT,
+  paused_by       TEXT,
+  paused_at       INTEGER,
   next_fire_at    INTEGER,
-  last_fire_at    INTEGER
+  decided_through INTEGER,           -- fires up to here have their run, or a row in dropped_fire
+  failures        INTEGER NOT NULL   -- scheduled runs that failed in a row
 ) STRICT, WITHOUT ROWID;
+
+-- Fires that have no run, or one that was taken out of the queue, and why.
+CREATE TABLE dropped_fire (
+  id     INTEGER PRIMARY KEY,
+  job    TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  first  INTEGER NOT NULL,
+  last   INTEGER NOT NULL,
+  count  INTEGER NOT NULL,
+  at     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX dropped_fire_job ON dropped_fire (job);
 
 CREATE TABLE job_version (
   id         INTEGER PRIMARY KEY,
@@ -75,6 +90,7 @@ CREATE TABLE run (
   request_id       TEXT,
   default_slots    INTEGER NOT NULL,
   priority_class   INTEGER NOT NULL,
+  max_active       INTEGER NOT NULL,  -- of a backfill: how many of the job's go at once; else 0
   parent           INTEGER,
   created_at       INTEGER NOT NULL,
   started_at       INTEGER,
@@ -258,6 +274,11 @@ SELECT run.name AS run, run.job, coalesce(n.id, task.task) AS task,
        datetime(task.ended_at / 1000, 'unixepoch') AS ended, task.error
 FROM task JOIN run ON run.id = task.run
 LEFT JOIN version_task AS n ON n.version = run.version AND n.task = task.task;
+
+CREATE VIEW dropped_fires AS
+SELECT job, reason, count, datetime(first / 1000, 'unixepoch') AS first,
+       datetime(last / 1000, 'unixepoch') AS last, datetime(at / 1000, 'unixepoch') AS decided
+FROM dropped_fire;
 
 CREATE VIEW attempts AS
 SELECT a.id, run.name AS run, run.job, coalesce(n.id, a.task) AS task,

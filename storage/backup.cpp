@@ -189,7 +189,8 @@ Result<void> settle(Database& database, const RestoreOptions& options, RestoreRe
       {"UPDATE run SET state = 'paused', reason = 'restored' "
        "WHERE state IN ('queued', 'running', 'paused')",
        &RestoreReport::paused_runs},
-      {"UPDATE job SET paused = 1, pause_note = 'restored' WHERE removed = 0 AND paused = 0",
+      {"UPDATE job SET paused = 1, pause_note = 'restored', paused_by = 'pawl', paused_at = ?1, "
+       "next_fire_at = NULL WHERE removed = 0 AND paused = 0",
        &RestoreReport::paused_jobs},
   };
   for (const Step& step : kSteps) {

@@ -96,6 +96,7 @@ struct JobView {
   JobRow row;
   std::map<std::string, std::string> labels;  ///< of its newest version
   std::optional<RunRow> last_run;
+  std::int64_t dropped = 0;  ///< fires, as far as they are remembered
 };
 
 enum class FailedBy { reason, error, task, job };
@@ -304,6 +305,8 @@ class History {
 
   Result<std::vector<JobView>> jobs();
   Result<std::optional<JobView>> job(std::string_view name);
+  /// Fires of a job that were dropped, the last decision first.
+  Result<std::vector<DroppedRow>> dropped(std::string_view job, std::size_t limit);
   Result<std::optional<JobVersionRow>> version(VersionId id);
   /// Of a job, newest first; without their bodies.
   Result<std::vector<JobVersionRow>> versions(std::string_view job, std::size_t limit);

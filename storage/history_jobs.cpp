@@ -33,8 +33,24 @@ Result<JobView> History::job_view(JobRow row) {
   Statement labels(*database_, "SELECT labels FROM job_version WHERE id = ?");
   if (labels.bind(row.version).step()) view.labels = labels_of(labels.text(0));
   if (!labels.ok()) return error();
+  Statement dropped(*database_, "SELECT coalesce(sum(count), 0) FROM dropped_fire WHERE job = ?");
+  if (dropped.bind(row.name).step()) view.dropped = dropped.integer(0);
+  if (!dropped.ok()) return error();
   view.row = std::move(row);
   return view;
+}
+
+Result<std::vector<DroppedRow>> History::dropped(std::string_view job, std::size_t limit) {
+  Statement query(*database_, "SELECT " PAWL_DROPPED_COLUMNS
+                              " FROM dropped_fire WHERE job = ? ORDER BY id DESC LIMIT ?");
+  query.bind(job, static_cast<std::int64_t>(limit));
+  std::vector<DroppedRow> rows;
+  while (query.step()) {
+    RowReader reader(query);
+    rows.push_back(read_dropped(reader));
+  }
+  if (!query.ok()) return error();
+  return rows;
 }
 
 Result<std::vector<JobView>> History::jobs() {

@@ -69,7 +69,8 @@ class Pruner {
       step_.more = true;
       return true;
     }
-    return delete_events() && delete_versions();
+    return delete_old("event", "run IS NULL AND at < ?") && delete_old("dropped_fire", "at < ?") &&
+           delete_versions();
   }
 
   PruneStep step() const { return step_; }
@@ -175,10 +176,10 @@ class Pruner {
     return rows.ok();
   }
 
-  bool delete_events() {
-    Statement statement(database_,
-                        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE run IS NULL "
-                        "AND at < ? ORDER BY id LIMIT ?)");
+  /// Rows of no run that are older than events are kept.
+  bool delete_old(const std::string& table, const std::string& condition) {
+    Statement statement(database_, "DELETE FROM " + table + " WHERE id IN (SELECT id FROM " +
+                                       table + " WHERE " + condition + " ORDER BY id LIMIT ?)");
     const std::int64_t cut = request_.now.ms - request_.event_days * kDayMs;
     if (!statement.bind(cut, request_.rows_max).run()) return false;
     step_.rows += database_.changes();

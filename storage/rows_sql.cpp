@@ -19,6 +19,10 @@ std::optional<Repeat> repeat_from(std::string_view word) {
   return detail::from_word<Repeat>(kRepeatWords, word);
 }
 
+std::optional<DropReason> drop_reason_from(std::string_view word) {
+  return detail::from_word<DropReason>(kDropReasonWords, word);
+}
+
 TaskKey read_task_key(RowReader& reader) {
   TaskKey key;
   key.run = reader.id<RunId>();
@@ -51,6 +55,7 @@ RunRow read_run(RowReader& reader) {
   row.params = reader.text();
   row.default_slots = reader.integer();
   row.priority_class = reader.integer();
+  row.max_active = reader.integer();
   if (auto parent = reader.id<RunId>(); parent.value != 0) row.parent = parent;
   row.created_at = reader.time();
   row.started_at = reader.time_or_none();
@@ -140,13 +145,27 @@ JobRow read_job(RowReader& reader) {
   row.name = reader.text();
   row.version = reader.id<VersionId>();
   row.file = reader.text();
-  row.paused = reader.flag();
-  row.pause_note = reader.text();
   row.quarantined = reader.text();
   row.removed = reader.flag();
   row.first_loaded_at = reader.time_or_none();
+  row.paused = reader.flag();
+  row.pause_note = reader.text();
+  row.paused_by = reader.text();
+  row.paused_at = reader.time_or_none();
   row.next_fire_at = reader.time_or_none();
-  row.last_fire_at = reader.time_or_none();
+  row.decided_through = reader.time_or_none();
+  row.failures = reader.small();
+  return row;
+}
+
+DroppedRow read_dropped(RowReader& reader) {
+  DroppedRow row;
+  row.job = reader.text();
+  row.reason = reader.word(drop_reason_from);
+  row.first = reader.time();
+  row.last = reader.time();
+  row.count = reader.integer();
+  row.at = reader.time();
   return row;
 }
 

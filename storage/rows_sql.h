@@ -19,6 +19,7 @@ constexpr std::string_view to_string(TimerKind kind) {
 std::optional<TimerKind> timer_kind_from(std::string_view word);
 std::optional<Trigger> trigger_from(std::string_view word);
 std::optional<Repeat> repeat_from(std::string_view word);
+std::optional<DropReason> drop_reason_from(std::string_view word);
 
 // Tables are called by their aliases in these lists: r run, c run_counts, t task, m mapped,
 // a attempt.
@@ -26,10 +27,11 @@ std::optional<Repeat> repeat_from(std::string_view word);
 #define PAWL_RUN_COLUMNS                                                                    \
   "r.id, r.name, r.job, r.version, r.state, r.reason, r.\"trigger\", r.scheduled_for, "     \
   "r.logical_time, r.interval_start, r.interval_end, r.start_at, r.request_id, r.params, "  \
-  "r.default_slots, r.priority_class, r.parent, r.created_at, r.started_at, r.ended_at, "   \
-  "r.resumes, r.cancel_requested, c.waiting, c.queued, c.running, c.retrying, c.deferred, " \
+  "r.default_slots, r.priority_class, r.max_active, r.parent, r.created_at, r.started_at, " \
+  "r.ended_at, r.resumes, r.cancel_requested, c.waiting, c.queued, c.running, c.retrying, " \
+  "c.deferred, "                                                                            \
   "c.held, c.succeeded, c.failed, c.skipped, c.upstream_failed, c.cancelled"
-inline constexpr int kRunColumnCount = 33;
+inline constexpr int kRunColumnCount = 34;
 RunRow read_run(RowReader& reader);
 
 #define PAWL_TASK_COLUMNS                                                                         \
@@ -58,9 +60,12 @@ AttemptRow read_attempt(RowReader& reader);
 JobVersionRow read_version(RowReader& reader);
 
 #define PAWL_JOB_COLUMNS                                                             \
-  "name, version, file, paused, pause_note, quarantined, removed, first_loaded_at, " \
-  "next_fire_at, last_fire_at"
+  "name, version, file, quarantined, removed, first_loaded_at, paused, pause_note, " \
+  "paused_by, paused_at, next_fire_at, decided_through, failures"
 JobRow read_job(RowReader& reader);
+
+#define PAWL_DROPPED_COLUMNS "job, reason, first, last, count, at"
+DroppedRow read_dropped(RowReader& reader);
 
 TaskKey read_task_key(RowReader& reader);
 Counts read_counts(RowReader& reader);

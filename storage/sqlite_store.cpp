@@ -127,6 +127,13 @@ bool SqliteStore::run_one(Statement& statement, std::string_view what, TaskKey k
   return false;
 }
 
+bool SqliteStore::run_one(Statement& statement, std::string_view job) {
+  if (!statement.run()) return false;
+  if (database_->changes() == 1) return true;
+  differs_ = "the schedule of job " + std::string(job) + " is not where it was expected";
+  return false;
+}
+
 // Mutations --------------------------------------------------------------------------------------
 
 bool SqliteStore::put(const mutation::InsertVersion& m) {
@@ -156,8 +163,8 @@ bool SqliteStore::put(const mutation::InsertRun& m) {
            .bind(row.id, row.name, row.job, row.version, word_of(row.state), word_of(row.reason),
                  word_of(row.trigger), row.scheduled_for, row.logical_time, row.interval_start,
                  row.interval_end, row.start_at, TextOrNull{row.request_id}, row.default_slots,
-                 row.priority_class, row.parent, row.created_at, row.started_at, row.ended_at,
-                 row.resumes, row.cancel_requested, row.params)
+                 row.priority_class, row.max_active, row.parent, row.created_at, row.started_at,
+                 row.ended_at, row.resumes, row.cancel_requested, row.params)
            .run()) {
     return false;
   }
@@ -306,9 +313,31 @@ bool SqliteStore::put(const mutation::ClearTimer& m) {
 bool SqliteStore::put(const mutation::SetJob& m) {
   const JobRow& row = m.row;
   return statements_->set_job
-      .bind(row.name, id_or_none(row.version), TextOrNull{row.file}, row.paused,
-            TextOrNull{row.pause_note}, TextOrNull{row.quarantined}, row.removed,
-            row.first_loaded_at, row.next_fire_at, row.last_fire_at)
+      .bind(row.name, id_or_none(row.version), TextOrNull{row.file}, TextOrNull{row.quarantined},
+            row.removed, row.first_loaded_at)
+      .run();
+}
+
+bool SqliteStore::put(const mutation::PauseJob& m) {
+  statements_->pause_job.bind(m.job, m.paused, TextOrNull{m.note}, TextOrNull{m.actor},
+                              m.paused ? std::optional(m.at) : std::nullopt, m.at);
+  return run_one(statements_->pause_job, m.job);
+}
+
+bool SqliteStore::put(const mutation::SetSchedule& m) {
+  statements_->set_schedule.bind(m.decided_through, m.next_fire_at, m.failures, m.job, m.expected);
+  return run_one(statements_->set_schedule, m.job);
+}
+
+bool SqliteStore::put(const mutation::DropFires& m) {
+  const DroppedRow& row = m.row;
+  const auto reason = word_of(row.reason);
+  if (!statements_->extend_dropped.bind(row.job, reason, row.first, row.last, row.count, row.at)
+           .run()) {
+    return false;
+  }
+  if (database_->changes() > 0) return true;
+  return statements_->add_dropped.bind(row.job, reason, row.first, row.last, row.count, row.at)
       .run();
 }
 

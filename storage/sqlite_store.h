@@ -45,6 +45,10 @@ class SqliteStore final : public Store {
   Result<std::optional<JobVersionRow>> version_by_hash(std::string_view job,
                                                        std::string_view hash) override;
   Result<std::vector<JobRow>> jobs() override;
+  Result<std::vector<WallTime>> fires_with_run(std::string_view job, WallTime after) override;
+  Result<std::vector<FireRun>> runs_of_fires(std::string_view job, WallTime from,
+                                             WallTime to) override;
+  Result<std::vector<std::string>> runs_of_request(std::string_view prefix) override;
 
   std::int64_t wal_pages() const override { return database_->wal_pages(); }
   Result<void> checkpoint() override;
@@ -82,6 +86,9 @@ class SqliteStore final : public Store {
   bool put(const mutation::SetTimer& m);
   bool put(const mutation::ClearTimer& m);
   bool put(const mutation::SetJob& m);
+  bool put(const mutation::PauseJob& m);
+  bool put(const mutation::SetSchedule& m);
+  bool put(const mutation::DropFires& m);
   bool put(const mutation::AddEvent& m);
 
   Result<std::optional<RunRow>> run_where(const char* condition, std::string_view value);
@@ -90,6 +97,7 @@ class SqliteStore final : public Store {
   bool write_counts(const mutation::SetRunCounts& m);
   bool write_mapped(const MappedRow& row);
   bool run_one(Statement& statement, std::string_view what, TaskKey key);
+  bool run_one(Statement& statement, std::string_view job);
   Result<void> transact(const std::function<bool()>& body);
   Result<void> fail(bool while_committing);
 

@@ -94,4 +94,46 @@ Result<std::vector<JobRow>> SqliteStore::jobs() {
   return rows;
 }
 
+Result<std::vector<WallTime>> SqliteStore::fires_with_run(std::string_view job, WallTime after) {
+  Statement query(*database_,
+                  "SELECT scheduled_for FROM run INDEXED BY run_scheduled "
+                  "WHERE job = ? AND scheduled_for > ? ORDER BY scheduled_for");
+  query.bind(job, after);
+  std::vector<WallTime> fires;
+  while (query.step()) fires.push_back({query.integer(0)});
+  if (!query.ok()) return database_->error("reading the runs of a schedule");
+  return fires;
+}
+
+Result<std::vector<FireRun>> SqliteStore::runs_of_fires(std::string_view job, WallTime from,
+                                                        WallTime to) {
+  Statement query(*database_,
+                  "SELECT logical_time, state FROM run WHERE job = ? AND "
+                  "(scheduled_for IS NOT NULL OR \"trigger\" IN ('backfill', 'rerun')) AND "
+                  "logical_time >= ? AND logical_time < ? ORDER BY id");
+  query.bind(job, from, to);
+  std::vector<FireRun> runs;
+  while (query.step()) {
+    RowReader reader(query);
+    const WallTime fire = reader.time();
+    runs.push_back({fire, reader.word(run_state_from)});
+  }
+  if (!query.ok()) return database_->error("reading the runs of a schedule");
+  return runs;
+}
+
+Result<std::vector<std::string>> SqliteStore::runs_of_request(std::string_view prefix) {
+  // Whatever begins with `PREFIX:` lies between that and `PREFIX;`.
+  const std::string first = std::string(prefix) + ":";
+  const std::string last = std::string(prefix) + ";";
+  Statement query(*database_,
+                  "SELECT name FROM run INDEXED BY run_request WHERE request_id IS NOT NULL AND "
+                  "request_id >= ? AND request_id < ? ORDER BY id");
+  query.bind(first, last);
+  std::vector<std::string> names;
+  while (query.step()) names.emplace_back(query.text(0));
+  if (!query.ok()) return database_->error("looking for runs");
+  return names;
+}
+
 }  // namespace pawl

@@ -15,9 +15,9 @@ SqliteStore::Statements::Statements(Database& db)
           db,
           "INSERT INTO run (id, name, job, version, state, reason, \"trigger\", "
           "scheduled_for, logical_time, interval_start, interval_end, start_at, request_id, "
-          "default_slots, priority_class, parent, created_at, started_at, ended_at, resumes, "
-          "cancel_requested, params) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+          "default_slots, priority_class, max_active, parent, created_at, started_at, ended_at, "
+          "resumes, cancel_requested, params) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       insert_counts(db, "INSERT INTO run_counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       update_run(db,
                  "UPDATE run SET version = ?, state = ?, reason = ?, start_at = ?, "
@@ -97,13 +97,26 @@ SqliteStore::Statements::Statements(Database& db)
                 "boot = excluded.boot"),
       clear_timer(db, "DELETE FROM timer WHERE run = ? AND task = ? AND item = ? AND kind = ?"),
       set_job(db,
-              "INSERT INTO job (name, version, file, paused, pause_note, quarantined, removed, "
-              "first_loaded_at, next_fire_at, last_fire_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+              "INSERT INTO job (name, version, file, quarantined, removed, first_loaded_at, "
+              "paused, failures) VALUES (?, ?, ?, ?, ?, ?, 0, 0) "
               "ON CONFLICT (name) DO UPDATE SET version = excluded.version, file = excluded.file, "
-              "paused = excluded.paused, pause_note = excluded.pause_note, "
               "quarantined = excluded.quarantined, removed = excluded.removed, "
-              "first_loaded_at = excluded.first_loaded_at, next_fire_at = excluded.next_fire_at, "
-              "last_fire_at = excluded.last_fire_at"),
+              "first_loaded_at = excluded.first_loaded_at"),
+      pause_job(db,
+                "UPDATE job SET paused = ?2, pause_note = ?3, paused_by = ?4, paused_at = ?5, "
+                "next_fire_at = NULL, failures = CASE WHEN ?2 THEN failures ELSE 0 END, "
+                "decided_through = CASE WHEN ?2 OR decided_through IS NULL THEN decided_through "
+                "ELSE max(decided_through, ?6) END WHERE name = ?1"),
+      set_schedule(db,
+                   "UPDATE job SET decided_through = ?, next_fire_at = ?, failures = ? "
+                   "WHERE name = ? AND decided_through IS ?"),
+      extend_dropped(db,
+                     "UPDATE dropped_fire SET first = min(first, ?3), last = max(last, ?4), "
+                     "count = count + ?5, at = ?6 WHERE id = (SELECT max(id) FROM dropped_fire "
+                     "WHERE job = ?1) AND reason = ?2"),
+      add_dropped(db,
+                  "INSERT INTO dropped_fire (job, reason, first, last, count, at) "
+                  "VALUES (?, ?, ?, ?, ?, ?)"),
       add_event(db,
                 "INSERT INTO event (at, actor, verb, job, run, task, item, text) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),

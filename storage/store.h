@@ -42,11 +42,11 @@ struct Retention {
 };
 
 struct PruneRequest {
-  Retention keep;                          ///< of jobs that are not named below
-  std::map<std::string, Retention> jobs;   ///< by name of job
-  std::int64_t unresolved_days = 90;       ///< a run with an unresolved failure stays this long
-  std::int64_t event_days = 90;            ///< of events that belong to no run
-  std::vector<RunId> busy;                 ///< ended runs that somebody works with
+  Retention keep;                         ///< of jobs that are not named below
+  std::map<std::string, Retention> jobs;  ///< by name of job
+  std::int64_t unresolved_days = 90;      ///< a run with an unresolved failure stays this long
+  std::int64_t event_days = 90;           ///< of events that belong to no run, and of dropped fires
+  std::vector<RunId> busy;                ///< ended runs that somebody works with
   std::vector<VersionId> versions_in_use;  ///< definitions that a new run may be pinned to
   WallTime now;
   std::int64_t rows_max = 5'000;  ///< of one step: bounds how long the writer is held
@@ -62,6 +62,12 @@ struct PruneStep {
 struct PrunedRun {
   RunId run;
   std::string name;
+};
+
+/// A run that stands for a fire of its job's schedule.
+struct FireRun {
+  WallTime fire;
+  RunState state = RunState::queued;
 };
 
 class Store {
@@ -98,6 +104,15 @@ class Store {
   virtual Result<std::optional<JobVersionRow>> version_by_hash(std::string_view job,
                                                                std::string_view hash) = 0;
   virtual Result<std::vector<JobRow>> jobs() = 0;
+  /// Fires of a job after `after` that have a run.
+  virtual Result<std::vector<WallTime>> fires_with_run(std::string_view job, WallTime after) = 0;
+  /// Runs of a job that stand for its fires in [from, to), and what a backfill made of them: in the
+  /// order of their numbers.
+  virtual Result<std::vector<FireRun>> runs_of_fires(std::string_view job, WallTime from,
+                                                     WallTime to) = 0;
+  /// Names of the runs whose request ids begin with `prefix` and `:`, in the order of their
+  /// numbers.
+  virtual Result<std::vector<std::string>> runs_of_request(std::string_view prefix) = 0;
 
   /// Pages of the write-ahead log since the last checkpoint.
   virtual std::int64_t wal_pages() const = 0;

@@ -43,6 +43,11 @@ inline constexpr std::int64_t kItemsPerTaskMax = 2'000'000'000;  ///< an index f
 // Engine.
 inline constexpr std::size_t kMutationsPerStepMax = 4'000;  ///< the rest is a continuation
 
+// Runs, and tasks of them, that one backfill accepts at once: all of them are in memory, and in one
+// transaction.
+inline constexpr std::int64_t kBackfillRunsMax = 20'000;
+inline constexpr std::int64_t kBackfillTasksMax = 1'000'000;
+
 inline constexpr std::size_t kStateTextBytesMax = 64u << 10;  ///< of a deferral, kept in a row
 inline constexpr std::size_t kHandleBytesMax = 4u << 10;      ///< likewise
 

@@ -86,10 +86,15 @@ struct StopReading {
 struct WantWorker {
   std::string operator_name;
 };
+/// The engine paused a job's schedule by itself.
+struct JobPaused {
+  std::string job;
+  std::string note;
+};
 struct RunEnded {
   RunId run;
 };
-/// A command's answer. For Submit: `run` and `created`.
+/// A command's answer. For Submit: `run` and `created`; for SubmitAll: `results`.
 struct Reply {
   ReplyToken token;
   Result<void> status;
@@ -104,7 +109,7 @@ struct Reply {
 using Effect =
     std::variant<effect::StartAttempt, effect::StopAttempt, effect::ForgetAttempt,
                  effect::HandleStored, effect::Prepare, effect::ItemsStored, effect::StopReading,
-                 effect::WantWorker, effect::RunEnded, effect::Reply>;
+                 effect::WantWorker, effect::JobPaused, effect::RunEnded, effect::Reply>;
 
 struct Step {
   Mutations mutations;

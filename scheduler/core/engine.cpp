@@ -50,6 +50,9 @@ void Engine::State::settle() {
     } else if (!delayed_.empty() && delayed_.begin()->first <= now_.wall) {
       ++looked_at_;
       admit_due();
+    } else if (const auto due = schedules_.next_due(); due && *due <= now_.wall) {
+      ++looked_at_;
+      fire_due();
     } else {
       break;
     }
@@ -63,9 +66,11 @@ void Engine::State::settle() {
 std::optional<MonoTime> Engine::State::next_deadline() const {
   if (!is_recovered_) return std::nullopt;
   std::optional<MonoTime> due = timers_.next_due();
-  if (delayed_.empty()) return due;
-  const Duration left =
-      std::clamp(delayed_.begin()->first - now_.wall, Duration{0}, kCalendarLookMax);
+  std::optional<WallTime> on_calendar = schedules_.next_due();
+  if (!delayed_.empty() && (!on_calendar || delayed_.begin()->first < *on_calendar))
+    on_calendar = delayed_.begin()->first;
+  if (!on_calendar) return due;
+  const Duration left = std::clamp(*on_calendar - now_.wall, Duration{0}, kCalendarLookMax);
   const MonoTime look = now_.mono + left;
   return due && *due < look ? due : look;
 }
@@ -110,6 +115,17 @@ void Engine::State::record(const std::string& actor, std::string verb, const Tar
   row.run = target.run;
   if (const Run* run = find(target.run)) row.job = run->row.job;
   if (target.task) row.task = TaskKey{target.run, *target.task, target.item.value_or(kWhole)};
+  row.text = std::move(text);
+  change(mutation::AddEvent{std::move(row)});
+}
+
+void Engine::State::record_of_job(const std::string& job, const std::string& actor,
+                                  std::string verb, std::string text) {
+  EventRow row;
+  row.at = now_.wall;
+  row.actor = actor.empty() ? "pawl" : actor;
+  row.verb = std::move(verb);
+  row.job = job;
   row.text = std::move(text);
   change(mutation::AddEvent{std::move(row)});
 }
@@ -230,6 +246,13 @@ const JobSpec* Engine::job_of(RunId id) const {
 const RunRow* Engine::run(RunId id) const {
   const Run* run = state_->find(id);
   return run == nullptr ? nullptr : &run->row;
+}
+
+std::optional<ScheduleView> Engine::schedule(std::string_view job) const {
+  const JobSchedule* s = state_->schedules_.find(job);
+  if (s == nullptr) return std::nullopt;
+  return ScheduleView{s->is_served, s->is_paused, s->decided_through,
+                      s->is_armed() ? s->next : std::nullopt};
 }
 
 std::optional<RunView> Engine::view(RunId run) const { return state_->view(run); }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scheduler/core/effect.h"
@@ -46,6 +47,14 @@ struct TaskView {
 struct RunView {
   RunRow run;
   std::vector<TaskView> tasks;
+};
+
+/// Where a job's schedule is.
+struct ScheduleView {
+  bool is_served = false;
+  bool is_paused = false;
+  WallTime decided_through;      ///< all fires up to here have their run or their decision
+  std::optional<WallTime> next;  ///< nothing: none will come, or it is not armed
 };
 
 /// One line of what a resume would do.
@@ -96,6 +105,8 @@ class Engine {
   bool knows_version(VersionId version) const;
   const JobSpec* job_of(RunId run) const;
   const RunRow* run(RunId run) const;
+  /// Of a job that SetSchedule has told of.
+  std::optional<ScheduleView> schedule(std::string_view job) const;
   std::optional<RunView> view(RunId run) const;
   /// True when the run has mapped tasks of which a command may name final items.
   bool has_mapped_tasks(RunId run) const;

@@ -41,6 +41,7 @@ inline const TaskRow* final_item(const RunSnapshot* snapshot, TaskIndex task, st
   return it != part->final_items.end() && it->key.item.value == item ? &*it : nullptr;
 }
 
+inline constexpr const char* kNoDefinition = "the job's definition is not in memory; ask again";
 inline constexpr const char* kGone = "is not in memory and was not loaded; ask again";
 inline constexpr const char* kChanged = "changed while the command was on its way; ask again";
 

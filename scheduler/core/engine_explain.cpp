@@ -58,16 +58,18 @@ struct Engine::State::Explainer {
     }
     std::vector<const Run*> active;
     for (const auto& [id, other] : state.runs_) {
-      const bool is_other = id != run.row.id && other->row.job == run.row.job;
+      const bool is_other = id != run.row.id && line_of(*other) == line_of(run);
       if (is_other && other->is_admitted) active.push_back(other.get());
     }
     std::sort(active.begin(), active.end(),
               [](const Run* a, const Run* b) { return a->row.id < b->row.id; });
     for (const Run* other : active) {
       if (out.size() >= kLinesMax) return;
-      say("overlap", "run queued: " + short_name(other->row.name) + " is active, overlap " +
-                         std::string(to_string(run.version->job.overlap)))
-          .run = other->row.id;
+      const std::string why = run.row.trigger == Trigger::backfill
+                                  ? "--max-active " + std::to_string(run.row.max_active)
+                                  : "overlap " + std::string(to_string(run.version->job.overlap));
+      say("overlap", "run queued: " + short_name(other->row.name) + " is active, " + why).run =
+          other->row.id;
     }
   }
 

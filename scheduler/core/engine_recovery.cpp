@@ -15,8 +15,9 @@ std::size_t place(TaskState state) { return static_cast<std::size_t>(state); }
 /// Why nothing more of an open run starts, as its row says.
 Reason stopping_of(const RunRow& row) {
   if (row.cancel_requested) return Reason::cancelled;
-  const bool is_limit = row.reason == Reason::run_timeout || row.reason == Reason::fail_fast;
-  return is_limit ? row.reason : Reason::none;
+  const bool is_kept = row.reason == Reason::run_timeout || row.reason == Reason::fail_fast ||
+                       row.reason == Reason::replaced;
+  return is_kept ? row.reason : Reason::none;
 }
 
 }  // namespace
@@ -238,7 +239,7 @@ void Engine::State::on(const input::Recovered&) {
     // A dormant run holds nobody up: nobody would ever let the other one go.
     if (!had_begun || run.is_dormant) continue;
     run.is_admitted = true;
-    ++jobs_[run.row.job].active;
+    ++jobs_[line_of(run)].active;
   }
   for (Run* each : runs) {
     Run& run = *each;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "scheduler/core/engine_state.h"
+#include "scheduler/core/engine_commands.h"
 
 namespace pawl {
 namespace {
@@ -11,8 +11,6 @@ namespace {
 // Request ids of ended runs that are still answered from memory: an answer that was lost on its
 // way is asked for again within seconds.
 constexpr std::size_t kOldRequestsMax = 10'000;
-
-constexpr const char* kNoDefinition = "the job's definition is not in memory; ask again";
 
 // Ended runs of which an older snapshot than their end is recognized.
 constexpr std::size_t kLeftMax = 10'000;
@@ -41,9 +39,16 @@ void Engine::State::on(const input::Submit& in) {
     return;
   }
 
+  const RunRow& row = accept(in.run, *version->second, in.force).row;
+  act(effect::Reply{in.reply, {}, row.id, row.name, true, {}});
+  record(in.actor, std::string(to_string(row.trigger)), Target{row.id, {}, {}}, "");
+}
+
+/// A new run takes its place among those of its job.
+Run& Engine::State::accept(RunRow row, Version& version, bool force) {
   auto owned = std::make_unique<Run>();
   Run& run = *owned;
-  run.row = in.run;
+  run.row = std::move(row);
   run.row.id = RunId{++counters_.run.value};
   run.row.name = run_name(now_.wall, run.row.id);
   run.row.created_at = now_.wall;
@@ -53,9 +58,9 @@ void Engine::State::on(const input::Submit& in) {
   run.row.ended_at.reset();
   run.row.resumes = 0;
   run.row.cancel_requested = false;
-  run.version = version->second.get();
+  run.version = &version;
   ++run.version->runs;
-  run.is_forced = in.force;
+  run.is_forced = force;
   const JobSpec& job = run.version->job;
   run.nodes.resize(job.tasks.size());
   run.open_nodes = static_cast<std::int64_t>(job.tasks.size());
@@ -66,11 +71,10 @@ void Engine::State::on(const input::Submit& in) {
   }
 
   change(mutation::InsertRun{run.row});
-  act(effect::Reply{in.reply, {}, run.row.id, run.row.name, true, {}});
   if (!run.row.request_id.empty()) requests_.emplace(run.row.request_id, run.row.id);
   runs_.emplace(run.row.id, std::move(owned));
-  record(in.actor, std::string(to_string(run.row.trigger)), Target{run.row.id, {}, {}}, "");
   if (is_recovered_) admit(run);
+  return run;
 }
 
 void Engine::State::move_run(Run& run, RunEvent event, Reason reason) {
@@ -89,6 +93,7 @@ void Engine::State::move_run(Run& run, RunEvent event, Reason reason) {
 void Engine::State::write_run(Run& run) { change(mutation::UpdateRun{run.row.state, run.row}); }
 
 std::int64_t Engine::State::active_limit(const Run& run) const {
+  if (run.row.trigger == Trigger::backfill) return std::max<std::int64_t>(1, run.row.max_active);
   const JobSpec& job = run.version->job;
   return job.overlap == Overlap::allow ? job.max_active_runs : 1;
 }
@@ -100,7 +105,7 @@ void Engine::State::admit(Run& run) {
     delayed_.emplace(*run.row.start_at, run.row.id);
     return;
   }
-  Activity& job = jobs_[run.row.job];
+  Activity& job = jobs_[line_of(run)];
   if (!run.is_forced && job.active >= active_limit(run)) {
     job.waiting[run.row.priority_class].push_back(run.row.id);
     return;
@@ -148,7 +153,7 @@ void Engine::State::wake(Run& run) {
     return;
   }
   run.is_admitted = true;
-  ++jobs_[run.row.job].active;
+  ++jobs_[line_of(run)].active;
   arm_queue_timers(run);
   look_at_all(run);
 }
@@ -167,10 +172,10 @@ void Engine::State::arm_run_timers(Run& run) {
 void Engine::State::leave(Run& run) {
   if (!run.is_admitted) return;  // where it waits it is skipped
   run.is_admitted = false;
-  Activity& job = jobs_[run.row.job];
+  Activity& job = jobs_[line_of(run)];
   PAWL_CHECK(job.active > 0);
   --job.active;
-  freed_.push_back(run.row.job);
+  freed_.push_back(line_of(run));
 }
 
 /// Lets the next run of the job whose turn it is go, if there is one and room for it; else the job
@@ -200,19 +205,20 @@ void Engine::State::admit_next() {
 Engine::State::RunVerdict Engine::State::judge_run(const Run& run) const {
   bool has_failure = false;
   bool has_cancelled = false;
-  const bool is_asked_for = run.stopping == Reason::cancelled;
+  const bool is_replaced = run.stopping == Reason::replaced;
+  const bool is_asked_for = run.stopping == Reason::cancelled || is_replaced;
   for (std::size_t i = 0; i < run.nodes.size(); ++i) {
     const TaskState state = run.nodes[i].work.state;
     const bool counts = !run.version->job.tasks[i].allow_failure;
     const bool is_done = state == TaskState::succeeded || state == TaskState::skipped;
     has_failure |= counts && (state == TaskState::failed || state == TaskState::held);
     has_cancelled |= counts && state == TaskState::cancelled;
-    // A person cancelled the whole run: whatever may fail in it, what is not done was taken away.
+    // The whole run was cancelled: whatever may fail in it, what is not done was taken away.
     has_cancelled |= is_asked_for && !is_done;
   }
   const bool is_limit = run.stopping == Reason::run_timeout || run.stopping == Reason::fail_fast;
   if (has_failure || is_limit) return {RunEvent::fail, is_limit ? run.stopping : Reason::none};
-  if (has_cancelled) return {RunEvent::cancel, Reason::cancelled};
+  if (has_cancelled) return {RunEvent::cancel, is_replaced ? Reason::replaced : Reason::cancelled};
   return {RunEvent::succeed, Reason::none};
 }
 
@@ -228,6 +234,7 @@ void Engine::State::finish_run_if_done(Run& run) {
     change(mutation::ClearTimer{{run.row.id, TaskIndex{0}, kWhole}, TimerKind::run});
   }
   leave(run);
+  count_failures(run);
   act(effect::RunEnded{run.row.id});
 }
 
@@ -293,7 +300,7 @@ void Engine::State::on(const input::Pause& in) {
       if (!run->is_admitted && !run->is_dormant && run->row.started_at) {
         // It had begun before it was resumed: it keeps its place, as after a restart.
         run->is_admitted = true;
-        ++jobs_[run->row.job].active;
+        ++jobs_[line_of(*run)].active;
         look_at_all(*run);
       }
       record(in.actor, "pause", target, in.note);

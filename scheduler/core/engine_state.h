@@ -3,8 +3,8 @@
 // What the engine keeps in memory, and its steps. Private to scheduler/core: engine.h is the door.
 // The methods are in the files that name what they are about: engine.cpp (inputs in, steps out),
 // engine_runs.cpp, engine_tasks.cpp, engine_items.cpp, engine_attempts.cpp, engine_dispatch.cpp,
-// engine_commands.cpp, engine_resume.cpp, engine_sleep.cpp, engine_recovery.cpp, engine_views.cpp,
-// engine_explain.cpp.
+// engine_commands.cpp, engine_resume.cpp, engine_schedules.cpp, engine_sleep.cpp,
+// engine_recovery.cpp, engine_views.cpp, engine_explain.cpp.
 
 #include <cstdint>
 #include <deque>
@@ -22,6 +22,7 @@
 #include "scheduler/core/engine.h"
 #include "scheduler/core/graph.h"
 #include "scheduler/core/retry.h"
+#include "scheduler/core/schedule.h"
 #include "scheduler/core/sleepers.h"
 #include "scheduler/core/slots.h"
 #include "scheduler/core/timers.h"
@@ -272,6 +273,10 @@ class Engine::State {
   void on(const input::Recover& in);
   void on(const input::Recovered& in);
   void on(const input::Submit& in);
+  void on(const input::SubmitAll& in);
+  void on(const input::SetSchedule& in);
+  void on(const input::RemoveSchedule& in);
+  void on(const input::PauseJob& in);
   void on(const input::Cancel& in);
   void on(const input::Resume& in);
   void on(const input::Mark& in);
@@ -314,10 +319,35 @@ class Engine::State {
     step_.effects.emplace_back(std::forward<E>(effect));
   }
   void record(const std::string& actor, std::string verb, const Target& target, std::string text);
+  void record_of_job(const std::string& job, const std::string& actor, std::string verb,
+                     std::string text);
   void counts_changed(Run& run);
   void mapped_changed(Run& run, TaskIndex task);
 
+  // engine_schedules.cpp
+  struct Activity;
+  void pause_job(const std::string& job, bool pause, const std::string& note,
+                 const std::string& actor);
+  void unpin(JobSchedule& s);
+  void write_schedule(JobSchedule& s);
+  void fire_due();
+  void fire_next(JobSchedule& s);
+  WallTime newest_missed(const JobSchedule& s, WallTime bound) const;
+  void judge_missed(JobSchedule& s, WallTime newest);
+  static WallTime before_last(const JobSchedule& s, WallTime newest, std::int64_t count);
+  void drop(const JobSchedule& s, WallTime after, WallTime through, DropReason reason);
+  void fire_on_time(JobSchedule& s);
+  void make_run(JobSchedule& s, Trigger trigger);
+  bool is_busy(const std::string& job);
+  std::vector<Run*> waiting_runs(const Activity& activity);
+  static bool is_of_schedule(const Run& run);
+  void take_from_queue(Run& run, DropReason reason);
+  void shorten_queue(const JobSchedule& s);
+  void replace_runs(const JobSchedule& s);
+  void count_failures(const Run& run);
+
   // engine_runs.cpp
+  Run& accept(RunRow row, Version& version, bool force);
   void move_run(Run& run, RunEvent event, Reason reason);
   void write_run(Run& run);
   void admit(Run& run);
@@ -470,12 +500,18 @@ class Engine::State {
   // Nodes looked at in one step: bounds a step that changes little and reads much.
   static constexpr std::int64_t kLookedAtMax = 200'000;
 
-  /// The runs of one job: how many are active, and who waits for its turn, by class and in order.
-  /// Those who left the queue meanwhile are skipped when their turn comes.
+  /// The runs of one job, those of backfills apart: how many are active, and who waits for its
+  /// turn, by class and in order. Those who left the queue meanwhile are skipped when their turn
+  /// comes.
   struct Activity {
     std::int64_t active = 0;
     std::map<std::int64_t, std::deque<RunId>> waiting;
   };
+  /// Whose turns a run waits for: a job's name, and whether it is of a backfill.
+  using LineKey = std::pair<std::string, bool>;
+  static LineKey line_of(const Run& run) {
+    return {run.row.job, run.row.trigger == Trigger::backfill};
+  }
   struct Worker {
     WorkerId id;
     std::vector<std::string> operators;
@@ -499,8 +535,8 @@ class Engine::State {
   std::unordered_map<RunId, std::int32_t>
       left_;  ///< runs that left lately: how often they were resumed
   std::deque<RunId> left_order_;
-  std::map<std::string, Activity> jobs_;
-  std::deque<std::string> freed_;                 ///< jobs of which an active run ended
+  std::map<LineKey, Activity> jobs_;
+  std::deque<LineKey> freed_;                     ///< of which an active run ended
   std::set<std::pair<WallTime, RunId>> delayed_;  ///< runs with a `start_at` in the future
   std::map<PoolKey, Pool> pools_;
   std::map<PoolKey, VersionId> pool_versions_;  ///< who said the limit of a job's own pool
@@ -512,6 +548,7 @@ class Engine::State {
   std::vector<Worker> workers_;
   std::map<std::string, std::vector<Place>> parked_;  ///< by operator: they wait for a worker
   Timers timers_;
+  JobSchedules schedules_;
   std::deque<Place> pending_;   ///< tasks whose rule wants looking at
   std::deque<Place> repeats_;   ///< mapped tasks of which a resume or a cancel is under way
   std::vector<RunId> changed_;  ///< runs whose counts changed in this step

@@ -3,6 +3,7 @@
 // Everything that can happen to the engine, as values.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -11,6 +12,7 @@
 #include "scheduler/base/ids.h"
 #include "scheduler/base/time.h"
 #include "scheduler/core/rows.h"
+#include "scheduler/spec/calendar.h"
 #include "scheduler/spec/job.h"
 
 namespace pawl {
@@ -87,6 +89,44 @@ struct Recovered {};
 struct Submit {
   RunRow run;
   bool force = false;
+  std::string actor;
+  ReplyToken reply;
+};
+
+/// Many runs at once, of one job and definition: all are accepted, or none. Answered with the name
+/// of each as the message of its result. Those that are `scheduled_for` a time stand for that fire.
+struct SubmitAll {
+  VersionId version;  ///< of all of them
+  std::vector<RunRow> runs;
+  std::string actor;
+  ReplyToken reply;
+};
+
+/// A job is served, with this schedule and this definition for its runs from now on. What the
+/// schedule before owed until now is settled first.
+struct SetSchedule {
+  std::string job;
+  VersionId version;  ///< known, by AddVersion
+  std::shared_ptr<const Calendar> calendar;
+  std::string calendar_key;   ///< equal for calendars that say the same
+  std::string params = "{}";  ///< of its runs
+  /// It was not served before, or not with this schedule: what lies in the past was not missed.
+  bool from_now = false;
+  // Of the job's row, for one that is told for the first time since the start.
+  std::optional<WallTime> decided_through;
+  bool paused = false;
+  std::int32_t failures = 0;
+  std::vector<WallTime> taken;  ///< fires after `decided_through` that have a run
+};
+/// A job is not served any more. Its runs go on.
+struct RemoveSchedule {
+  std::string job;
+};
+/// A job's schedule starts nothing, or goes on; also of one that no SetSchedule has told of.
+struct PauseJob {
+  std::string job;
+  bool pause = true;
+  std::string note;
   std::string actor;
   ReplyToken reply;
 };
@@ -209,10 +249,12 @@ struct Tick {};
 }  // namespace input
 
 using Input =
-    std::variant<input::AddVersion, input::Recover, input::Recovered, input::Submit, input::Cancel,
-                 input::Resume, input::Mark, input::Dismiss, input::Pause, input::Unpause,
-                 input::WorkerUp, input::WorkerDrains, input::WorkerGone, input::AttemptBegan,
-                 input::AttemptsEnded, input::AttemptHandle, input::Prepared, input::ItemsRead,
-                 input::SetDefaultSlots, input::HoldStarts, input::RunDurable, input::Tick>;
+    std::variant<input::AddVersion, input::Recover, input::Recovered, input::Submit,
+                 input::SubmitAll, input::SetSchedule, input::RemoveSchedule, input::PauseJob,
+                 input::Cancel, input::Resume, input::Mark, input::Dismiss, input::Pause,
+                 input::Unpause, input::WorkerUp, input::WorkerDrains, input::WorkerGone,
+                 input::AttemptBegan, input::AttemptsEnded, input::AttemptHandle, input::Prepared,
+                 input::ItemsRead, input::SetDefaultSlots, input::HoldStarts, input::RunDurable,
+                 input::Tick>;
 
 }  // namespace pawl

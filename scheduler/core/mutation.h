@@ -98,8 +98,30 @@ struct ClearTimer {
   TaskKey key;
   TimerKind kind = TimerKind::retry;
 };
+/// Inserted, or replaced: all but what PauseJob and SetSchedule write.
 struct SetJob {
   JobRow row;
+};
+/// Whether the schedule of a job is paused, and who says so. Going on, fires up to `at` are
+/// decided: they were not missed.
+struct PauseJob {
+  std::string job;
+  bool paused = true;
+  std::string note;
+  std::string actor;
+  WallTime at;
+};
+/// The schedule of a job goes on; the row must be decided through `expected`.
+struct SetSchedule {
+  std::string job;
+  std::optional<WallTime> expected;
+  std::optional<WallTime> decided_through;
+  std::optional<WallTime> next_fire_at;
+  std::int32_t failures = 0;
+};
+/// Added to the job's last such row, if that has the same reason; else a row of its own.
+struct DropFires {
+  DroppedRow row;
 };
 struct AddEvent {
   EventRow row;
@@ -114,7 +136,8 @@ using Mutation = std::variant<
     mutation::InsertTask, mutation::UpdateTask, mutation::SetMapped, mutation::InsertItems,
     mutation::DeleteItems, mutation::InsertAttempt, mutation::UpdateAttempt, mutation::MoveAttempt,
     mutation::SetHandle, mutation::DeleteAttempt, mutation::SetOutput, mutation::ClearOutputs,
-    mutation::SetTimer, mutation::ClearTimer, mutation::SetJob, mutation::AddEvent>;
+    mutation::SetTimer, mutation::ClearTimer, mutation::SetJob, mutation::PauseJob,
+    mutation::SetSchedule, mutation::DropFires, mutation::AddEvent>;
 
 using Mutations = std::vector<Mutation>;
 

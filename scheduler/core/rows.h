@@ -52,6 +52,7 @@ struct RunRow {
   std::string params = "{}";         ///< JSON text of an object, defaults filled in
   std::int64_t default_slots = 0;    ///< `run --concurrency`; 0: the pool's
   std::int64_t priority_class = 0;   ///< lower goes first between runs (backfill is behind)
+  std::int64_t max_active = 0;       ///< of a backfill: how many of the job's go at once; else 0
   std::optional<RunId> parent;       ///< the run it was made from (rerun, job operator)
   WallTime created_at;
   std::optional<WallTime> started_at;
@@ -182,15 +183,45 @@ struct JobVersionRow {
 
 struct JobRow {
   std::string name;
-  VersionId version;  ///< the newest good one; 0: none
-  std::string file;   ///< empty: only run from files
-  bool paused = false;
-  std::string pause_note;
+  VersionId version;        ///< the newest good one; 0: none
+  std::string file;         ///< empty: only run from files
   std::string quarantined;  ///< why the file is not served; empty: it is
   bool removed = false;     ///< its file is gone from the folders
   std::optional<WallTime> first_loaded_at;
-  std::optional<WallTime> next_fire_at;
-  std::optional<WallTime> last_fire_at;  ///< the schedule's cursor
+  // Written by changes of their own (mutation::PauseJob, mutation::SetSchedule).
+  bool paused = false;
+  std::string pause_note;
+  std::string paused_by;  ///< `ana`, `pawl`
+  std::optional<WallTime> paused_at;
+  std::optional<WallTime> next_fire_at;     ///< nothing: none, or the schedule is not armed
+  std::optional<WallTime> decided_through;  ///< fires up to here have their run or their decision
+  std::int32_t failures = 0;                ///< scheduled runs that failed in a row
+};
+
+/// Why a fire has no run, or a run that was taken out of the queue.
+enum class DropReason : std::uint8_t {
+  catchup,      ///< missed, and the policy wants none, or only a later one
+  limit,        ///< missed, and beyond `catchup.limit`
+  window,       ///< missed, and older than `catchup.window`
+  skip,         ///< a run was active, and `overlap` is `skip`
+  queue_limit,  ///< too many waited before it
+  replaced,     ///< a later fire took its place before it began
+};
+inline constexpr std::array<std::string_view, 6> kDropReasonWords = {
+    "catchup", "limit", "window", "skip", "queue_limit", "replaced"};
+constexpr std::string_view to_string(DropReason r) {
+  return kDropReasonWords[static_cast<std::size_t>(r)];
+}
+
+/// Fires of a job that are not run, and why: those between two of them are among them, save what
+/// has a run.
+struct DroppedRow {
+  std::string job;
+  DropReason reason = DropReason::catchup;
+  WallTime first;
+  WallTime last;
+  std::int64_t count = 0;
+  WallTime at;  ///< when that was decided
 };
 
 /// Who did what: commands of people, and decisions that leave no other row.

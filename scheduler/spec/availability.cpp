@@ -31,7 +31,6 @@ void check_task(const TaskSpec& task, bool is_hook, std::set<std::string>& seen,
 std::vector<std::string> not_yet_available(const JobSpec& job) {
   std::set<std::string> seen;
   std::vector<std::string> out;
-  if (!job.schedules.empty()) out.emplace_back("schedules are not yet available");
   if (!job.hooks.empty()) {
     out.emplace_back("hooks (on_success, on_failure, on_exit) are not yet available");
   }

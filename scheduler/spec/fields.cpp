@@ -522,7 +522,7 @@ constexpr Shape kHookList = {.form = Form::list,
                              .max = 1'000,
                              .element = &kHookShape};
 
-constexpr std::array<Field, 23> kJobFields = {{
+constexpr std::array<Field, 24> kJobFields = {{
     {"name", &kJobName, "The job's name; a renamed job is a new job.", {}, true},
     {"format", &kFormat, "The version of this format.", "1"},
     {"description", &kLongText, "For people."},
@@ -532,6 +532,8 @@ constexpr std::array<Field, 23> kJobFields = {{
     {"overlap", &kOverlap, "What a scheduled fire does that meets an active run.", "\"queue\""},
     {"queue_limit", &kQueueLimit, "Fires that may wait; the oldest is dropped.", "10"},
     {"max_active_runs", &kCount, "Runs at once, for overlap allow.", "16"},
+    {"pause_after_failures", &kCount,
+     "So many scheduled runs that fail in a row pause the schedule; without it, none do."},
     {"params", &kParams, "Parameters of a run: name to JSON Schema of the value."},
     {"env", &kEnv, "Variables of every attempt."},
     {"pass_env", &kPassEnv, "Variables taken over from the scheduler's environment."},

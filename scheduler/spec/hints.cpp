@@ -77,6 +77,7 @@ constexpr KeyHint kKeyHints[] = {
     {"", "time_zone", "it stands in \"schedule\" as \"timezone\""},
     {"job", "catch_up", "it is \"catchup\": {\"policy\": \"latest\"}"},
     {"job", "backfill", "it is \"catchup\": {\"policy\": \"all\"}, or the command pawl backfill"},
+    {"job", "max_consecutive_failed_dag_runs", "it is \"pause_after_failures\""},
     {"job", "max_active_runs_per_dag", "it is \"max_active_runs\", with \"overlap\": \"allow\""},
     {"job", "maxActiveRuns", "it is \"max_active_runs\", with \"overlap\": \"allow\""},
     {"job", "concurrencyPolicy", "it is \"overlap\": queue, skip, replace or allow"},

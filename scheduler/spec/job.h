@@ -202,6 +202,7 @@ struct JobSpec {
   Overlap overlap = Overlap::queue;
   std::int64_t queue_limit = 10;
   std::int64_t max_active_runs = 16;
+  std::int64_t pause_after_failures = 0;  ///< scheduled runs in a row; 0: never
   std::map<std::string, ParamSpec> params;
   std::map<std::string, SecretSource> secrets;
   std::map<std::string, PoolSpec> pools;

@@ -70,6 +70,7 @@ class JobReader {
     job_.overlap = root_.member("overlap").word(Overlap::queue, 4);
     job_.queue_limit = root_.member("queue_limit").integer(job_.queue_limit);
     job_.max_active_runs = root_.member("max_active_runs").integer(job_.max_active_runs);
+    job_.pause_after_failures = root_.member("pause_after_failures").integer(0);
     job_.timeout = root_.member("timeout").duration({});
     job_.fail_fast = root_.member("fail_fast").boolean(false);
     const View retention = root_.member("retention");

@@ -98,6 +98,12 @@ void set_task(TaskSpec& task, const std::string& key, const std::string& value) 
     PAWL_CHECK(!"a key of the job text is unknown");
 }
 
+/// The job's one schedule, of kind `every`.
+ScheduleSpec& schedule_of(JobSpec& job) {
+  if (job.schedules.empty()) job.schedules.emplace_back().kind = ScheduleSpec::Kind::every;
+  return job.schedules.front();
+}
+
 void set_job(JobSpec& job, const std::string& key, const std::string& value) {
   if (key == "name")
     job.name = value;
@@ -109,6 +115,20 @@ void set_job(JobSpec& job, const std::string& key, const std::string& value) {
     job.overlap = word<Overlap>(value, 4);
   else if (key == "active")
     job.max_active_runs = std::stoll(value);
+  else if (key == "waiting")
+    job.queue_limit = std::stoll(value);
+  else if (key == "catchup")
+    job.catchup.policy = word<CatchupPolicy>(value, 3);
+  else if (key == "limit")
+    job.catchup.limit = std::stoll(value);
+  else if (key == "window")
+    job.catchup.window = duration(value);
+  else if (key == "pause_after")
+    job.pause_after_failures = std::stoll(value);
+  else if (key == "every")
+    schedule_of(job).every = duration(value);
+  else if (key == "jitter")
+    schedule_of(job).jitter = duration(value);
   else if (key.starts_with("pool:"))
     job.pools[key.substr(5)].slots = std::stoll(value);
   else

@@ -6,7 +6,8 @@
 // Words of a task: after=… (or `after x,y`), rule=, retry= (attempts), delay=, backoff=, jitter=,
 // max_delay=, timeout=, total=, queue=, map= (items), max= (concurrent), tolerate= (count or n%),
 // stop= (stop_after_failures), pool=, slots=, priority=, interrupt=, allow, when.
-// Words of `job`: name=, timeout=, fail_fast, overlap=, active= (max_active_runs), pool:NAME=slots.
+// Words of `job`: name=, timeout=, fail_fast, overlap=, active= (max_active_runs), pool:NAME=slots,
+// every=, jitter=, catchup=, limit=, window=, waiting= (queue_limit), pause_after=.
 
 #include <string_view>
 

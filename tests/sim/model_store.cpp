@@ -98,6 +98,12 @@ std::string ModelStore::one(const Mutation& change, bool by_person) {
       return {};
     }
     std::string operator()(const m::SetJob&) const { return {}; }
+    std::string operator()(const m::PauseJob& c) const { return store.on(c); }
+    std::string operator()(const m::SetSchedule& c) const { return store.on(c); }
+    std::string operator()(const m::DropFires& c) const {
+      store.dropped.push_back(c.row);
+      return {};
+    }
     std::string operator()(const m::AddEvent& c) const {
       store.events.push_back(c.row);
       return {};
@@ -115,6 +121,8 @@ std::string ModelStore::on(const mutation::InsertRun& m) {
   for (const auto& [id, row] : runs) {
     if (row.name == m.row.name) return "two runs of one name";
     if (!row.request_id.empty() && row.request_id == m.row.request_id) return "a request id twice";
+    if (row.scheduled_for && row.job == m.row.job && row.scheduled_for == m.row.scheduled_for)
+      return "a fire has two runs";
   }
   runs.emplace(m.row.id, m.row);
   return {};
@@ -131,6 +139,31 @@ std::string ModelStore::on(const mutation::UpdateRun& m, bool by_person) {
   const Counts counts = row.counts;
   row = m.row;
   row.counts = counts;
+  return {};
+}
+
+std::string ModelStore::on(const mutation::PauseJob& m) {
+  JobRow& row = jobs[m.job];
+  row.paused = m.paused;
+  row.pause_note = m.note;
+  row.paused_by = m.actor;
+  row.next_fire_at.reset();
+  if (m.paused) return {};
+  row.failures = 0;
+  if (!row.decided_through || *row.decided_through >= m.at) return {};
+  paused_spans.push_back({m.job, *row.decided_through, m.at});
+  row.decided_through = m.at;
+  return {};
+}
+
+std::string ModelStore::on(const mutation::SetSchedule& m) {
+  JobRow& row = jobs[m.job];
+  if (compares && row.decided_through != m.expected) return "a schedule is not where expected";
+  if (row.decided_through && m.decided_through < row.decided_through) return "a schedule goes back";
+  if (!row.decided_through && m.decided_through) first_places[m.job] = *m.decided_through;
+  row.decided_through = m.decided_through;
+  row.next_fire_at = m.next_fire_at;
+  row.failures = m.failures;
   return {};
 }
 

@@ -43,6 +43,15 @@ class ModelStore {
   std::map<TaskKey, OutputRow> outputs;
   std::map<VersionId, JobVersionRow> versions;
   std::vector<EventRow> events;
+  std::map<std::string, JobRow> jobs;  ///< the schedules' columns
+  std::vector<DroppedRow> dropped;
+  std::map<std::string, WallTime> first_places;  ///< of schedules
+  struct Span {
+    std::string job;
+    WallTime after;
+    WallTime through;
+  };
+  std::vector<Span> paused_spans;  ///< whose fires were not missed
   AttemptId last_attempt;
   std::int64_t boot = 0;  ///< of the machine
 
@@ -51,6 +60,8 @@ class ModelStore {
   std::string on(const mutation::InsertVersion& m);
   std::string on(const mutation::InsertRun& m);
   std::string on(const mutation::UpdateRun& m, bool by_person);
+  std::string on(const mutation::PauseJob& m);
+  std::string on(const mutation::SetSchedule& m);
   std::string on(const mutation::InsertTask& m);
   std::string on(const mutation::UpdateTask& m, bool by_person);
   std::string on(const mutation::InsertItems& m);

@@ -90,10 +90,27 @@ class Life {
 
   void begin() {
     for (int i = 0; i < 4; ++i) define(random_job(i));
+    define_scheduled();
     for (int i = 0; i < 2; ++i) add_worker();
     start_engine();
     handle(input::Recovered{});
+    handle(schedule_of(kScheduled, served_.at(kScheduled), store_));
     is_up_ = true;
+  }
+
+  /// A job that fires every few seconds, with any catch-up and overlap.
+  void define_scheduled() {
+    static const char* const kOverlaps[] = {"queue", "skip", "replace", "allow"};
+    static const char* const kCatchups[] = {"none", "latest", "all"};
+    period_ = Duration((random_.below(6) + 3) * 1'000);
+    JobSpec job = job_from_text(
+        std::string("job name=") + kScheduled + " every=" + std::to_string(period_ / 1s) +
+        "s overlap=" + kOverlaps[random_.below(4)] + " catchup=" + kCatchups[random_.below(3)] +
+        " limit=3 window=40s waiting=2" + (random_.one_in(3) ? " pause_after=2" : "") +
+        (random_.one_in(3) ? " jitter=2s" : "") + "; ta retry=2 delay=2s interrupt=retry");
+    define(job);
+    served_[kScheduled] = {VersionId{static_cast<std::int64_t>(jobs_.size())}, calendar_of(job),
+                           calendar_key_of(job)};
   }
 
   void start_engine() {
@@ -125,6 +142,16 @@ class Life {
     Step step = engine_->handle(input, now_);
     more_ = step.more;
     const std::uint64_t sequence = ++sequence_;
+    if (planted_ == Planted::place_before_run) {
+      // The places of schedules first, in a commit of their own.
+      const auto others = std::stable_partition(
+          step.mutations.begin(), step.mutations.end(),
+          [](const Mutation& m) { return std::holds_alternative<mutation::SetSchedule>(m); });
+      Mutations places(std::make_move_iterator(step.mutations.begin()),
+                       std::make_move_iterator(others));
+      step.mutations.erase(step.mutations.begin(), others);
+      if (!places.empty()) queue_.push_back({sequence, std::move(places), by_person});
+    }
     if (!step.mutations.empty()) queue_.push_back({sequence, std::move(step.mutations), by_person});
     if (planted_ == Planted::start_before_commit) {
       for (const Effect& effect : step.effects) perform(effect);
@@ -449,6 +476,10 @@ class Life {
       check(store_.apply(left[i].mutations, left[i].by_person));
     tale_.lost_batches += static_cast<std::int64_t>(left.size() - kept);
     if (kept < left.size()) zombie_ = left[kept];
+    if (random_.one_in(3)) {
+      const Duration down(random_.below(120'000));
+      now_ = {now_.mono + down, now_.wall + down};
+    }
     for (Worker& worker : workers_) {
       if (worker.is_alive && !worker.inbox.empty())
         worker.inbox.resize(static_cast<std::size_t>(
@@ -470,6 +501,9 @@ class Life {
     dead_.clear();
     feed(fates, false);
     handle(input::Recovered{});
+    input::SetSchedule schedule = schedule_of(kScheduled, served_.at(kScheduled), store_);
+    if (planted_ == Planted::fire_by_the_clock) schedule.decided_through = now_.wall - period_;
+    handle(schedule);
     is_up_ = true;
     // What a worker still knows and nobody asked for is told again, and forgotten.
     for (const Worker& worker : workers_) {
@@ -583,6 +617,10 @@ class Life {
     commit(queue_.size());
     if (store_.runs.empty()) return;
     ++tale_.commands;
+    if (random_.one_in(8)) {
+      handle(input::PauseJob{kScheduled, !store_.jobs[kScheduled].paused, "", "ana", {}});
+      return;
+    }
     const RunId id = random_.pick(store_.runs).first;
     const auto& job = jobs_.at(store_.runs.at(id).version);
     Target target{id, {}, {}};
@@ -695,9 +733,44 @@ class Life {
   /// Nothing is on its way to the store: memory and store must be the same.
   void check_quiet() {
     if (planted_ == Planted::nothing) {
-      check(difference_after_restart(*engine_, store_, jobs_, now_, kSlots));
+      check(difference_after_restart(*engine_, store_, jobs_, served_, now_, kSlots));
     }
     check_evidence();
+    check_fires();
+  }
+
+  /// Fires in (after, through], counted without a calendar.
+  std::int64_t fires_between(WallTime after, WallTime through) const {
+    return through.ms / period_.count() - after.ms / period_.count();
+  }
+
+  /// Each fire up to the place of the schedule has one run or one decision, and nothing else has.
+  void check_fires() {
+    const auto place = store_.jobs[kScheduled].decided_through;
+    if (!place) return;
+    const WallTime first = store_.first_places.at(kScheduled);
+    std::set<WallTime> made;
+    tale_.fires = tale_.caught_up = tale_.dropped_fires = 0;
+    for (const auto& [id, run] : store_.runs) {
+      if (!run.scheduled_for) continue;
+      if (run.scheduled_for->ms % period_.count() != 0) fail("a run stands for no fire");
+      if (*run.scheduled_for <= first || *run.scheduled_for > *place)
+        fail("a run stands for a fire that is not decided");
+      if (!made.insert(*run.scheduled_for).second) fail("a fire has two runs");
+      ++(run.trigger == Trigger::catchup ? tale_.caught_up : tale_.fires);
+    }
+    std::int64_t decided = static_cast<std::int64_t>(made.size());
+    for (const DroppedRow& row : store_.dropped) {
+      // Taken out of the queue, it has a run.
+      if (row.count == 1 && made.contains(row.first)) continue;
+      decided += row.count;
+      tale_.dropped_fires += row.count;
+    }
+    for (const auto& span : store_.paused_spans) decided += fires_between(span.after, span.through);
+    if (decided != fires_between(first, *place)) {
+      fail("of " + std::to_string(fires_between(first, *place)) + " fires " +
+           std::to_string(decided) + " are decided");
+    }
   }
 
   /// Success has its evidence, and every end its beginning.
@@ -730,6 +803,8 @@ class Life {
   /// No more faults: every run must end.
   void quiet_phase() {
     handle(input::HoldStarts{false});
+    handle(input::RemoveSchedule{kScheduled});
+    served_.clear();
     for (int i = 0; i < 5'000; ++i) {
       ++tale_.steps;
       commit(queue_.size());
@@ -772,6 +847,7 @@ class Life {
   [[noreturn]] void fail(const std::string& what) const { throw BrokenInvariant(what); }
 
   static constexpr std::int64_t kSlots = 3;
+  static constexpr const char* kScheduled = "clockwork";
 
   Random random_;
   Planted planted_;
@@ -781,6 +857,8 @@ class Life {
   EffectGate gate_;
   ModelStore store_;
   std::map<VersionId, JobSpec> jobs_;
+  std::map<std::string, Served> served_;
+  Duration period_{};  ///< of the scheduled job
   std::deque<Batch> queue_;
   std::uint64_t sequence_ = 0;
   std::uint64_t durable_ = 0;

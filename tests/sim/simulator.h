@@ -18,6 +18,8 @@ enum class Planted : std::uint8_t {
   count_never_started,  ///< an attempt that never started is told as one that was interrupted
   success_by_default,   ///< no evidence counts as success
   spawn_before_begin,   ///< the process starts before its begin record is written
+  fire_by_the_clock,    ///< a start goes on from what the clock says, not from where it was
+  place_before_run,     ///< a fire's run is not in the commit of its schedule's place
 };
 
 struct Tale {
@@ -35,9 +37,12 @@ struct Tale {
   std::int64_t interrupted = 0;
   std::int64_t refused_batches = 0;  ///< of a second scheduler, by the store
   std::int64_t commands = 0;
-  std::int64_t deferred = 0;             ///< stays that ended in a deferral
-  std::int64_t woken = 0;                ///< attempts that went on after one
-  std::int64_t handles_found = 0;        ///< by the next stay or the next attempt
+  std::int64_t deferred = 0;       ///< stays that ended in a deferral
+  std::int64_t woken = 0;          ///< attempts that went on after one
+  std::int64_t handles_found = 0;  ///< by the next stay or the next attempt
+  std::int64_t fires = 0;          ///< that made a run, on time
+  std::int64_t caught_up = 0;      ///< that made one later
+  std::int64_t dropped_fires = 0;
   std::int64_t versions_told_again = 0;  ///< the engine had dropped them
 };
 

@@ -46,13 +46,18 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
     all.woken += tale.woken;
     all.handles_found += tale.handles_found;
     all.versions_told_again += tale.versions_told_again;
+    all.fires += tale.fires;
+    all.caught_up += tale.caught_up;
+    all.dropped_fires += tale.dropped_fires;
   }
   std::printf(
       "%lld lives: %lld steps, %lld runs, %lld processes, %lld commands; %lld crashes lost %lld "
       "batches, %lld reboots, %lld "
       "worker deaths; attempts adopted %lld, told late %lld, never started %lld, interrupted %lld; "
       "%lld batches of a second "
-      "scheduler refused; %lld deferrals, %lld woken, %lld handles found again\n",
+      "scheduler refused; %lld deferrals, %lld woken, %lld handles found again; %lld fires on "
+      "time, "
+      "%lld caught up, %lld dropped\n",
       static_cast<long long>(count), static_cast<long long>(all.steps),
       static_cast<long long>(all.runs), static_cast<long long>(all.processes),
       static_cast<long long>(all.commands), static_cast<long long>(all.crashes),
@@ -61,7 +66,8 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
       static_cast<long long>(all.told_late), static_cast<long long>(all.never_started),
       static_cast<long long>(all.interrupted), static_cast<long long>(all.refused_batches),
       static_cast<long long>(all.deferred), static_cast<long long>(all.woken),
-      static_cast<long long>(all.handles_found));
+      static_cast<long long>(all.handles_found), static_cast<long long>(all.fires),
+      static_cast<long long>(all.caught_up), static_cast<long long>(all.dropped_fires));
   // A life in which nothing happened proves nothing.
   CHECK(all.crashes > 0);
   CHECK(all.lost_batches > 0);
@@ -76,6 +82,9 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
   CHECK(all.deferred > 0);
   CHECK(all.woken > 0);
   CHECK(all.handles_found > 0);
+  CHECK(all.fires > 0);
+  CHECK(all.caught_up > 0);
+  CHECK(all.dropped_fires > 0);
 }
 
 TEST_CASE("the same seed lives the same life") {
@@ -96,7 +105,9 @@ TEST_CASE("each planted mistake is found") {
                         Case{Planted::no_compare, "no compare-and-set"},
                         Case{Planted::count_never_started, "a never-started attempt counts"},
                         Case{Planted::success_by_default, "success by default"},
-                        Case{Planted::spawn_before_begin, "spawn before the begin record"}}) {
+                        Case{Planted::spawn_before_begin, "spawn before the begin record"},
+                        Case{Planted::fire_by_the_clock, "fire again on a backward clock"},
+                        Case{Planted::place_before_run, "a fire's run in a later commit"}}) {
     std::string found;
     std::uint64_t seed = 0;
     while (found.empty() && seed < 400) found = simulate(++seed, c.planted).broken;

@@ -107,6 +107,82 @@ void World::know(VersionId version) {
   handle(input::AddVersion{store.versions.at(version), jobs.at(version), true});
 }
 
+std::shared_ptr<const Calendar> calendar_of(const JobSpec& job) {
+  CalendarSources sources;
+  sources.zone = [](std::string_view name) -> std::optional<cctz::time_zone> {
+    cctz::time_zone zone;
+    if (!cctz::load_time_zone(std::string(name), &zone)) return std::nullopt;
+    return zone;
+  };
+  auto calendar = Calendar::compile(job.schedules, sources);
+  PAWL_CHECK(calendar.ok());
+  return std::make_shared<const Calendar>(*std::move(calendar));
+}
+
+std::string calendar_key_of(const JobSpec& job) {
+  std::string key;
+  for (const ScheduleSpec& s : job.schedules) {
+    key += s.cron + "|" + std::to_string(s.every.count()) + "|" + s.at + "|" + s.timezone + "|" +
+           s.start + "|" + s.end + "|" + std::to_string(s.jitter.count()) + "\n";
+  }
+  return key;
+}
+
+input::SetSchedule schedule_of(const std::string& job, const Served& served,
+                               const ModelStore& store) {
+  input::SetSchedule set;
+  set.job = job;
+  set.version = served.version;
+  set.calendar = served.calendar;
+  set.calendar_key = served.key;
+  const auto row = store.jobs.find(job);
+  if (row == store.jobs.end()) return set;
+  set.decided_through = row->second.decided_through;
+  set.paused = row->second.paused;
+  set.failures = row->second.failures;
+  for (const auto& [id, run] : store.runs) {
+    const bool lies_ahead = run.scheduled_for && set.decided_through <= run.scheduled_for;
+    if (run.job == job && lies_ahead) set.taken.push_back(*run.scheduled_for);
+  }
+  return set;
+}
+
+VersionId World::serve(JobSpec job) {
+  const VersionId version = define(job);
+  Served& now_served = served[job.name];
+  now_served = {version, calendar_of(job), calendar_key_of(job)};
+  handle(schedule_of(job.name, now_served, store));
+  return version;
+}
+
+void World::remove(const std::string& job) {
+  served.erase(job);
+  handle(input::RemoveSchedule{job});
+}
+
+void World::pause_job(const std::string& job, bool pause, std::string note) {
+  handle(input::PauseJob{job, pause, std::move(note), "ana", {}});
+}
+
+void World::backfill(VersionId version, const std::vector<WallTime>& fires, std::int64_t max_active,
+                     bool stands_for_fire) {
+  know(version);
+  input::SubmitAll all;
+  all.version = version;
+  for (const WallTime fire : fires) {
+    RunRow row;
+    row.job = jobs.at(version).name;
+    row.trigger = Trigger::backfill;
+    row.logical_time = fire;
+    if (stands_for_fire) row.scheduled_for = fire;
+    row.max_active = max_active;
+    row.priority_class = 1;
+    all.runs.push_back(std::move(row));
+  }
+  all.reply = ReplyToken{++token_};
+  handle(all);
+}
+
 RunId World::start(std::string_view text) { return start(define(text)); }
 
 RunId World::start(VersionId version, const std::function<void(RunRow&)>& change, bool force) {
@@ -344,6 +420,7 @@ void World::perform(const Effect& effect) {
     void operator()(const effect::ItemsStored&) const {}
     void operator()(const effect::StopReading&) const {}
     void operator()(const effect::WantWorker& e) const { w.wanted.push_back(e.operator_name); }
+    void operator()(const effect::JobPaused& e) const { w.paused.push_back(e.job); }
     void operator()(const effect::RunEnded& e) const {
       w.ended.push_back(e.run);
       if (w.forgets) w.inbox_.emplace_back(input::RunDurable{e.run});
@@ -396,7 +473,10 @@ void World::restart(bool new_boot, bool recover) {
   if (recover) recovered();
 }
 
-void World::recovered() { handle(input::Recovered{}); }
+void World::recovered() {
+  handle(input::Recovered{});
+  for (const auto& [job, what] : served) handle(schedule_of(job, what, store));
+}
 
 void World::check() {
   for (const auto& [id, row] : store.runs) {
@@ -434,13 +514,14 @@ void World::check() {
 
 void World::check_same_after_restart() {
   if (!dormant_.empty() || !is_recovered_) return;
-  if (std::string wrong = difference_after_restart(engine, store, jobs, now, default_slots);
+  if (std::string wrong = difference_after_restart(engine, store, jobs, served, now, default_slots);
       !wrong.empty())
     throw BrokenInvariant(wrong);
 }
 
 std::string difference_after_restart(const Engine& engine, const ModelStore& store,
-                                     const std::map<VersionId, JobSpec>& jobs, Now now,
+                                     const std::map<VersionId, JobSpec>& jobs,
+                                     const std::map<std::string, Served>& served, Now now,
                                      std::int64_t default_slots) {
   Engine other(EngineCounters{store.last_run(), store.last_attempt});
   load_versions(other, jobs, now);
@@ -467,6 +548,15 @@ std::string difference_after_restart(const Engine& engine, const ModelStore& sto
         todo.emplace_back(input::Prepared{prepare->run, prepare->task, prepare->stamp, {}, {}, {}});
     }
     if (step.more) todo.emplace_back(input::Tick{});
+  }
+  for (const auto& [job, what] : served) {
+    const auto here = engine.schedule(job);
+    if (!here) continue;  // not told of yet
+    (void)other.handle(schedule_of(job, what, store), now);
+    const auto there = other.schedule(job);
+    if (here->decided_through != there->decided_through || here->next != there->next ||
+        here->is_paused != there->is_paused || here->is_served != there->is_served)
+      return "a restored schedule differs: " + job;
   }
   for (RunId run : store.open_runs()) {
     if (!engine.has_run(run)) return "an open run is not in memory";

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -36,6 +37,21 @@ struct End {
   std::string state_text = {};
 };
 
+/// A calendar of UTC, and a text that tells it from others.
+std::shared_ptr<const Calendar> calendar_of(const JobSpec& job);
+std::string calendar_key_of(const JobSpec& job);
+
+/// A job that is served by its schedule.
+struct Served {
+  VersionId version;
+  std::shared_ptr<const Calendar> calendar;
+  std::string key;
+};
+
+/// What the service tells the engine of it after a start.
+input::SetSchedule schedule_of(const std::string& job, const Served& served,
+                               const ModelStore& store);
+
 class World {
  public:
   World();
@@ -49,6 +65,15 @@ class World {
   RunId start(std::string_view text);
   RunId start(VersionId version, const std::function<void(RunRow&)>& change = {},
               bool force = false);
+
+  /// Serves the job by its schedule, or by another one than before; after a restart too.
+  VersionId serve(std::string_view text) { return serve(job_from_text(text)); }
+  VersionId serve(JobSpec job);
+  void remove(const std::string& job);
+  void pause_job(const std::string& job, bool pause = true, std::string note = "");
+  /// Runs of a backfill, one for each of these fires.
+  void backfill(VersionId version, const std::vector<WallTime>& fires, std::int64_t max_active = 1,
+                bool stands_for_fire = true);
 
   /// Ends the live attempt of a task, `name` or `name:item`.
   void finish(RunId run, const std::string& task, const End& end);
@@ -98,7 +123,9 @@ class World {
   std::vector<effect::StartAttempt> starts;   ///< all, ever
   std::vector<effect::Prepare> unanswered;    ///< when `answers` is false
   std::vector<RunId> ended;
+  std::vector<std::string> paused;  ///< jobs, by the engine itself
   std::vector<WorkerId> workers{WorkerId{1}};
+  std::map<std::string, Served> served;
   std::vector<std::string> wanted;  ///< operators that nobody took
   effect::Reply reply;
   std::int64_t default_slots = 4;
@@ -128,7 +155,8 @@ class World {
 
 /// How an engine restored from the store would differ from this one, which has settled; empty: not.
 std::string difference_after_restart(const Engine& engine, const ModelStore& store,
-                                     const std::map<VersionId, JobSpec>& jobs, Now now,
+                                     const std::map<VersionId, JobSpec>& jobs,
+                                     const std::map<std::string, Served>& served, Now now,
                                      std::int64_t default_slots);
 
 }  // namespace pawl::sim

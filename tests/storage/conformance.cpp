@@ -224,13 +224,78 @@ void rows_come_back(const OpenStore& open) {
     job.name = "sales";
     commit(*store, {mutation::SetJob{job}});
     CHECK(text(must(store->jobs()).at(0)) == text(job));
-    job = {"sales", VersionId{3}, "/jobs/sales.json", true, "holiday", "line 3: no", true, at(1),
-           at(2),   at(3)};
+    job.version = VersionId{3};
+    job.file = "/jobs/sales.json";
+    job.quarantined = "line 3: no";
+    job.removed = true;
+    job.first_loaded_at = at(1);
     JobRow other;
     other.name = "a";
     commit(*store, {mutation::SetJob{job}, mutation::SetJob{other}});
     CHECK(text(must(store->jobs()).at(0)) == text(other));
     CHECK(text(must(store->jobs()).at(1)) == text(job));
+  }
+  SECTION("a schedule and a pause write their own columns, and a job's row leaves them alone") {
+    JobRow job;
+    job.name = "sales";
+    commit(*store,
+           {mutation::SetJob{job}, mutation::SetSchedule{"sales", std::nullopt, at(5), at(9), 2}});
+    job.decided_through = at(5);
+    job.next_fire_at = at(9);
+    job.failures = 2;
+    CHECK(text(must(store->jobs()).at(0)) == text(job));
+    job.file = "/jobs/sales.json";
+    JobRow stale = job;
+    stale.decided_through = stale.next_fire_at = std::nullopt;
+    stale.failures = 0;
+    commit(*store,
+           {mutation::SetJob{stale}, mutation::PauseJob{"sales", true, "holiday", "ana", at(7)}});
+    job.paused = true;
+    job.pause_note = "holiday";
+    job.paused_by = "ana";
+    job.paused_at = at(7);
+    job.next_fire_at.reset();
+    CHECK(text(must(store->jobs()).at(0)) == text(job));
+    commit(*store, {mutation::PauseJob{"sales", false, "", "ana", at(20)}});
+    job.paused = false;
+    job.pause_note.clear();
+    job.paused_at.reset();
+    job.decided_through = at(20);
+    job.failures = 0;
+    CHECK(text(must(store->jobs()).at(0)) == text(job));
+    // The clock went back: what was decided stays decided.
+    commit(*store, {mutation::PauseJob{"sales", false, "", "ana", at(3)}});
+    CHECK(text(must(store->jobs()).at(0)) == text(job));
+  }
+  SECTION("runs of fires are found by their time and by their request") {
+    RunRow first = run_row(1);
+    first.scheduled_for = first.logical_time = at(100);
+    first.trigger = Trigger::schedule;
+    RunRow second = run_row(2);
+    second.scheduled_for.reset();
+    second.logical_time = at(100);
+    second.trigger = Trigger::backfill;
+    second.state = RunState::failed;
+    second.request_id = "ask:0";
+    RunRow third = run_row(3);
+    third.scheduled_for = third.logical_time = at(200);
+    third.trigger = Trigger::backfill;
+    third.request_id = "ask:1";
+    RunRow by_hand = run_row(4);
+    by_hand.scheduled_for.reset();
+    by_hand.trigger = Trigger::manual;
+    by_hand.logical_time = at(100);
+    by_hand.request_id = "ask";
+    commit(*store, {mutation::InsertRun{first}, mutation::InsertRun{second},
+                    mutation::InsertRun{third}, mutation::InsertRun{by_hand}});
+    CHECK(must(store->fires_with_run("sales", at(99))) == std::vector<WallTime>{at(100), at(200)});
+    CHECK(must(store->fires_with_run("sales", at(100))) == std::vector<WallTime>{at(200)});
+    CHECK(must(store->fires_with_run("other", at(0))).empty());
+    const auto runs = must(store->runs_of_fires("sales", at(100), at(200)));
+    REQUIRE(runs.size() == 2);
+    CHECK(runs[0].fire == at(100));
+    CHECK(runs[1].state == RunState::failed);
+    CHECK(must(store->runs_of_request("ask")) == std::vector<std::string>{second.name, third.name});
   }
   SECTION("a timer of another boot is told apart") {
     must(store->begin_epoch("boot-1"));

@@ -516,13 +516,28 @@ TEST_CASE("jobs, versions, status and usual durations") {
   JobRow job;
   job.name = "sales";
   job.version = VersionId{1};
-  job.paused = true;
-  must(f.store->apply(Mutations{mutation::SetJob{job}}));
+  DroppedRow missed{"sales", DropReason::catchup, at(10), at(40), 4, at(50)};
+  DroppedRow more = missed;
+  more.first = more.last = more.at = at(60);
+  more.count = 1;
+  DroppedRow other = more;
+  other.reason = DropReason::skip;
+  must(f.store->apply(Mutations{
+      mutation::SetJob{job}, mutation::PauseJob{"sales", true, "", "ana", at(1)},
+      mutation::DropFires{missed}, mutation::DropFires{more}, mutation::DropFires{other}}));
   const auto jobs = must(f.history->jobs());
   REQUIRE(jobs.size() == 1);
   CHECK(jobs[0].labels.at("team") == "data");
   CHECK(jobs[0].last_run->job == "sales");
   CHECK(must(f.history->job("sales"))->row.paused);
+  CHECK(jobs[0].dropped == 6);
+  const auto dropped = must(f.history->dropped("sales", 10));
+  REQUIRE(dropped.size() == 2);  // the same reason goes into one row
+  CHECK(dropped[0].reason == DropReason::skip);
+  CHECK(dropped[1].count == 5);
+  CHECK(dropped[1].first == at(10));
+  CHECK(dropped[1].last == at(60));
+  CHECK(must(f.history->dropped("dump", 10)).empty());
   CHECK_FALSE(must(f.history->job("none")));
   CHECK(must(f.history->version(VersionId{2}))->job == "dump");
   CHECK(must(f.history->versions("sales", 10)).size() == 1);

@@ -192,9 +192,9 @@ std::string text(const RunRow& r) {
   return join(r.id.value, r.name, r.job, r.version.value, to_string(r.state), to_string(r.reason),
               to_string(r.trigger), text(r.scheduled_for), r.logical_time.ms,
               text(r.interval_start), text(r.interval_end), text(r.start_at), r.request_id,
-              r.params, r.default_slots, r.priority_class, r.parent ? r.parent->value : 0,
-              r.created_at.ms, text(r.started_at), text(r.ended_at), r.resumes, r.cancel_requested,
-              text(r.counts));
+              r.params, r.default_slots, r.priority_class, r.max_active,
+              r.parent ? r.parent->value : 0, r.created_at.ms, text(r.started_at), text(r.ended_at),
+              r.resumes, r.cancel_requested, text(r.counts));
 }
 
 std::string text(const TaskRow& t) {
@@ -222,8 +222,9 @@ std::string text(const TimerRow& t) {
 }
 
 std::string text(const JobRow& j) {
-  return join(j.name, j.version.value, j.file, j.paused, j.pause_note, j.quarantined, j.removed,
-              text(j.first_loaded_at), text(j.next_fire_at), text(j.last_fire_at));
+  return join(j.name, j.version.value, j.file, j.quarantined, j.removed, text(j.first_loaded_at),
+              j.paused, j.pause_note, j.paused_by, text(j.paused_at), text(j.next_fire_at),
+              text(j.decided_through), j.failures);
 }
 
 std::string text(const JobVersionRow& v) {

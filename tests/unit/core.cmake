@@ -17,5 +17,6 @@ pawl_test(core_test LABEL unit
     core_resume_test.cpp
     core_rules_test.cpp
     core_scale_test.cpp
+    core_schedules_test.cpp
     core_states_test.cpp)
 target_compile_definitions(core_test PRIVATE PAWL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
