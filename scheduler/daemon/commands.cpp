@@ -33,6 +33,7 @@ Commands::Commands(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Epoch epo
       hooks_(std::move(hooks)),
       followers_(loop, pump, writer, epoch),
       submissions_(loop, pump, writer, jobs, replies_, hooks_.slots_max),
+      backfills_(loop, pump, writer, jobs, replies_),
       run_commands_(pump, writer, jobs, replies_, submissions_, followers_, hooks_.run_changed) {}
 
 void Commands::handle(ControlRequest request, ControlAnswer answer) {
@@ -66,11 +67,12 @@ void Commands::post(const ControlRequest& request, ControlAnswer answer) {
   }
   if (request.path == "/v1/runs") return submissions_.of_file(request, body, std::move(answer));
   if (request.path == "/v1/trigger") return submissions_.of_job(request, body, std::move(answer));
+  if (request.path == "/v1/backfill") return backfills_.handle(request, body, std::move(answer));
   if (request.path == "/v1/commands") return run_commands_.handle(request, body, std::move(answer));
   if (request.path == "/v1/prune") return prune(body, answer);
   for (const bool pause : {true, false}) {
     const std::string job(between(request.path, "/v1/jobs/", pause ? "/pause" : "/unpause"));
-    if (!job.empty()) return pause_job(job, pause, body, std::move(answer));
+    if (!job.empty()) return pause_job(job, pause, body, request.actor, std::move(answer));
   }
   refuse(answer, no_such_route(request));
 }
@@ -88,16 +90,16 @@ void Commands::prune(const Json& body, const ControlAnswer& answer) {
 }
 
 void Commands::pause_job(const std::string& name, bool pause, const Json& body,
-                         ControlAnswer answer) {
+                         const std::string& actor, ControlAnswer answer) {
   const JobRow* known = jobs_.find(name);
   if (known == nullptr)
     return refuse(answer, {ErrorKind::not_found,
                            "there is no job '" + name + "'. `pawl jobs` lists those there are"});
-  JobRow row = *known;
-  row.paused = pause;
-  row.pause_note = pause ? text_of(body, "note") : "";
-  jobs_.set(std::move(row));
-  pump_.write({}, [answer, name, pause] { answer(200, dump({{"job", name}, {"paused", pause}})); });
+  jobs_.note_paused(name, pause);
+  const ReplyToken token = replies_.expect([answer, name, pause](effect::Reply&&) {
+    answer(200, dump({{"job", name}, {"paused", pause}}));
+  });
+  pump_.feed(input::PauseJob{name, pause, text_of(body, "note"), actor, token});
 }
 
 // Why something is not running -------------------------------------------------------------------

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "scheduler/daemon/backfills.h"
 #include "scheduler/daemon/followers.h"
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/pump.h"
@@ -62,7 +63,8 @@ class Commands {
   void post(const ControlRequest& request, ControlAnswer answer);
   void explain(const ControlRequest& request, const ControlAnswer& answer);
   Json reasons(const Target& target) const;
-  void pause_job(const std::string& name, bool pause, const Json& body, ControlAnswer answer);
+  void pause_job(const std::string& name, bool pause, const Json& body, const std::string& actor,
+                 ControlAnswer answer);
   void prune(const Json& body, const ControlAnswer& answer);
 
   Pump& pump_;
@@ -71,6 +73,7 @@ class Commands {
   Replies replies_;
   Followers followers_;
   Submissions submissions_;
+  Backfills backfills_;
   RunCommands run_commands_;
 };
 

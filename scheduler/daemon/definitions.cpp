@@ -37,8 +37,7 @@ std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id) {
   return std::nullopt;
 }
 
-Result<void> can_run_by_hand(JobSpec job) {
-  job.schedules.clear();
+Result<void> can_run(const JobSpec& job) {
   const std::vector<std::string> missing = not_yet_available(job);
   if (missing.empty()) return {};
   std::string message = job.name + " cannot run: ";

@@ -28,8 +28,7 @@ Result<JobSpec> read_definition(const JobVersionRow& row);
 
 std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id);
 
-/// Whether this version can run it when somebody asks for a run: schedules are not armed by that,
-/// so those may be there. Errors: refused, naming all that is not yet available.
-Result<void> can_run_by_hand(JobSpec job);
+/// Whether this version can run it. Errors: refused, naming all that is not yet available.
+Result<void> can_run(const JobSpec& job);
 
 }  // namespace pawl

@@ -1,35 +1,147 @@
 #include "scheduler/daemon/folder_jobs.h"
 
+#include <algorithm>
 #include <filesystem>
-#include <vector>
+#include <optional>
+#include <utility>
 
+#include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
+namespace {
+
+/// Whether its schedule was in force when the last scheduler ended.
+bool was_served(const JobRow* row) {
+  return row != nullptr && row->version.value != 0 && !row->removed && !row->file.empty() &&
+         row->decided_through.has_value();
+}
+
+}  // namespace
 
 void FolderJobs::on(JobFolderEvent event) {
   std::visit([this](auto&& e) { on_event(std::forward<decltype(e)>(e)); }, std::move(event));
 }
 
 void FolderJobs::on_event(JobLoaded&& loaded) {
-  auto set = [this, name = loaded.name, file = loaded.file](Result<VersionId> version) {
+  auto arming = std::make_shared<Arming>();
+  arming->name = loaded.name;
+  arming->file = loaded.file;
+  arming->spec = loaded.spec;
+  arming->calendar = std::move(loaded.calendar);
+  arming->number = arming_[loaded.name] = ++last_arming_;
+  auto set = [this, alive = alive_, arming](Result<VersionId> version) {
+    if (!*alive || !is_current(*arming)) return;
     if (!version) {
       return tell_(Weight::warning,
-                   "job " + name + " could not be stored: " + version.error().message);
+                   "job " + arming->name + " could not be stored: " + version.error().message);
     }
-    JobRow row;
-    if (const JobRow* known = jobs_.find(name)) row = *known;
-    const bool is_new = row.version != *version || row.removed || !row.quarantined.empty();
-    row.name = name;
-    row.version = *version;
-    row.file = file;
-    row.quarantined.clear();
-    row.removed = false;
-    if (!row.first_loaded_at) row.first_loaded_at = wall_now();
-    jobs_.set(std::move(row));
-    tell_(is_new ? Weight::info : Weight::debug, "job " + name + " is loaded from " + file);
+    arming->version = *version;
+    look_up(arming);
   };
   jobs_.version_of(loaded.text, std::move(loaded.spec), std::move(set));
+}
+
+bool FolderJobs::is_current(const Arming& arming) const {
+  const auto it = arming_.find(arming.name);
+  return it != arming_.end() && it->second == arming.number;
+}
+
+/// What the store knows that a schedule needs which this process has not armed yet.
+void FolderJobs::look_up(std::shared_ptr<Arming> arming) {
+  const bool is_known = pump_.engine().schedule(arming->name).has_value();
+  if (arming->calendar.calendar == nullptr || is_known) return arm(*arming, nullptr, {});
+  const JobRow* row = jobs_.find(arming->name);
+  const bool has_place = row != nullptr && row->decided_through;
+  const WallTime place = has_place ? *row->decided_through : wall_now();
+  const bool has_changed = was_served(row) && row->version != arming->version;
+  const VersionId old_version = has_changed ? row->version : VersionId{};
+  auto ask = [this, alive = alive_, arming, place,
+              old_version](Store& store) -> std::function<void()> {
+    auto taken = store.fires_with_run(arming->name, place);
+    std::optional<JobVersionRow> old;
+    if (old_version.value != 0) {
+      if (auto found = store.version(old_version)) old = *std::move(found);
+    }
+    return [this, alive, arming, taken = std::move(taken), old = std::move(old)] {
+      if (!*alive || !is_current(*arming)) return;
+      if (!taken) return tell_(Weight::warning, taken.error().message);
+      auto spec = old ? read_definition(*old) : Result<JobSpec>(JobSpec{});
+      if (!spec || spec->schedules.empty()) return arm(*arming, nullptr, *taken);
+      settle_old(arming, *std::move(spec), *taken);
+    };
+  };
+  if (!writer_.load(std::move(ask)))
+    tell_(Weight::warning, "job " + arming->name + ": the store is closed");
+}
+
+/// The schedule has changed while nobody was looking: the old one, with the new definition, says
+/// what was missed.
+void FolderJobs::settle_old(std::shared_ptr<Arming> arming, JobSpec old,
+                            std::vector<WallTime> taken) {
+  auto calendar = std::make_shared<std::optional<JobCalendar>>();
+  on_thread(
+      [calendar, old = std::move(old)] {
+        if (auto made = calendar_of(old)) *calendar = *std::move(made);
+      },
+      [this, arming, calendar, taken = std::move(taken)] {
+        if (is_current(*arming)) arm(*arming, *calendar ? &**calendar : nullptr, taken);
+      });
+}
+
+/// The job's row and its schedule, in one commit. `old`: the calendar that was in force before.
+void FolderJobs::arm(const Arming& arming, const JobCalendar* old, std::vector<WallTime> taken) {
+  arming_.erase(arming.name);
+  std::optional<JobRow> before;
+  if (const JobRow* row = jobs_.find(arming.name)) before = *row;
+  if (!arming.file.empty()) set_row(arming);
+  with_dates_.erase(arming.name);
+  if (arming.calendar.calendar == nullptr) return pump_.feed(input::RemoveSchedule{arming.name});
+  const auto can = can_run(arming.spec);
+  const auto params = resolve_params(arming.spec, "{}");
+  if (!can || !params) {
+    tell_(Weight::warning, "job " + arming.name + " is not scheduled: " +
+                               (!can ? can.error().message : params.error().message));
+    return pump_.feed(input::RemoveSchedule{arming.name});
+  }
+  input::SetSchedule set;
+  set.job = arming.name;
+  set.version = arming.version;
+  set.params = *params;
+  set.taken = std::move(taken);
+  if (before) {
+    set.decided_through = before->decided_through;
+    set.paused = before->paused;
+    set.failures = before->failures;
+  }
+  const bool goes_on =
+      before && was_served(&*before) && (old != nullptr || before->version == arming.version);
+  set.from_now = !goes_on && !pump_.engine().schedule(arming.name);
+  if (old != nullptr) {
+    set.calendar = old->calendar;
+    set.calendar_key = old->key;
+    pump_.feed(set);
+  }
+  set.calendar = arming.calendar.calendar;
+  set.calendar_key = arming.calendar.key;
+  pump_.feed(std::move(set));
+  if (!has_date_file(arming.spec)) return;
+  with_dates_.insert_or_assign(arming.name, arming).first->second.file.clear();
+}
+
+void FolderJobs::set_row(const Arming& arming) {
+  JobRow row;
+  if (const JobRow* known = jobs_.find(arming.name)) row = *known;
+  const bool is_new = row.version != arming.version || row.removed || !row.quarantined.empty();
+  row.name = arming.name;
+  row.version = arming.version;
+  row.file = arming.file;
+  row.quarantined.clear();
+  row.removed = false;
+  if (!row.first_loaded_at) row.first_loaded_at = wall_now();
+  jobs_.set(std::move(row));
+  tell_(is_new ? Weight::info : Weight::debug,
+        "job " + arming.name + " is loaded from " + arming.file);
 }
 
 void FolderJobs::on_event(JobQuarantined&& quarantined) {
@@ -43,13 +155,46 @@ void FolderJobs::on_event(JobQuarantined&& quarantined) {
     else
       row = *known;
   }
+  const bool stays_in_force = was_served(&row);
   row.file = quarantined.file;
   row.quarantined = quarantined.why;
   tell_(Weight::warning, quarantined.file + " is quarantined: " + quarantined.why);
+  if (stays_in_force && !pump_.engine().schedule(row.name) && !arming_.contains(row.name))
+    serve_stored(row);
   jobs_.set(std::move(row));
 }
 
+/// The last good version of a job goes on, although its file cannot be read any more.
+void FolderJobs::serve_stored(const JobRow& row) {
+  auto arming = std::make_shared<Arming>();
+  arming->name = row.name;
+  arming->version = row.version;
+  arming->number = arming_[row.name] = ++last_arming_;
+  auto ask = [this, alive = alive_, arming,
+              place = *row.decided_through](Store& store) -> std::function<void()> {
+    auto version = store.version(arming->version);
+    auto taken = store.fires_with_run(arming->name, place);
+    return [this, alive, arming, version = std::move(version), taken = std::move(taken)] {
+      if (!*alive || !is_current(*arming) || !version || !*version || !taken) return;
+      auto spec = read_definition(**version);
+      if (!spec) return tell_(Weight::warning, spec.error().message);
+      jobs_.know(**version, *spec);
+      arming->spec = *std::move(spec);
+      auto calendar = std::make_shared<Result<JobCalendar>>(JobCalendar{});
+      on_thread([arming, calendar] { *calendar = calendar_of(arming->spec); },
+                [this, arming, calendar, taken = *taken] {
+                  if (!is_current(*arming)) return;
+                  if (!*calendar) return tell_(Weight::warning, calendar->error().message);
+                  arming->calendar = **calendar;
+                  arm(*arming, nullptr, taken);
+                });
+    };
+  };
+  (void)writer_.load(std::move(ask));
+}
+
 void FolderJobs::on_event(JobRemoved&& removed) {
+  arming_.erase(removed.name);
   remove_where([&](const JobRow& row) { return row.file == removed.file; });
 }
 
@@ -69,10 +214,50 @@ void FolderJobs::remove_where(const std::function<bool(const JobRow&)>& fits) {
   }
   for (JobRow& row : gone) {
     tell_(Weight::info, "job " + row.name + " is removed: " + row.file + " is gone");
+    arming_.erase(row.name);
+    with_dates_.erase(row.name);
+    pump_.feed(input::RemoveSchedule{row.name});
     row.removed = true;
     row.quarantined.clear();
     jobs_.set(std::move(row));
   }
+}
+
+void FolderJobs::reload_dates() {
+  for (const auto& [name, armed] : with_dates_) {
+    auto arming = std::make_shared<Arming>(armed);
+    arming->number = arming_[name] = ++last_arming_;
+    auto calendar = std::make_shared<Result<JobCalendar>>(JobCalendar{});
+    on_thread([arming, calendar] { *calendar = calendar_of(arming->spec); },
+              [this, arming, calendar] {
+                if (!is_current(*arming)) return;
+                if (!*calendar) {
+                  arming_.erase(arming->name);
+                  return tell_(Weight::warning, "job " + arming->name + " keeps its schedule: " +
+                                                    calendar->error().message);
+                }
+                arming->calendar = **calendar;
+                arm(*arming, nullptr, {});
+              });
+  }
+}
+
+void FolderJobs::disarm_others(const std::vector<std::string>& folders) {
+  Mutations changes;
+  for (const auto& [name, row] : jobs_.all()) {
+    const std::string folder = std::filesystem::path(row.file).parent_path().string();
+    const bool is_served = std::find(folders.begin(), folders.end(), folder) != folders.end();
+    if (is_served || !row.next_fire_at) continue;
+    changes.emplace_back(mutation::SetSchedule{name, row.decided_through, row.decided_through,
+                                               std::nullopt, row.failures});
+  }
+  if (!changes.empty()) pump_.write(std::move(changes), {});
+}
+
+void FolderJobs::on_thread(std::function<void()> work, std::function<void()> done) {
+  std::erase_if(works_, [](const auto& w) { return !w->busy(); });
+  works_.push_back(std::make_unique<Work>(loop_));
+  works_.back()->start(std::move(work), std::move(done));
 }
 
 }  // namespace pawl

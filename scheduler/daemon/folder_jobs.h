@@ -1,23 +1,51 @@
 #pragma once
 
-// What happens in the job folders, as rows of jobs: loaded, quarantined, removed. On the loop.
+// What happens in the job folders, as rows of jobs and as schedules: loaded, quarantined, removed.
+// A schedule goes on where it stood: of a job that was served before, what its old schedule owes is
+// settled before a new one counts. On the loop.
 
+#include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "scheduler/daemon/job_folder.h"
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/notice.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/work.h"
 
 namespace pawl {
 
 class FolderJobs {
  public:
-  FolderJobs(Jobs& jobs, Tell tell) : jobs_(jobs), tell_(std::move(tell)) {}
+  FolderJobs(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Tell tell)
+      : loop_(loop), pump_(pump), writer_(writer), jobs_(jobs), tell_(std::move(tell)) {}
+  ~FolderJobs() { *alive_ = false; }
+  FolderJobs(const FolderJobs&) = delete;
+  FolderJobs& operator=(const FolderJobs&) = delete;
 
+  /// After the recovery: what is armed may fire at once.
   void on(JobFolderEvent event);
+  /// Files of dates are read again.
+  void reload_dates();
+  /// Jobs whose schedule was armed by an earlier scheduler and whose folder is none of these have
+  /// no next fire.
+  void disarm_others(const std::vector<std::string>& folders);
 
  private:
+  /// A job on its way from its file to its schedule.
+  struct Arming {
+    std::string name;
+    std::string file;  ///< empty: its row stays as it is
+    VersionId version;
+    JobSpec spec;
+    JobCalendar calendar;
+    std::uint64_t number = 0;  ///< a later one of the same name takes its place
+  };
+
   void on_event(JobLoaded&& loaded);
   void on_event(JobQuarantined&& quarantined);
   void on_event(JobRemoved&& removed);
@@ -25,8 +53,24 @@ class FolderJobs {
   /// Takes jobs away whose row fits.
   void remove_where(const std::function<bool(const JobRow&)>& fits);
 
+  bool is_current(const Arming& arming) const;
+  void look_up(std::shared_ptr<Arming> arming);
+  void settle_old(std::shared_ptr<Arming> arming, JobSpec old, std::vector<WallTime> taken);
+  void arm(const Arming& arming, const JobCalendar* old, std::vector<WallTime> taken);
+  void set_row(const Arming& arming);
+  void serve_stored(const JobRow& row);
+  void on_thread(std::function<void()> work, std::function<void()> done);
+
+  Loop& loop_;
+  Pump& pump_;
+  Writer& writer_;
   Jobs& jobs_;
   Tell tell_;
+  std::map<std::string, std::uint64_t> arming_;  ///< the last one of each name that is on its way
+  std::uint64_t last_arming_ = 0;
+  std::map<std::string, Arming> with_dates_;  ///< armed, with a file of dates
+  std::vector<std::unique_ptr<Work>> works_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace pawl

@@ -117,6 +117,15 @@ void judge(FileLook& look, const std::string& path, std::string text, const Know
     bad(look, first_errors(path, parsed));
     return;
   }
+  Result<JobCalendar> calendar = calendar_of(look.job);
+  if (!calendar) {
+    // Another file may be mended while this one stays as it is: look again.
+    look.hash.reset();
+    look.settled.reset();
+    bad(look, path + ": " + calendar.error().message);
+    return;
+  }
+  look.calendar = *std::move(calendar);
   look.kind = FileLook::Kind::good;
   look.text = std::move(text);
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "scheduler/base/time.h"
+#include "scheduler/daemon/calendars.h"
 #include "scheduler/spec/job.h"
 #include "scheduler/spec/parse.h"
 
@@ -40,7 +41,7 @@ struct FileLook {
     foreign,  ///< JSON that is no job
     moving,   ///< it changed while it was read, or is bad and so young that it may be half written
     bad,      ///< `why`; `job.name` when it says one
-    good,     ///< `text` and `job`
+    good,     ///< `text`, `job` and `calendar`
   };
   std::string name;
   Kind kind = Kind::absent;
@@ -50,6 +51,7 @@ struct FileLook {
   std::string why;
   std::string text;
   JobSpec job;
+  JobCalendar calendar;
 };
 
 struct LookOptions {

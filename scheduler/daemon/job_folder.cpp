@@ -407,7 +407,8 @@ void JobFolders::Impl::apply_good(Folder& folder, File& file, FileLook& look) {
                  .file = path,
                  .folder = folder.path,
                  .text = std::move(look.text),
-                 .spec = std::move(look.job)});
+                 .spec = std::move(look.job),
+                 .calendar = std::move(look.calendar)});
 }
 
 void JobFolders::Impl::quarantine(Folder& folder, const std::string& name, File& file,

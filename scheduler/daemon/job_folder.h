@@ -11,6 +11,7 @@
 
 #include "scheduler/base/result.h"
 #include "scheduler/base/time.h"
+#include "scheduler/daemon/calendars.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/spec/job.h"
 #include "scheduler/spec/parse.h"
@@ -24,6 +25,7 @@ struct JobLoaded {
   std::string folder;  ///< absolute, of the job file
   std::string text;
   JobSpec spec;
+  JobCalendar calendar;
 };
 
 /// A file, or a whole folder, cannot be used. What was loaded from it stays in force. Told again

@@ -12,10 +12,8 @@ namespace pawl {
 namespace {
 
 bool are_same(const JobRow& a, const JobRow& b) {
-  return a.version == b.version && a.file == b.file && a.paused == b.paused &&
-         a.pause_note == b.pause_note && a.quarantined == b.quarantined && a.removed == b.removed &&
-         a.first_loaded_at == b.first_loaded_at && a.next_fire_at == b.next_fire_at &&
-         a.last_fire_at == b.last_fire_at;
+  return a.version == b.version && a.file == b.file && a.quarantined == b.quarantined &&
+         a.removed == b.removed && a.first_loaded_at == b.first_loaded_at;
 }
 
 }  // namespace
@@ -86,6 +84,10 @@ void Jobs::know(const JobVersionRow& row, const JobSpec& job) {
 const JobRow* Jobs::find(std::string_view name) const {
   auto it = jobs_.find(name);
   return it == jobs_.end() ? nullptr : &it->second;
+}
+
+void Jobs::note_paused(const std::string& name, bool paused) {
+  if (auto it = jobs_.find(name); it != jobs_.end()) it->second.paused = paused;
 }
 
 void Jobs::set(JobRow row) {

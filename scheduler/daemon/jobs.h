@@ -34,10 +34,14 @@ class Jobs {
   void know(const JobVersionRow& row, const JobSpec& job);
 
   const OperatorCatalog& operators() const { return operators_; }
+  /// The place of its schedule is that of the start: Engine::schedule knows where it is now.
   const JobRow* find(std::string_view name) const;
   const std::map<std::string, JobRow, std::less<>>& all() const { return jobs_; }
-  /// Changes a job's row, durably. Nothing is written when it is the same.
+  /// Changes a job's row, durably, but for its pause and the place of its schedule, which are the
+  /// engine's. Nothing is written when it is the same.
   void set(JobRow row);
+  /// The engine pauses the job, or lets it go on.
+  void note_paused(const std::string& name, bool paused);
 
  private:
   Pump& pump_;

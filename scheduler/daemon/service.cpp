@@ -144,11 +144,15 @@ Result<void> Service::start() {
   start_parts(std::move(*jobs), counters_);
   if (options_.serves && !options_.job_folders.empty()) {
     folder_jobs_ = std::make_unique<FolderJobs>(
-        *jobs_, [this](Weight weight, const std::string& text) { tell(weight, text); });
+        loop_, *pump_, *writer_, *jobs_,
+        [this](Weight weight, const std::string& text) { tell(weight, text); });
     JobFolders::Options folder_options;
     folder_options.operators = &operators_;
     folders_ = std::make_unique<JobFolders>(loop_, folder_options, [this](JobFolderEvent event) {
-      folder_jobs_->on(std::move(event));
+      if (is_ready_)
+        folder_jobs_->on(std::move(event));
+      else
+        early_events_.push_back(std::move(event));
     });
     for (const std::string& folder : options_.job_folders) {
       if (auto added = folders_->add(folder); !added) return added.error();
@@ -336,9 +340,23 @@ void Service::on_recovered() {
   tell(Weight::info, "ready: serving " + home_.path());
   for (auto& [request, answer] : std::exchange(early_calls_, {}))
     commands_->handle(std::move(request), std::move(answer));
+  if (options_.serves) start_schedules();
+}
+
+/// Only from now on may anything fire: all runs are known.
+void Service::start_schedules() {
+  calendar_timer_ = std::make_unique<WallTimer>(loop_, [this](WallTimer::Event event) {
+    if (event != WallTimer::Event::stepped) return;
+    tell(Weight::info, "the clock was set: schedules go by it from now on");
+    pump_->feed(input::Tick{});
+  });
+  if (!folder_jobs_) return;
+  folder_jobs_->disarm_others(options_.job_folders);
+  for (JobFolderEvent& event : std::exchange(early_events_, {})) folder_jobs_->on(std::move(event));
 }
 
 Service::~Service() {
+  calendar_timer_.reset();
   stall_watch_.reset();
   folders_.reset();
   folder_jobs_.reset();
@@ -410,6 +428,7 @@ void Service::leave_if_drained() {
 void Service::reload() {
   tell(Weight::info, "reading the job folders again");
   if (folders_) folders_->rescan();
+  if (folder_jobs_) folder_jobs_->reload_dates();
 }
 
 void Service::on_wal() {
@@ -508,6 +527,9 @@ void Service::perform(std::vector<Effect>&& effects) {
       forgotten[forget->worker].push_back({forget->attempt, forget->stay});
     } else if (auto* wanted = std::get_if<effect::WantWorker>(&effect)) {
       want_worker(wanted->operator_name);
+    } else if (auto* paused = std::get_if<effect::JobPaused>(&effect)) {
+      jobs_->note_paused(paused->job, true);
+      tell(Weight::warning, "job " + paused->job + " is paused: " + paused->note);
     } else if (auto* prepare = std::get_if<effect::Prepare>(&effect)) {
       perform(std::move(*prepare));
     } else if (auto* stored = std::get_if<effect::ItemsStored>(&effect)) {

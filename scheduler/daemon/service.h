@@ -28,6 +28,7 @@
 #include "scheduler/daemon/wal_watch.h"
 #include "scheduler/daemon/workers.h"
 #include "scheduler/loop/loop.h"
+#include "scheduler/loop/timer.h"
 #include "scheduler/loop/wakeup.h"
 
 namespace pawl {
@@ -105,6 +106,7 @@ class Service {
   Result<void> load_runs(Store& store);
   void start_parts(std::vector<JobRow> jobs, StoreCounters counters);
   void on_recovered();
+  void start_schedules();
   void perform(std::vector<Effect>&& effects);
   void perform(effect::Prepare&& prepare);
   void want_worker(const std::string& operator_name);
@@ -155,6 +157,8 @@ class Service {
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<JobFolders> folders_;
   std::unique_ptr<FolderJobs> folder_jobs_;
+  std::vector<JobFolderEvent> early_events_;  ///< before the recovery was done
+  std::unique_ptr<WallTimer> calendar_timer_;
   std::unique_ptr<WalWatch> wal_watch_;
   std::unique_ptr<StallWatch> stall_watch_;
   std::vector<std::pair<ControlRequest, ControlAnswer>> early_calls_;

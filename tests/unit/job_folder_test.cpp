@@ -408,4 +408,31 @@ TEST_CASE("ten thousand files are read in less than two seconds, a few events a 
   REQUIRE(watched.told.empty());
 }
 
+TEST_CASE("a job brings its calendar, and one that cannot be made quarantines the file") {
+  const ScratchFolder scratch;
+  Watched watched;
+  const auto scheduled = [](const std::string& schedule) {
+    return R"({"name": "nightly", "timeout": "1h", "tasks": [{"id": "t", "command": ["true"]}],
+               "schedule": )" +
+           schedule + "}";
+  };
+  write_file(scratch / "a.json",
+             scheduled(R"({"cron": "0 2 * * *", "except": {"file": "days.txt"}})"));
+  watched.add(scratch);
+  CHECK(watched.next(1) == Told{"!a.json"});
+  CHECK(watched.why.find("days.txt") != std::string::npos);
+  write_file(scratch / "days.txt", "2026-12-25\n");
+  write_file(scratch / "a.json",
+             scheduled(R"({"cron": "0 2 * * *", "except": {"file": "./days.txt"}})"));
+  CHECK(watched.next(1) == Told{"+nightly"});
+  const JobCalendar made = watched.last.calendar;
+  REQUIRE(made.calendar);
+  CHECK(made.calendar->next(WallTime{1'798'070'400'000}) ==  // 24 December 2026
+        WallTime{1'798'077'600'000});
+  CHECK(made.calendar->next(WallTime{1'798'077'600'000}) == WallTime{1'798'250'400'000});
+  CHECK(calendar_of(watched.last.spec)->key == made.key);
+  write_file(scratch / "days.txt", "2026-12-26\n");
+  CHECK(calendar_of(watched.last.spec)->key != made.key);
+}
+
 }  // namespace pawl
