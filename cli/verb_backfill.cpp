@@ -1,9 +1,20 @@
-#include "cli/not_yet.h"
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cli/change.h"
+#include "cli/submit.h"
 #include "cli/verb.h"
+#include "scheduler/base/text.h"
+#include "scheduler/spec/civil.h"
 
 namespace pawl {
 
 namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kFiresShown = 20;
 
 class BackfillVerb final : public Verb {
  public:
@@ -11,27 +22,126 @@ class BackfillVerb final : public Verb {
     arguments.word("JOB", job_, true, "the job");
     arguments.option("--from", "TIME", from_, "first fire time, inclusive");
     arguments.option("--to", "TIME", to_, "end, exclusive");
-    arguments.option("--max-active", "N", max_active_, 1, "runs of it at a time");
+    arguments.option("--max-active", "N", max_active_, 1, "runs of it at a time (1)");
     arguments.choice("--reprocess", "WHICH", reprocess_, {"none", "failed", "all"},
-                     "fire times that already have a run");
+                     "fire times that already have a run: leave them (none), run those again that "
+                     "failed or were cancelled, or all");
     arguments.flag("--reverse", reverse_, "newest first");
+    arguments.flag("--wait", wait_, "wait for the end of all; the exit code is the worst");
+    arguments.flag("--detach", detach_, "only hand it to a scheduler that is up");
     arguments.flag("-y,--yes", yes_, "do not ask");
     arguments.flag("--dry-run", dry_run_, "only show what would happen");
+    arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
+    arguments.output(output_, run_formats());
+    arguments.note(
+        "One run for each fire time of the schedule from --from to --to; a bare date is midnight "
+        "in the job's zone. All of them are accepted at once, wait behind what is scheduled, and "
+        "go on after any restart. What the schedule has yet to fire is left to it.");
+    arguments.example("pawl backfill sales --from 2026-11-01 --to 2026-11-08 --max-active 4");
+    arguments.example("pawl backfill sales --from 2026-11-01 --to 2026-11-08 --reprocess failed");
   }
 
-  Result<int> run(Session&) override {
-    return not_yet_available_error("backfill", "One run at a time: pawl trigger JOB --for TIME");
+  Result<int> run(Session& session) override {
+    if (from_.empty() || to_.empty())
+      return Error{ErrorKind::invalid, "backfill: --from and --to say which fire times are meant"};
+    if (const Result<void> there = require_home(session); !there && !detach_) return there.error();
+    Result<json> body = request(session);
+    if (!body) return body.error();
+    const Reach reach = detach_ ? Reach::socket : Reach::any;
+    Result<std::unique_ptr<Port>> opened = open_port(session, reach);
+    if (!opened) return opened.error();
+    std::unique_ptr<Port> port = *std::move(opened);
+    const bool asks = !yes_ && !dry_run_ && session.err.is_terminal;
+    if (dry_run_ || asks) {
+      (*body)["dry_run"] = true;
+      const auto plan = send(session, port, reach, *body);
+      if (!plan) return plan.error();
+      show_plan(session, *plan);
+      const std::size_t runs = plan->at("fires").size();
+      if (dry_run_ || runs == 0) return 0;
+      if (runs > 1 && !ask_yes(session, fmt::format("make {} runs?", runs)).value_or(true)) {
+        session.notice("nothing was done");
+        return 0;
+      }
+      (*body)["dry_run"] = false;
+    }
+    const auto answer = send(session, port, reach, *body);
+    if (!answer) return answer.error();
+    const auto runs = answer->value("runs", std::vector<std::string>());
+    if (!quiet_ && !asks) tell(session, *answer);
+    print_run_ids(session, output_, runs);
+    Watch watch;
+    watch.wait = wait_;
+    watch.quiet = quiet_ || runs.size() > 1;
+    return see_through(session, port, output_, runs, watch);
   }
 
  private:
+  Result<json> request(const Session& session) const {
+    json body = {{"job", job_},
+                 {"max_active", max_active_.value_or(1)},
+                 {"reprocess", reprocess_},
+                 {"reverse", reverse_},
+                 {"dry_run", false},
+                 {"request_id", new_request_id()}};
+    for (const auto& [key, text] : {std::pair{"from", &from_}, std::pair{"to", &to_}}) {
+      // A time without an offset is one of the job's zone, which the scheduler knows.
+      if (parse_civil(*text)) {
+        body[key] = *text;
+        continue;
+      }
+      const Result<WallTime> time = parse_when(*text, session.here());
+      if (!time)
+        return Error{ErrorKind::invalid, fmt::format("--{}: {}", key, time.error().message)};
+      body[key] = format_utc(*time);
+    }
+    return body;
+  }
+
+  static Result<json> send(const Session& session, std::unique_ptr<Port>& port, Reach reach,
+                           const json& body) {
+    return ask(session, port, reach, "POST", "/v1/backfill", body, kAnswerTimeout);
+  }
+
+  void show_plan(const Session& session, const json& plan) const {
+    const auto fires = plan.value("fires", std::vector<std::string>());
+    if (!output_.is_for_people() && output_.format != Format::name) {
+      print_object(session.out, output_, OrderedJson::parse(plan.dump()));
+      return;
+    }
+    for (std::size_t i = 0; i < std::min(fires.size(), kFiresShown); ++i)
+      session.err.line("  " + fires[i]);
+    if (fires.size() > kFiresShown)
+      session.err.line(fmt::format("  … and {} more", fires.size() - kFiresShown));
+    tell(session, plan);
+  }
+
+  void tell(const Session& session, const json& answer) const {
+    const auto fires = static_cast<std::int64_t>(std::max(
+        answer.value("fires", json::array()).size(), answer.value("runs", json::array()).size()));
+    std::string line = fmt::format("backfill {} · {} · {} at a time", escape_for_terminal(job_),
+                                   counted(fires, "run"), answer.value("max_active", 1));
+    if (const auto left = answer.value("left_out", std::int64_t{0}); left > 0)
+      line += fmt::format(" · {} have a run already (--reprocess {})", counted(left, "fire time"),
+                          reprocess_);
+    if (const auto later = answer.value("to_come", std::int64_t{0}); later > 0)
+      line += fmt::format(" · {} still to come", counted(later, "fire time is", "fire times are"));
+    session.err.line(line);
+    std::fflush(session.err.stream);
+  }
+
   std::string job_;
   std::string from_;
   std::string to_;
   std::string reprocess_ = "none";
   std::optional<std::int64_t> max_active_;
   bool reverse_ = false;
+  bool wait_ = false;
+  bool detach_ = false;
   bool yes_ = false;
   bool dry_run_ = false;
+  bool quiet_ = false;
+  OutputOptions output_;
 };
 
 }  // namespace

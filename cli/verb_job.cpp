@@ -11,6 +11,7 @@ namespace pawl {
 namespace {
 
 constexpr std::size_t kRunsShown = 5;
+constexpr std::size_t kDroppedShown = 10;
 
 class JobVerb final : public Verb {
  public:
@@ -32,10 +33,16 @@ class JobVerb final : public Verb {
       session.out.line(job->row.name);
       return 0;
     }
+    const auto dropped = access->history().dropped(name_, kDroppedShown);
+    if (!dropped) return dropped.error();
     if (!output_.is_for_people()) {
-      print_object(session.out, output_, job_object(*job, *text));
+      OrderedJson object = job_object(*job, *text);
+      object["dropped_fires"] = OrderedJson::array();
+      for (const DroppedRow& row : *dropped) object["dropped_fires"].push_back(dropped_object(row));
+      print_object(session.out, output_, object);
       return 0;
     }
+    dropped_ = *dropped;
     return print(session, *access, *job, *text);
   }
 
@@ -74,6 +81,8 @@ class JobVerb final : public Verb {
           "{}  {}", pad(title, 10),
           styled(session.out, entry.cells[i].style, escape_for_terminal(entry.cells[i].text))));
     }
+    for (const DroppedRow& row : dropped_)
+      session.out.line(fmt::format("{}  {}", pad("", 10), dropped_text(row, here_)));
     if (job.row.version.value != 0) {
       const Result<JobSpec> spec = stored_job(access, job.row.version);
       if (!spec) return spec.error();
@@ -94,8 +103,17 @@ class JobVerb final : public Verb {
     return 0;
   }
 
+  static OrderedJson dropped_object(const DroppedRow& row) {
+    return {{"reason", to_string(row.reason)},
+            {"count", row.count},
+            {"first", format_utc(row.first)},
+            {"last", format_utc(row.last)},
+            {"at", format_utc(row.at)}};
+  }
+
   std::string name_;
   OutputOptions output_;
+  std::vector<DroppedRow> dropped_;
   Here here_;
 };
 

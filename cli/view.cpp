@@ -367,7 +367,7 @@ Entry attempt_entry(const AttemptView& attempt, const std::string& home, const H
 
 ListShape job_shape() {
   return {{"job", "file", "paused", "quarantined", "schedule", "timezone", "next_fire_at",
-           "last_run", "last_state"},
+           "last_run", "last_state", "dropped", "paused_by", "paused_at", "note"},
           {{"JOB", false, false, 12},
            {"STATE"},
            {"SCHEDULE", false, false, 12},
@@ -375,6 +375,7 @@ ListShape job_shape() {
            {"LAST RUN"},
            {"LAST STATE"},
            {"WHEN"},
+           {"DROPPED"},
            {"FILE", true, false, 16},
            {"NOTE", false, false, 16}}};
 }
@@ -398,7 +399,35 @@ OrderedJson job_object(const JobView& job, std::string_view definition) {
           {"next_fire_at", time_or_null(row.next_fire_at)},
           {"last_run", job.last_run ? OrderedJson(job.last_run->name) : OrderedJson(nullptr)},
           {"last_state",
-           job.last_run ? OrderedJson(to_string(job.last_run->state)) : OrderedJson(nullptr)}};
+           job.last_run ? OrderedJson(to_string(job.last_run->state)) : OrderedJson(nullptr)},
+          {"dropped", job.dropped},
+          {"paused_by", row.paused ? text_or_null(row.paused_by) : OrderedJson(nullptr)},
+          {"paused_at", time_or_null(row.paused_at)},
+          {"note", row.paused ? text_or_null(row.pause_note) : OrderedJson(nullptr)}};
+}
+
+std::string dropped_text(const DroppedRow& row, const Here& here) {
+  std::string text = counted(row.count, "fire");
+  text += row.first == row.last ? " at " + format_local(row.first, here)
+                                : fmt::format(" from {} to {}", format_local(row.first, here),
+                                              format_local(row.last, here));
+  switch (row.reason) {
+    case DropReason::catchup: return text + ": missed, and catchup does not ask for more";
+    case DropReason::limit: return text + ": missed, and beyond catchup.limit";
+    case DropReason::window: return text + ": missed, and older than catchup.window";
+    case DropReason::skip: return text + ": a run was active, overlap skip";
+    case DropReason::queue_limit: return text + ": too many waited, queue_limit";
+    case DropReason::replaced: return text + ": a later one took its place, overlap replace";
+  }
+  return text;
+}
+
+/// `warehouse is being moved (ana, 2 min ago)`.
+std::string pause_text(const JobRow& row, const Here& here) {
+  std::string who = row.paused_by;
+  if (row.paused_at) who += (who.empty() ? "" : ", ") + format_when(*row.paused_at, here);
+  if (who.empty()) return row.pause_note;
+  return row.pause_note.empty() ? who : fmt::format("{} ({})", row.pause_note, who);
 }
 
 Entry job_entry(const JobView& job, std::string_view definition, const Here& here) {
@@ -431,8 +460,11 @@ Entry job_entry(const JobView& job, std::string_view definition, const Here& her
                  {job.last_run ? std::string(to_string(job.last_run->state)) : "",
                   job.last_run ? style_of(job.last_run->state) : Style::plain},
                  {job.last_run ? format_when(job.last_run->created_at, here) : ""},
+                 {job.dropped > 0 ? format_count(job.dropped) : ""},
                  {row.file},
-                 {bad ? row.quarantined : row.pause_note}};
+                 {bad          ? row.quarantined
+                  : row.paused ? pause_text(row, here)
+                               : ""}};
   entry.name = row.name;
   return entry;
 }

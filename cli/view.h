@@ -41,6 +41,8 @@ OrderedJson attempt_object(const AttemptView& attempt, const std::string& home);
 ListShape job_shape();
 /// `definition` is the text of its newest version; may be empty.
 OrderedJson job_object(const JobView& job, std::string_view definition);
+/// What became of the fires of a row: `4 fires from … to …: missed, and …`.
+std::string dropped_text(const DroppedRow& row, const Here& here);
 Entry job_entry(const JobView& job, std::string_view definition, const Here& here);
 
 OrderedJson counts_object(const Counts& counts);

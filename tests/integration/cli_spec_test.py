@@ -205,10 +205,6 @@ class Others(HomeTest):
             done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=False)
             self.assertIn(expected, done.stdout.split(), done.stderr)
 
-    def test_what_cannot_be_done_yet_is_refused_and_says_so(self):
-        for words in (["backfill", "sales", "--from", "2026-01-01", "--to", "2026-02-01"],):
-            self.assertIn("not yet available", self.pawl(*words, code=4).err)
-
     def test_operators_are_listed_and_say_what_they_take(self):
         self.assertIn("process\n", self.pawl("operators", "-o", "name").out)
         schema = self.pawl("schema", "operator", "process").json()

@@ -145,6 +145,12 @@ def check_outputs(run):
     expect(parts == ["a", "b", "c"], f"parts are {parts}")
 
 
+def check_nightly(run):
+    day = run.log("load").split()[0]
+    expect(run.output("report").strip() == f"loaded {day} jp, asked for by manual",
+           run.output("report"))
+
+
 def check_timeout(run):
     expect(run.task("slow_once")["attempts"] == 2, "slow_once: not two attempts")
     expect(run.task("stubborn")["reason"] == "timeout", "stubborn: another reason")
@@ -270,6 +276,7 @@ CASES = {
          {"each_tag": {"succeeded": 1}}, check_params_given)],
     "outputs": [((), 0, {"measure": "succeeded", "name": "succeeded", "part": "succeeded",
                          "sum": "succeeded"}, {"part": {"succeeded": 3}}, check_outputs)],
+    "nightly": [((), 0, {"load": "succeeded", "report": "succeeded"}, {}, check_nightly)],
     "timeout": [((), 0, {"slow_once": "succeeded", "stubborn": "failed", "silent": "failed"}, {},
                  check_timeout)],
     "cleanup": [((), 1, {"rent": "succeeded", "work": "failed", "publish": "upstream_failed",
