@@ -19,6 +19,7 @@
 #include <fmt/format.h>
 
 #include "cli/when.h"
+#include "plugins/worker/control_group.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
@@ -106,7 +107,7 @@ struct WantedSetting {
 constexpr WantedSetting kWanted[] = {
     {"KillMode", {"process", "", ""}, "else a restart kills the running tasks"},
     {"OOMPolicy", {"continue", "", ""}, "else a task killed for memory takes the service down"},
-    {"Delegate", {"yes", "true", "1"}, "else limits of tasks cannot be enforced"},
+    {"Delegate", {"yes", "true", "1"}, "else the kernel cannot keep the limits of tasks"},
     {"Restart", {"on-failure", "always", "on-abnormal"}, "else runs wait after a crash"},
 };
 
@@ -209,21 +210,13 @@ std::vector<Finding> check_limits() {
            limit.rlim_max == RLIM_INFINITY ? "no limit" : fmt::format("{}", limit.rlim_max), ""}};
 }
 
-Finding check_cgroup() {
-  const std::string own = read_file("/proc/self/cgroup");
-  const std::size_t at = own.find("0::");
-  if (at == std::string::npos) {
-    return {"control groups", Level::warning, "no unified hierarchy on this machine",
-            "Limits of memory and processes (`resources`) cannot be enforced here"};
-  }
-  const std::string path = "/sys/fs/cgroup" + own.substr(at + 3, own.find('\n', at) - at - 3);
-  if (access((path + "/cgroup.procs").c_str(), W_OK) != 0 || access(path.c_str(), W_OK) != 0) {
-    return {
-        "control groups", Level::warning, escape_for_terminal(path) + " is not ours to divide",
-        "Delegate=yes in the unit, or systemd-run --user --scope -p Delegate=yes pawl …: limits "
-        "of memory and processes (`resources`) cannot be enforced else"};
-  }
-  return {"control groups", Level::good, "delegated", ""};
+Finding check_limits_of_tasks(const std::string& control_groups) {
+  const auto parent = find_control_groups(control_groups);
+  const std::string text = "`resources` are kept " + escape_for_terminal(describe_limits(parent));
+  if (parent || control_groups == "none") return {"control groups", Level::good, text, ""};
+  return {"control groups", Level::good, text,
+          "To have the kernel keep them: Delegate=yes and DelegateSubgroup= in the unit (systemd "
+          "254), or a folder of control groups as setting `control_groups`"};
 }
 
 std::vector<Finding> judge_unit(const std::string& file, std::string_view text) {

@@ -27,8 +27,8 @@ std::vector<Finding> check_clock();
 /// Descriptors and processes that this user may have.
 std::vector<Finding> check_limits();
 
-/// Whether limits of tasks can be enforced in control groups of our own.
-Finding check_cgroup();
+/// How the limits of tasks are kept, with that setting of `control_groups`.
+Finding check_limits_of_tasks(const std::string& control_groups);
 
 /// The settings of an installed unit that the promises stand on. `text` is the unit's, drop-ins
 /// behind it.

@@ -38,7 +38,7 @@ class DoctorVerb final : public Verb {
     add_settings(*path);
     add(check_clock());
     add(check_limits());
-    add({check_cgroup()});
+    add({check_limits_of_tasks("auto")});
     add(check_unit_files());
     return print(session);
   }

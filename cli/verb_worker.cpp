@@ -17,6 +17,8 @@ class WorkerVerb final : public Verb {
     arguments.option("--plugin", "FILE", plugins_, "of a host: what it loads");
     arguments.option("--operator", "NAME", operators_, "of a host: what it was started for");
     arguments.option("--describe", "FILE", described_, "print the operators of plugins as JSON");
+    arguments.option("--control-groups", "DIR", control_groups_,
+                     "of attempts with limits: a folder, auto, none");
     arguments.option("--descriptors", "N", descriptors_, 1, "soft limit for programs");
   }
 
@@ -32,6 +34,7 @@ class WorkerVerb final : public Verb {
     options.worker_class = class_;
     options.version = program_version();
     options.program_descriptors = static_cast<std::uint64_t>(descriptors_.value_or(0));
+    options.control_groups = control_groups_;
     options.plugins = plugins_;
     options.operators = operators_;
     return worker_main(options);
@@ -58,6 +61,7 @@ class WorkerVerb final : public Verb {
   std::optional<std::int64_t> id_;
   std::optional<std::int64_t> descriptors_;
   std::string class_ = "supervisor";
+  std::string control_groups_ = "auto";
 };
 
 }  // namespace

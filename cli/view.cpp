@@ -337,8 +337,8 @@ OrderedJson attempt_object(const AttemptView& attempt, const std::string& home) 
           {"error", std::move(error)},
           {"started_at", format_utc(row.started_at)},
           {"ended_at", time_or_null(row.ended_at)},
-          {"cpu_seconds", static_cast<double>(row.cpu_us) / 1e6},
-          {"peak_memory_bytes", row.peak_memory_bytes},
+          {"cpu_seconds", row.cpu_us > 0 ? OrderedJson(static_cast<double>(row.cpu_us) / 1e6) : OrderedJson()},
+          {"peak_memory_bytes", row.peak_memory_bytes > 0 ? OrderedJson(row.peak_memory_bytes) : OrderedJson()},
           {"worker", row.worker.value == 0 ? OrderedJson(nullptr) : OrderedJson(row.worker.value)},
           {"log", log_or_null(home, attempt.log)}};
 }
@@ -354,7 +354,7 @@ Entry attempt_entry(const AttemptView& attempt, const std::string& home, const H
        {reason_text(to_string(row.reason), row.exit_code, row.signal)},
        {format_when(row.started_at, here)},
        {took_text(row.started_at, row.ended_at, here)},
-       {row.ended_at ? format_took(Duration(row.cpu_us / 1000)) : ""},
+       {row.cpu_us > 0 ? format_took(Duration(row.cpu_us / 1000)) : ""},
        {row.peak_memory_bytes > 0 ? format_bytes(static_cast<std::uint64_t>(row.peak_memory_bytes))
                                   : ""},
        {row.worker.value == 0 ? "" : fmt::format("{}", row.worker.value)},

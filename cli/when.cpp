@@ -188,17 +188,6 @@ std::string format_count(std::int64_t number) {
   return text;
 }
 
-std::string format_bytes(std::uint64_t bytes) {
-  constexpr std::array<std::string_view, 5> kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
-  auto value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kUnits.size()) {
-    value /= 1024;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
-}
-
 std::string counted(std::int64_t number, std::string_view one, std::string_view many) {
   std::string word(one);
   if (number != 1) word = many.empty() ? word + "s" : std::string(many);

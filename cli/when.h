@@ -45,9 +45,6 @@ std::string format_span(Duration duration);
 /// `10,002`.
 std::string format_count(std::int64_t number);
 
-/// `17 B`, `4.2 KiB`, `1.5 GiB`.
-std::string format_bytes(std::uint64_t bytes);
-
 /// `1 run`, `3 runs`: the number and the word that goes with it.
 std::string counted(std::int64_t number, std::string_view one, std::string_view many = {});
 

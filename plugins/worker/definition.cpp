@@ -1,6 +1,8 @@
 #include "plugins/worker/definition.h"
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -96,13 +98,26 @@ void read_output(Members& members, OutputFormat& format) {
   members.bad("output");
 }
 
-void read_nice(Members& members, const json& object, std::optional<int>& nice) {
-  auto at = object.find("nice");
-  if (at == object.end()) return;
-  if (!at->is_number_integer() || at->get<std::int64_t>() < -20 || at->get<std::int64_t>() > 19) {
-    return members.bad("nice");
+std::optional<std::int64_t> read_number(Members& members, const json& object, const char* key,
+                                        std::int64_t least, std::int64_t most) {
+  auto at = object.find(key);
+  if (at == object.end()) return std::nullopt;
+  const bool fits = at->is_number_integer() && at->get<std::int64_t>() >= least &&
+                    at->get<std::int64_t>() <= most;
+  if (fits) return at->get<std::int64_t>();
+  members.bad(key);
+  return std::nullopt;
+}
+
+void read_resources(Members& members, const json& object, Resources& resources) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  resources.memory_bytes =
+      static_cast<std::uint64_t>(read_number(members, object, "memory_bytes", 0, kMost).value_or(0));
+  members.duration("cpu_time_ms", resources.cpu_time);
+  resources.pids = read_number(members, object, "pids", 0, kMost).value_or(0);
+  if (auto nice = read_number(members, object, "nice", -20, 19)) {
+    resources.nice = static_cast<int>(*nice);
   }
-  nice = at->get<int>();
 }
 
 std::string file_path(std::string_view folder, ItemIndex item, std::int32_t number,
@@ -144,7 +159,11 @@ std::string encode_definition(const TaskDefinition& d) {
                  {"context", std::move(context)},
                  {"scheduler_env", d.scheduler_env},
                  {"log_dir", d.log_dir}};
-  if (d.nice) object["nice"] = *d.nice;
+  const Resources& resources = d.resources;
+  if (resources.memory_bytes > 0) object["memory_bytes"] = resources.memory_bytes;
+  if (resources.cpu_time > Duration(0)) object["cpu_time_ms"] = resources.cpu_time.count();
+  if (resources.pids > 0) object["pids"] = resources.pids;
+  if (resources.nice) object["nice"] = *resources.nice;
   return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -167,7 +186,7 @@ Result<TaskDefinition> decode_definition(std::string_view text) {
   members.duration("timeout_ms", d.timeout);
   members.duration("stall_timeout_ms", d.stall_timeout);
   members.duration("kill_grace_ms", d.kill_grace);
-  read_nice(members, object, d.nice);
+  read_resources(members, object, d.resources);
   read_output(members, d.output);
   members.flag("output_from_file", d.output_from_file);
   if (members.object("context") != nullptr) members.any_json("context", d.context);

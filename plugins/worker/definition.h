@@ -30,7 +30,7 @@ struct TaskDefinition {
   Duration timeout{};                           ///< 0: none; so for the next
   Duration stall_timeout{};
   Duration kill_grace = std::chrono::seconds(10);
-  std::optional<int> nice;
+  Resources resources;
   OutputFormat output = OutputFormat::none;
   bool output_from_file = false;
   /// JSON text of an object: `params`, `run` (with `logical_time`, `date`), `tasks`.

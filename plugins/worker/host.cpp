@@ -365,7 +365,7 @@ void OperatorHost::finished(AttemptId id, OperatorResult&& result) {
     alone_timer_.cancel();
   }
   attempt.result = std::move(result);
-  supervision_.exited(id, ProgramExit{0, std::nullopt, false}, false, mono_now());
+  supervision_.exited(id, ProgramExit{0, std::nullopt}, false, mono_now());
   supervision_.cleared(id);
   keep_output(id, attempt);
   schedule_turn();
@@ -449,7 +449,7 @@ void OperatorHost::end_process() {
   for (AttemptId id : std::set<AttemptId>(deaf_)) {
     auto at = attempts_.find(id);
     if (at == attempts_.end()) continue;
-    supervision_.exited(id, ProgramExit{std::nullopt, SIGKILL, false}, false, mono_now());
+    supervision_.exited(id, ProgramExit{std::nullopt, SIGKILL}, false, mono_now());
     supervision_.cleared(id);
     supervision_.finished(id, actions_);
   }

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kStackBytes = 64u << 10;
 
-enum class Step { none, session, streams, limit, nice, folder, execute };
+enum class Step { none, session, group, streams, limit, nice, folder, execute };
 
 /// What the child reads and where it says why it failed; in the parent's memory, which it shares.
 struct ChildPlan {
@@ -29,7 +29,7 @@ struct ChildPlan {
   LaunchStreams streams;
   const rlimit* descriptors;
   rlimit locks;
-  const int* nice;
+  const LaunchLimits* limits;
   bool dies_with_parent;
   Step failed = Step::none;
   int error = 0;
@@ -70,6 +70,8 @@ int execute(const ChildPlan& plan) {
 int run_child(void* argument) {
   ChildPlan& plan = *static_cast<ChildPlan*>(argument);
   if (setsid() < 0) return fail(plan, Step::session, errno);
+  const int entrance = plan.limits->group_entrance;
+  if (entrance >= 0 && write(entrance, "0", 1) != 1) return fail(plan, Step::group, errno);
   if (plan.dies_with_parent) prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (dup2(plan.streams.input, 0) < 0 || dup2(plan.streams.output, 1) < 0 ||
       dup2(plan.streams.error, 2) < 0) {
@@ -78,7 +80,8 @@ int run_child(void* argument) {
   if (setrlimit(RLIMIT_NOFILE, plan.descriptors) != 0) return fail(plan, Step::limit, errno);
   // Where the mark may not be set, its processes are known by other signs.
   setrlimit(RLIMIT_LOCKS, &plan.locks);
-  if (plan.nice != nullptr && setpriority(PRIO_PROCESS, 0, *plan.nice) != 0) {
+  const auto& nice = plan.limits->nice;
+  if (nice && setpriority(PRIO_PROCESS, 0, *nice) != 0) {
     return fail(plan, Step::nice, errno);
   }
   if (chdir(plan.folder) != 0) return fail(plan, Step::folder, errno);
@@ -122,9 +125,14 @@ std::string explain(const ChildPlan& plan, const Launch& launch) {
   switch (plan.failed) {
     case Step::none: return "cannot start " + program + ": " + why;
     case Step::session: return "cannot make a session for " + program + ": " + why;
+    case Step::group: return "cannot put " + program + " into its control group: " + why;
     case Step::streams: return "cannot connect the streams of " + program + ": " + why;
     case Step::limit: return "cannot set the descriptor limit of " + program + ": " + why;
-    case Step::nice: return "cannot set resources.nice of " + program + ": " + why;
+    case Step::nice:
+      return "cannot set resources.nice of " + program + ": " + why +
+             (plan.error == EACCES || plan.error == EPERM
+                  ? ". Below 0 needs a right (CAP_SYS_NICE, or LimitNICE= of the unit)"
+                  : "");
     case Step::folder: return "cannot enter working_dir " + launch.working_dir + ": " + why;
     case Step::execute: break;
   }
@@ -160,8 +168,8 @@ Launcher::Launcher(const rlimit& descriptors, Parting parting)
 
 Launcher::~Launcher() { munmap(stack_, kStackBytes); }
 
-pid_t Launcher::start(const Launch& launch, const LaunchStreams& streams, std::optional<int> nice,
-                      std::uint64_t mark, LaunchFailure& failure) {
+pid_t Launcher::start(const Launch& launch, const LaunchStreams& streams,
+                      const LaunchLimits& limits, std::uint64_t mark, LaunchFailure& failure) {
   auto paths = candidates_of(launch.argv.front(), path_variable(launch.env));
   auto candidates = pointers(paths);
   auto argv = pointers(launch.argv);
@@ -173,7 +181,7 @@ pid_t Launcher::start(const Launch& launch, const LaunchStreams& streams, std::o
                  streams,
                  &descriptors_,
                  {mark, locks_.rlim_max},
-                 nice ? &*nice : nullptr,
+                 &limits,
                  parting_ == Parting::with_parent};
   char* stack_top = static_cast<char*>(stack_) + kStackBytes;
   pid_t pid = clone(run_child, stack_top, CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ struct LaunchStreams {
   int input = -1;
   int output = -1;
   int error = -1;
+};
+
+/// What a program is to begin with.
+struct LaunchLimits {
+  std::optional<int> nice;
+  int group_entrance = -1;  ///< a control group's `cgroup.procs`; -1: none
 };
 
 struct LaunchFailure {
@@ -44,7 +51,7 @@ class Launcher {
   /// Starts it; the pid, which is also its session and group. `mark`: by which its processes are
   /// known (process_table.h). On failure -1 and `failure` says why, and no process is left. The
   /// caller waits for the kernel to execute the program, no longer.
-  pid_t start(const Launch& launch, const LaunchStreams& streams, std::optional<int> nice,
+  pid_t start(const Launch& launch, const LaunchStreams& streams, const LaunchLimits& limits,
               std::uint64_t mark, LaunchFailure& failure);
 
  private:

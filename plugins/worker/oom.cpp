@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "plugins/worker/control_group.h"
 #include "scheduler/loop/fd.h"
 
 namespace pawl {
@@ -32,10 +33,19 @@ std::string_view line_after(std::string_view text, std::string_view word) {
 }
 
 std::string counter_file() {
-  std::string cgroups = read_text("/proc/self/cgroup");
-  std::string_view group = line_after(cgroups, "0::");
-  std::string events = "/sys/fs/cgroup" + std::string(group) + "/memory.events";
-  if (!group.empty() && ::access(events.c_str(), R_OK) == 0) return events;
+  if (const auto own = own_control_group()) {
+    std::string events = *own + "/memory.events";
+    if (::access(events.c_str(), R_OK) == 0) return events;
+  }
+  // Machines that still keep memory in a hierarchy of its own, where it is always mounted:
+  // lines such as `4:memory:/user`.
+  const std::string groups = read_text("/proc/self/cgroup");
+  const std::size_t at = groups.find(":memory:");
+  if (at != std::string::npos) {
+    const std::string group = groups.substr(at + 8, groups.find('\n', at) - at - 8);
+    const std::string control = "/sys/fs/cgroup/memory" + group + "/memory.oom_control";
+    if (!line_after(read_text(control), "oom_kill ").empty()) return control;
+  }
   return "/proc/vmstat";
 }
 

@@ -100,10 +100,29 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text) {
       !parse_number(next_word(rest), stat.session)) {
     return std::nullopt;
   }
+  // The fields behind the session, by their numbers in proc(5).
   constexpr int kSession = 6;
+  constexpr int kUserTime = 14;  // then system time, and both of children
+  constexpr int kWaitedSystemTime = 17;
+  constexpr int kThreads = 20;
   constexpr int kStartTime = 22;
-  for (int field = kSession + 1; field < kStartTime; ++field) next_word(rest);
-  if (!parse_number(next_word(rest), stat.start_ticks)) return std::nullopt;
+  constexpr int kResident = 24;
+  for (int field = kSession + 1; field <= kResident; ++field) {
+    const std::string_view word = next_word(rest);
+    bool is_good = true;
+    if (field >= kUserTime && field <= kWaitedSystemTime) {
+      std::uint64_t ticks = 0;
+      is_good = parse_number(word, ticks);
+      stat.cpu_ticks += ticks;
+    } else if (field == kThreads) {
+      is_good = parse_number(word, stat.threads);
+    } else if (field == kStartTime) {
+      is_good = parse_number(word, stat.start_ticks);
+    } else if (field == kResident) {
+      is_good = parse_number(word, stat.resident_pages);
+    }
+    if (!is_good) return std::nullopt;
+  }
   return stat;
 }
 
@@ -111,6 +130,20 @@ std::optional<ProcessStat> read_process_stat(pid_t pid) {
   auto text = read_file(proc_path(pid, "stat").c_str(), 4096);
   if (!text) return std::nullopt;
   return parse_process_stat(*text);
+}
+
+std::optional<std::int64_t> proportional_memory_bytes(pid_t pid) {
+  auto text = read_file(proc_path(pid, "smaps_rollup").c_str(), 16u << 10);
+  if (!text || text->empty()) return std::nullopt;
+  std::int64_t kilobytes = 0;
+  for (std::string_view name : {"\nPss: ", "\nSwapPss: "}) {
+    const std::size_t at = text->find(name);
+    if (at == std::string::npos) continue;
+    std::string_view rest = std::string_view(*text).substr(at + name.size());
+    std::int64_t part = 0;
+    if (parse_number(next_word(rest), part)) kilobytes += part;
+  }
+  return kilobytes * 1024;
 }
 
 std::optional<std::int64_t> attempt_in_environment(std::string_view environment,

@@ -20,6 +20,9 @@ struct ProcessStat {
   pid_t session = 0;
   char state = '?';               ///< as in /proc/PID/stat; Z and X have ended
   std::uint64_t start_ticks = 0;  ///< since boot
+  std::uint64_t cpu_ticks = 0;    ///< user and system, of it and of children that it waited for
+  std::int64_t threads = 0;
+  std::int64_t resident_pages = 0;
   bool has_ended() const { return state == 'Z' || state == 'X'; }
 };
 
@@ -28,6 +31,10 @@ std::optional<ProcessStat> read_process_stat(pid_t pid);
 
 /// Reads the text of /proc/PID/stat; the program's name in it may hold anything. Total.
 std::optional<ProcessStat> parse_process_stat(std::string_view text);
+
+/// Memory of a process with its part of what it shares with others, and what of it is swapped out.
+/// Slow where it is large. Nothing when it may not be asked, or is gone.
+std::optional<std::int64_t> proportional_memory_bytes(pid_t pid);
 
 /// The attempt that a process says it belongs to, whatever session it is in: by the mark in its
 /// limits, else by the variables it carries. Nothing when it has neither, or cannot be read.

@@ -3,11 +3,11 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
-#include "plugins/worker/process_table.h"
 
 namespace pawl {
 namespace {
@@ -94,6 +94,53 @@ ProcessTree::Stray ProcessTree::classify(pid_t pid) const {
   return stray;
 }
 
+ProcessTree::Stray& ProcessTree::known_stray(pid_t pid) {
+  auto [at, is_new] = strays_.try_emplace(pid);
+  if (is_new) at->second = classify(pid);
+  return at->second;
+}
+
+ProcessTree::Census ProcessTree::census() {
+  std::unordered_map<pid_t, ProcessStat> all;
+  for (pid_t pid : all_processes()) {
+    if (auto stat = read_process_stat(pid)) all.emplace(pid, *stat);
+  }
+  // Up from each to the first that is known, then the same answer for all on the way.
+  std::unordered_map<pid_t, std::optional<AttemptId>> owners;
+  std::vector<pid_t> way;
+  Census census;
+  for (const auto& [start, stat] : all) {
+    std::optional<AttemptId> owner;
+    way.clear();
+    for (pid_t pid = start; way.size() <= all.size();) {
+      if (auto known = owners.find(pid); known != owners.end()) {
+        owner = known->second;
+        break;
+      }
+      way.push_back(pid);
+      auto process = all.find(pid);
+      if (auto leader = leaders_.find(pid); leader != leaders_.end()) {
+        owner = leader->second;
+        break;
+      }
+      if (process == all.end()) break;
+      if (process->second.parent == getpid()) {
+        owner = known_stray(pid).attempt;
+        break;
+      }
+      pid = process->second.parent;
+    }
+    for (pid_t pid : way) owners[pid] = owner;
+    if (owner) census[*owner].push_back(stat);
+  }
+  return census;
+}
+
+std::int64_t ProcessTree::cpu_of_strays(AttemptId attempt) const {
+  auto program = programs_.find(attempt);
+  return program == programs_.end() ? 0 : program->second.stray_cpu_us;
+}
+
 bool ProcessTree::is_doomed(const Stray& stray) const {
   if (stray.attempt) {
     auto program = programs_.find(*stray.attempt);
@@ -122,12 +169,11 @@ std::vector<AttemptId> ProcessTree::clear(const std::vector<AttemptId>& over) {
   std::vector<Stray> dying;
   for (pid_t pid : own_children()) {
     if (leaders_.contains(pid)) continue;
-    auto [at, is_new] = strays_.try_emplace(pid);
-    if (is_new) at->second = classify(pid);
-    if (!is_doomed(at->second)) continue;
+    const Stray& stray = known_stray(pid);
+    if (!is_doomed(stray)) continue;
     // Ours and not reaped, so the pid is still that process; a zombie takes no harm.
     ::kill(pid, SIGKILL);
-    dying.push_back(at->second);
+    dying.push_back(stray);
   }
   std::vector<AttemptId> gone;
   for (AttemptId attempt : over) {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "plugins/worker/journal.h"
+#include "plugins/worker/process_table.h"
 #include "plugins/worker/supervision.h"
 #include "scheduler/base/ids.h"
 
@@ -51,6 +52,13 @@ class ProcessTree {
   /// ended) have nothing left.
   std::vector<AttemptId> clear(const std::vector<AttemptId>& over);
 
+  /// The processes of attempts, those that have ended and were not waited for included, as of one
+  /// look at all there are.
+  using Census = std::unordered_map<AttemptId, std::vector<ProcessStat>>;
+  Census census();
+  /// CPU time of processes of the attempt that ended as children of this one.
+  std::int64_t cpu_of_strays(AttemptId attempt) const;
+
   /// The attempt has ended. `is_gone`: all its processes are. CPU time of its strays is returned.
   std::int64_t remove(AttemptId attempt, bool is_gone);
 
@@ -66,6 +74,7 @@ class ProcessTree {
   };
 
   Stray classify(pid_t pid) const;
+  Stray& known_stray(pid_t pid);
   bool is_doomed(const Stray& stray) const;
   bool may_be_of(const Stray& stray, AttemptId attempt) const;
   void reap_leader(pid_t pid, AttemptId attempt, std::vector<Exit>& exits);

@@ -85,7 +85,7 @@ void ProgramHost::reap() {
     Owner* owner = owners_.at(exit.attempt);
     if (owner == nullptr) continue;
     const bool was_killed = exit.exit.signal == SIGKILL && !owner->has_killed(exit.attempt);
-    exit.exit.was_oom = was_killed && oom_.claim();
+    if (was_killed && oom_.claim()) exit.exit.limit = Reason::oom;
     owner->on_exit(exit.attempt, exit.exit);
   }
   oom_.settle();

@@ -41,7 +41,7 @@ std::string signal_name(int number) {
 /// `exited with code 3`, to follow "its process".
 std::string how_it_ended(const ProgramProcess& process, const ProgramExit& exit) {
   if (!process.kill_reason().empty()) return "was killed: " + process.kill_reason();
-  if (exit.was_oom) return "was killed by the kernel: out of memory";
+  if (exit.limit == Reason::oom) return "was killed by the kernel: out of memory";
   if (exit.signal) return "was ended by " + signal_name(*exit.signal);
   return "exited with code " + std::to_string(exit.code.value_or(0));
 }

@@ -8,14 +8,14 @@ SupervisionAction::Verdict judge_exit(const ProgramExit& exit, bool skip) {
   SupervisionAction::Verdict verdict;
   verdict.exit = exit;
   if (exit.signal) {
-    verdict.reason = exit.was_oom ? Reason::oom : Reason::signal;
+    verdict.reason = exit.limit != Reason::none ? exit.limit : Reason::signal;
   } else if (skip) {
     verdict.outcome = Outcome::skipped;
     verdict.reason = Reason::exit;
   } else if (exit.code == 0) {
     verdict.outcome = Outcome::succeeded;
   } else {
-    verdict.reason = Reason::exit;
+    verdict.reason = exit.limit != Reason::none ? exit.limit : Reason::exit;
   }
   return verdict;
 }
@@ -123,6 +123,22 @@ void Supervision::stop(AttemptId id, Reason reason, bool force, MonoTime now, Ac
     case AttemptPhase::ended: return;
   }
   attempt->stop_seen = true;
+}
+
+void Supervision::limit_reached(AttemptId id, Reason reason, MonoTime now, Actions& actions) {
+  Attempt* attempt = find(id);
+  if (attempt == nullptr) return;
+  const bool is_urgent = reason != Reason::cpu_time;
+  if (attempt->phase == AttemptPhase::running) {
+    attempt->cause = reason;
+    if (is_urgent) {
+      begin_kill(id, *attempt, now, actions);
+    } else {
+      begin_stop(id, *attempt, reason, now, actions);
+    }
+  } else if (attempt->phase == AttemptPhase::stopping && is_urgent) {
+    begin_kill(id, *attempt, now, actions);
+  }
 }
 
 void Supervision::active(AttemptId id, MonoTime now) {

@@ -53,7 +53,8 @@ inline constexpr std::size_t kAttemptPhaseCount = 7;
 struct ProgramExit {
   std::optional<int> code;
   std::optional<int> signal;
-  bool was_oom = false;  ///< the kernel says that it killed for memory
+  /// What the kernel says it ended or hindered the program for: `oom`, `pids`; else `none`.
+  Reason limit = Reason::none;
 };
 
 /// What is to be done now, in order.
@@ -97,6 +98,9 @@ class Supervision {
   /// It could not be started: `reason` says why.
   void refused(AttemptId attempt, Reason reason, Actions& actions);
   void stop(AttemptId attempt, Reason reason, bool force, MonoTime now, Actions& actions);
+  /// Its processes have reached a limit: `oom` and `pids` kill at once, for the machine's sake,
+  /// `cpu_time` leaves the grace.
+  void limit_reached(AttemptId attempt, Reason reason, MonoTime now, Actions& actions);
   /// It wrote something: `stall_timeout` counts from now on.
   void active(AttemptId attempt, MonoTime now);
   /// Its program has ended; `skip` says whether that code means skipped.

@@ -40,6 +40,18 @@ std::uint64_t tag_of(AttemptId id, LogStream stream) {
   return static_cast<std::uint64_t>(id.value) << 1 | (stream == LogStream::err ? 1 : 0);
 }
 
+/// The worker's control groups; null where there are none to be had.
+std::unique_ptr<ControlGroups> groups_of(const WorkerOptions& options) {
+  const auto parent = find_control_groups(options.control_groups);
+  if (!parent) return nullptr;
+  auto groups = ControlGroups::open(*parent, options.home, options.id,
+                                    worker_folder(options.home, options.id));
+  if (groups) return std::move(*groups);
+  write_worker_note(options.id, "limits of attempts are kept without control groups: " +
+                                    groups.error().message);
+  return nullptr;
+}
+
 Fd watched_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -70,6 +82,7 @@ Supervisor::Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter j
       login_defaults_(login_defaults()),
       supervision_(options.supervision),
       tree_(options.home),
+      resources_(tree_, groups_of(options)),
       scratch_(folder_ + "/scratch"),
       launcher_(descriptors),
       null_input_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
@@ -82,6 +95,7 @@ Supervisor::Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter j
                schedule_turn();
              }),
       watch_timer_(loop, [this] { watch_pipes(); }),
+      limits_timer_(loop, [this] { watch_limits(); }),
       scratch_timer_(loop, [this] { clean_scratch(); }),
       desk_(loop, options, std::move(journal), std::move(listening), {"process"}, desk_events()) {
   PAWL_CHECK(null_input_ && signals_ && events_);
@@ -281,13 +295,17 @@ void Supervisor::start_program(AttemptId id, Attempt& attempt) {
   }
   LaunchStreams ends{input ? input.get() : null_input_.get(), streams.program_end(LogStream::out),
                      streams.program_end(LogStream::err)};
+  const Resources& limits = attempt.definition->compiled->definition().resources;
+  if (auto added = resources_.add(id, limits); !added) {
+    return refuse(id, attempt, Reason::spawn, "", added.error().message);
+  }
   LaunchFailure failure;
   Spawned process;
   // Clock ticks of /proc: a hundred a second.
   process.ticks_min = static_cast<std::uint64_t>(mono_now().ms / 10);
   attempt.started_at = wall_now();
   process.pid =
-      launcher_.start(attempt.launch, ends, attempt.definition->compiled->definition().nice,
+      launcher_.start(attempt.launch, ends, {limits.nice, resources_.entrance(id)},
                       attempt_mark(id.value, options_.home), failure);
   const MonoTime now = mono_now();
   process.ticks_max = static_cast<std::uint64_t>(now.ms / 10);
@@ -302,6 +320,9 @@ void Supervisor::start_program(AttemptId id, Attempt& attempt) {
   supervision_.spawned(id, now, actions_);
   unwatched_.emplace_back(id, now);
   if (!watch_timer_.armed()) watch_timer_.start_after(kWatchAfter);
+  if (auto pause = resources_.look_after(); pause && !limits_timer_.armed()) {
+    limits_timer_.start_after(*pause);
+  }
 }
 
 void Supervisor::start_queued() {
@@ -381,22 +402,40 @@ void Supervisor::on_exit(const ProcessTree::Exit& exit) {
   ProgramExit how = exit.exit;
   // A SIGKILL that we sent needs no other cause.
   bool is_ours = supervision_.phase(exit.attempt) == AttemptPhase::killing;
-  if (how.signal == SIGKILL && !is_ours) how.was_oom = oom_.claim();
+  if (auto hit = is_ours ? std::nullopt : resources_.explain(exit.attempt)) {
+    how.limit = hit->reason;
+    attempt.limit_message = std::move(hit->message);
+  } else if (how.signal == SIGKILL && !is_ours && oom_.claim()) {
+    how.limit = Reason::oom;
+  }
   const auto& skips = attempt.definition->compiled->skip_exit_codes();
   bool skip = how.code && std::binary_search(skips.begin(), skips.end(), *how.code);
   supervision_.exited(exit.attempt, how, skip, mono_now());
+  resources_.kill(exit.attempt);
   over_.push_back(exit.attempt);
 }
 
 void Supervisor::clear_trees() {
   if (over_.empty()) return;
   for (AttemptId id : tree_.clear(over_)) {
+    // Who is left in its group becomes our child when it dies, and is looked at again then.
+    if (!resources_.is_clear(id)) continue;
     std::erase(over_, id);
     auto at = attempts_.find(id);
     if (at == attempts_.end()) continue;
     supervision_.cleared(id);
     keep_output(id);
   }
+}
+
+void Supervisor::watch_limits() {
+  for (LimitHit& hit : resources_.look()) {
+    Attempt& attempt = attempts_.at(hit.attempt);
+    if (attempt.limit_message.empty()) attempt.limit_message = std::move(hit.message);
+    supervision_.limit_reached(hit.attempt, hit.reason, mono_now(), actions_);
+  }
+  if (auto pause = resources_.look_after()) limits_timer_.start_after(*pause);
+  schedule_turn();
 }
 
 void Supervisor::keep_output(AttemptId id) {
@@ -435,7 +474,10 @@ void Supervisor::perform() {
           tree_.signal(action.attempt, SIGTERM);
           tree_.signal(action.attempt, SIGCONT);  // what is stopped cannot end
           break;
-        case SupervisionAction::Kind::kill: tree_.kill(action.attempt); break;
+        case SupervisionAction::Kind::kill:
+          tree_.kill(action.attempt);
+          resources_.kill(action.attempt);
+          break;
         case SupervisionAction::Kind::report_began:
           desk_.began(action.attempt, attempts_.at(action.attempt).pid,
                       attempts_.at(action.attempt).started_at);
@@ -468,8 +510,11 @@ void Supervisor::describe(const Attempt& attempt, AttemptEnd& end) const {
                                         : words.message;
   } else if (end.reason == Reason::signal && end.signal) {
     end.message = "ended by " + signal_name(*end.signal);
-  } else if (end.reason == Reason::oom) {
+  } else if (end.reason == Reason::oom && attempt.limit_message.empty()) {
     end.message = "killed by the kernel: out of memory";
+  } else if (end.reason == Reason::oom || end.reason == Reason::cpu_time ||
+             end.reason == Reason::pids) {
+    end.message = attempt.limit_message;
   } else if (end.reason == Reason::timeout) {
     end.message = format_limit("no end within", definition.timeout);
   } else if (end.reason == Reason::stalled) {
@@ -498,8 +543,9 @@ void Supervisor::record_end(AttemptId id, const SupervisionAction::Verdict& verd
   end.stop_seen = verdict.stop_seen;
   end.started_at = attempt.started_at;
   end.ended_at = wall_now();
-  end.cpu_us = attempt.cpu_us + tree_.remove(id, is_gone);
-  end.peak_memory_bytes = attempt.peak_memory_bytes;
+  const ResourceWatch::Totals counted = resources_.remove(id);
+  end.cpu_us = std::max(counted.cpu_us, attempt.cpu_us + tree_.remove(id, is_gone));
+  end.peak_memory_bytes = std::max(counted.peak_memory_bytes, attempt.peak_memory_bytes);
   if (attempt.streams) end.log_bytes = attempt.streams->log_bytes();
   if (end.outcome == Outcome::succeeded && !attempt.output.error.empty()) {
     end.outcome = Outcome::failed;

@@ -25,6 +25,7 @@
 #include "plugins/worker/oom.h"
 #include "plugins/worker/process_tree.h"
 #include "plugins/worker/rendering.h"
+#include "plugins/worker/resource_watch.h"
 #include "plugins/worker/scheduler_desk.h"
 #include "plugins/worker/scratch.h"
 #include "plugins/worker/streams.h"
@@ -70,6 +71,7 @@ class Supervisor {
     std::int64_t peak_memory_bytes = 0;
     std::string refusal_class;  ///< why it could not be started
     std::string refusal;
+    std::string limit_message;  ///< of the limit that it reached
     OutputResult output;
     std::unique_ptr<Work> work;  ///< keeps its output
   };
@@ -94,6 +96,7 @@ class Supervisor {
   void reap();
   void on_exit(const ProcessTree::Exit& exit);
   void clear_trees();
+  void watch_limits();
   void keep_output(AttemptId id);
   void watch_pipes();
 
@@ -114,6 +117,7 @@ class Supervisor {
   Supervision supervision_;
   Supervision::Actions actions_;
   ProcessTree tree_;
+  ResourceWatch resources_;
   OomWatch oom_;
   ScratchPool scratch_;
   Launcher launcher_;
@@ -136,6 +140,7 @@ class Supervisor {
   Poll poll_;
   Timer timer_;
   Timer watch_timer_;
+  Timer limits_timer_;
   Timer scratch_timer_;
   SchedulerDesk desk_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

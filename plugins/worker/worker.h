@@ -30,6 +30,8 @@ struct WorkerOptions {
   Supervision::Options supervision;
   /// Soft limit of open descriptors for programs; 0: what this process itself was given.
   std::uint64_t program_descriptors = 0;
+  /// Where attempts with limits get control groups: a folder, `auto`, `none` (control_group.h).
+  std::string control_groups = "auto";
   std::vector<std::string> plugins;    ///< of a host: what it loads
   std::vector<std::string> operators;  ///< of a host: what it was started for
   std::uint64_t recycle_after = 0;     ///< of a host: attempts until a fresh one follows; 0: never

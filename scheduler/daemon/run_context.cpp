@@ -64,7 +64,7 @@ TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex in
   d.timeout = task.timeout;
   d.stall_timeout = task.stall_timeout;
   d.kill_grace = task.kill_grace;
-  d.nice = task.resources.nice;
+  d.resources = task.resources;
   d.output = task.output;
   d.output_from_file = task.output_from_file;
   d.context = std::move(context);

@@ -228,6 +228,7 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   worker_options.version = options_.version;
   worker_options.epoch = counters.epoch;
   worker_options.program_descriptors = program_descriptors_;
+  worker_options.control_groups = options_.control_groups;
   worker_options.count =
       options_.supervisors != 0 ? options_.supervisors : static_cast<std::size_t>(cores());
   Workers::Events events;

@@ -41,6 +41,8 @@ struct ServiceOptions {
   std::optional<std::int64_t>
       default_slots;            ///< of pool `default`; else twice the cores, at least 4
   std::size_t supervisors = 0;  ///< 0: one per core
+  /// Where attempts with limits get control groups: a folder, `auto`, `none`.
+  std::string control_groups = "auto";
   /// `pawl serve`: all open runs go on. Otherwise they are adopted, and only what is asked for
   /// starts.
   bool serves = false;

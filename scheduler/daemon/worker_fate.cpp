@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "plugins/worker/control_group.h"
 #include "plugins/worker/journal.h"
 #include "plugins/worker/remains.h"
 #include "scheduler/base/limits.h"
@@ -10,6 +11,12 @@
 #include "scheduler/loop/file_lock.h"
 
 namespace pawl {
+namespace {
+
+/// For the kernel to take away what was killed.
+constexpr Duration kGroupPatience = std::chrono::seconds(1);
+
+}  // namespace
 
 AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
   AttemptResult result;
@@ -50,6 +57,7 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
                                             const std::vector<StayOfAttempt>& attempts,
                                             bool was_watched, WallTime now) {
   std::vector<AttemptResult> results;
+  remove_control_groups(worker_folder, home, worker, kGroupPatience);
   if (attempts.empty()) return results;
   const auto identity = FileLock::last_holder(worker_folder + "/lock");
   const bool is_same_boot = identity && identity->boot_id == boot_id();

@@ -255,6 +255,7 @@ std::vector<std::string> Workers::words_of(const Peer& peer) const {
     words.emplace_back("--descriptors");
     words.push_back(std::to_string(options_.program_descriptors));
   }
+  words.insert(words.end(), {"--control-groups", options_.control_groups});
   if (peer.plugin.empty()) return words;
   words.insert(words.end(), {"--plugin", peer.plugin});
   for (const auto& [name, plugin] : options_.plugins) {

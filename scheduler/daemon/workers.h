@@ -38,6 +38,7 @@ class Workers {
     Epoch epoch;
     std::uint64_t program_descriptors = 0;  ///< soft limit for programs; ours was raised
     std::size_t count = 2;                  ///< supervisors that take attempts
+    std::string control_groups = "auto";    ///< for attempts with limits (control_group.h)
     /// By operator: the plugin that a host loads for it. Operators of one plugin share a host.
     std::map<std::string, std::string> plugins;
   };

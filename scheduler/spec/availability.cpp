@@ -21,9 +21,6 @@ void check_task(const TaskSpec& task, bool is_hook, std::set<std::string>& seen,
   for (const Dependency& dependency : task.depends_on) {
     if (dependency.each) add("\"each\" dependencies are", where);
   }
-  if (task.resources.memory_bytes > 0) add("\"resources.memory\" is", where);
-  if (task.resources.cpu_time.count() > 0) add("\"resources.cpu_time\" is", where);
-  if (task.resources.pids > 0) add("\"resources.pids\" is", where);
 }
 
 }  // namespace

@@ -514,7 +514,17 @@ void TaskReader::read_limits(const Source& source, TaskSpec& task) {
     }
     task.rate_limit = Rate{count.integer(1), per.duration(std::chrono::seconds(1))};
   }
-  const View resources = view.member("resources");
+  // Operators share a process, of which no part can be limited.
+  const bool is_program = task.operator_name == "process";
+  const View resources = is_program ? view.member("resources") : view.own_member("resources");
+  if (!is_program && resources.is(NodeKind::object)) {
+    out_.error_at_key(resources.node(),
+                      "\"resources\" limits programs, and the operator " +
+                          quote(task.operator_name) +
+                          " runs in a process with others: use \"timeout\" and \"pool\", or run "
+                          "it as a \"command\"");
+    return;
+  }
   task.resources.memory_bytes = resources.member("memory").size(0);
   task.resources.cpu_time = resources.member("cpu_time").duration({});
   task.resources.pids = resources.member("pids").integer(0);

@@ -2,6 +2,7 @@ pawl_test(worker_process_test LABEL integration TIMEOUT 300
   DEPENDS pawl_worker
   SOURCES
     worker_faults_test.cpp
+    worker_limits_test.cpp
     worker_link_test.cpp
     worker_programs_test.cpp)
 pawl_test(program_operator_test LABEL integration TIMEOUT 300

@@ -152,7 +152,7 @@ TEST_CASE("a program has the signals, limits, streams and session of a login she
   TaskDefinition task = worker.shell(
       "grep -E '^Sig(Blk|Ign)' /proc/self/status; ulimit -n; ls /proc/self/fd | tr '\\n' ' '; "
       "wc -c; cut -d' ' -f1,5,6 /proc/$$/stat; nice");
-  task.nice = 5;
+  task.resources.nice = 5;
   task.output = OutputFormat::text;
   AttemptEnd end = scheduler.run(task);
   rlimit limit{};

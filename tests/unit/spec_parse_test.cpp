@@ -1115,12 +1115,24 @@ TEST_CASE("the canonical text keeps data that looks like a comment") {
   CHECK(canonical["tasks"][0]["map"]["items"] == Json::parse(R"([{"comment": 1}])"));
 }
 
+TEST_CASE("limits are of programs: an operator's own are refused, those of defaults pass it by") {
+  const auto wrong = parse_job(
+      tasks_of(R"({"id": "a", "operator": "http", "resources": {"memory": "1GiB"}})"), {});
+  REQUIRE(wrong.diagnostics.size() == 1);
+  CHECK_THAT(wrong.diagnostics[0].message, Catch::Contains("limits programs"));
+  CHECK(wrong.diagnostics[0].pointer == "/tasks/0/resources");
+  const JobSpec job = valid_job(R"({"name": "j", "defaults": {"resources": {"memory": "1GiB"}},
+      "tasks": [{"id": "a", "operator": "http"}, {"id": "b", "command": ["x"]}]})");
+  CHECK(job.tasks[0].resources.memory_bytes == 0);
+  CHECK(job.tasks[1].resources.memory_bytes == 1u << 30);
+}
+
 // ---- What cannot run yet
 
 TEST_CASE("what this version cannot run is named, once per kind and with its place") {
   const auto missing = [](const std::string& text) { return not_yet_available(valid_job(text)); };
   CHECK(missing(job_with("")).empty());
-  CHECK(missing(task_with(R"("resources": {"nice": 5}, "map": {"items": [1]},
+  CHECK(missing(task_with(R"("resources": {"nice": 5, "memory": "1GiB", "cpu_time": "1m", "pids": 5}, "map": {"items": [1]},
                              "retry": {"max_attempts": 3}, "when": "true", "stall_timeout": "1s")"))
             .empty());
   const auto only = [&](const std::string& text, const char* words) {
@@ -1137,9 +1149,6 @@ TEST_CASE("what this version cannot run is named, once per kind and with its pla
   only(job_with(R"("pools": {"w": {"slots": 2, "rate": {"count": 1, "per": "1s"}}})"),
        "the \"rate\" of a pool is");
   only(task_with(R"("rate_limit": {"count": 1, "per": "1s"})"), "\"rate_limit\" is");
-  only(task_with(R"("resources": {"memory": "1GiB"})"), "\"resources.memory\" is");
-  only(task_with(R"("resources": {"cpu_time": "1m"})"), "\"resources.cpu_time\" is");
-  only(task_with(R"("resources": {"pids": 5})"), "\"resources.pids\" is");
   only(tasks_of(R"({"id": "p", "command": ["x"], "map": {"items": []}},
                    {"id": "q", "command": ["x"], "depends_on": [{"task": "p", "each": true}]})"),
        "\"each\" dependencies are");

@@ -272,7 +272,7 @@ TEST_CASE("a definition that is sent is the definition that arrives") {
   d.timeout = Duration(5);
   d.stall_timeout = Duration(6);
   d.kill_grace = Duration(0);
-  d.nice = -5;
+  d.resources = {512u << 20, 90s, 40, -5};
   d.output = OutputFormat::jsonl;
   d.output_from_file = true;
   auto back = decode_definition(encode_definition(d));
@@ -281,7 +281,10 @@ TEST_CASE("a definition that is sent is the definition that arrives") {
   CHECK(back->secrets.at("S").from_file);
   CHECK(back->secrets.at("T").name == "T_ENV");
   CHECK(back->kill_grace == Duration(0));
-  CHECK(back->nice == -5);
+  CHECK(back->resources.memory_bytes == 512u << 20);
+  CHECK(back->resources.cpu_time == 90s);
+  CHECK(back->resources.pids == 40);
+  CHECK(back->resources.nice == -5);
   CHECK(back->output == OutputFormat::jsonl);
 }
 
@@ -289,7 +292,7 @@ TEST_CASE("a definition that is garbage is an error that names the key") {
   for (const char* text : {"", "[]", "{", "7"}) CHECK_FALSE(decode_definition(text).ok());
   for (const char* text :
        {R"({"task":7})", R"({"env":[]})", R"({"env":{"A":1}})", R"({"timeout_ms":-1})",
-        R"({"output":"xml"})", R"({"secrets":{"S":{"url":"x"}}})", R"({"nice":50})"}) {
+        R"({"output":"xml"})", R"({"secrets":{"S":{"url":"x"}}})", R"({"nice":50})", R"({"pids":-1})"}) {
     auto decoded = decode_definition(text);
     REQUIRE_FALSE(decoded.ok());
     CHECK(decoded.error().message.find("is not what it must be") != std::string::npos);

@@ -53,11 +53,12 @@ class Bench {
     supervision_.stop(kId, reason, force, now_, actions_);
   }
   void exited(int code, bool skip = false) {
-    supervision_.exited(kId, {code, {}, false}, skip, now_);
+    supervision_.exited(kId, {code, {}}, skip, now_);
   }
   void killed(int signal, bool oom = false) {
-    supervision_.exited(kId, {{}, signal, oom}, false, now_);
+    supervision_.exited(kId, {{}, signal, oom ? Reason::oom : Reason::none}, false, now_);
   }
+  void limit(Reason reason) { supervision_.limit_reached(kId, reason, now_, actions_); }
   void cleared() { supervision_.cleared(kId); }
   void finished() { supervision_.finished(kId, actions_); }
   void advance() { supervision_.advance(now_, actions_); }
@@ -123,6 +124,41 @@ void bring_to(Bench& bench, AttemptPhase phase) {
 }
 
 }  // namespace
+
+TEST_CASE("memory and processes over their limit kill at once, CPU time leaves the grace") {
+  for (const Reason reason : {Reason::oom, Reason::pids}) {
+    Bench bench;
+    bring_to(bench, AttemptPhase::running);
+    bench.limit(reason);
+    CHECK(bench.actions() == "kill");
+    bench.limit(reason);
+    CHECK(bench.actions().empty());
+    bench.killed(9);
+    bench.over();
+    CHECK(bench.actions() == "failed(" + std::string(to_string(reason)) + ")");
+  }
+  Bench bench({.grace = 10s});
+  bring_to(bench, AttemptPhase::running);
+  bench.limit(Reason::cpu_time);
+  CHECK(bench.actions() == "terminate");
+  CHECK(bench.next() == 12s);
+  // What it does to the machine while it ends is not bounded by its first cause.
+  bench.limit(Reason::oom);
+  CHECK(bench.actions() == "kill");
+  bench.killed(9);
+  bench.over();
+  CHECK(bench.actions() == "failed(cpu_time)");
+}
+
+TEST_CASE("a limit that the kernel kept is the reason of a failure, never of a success") {
+  ProgramExit exit{0, std::nullopt, Reason::pids};
+  CHECK(judge_exit(exit, false).outcome == Outcome::succeeded);
+  exit.code = 2;
+  CHECK(judge_exit(exit, false).reason == Reason::pids);
+  CHECK(judge_exit(exit, true).outcome == Outcome::skipped);
+  CHECK(judge_exit({std::nullopt, 9, Reason::oom}, false).reason == Reason::oom);
+  CHECK(judge_exit({std::nullopt, 9}, false).reason == Reason::signal);
+}
 
 TEST_CASE("every input in every phase does what the table says") {
   struct Row {

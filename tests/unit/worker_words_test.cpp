@@ -8,6 +8,7 @@
 
 #include "plugins/worker/oom.h"
 #include "plugins/worker/process_table.h"
+#include "plugins/worker/resource_watch.h"
 #include "plugins/worker/streams.h"
 #include "scheduler/loop/clock.h"
 #include "tests/unit/worker_support.h"
@@ -43,6 +44,17 @@ TEST_CASE("words of programs are UTF-8 without NUL, whatever they were") {
   CHECK(to_utf8("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
 }
 
+TEST_CASE("of several limits that are passed the one that hurts the machine most is told") {
+  const Resources limits{64u << 20, std::chrono::seconds(10), 20, {}};
+  CHECK_FALSE(over_limit({}, {std::int64_t{1} << 40, 1'000'000'000, 1'000}));
+  CHECK_FALSE(over_limit(limits, {64 << 20, 9'999'999, 20}));
+  CHECK(over_limit(limits, {(64 << 20) + 1, 20'000'000, 21})->reason == Reason::oom);
+  CHECK(over_limit(limits, {0, 20'000'000, 21})->reason == Reason::pids);
+  const auto hit = over_limit(limits, {0, 10'250'000, 0});
+  CHECK(hit->reason == Reason::cpu_time);
+  CHECK(hit->message == "its processes used 10s250ms of CPU time, resources.cpu_time is 10s");
+}
+
 TEST_CASE("a process is read from /proc even when its name holds blanks and parentheses") {
   auto stat = parse_process_stat(
       "812 (a) b (c)) S 1 812 811 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2 3\n");
@@ -52,7 +64,10 @@ TEST_CASE("a process is read from /proc even when its name holds blanks and pare
   CHECK(stat->parent == 1);
   CHECK(stat->group == 812);
   CHECK(stat->session == 811);
+  CHECK(stat->cpu_ticks == 5 + 6 + 7 + 8);
+  CHECK(stat->threads == 1);
   CHECK(stat->start_ticks == 987654);
+  CHECK(stat->resident_pages == 2);
   for (std::string_view text : {"", "812", "812 (x", "812 (x) S", "x (x) S 1 2 3"}) {
     CHECK_FALSE(parse_process_stat(text));
   }
