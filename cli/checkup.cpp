@@ -20,6 +20,7 @@
 
 #include "cli/when.h"
 #include "plugins/worker/control_group.h"
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"

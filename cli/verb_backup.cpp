@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/verb.h"
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/home.h"
 #include "storage/backup.h"

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
+#include "cli/scheduler_probe.h"
 #include "cli/stored_job.h"
 #include "cli/verb.h"
 #include "cli/view.h"
@@ -12,6 +14,15 @@ namespace pawl {
 namespace {
 
 constexpr std::size_t kErrorLines = 20;
+/// Of a run: more running tasks than that nobody reads.
+constexpr std::size_t kProgressesShown = 200;
+
+/// `42%  1,000 of 4,000 rows`.
+std::string progress_text(const OrderedJson& progress) {
+  std::string text = fmt::format("{:.0f}%", progress.value("fraction", 0.0) * 100);
+  const std::string words = progress.value("text", std::string());
+  return words.empty() ? text : text + " " + words;
+}
 
 /// Lines of somebody else's text, each behind a bar; the last `kErrorLines` of it.
 void print_quoted(const Session& session, std::string_view indent, std::string_view text) {
@@ -59,6 +70,7 @@ class ShowVerb final : public Verb {
     if (!job) return job.error();
     const Result<std::vector<TaskView>> tasks = all_tasks(access, row, *job);
     if (!tasks) return tasks.error();
+    ask_progress(session, *tasks);
     if (output_.format == Format::name) {
       session.out.line(row.name);
     } else if (output_.is_for_people()) {
@@ -67,7 +79,7 @@ class ShowVerb final : public Verb {
       OrderedJson object = run_object(**run);
       object["tasks"] = OrderedJson::array();
       for (const TaskView& task : *tasks)
-        object["tasks"].push_back(task_object(task, access.home()));
+        object["tasks"].push_back(with_progress(task, access.home()));
       print_object(session.out, output_, object);
     }
     return 0;
@@ -105,8 +117,11 @@ class ShowVerb final : public Verb {
       if (task.row.state == TaskState::waiting)
         progress.waiting_for = open_upstreams(job, tasks, task);
       lines.push_back(progress_line(progress, here_));
+      std::string& detail = lines.back().detail;
+      if (const OrderedJson* said = progress_of_attempt(task.row.live_attempt)) {
+        detail += (detail.empty() ? "" : " · ") + progress_text(*said);
+      }
       if (task.row.attempts > 1) {
-        std::string& detail = lines.back().detail;
         detail += (detail.empty() ? "" : " · ") + counted(task.row.attempts, "attempt");
       }
       width = std::max(width, display_width(lines.back().task));
@@ -118,6 +133,38 @@ class ShowVerb final : public Verb {
       const bool bad = state == TaskState::failed || state == TaskState::held;
       if (bad && !tasks[i].error().empty()) print_quoted(session, "    ", tasks[i].error());
     }
+  }
+
+  // What running attempts say of themselves: only a scheduler that is up knows.
+
+  void ask_progress(const Session& session, const std::vector<TaskView>& tasks) {
+    std::string attempts;
+    std::size_t count = 0;
+    for (const TaskView& task : tasks) {
+      if (task.row.live_attempt.value == 0 || ++count > kProgressesShown) continue;
+      attempts += (attempts.empty() ? "" : ",") + std::to_string(task.row.live_attempt.value);
+    }
+    if (attempts.empty()) return;
+    const auto answer = ask_if_up(session, "/v1/progress?attempts=" + attempts);
+    if (!answer || !*answer || !(*answer)->is_array()) return;
+    for (const nlohmann::json& said : **answer) {
+      progress_[said.value("attempt_id", std::int64_t{0})] = {
+          {"fraction", said.value("fraction", 0.0)},
+          {"text", said.value("text", std::string())},
+          {"at", said.value("at", std::string())}};
+    }
+  }
+
+  const OrderedJson* progress_of_attempt(AttemptId attempt) const {
+    const auto said = progress_.find(attempt.value);
+    return said == progress_.end() ? nullptr : &said->second;
+  }
+
+  OrderedJson with_progress(const TaskView& task, const std::string& home) const {
+    OrderedJson object = task_object(task, home);
+    const OrderedJson* said = progress_of_attempt(task.row.live_attempt);
+    object["progress"] = said != nullptr ? *said : OrderedJson(nullptr);
+    return object;
   }
 
   /// What a waiting task waits for.
@@ -182,12 +229,13 @@ class ShowVerb final : public Verb {
     }
     const Result<std::string> payload = payload_of(access, named);
     if (!payload) return payload.error();
+    ask_progress(session, {task});
     if (output_.format == Format::name) {
       session.out.line(escape_for_terminal(object_name(task.run, task.task, named.item)));
     } else if (output_.is_for_people()) {
       print_task(session, access, task, *attempts, *payload);
     } else {
-      OrderedJson object = task_object(task, access.home());
+      OrderedJson object = with_progress(task, access.home());
       object["item"] =
           payload->empty() ? OrderedJson(nullptr) : OrderedJson::parse(*payload, nullptr, false);
       object["counts"] = task.whole ? counts_object(task.whole->counts) : OrderedJson(nullptr);
@@ -250,6 +298,9 @@ class ShowVerb final : public Verb {
         session.out.line(fmt::format("  {}  {}", pad(what, 8), escape_for_terminal(text)));
       }
     };
+    if (const OrderedJson* said = progress_of_attempt(row.live_attempt)) {
+      fact("progress", progress_text(*said));
+    }
     fact("key", task.key);
     fact("item", payload);
     if (task.next_attempt_at) {
@@ -277,6 +328,7 @@ class ShowVerb final : public Verb {
   std::string name_;
   OutputOptions output_;
   Here here_;
+  std::map<std::int64_t, OrderedJson> progress_;  ///< by number of the attempt
 };
 
 }  // namespace

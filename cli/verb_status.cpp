@@ -5,6 +5,7 @@
 #include "cli/scheduler_probe.h"
 #include "cli/verb.h"
 #include "cli/view.h"
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/file_lock.h"
 

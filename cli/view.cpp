@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/text.h"
 
 namespace pawl {

@@ -1,5 +1,6 @@
 #include "plugins/worker/frames.h"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -26,6 +27,7 @@ enum class Type : std::uint8_t {
   ended = 35,
   handle = 36,
   drains = 37,
+  progress = 38,
 };
 
 constexpr std::size_t kOutputFormatCount = static_cast<std::size_t>(OutputFormat::jsonl) + 1;
@@ -111,6 +113,15 @@ void write(Writer& out, const frame::Handle& f) {
   out.integer(f.attempt.value);
   out.integer(f.serial);
   out.text(f.handle);
+}
+
+/// A fraction travels in millionths.
+constexpr double kProgressUnits = 1'000'000;
+
+void write(Writer& out, const frame::Progress& f) {
+  out.integer(f.attempt.value);
+  out.integer(static_cast<std::int32_t>(f.fraction * kProgressUnits));
+  out.text(f.text);
 }
 
 void write(Writer&, const frame::Drains&) {}
@@ -238,6 +249,14 @@ frame::Handle read_handle(Reader& in) {
   return f;
 }
 
+frame::Progress read_progress(Reader& in) {
+  frame::Progress f;
+  f.attempt = AttemptId(in.integer<std::int64_t>());
+  f.fraction = std::clamp(in.integer<std::int32_t>() / kProgressUnits, 0.0, 1.0);
+  f.text = in.text();
+  return f;
+}
+
 AttemptEnd read_attempt_end(Reader& in) {
   AttemptEnd e;
   e.attempt = AttemptId(in.integer<std::int64_t>());
@@ -335,6 +354,7 @@ struct Encode {
   }
   Bodies operator()(const frame::Began& f) const { return encode_one(Type::began, f); }
   Bodies operator()(const frame::Handle& f) const { return encode_one(Type::handle, f); }
+  Bodies operator()(const frame::Progress& f) const { return encode_one(Type::progress, f); }
   Bodies operator()(const frame::Drains& f) const { return encode_one(Type::drains, f); }
   Bodies operator()(const frame::Ended& f) const { return encode_one(Type::ended, f); }
 };
@@ -384,6 +404,7 @@ Result<Frame> decode_frame(std::string_view body) {
     }
     case Type::began: return finish("BEGAN", in, read_began(in));
     case Type::handle: return finish("HANDLE", in, read_handle(in));
+    case Type::progress: return finish("PROGRESS", in, read_progress(in));
     case Type::drains: return finish("DRAINS", in, frame::Drains{});
     case Type::ended: return finish("ENDED", in, frame::Ended{read_attempt_end(in)});
   }

@@ -168,6 +168,17 @@ struct Handle {
   friend bool operator==(const Handle&, const Handle&) = default;
 };
 
+inline constexpr std::size_t kProgressTextBytesMax = 1u << 10;
+
+/// How far an attempt says it is: the latest of it, once a second at most. Only for people; lost
+/// with the connection.
+struct Progress {
+  AttemptId attempt;
+  double fraction = 0;  ///< 0 to 1
+  std::string text;     ///< at most kProgressTextBytesMax
+  friend bool operator==(const Progress&, const Progress&) = default;
+};
+
 /// The worker takes no more attempts: it ends when those it has are forgotten.
 struct Drains {
   friend bool operator==(const Drains&, const Drains&) = default;
@@ -184,7 +195,7 @@ struct Ended {
 
 using Frame = std::variant<frame::Hello, frame::Define, frame::Start, frame::Stop, frame::Forget,
                            frame::Undefine, frame::Shutdown, frame::Welcome, frame::Status,
-                           frame::Began, frame::Handle, frame::Drains, frame::Ended>;
+                           frame::Began, frame::Handle, frame::Progress, frame::Drains, frame::Ended>;
 
 /// The frame as bodies, to be sent in this order: one, or for START, FORGET and STATUS as many as
 /// their size asks for. None when one value alone (a definition, an attempt with its item, an end

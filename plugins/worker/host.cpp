@@ -344,7 +344,10 @@ void OperatorHost::heartbeat(AttemptId id) { supervision_.active(id, mono_now())
 
 void OperatorHost::note(const std::string& text) { write_worker_note(options_.id, text); }
 
-void OperatorHost::progress(AttemptId id, double, std::string_view) { heartbeat(id); }
+void OperatorHost::progress(AttemptId id, double fraction, std::string_view text) {
+  heartbeat(id);
+  if (attempts_.contains(id)) desk_->progress(id, fraction, text);
+}
 
 bool OperatorHost::set_handle(AttemptId id, std::string_view handle) {
   auto at = attempts_.find(id);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "plugins/worker/process_table.h"
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
 

@@ -4,12 +4,15 @@
 
 #include <utility>
 
+#include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
 namespace {
 
 constexpr Duration kRetryAfter = std::chrono::seconds(1);
+/// People read no faster, and a loop that reports each of its million turns costs one value.
+constexpr Duration kProgressEvery = std::chrono::seconds(1);
 /// A worker says little; one that cannot stop is not worth a full disk.
 constexpr std::size_t kNoteBytesMax = 1u << 20;
 
@@ -22,7 +25,8 @@ SchedulerDesk::SchedulerDesk(Loop& loop, const WorkerOptions& options, JournalWr
       events_(std::move(events)),
       journal_(std::move(journal)),
       idle_timer_(loop, [this] { loop_.stop(); }),
-      retry_timer_(loop, [this] { events_.wake(); }) {
+      retry_timer_(loop, [this] { events_.wake(); }),
+      progress_timer_(loop, [this] { tell_progress(); }) {
   frame::Welcome welcome;
   welcome.worker = options.id;
   welcome.pid = getpid();
@@ -63,6 +67,7 @@ void SchedulerDesk::on_frame(Frame&& frame) {
     void operator()(frame::Status&&) const {}
     void operator()(frame::Began&&) const {}
     void operator()(frame::Handle&&) const {}
+    void operator()(frame::Progress&&) const {}
     void operator()(frame::Drains&&) const {}
     void operator()(frame::Ended&&) const {}
   };
@@ -104,6 +109,20 @@ void SchedulerDesk::began(AttemptId attempt, std::int32_t pid, WallTime started_
   if (link_->is_connected()) reports_.push_back({frame::Began{attempt, pid, started_at}, {}});
 }
 
+void SchedulerDesk::progress(AttemptId attempt, double fraction, std::string_view text) {
+  if (!link_->is_connected()) return;
+  text = text.substr(0, frame::kProgressTextBytesMax);
+  while (!is_utf8(text)) text.remove_suffix(1);  // a character was cut
+  progress_[attempt] = {attempt, fraction, std::string(text)};
+  if (!progress_timer_.armed()) progress_timer_.start_after(kProgressEvery);
+}
+
+void SchedulerDesk::tell_progress() {
+  for (auto& [id, progress] : std::exchange(progress_, {}))
+    reports_.push_back({std::move(progress), {}});
+  events_.wake();
+}
+
 bool SchedulerDesk::set_handle(AttemptId attempt, std::string_view handle) {
   std::string text(handle);
   if (!journal_.handle(attempt, text) || !journal_.flush()) return false;
@@ -115,6 +134,7 @@ bool SchedulerDesk::set_handle(AttemptId attempt, std::string_view handle) {
 }
 
 void SchedulerDesk::ended(AttemptEnd&& end) {
+  progress_.erase(end.attempt);
   journal_.end(end);
   reports_.push_back({std::nullopt, end.attempt});
   ended_.insert_or_assign(end.attempt, std::move(end));

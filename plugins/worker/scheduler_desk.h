@@ -51,6 +51,8 @@ class SchedulerDesk {
   JournalWriter& journal() { return journal_; }
 
   void began(AttemptId attempt, std::int32_t pid, WallTime started_at);
+  /// Told soon, unless a later one takes its place; not at all when nobody is connected.
+  void progress(AttemptId attempt, double fraction, std::string_view text);
   /// In the journal when this returns true, and told once.
   bool set_handle(AttemptId attempt, std::string_view handle);
   /// Appended to the journal, told, and kept until it is forgotten.
@@ -83,6 +85,7 @@ class SchedulerDesk {
   void on_frame(Frame&& frame);
   void on_connected(bool is_new_epoch);
   void forget(AttemptId attempt, std::int32_t stay);
+  void tell_progress();
 
   Loop& loop_;
   WorkerOptions options_;
@@ -92,12 +95,14 @@ class SchedulerDesk {
   std::unordered_map<AttemptId, std::string> handles_;  ///< of attempts not forgotten
   std::deque<Report> reports_;                          ///< to be sent, in this order
   std::int64_t last_serial_ = 0;                        ///< of handles
+  std::unordered_map<AttemptId, frame::Progress> progress_;  ///< not told yet
   bool drains_ = false;
   bool is_shut_down_ = false;   ///< by SHUTDOWN
   bool is_terminated_ = false;  ///< by a signal
   std::size_t note_bytes_ = 0;
   Timer idle_timer_;
   Timer retry_timer_;
+  Timer progress_timer_;
   std::optional<SchedulerLink> link_;
 };
 

@@ -35,9 +35,6 @@ Result<Duration> parse_duration(std::string_view text);
 /// The shortest exact form that `parse_duration` reads back: `1h30m`, `90s` as `1m30s`, `0s`.
 std::string format_duration(Duration duration);
 
-/// `17 B`, `4.2 KiB`, `1.5 GiB`.
-std::string format_bytes(std::uint64_t bytes);
-
 /// Parses a size: whole number and `B`, `KB`, `MB`, `GB`, `TB`, `KiB`, `MiB`, `GiB`, `TiB`.
 Result<std::uint64_t> parse_size(std::string_view text);
 

@@ -51,8 +51,10 @@ struct ForgetAttempt {
   WorkerId worker;
   std::int32_t stay = 0;
 };
-/// The handle is durable, and the operator may be told so; or it was not taken: the attempt is not
-/// this worker's any more, or the handle is too long.
+/// The handle is durable here, too; or it was not taken: the attempt is not this worker's any more,
+/// or the handle is too long. Operators do not wait for it: `set_handle` has returned when the
+/// worker's journal had the handle, and a crash of any process keeps that. What remains is a loss
+/// of power in between, which this answer proves to be over.
 struct HandleStored {
   AttemptId attempt;
   WorkerId worker;

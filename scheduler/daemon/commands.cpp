@@ -47,6 +47,11 @@ void Commands::get(const ControlRequest& request, ControlAnswer answer) {
   if (!run.empty()) return followers_.follow(run, request, std::move(answer));
   if (request.path == "/v1/status") return answer(200, dump(hooks_.status()));
   if (request.path == "/v1/pools") return answer(200, dump(pools_json(pump_.engine())));
+  if (request.path == "/v1/progress") {
+    const auto attempts = request.query.find("attempts");
+    const bool is_asked = attempts != request.query.end();
+    return answer(200, dump(hooks_.progress(is_asked ? attempts->second : std::string())));
+  }
   if (request.path == "/v1/explain") return explain(request, answer);
   refuse(answer, no_such_route(request));
 }

@@ -41,6 +41,8 @@ struct ServiceHooks {
   std::function<std::vector<Hold>()> holds;
   /// Retention now; with a duration, of all that ended longer ago.
   std::function<void(std::optional<Duration>, std::function<void(Result<std::int64_t>)>)> prune;
+  /// What those attempts (numbers with commas between them) say of how far they are.
+  std::function<nlohmann::json(std::string_view attempts)> progress;
   /// Slots that the descriptors of this machine allow.
   std::int64_t slots_max = 0;
 };

@@ -247,10 +247,14 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   };
   events.ended = [this](std::vector<AttemptResult> results) {
     if (!is_ready_) count_found(results, recovery_);
+    for (const AttemptResult& result : results) progress_.erase(result.attempt);
     pump_->feed(input::AttemptsEnded{std::move(results)});
   };
   events.began = [this](AttemptId id, WallTime at) { pump_->feed(input::AttemptBegan{id, at}); };
   events.handle = [this](input::AttemptHandle handle) { pump_->feed(std::move(handle)); };
+  events.progress = [this](frame::Progress progress) {
+    progress_.tell(std::move(progress), wall_now());
+  };
   events.attempts_of = [this](WorkerId id) {
     std::vector<StayOfAttempt> stays;
     for (AttemptId attempt : pump_->engine().attempts_of(id))
@@ -297,6 +301,7 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
                        std::function<void(Result<std::int64_t>)> done) {
     retainer_->prune(older_than, std::move(done));
   };
+  hooks.progress = [this](std::string_view attempts) { return progress_.of(attempts); };
   hooks.slots_max = slots_max_;
   commands_ =
       std::make_unique<Commands>(loop_, *pump_, *writer_, *jobs_, counters.epoch, std::move(hooks));

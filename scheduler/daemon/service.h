@@ -21,6 +21,7 @@
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/notice.h"
 #include "scheduler/daemon/operator_loader.h"
+#include "scheduler/daemon/progress_board.h"
 #include "scheduler/daemon/pump.h"
 #include "scheduler/daemon/reader.h"
 #include "scheduler/daemon/retainer.h"
@@ -152,6 +153,7 @@ class Service {
   std::unique_ptr<Reader> reader_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Dispatcher> dispatcher_;
+  ProgressBoard progress_;
   OperatorCatalog operators_;
   std::unique_ptr<Jobs> jobs_;
   std::unique_ptr<Retainer> retainer_;

@@ -415,6 +415,8 @@ void Workers::on_message(WorkerId id, std::string_view message) {
     events_.began(began->attempt, began->started_at);
   } else if (auto* handle = std::get_if<frame::Handle>(&*frame)) {
     events_.handle({handle->attempt, id, handle->serial, std::move(handle->handle)});
+  } else if (auto* progress = std::get_if<frame::Progress>(&*frame)) {
+    events_.progress(std::move(*progress));
   } else if (std::holds_alternative<frame::Drains>(*frame)) {
     if (std::exchange(peer->state, State::draining) == State::up) events_.drains(id);
   } else if (const auto* welcome = std::get_if<frame::Welcome>(&*frame)) {

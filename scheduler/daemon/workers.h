@@ -51,6 +51,7 @@ class Workers {
     std::function<void(std::vector<AttemptResult>)> ended;
     std::function<void(AttemptId, WallTime)> began;
     std::function<void(input::AttemptHandle)> handle;
+    std::function<void(frame::Progress)> progress;
     /// The attempts that the scheduler believes the worker has.
     std::function<std::vector<StayOfAttempt>(WorkerId)> attempts_of;
     /// A number for a new worker, later; nothing when there is none to be had.

@@ -62,6 +62,15 @@ def show(secret):
     print("the secret is", secret)
 
 
+def tells(gate):
+    me = pawl.attempt()
+    for row in range(1000):
+        me.progress(row / 4000, f"{row} of 4,000 rows")
+    me.progress(0.25, "1,000 of 4,000 rows")
+    while not os.path.exists(gate):
+        time.sleep(0.02)
+
+
 def once(file):
     """Waits at first; made again, it ends."""
     if os.path.exists(file):
@@ -151,6 +160,29 @@ class WarmPrograms(unittest.TestCase):
         self.assertEqual(self.pawl("logs", f"{run}/show"), "the secret is ***\n")
         failed = next(row for row in self.attempts(run) if row["task"] == "fail")
         self.assertIn("no good", json.dumps(failed))
+
+    def test_what_a_call_says_of_how_far_it_is_is_shown_while_it_runs(self):
+        gate = self.folder / "gate"
+        job = self.job({"id": "tells", "operator": "python",
+                        "with": {"call": "calls:tells", "args": [str(gate)]}})
+        running = subprocess.Popen([pawl, "run", job], cwd=self.folder, env=self.environment,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(running.kill)
+        run = running.stdout.readline().split()[0]
+
+        def said(name=run):
+            return json.loads(self.pawl("show", name, "-o", "json"))
+
+        eventually(lambda: said()["tasks"][0]["progress"], "the progress of the call")
+        found = said(f"{run}/tells")["progress"]
+        self.assertEqual((found["fraction"], found["text"]), (0.25, "1,000 of 4,000 rows"))
+        self.assertRegex(self.pawl("show", run), r"25% 1,000 of 4,000 rows")
+        self.assertRegex(self.pawl("show", f"{run}/tells"), r"progress +25% 1,000 of 4,000 rows")
+        gate.touch()
+        running.stdout.read()
+        self.assertEqual(running.wait(), 0)
+        # What ended says nothing any more, and nothing of it was stored.
+        self.assertIsNone(said()["tasks"][0]["progress"])
 
     def test_a_host_that_is_killed_takes_its_interpreters_and_the_call_is_made_again(self):
         file = self.folder / "began"

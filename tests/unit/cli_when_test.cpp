@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "cli/when.h"
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/text.h"
 
 namespace pawl {
