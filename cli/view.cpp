@@ -338,8 +338,10 @@ OrderedJson attempt_object(const AttemptView& attempt, const std::string& home) 
           {"error", std::move(error)},
           {"started_at", format_utc(row.started_at)},
           {"ended_at", time_or_null(row.ended_at)},
-          {"cpu_seconds", row.cpu_us > 0 ? OrderedJson(static_cast<double>(row.cpu_us) / 1e6) : OrderedJson()},
-          {"peak_memory_bytes", row.peak_memory_bytes > 0 ? OrderedJson(row.peak_memory_bytes) : OrderedJson()},
+          {"cpu_seconds",
+           row.cpu_us > 0 ? OrderedJson(static_cast<double>(row.cpu_us) / 1e6) : OrderedJson()},
+          {"peak_memory_bytes",
+           row.peak_memory_bytes > 0 ? OrderedJson(row.peak_memory_bytes) : OrderedJson()},
           {"worker", row.worker.value == 0 ? OrderedJson(nullptr) : OrderedJson(row.worker.value)},
           {"log", log_or_null(home, attempt.log)}};
 }

@@ -44,13 +44,13 @@ struct AttemptEnd {
   bool stop_seen = false;        ///< a STOP had reached the worker before this end was recorded
   WallTime started_at;
   WallTime ended_at;
-  std::int64_t cpu_us = 0;             ///< user and system, of all that was reaped; 0: not known
+  std::int64_t cpu_us = 0;  ///< user and system, of all that was reaped; 0: not known
   /// Of its largest process, of all together where a control group counts; 0: too small to be told.
   std::int64_t peak_memory_bytes = 0;
   std::int64_t log_bytes = 0;  ///< size of its log file; 0: silent, there is none
-  std::string error_class;             ///< `ENOENT`, `ValueError`; may be empty
-  std::string message;  ///< one line for people, at most limits::kErrorMessageBytesMax
-  std::string trace;    ///< the end of standard error where it has more to say
+  std::string error_class;     ///< `ENOENT`, `ValueError`; may be empty
+  std::string message;         ///< one line for people, at most limits::kErrorMessageBytesMax
+  std::string trace;           ///< the end of standard error where it has more to say
   AttemptOutput output;
   Duration defer_for{};  ///< of `deferred`
   std::string state;     ///< of `deferred`: for its next start

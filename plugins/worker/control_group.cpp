@@ -222,8 +222,7 @@ void ControlGroup::kill() const { kill_group(folder_); }
 // A worker's groups ------------------------------------------------------------------------------
 
 Result<std::unique_ptr<ControlGroups>> ControlGroups::open(const std::string& parent,
-                                                           const std::string& home,
-                                                           WorkerId worker,
+                                                           const std::string& home, WorkerId worker,
                                                            const std::string& worker_folder) {
   if (!is_control_group(parent)) {
     return Error{ErrorKind::refused, parent + " is no control group (cgroup v2)"};
@@ -277,8 +276,7 @@ Result<ControlGroup> ControlGroups::make(AttemptId attempt, const Resources& lim
     error = set("/pids.max", std::to_string(limits.pids));
   }
   if (error == 0) {
-    group.entrance_.reset(
-        ::open((group.folder_ + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    group.entrance_.reset(::open((group.folder_ + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
     if (!group.entrance_) error = errno;
   }
   if (error == 0) return group;

@@ -111,8 +111,8 @@ std::optional<std::int64_t> read_number(Members& members, const json& object, co
 
 void read_resources(Members& members, const json& object, Resources& resources) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
-  resources.memory_bytes =
-      static_cast<std::uint64_t>(read_number(members, object, "memory_bytes", 0, kMost).value_or(0));
+  resources.memory_bytes = static_cast<std::uint64_t>(
+      read_number(members, object, "memory_bytes", 0, kMost).value_or(0));
   members.duration("cpu_time_ms", resources.cpu_time);
   resources.pids = read_number(members, object, "pids", 0, kMost).value_or(0);
   if (auto nice = read_number(members, object, "nice", -20, 19)) {

@@ -193,9 +193,10 @@ struct Ended {
 
 }  // namespace frame
 
-using Frame = std::variant<frame::Hello, frame::Define, frame::Start, frame::Stop, frame::Forget,
-                           frame::Undefine, frame::Shutdown, frame::Welcome, frame::Status,
-                           frame::Began, frame::Handle, frame::Progress, frame::Drains, frame::Ended>;
+using Frame =
+    std::variant<frame::Hello, frame::Define, frame::Start, frame::Stop, frame::Forget,
+                 frame::Undefine, frame::Shutdown, frame::Welcome, frame::Status, frame::Began,
+                 frame::Handle, frame::Progress, frame::Drains, frame::Ended>;
 
 /// The frame as bodies, to be sent in this order: one, or for START, FORGET and STATUS as many as
 /// their size asks for. None when one value alone (a definition, an attempt with its item, an end

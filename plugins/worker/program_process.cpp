@@ -80,8 +80,8 @@ Result<void> ProgramProcess::start(Launcher& launcher, const ProgramSpec& spec,
   started_at_ = mono_now();
   last_used_ = started_at_;
   spawned.ticks_min = static_cast<std::uint64_t>(started_at_.ms / 10);
-  pid_ = launcher.start(launch, {input.theirs.get(), output.theirs.get(), errors.theirs.get()},
-                        {}, mark, failure);
+  pid_ = launcher.start(launch, {input.theirs.get(), output.theirs.get(), errors.theirs.get()}, {},
+                        mark, failure);
   if (pid_ < 0) return Error{ErrorKind::failed, failure.message};
   spawned.pid = pid_;
   spawned.ticks_max = static_cast<std::uint64_t>(mono_now().ms / 10);

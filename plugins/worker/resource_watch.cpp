@@ -38,7 +38,8 @@ std::optional<LimitHit> over_limit(const Resources& limits, const ProcessUsage& 
                   " of memory, resources.memory is " + limit_text(limits);
   } else if (limits.pids > 0 && usage.pids > limits.pids) {
     hit.reason = Reason::pids;
-    hit.message = std::to_string(usage.pids) + " processes and threads at once, resources.pids is " +
+    hit.message = std::to_string(usage.pids) +
+                  " processes and threads at once, resources.pids is " +
                   std::to_string(limits.pids);
   } else if (limits.cpu_time > Duration(0) && usage.cpu_us / 1'000 >= limits.cpu_time.count()) {
     hit.reason = Reason::cpu_time;
@@ -116,8 +117,8 @@ ProcessUsage ResourceWatch::usage_of(AttemptId attempt, Watched& watched,
     usage.cpu_us += static_cast<std::int64_t>(process.cpu_ticks) * kMicrosecondsPerTick;
     if (!process.has_ended()) usage.pids += process.threads;
   }
-  usage.cpu_us = watched.group ? watched.group->cpu_us()
-                               : usage.cpu_us + tree_.cpu_of_strays(attempt);
+  usage.cpu_us =
+      watched.group ? watched.group->cpu_us() : usage.cpu_us + tree_.cpu_of_strays(attempt);
   const auto memory_max = static_cast<std::int64_t>(watched.limits.memory_bytes);
   if (watched.group && watched.group->keeps_memory()) {
     usage.memory_bytes = 0;  // the kernel judges
@@ -125,8 +126,8 @@ ProcessUsage ResourceWatch::usage_of(AttemptId attempt, Watched& watched,
     // Pages that several share were counted for each: asked only now, because it is slow.
     usage.memory_bytes = 0;
     for (const ProcessStat& process : processes) {
-      usage.memory_bytes += proportional_memory_bytes(process.pid)
-                                .value_or(process.resident_pages * kPageBytes);
+      usage.memory_bytes +=
+          proportional_memory_bytes(process.pid).value_or(process.resident_pages * kPageBytes);
     }
     watched.peak_memory_bytes = std::max(watched.peak_memory_bytes, usage.memory_bytes);
   }

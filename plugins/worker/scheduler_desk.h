@@ -91,10 +91,10 @@ class SchedulerDesk {
   WorkerOptions options_;
   Events events_;
   JournalWriter journal_;
-  std::unordered_map<AttemptId, AttemptEnd> ended_;     ///< not forgotten
-  std::unordered_map<AttemptId, std::string> handles_;  ///< of attempts not forgotten
-  std::deque<Report> reports_;                          ///< to be sent, in this order
-  std::int64_t last_serial_ = 0;                        ///< of handles
+  std::unordered_map<AttemptId, AttemptEnd> ended_;          ///< not forgotten
+  std::unordered_map<AttemptId, std::string> handles_;       ///< of attempts not forgotten
+  std::deque<Report> reports_;                               ///< to be sent, in this order
+  std::int64_t last_serial_ = 0;                             ///< of handles
   std::unordered_map<AttemptId, frame::Progress> progress_;  ///< not told yet
   bool drains_ = false;
   bool is_shut_down_ = false;   ///< by SHUTDOWN

@@ -47,8 +47,8 @@ std::unique_ptr<ControlGroups> groups_of(const WorkerOptions& options) {
   auto groups = ControlGroups::open(*parent, options.home, options.id,
                                     worker_folder(options.home, options.id));
   if (groups) return std::move(*groups);
-  write_worker_note(options.id, "limits of attempts are kept without control groups: " +
-                                    groups.error().message);
+  write_worker_note(
+      options.id, "limits of attempts are kept without control groups: " + groups.error().message);
   return nullptr;
 }
 
@@ -304,9 +304,8 @@ void Supervisor::start_program(AttemptId id, Attempt& attempt) {
   // Clock ticks of /proc: a hundred a second.
   process.ticks_min = static_cast<std::uint64_t>(mono_now().ms / 10);
   attempt.started_at = wall_now();
-  process.pid =
-      launcher_.start(attempt.launch, ends, {limits.nice, resources_.entrance(id)},
-                      attempt_mark(id.value, options_.home), failure);
+  process.pid = launcher_.start(attempt.launch, ends, {limits.nice, resources_.entrance(id)},
+                                attempt_mark(id.value, options_.home), failure);
   const MonoTime now = mono_now();
   process.ticks_max = static_cast<std::uint64_t>(now.ms / 10);
   streams.close_program_ends();

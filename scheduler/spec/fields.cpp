@@ -427,7 +427,8 @@ constexpr Field kPoolField = {"pool", &kPool, "What it takes slots of while it r
 constexpr Field kPriorityField = {"priority", &kPriority, "Higher starts first.", "0"};
 constexpr Field kRateLimitField = {"rate_limit", &kTaskRate,
                                    "Starts in a time, over all runs of the job, retries included."};
-constexpr Field kResourcesField = {"resources", &kResources, "Limits of its processes; for programs."};
+constexpr Field kResourcesField = {"resources", &kResources,
+                                   "Limits of its processes; for programs."};
 constexpr Field kOnInterruptField = {"on_interrupt", &kOnInterrupt,
                                      "What follows when nothing shows how an attempt ended; by "
                                      "default retry if max_attempts is over 1, else hold."};

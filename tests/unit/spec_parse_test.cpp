@@ -1132,9 +1132,12 @@ TEST_CASE("limits are of programs: an operator's own are refused, those of defau
 TEST_CASE("what this version cannot run is named, once per kind and with its place") {
   const auto missing = [](const std::string& text) { return not_yet_available(valid_job(text)); };
   CHECK(missing(job_with("")).empty());
-  CHECK(missing(task_with(R"("resources": {"nice": 5, "memory": "1GiB", "cpu_time": "1m", "pids": 5}, "map": {"items": [1]},
+  CHECK(
+      missing(
+          task_with(
+              R"("resources": {"nice": 5, "memory": "1GiB", "cpu_time": "1m", "pids": 5}, "map": {"items": [1]},
                              "retry": {"max_attempts": 3}, "when": "true", "stall_timeout": "1s")"))
-            .empty());
+          .empty());
   const auto only = [&](const std::string& text, const char* words) {
     const auto found = missing(text);
     INFO(text);

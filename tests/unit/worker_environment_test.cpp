@@ -292,7 +292,8 @@ TEST_CASE("a definition that is garbage is an error that names the key") {
   for (const char* text : {"", "[]", "{", "7"}) CHECK_FALSE(decode_definition(text).ok());
   for (const char* text :
        {R"({"task":7})", R"({"env":[]})", R"({"env":{"A":1}})", R"({"timeout_ms":-1})",
-        R"({"output":"xml"})", R"({"secrets":{"S":{"url":"x"}}})", R"({"nice":50})", R"({"pids":-1})"}) {
+        R"({"output":"xml"})", R"({"secrets":{"S":{"url":"x"}}})", R"({"nice":50})",
+        R"({"pids":-1})"}) {
     auto decoded = decode_definition(text);
     REQUIRE_FALSE(decoded.ok());
     CHECK(decoded.error().message.find("is not what it must be") != std::string::npos);

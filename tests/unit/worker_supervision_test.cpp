@@ -52,9 +52,7 @@ class Bench {
   void stop(bool force = false, Reason reason = Reason::cancelled) {
     supervision_.stop(kId, reason, force, now_, actions_);
   }
-  void exited(int code, bool skip = false) {
-    supervision_.exited(kId, {code, {}}, skip, now_);
-  }
+  void exited(int code, bool skip = false) { supervision_.exited(kId, {code, {}}, skip, now_); }
   void killed(int signal, bool oom = false) {
     supervision_.exited(kId, {{}, signal, oom ? Reason::oom : Reason::none}, false, now_);
   }
