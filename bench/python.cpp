@@ -95,29 +95,34 @@ class Driver : public OperatorEvents {
     request->key = number;
     request->idempotency_key = "8a7d0c3f" + number;
     request->working_dir = folder_;
-    request->make_environment = [number](const OperatorRequest&) {
-      return std::vector<std::string>{"PATH=/usr/local/bin:/usr/bin:/bin",
-                                      "HOME=/root",
-                                      "USER=root",
-                                      "LOGNAME=root",
-                                      "SHELL=/bin/bash",
-                                      "LANG=C.UTF-8",
-                                      "TZ=UTC",
-                                      "TMPDIR=/tmp",
-                                      "PAWL_HOME=/var/lib/pawl",
-                                      "PAWL_JOB=bench",
-                                      "PAWL_RUN_ID=20261120-225801-bench1",
-                                      "PAWL_TASK_ID=call",
-                                      "PAWL_MAP_INDEX=" + number,
-                                      "PAWL_MAP_KEY=" + number,
-                                      "PAWL_ATTEMPT=1",
-                                      "PAWL_ATTEMPT_ID=" + number,
-                                      "PAWL_IDEMPOTENCY_KEY=8a7d0c3f" + number,
-                                      "PAWL_SLOT=0"};
-    };
+    request->make_environment = make_environment_;
     backend_->start(std::move(request));
   }
 
+  static std::vector<std::string> environment_of(const OperatorRequest& request) {
+    const std::string number = std::to_string(request.attempt.value);
+    return {"PATH=/usr/local/bin:/usr/bin:/bin",
+            "HOME=/root",
+            "USER=root",
+            "LOGNAME=root",
+            "SHELL=/bin/bash",
+            "LANG=C.UTF-8",
+            "TZ=UTC",
+            "TMPDIR=/tmp",
+            "PAWL_HOME=/var/lib/pawl",
+            "PAWL_JOB=bench",
+            "PAWL_RUN_ID=20261120-225801-bench1",
+            "PAWL_TASK_ID=call",
+            "PAWL_MAP_INDEX=" + number,
+            "PAWL_MAP_KEY=" + number,
+            "PAWL_ATTEMPT=1",
+            "PAWL_ATTEMPT_ID=" + number,
+            "PAWL_IDEMPOTENCY_KEY=8a7d0c3f" + number,
+            "PAWL_SLOT=0"};
+  }
+
+  const std::shared_ptr<const OperatorRequest::MakeEnvironment> make_environment_ =
+      std::make_shared<const OperatorRequest::MakeEnvironment>(environment_of);
   std::string folder_;
   std::string parameters_;
   Loop loop_;

@@ -151,8 +151,6 @@ void write(Writer& out, const AttemptEnd& e) {
   out.text(e.state);
 }
 
-void write(Writer& out, const frame::Ended& f) { write(out, f.end); }
-
 void write(Writer& out, const frame::DurableEnd& e) {
   out.integer(e.attempt.value);
   out.integer(e.stay);
@@ -356,7 +354,11 @@ struct Encode {
   Bodies operator()(const frame::Handle& f) const { return encode_one(Type::handle, f); }
   Bodies operator()(const frame::Progress& f) const { return encode_one(Type::progress, f); }
   Bodies operator()(const frame::Drains& f) const { return encode_one(Type::drains, f); }
-  Bodies operator()(const frame::Ended& f) const { return encode_one(Type::ended, f); }
+  Bodies operator()(const frame::Ended& f) const {
+    std::string body;
+    if (!encode_ended(f.end, body)) return {};
+    return {std::move(body)};
+  }
 };
 
 Error malformed(std::string_view what) {
@@ -409,6 +411,14 @@ Result<Frame> decode_frame(std::string_view body) {
     case Type::ended: return finish("ENDED", in, frame::Ended{read_attempt_end(in)});
   }
   return malformed("unknown type " + std::to_string(type));
+}
+
+bool encode_ended(const AttemptEnd& end, std::string& body) {
+  body.clear();
+  Writer out(body);
+  out.integer(static_cast<std::uint8_t>(Type::ended));
+  write(out, end);
+  return body.size() <= limits::kFrameBytesMax;
 }
 
 void append_attempt_end(std::string& out, const AttemptEnd& end) {

@@ -203,6 +203,10 @@ using Frame =
 /// with its output) is over the limit.
 [[nodiscard]] std::vector<std::string> encode_frame(const Frame& frame);
 
+/// The body of an ENDED frame into `body`, without a copy of the end on the way. False when it is
+/// over the limit.
+[[nodiscard]] bool encode_ended(const AttemptEnd& end, std::string& body);
+
 /// Reads one body. Errors are `invalid` and say which frame and what is wrong.
 Result<Frame> decode_frame(std::string_view body);
 

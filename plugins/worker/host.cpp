@@ -33,6 +33,8 @@ constexpr Duration kAloneFor = std::chrono::seconds(10);
 constexpr Duration kRetireWithin = std::chrono::seconds(30);
 constexpr Duration kLoopPatience = std::chrono::seconds(30);
 constexpr std::size_t kStartsPerTurnMax = 2048;
+/// Of fewer scratch folders each is tried.
+constexpr std::size_t kScratchesToList = 8;
 /// Ends of the process that are no crash of an operator.
 constexpr int kExitDeaf = 70;
 
@@ -41,6 +43,15 @@ Fd watched_signals() {
   sigemptyset(&set);
   for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
   return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+std::set<std::string> names_in(const std::string& folder) {
+  std::set<std::string> names;
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
+    names.insert(entry.path().filename().string());
+  }
+  return names;
 }
 
 std::uint64_t resident_bytes() {
@@ -110,6 +121,10 @@ void OperatorHost::load(const std::string& plugin) {
   load_errors_ += (load_errors_.empty() ? "" : "; ") + done.error().message;
 }
 
+void OperatorHost::add_schema(const std::string& operator_name, std::string_view schema) {
+  schemas_.insert_or_assign(operator_name, CompiledSchema(Json::parse(schema, nullptr, false)));
+}
+
 ProgramHost& OperatorHost::programs() {
   if (!programs_) programs_ = std::make_unique<ProgramHost>(loop_, descriptors_);
   return *programs_;
@@ -118,7 +133,7 @@ ProgramHost& OperatorHost::programs() {
 Result<void> OperatorHost::load_python() {
   auto backend = make_python_operator(loop_, programs(), folder_, *this);
   if (!backend) return backend.error();
-  schemas_[std::string(kPythonOperator)] = python_schema();
+  add_schema(std::string(kPythonOperator), python_schema());
   backends_[std::string(kPythonOperator)] = std::move(*backend);
   return {};
 }
@@ -127,7 +142,7 @@ Result<void> OperatorHost::load_manifest(const std::string& plugin) {
   auto manifest = read_manifest(plugin);
   if (!manifest) return manifest.error();
   const std::string name = manifest->name;
-  schemas_[name] = manifest->schema;
+  add_schema(name, manifest->schema);
   backends_[name] = make_program_operator(loop_, programs(), std::move(*manifest), *this);
   return {};
 }
@@ -138,7 +153,7 @@ Result<void> OperatorHost::load_library(const std::string& plugin) {
   OperatorEvents& events = *this;
   const auto descriptions = library->describe();
   for (std::size_t i = 0; i < descriptions.size(); ++i) {
-    schemas_[descriptions[i].name] = descriptions[i].schema;
+    add_schema(descriptions[i].name, descriptions[i].schema);
     backends_[descriptions[i].name] =
         std::make_unique<NativeOperator>(loop_, library->operators()[i], events);
   }
@@ -192,13 +207,12 @@ Result<void> OperatorHost::compile(const std::string& json, Definition& made) {
   auto compiled = CompiledDefinition::compile(std::move(*decoded), login_defaults_);
   if (!compiled) return compiled.error();
   made.compiled = std::move(*compiled);
-  Json schema = Json::parse(schemas_.at(name), nullptr, false);
-  if (!made.compiled->has_literal_parameters()) {
-    made.schema = std::move(schema);
-    return {};
-  }
+  made.make_environment = std::make_shared<const OperatorRequest::MakeEnvironment>(
+      [of = made.compiled](const OperatorRequest& request) { return of->environment(request); });
+  made.schema = &schemas_.at(name);
+  if (!made.compiled->has_literal_parameters()) return {};
   const Json with = Json::parse(made.compiled->definition().with, nullptr, false);
-  if (auto wrong = schema_violation(schema, with)) {
+  if (auto wrong = made.schema->violation(with)) {
     return Error{ErrorKind::invalid, "with: " + *wrong};
   }
   return {};
@@ -239,24 +253,24 @@ Result<void> OperatorHost::prepare(AttemptId id, Attempt& attempt) {
   attempt.started_at = wall_now();
   around.now = {mono_now(), attempt.started_at};
   around.scratch = folder_ + "/scratch/" + std::to_string(id.value);
-  std::vector<std::string> hidden;
+  attempt.mask = no_mask_;
   if (!definition.secrets.empty()) {
     auto secrets = read_secrets(definition);
     if (!secrets) return secrets.error();
+    std::vector<std::string> hidden;
     for (const auto& [name, value] : *secrets) hidden.push_back(value);
+    attempt.mask = std::make_shared<const Mask>(std::move(hidden));
     around.secrets = std::move(*secrets);
   }
-  attempt.mask = std::make_shared<const Mask>(std::move(hidden));
   auto request = compiled.render_request(attempt.start, around);
   if (!request) return request.error();
   if (!compiled.has_literal_parameters()) {
     const Json with = Json::parse(request->parameters, nullptr, false);
-    if (auto wrong = schema_violation(attempt.definition->schema, with)) {
+    if (auto wrong = attempt.definition->schema->violation(with)) {
       return Error{ErrorKind::invalid, attempt.mask->hide("with: " + *wrong)};
     }
   }
-  request->make_environment = [definition = attempt.definition->compiled](
-                                  const OperatorRequest& r) { return definition->environment(r); };
+  request->make_environment = attempt.definition->make_environment;
   attempt.request = std::make_shared<const OperatorRequest>(std::move(*request));
   std::string().swap(attempt.start.payload);
   std::string().swap(attempt.start.state);
@@ -509,26 +523,34 @@ void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& ve
     }
   }
   describe(attempt, end);
-  remove_scratch(attempt);
+  if (attempt.request) old_scratches_.push_back(attempt.request->scratch);
   attempts_.erase(id);
   desk_->ended(std::move(end));
   check_recycling();
 }
 
-/// Most never make theirs: then there is nothing to remove.
-void OperatorHost::remove_scratch(const Attempt& attempt) {
-  if (!attempt.request) return;
-  const std::string& path = attempt.request->scratch;
-  if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return;
-  scratches_.push_back(path);
-  if (scratch_work_ && scratch_work_->busy()) return;
+/// Most never make theirs: of many, those that were made are found by one look at their folder.
+void OperatorHost::remove_scratches() {
+  if (old_scratches_.empty() && left_scratches_.empty()) return;
+  std::vector<std::string> old = std::exchange(old_scratches_, {});
+  if (old.size() >= kScratchesToList) {
+    const std::set<std::string> made = names_in(folder_ + "/scratch");
+    std::erase_if(old, [&](const std::string& path) {
+      return !made.contains(path.substr(path.rfind('/') + 1));
+    });
+  }
+  std::erase_if(old, [](const std::string& path) {
+    return ::rmdir(path.c_str()) == 0 || errno == ENOENT;
+  });
+  left_scratches_.insert(left_scratches_.end(), old.begin(), old.end());
+  if (left_scratches_.empty() || (scratch_work_ && scratch_work_->busy())) return;
   scratch_work_ = std::make_unique<Work>(loop_);
   scratch_work_->start(
-      [paths = std::exchange(scratches_, {})] {
+      [paths = std::exchange(left_scratches_, {})] {
         std::error_code ignored;
         for (const std::string& one : paths) std::filesystem::remove_all(one, ignored);
       },
-      [] {});
+      [this] { schedule_turn(); });
 }
 
 void OperatorHost::schedule_turn() {
@@ -545,6 +567,7 @@ void OperatorHost::run_turn() {
   perform();
   desk_->flush();
   desk_->send();
+  remove_scratches();
   arm_timer();
   watchdog_->watch(running_ > 0);
   // All others have ended: who does not listen need not be waited for.

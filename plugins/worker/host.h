@@ -37,6 +37,7 @@
 #include "scheduler/loop/poll.h"
 #include "scheduler/loop/timer.h"
 #include "scheduler/loop/work.h"
+#include "scheduler/spec/params.h"
 
 namespace pawl {
 
@@ -56,7 +57,8 @@ class OperatorHost final : private OperatorEvents {
   struct Definition {
     std::shared_ptr<const CompiledDefinition> compiled;
     OperatorBackend* backend = nullptr;
-    Json schema;        ///< of parameters that hold templates: each rendering is checked
+    const CompiledSchema* schema = nullptr;  ///< each rendering of its templates must fit
+    std::shared_ptr<const OperatorRequest::MakeEnvironment> make_environment;
     std::string error;  ///< attempts of it cannot be started, and this is why
     Reason reason = Reason::spawn;
   };
@@ -98,12 +100,13 @@ class OperatorHost final : private OperatorEvents {
   void finished(AttemptId id, OperatorResult&& result) override;
   void note(const std::string& text) override;
 
+  void add_schema(const std::string& operator_name, std::string_view schema);
   void keep_output(AttemptId id, Attempt& attempt);
   void perform();
   void kill(AttemptId id);
   void record_end(AttemptId id, const SupervisionAction::Verdict& verdict);
   void describe(const Attempt& attempt, AttemptEnd& end) const;
-  void remove_scratch(const Attempt& attempt);
+  void remove_scratches();
   void schedule_turn();
   void run_turn();
   void arm_timer();
@@ -120,7 +123,7 @@ class OperatorHost final : private OperatorEvents {
   Supervision::Actions actions_;
   std::unique_ptr<ProgramHost> programs_;  ///< of operators that are programs; made for the first
   std::map<std::string, std::unique_ptr<OperatorBackend>> backends_;  ///< by operator
-  std::map<std::string, std::string> schemas_;                        ///< the same
+  std::map<std::string, CompiledSchema> schemas_;                     ///< the same
   std::string load_errors_;
   std::unordered_map<DefinitionId, std::shared_ptr<const Definition>> definitions_;
   std::unordered_map<AttemptId, Attempt> attempts_;  ///< not ended
@@ -131,8 +134,10 @@ class OperatorHost final : private OperatorEvents {
   std::uint64_t begun_ = 0;
   MonoTime timer_at_;
   bool is_turn_scheduled_ = false;
-  std::vector<std::string> scratches_;  ///< made by operators, to be removed
+  std::vector<std::string> old_scratches_;   ///< of attempts that ended; most were never made
+  std::vector<std::string> left_scratches_;  ///< not empty: removed off the loop
   std::unique_ptr<Work> scratch_work_;
+  const std::shared_ptr<const Mask> no_mask_ = std::make_shared<const Mask>(Mask({}));
   Fd signals_;
   Poll signal_poll_;
   Timer timer_;

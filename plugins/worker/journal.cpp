@@ -47,18 +47,16 @@ std::uint64_t checksum(std::uint32_t size, std::uint8_t kind, std::string_view p
   return XXH3_64bits_withSeed(payload.data(), payload.size(), seed);
 }
 
-std::string encode_record(Kind kind, const std::string& payload, std::uint32_t segment) {
-  std::string record;
-  record.reserve(padded(kHeaderBytes + payload.size()));
-  wire::Writer out(record);
+void append_record(std::string& to, Kind kind, std::string_view payload, std::uint32_t segment) {
+  wire::Writer out(to);
   auto size = static_cast<std::uint32_t>(payload.size());
   out.integer(size);
   out.integer(static_cast<std::uint8_t>(kind));
-  record.append(3, '\0');
+  to.append(3, '\0');
   out.integer(checksum(size, static_cast<std::uint8_t>(kind), payload, segment));
-  record += payload;
-  record.resize(padded(record.size()), '\0');
-  return record;
+  to.append(payload);
+  const std::size_t bytes = kHeaderBytes + payload.size();
+  to.append(padded(bytes) - bytes, '\0');
 }
 
 Error system_error(const std::string& what, int error) {
@@ -179,61 +177,65 @@ bool JournalWriter::fits(std::size_t bytes) {
   return !segments_.empty() && limits::kJournalSegmentBytes - segment_for(bytes).used >= bytes;
 }
 
-void JournalWriter::append(AttemptId attempt, std::uint8_t kind, const std::string& payload) {
+JournalWriter::Open& JournalWriter::append(AttemptId attempt, std::uint8_t kind,
+                                           std::string_view payload) {
   std::size_t bytes = padded(kHeaderBytes + payload.size());
   Segment& segment = segment_for(bytes);
-  std::string record = encode_record(static_cast<Kind>(kind), payload, segment.number);
-  if (!pending_.empty() && pending_.back().segment == segment.number) {
-    pending_.back().bytes += record;
-  } else {
-    pending_.push_back({segment.number, segment.used, std::move(record)});
+  if (pending_.empty() || pending_.back().segment != segment.number) {
+    pending_.push_back({segment.number, segment.used, {}});
   }
+  append_record(pending_.back().bytes, static_cast<Kind>(kind), payload, segment.number);
   segment.used += bytes;
   Open& open = open_[attempt];
-  if (!open.segments.empty() && open.segments.back() == segment.number) return;
-  open.segments.push_back(segment.number);
+  const std::uint32_t last = open.later.empty() ? open.first_segment : open.later.back();
+  if (last == segment.number) return open;
+  if (last == 0) {
+    open.first_segment = segment.number;
+  } else {
+    open.later.push_back(segment.number);
+  }
   ++segment.attempts;
+  return open;
 }
 
 Result<void> JournalWriter::begin(AttemptId attempt, WallTime now, bool has_output) {
-  std::string payload;
-  wire::Writer out(payload);
+  payload_.clear();
+  wire::Writer out(payload_);
   out.integer(attempt.value);
   out.integer(now.ms);
-  std::size_t record = padded(kHeaderBytes + payload.size());
+  std::size_t record = padded(kHeaderBytes + payload_.size());
   std::size_t reserve = kSpawnedBytes + (has_output ? kEndWithOutputBytes : kEndBytes);
   if (!make_room(reserved_ + record + reserve)) {
     return system_error("cannot make a journal segment in " + folder_, errno);
   }
-  append(attempt, static_cast<std::uint8_t>(Kind::begin), payload);
-  open_[attempt].reserved = reserve;
+  append(attempt, static_cast<std::uint8_t>(Kind::begin), payload_).reserved = reserve;
   reserved_ += reserve;
   return {};
 }
 
 void JournalWriter::spawned(AttemptId attempt, const Spawned& process) {
-  std::string payload;
-  wire::Writer out(payload);
+  payload_.clear();
+  wire::Writer out(payload_);
   out.integer(attempt.value);
   out.integer(static_cast<std::int32_t>(process.pid));
   out.integer(process.ticks_min);
   out.integer(process.ticks_max);
   Open& open = open_[attempt];
   PAWL_CHECK(open.reserved > kSpawnedBytes);
-  append(attempt, static_cast<std::uint8_t>(Kind::spawned), payload);
+  append(attempt, static_cast<std::uint8_t>(Kind::spawned), payload_);
   open.reserved -= kSpawnedBytes;
   reserved_ -= kSpawnedBytes;
 }
 
 Result<void> JournalWriter::handle(AttemptId attempt, const std::string& handle) {
-  std::string payload;
-  wire::Writer out(payload);
+  payload_.clear();
+  wire::Writer out(payload_);
   out.integer(attempt.value);
   out.text(handle);
-  if (!make_room(reserved_ + padded(kHeaderBytes + payload.size()))) {
+  if (!make_room(reserved_ + padded(kHeaderBytes + payload_.size()))) {
     return system_error("cannot make a journal segment in " + folder_, errno);
   }
-  append(attempt, static_cast<std::uint8_t>(Kind::handle), payload);
+  append(attempt, static_cast<std::uint8_t>(Kind::handle), payload_);
   return {};
 }
 
@@ -244,9 +246,9 @@ void JournalWriter::end(AttemptEnd& end) {
   shorten(end.error_class, 128);
   auto open = open_.find(end.attempt);
   std::size_t own = open == open_.end() ? 0 : open->second.reserved;
-  std::string payload;
-  append_attempt_end(payload, end);
-  std::size_t bytes = padded(kHeaderBytes + payload.size());
+  payload_.clear();
+  append_attempt_end(payload_, end);
+  std::size_t bytes = padded(kHeaderBytes + payload_.size());
   // What the others have set aside stays theirs.
   if (bytes > own && !make_room(reserved_ - own + bytes)) {
     AttemptEnd small = end;
@@ -257,24 +259,23 @@ void JournalWriter::end(AttemptEnd& end) {
       shorten(small.message, 256);
     }
     end = std::move(small);
-    payload.clear();
-    append_attempt_end(payload, end);
+    payload_.clear();
+    append_attempt_end(payload_, end);
   }
-  bytes = padded(kHeaderBytes + payload.size());
+  bytes = padded(kHeaderBytes + payload_.size());
   if (own == 0 && !fits(bytes)) return;  // never begun: nothing to prove
-  append(end.attempt, static_cast<std::uint8_t>(Kind::end), payload);
+  append(end.attempt, static_cast<std::uint8_t>(Kind::end), payload_).reserved = 0;
   reserved_ -= own;
-  open_[end.attempt].reserved = 0;
 }
 
 void JournalWriter::forget(AttemptId attempt) {
   auto open = open_.find(attempt);
   if (open == open_.end()) return;
   reserved_ -= open->second.reserved;
-  for (std::uint32_t number : open->second.segments) {
-    for (Segment& segment : segments_) {
-      if (segment.number == number) --segment.attempts;
-    }
+  const Open& its = open->second;
+  for (Segment& segment : segments_) {
+    const bool is_later = std::binary_search(its.later.begin(), its.later.end(), segment.number);
+    if (segment.number == its.first_segment || is_later) --segment.attempts;
   }
   open_.erase(open);
   remove_unneeded();

@@ -25,6 +25,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -84,8 +85,9 @@ class JournalWriter {
     std::int64_t attempts = 0;  ///< unforgotten ones with a record in it
   };
   struct Open {
-    std::vector<std::uint32_t> segments;  ///< that hold a record of it, ascending
-    std::size_t reserved = 0;             ///< for its end; 0 once it has ended
+    std::uint32_t first_segment = 0;   ///< with a record of it; 0: none
+    std::vector<std::uint32_t> later;  ///< the others, ascending; few have any
+    std::size_t reserved = 0;          ///< for its end; 0 once it has ended
   };
   struct Pending {
     std::uint32_t segment = 0;
@@ -98,7 +100,7 @@ class JournalWriter {
   bool add_segment();
   Segment& segment_for(std::size_t bytes);
   bool fits(std::size_t bytes);
-  void append(AttemptId attempt, std::uint8_t kind, const std::string& payload);
+  Open& append(AttemptId attempt, std::uint8_t kind, std::string_view payload);
   std::size_t free_bytes() const;
   void remove_unneeded();
   std::string path(std::uint32_t number) const;
@@ -110,6 +112,7 @@ class JournalWriter {
   std::size_t reserved_ = 0;
   std::unordered_map<AttemptId, Open> open_;
   std::vector<Pending> pending_;
+  std::string payload_;  ///< of the record that is being made; kept for its room
 };
 
 /// What a journal says of one attempt.

@@ -122,7 +122,6 @@ struct Cell {
   AttemptId id;
   NativeOperator::Impl* owner = nullptr;
   std::shared_ptr<const OperatorRequest> request;
-  std::string output_format;
   pawl_request asked{};
   std::atomic<bool> is_cancelled{false};
   std::atomic<void*> data{nullptr};
@@ -486,6 +485,10 @@ void NativeOperator::Impl::tell(Said&& said) {
 }
 
 void NativeOperator::Impl::finish(std::shared_ptr<Cell> cell, OperatorResult&& result) {
+  if (is_on_loop()) {
+    attempts.erase(cell->id);
+    return events.finished(cell->id, std::move(result));
+  }
   say({Said::Kind::finished, cell->id, {}, {}, 0, std::move(result), {}});
 }
 
@@ -521,7 +524,6 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
   auto cell = std::make_shared<Cell>();
   cell->id = id;
   cell->owner = &impl;
-  cell->output_format = to_string(request->output);
   const OperatorRequest& r = *request;
   pawl_request& asked = cell->asked;
   asked.size = sizeof(asked);
@@ -536,7 +538,7 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
   asked.idempotency_key = bytes_of(r.idempotency_key);
   asked.deadline_ms = r.deadline ? r.deadline->ms : 0;
   asked.working_dir = bytes_of(r.working_dir);
-  asked.output_format = bytes_of(cell->output_format);
+  asked.output_format = bytes_of(to_string(r.output));
   asked.scratch = bytes_of(r.scratch);
   asked.handle = bytes_of(r.handle);
   asked.state = bytes_of(r.state);

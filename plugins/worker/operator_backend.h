@@ -49,10 +49,12 @@ struct OperatorRequest {
   Reason previous_reason = Reason::none;
   /// `NAME=value`, all that a program of this task would have, each name once. Costly: for those
   /// who ask.
-  std::function<std::vector<std::string>(const OperatorRequest&)> make_environment;
   std::vector<std::string> environment() const {
-    return make_environment ? make_environment(*this) : std::vector<std::string>();
+    return make_environment ? (*make_environment)(*this) : std::vector<std::string>();
   }
+  /// One for all requests of a task.
+  using MakeEnvironment = std::function<std::vector<std::string>(const OperatorRequest&)>;
+  std::shared_ptr<const MakeEnvironment> make_environment;
 };
 
 /// How an operator says that its attempt ended.

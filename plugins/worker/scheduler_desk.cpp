@@ -162,7 +162,7 @@ void SchedulerDesk::send() {
     if (report.frame) {
       is_sent = link_->send(*report.frame);
     } else if (auto end = ended_.find(report.ended); end != ended_.end()) {
-      is_sent = link_->send(frame::Ended{end->second});
+      is_sent = link_->send_ended(end->second);
     }
     if (!is_sent) break;
     reports_.pop_front();

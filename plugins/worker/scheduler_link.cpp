@@ -44,6 +44,10 @@ bool SchedulerLink::send(const Frame& frame) {
   return true;
 }
 
+bool SchedulerLink::send_ended(const AttemptEnd& end) {
+  return has_room() && (!encode_ended(end, body_) || current_->send(body_));
+}
+
 void SchedulerLink::flush() {
   if (current_) current_->flush();
 }

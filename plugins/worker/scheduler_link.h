@@ -42,6 +42,8 @@ class SchedulerLink {
   bool is_connected() const { return current_ != nullptr; }
   /// False when nobody is connected or too much waits already; `on_room` tells when to go on.
   bool send(const Frame& frame);
+  /// The same for what is sent most, ENDED.
+  bool send_ended(const AttemptEnd& end);
   /// Whether `send` would say yes.
   bool has_room() const;
   /// Writes what the socket takes now.
@@ -61,6 +63,7 @@ class SchedulerLink {
   Events events_;
   std::unique_ptr<Channel> current_;
   std::unique_ptr<Channel> greeting_;
+  std::string body_;  ///< of an ENDED; kept for its room
   std::uint64_t last_number_ = 0;  ///< of connections; 0 is none
   std::uint64_t current_number_ = 0;
   std::uint64_t greeting_number_ = 0;

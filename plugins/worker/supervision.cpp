@@ -288,8 +288,12 @@ void Supervision::fire(AttemptId id, Attempt& attempt, MonoTime now, Actions& ac
 }
 
 void Supervision::rearm(AttemptId id, Attempt& attempt) {
+  const std::optional<MonoTime> next = earliest(attempt);
+  // An entry that fires early finds nothing to do and is armed anew: cheaper than to move it each
+  // time, as most attempts are over before it fires.
+  if (attempt.due && next && *attempt.due <= *next) return;
   if (attempt.due) due_.erase({*attempt.due, id});
-  attempt.due = earliest(attempt);
+  attempt.due = next;
   if (attempt.due) due_.insert({*attempt.due, id});
 }
 

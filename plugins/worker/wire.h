@@ -19,10 +19,12 @@ class Writer {
   void integer(Int value) {
     static_assert(std::is_integral_v<Int>);
     auto bits = static_cast<std::make_unsigned_t<Int>>(value);
-    for (std::size_t i = 0; i < sizeof(Int); ++i) {
-      out_.push_back(static_cast<char>(bits & 0xFF));
+    char bytes[sizeof(Int)];
+    for (char& byte : bytes) {
+      byte = static_cast<char>(bits & 0xFF);
       if constexpr (sizeof(Int) > 1) bits = static_cast<decltype(bits)>(bits >> 8);
     }
+    out_.append(bytes, sizeof(Int));
   }
   void flag(bool value) { integer<std::uint8_t>(value ? 1 : 0); }
   void text(std::string_view value) {

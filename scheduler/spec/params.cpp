@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <map>
 #include <set>
 
 #include <re2/re2.h>
@@ -313,14 +314,32 @@ std::string shown(const Json& value) {
   return text.substr(0, end) + "…";
 }
 
+/// Expressions of a schema, by their text.
+using Patterns = std::map<std::string, RE2, std::less<>>;
+
+void collect_patterns(const Json& schema, Patterns& patterns) {
+  if (schema.is_object()) {
+    if (const auto pattern = schema.find("pattern");
+        pattern != schema.end() && pattern->is_string()) {
+      const auto& text = pattern->get_ref<const std::string&>();
+      patterns.try_emplace(text, text, pattern_options());
+    }
+  }
+  // Too many do no harm: a property may be called "pattern".
+  if (schema.is_structured()) {
+    for (const Json& part : schema) collect_patterns(part, patterns);
+  }
+}
+
 /// Patterns and formats, at every place that `SchemaChecker` calls reached.
-std::optional<std::string> text_violation(const Json& schema, const Json& value) {
+std::optional<std::string> text_violation(const Json& schema, const Patterns& patterns,
+                                          const Json& value) {
   if (!schema.is_object()) return std::nullopt;
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
     if (const auto pattern = schema.find("pattern"); pattern != schema.end()) {
-      const RE2 expression(pattern->get<std::string>(), pattern_options());
-      if (!RE2::PartialMatch(text, expression)) {
+      const auto expression = patterns.find(pattern->get_ref<const std::string&>());
+      if (!RE2::PartialMatch(text, expression->second)) {
         return shown(value) + " does not match the pattern " + pattern->dump();
       }
     }
@@ -334,14 +353,15 @@ std::optional<std::string> text_violation(const Json& schema, const Json& value)
   }
   if (const auto all = schema.find("allOf"); all != schema.end()) {
     for (const Json& part : *all) {
-      if (auto found = text_violation(part, value)) return found;
+      if (auto found = text_violation(part, patterns, value)) return found;
     }
   }
   if (value.is_array() && schema.contains("items")) {
     const Json& items = schema["items"];
     for (std::size_t i = 0; i < value.size(); ++i) {
       if (items.is_array() && i >= items.size()) break;
-      if (auto found = text_violation(items.is_array() ? items[i] : items, value[i])) return found;
+      const Json& item = items.is_array() ? items[i] : items;
+      if (auto found = text_violation(item, patterns, value[i])) return found;
     }
   }
   if (value.is_object()) {
@@ -350,7 +370,8 @@ std::optional<std::string> text_violation(const Json& schema, const Json& value)
     for (const auto& [key, member] : value.items()) {
       const bool named = properties != schema.end() && properties->contains(key);
       if (!named && others == schema.end()) continue;
-      if (auto found = text_violation(named ? (*properties)[key] : *others, member)) return found;
+      const Json& inner = named ? (*properties)[key] : *others;
+      if (auto found = text_violation(inner, patterns, member)) return found;
     }
   }
   return std::nullopt;
@@ -409,27 +430,55 @@ std::vector<SchemaError> check_schema(const Json& schema) {
   return {};
 }
 
-std::optional<std::string> schema_violation(const Json& schema, const Json& value) {
-  if (auto found = plain_violation(schema, value)) return found;
+struct CompiledSchema::Impl {
+  Json schema;
+  Patterns patterns;
+  valijson::Schema compiled;
+  std::string error;  ///< the library cannot work with it
+};
+
+CompiledSchema::CompiledSchema(Json schema) {
+  auto made = std::make_unique<Impl>();
+  made->schema = std::move(schema);
+  collect_patterns(made->schema, made->patterns);
   try {
-    const Json plain = for_library(schema);
-    valijson::Schema compiled;
+    const Json plain = for_library(made->schema);
     valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(plain),
-                                            compiled);
-    valijson::Validator validator;
-    valijson::ValidationResults results;
-    if (!validator.validate(compiled, valijson::adapters::NlohmannJsonAdapter(value), &results)) {
-      valijson::ValidationResults::Error first;
-      if (!results.popError(first)) return shown(value) + " is not allowed";
-      std::string where;
-      for (std::size_t i = 1; i < first.context.size(); ++i) where += first.context[i];
-      return shown(value) + " is not allowed" + (where.empty() ? "" : " (at " + where + ")") +
-             ": " + first.description;
+                                            made->compiled);
+  } catch (const std::exception& e) {
+    made->error = std::string("the value cannot be checked: ") + e.what();
+  }
+  impl_ = std::move(made);
+}
+
+CompiledSchema::~CompiledSchema() = default;
+CompiledSchema::CompiledSchema(CompiledSchema&&) noexcept = default;
+CompiledSchema& CompiledSchema::operator=(CompiledSchema&&) noexcept = default;
+
+std::optional<std::string> CompiledSchema::violation(const Json& value) const {
+  if (auto found = plain_violation(impl_->schema, value)) return found;
+  if (!impl_->error.empty()) return impl_->error;
+  try {
+    const valijson::adapters::NlohmannJsonAdapter adapter(value);
+    // Reasons are collected only for a value that has some.
+    if (valijson::Validator().validate(impl_->compiled, adapter, nullptr)) {
+      return text_violation(impl_->schema, impl_->patterns, value);
     }
+    valijson::ValidationResults results;
+    (void)valijson::Validator().validate(impl_->compiled, adapter, &results);
+    valijson::ValidationResults::Error first;
+    if (!results.popError(first)) return shown(value) + " is not allowed";
+    std::string where;
+    for (std::size_t i = 1; i < first.context.size(); ++i) where += first.context[i];
+    return shown(value) + " is not allowed" + (where.empty() ? "" : " (at " + where + ")") + ": " +
+           first.description;
   } catch (const std::exception& e) {
     return std::string("the value cannot be checked: ") + e.what();
   }
-  return text_violation(schema, value);
+}
+
+std::optional<std::string> schema_violation(const Json& schema, const Json& value) {
+  return CompiledSchema(schema).violation(value);
 }
 
 namespace {

@@ -3,6 +3,7 @@
 // Parameters of a run: a JSON Schema per value. The home of the schema library; its exceptions end
 // here. Regular expressions are RE2's, so no text and no pattern can take long or overflow.
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,8 +22,24 @@ struct SchemaError {
 /// patterns that do not compile, and what pawl does not offer there (`$ref`).
 std::vector<SchemaError> check_schema(const Json& schema);
 
-/// Why `value` does not fit a schema that `check_schema` accepts, as one sentence without the
-/// value's name; nothing when it fits.
+/// A schema that `check_schema` accepts, made ready once for many values: making it ready costs
+/// many times as much as one look at a value. Immutable.
+class CompiledSchema {
+ public:
+  explicit CompiledSchema(Json schema);
+  ~CompiledSchema();
+  CompiledSchema(CompiledSchema&&) noexcept;
+  CompiledSchema& operator=(CompiledSchema&&) noexcept;
+
+  /// Why `value` does not fit, as one sentence without the value's name; nothing when it fits.
+  std::optional<std::string> violation(const Json& value) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<const Impl> impl_;
+};
+
+/// The same of a schema that is needed once.
 std::optional<std::string> schema_violation(const Json& schema, const Json& value);
 
 }  // namespace pawl
