@@ -64,9 +64,16 @@ void Writer::stop() {
 void Writer::run() {
   ballast_.ensure();
   std::unique_lock lock(mutex_);
+  bool is_warm = false;  // it has just had something to do
   while (!has_failed_) {
+    is_warm = is_warm || !queue_.empty();
     if (queue_.empty()) {
       if (is_stopping_) break;
+      const auto is_wanted = [this] { return !queue_.empty() || is_stopping_; };
+      if (std::exchange(is_warm, false) &&
+          changed_.wait_for(lock, options_.idle_after, is_wanted)) {
+        continue;
+      }
       lock.unlock();
       const bool alive = tend(true);
       lock.lock();

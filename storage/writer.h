@@ -29,8 +29,11 @@ struct WriterOptions {
   std::string ballast;               ///< path of the ballast; empty: none
   std::size_t queued_max = 200'000;  ///< mutations that may wait; more is answered with false
   std::size_t group_max = 50'000;    ///< mutations in one transaction
-  std::int64_t idle_checkpoint_pages = 1'000;      ///< when there is nothing else to do
-  std::int64_t checkpoint_pages = 8'000;           ///< also when there is
+  std::int64_t idle_checkpoint_pages = 1'000;  ///< when there is nothing else to do
+  std::int64_t checkpoint_pages = 8'000;       ///< also when there is
+  /// Without work for so long it is idle: a small pause in the work is no time for a checkpoint,
+  /// behind which the next commit would wait.
+  Duration idle_after = std::chrono::milliseconds(20);
   Duration retry_after = std::chrono::seconds(1);  ///< out of room
 };
 

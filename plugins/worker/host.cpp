@@ -539,9 +539,8 @@ void OperatorHost::remove_scratches() {
       return !made.contains(path.substr(path.rfind('/') + 1));
     });
   }
-  std::erase_if(old, [](const std::string& path) {
-    return ::rmdir(path.c_str()) == 0 || errno == ENOENT;
-  });
+  std::erase_if(
+      old, [](const std::string& path) { return ::rmdir(path.c_str()) == 0 || errno == ENOENT; });
   left_scratches_.insert(left_scratches_.end(), old.begin(), old.end());
   if (left_scratches_.empty() || (scratch_work_ && scratch_work_->busy())) return;
   scratch_work_ = std::make_unique<Work>(loop_);

@@ -63,7 +63,7 @@ class SchedulerLink {
   Events events_;
   std::unique_ptr<Channel> current_;
   std::unique_ptr<Channel> greeting_;
-  std::string body_;  ///< of an ENDED; kept for its room
+  std::string body_;               ///< of an ENDED; kept for its room
   std::uint64_t last_number_ = 0;  ///< of connections; 0 is none
   std::uint64_t current_number_ = 0;
   std::uint64_t greeting_number_ = 0;

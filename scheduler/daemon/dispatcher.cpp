@@ -1,6 +1,8 @@
 #include "scheduler/daemon/dispatcher.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "scheduler/core/item_chunk.h"
 #include "scheduler/daemon/run_context.h"
@@ -29,11 +31,19 @@ struct Dispatcher::Items {
     std::vector<ItemView> items;
     std::uint64_t used = 0;
   };
-  std::map<std::int64_t, Chunk> chunks;  ///< by first item
-  std::map<std::int64_t, std::vector<effect::StartAttempt>>
-      waiting;  ///< by the item that was asked for
+  std::map<std::int64_t, Chunk> chunks;                               ///< by first item
+  std::map<std::int64_t, std::vector<effect::StartAttempt>> waiting;  ///< by item
+  std::set<std::int64_t> asked;  ///< items whose chunks the reader was asked for
   std::uint64_t clock = 0;
   std::int64_t ahead_asked = -1;  ///< the item whose chunk was asked for ahead
+
+  /// Whether a chunk is on its way that may hold the item. Where chunks begin is not known here,
+  /// only how long they are at most: what was not in it is asked for when it has come.
+  bool may_come(std::int64_t item) const {
+    auto it = asked.upper_bound(item);
+    return it != asked.begin() &&
+           item - *std::prev(it) < static_cast<std::int64_t>(limits::kItemsPerChunk);
+  }
 
   Chunk* find(std::int64_t item) {
     auto it = chunks.upper_bound(item);
@@ -178,13 +188,8 @@ bool Dispatcher::take_item(const effect::StartAttempt& start, frame::AttemptStar
   const std::int64_t item = start.key.item.value;
   Items::Chunk* chunk = items->find(item);
   if (chunk == nullptr) {
-    const bool is_asked = !items->waiting.empty() &&
-                          items->waiting.rbegin()->first >=
-                              item - static_cast<std::int64_t>(limits::kItemsPerChunk) &&
-                          items->waiting.contains(item);
-    std::vector<effect::StartAttempt>& waiting = items->waiting[item];
-    waiting.push_back(start);
-    if (!is_asked && waiting.size() == 1) ask_for_chunk(start.key);
+    items->waiting[item].push_back(start);
+    if (!items->may_come(item)) ask_for_chunk(*items, start.key);
     return false;
   }
   chunk->used = ++items->clock;
@@ -200,12 +205,14 @@ bool Dispatcher::take_item(const effect::StartAttempt& start, frame::AttemptStar
   if (item - chunk->row->first >= chunk->row->count / 2 && items->find(next) == nullptr &&
       items->ahead_asked < next) {
     items->ahead_asked = next;
-    ask_for_chunk({start.key.run, start.key.task, ItemIndex{next}});
+    if (!items->may_come(next))
+      ask_for_chunk(*items, {start.key.run, start.key.task, ItemIndex{next}});
   }
   return true;
 }
 
-void Dispatcher::ask_for_chunk(const TaskKey& key) {
+void Dispatcher::ask_for_chunk(Items& items, const TaskKey& key) {
+  items.asked.insert(key.item.value);
   reader_.ask(read::ChunkRequest{key.run, key.task, key.item.value});
 }
 
@@ -213,6 +220,7 @@ void Dispatcher::on(const read::ChunkAnswer& answer) {
   auto it = items_.find({answer.run, answer.task});
   if (it == items_.end()) return;
   Items& items = *it->second;
+  items.asked.erase(answer.item);
   if (answer.chunk) {
     auto views = read_item_chunk(answer.chunk->bytes);
     Items::Chunk& chunk = items.chunks[answer.chunk->first];
@@ -238,6 +246,10 @@ void Dispatcher::on(const read::ChunkAnswer& answer) {
     auto& into = is_here ? ready : lost;
     into.insert(into.end(), w->second.begin(), w->second.end());
     w = items.waiting.erase(w);
+  }
+  for (const auto& [item, starts] : items.waiting) {
+    const TaskKey key{answer.run, answer.task, ItemIndex{item}};
+    if (!items.may_come(item)) ask_for_chunk(items, key);
   }
   for (const effect::StartAttempt& s : ready) {
     auto definition = definitions_.find({s.key.run, s.key.task});

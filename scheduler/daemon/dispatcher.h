@@ -61,7 +61,7 @@ class Dispatcher {
   void ask_for_context(const Task& task, Definition& definition);
   void make(const Task& task, Definition& definition, std::string context);
   bool take_item(const effect::StartAttempt& start, frame::AttemptStart& out);
-  void ask_for_chunk(const TaskKey& key);
+  void ask_for_chunk(Items& items, const TaskKey& key);
   void to_worker(const effect::StartAttempt& start);
   bool is_live(const effect::StartAttempt& start) const;
   void fail(const effect::StartAttempt& start, Reason reason, std::string message);

@@ -101,8 +101,8 @@ class TestHost {
     made.task = "task";
     made.idempotency_key = "key-" + std::to_string(id);
     made.working_dir = "/";
-    static const auto make_environment = std::make_shared<const OperatorRequest::MakeEnvironment>(
-        [](const OperatorRequest& r) {
+    static const auto make_environment =
+        std::make_shared<const OperatorRequest::MakeEnvironment>([](const OperatorRequest& r) {
           return std::vector<std::string>{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
                                           "PAWL_ATTEMPT_ID=" + std::to_string(r.attempt.value)};
         });
