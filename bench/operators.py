@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""What tasks cost that run operators: no process of their own, every start and end durable.
+
+    PAWL=build/release/cli/pawl bench/operators.py [--rounds N] [--folder DIR] [NAME...]
+
+NAME: items, queued, latency, links, peers (default: all). `peers` are the programs that people use
+for this today, installed into a folder of their own where their registries answer (bench/peers.py).
+Rows are as in bench/e2e.py, of which this uses the homes.
+"""
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import e2e
+import peers
+
+# Attempts at a time. More of them fill each commit better; all of them are in memory.
+SLOTS = 2_000
+LINKS = 40
+
+
+class Control:
+    """A client of the home's socket that keeps its connection, as a program would."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))
+        self.bytes = b""
+
+    def ask(self, method, path, body=None):
+        data = b"" if body is None else json.dumps(body).encode()
+        self.socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: pawl\r\n"
+                            f"Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        while b"\r\n\r\n" not in self.bytes:
+            self.read()
+        head, self.bytes = self.bytes.split(b"\r\n\r\n", 1)
+        size = next(int(line.split(b":")[1]) for line in head.split(b"\r\n")
+                    if line.lower().startswith(b"content-length:"))
+        while len(self.bytes) < size:
+            self.read()
+        answer, self.bytes = json.loads(self.bytes[:size]), self.bytes[size:]
+        if not head.split()[1].startswith(b"2"):
+            sys.exit(f"operators: {method} {path}: {answer}")
+        return answer
+
+    def read(self):
+        got = self.socket.recv(1 << 16)
+        if not got:
+            sys.exit("operators: the scheduler closed the connection")
+        self.bytes += got
+
+
+def memory_mib(pids, field):
+    """Of all processes together."""
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith(field + ":"):
+                total += int(line.split()[1])
+    return total / 1024
+
+
+def everybody(bench):
+    return [bench.scheduler.pid, *bench.workers()]
+
+
+def noop(count, **more):
+    return [{"id": "n", "operator": "noop", "map": {"items": count, **more}}]
+
+
+def items(bench):
+    """A million of them in one mapped task."""
+    one = bench.job("one", [{"id": "n", "operator": "noop"}])
+    job = bench.job("items", noop(bench.lines(e2e.MILLION)))
+    times, cpus, highest = [], [], 0
+    for _ in range(bench.rounds):
+        bench.fresh_home()
+        bench.serve()
+        bench.call("run", one, "-q")  # its host is up
+        before = bench.own_cpu()
+        times.append(bench.run_time(job, "--concurrency", SLOTS))
+        cpus.append(bench.own_cpu() - before)
+        highest = max(highest, memory_mib(everybody(bench), "VmHWM"))
+        bench.stop(hard=True)
+    rate = e2e.per_second(e2e.MILLION, statistics.median(times))
+    e2e.row(f"1,000,000 x noop, one mapped task, durable, {SLOTS:,} slots", rate,
+            ">= 60,000/s (120,000)")
+    e2e.row("CPU of all processes of pawl for each of them",
+            f"{statistics.median(cpus) / e2e.MILLION * 1e6:.1f} us", "<= 20 us (12)")
+    e2e.row("memory of all processes of pawl meanwhile, highest", f"{highest:.0f} MiB")
+
+
+def queued(bench):
+    """A million that wait for the one slot that somebody holds."""
+    bench.fresh_home()
+    bench.serve()
+    job = bench.job("queued", [
+        {"id": "n", "operator": "sleep", "with": {"for": "1h"},
+         "map": {"items": bench.lines(e2e.MILLION), "max_concurrent": 1}}])
+    bench.call("run", job, "--detach")
+    if e2e.until_ingested(bench) != e2e.MILLION:
+        sys.exit("operators: not a million items")
+    time.sleep(1)  # what was read has reached the store
+    e2e.row("memory of all processes of pawl, 1,000,000 items queued",
+            f"{memory_mib(everybody(bench), 'VmRSS'):.0f} MiB", "<= 120 MB")
+    bench.stop(hard=True)
+
+
+def shares(times):
+    ordered = sorted(times)
+    return (f"p50 {statistics.median(ordered) * 1e3:.2f} ms, "
+            f"p99 {ordered[int(len(ordered) * 0.99)] * 1e3:.2f} ms")
+
+
+def submit(control, text, number):
+    return control.ask("POST", "/v1/runs", {
+        "text": text, "file": "bench.json", "folder": "/", "params": {},
+        "request_id": f"bench-{number}", "start": True})["run"]
+
+
+def until_ended(control, run):
+    while True:
+        # A version that never comes: only its end is news.
+        if control.ask("GET", f"/v1/runs/{run}/follow?version={1 << 62}&timeout_ms=60000")["ended"]:
+            return
+
+
+def times_of_runs(bench, job, count):
+    """(accepted, finished) of each run, seconds since it was sent, as its client sees it."""
+    bench.fresh_home()
+    bench.serve()
+    control = Control(bench.home / "sock")
+    text = json.dumps(job)
+    times = []
+    for number in range(count + 10):
+        begun = time.perf_counter()
+        run = submit(control, text, number)
+        accepted = time.perf_counter()
+        until_ended(control, run)
+        if number >= 10:  # its host is up
+            times.append((accepted - begun, time.perf_counter() - begun))
+        time.sleep(0.002)
+    bench.stop(hard=True)
+    return times
+
+
+def latency(bench):
+    job = {"name": "one", "tasks": [{"id": "n", "operator": "noop"}]}
+    times = times_of_runs(bench, job, 1_000)
+    e2e.row("one noop, idle, from accepted to finished, both durable",
+            shares([end - accepted for accepted, end in times]), "p50 <= 0.5 ms, p99 <= 2 ms")
+    e2e.row("the same from the client's request on", shares([end for _, end in times]))
+
+
+def links(bench):
+    tasks = [{"id": f"t{i}", "operator": "noop", "depends_on": [f"t{i - 1}"] if i else []}
+             for i in range(LINKS)]
+    times = times_of_runs(bench, {"name": "chain", "tasks": tasks}, 100)
+    e2e.row(f"chain of {LINKS} noop", shares([end for _, end in times]), "p50 <= 20 ms")
+
+
+def others(bench):
+    for what, measured in peers.measure(bench.root / "peers"):
+        e2e.row(what, measured)
+
+
+BENCHES = {"items": items, "queued": queued, "latency": latency, "links": links, "peers": others}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", default=None, help="where homes are made")
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    if unknown := set(args.names) - set(BENCHES):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    pawl = os.environ.get("PAWL")
+    if not pawl or not os.access(pawl, os.X_OK):
+        sys.exit("operators: PAWL is not the path of a program")
+    bench = e2e.Bench(str(Path(pawl).resolve()), args.folder, args.rounds)
+    try:
+        for name in args.names or BENCHES:
+            BENCHES[name](bench)
+    finally:
+        bench.close()
+
+
+if __name__ == "__main__":
+    main()
