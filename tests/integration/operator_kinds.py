@@ -1,0 +1,235 @@
+"""One task of every kind of operator, each of which waits until the test lets it go: a program, a
+call of a server, a statement that waits for a lock, a Python function, a warm program, sensors that
+defer themselves. And one look from outside for each: whether what it does is still going on.
+
+Where postgres_cluster.py has brought a server, PostgreSQL is one of them."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from gate_support import GateTest
+
+CALLS = '''
+import os
+import time
+
+
+def wait(gates, pid_file):
+    with open(pid_file, "w") as out:
+        out.write(str(os.getpid()))
+    while not os.path.exists(gates + "/python"):
+        time.sleep(0.01)
+    return "python"
+'''
+
+# A warm program that waits without reading: it hears of a cancellation only by being killed.
+WARM = '''#!/bin/sh
+echo '{"type":"ready","protocol":1}'
+while read -r line; do
+  case $line in
+    '{"type":"shutdown"'*) exit 0 ;;
+    '{"type":"start"'*) ;;
+    *) continue ;;
+  esac
+  attempt=${line#*\\"attempt\\":}
+  attempt=${attempt%%,*}
+  echo $$ > GATES/warm.pid
+  until [ -e GATES/warm ]; do sleep 0.02; done
+  printf '{"type":"finish","attempt":%s,"outcome":"succeeded","output":"warm"}\\n' "$attempt"
+done
+'''
+
+
+class Server(ThreadingHTTPServer):
+    """GET /wait is answered once `gate` is open; /ready says whether it is."""
+
+    daemon_threads = True
+
+    def __init__(self, gate):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.gate, self.waiting, self.seen = gate, 0, 0
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+        self.thread.join()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        if self.path == "/ready":
+            return self.answer(200 if self.server.gate("ready") else 503, b'"ready"')
+        self.server.seen += 1
+        self.server.waiting += 1
+        try:
+            while not self.server.gate("http"):
+                self.connection.settimeout(0.02)
+                with contextlib.suppress(TimeoutError):
+                    if self.connection.recv(1, socket.MSG_PEEK) == b"":
+                        return None  # the client has gone
+        finally:
+            self.server.waiting -= 1
+        self.connection.settimeout(None)
+        return self.answer(200, b'"http"')
+
+
+class KindsTest(GateTest):
+    """`kinds`: the tasks by name; what each leaves as output is its name."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("calls.py", CALLS)
+        plugins = self.home / "plugins"
+        plugins.mkdir(parents=True, mode=0o700)
+        self.home.chmod(0o700)
+        program = plugins / "warm.sh"
+        program.write_text(WARM.replace("GATES", str(self.gates)))
+        program.chmod(0o755)
+        (plugins / "warm.json").write_text(json.dumps({"command": ["./warm.sh"]}))
+        self.server = Server(self.is_open)
+        self.addCleanup(self.server.close)
+        self.lock = sqlite3.connect(self.root / "data.db", isolation_level=None)
+        self.addCleanup(self.lock.close)
+        self.lock.execute("CREATE TABLE t (a)")
+        self.lock.execute("BEGIN EXCLUSIVE")
+        self.pid_file = self.gates / "python.pid"
+        self.kinds = {
+            "process": {"command": ["sh", "-c", f"echo start process 1 $$ >> {self.ledger}; "
+                                    f"until [ -e {self.gates}/process ]; do sleep 0.02; done; "
+                                    "echo process"], "output": "text"},
+            "http": {"operator": "http", "with": {"url": f"{self.server.url}/wait"}},
+            "sqlite": {"operator": "sqlite",
+                       "with": {"database": "data.db", "busy_timeout": "10m",
+                                "sql": ["INSERT INTO t VALUES (1);", "SELECT 'sqlite' AS a"]}},
+            "python": {"operator": "python",
+                       "with": {"call": "calls:wait",
+                                "args": [str(self.gates), str(self.pid_file)]}},
+            "warm": {"operator": "warm"},
+            "file": {"operator": "wait_file", "with": {"path": "gates/file", "every": "100ms"}},
+            "ready": {"operator": "wait_http",
+                      "with": {"url": f"{self.server.url}/ready", "every": "100ms"}},
+        }
+        self.outputs = {"process": "process", "http": "http", "sqlite": [{"a": "sqlite"}],
+                        "python": "python", "warm": "warm", "file": str(self.gates / "file"),
+                        "ready": "ready"}
+        if "PAWL_POSTGRES_PID" in os.environ:
+            self.add_postgres()
+
+    def add_postgres(self):
+        # Its lock is a session's own: the test holds it in a session of psql.
+        self.psql = subprocess.Popen(["psql", "-qAtX"], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.end_psql)
+        self.ask_postgres("SELECT pg_advisory_lock(17)")
+        dsn = f"host={os.environ['PGHOST']} user={os.environ['PGUSER']} dbname=postgres"
+        self.kinds["postgres"] = {
+            "operator": "postgres",
+            "with": {"dsn": dsn, "sql": "SELECT pg_advisory_lock(17), 'postgres' AS a"}}
+        self.outputs["postgres"] = [{"pg_advisory_lock": "", "a": "postgres"}]
+
+    def ask_postgres(self, sql):
+        self.psql.stdin.write(sql + ";\nSELECT 'end of it';\n")
+        self.psql.stdin.flush()
+        lines = []
+        while (line := self.psql.stdout.readline().strip()) != "end of it":
+            self.assertIsNone(self.psql.poll(), "psql has ended")
+            lines.append(line)
+        return lines
+
+    def end_psql(self):
+        self.psql.stdin.close()
+        self.psql.wait()
+        self.psql.stdout.close()
+
+    # -- the gates
+
+    def is_open(self, name):
+        return (self.gates / name).exists()
+
+    def let_all_go(self):
+        self.open_gates(*self.kinds)
+        self.lock.execute("ROLLBACK")
+        if "postgres" in self.kinds:
+            self.ask_postgres("SELECT pg_advisory_unlock(17)")
+
+    # -- the job
+
+    def run_kinds(self, **more):
+        tasks = [{"id": name, "output": "json", **task, **more}
+                 for name, task in self.kinds.items()]
+        return self.detach(self.job("kinds", tasks), "--concurrency", len(tasks))
+
+    def states(self, run):
+        return {name: task["state"] for name, task in self.tasks_of(run).items()}
+
+    def until_all_wait(self, run):
+        """Each does what it is to do, as far as can be seen from outside."""
+        sensors = ("file", "ready")
+        self.until("programs and calls have begun", lambda: (
+            self.noted("start", "process") and self.pid_file.exists() and
+            self.is_open("warm.pid") and self.server.waiting == 1))
+        self.until("the sensors have looked, and sleep", lambda: all(
+            self.states(run)[name] == "deferred" for name in sensors))
+        self.until("the rest runs", lambda: all(
+            state == "running" for name, state in self.states(run).items() if name not in sensors))
+        if "postgres" in self.kinds:
+            self.until("the statement waits on the server", self.statements)
+
+    def going_on(self):
+        """The kinds of which something outside still goes on."""
+        found = set()
+        pids = {"process": [pid for _, _, pid in self.noted("start", "process")],
+                "python": [self.pid_in(self.pid_file)],
+                "warm": [self.pid_in(self.gates / "warm.pid")]}
+        for name, of in pids.items():
+            # An interpreter outlives its call when that ends as it is asked to.
+            if name != "python" and any(map(self.is_running, of)):
+                found.add(name)
+        if self.server.waiting:
+            found.add("http")
+        if "postgres" in self.kinds and self.statements():
+            found.add("postgres")
+        return found
+
+    def statements(self):
+        return self.ask_postgres("SELECT pid FROM pg_stat_activity WHERE state = 'active' AND "
+                                 "application_name = 'pawl kinds/postgres'")
+
+    @staticmethod
+    def pid_in(path):
+        return int(path.read_text() or 0) if path.exists() else 0
+
+    @staticmethod
+    def is_running(pid):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+                return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+        except OSError:
+            return False
+
+    def stop(self, child, how):
+        child.send_signal(how)
+        child.wait(30)
+
+
+KILL, TERM = signal.SIGKILL, signal.SIGTERM

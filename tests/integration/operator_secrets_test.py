@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""A secret that every kind of operator uses, and that nothing of pawl shows or keeps.
+
+    operator_secrets_test.py --pawl PATH [unittest arguments]
+
+Operators print it in pieces, put it into outputs and errors; then it is looked for in all that pawl
+has written and says, and, while the tasks run, in the arguments and variables of all processes."""
+
+import http.server
+import json
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import cli_support
+from gate_support import GateTest
+
+CANARY = "canary-5e1f0a77-of-the-secret-test"
+PIECES = (CANARY[:11], CANARY[11:])
+
+SCRIPT = f"""
+printf '%s' "${{TOKEN%{PIECES[1]}}}"; sleep 0.05; printf '%s\\n' "${{TOKEN#{PIECES[0]}}}"
+printf '%s' "${{TOKEN%{PIECES[1]}}}" >&2; sleep 0.05; printf '%s\\n' "${{TOKEN#{PIECES[0]}}}" >&2
+head -c 65525 /dev/zero | tr '\\0' x; echo "$TOKEN"
+printf '{{"t": "%s"}}' "$TOKEN" > "$PAWL_OUTPUT"
+touch "$GATES/asked"
+until [ -e "$GATES/process" ]; do sleep 0.02; done
+"""
+# The pieces of the secret would be found in the job's own text.
+SCRIPT = SCRIPT.replace(f"%{PIECES[1]}", "%" + "?" * len(PIECES[1])).replace(
+    f"#{PIECES[0]}", "#" + "?" * len(PIECES[0]))
+
+CALLS = """
+import sys
+import time
+
+
+def show(secret):
+    print("begin", secret[:11], end="", flush=True)
+    time.sleep(0.05)
+    print(secret[11:])
+    print("\\rbegin " + secret, file=sys.stderr)
+    return {"secret": secret}
+
+
+def fail(secret):
+    raise ValueError("cannot log in with " + secret)
+"""
+
+WARM = """#!/usr/bin/env python3
+import json
+import sys
+
+
+def say(**line):
+    print(json.dumps(line), flush=True)
+
+
+say(type="ready", protocol=1)
+for line in sys.stdin:
+    told = json.loads(line)
+    if told["type"] == "shutdown":
+        break
+    if told["type"] == "start":
+        attempt, secret = told["attempt"], told["parameters"]["token"]
+        assert told["secrets"]["TOKEN"] == secret
+        say(type="log", attempt=attempt, text=secret[:11])
+        say(type="log", attempt=attempt, text=secret[11:] + "\\n")
+        sys.stderr.write(secret + "\\n")
+        sys.stderr.flush()
+        say(type="finish", attempt=attempt, outcome="failed", message="not " + secret,
+            trace="trace\\n" + secret, **{"class": "Denied"})
+"""
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Says all that it was told, as a careless server would."""
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        told = json.dumps({"path": self.path, "headers": dict(self.headers.items())}).encode()
+        self.server.told.append(told.decode())
+        self.send_response(404 if "missing" in self.path else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+
+class Secrets(GateTest):
+    def setUp(self):
+        super().setUp()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+        self.server.told = []
+        thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        thread.start()
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.write("calls.py", CALLS)
+        self.write("token", CANARY + "\n")
+        plugins = self.home / "plugins"
+        plugins.mkdir(parents=True, mode=0o700)
+        self.home.chmod(0o700)
+        (plugins / "warm.py").write_text(WARM)
+        (plugins / "warm.py").chmod(0o755)
+        (plugins / "warm.json").write_text(json.dumps({
+            "command": ["./warm.py"],
+            "schema": {"type": "object", "properties": {
+                "token": {"type": "string", "x-pawl-secret": True}}}}))
+        shutil.copy(os.environ["PAWL_FAULTY_PLUGIN"], plugins / "faulty.so")
+
+    def tasks(self):
+        token = "{{ secrets.TOKEN }}"
+        python = {"operator": "python"}
+        tasks = {
+            "process": {"script": SCRIPT, "env": {"TOKEN": token},
+                        "output": {"format": "json", "from": "file"}},
+            "http": {"operator": "http", "with": {
+                "url": f"{self.url}/ask", "query": {"key": token}, "headers": {"X-Key": token},
+                "auth": {"token": token}}},
+            "missing": {"operator": "http", "with": {
+                "url": f"{self.url}/missing", "headers": {"X-Key": token}}},
+            "ready": {"operator": "wait_http", "with": {
+                "url": f"{self.url}/ready", "headers": {"X-Key": token}}},
+            "sqlite": {"operator": "sqlite", "with": {
+                "database": ":memory:", "sql": "SELECT ? AS a", "parameters": [token]}},
+            "python": {**python, "with": {"call": "calls:show", "args": [token]}},
+            "raises": {**python, "with": {"call": "calls:fail", "kwargs": {"secret": token}}},
+            "warm": {"operator": "warm", "with": {"token": token}},
+            "native": {"operator": "leaky", "with": {"token": token}},
+            "mail": {"operator": "mail", "output": "none", "with": {
+                "host": "127.0.0.1", "port": 1, "tls": "none", "user": "u", "password": token,
+                "from": "a@example.org", "to": "b@example.org", "subject": "s"}},
+        }
+        if "PAWL_POSTGRES_PID" in os.environ:
+            dsn = (f"host={os.environ['PGHOST']} user={os.environ['PGUSER']} dbname=postgres "
+                   f"password={token}")
+            tasks["postgres"] = {"operator": "postgres", "with": {
+                "dsn": dsn, "sql": "SELECT $1 AS a", "parameters": [token]}}
+            tasks["wrong"] = {"operator": "postgres", "with": {
+                "dsn": dsn, "sql": "SELECT $1::int AS a", "parameters": [token]}}
+        return tasks
+
+    def test_it_is_used_everywhere_and_found_nowhere(self):
+        self.serve()
+        tasks = self.tasks()
+        failing = {"missing", "raises", "warm", "native", "mail", "wrong"}
+        job = self.job("secret", [
+            {"id": name, "output": "json", "allow_failure": True, **task}
+            for name, task in tasks.items()],
+            secrets={"TOKEN": {"file": "token"}}, env={"GATES": str(self.gates)})
+        run = self.detach(job, "--concurrency", len(tasks))
+        self.until("the program waits", lambda: (self.gates / "asked").exists())
+        self.until("all others have ended", lambda: all(
+            task["ended_at"] for name, task in self.tasks_of(run).items() if name != "process"))
+        self.assert_not_in_processes()
+        self.open_gates("process")
+        self.until_ended(run)
+        states = {name: task["state"] for name, task in self.tasks_of(run).items()}
+        self.assertEqual(states, {name: "failed" if name in failing else "succeeded"
+                                  for name in tasks})
+        # They had it, or this would prove nothing.
+        self.assertEqual(sum(CANARY in told for told in self.server.told), 3)
+        self.assert_shown_masked(run)
+        self.assert_not_in_answers(run, tasks)
+        self.assert_not_in_files()
+
+    def assert_shown_masked(self, run):
+        def log(task):
+            return self.pawl("logs", f"{run}/{task}").out
+
+        def output(task):
+            return json.loads(self.pawl("output", f"{run}/{task}").out)
+        lines = log("process").splitlines()
+        self.assertEqual(lines.count("***"), 2, lines[:3])
+        self.assertTrue(log("process").replace("\n", "").endswith("x***"), lines[-1][-40:])
+        self.assertEqual(output("process"), {"t": "***"})
+        self.assertEqual(output("sqlite"), [{"a": "***"}])
+        self.assertEqual(output("python"), {"secret": "***"})
+        self.assertEqual(output("http")["headers"]["X-Key"], "***")
+        self.assertEqual(log("native"), "token ***\n")
+        self.assertEqual(log("warm").splitlines().count("***"), 2, log("warm"))
+        self.assertIn("begin ***", log("python"))
+        errors = {name: attempt["error"] for (name, _), attempt in self.attempts_of(run).items()
+                  if attempt["error"]}
+        self.assertEqual(errors["raises"]["message"], "cannot log in with ***")
+        self.assertEqual(errors["warm"]["message"], "not ***")
+        self.assertIn('"X-Key": "***"', errors["missing"]["trace"])
+        if "wrong" in errors:
+            self.assertEqual(errors["wrong"]["message"],
+                             'invalid input syntax for type integer: "***"')
+
+    def assert_not_in_answers(self, run, tasks):
+        for words in (["status"], ["show", run], ["tasks", "--run", run], ["attempts", run],
+                      ["failed"], ["runs"], ["explain", run], ["job", "secret"]):
+            for format_words in ([], ["-o", "json"]):
+                done = self.pawl(*words, *format_words, code=None)
+                self.assertNotIn(CANARY, done.out + done.err, words)
+        for name in tasks:
+            for verb in ("logs", "output"):
+                done = self.pawl(verb, f"{run}/{name}", code=None)
+                self.assertNotIn(CANARY, done.out + done.err, f"{verb} {name}")
+
+    def assert_not_in_files(self):
+        looked = [self.root / "serve.log", self.root / "secret.json"]
+        looked += [path for path in self.home.rglob("*") if path.is_file()]
+        names = {path.name.split(".")[0] for path in looked}
+        self.assertLessEqual({"pawl", "journal", "log", "serve"}, names)
+        for path in looked:
+            self.assertNotIn(CANARY.encode(), path.read_bytes(), path)
+
+    def assert_not_in_processes(self):
+        """Arguments of nobody, variables of nobody but the program that was given them."""
+        programs = 0
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit() or int(folder.name) == os.getpid():
+                continue
+            try:
+                words = (folder / "cmdline").read_bytes()
+                variables = (folder / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            self.assertNotIn(CANARY.encode(), words)
+            if any(CANARY.encode() in variable for variable in variables):
+                self.assertIn(b"PAWL_TASK_ID=process", variables, words)
+                programs += 1
+        self.assertGreater(programs, 0)
+
+
+if __name__ == "__main__":
+    cli_support.main()
