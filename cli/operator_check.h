@@ -1,6 +1,6 @@
 #pragma once
 
-// `pawl operators check FILE`: does a library of operators keep its side of the contract?
+// `pawl operators check FILE`: does a plugin keep its side of the contract?
 
 #include "cli/session.h"
 #include "plugins/worker/conformance.h"

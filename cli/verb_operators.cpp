@@ -14,10 +14,11 @@ class OperatorsVerb final : public Verb {
   void declare(Arguments& arguments) override {
     arguments.word("WHAT", what_, false, "check: does a plugin keep its side of the contract?",
                    {"check"});
-    arguments.word("LIBRARY", subject_.library, false, "the plugin to check, NAME.so");
+    arguments.word("PLUGIN", subject_.plugin, false, "the plugin to check, NAME.so or NAME.json");
     arguments.option("--operator", "NAME", subject_.only, "check only this one of its operators");
     arguments.option("--with", "JSON", subject_.parameters, "parameters of the attempts ({})");
     arguments.example("pawl operators check ./disk_space.so");
+    arguments.example("pawl operators check sum.json --with '{\"numbers\": [1, 2]}'");
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
   }
@@ -45,11 +46,11 @@ class OperatorsVerb final : public Verb {
   }
 
   Result<int> check(const Session& session) const {
-    if (subject_.library.empty())
-      return Error{ErrorKind::invalid, "operators check: LIBRARY is missing"};
+    if (subject_.plugin.empty())
+      return Error{ErrorKind::invalid, "operators check: PLUGIN is missing"};
     ConformanceSubject subject = subject_;
     std::error_code failed;
-    subject.library = std::filesystem::absolute(subject.library, failed).string();
+    subject.plugin = std::filesystem::absolute(subject.plugin, failed).string();
     return check_operators(session, subject);
   }
 

@@ -21,6 +21,9 @@
 #include <vector>
 
 #include "plugins/worker/conformance_attempts.h"
+#include "plugins/worker/conformance_program.h"
+#include "plugins/worker/manifest.h"
+#include "plugins/worker/native_operators.h"
 #include "plugins/worker/plugin_description.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/params.h"
@@ -50,24 +53,26 @@ struct Skip {
 
 struct Bench {
   const ConformanceSubject& subject;
-  const NativeLibrary& library;
-  std::size_t index;   ///< of the operator
+  std::vector<OperatorDescription> all;  ///< operators of the plugin
+  std::size_t index;                     ///< of the one that is looked at
+  ConformanceAttempts::Make make;
+  bool is_program = false;
   std::string folder;  ///< empty, removed afterwards
 
-  OperatorDescription described() const { return library.describe()[index]; }
+  const OperatorDescription& described() const { return all[index]; }
 };
 
 // The checks: what was seen, for the user, or a throw of ConformanceFailure or Skip.
 // ----------------
 
 std::string check_names(const Bench& bench) {
-  const auto all = bench.library.describe();
-  const OperatorDescription& one = all[bench.index];
+  const std::vector<OperatorDescription>& all = bench.all;
+  const OperatorDescription& one = bench.described();
   const auto same = [&one](const OperatorDescription& other) { return other.name == one.name; };
   if (std::count_if(all.begin(), all.end(), same) > 1) {
     throw ConformanceFailure{"two operators of the library are called " + one.name};
   }
-  if (one.summary.empty() || one.summary.find('\n') != std::string::npos) {
+  if ((one.summary.empty() && !bench.is_program) || one.summary.find('\n') != std::string::npos) {
     throw ConformanceFailure{"the summary must be one sentence on one line"};
   }
   return one.summary;
@@ -95,8 +100,7 @@ ConformanceAttempts attempts_of(const Bench& bench) {
   if (const auto violation = schema_violation(schema_of(bench), parameters)) {
     throw Skip{"the parameters do not fit: " + *violation + " (give some by --with)"};
   }
-  return ConformanceAttempts(bench.library.operators()[bench.index], bench.subject.parameters,
-                             bench.folder);
+  return ConformanceAttempts(bench.make, bench.subject.parameters, bench.folder);
 }
 
 std::string check_ends(const Bench& bench) {
@@ -108,20 +112,17 @@ std::string check_ends(const Bench& bench) {
     attempts.watch_for_second_ends(kBriefly);
     return attempts.last_end();
   }
-  attempts.cancel();
-  attempts.wait(kCancelledWithin, "within 5s of a cancellation");
+  attempts.end(kCancelledWithin, "within 5s of a cancellation");
   throw Skip{"it was at work for 10s and was cancelled: give parameters that end by --with"};
 }
 
 std::string check_cancel(const Bench& bench) {
   ConformanceAttempts attempts = attempts_of(bench);
   attempts.start(1);
-  attempts.cancel();
-  attempts.wait(kCancelledWithin, "within 5s of a cancellation that came at once");
+  attempts.end(kCancelledWithin, "within 5s of a cancellation that came at once");
   attempts.start(1);
   attempts.give_time(kBriefly);
-  attempts.cancel();
-  attempts.wait(kCancelledWithin, "within 5s of a cancellation");
+  attempts.end(kCancelledWithin, "within 5s of a cancellation");
   return attempts.last_end();
 }
 
@@ -129,8 +130,7 @@ std::string check_crowd(const Bench& bench) {
   ConformanceAttempts attempts = attempts_of(bench);
   attempts.start(kCrowd);
   attempts.give_time(kEndsWithin);
-  attempts.cancel();
-  attempts.wait(kCancelledWithin, "within 15s");
+  attempts.end(kCancelledWithin, "within 15s");
   return "100 attempts at once";
 }
 
@@ -153,14 +153,28 @@ void repeat(ConformanceAttempts& attempts, std::size_t count) {
   for (std::size_t begun = 0; begun < count; begun += kAtOnce) {
     attempts.start(kAtOnce);
     attempts.give_time(kBriefly);
-    attempts.cancel();
-    attempts.wait(kCancelledWithin, "within 5s of a cancellation");
+    attempts.end(kCancelledWithin, "within 5s of a cancellation");
   }
+}
+
+/// A program beside this process leaves processes, or nothing.
+std::string check_processes(const Bench& bench) {
+  {
+    ConformanceAttempts attempts = attempts_of(bench);
+    attempts.start(kCrowd);
+    attempts.give_time(kBriefly);
+    attempts.end(kCancelledWithin, "within 5s of a cancellation");
+  }
+  siginfo_t left{};
+  const int any = ::waitid(P_ALL, 0, &left, WEXITED | WNOHANG | WNOWAIT);
+  if (any == 0 || errno != ECHILD) throw ConformanceFailure{"processes that it has started"};
+  return "100 attempts, no process";
 }
 
 /// What a thousand attempts leave. Caches of threads fill slowly, so only what every round leaves
 /// is lost.
 std::string check_leaks(const Bench& bench) {
+  if (bench.is_program) return check_processes(bench);
   ConformanceAttempts attempts = attempts_of(bench);
   repeat(attempts, kRepetitions);
   Footprint before = footprint();
@@ -297,19 +311,42 @@ class Folder {
   std::string path_;
 };
 
+bool is_manifest(const std::string& path) { return path.ends_with(".json"); }
+
 NativeLibrary load(const std::string& path) {
   auto library = NativeLibrary::load(path);
   if (!library) throw ConformanceFailure{library.error().message};
   return std::move(*library);
 }
 
-/// The names of the operators, a line each, after a line about the library.
-std::string check_library(const std::string& path) {
+/// The names of the operators, a line each, after a line about the plugin.
+std::string check_plugin(const std::string& path) {
   const auto described = describe_plugin(path);
   if (!described) throw ConformanceFailure{described.error().message};
-  std::string out = "version " + escape_for_terminal(load(path).version());
+  std::string out =
+      is_manifest(path) ? "a program" : "version " + escape_for_terminal(load(path).version());
   for (const OperatorInfo& one : *described) out += '\n' + one.name;
   return out;
+}
+
+std::string check_manifest(const Check& check, const ConformanceSubject& subject,
+                           const std::string& folder) {
+  auto manifest = read_manifest(subject.plugin);
+  if (!manifest) throw ConformanceFailure{manifest.error().message};
+  const auto make = [&manifest](Loop& loop, OperatorEvents& events) {
+    return std::make_unique<LoneProgramOperator>(loop, *manifest, events);
+  };
+  return check.function(
+      {subject, {{manifest->name, manifest->summary, manifest->schema}}, 0, make, true, folder});
+}
+
+std::string check_library(const Check& check, const ConformanceSubject& subject, std::size_t index,
+                          const std::string& folder) {
+  const NativeLibrary library = load(subject.plugin);
+  const auto make = [&library, index](Loop& loop, OperatorEvents& events) {
+    return std::make_unique<NativeOperator>(loop, library.operators()[index], events);
+  };
+  return check.function({subject, library.describe(), index, make, false, folder});
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -329,7 +366,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 bool check_conformance(const ConformanceSubject& subject,
                        const std::function<void(const ConformanceVerdict&)>& on_verdict) {
   const Answer loaded =
-      in_child(std::chrono::seconds(10), [&subject] { return check_library(subject.library); });
+      in_child(std::chrono::seconds(10), [&subject] { return check_plugin(subject.plugin); });
   const std::vector<std::string> lines = lines_of(loaded.text);
   on_verdict({"interface", "", loaded.outcome, lines[0]});
   if (loaded.outcome != Ending::passed) return false;
@@ -342,8 +379,8 @@ bool check_conformance(const ConformanceSubject& subject,
     for (const Check& check : kChecks) {
       const Folder folder;
       const Answer answer = in_child(check.limit, [&] {
-        const NativeLibrary library = load(subject.library);
-        return check.function({subject, library, i, folder.path()});
+        return is_manifest(subject.plugin) ? check_manifest(check, subject, folder.path())
+                                           : check_library(check, subject, i, folder.path());
       });
       on_verdict({check.name, name, answer.outcome, answer.text});
       all_passed = all_passed && answer.outcome != Ending::failed;

@@ -1,18 +1,16 @@
 #pragma once
 
-// What every library of operators must do, as checks that its author runs (`pawl operators check`).
-// Each check has a child process of its own and a time-out, so a library may crash, hang or spoil
-// memory as it likes: the check fails and the next one begins.
+// What every plugin must do, as checks that its author runs (`pawl operators check`). Each check
+// has a child process of its own and a time-out, so a library may crash, hang or spoil memory as it
+// likes: the check fails and the next one begins. The program of a manifest is a child of that.
 
 #include <functional>
 #include <string>
 
-#include "plugins/worker/native_operators.h"
-
 namespace pawl {
 
 struct ConformanceSubject {
-  std::string library;            ///< path of the shared library
+  std::string plugin;             ///< path of the shared library or the manifest, absolute
   std::string only;               ///< name of one operator; empty: all
   std::string parameters = "{}";  ///< JSON text of `with` for the attempts
 };
@@ -20,7 +18,7 @@ struct ConformanceSubject {
 struct ConformanceVerdict {
   enum class Outcome { passed, failed, skipped };
   std::string check;
-  std::string operator_name;  ///< empty: the library
+  std::string operator_name;  ///< empty: the plugin
   Outcome outcome = Outcome::passed;
   std::string why;  ///< of what did not pass; of what passed, what was seen
 };

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "plugins/worker/native_operators.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/timer.h"
 
@@ -23,12 +24,11 @@ std::string describe(const OperatorResult& result) {
 
 }  // namespace
 
-ConformanceAttempts::ConformanceAttempts(const pawl_operator* table, std::string parameters,
+ConformanceAttempts::ConformanceAttempts(const Make& make, std::string parameters,
                                          std::string folder)
     : parameters_(std::move(parameters)),
       folder_(std::move(folder)),
-      operator_(
-          std::make_unique<NativeOperator>(loop_, table, static_cast<OperatorEvents&>(*this))) {}
+      operator_(make(loop_, static_cast<OperatorEvents&>(*this))) {}
 
 ConformanceAttempts::~ConformanceAttempts() { operator_.reset(); }
 
@@ -53,6 +53,22 @@ void ConformanceAttempts::cancel() {
   // An attempt may end while it is told, so the list is a copy.
   const std::unordered_set<std::int64_t> now = open_;
   for (const std::int64_t attempt : now) operator_->cancel(AttemptId{attempt});
+}
+
+void ConformanceAttempts::end(Duration at_most, const std::string& what) {
+  cancel();
+  give_time(at_most);
+  if (any_open()) {
+    is_killing_ = true;
+    bool are_killed = true;
+    const std::unordered_set<std::int64_t> deaf = open_;
+    for (const std::int64_t attempt : deaf) {
+      are_killed = operator_->kill(AttemptId{attempt}) && are_killed;
+    }
+    if (are_killed) give_time(at_most);
+    is_killing_ = false;
+  }
+  wait(Duration(0), what);
 }
 
 void ConformanceAttempts::give_time(Duration span) {
@@ -87,6 +103,9 @@ void ConformanceAttempts::finished(AttemptId attempt, OperatorResult&& result) {
   const bool is_broken = result.message == "the operator returned without a result" ||
                          result.message == "the operator's result has a table that is too short";
   if (is_broken) broken_ = result.message;
+  if (result.outcome == Outcome::lost && !is_killing_) {
+    broken_ = "its process died: " + escape_for_terminal(result.message);
+  }
 }
 
 }  // namespace pawl

@@ -5,10 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <unordered_set>
 
-#include "plugins/worker/native_operators.h"
+#include "plugins/worker/operator_backend.h"
 #include "scheduler/base/time.h"
 #include "scheduler/loop/loop.h"
 
@@ -21,14 +23,16 @@ struct ConformanceFailure {
 
 class ConformanceAttempts final : private OperatorEvents {
  public:
+  using Make = std::function<std::unique_ptr<OperatorBackend>(Loop&, OperatorEvents&)>;
   /// `folder` is where attempts work.
-  ConformanceAttempts(const pawl_operator* table, std::string parameters, std::string folder);
+  ConformanceAttempts(const Make& make, std::string parameters, std::string folder);
   /// Closes the operator; no attempt may be open.
   ~ConformanceAttempts() override;
 
   void start(std::size_t count);
-  /// Cancels all that are open.
-  void cancel();
+  /// Cancels all that are open and waits until they have ended, as `wait` does. What a host can
+  /// end by force, a process beside it, need not listen.
+  void end(Duration at_most, const std::string& what);
   /// Turns the loop until none is open; throws ConformanceFailure when it takes longer.
   void wait(Duration at_most, const std::string& what);
   /// Turns the loop for so long, or until none is open.
@@ -40,6 +44,7 @@ class ConformanceAttempts final : private OperatorEvents {
   const std::string& last_end() const { return last_end_; }
 
  private:
+  void cancel();
   void log(AttemptId, LogStream, std::string_view) override {}
   void heartbeat(AttemptId) override {}
   void progress(AttemptId, double, std::string_view) override {}
@@ -54,7 +59,8 @@ class ConformanceAttempts final : private OperatorEvents {
   std::unordered_set<std::int64_t> open_;
   std::string last_end_;
   std::string broken_;  ///< what was wrong with an end
-  std::unique_ptr<NativeOperator> operator_;
+  bool is_killing_ = false;
+  std::unique_ptr<OperatorBackend> operator_;
 };
 
 }  // namespace pawl

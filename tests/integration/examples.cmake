@@ -4,12 +4,20 @@ foreach(example
     nightly one-log outputs params python-functions queue-with-retries retry sql-report ten-thousand-queries
     timeout tolerate
     zone-census)
+    cleanup conditions diamond error-handling-for-child-processes hello mail-report many-calls map-csv
+    map-lines one-log outputs params python-functions queue-with-retries retry sql-report
+    ten-thousand-queries timeout tolerate warm-program web-service zone-census)
   add_test(NAME "the example ${example} does what it says"
     COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/examples_test.py
       --pawl $<TARGET_FILE:pawl> ${example})
   set_tests_properties("the example ${example} does what it says"
     PROPERTIES LABELS integration TIMEOUT 600)
 endforeach()
+add_test(NAME "the example postgres-report does what it says"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/postgres_cluster.py ${PAWL_PYTHON}
+    ${CMAKE_CURRENT_SOURCE_DIR}/examples_test.py --pawl $<TARGET_FILE:pawl> postgres-report)
+set_tests_properties("the example postgres-report does what it says"
+  PROPERTIES LABELS integration TIMEOUT 600 SKIP_RETURN_CODE 77)
 add_test(NAME "every example has an expectation"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/examples_test.py --complete)
 add_test(NAME "the demo is as told: a failure, its recovery, nothing repeated"

@@ -33,6 +33,30 @@ def expect(condition, text):
         raise Wrong(text)
 
 
+class Counterpart:
+    """A server that prints its port and ends with its standard input."""
+
+    def __init__(self, *command, **options):
+        self.process = subprocess.Popen([sys.executable, *command], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, **options)
+        self.port = self.process.stdout.readline().strip()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+KEY = "the-key-of-the-example"
+# What an example talks to beside pawl: its arguments `PORT` are the counterpart's.
+COUNTERPARTS = {
+    "web-service": lambda _: Counterpart(EXAMPLES / "services/orders.py",
+                                         env=os.environ | {"SERVICE_KEY": KEY}),
+    "mail-report": lambda root: Counterpart(ROOT / "tests/unit/counterparts.py", "smtp",
+                                            "--keep", root),
+}
+
+
 class Played:
     """One run of an example, and the home it left."""
 
@@ -41,8 +65,12 @@ class Played:
         self.root = root
         self.environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(root), "LANG": "C.UTF-8",
-            "TZ": "UTC", "PAWL_HOME": str(root / "home"), "TMPDIR": str(root)} | {
+            "TZ": "UTC", "PAWL_HOME": str(root / "home"), "TMPDIR": str(root),
+            "SERVICE_KEY": KEY} | {
                 k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
+        if "PAWL_POSTGRES_PID" in os.environ:
+            self.environment["WAREHOUSE"] = (
+                f"host={os.environ['PGHOST']} user={os.environ['PGUSER']} dbname=postgres")
         self.code, out, self.told = self.call("run", f"examples/{name}.json", *arguments)
         expect(out.strip(), f"pawl run printed no id; it said:\n{self.told}")
         self.run = out.split()[0]
@@ -202,6 +230,31 @@ def check_sql_report(run):
     expect(run.log("tell") == '["eu","jp","us"]\n', run.log("tell"))
 
 
+def check_postgres_report(run):
+    amounts = {r["region"]: (r["orders"], r["amount"]) for r in json.loads(run.output("report"))}
+    expect(amounts == {"eu": (1, 80), "jp": (2, 250), "us": (2, 1299)}, f"amounts are {amounts}")
+
+
+def check_web_service(run):
+    expect(run.log("tell") == "100 orders, the last costs 300\n", run.log("tell"))
+    tries = Counter(t["attempts"] for t in run.items("price").values())
+    expect(tries == {1: 100}, f"who was asked to wait was tried again: {tries}")
+    expect(KEY not in run.log("price:key=order-7"), "the log shows the key")
+
+
+def check_mail_report(run):
+    mail = json.loads((run.root / "1.json").read_text(encoding="utf-8"))
+    subject = mail["headers"]["subject"]
+    expect(subject.startswith("5 orders until "), f"the subject is {subject}")
+    expect("orders.csv" in json.dumps(mail), "nothing is attached")
+    expect(json.loads(run.output("tell"))["recipients"] == 1, run.output("tell"))
+
+
+def check_warm_program(run):
+    expect(run.output("all").strip() == "1048", run.output("all"))
+    expect(run.log("add:1") == "added up 40,2\n", run.log("add:1"))
+
+
 def check_one_log(run):
     lines = run.ask("logs", run.run).splitlines()
     found = Counter(m.groups() for line in lines
@@ -306,6 +359,16 @@ CASES = {
     "sql-report": [((), 0, {"arrived": "succeeded", "tables": "succeeded", "load": "succeeded",
                             "settle": "succeeded", "report": "succeeded", "tell": "succeeded"},
                     {"load": {"succeeded": 5}}, check_sql_report)],
+    "postgres-report": [((), 0, {"tables": "succeeded", "load": "succeeded",
+                                 "report": "succeeded", "tell": "succeeded"},
+                         {"load": {"succeeded": 5}}, check_postgres_report)],
+    "web-service": [(("-p", "service=http://127.0.0.1:PORT"), 0,
+                     {"ready": "succeeded", "list": "succeeded", "price": "succeeded",
+                      "tell": "succeeded"}, {"price": {"succeeded": 100}}, check_web_service)],
+    "mail-report": [(("-p", "port=PORT"), 0, {"count": "succeeded", "tell": "succeeded"}, {},
+                     check_mail_report)],
+    "warm-program": [((), 0, {"add": "succeeded", "all": "succeeded"}, {"add": {"succeeded": 3}},
+                      check_warm_program)],
     "one-log": [((), 0, {"writers": "succeeded", "write": "succeeded"},
                  {"write": {"succeeded": 8}}, check_one_log)],
     "zone-census": [(("-p", "work=work"), 0, {"list": "succeeded", "examine": "succeeded",
@@ -317,9 +380,14 @@ def play(pawl, name, case):
     arguments, code, states, items, check = case
     # A relative working area would be one of each task's folder.
     root = Path(tempfile.mkdtemp(prefix="pawl-example-"))
+    counterpart = COUNTERPARTS[name](root) if name in COUNTERPARTS else None
     try:
         shutil.copytree(EXAMPLES, root / "examples")
+        (root / "home").mkdir(mode=0o700)
+        shutil.copytree(EXAMPLES / "plugins", root / "home/plugins")
         arguments = [a.replace("work=work", f"work={root}/work") for a in arguments]
+        if counterpart:
+            arguments = [a.replace("PORT", counterpart.port) for a in arguments]
         run = Played(pawl, root, name, arguments)
         expect(run.code == code, f"exit code {run.code} instead of {code}\n{run.told}")
         found = run.states()
@@ -332,6 +400,8 @@ def play(pawl, name, case):
         if check:
             check(run)
     finally:
+        if counterpart:
+            counterpart.close()
         shutil.rmtree(root, ignore_errors=True)
 
 
@@ -366,7 +436,10 @@ def main():
     if args.demo:
         return demo(pawl)
     wrong = 0
-    for name in args.names or sorted(CASES):
+    names = args.names or sorted(CASES)
+    if "PAWL_POSTGRES_PID" not in os.environ:
+        names = [name for name in names if name != "postgres-report" or args.names]
+    for name in names:
         for case in CASES[name]:
             title = " ".join([name, *case[0]])
             try:

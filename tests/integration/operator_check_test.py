@@ -5,8 +5,10 @@
 """
 
 import argparse
+import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 # What each bad operator must fail; all else of it passes or is not looked at.
@@ -17,7 +19,7 @@ BAD = {
     "twice": "an attempt ends once",
     "wrong_schema": "schema",
 }
-# Pawl's own, with parameters that need nothing of the machine.
+# Pawl's own, with parameters that need nothing of the machine: nobody listens at port 1.
 OWN = [
     ("basic", "noop", "{}"),
     ("basic", "sleep", '{"for": "1h"}'),
@@ -25,7 +27,26 @@ OWN = [
     ("basic", "wait_file", '{"path": "nothing"}'),
     ("sqlite", "sqlite", '{"database": ":memory:", "sql": "SELECT 1"}'),
     ("postgres", "postgres", '{"host": "/nowhere", "sql": "SELECT 1"}'),
+    ("http", "http", '{"url": "http://127.0.0.1:1/"}'),
+    ("http", "wait_http", '{"url": "http://127.0.0.1:1/"}'),
+    ("mail", "mail", '{"host": "127.0.0.1", "port": 1, "tls": "none", "from": "a@example.org",'
+                     ' "to": "b@example.org", "subject": "s"}'),
 ]
+MANIFESTS = {"plugins/sum.json": '{"numbers": [1, 2, 39]}'}
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+# A program that dies with its attempt, and one that leaves a process behind that nobody finds by
+# itself, so that the host has to end it.
+DIES = """#!/bin/sh
+echo '{"type":"ready","protocol":1}'
+read -r hello; read -r start; exit 3
+"""
+NAPS = """#!/bin/sh
+echo '{"type":"ready","protocol":1}'
+setsid sleep 1000 <&- >&- 2>&- &
+while read -r line; do
+  case $line in '{"type":"shutdown"'*) exit 0 ;; esac
+done
+"""
 
 
 def check(pawl, library, operator=None, parameters=None):
@@ -35,6 +56,16 @@ def check(pawl, library, operator=None, parameters=None):
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=400, check=False)
     return done.returncode, done.stdout, done.stderr
+
+
+def program(folder, name, text):
+    """A manifest and its program."""
+    path = Path(folder, name)
+    path.write_text(text)
+    path.chmod(0o755)
+    manifest = Path(folder, f"{name}.json")
+    manifest.write_text(json.dumps({"command": [f"./{name}"], "processes": 2}))
+    return manifest
 
 
 def expect(condition, text):
@@ -57,11 +88,23 @@ def main():
     code, out, err = check(options.pawl, options.bad, "good")
     expect(code == 0 and "FAILED" not in out, f"good: exit code {code}\n{out}{err}")
 
+    catalog = json.loads((options.operators / "catalog.json").read_text())
+    expect({one["name"] for one in catalog} == {name for _, name, _ in OWN},
+           "an operator of pawl is not checked here, or is gone")
     for library, operator, parameters in OWN:
         code, out, err = check(options.pawl, options.operators / f"{library}.so", operator,
                                parameters)
         expect(code == 0, f"{operator} {parameters}: exit code {code}\n{out}{err}")
         expect("skipped" not in out, f"{operator} {parameters}:\n{out}")
+
+    for manifest, parameters in MANIFESTS.items():
+        code, out, err = check(options.pawl, EXAMPLES / manifest, None, parameters)
+        expect(code == 0 and "skipped" not in out, f"{manifest}: exit code {code}\n{out}{err}")
+    with tempfile.TemporaryDirectory() as folder:
+        code, out, err = check(options.pawl, program(folder, "dies", DIES))
+        expect(code == 1 and "dies: an attempt ends once" in out and "died" in out, out + err)
+        code, out, err = check(options.pawl, program(folder, "naps", NAPS))
+        expect(code == 0 and "no process" in out, f"naps: exit code {code}\n{out}{err}")
 
     code, out, err = check(options.pawl, options.pawl)
     expect(code == 1 and "FAILED" in out, f"what is no library: exit code {code}\n{out}{err}")

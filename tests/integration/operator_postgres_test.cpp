@@ -277,6 +277,23 @@ TEST_CASE("which failures to connect are worth another try") {
   }
 }
 
+TEST_CASE("a wrong password is not tried again, and is in no message") {
+  Bench bench;
+  bench.observer.ask(
+      "SET client_min_messages = warning; DROP ROLE IF EXISTS guarded; "
+      "CREATE ROLE guarded LOGIN PASSWORD 'the right one'");
+  CHECK(bench.good("SELECT current_user AS u",
+                   R"(, "user": "guarded", "password": "the right one")") ==
+        R"([{"u":"guarded"}])");
+  for (const char* wrong : {R"(, "password": "hunter2")", ""}) {
+    const End end = bench.run("SELECT 1", std::string(R"(, "user": "guarded")") + wrong);
+    INFO(wrong << ' ' << end.error_class << ' ' << end.message << ' ' << end.trace);
+    CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+    CHECK(end.error_class == "28P01");
+    CHECK((end.message + end.trace).find("hunter2") == std::string::npos);
+  }
+}
+
 TEST_CASE("a server that does not answer is given up, or cancelled") {
   Bench bench;
   const MuteServer mute;

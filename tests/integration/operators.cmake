@@ -32,6 +32,25 @@ set_tests_properties("pawl operators check finds what breaks the contract"
   "jobs of operators, with a PostgreSQL server" "jobs of operators"
   PROPERTIES LABELS integration TIMEOUT 600 SKIP_RETURN_CODE 77)
 
+# Every kind of operator in one job.
+set(kinds ${CMAKE_CURRENT_SOURCE_DIR}/operator_kinds_test.py --pawl $<TARGET_FILE:pawl>)
+set(secrets ${CMAKE_CURRENT_SOURCE_DIR}/operator_secrets_test.py --pawl $<TARGET_FILE:pawl>)
+set(with_server ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/postgres_cluster.py)
+add_test(NAME "operators outlive the scheduler and end when they are told"
+  COMMAND ${PAWL_PYTHON} ${kinds})
+add_test(NAME "operators outlive the scheduler and end when they are told, PostgreSQL too"
+  COMMAND ${with_server} ${PAWL_PYTHON} ${kinds})
+add_test(NAME "a secret that all operators use is found nowhere"
+  COMMAND ${PAWL_PYTHON} ${secrets})
+add_test(NAME "a secret that all operators use is found nowhere, PostgreSQL too"
+  COMMAND ${with_server} ${PAWL_PYTHON} ${secrets})
+set_tests_properties("operators outlive the scheduler and end when they are told"
+  "operators outlive the scheduler and end when they are told, PostgreSQL too"
+  "a secret that all operators use is found nowhere"
+  "a secret that all operators use is found nowhere, PostgreSQL too"
+  PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77
+  ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>")
+
 add_test(NAME "tasks call servers, wait for them and send mail"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/http_jobs_test.py --pawl $<TARGET_FILE:pawl>)
 set_tests_properties("tasks call servers, wait for them and send mail"

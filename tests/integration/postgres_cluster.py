@@ -74,6 +74,10 @@ def start(folder, log):
         timeout=SECONDS, check=False)
     if made.returncode != 0:
         raise NoServer(f"initdb failed:\n{made.stdout}{made.stderr}")
+    # Everybody is trusted but `guarded`, who has to know a password once a test has given one.
+    rules = folder / "data" / "pg_hba.conf"
+    rules.write_text("local all guarded scram-sha-256\n" + rules.read_text(encoding="utf-8"),
+                     encoding="utf-8")
     server = subprocess.Popen(
         [*before, *(["--pdeathsig", "INT"] if before else []), str(bin_folder / "postgres"),
          "-D", str(folder / "data"), "-k", str(folder / "socket"),

@@ -67,6 +67,8 @@ ServerError connect_error(const PGconn* connection) {
   if (const auto at = error.message.find("\nLOCATION:"); at != std::string::npos) {
     error.message = trimmed(error.message.substr(0, at));
   }
+  // libpq gives up by itself where it has no password; the server would have said this.
+  if (error.state.empty() && ::PQconnectionNeedsPassword(connection) != 0) error.state = "28P01";
   if (error.state.empty()) error.state = "08001";
   return error;
 }
