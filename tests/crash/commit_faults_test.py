@@ -178,7 +178,8 @@ class Trial:
             if code not in (-9, 137):
                 self.wrong(f"was killed, and ended with {code}: {err}")
         elif fault.what == "ENOSPC":
-            if fault.count == 0 and code not in (None, UNUSABLE_HOME, STORAGE_ERROR):
+            # 0: it was full from the last copy into the database on, when all was in the log.
+            if fault.count == 0 and code not in (None, 0, UNUSABLE_HOME, STORAGE_ERROR):
                 self.wrong(f"a disk that stays full made it end with {code}: {err}")
             if fault.count > 0 and code not in (0, STORAGE_ERROR):
                 self.wrong(f"a disk that was full for a moment made it end with {code}: {err}")
@@ -251,6 +252,14 @@ class Trial:
             self.wrong(f"the store cannot be read: {error}")
             return False
 
+    def trust(self, code, snapshot):
+        """An end with 0 is a promise: the store has the success before anybody else looks at it."""
+        for run in self.accepted if code == 0 else ():
+            if (state := snapshot["runs"].get(run)) != "succeeded":
+                self.wrong(f"ended with 0, and the store says that {run} is {state or 'open'}")
+        if code == 0 and not self.accepted:
+            self.wrong("ended with 0 and named no run")
+
     def judge(self, before, at_rest):
         snapshot, problems, self.report = verify.verify(
             home=self.home, ledger=self.ledger, job=self.job, accepted=self.accepted, faults=[],
@@ -261,13 +270,14 @@ class Trial:
 
     def run(self):
         try:
-            self.live()
+            code = self.live()
             if self.hit:
                 snapshots = []
                 if self.has_store():
                     snapshots.append(self.judge([], at_rest=False))
+                    self.trust(code, snapshots[0])
                     snapshots[0]["restarted_ns"] = time.monotonic_ns()
-                elif self.accepted or self.ledger.stat().st_size:
+                elif code == 0 or self.accepted or self.ledger.stat().st_size:
                     self.wrong("something was accepted or ran, and there is no store")
                 self.go_on()
                 self.judge(snapshots, at_rest=True)

@@ -155,6 +155,18 @@ class CrashTest:
                 pass
         return names
 
+    def until_it_hears(self, number):
+        """Until the scheduler holds or handles a signal: before that (it is not in its main yet) the
+        signal's default ends it, as it ends any program, and nothing of pawl has begun."""
+        bit, deadline = 1 << (number - 1), time.monotonic() + 30
+        while self.scheduler.poll() is None and time.monotonic() < deadline:
+            status = Path(f"/proc/{self.scheduler.pid}/status").read_text()
+            masks = [int(line.split()[1], 16) for line in status.splitlines()
+                     if line.startswith(("SigBlk:", "SigCgt:"))]
+            if any(mask & bit for mask in masks):
+                return
+            time.sleep(0.002)
+
     def fault(self):
         """Lets one fault happen; True when the scheduler is dead after it."""
         kind = self.rng.choices(["scheduler", "worker", "everything", "polite"], [45, 20, 20, 15])[0]
@@ -162,6 +174,7 @@ class CrashTest:
         if kind == "worker":
             killed = self.kill_workers(1)
         elif kind == "polite":
+            self.until_it_hears(signal.SIGTERM)
             self.scheduler.send_signal(signal.SIGTERM)
             try:
                 code = self.scheduler.wait(30)

@@ -366,7 +366,8 @@ class Judge:
                                      self.job[name].get("trigger_rule", "all_success"))
 
     def works_of(self, run, task):
-        """The pieces of work of a task: itself, or all its items."""
+        """The pieces of work of a task: itself, or all its items. A mapped task that never began has
+        no items, so there is only the whole to wait for."""
         mapped = self.store.mapped.get((run, task, WHOLE))
         if mapped is None:
             return [(run, task, WHOLE)]
@@ -437,7 +438,9 @@ class Judge:
     def leaf_states(self, run):
         """The state of every unmapped task and every item of a run."""
         states = {}
-        for name in self.job:
+        for name, spec in self.job.items():
+            if "map" in spec and (run, name, WHOLE) not in self.store.mapped:
+                continue  # it never began: it has no items, and a whole is not counted
             for work in self.works_of(run, name):
                 task = self.store.tasks.get(work)
                 whole = self.store.mapped.get((run, name, WHOLE))

@@ -2,8 +2,8 @@
 """Plants wrongs in a small story and checks that verify.py finds each of them, and only then.
 
 The story: `a` fails once, is interrupted once when its worker is killed, then succeeds; `b` follows
-it; the two items of `m` run, item 1 after a retry; `once` is interrupted and held, so `late` is
-upstream_failed. Standard library only.
+it; the two items of `m` run, item 1 after a retry; `once` is interrupted and held, so `late` and the
+mapped `never`, whose items were never read, are upstream_failed. Standard library only.
 """
 
 import json
@@ -23,7 +23,8 @@ JOB = {"name": "story", "defaults": {"retry": {"max_attempts": 4}}, "tasks": [
     {"id": "b", "command": ["x"], "depends_on": ["a"]},
     {"id": "m", "command": ["x"], "map": {"items": [1, 2]}},
     {"id": "once", "command": ["x"], "retry": {"max_attempts": 1}},
-    {"id": "late", "command": ["x"], "depends_on": ["once"]}]}
+    {"id": "late", "command": ["x"], "depends_on": ["once"]},
+    {"id": "never", "command": ["x"], "depends_on": ["once"], "map": {"items": [1, 2]}}]}
 # id, task, item, number, state, reason, exit_code, worker, start, end, code in the ledger (or None)
 ATTEMPTS = [
     (1, 0, -1, 1, "failed", "exit", 3, 1, 100, 200, 3),
@@ -82,6 +83,7 @@ class Story:
         self.task(2, 1, "succeeded", 2)
         self.task(3, -1, "held", 1, "interrupted")
         self.task(4, -1, "upstream_failed", 0, "upstream")
+        self.task(5, -1, "upstream_failed", 0, "upstream")
         for number, task, item, count, state, reason, exit_code, worker, start, end, code in ATTEMPTS:
             self.insert("attempt", id=number, run=1, task=task, item=item, number=count,
                         state=state, reason=reason, exit_code=exit_code, worker=worker)
@@ -240,6 +242,10 @@ def counts_wrong(story):
     story.sql("UPDATE run_counts SET succeeded = 5")
 
 
+def a_whole_counted(story):
+    story.sql("UPDATE run_counts SET upstream_failed = 2")
+
+
 def damaged_index(story):
     story.sql("PRAGMA writable_schema = ON")
     story.sql("UPDATE sqlite_schema SET sql = 'CREATE INDEX run_job ON run (state)' "
@@ -267,6 +273,7 @@ PLANTED = {
     running_without_owner: "owner", live_attempt_without_task: "owner",
     retry_without_timer: "owner", open_at_the_end: "everything ended",
     failed_too_soon: "ended rightly", run_made_better: "everything ended", counts_wrong: "counts",
+    a_whole_counted: "counts",
     damaged_index: "integrity_check", stray_process: "stray process"}
 
 
