@@ -34,12 +34,26 @@ function(pawl_layer name)
   target_link_libraries(${name} PUBLIC pawl_flags ${LAYER_DEPENDS} PRIVATE ${LAYER_PRIVATE_DEPENDS})
 endfunction()
 
+# pawl_patient_tests(): makes the time-outs of the tests that this folder has added by hand as much
+# longer as PAWL_TEST_PATIENCE says. tests/integration/patience.py tells more.
+function(pawl_patient_tests)
+  get_property(tests DIRECTORY PROPERTY TESTS)
+  foreach(test IN LISTS tests)
+    get_test_property("${test}" TIMEOUT seconds)
+    if(seconds)
+      math(EXPR seconds "${seconds} * ${PAWL_TEST_PATIENCE}")
+      set_tests_properties("${test}" PROPERTIES TIMEOUT ${seconds})
+    endif()
+  endforeach()
+endfunction()
+
 # pawl_test(NAME LABEL label DEPENDS ... SOURCES ...): one Catch2 executable, one label.
 function(pawl_test name)
   cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "DEPENDS;SOURCES" ${ARGN})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 120)
   endif()
+  math(EXPR TEST_TIMEOUT "${TEST_TIMEOUT} * ${PAWL_TEST_PATIENCE}")
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE pawl_flags ${TEST_DEPENDS} pawl_catch_main)
   catch_discover_tests(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT})

@@ -33,8 +33,11 @@ from pathlib import Path
 import verify
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "integration"))
+from patience import patient  # noqa: E402
+
 SKIPPED = 77
-SECONDS = 60
+SECONDS = patient(60)
 
 STORAGE_ERROR = 74
 UNUSABLE_HOME = 73  # of a home that cannot be made
@@ -163,7 +166,7 @@ class Trial:
         fault = self.fault
         endless = fault.count == 0 and fault.what == "ENOSPC"
         code, out, err = self.traced(
-            ["-e", f"trace={fault.name}", "-e", fault.injection()], 3 if endless else SECONDS)
+            ["-e", f"trace={fault.name}", "-e", fault.injection()], patient(3) if endless else SECONDS)
         trace = (self.root / "trace").read_text(errors="replace")
         self.hit = "(INJECTED)" in trace or "killed by SIGKILL" in trace
         # The first line of standard output is the acknowledgement, whatever came after it.
@@ -214,7 +217,7 @@ class Trial:
             if serve.poll() is None:
                 serve.send_signal(signal.SIGTERM)
             try:
-                code = serve.wait(30)
+                code = serve.wait(SECONDS)
                 if code != 0:
                     self.wrong(f"the scheduler after it ended with {code}: "
                                + (self.root / "serve.log").read_text(errors="replace")[-2000:])

@@ -27,8 +27,12 @@ from pathlib import Path
 import verify
 
 HERE = Path(__file__).resolve().parent
-SUBMISSION_SECONDS = 60
-QUIET_SECONDS = 240  # all that is open must end within this once the faults are over
+sys.path.append(str(HERE.parent / "integration"))
+from patience import patient  # noqa: E402
+
+SUBMISSION_SECONDS = patient(60)
+LEAVING_SECONDS = patient(30)
+QUIET_SECONDS = patient(240)  # all that is open must end within this once the faults are over
 
 
 def make_job(rng, ledger):
@@ -158,7 +162,7 @@ class CrashTest:
     def until_it_hears(self, number):
         """Until the scheduler holds or handles a signal: before that (it is not in its main yet) the
         signal's default ends it, as it ends any program, and nothing of pawl has begun."""
-        bit, deadline = 1 << (number - 1), time.monotonic() + 30
+        bit, deadline = 1 << (number - 1), time.monotonic() + LEAVING_SECONDS
         while self.scheduler.poll() is None and time.monotonic() < deadline:
             status = Path(f"/proc/{self.scheduler.pid}/status").read_text()
             masks = [int(line.split()[1], 16) for line in status.splitlines()
@@ -177,11 +181,11 @@ class CrashTest:
             self.until_it_hears(signal.SIGTERM)
             self.scheduler.send_signal(signal.SIGTERM)
             try:
-                code = self.scheduler.wait(30)
+                code = self.scheduler.wait(LEAVING_SECONDS)
                 if code != 0:
                     self.problems.append(f"SIGTERM made the scheduler end with {code}")
             except subprocess.TimeoutExpired:
-                self.problems.append("the scheduler did not leave within 30 s of SIGTERM")
+                self.problems.append(f"the scheduler did not leave within {LEAVING_SECONDS} s of SIGTERM")
                 self.scheduler.kill()
                 self.scheduler.wait()
         else:
@@ -251,7 +255,7 @@ class CrashTest:
     def open_runs(self):
         answer = subprocess.run([self.pawl, "runs", "--state", "queued,running,paused", "--limit",
                                  "0", "-o", "json"], env=self.environment, capture_output=True,
-                                text=True, timeout=60)
+                                text=True, timeout=SUBMISSION_SECONDS)
         if answer.returncode != 0:
             self.problems.append(f"pawl runs failed with {answer.returncode}: {answer.stderr}")
             return 0
@@ -291,9 +295,9 @@ class CrashTest:
         if self.scheduler is not None and self.scheduler.poll() is None:
             self.scheduler.send_signal(signal.SIGTERM)
             try:
-                self.scheduler.wait(30)
+                self.scheduler.wait(LEAVING_SECONDS)
             except subprocess.TimeoutExpired:
-                self.problems.append("the scheduler did not leave within 30 s of SIGTERM")
+                self.problems.append(f"the scheduler did not leave within {LEAVING_SECONDS} s of SIGTERM")
                 self.scheduler.kill()
                 self.scheduler.wait()
 

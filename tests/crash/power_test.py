@@ -25,7 +25,7 @@ import uuid
 from pathlib import Path
 
 import verify
-from crash_test import CrashTest
+from crash_test import LEAVING_SECONDS, CrashTest
 
 SKIPPED = 77
 EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -66,7 +66,7 @@ class Disk:
             os.close(folder)
 
     def come_back(self):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + LEAVING_SECONDS
         while (done := command("umount", self.mounted_at)).returncode != 0:
             assert time.monotonic() < deadline, done.stderr
             time.sleep(0.05)
@@ -97,7 +97,7 @@ class PowerTest(CrashTest):
         self.disk.cut()
         folders = [path.name for path in (self.home / "workers").iterdir()]
         # Without power nothing runs: no scheduler, no worker, no program.
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + LEAVING_SECONDS
         while found := verify.processes_in(self.home):
             assert time.monotonic() < deadline, f"cannot be killed: {found}"
             for pid in found:

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import cli_support
-from cli_support import HomeTest, ISO, RUN_ID
+from cli_support import HomeTest, ISO, RUN_ID, SECONDS
 
 RUN_FIELDS = ("run job state reason trigger scheduled_for logical_time request_id created_at "
               "started_at ended_at params counts")
@@ -238,7 +238,7 @@ class Logs(Sales):
         self.until("the run is there", lambda: self.pawl("runs", "--state", "running", "-o", "name").out)
         done = self.pawl("logs", "@latest/a", "-f")
         self.assertEqual(done.out, "one\ntwo")
-        child.wait(20)
+        child.wait(SECONDS)
 
     def test_output_is_what_the_task_gave(self):
         self.run_sales()
@@ -331,7 +331,7 @@ class CtrlC(HomeTest):
     def test_once_pauses_when_what_runs_has_ended(self):
         child = self.slow()
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=30)
+        out, err = child.communicate(timeout=SECONDS)
         run = out.split()[0]
         self.assertEqual(child.returncode, 130, err)
         self.assertIn("nothing more starts", err)
@@ -348,14 +348,14 @@ class CtrlC(HomeTest):
         child.send_signal(signal.SIGINT)
         self.until("it is paused", lambda: self.pawl("runs", "--state", "paused", "-o", "name").out)
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=30)
+        _, err = child.communicate(timeout=SECONDS)
         self.assertEqual(child.returncode, 130, err)
         self.assertIn("CANCELLED", err)
 
     def test_a_hang_up_leaves_it_to_the_next_scheduler(self):
         child = self.slow()
         child.send_signal(signal.SIGHUP)
-        out, err = child.communicate(timeout=30)
+        out, err = child.communicate(timeout=SECONDS)
         self.assertEqual(child.returncode, 128 + signal.SIGHUP, err)
         run = out.split()[0]
         done = self.pawl("resume", run)

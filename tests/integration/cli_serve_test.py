@@ -4,7 +4,7 @@
 import signal
 
 import cli_support
-from cli_support import HomeTest
+from cli_support import HomeTest, SECONDS
 
 
 class Served(HomeTest):
@@ -16,7 +16,7 @@ class Served(HomeTest):
 
     def end(self, child):
         child.send_signal(signal.SIGTERM)
-        _, err = child.communicate(timeout=30)
+        _, err = child.communicate(timeout=SECONDS)
         self.assertEqual(child.returncode, 0, err)
         return err
 
@@ -102,7 +102,7 @@ class Served(HomeTest):
         verb = self.start("run", path)
         self.until("a runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
         child = self.serve()
-        _, err = verb.communicate(timeout=30)
+        _, err = verb.communicate(timeout=SECONDS)
         self.assertEqual(verb.returncode, 0, err)
         self.assertIn("succeeded slow", err)
         self.assertEqual(len(self.pawl("attempts", "-o", "name").lines), 2)

@@ -12,8 +12,10 @@ import time
 import unittest
 from pathlib import Path
 
+from patience import patient
+
 PAWL = None  # path of the program, set by main()
-SECONDS = 60
+SECONDS = patient(60)
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-z]{6}")
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -114,13 +116,13 @@ class HomeTest(unittest.TestCase):
 
     def until(self, what, condition, seconds=30):
         """Waits for a condition with a deadline; its value."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patient(seconds)
         while time.monotonic() < end:
             value = condition()
             if value:
                 return value
             time.sleep(0.05)
-        self.fail(f"not within {seconds} s: {what}")
+        self.fail(f"not within {patient(seconds):g} s: {what}")
 
     def fields(self, objects, names):
         for one in objects if isinstance(objects, list) else [objects]:

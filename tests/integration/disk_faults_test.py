@@ -18,6 +18,7 @@ import threading
 from pathlib import Path
 
 import cli_support
+from cli_support import SECONDS
 from gate_support import GateTest, is_alive
 
 SKIPPED = 77
@@ -364,7 +365,7 @@ class DiskFails(DiskTest):
         self.assertLessEqual(set(self.accepted), known, "an accepted run is gone")
         self.assertEqual(self.until_ended(self.detach(self.simple("well")))["state"], "succeeded")
         serve.send_signal(signal.SIGTERM)
-        self.assertEqual(serve.wait(60), 0)
+        self.assertEqual(serve.wait(SECONDS), 0)
         self.pawl("doctor", code=None)
 
     def test_a_disk_that_cannot_write_ends_the_scheduler_with_74_and_nothing_accepted_is_lost(self):
@@ -393,7 +394,7 @@ class DiskFails(DiskTest):
         self.open_gates("good", "five")
         self.until_ended(self.gated)
         serve.send_signal(signal.SIGTERM)
-        self.assertEqual(serve.wait(60), 0)
+        self.assertEqual(serve.wait(SECONDS), 0)
         self.end_strays()
         self.until("nobody writes on the disk", lambda: command(
             "mount", "-o", "remount,ro", self.loop.mounted_at).returncode == 0)

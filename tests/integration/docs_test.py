@@ -36,8 +36,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECONDS_PER_COMMAND = 120
+SECONDS_PER_COMMAND = patient(120)
 
 # --- reading a document --------------------------------------------------------------------------
 

@@ -19,9 +19,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES = ROOT / "examples"
-SECONDS = 240
+SECONDS = patient(240)
 
 
 class Wrong(Exception):

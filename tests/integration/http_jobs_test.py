@@ -12,10 +12,12 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 COUNTERPARTS = ROOT / "tests" / "unit" / "counterparts.py"
 PAWL = None
-SECONDS = 120
+SECONDS = patient(120)
 
 
 class Counterpart:

@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from patience import patient
+
 # What each bad operator must fail; all else of it passes or is not looked at.
 BAD = {
     "deaf": "a cancelled attempt ends",
@@ -54,7 +56,7 @@ def check(pawl, library, operator=None, parameters=None):
     words += ["--operator", operator] if operator else []
     words += ["--with", parameters] if parameters else []
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=400, check=False)
+                          timeout=patient(400), check=False)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -11,7 +11,7 @@ import os
 import unittest
 
 import cli_support
-from cli_support import HomeTest
+from cli_support import HomeTest, SECONDS
 
 
 class OperatorJobs(HomeTest):
@@ -62,7 +62,7 @@ class WaitFile(OperatorJobs):
             task["state"] == "deferred" for task in
             self.pawl("tasks", "--run", run, "-o", "json").json()))
         self.write("in/data.csv", "1\n")
-        self.assertEqual(child.wait(30), 0)
+        self.assertEqual(child.wait(SECONDS), 0)
         self.assertEqual(self.pawl("logs", f"{run}/after").out, f"{self.root}/in/data.csv\n")
 
     def test_giving_up_may_skip(self):

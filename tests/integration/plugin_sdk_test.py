@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXPECTED = {"include/pawl/operator.h", "include/pawl/operator.hpp",
             "share/cmake/pawl/pawlConfig.cmake", "share/cmake/pawl/pawlConfigVersion.cmake"}
@@ -20,7 +22,7 @@ EXPECTED = {"include/pawl/operator.h", "include/pawl/operator.hpp",
 
 def call(*words, **more):
     done = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=240, check=False, **more)
+                          capture_output=True, text=True, timeout=patient(240), check=False, **more)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, words))}: exit code {done.returncode}\n"
                  f"{done.stdout}{done.stderr}")

@@ -20,8 +20,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from patience import patient
+
 SKIPPED = 77
-SECONDS = 60
+SECONDS = patient(60)
 
 
 class NoServer(Exception):

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import cli_support
+from cli_support import SECONDS
 from gate_support import GateTest, is_alive
 
 
@@ -244,7 +245,7 @@ class NoMore(FaultTest):
         self.end_strays()
         self.give_slots(500)
         refused = self.serve_so(*few)
-        self.assertEqual(refused.wait(60), 2, self.served())
+        self.assertEqual(refused.wait(SECONDS), 2, self.served())
         self.assertRegex(self.served(), "500 slots.*ulimit")
         settings.unlink()
         serve = self.until_served(self.serve_so(*few))
@@ -434,7 +435,7 @@ class Journals(FaultTest):
                 self.assertEqual(tasks["once"]["state"], "held", tasks["once"])
                 self.assert_ran_once("done", "once")
                 serve.send_signal(signal.SIGTERM)
-                serve.wait(60)
+                serve.wait(SECONDS)
                 self.end_strays()
 
 

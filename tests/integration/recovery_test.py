@@ -15,6 +15,7 @@ import sqlite3
 from pathlib import Path
 
 import cli_support
+from cli_support import SECONDS
 from gate_support import GateTest, is_alive
 
 
@@ -58,7 +59,7 @@ class SchedulerDies(GateTest):
         serve = self.serve()
         run = self.start_four()
         serve.terminate()
-        self.assertEqual(serve.wait(30), 0)
+        self.assertEqual(serve.wait(SECONDS), 0)
         self.serve()
         self.open_gates(*self.TASKS)
         self.assert_real_ends(run)
@@ -196,7 +197,7 @@ class TwoSchedulers(GateTest):
         serve = self.serve()
         self.assertIsNone(child.poll(), "the foreground run left")
         self.open_gates("first")
-        out, err = child.communicate(timeout=60)
+        out, err = child.communicate(timeout=SECONDS)
         self.assertEqual(child.returncode, 0, err)
         run = out.split()[0]
         self.assertEqual(self.run_of(run)["state"], "succeeded")

@@ -15,8 +15,10 @@ import time
 import unittest
 from pathlib import Path
 
+from patience import patient
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE = 60
+PATIENCE = patient(60)
 pawl = None
 
 CALLS = '''

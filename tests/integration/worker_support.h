@@ -33,10 +33,11 @@
 #include "scheduler/loop/fd.h"
 #include "scheduler/loop/file_lock.h"
 #include "scheduler/loop/unix_socket.h"
+#include "tests/patience.h"
 
 namespace pawl::test {
 
-inline constexpr Duration kPatience = std::chrono::seconds(20);
+inline const Duration kPatience = patient(std::chrono::seconds(20));
 
 /// Waits until `is_true`; fails the test after `kPatience`.
 inline void eventually(const std::function<bool()>& is_true) {

@@ -11,6 +11,7 @@
 #include "scheduler/core/effect_gate.h"
 #include "scheduler/core/engine.h"
 #include "scheduler/core/trigger_rule.h"
+#include "tests/sim/disk_store.h"
 #include "tests/sim/job_text.h"
 #include "tests/sim/model_store.h"
 #include "tests/sim/world.h"
@@ -69,8 +70,9 @@ struct Batch {
 
 class Life {
  public:
-  Life(std::uint64_t seed, Planted planted) : random_(seed), planted_(planted) {
+  Life(std::uint64_t seed, Planted planted, bool has_disk) : random_(seed), planted_(planted) {
     store_.compares = planted != Planted::no_compare;
+    if (has_disk) disk_ = std::make_unique<DiskStore>(planted != Planted::no_sync);
   }
 
   Tale live() {
@@ -85,12 +87,34 @@ class Life {
     return tale_;
   }
 
+  Tale live(const Scenario& scenario, std::int64_t cut_at, Remains remains) {
+    try {
+      define(job_from_text(scenario.job));
+      open_world();
+      remains_ = remains;
+      const std::int64_t before = disk_->disk().operations();
+      if (cut_at > 0) disk_->disk().cut_at(before + cut_at);
+      for (int i = 0; i < scenario.runs; ++i) submit_first();
+      quiet_phase(scenario.act);
+      tale_.operations = disk_->disk().operations() - before;
+    } catch (const BrokenInvariant& broken) {
+      tale_.broken = "step " + std::to_string(tale_.steps) + ": " + broken.what();
+    }
+    tale_.runs = static_cast<std::int64_t>(store_.runs.size());
+    return tale_;
+  }
+
  private:
   // The scheduler -------------------------------------------------------------------------------
 
   void begin() {
     for (int i = 0; i < 4; ++i) define(random_job(i));
     define_scheduled();
+    open_world();
+  }
+
+  void open_world() {
+    if (disk_) disk_->open(store_.boot);
     for (int i = 0; i < 2; ++i) add_worker();
     start_engine();
     handle(input::Recovered{});
@@ -119,17 +143,29 @@ class Life {
     queue_.clear();
     answers_.clear();
     results_.clear();
-    for (const auto& [id, job] : jobs_) {
-      JobVersionRow row;
-      row.id = id;
-      row.job = job.name;
-      feed(input::AddVersion{row, job, store_.versions.contains(id)}, false);
-    }
+    for (const auto& [id, job] : jobs_)
+      feed(input::AddVersion{version_row(id), job, store_.versions.contains(id)}, false);
     feed(input::SetDefaultSlots{kSlots}, false);
-    for (RunId run : store_.open_runs()) feed(input::Recover{store_.snapshot(run, false)}, false);
+    for (RunSnapshot& run : open_runs()) feed(input::Recover{std::move(run)}, false);
     for (Worker& worker : workers_) {
       if (worker.is_alive) feed(input::WorkerUp{worker.id}, false);
     }
+  }
+
+  std::vector<RunSnapshot> open_runs() {
+    if (disk_) return disk_->open_runs();
+    std::vector<RunSnapshot> all;
+    for (RunId run : store_.open_runs()) all.push_back(store_.snapshot(run, false));
+    return all;
+  }
+
+  JobVersionRow version_row(VersionId id) const {
+    JobVersionRow row;
+    row.id = id;
+    row.job = jobs_.at(id).name;
+    row.hash = std::to_string(id.value);
+    row.body = "{}";
+    return row;
   }
 
   void handle(const Input& input, bool by_person = false) {
@@ -160,8 +196,13 @@ class Life {
     }
   }
 
-  /// Makes the first `count` batches durable and lets their effects go.
-  void commit(std::size_t count) {
+  /// Makes the first `count` batches durable and lets their effects go; false when the power went
+  /// instead.
+  bool commit(std::size_t count) {
+    if (disk_ && !queue_.empty()) {
+      if (!disk_->apply(group_of(queue_, 0, count))) return false;
+      if (random_.one_in(6) && !disk_->checkpoint()) return false;
+    }
     for (std::size_t i = 0; i < count && !queue_.empty(); ++i) {
       const Batch batch = std::move(queue_.front());
       queue_.pop_front();
@@ -172,6 +213,15 @@ class Life {
     for (Effect& effect : gate_.release(durable_)) perform(effect);
     for (const auto& [id, row] : store_.runs)
       check(broken_invariant(store_, id, jobs_.at(row.version)));
+    return true;
+  }
+
+  static std::vector<Mutations> group_of(const std::deque<Batch>& queue, std::size_t from,
+                                         std::size_t count) {
+    std::vector<Mutations> group;
+    for (std::size_t i = from; i < queue.size() && group.size() < count; ++i)
+      group.push_back(queue[i].mutations);
+    return group;
   }
 
   void perform(const Effect& effect) {
@@ -464,16 +514,19 @@ class Life {
 
   /// The scheduler dies: what was not committed is gone, or was committed after all; what was sent
   /// arrives in part. A new one recovers.
-  void crash() {
+  void crash(bool is_reboot = false, Remains remains = Remains::everything) {
     ++tale_.crashes;
     const std::deque<Batch> left = std::move(queue_);
     queue_.clear();
+    const std::int64_t boot = store_.boot + (is_reboot ? 1 : 0);
     const std::size_t kept =
-        left.empty()
+        disk_ ? crash_disk(left, boot, remains)
+        : left.empty()
             ? 0
             : static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(left.size()) + 1));
     for (std::size_t i = 0; i < kept; ++i)
       check(store_.apply(left[i].mutations, left[i].by_person));
+    store_.boot = boot;
     tale_.lost_batches += static_cast<std::int64_t>(left.size() - kept);
     if (kept < left.size()) zombie_ = left[kept];
     if (random_.one_in(3)) {
@@ -487,6 +540,36 @@ class Life {
       while (worker.is_alive && !worker.inbox.empty()) execute(worker);
     }
     recover();
+  }
+
+  /// The process or the power goes while the store writes, and what the disk has afterwards says
+  /// what was written: how many of the batches on their way.
+  std::size_t crash_disk(const std::deque<Batch>& left, std::int64_t boot, Remains remains) {
+    std::size_t maybe = under_way_;
+    bool is_done = false;
+    if (!disk_->disk().is_cut() && !left.empty()) {
+      maybe = static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(left.size())) + 1);
+      disk_->disk().cut_at(disk_->disk().operations() + random_.below(20) + 1);
+      is_done = disk_->apply(group_of(left, 0, maybe));
+      if (!is_done) ++tale_.cut_commits;
+    }
+    disk_->crash(remains, random_.next());
+    disk_->open(boot);
+    const auto difference_with = [&](std::size_t count) {
+      ModelStore with = store_;
+      for (std::size_t i = 0; i < count; ++i)
+        check(with.apply(left[i].mutations, left[i].by_person));
+      with.boot = boot;
+      return disk_->difference(with);
+    };
+    const std::string with = difference_with(maybe);
+    if (with.empty()) return maybe;
+    // A commit that came back is there, whether or not anybody had heard of it.
+    if (is_done || maybe == 0) fail("what was acknowledged is not what is there: " + with);
+    const std::string without = difference_with(0);
+    if (!without.empty())
+      fail("neither without what was being written: " + without + "\nnor with it: " + with);
+    return 0;
   }
 
   void recover() {
@@ -518,7 +601,7 @@ class Life {
   /// on from there. The store refuses it for what it compares. (A batch that touches nothing that
   /// changed since is left out here: the epoch in the real store refuses that one.)
   void write_as_zombie() {
-    if (!zombie_) return;
+    if (!zombie_ || disk_) return;
     const Batch batch = *std::move(zombie_);
     zombie_.reset();
     ModelStore comparing = store_;
@@ -537,10 +620,22 @@ class Life {
   void reboot() {
     ++tale_.reboots;
     for (Worker& worker : workers_) kill_worker(worker);
-    ++store_.boot;
     now_.mono = MonoTime{20'000 + random_.below(100'000)};
-    crash();
+    crash(true, remains_ ? *remains_ : static_cast<Remains>(random_.below(3)));
     for (int i = 0; i < 2; ++i) add_worker();
+  }
+
+  /// The power went in the middle of a commit. Where everything remains, it was the process alone
+  /// that died, and its workers live.
+  void lose_power(std::size_t under_way) {
+    under_way_ = under_way;
+    ++tale_.cut_commits;
+    if (remains_ == Remains::everything) {
+      crash();
+    } else {
+      reboot();
+    }
+    under_way_ = 0;
   }
 
   // The world -----------------------------------------------------------------------------------
@@ -588,10 +683,7 @@ class Life {
   /// The engine may have dropped a definition that nothing in memory uses.
   void know(VersionId id) {
     if (engine_->knows_version(id)) return;
-    JobVersionRow row;
-    row.id = id;
-    row.job = jobs_.at(id).name;
-    handle(input::AddVersion{row, jobs_.at(id), true});
+    handle(input::AddVersion{version_row(id), jobs_.at(id), true});
     ++tale_.versions_told_again;
   }
 
@@ -612,9 +704,16 @@ class Life {
     handle(input::Submit{row, random_.one_in(10), "ana", {}});
   }
 
+  void submit_first() {
+    RunRow row;
+    row.version = jobs_.begin()->first;
+    row.job = jobs_.begin()->second.name;
+    handle(input::Submit{row, false, "ana", {}});
+  }
+
   void command() {
     // A person's command is resolved behind all that is on its way to the store.
-    commit(queue_.size());
+    (void)commit(queue_.size());
     if (store_.runs.empty()) return;
     ++tale_.commands;
     if (random_.one_in(8)) {
@@ -688,7 +787,7 @@ class Life {
     if (dice < 40)
       submit();
     else if (dice < 260)
-      commit(static_cast<std::size_t>(random_.below(5) + 1));
+      (void)commit(static_cast<std::size_t>(random_.below(5) + 1));
     else if (dice < 460) {
       if (worker.is_alive && !worker.inbox.empty()) execute(worker);
     } else if (dice < 620) {
@@ -732,6 +831,7 @@ class Life {
 
   /// Nothing is on its way to the store: memory and store must be the same.
   void check_quiet() {
+    if (disk_) check(disk_->difference(store_));
     if (planted_ == Planted::nothing) {
       check(difference_after_restart(*engine_, store_, jobs_, served_, now_, kSlots));
     }
@@ -800,14 +900,41 @@ class Life {
     }
   }
 
-  /// No more faults: every run must end.
-  void quiet_phase() {
+  /// What people do in a scenario, once its moment has come.
+  void act_out(Act act, int step) {
+    const std::vector<Target> targets{Target{store_.last_run(), {}, {}}};
+    if (act == Act::nothing || store_.runs.empty()) return;
+    if (!is_cancelled_ && step >= 3) {
+      is_cancelled_ = true;
+      handle(input::Cancel{targets, false, "ana", {}, {}}, true);
+    } else if (is_cancelled_ && !is_resumed_ && is_final(store_.runs.at(store_.last_run()).state)) {
+      is_resumed_ = true;
+      touched_.insert(store_.last_run());
+      know(jobs_.begin()->first);
+      handle(
+          input::Resume{
+              targets, false, false, false, "ana", {}, {store_.snapshot(store_.last_run(), true)}},
+          true);
+    }
+  }
+
+  /// No more faults, but for a cut that was set before: every run must end.
+  void quiet_phase(Act act = Act::nothing) {
     handle(input::HoldStarts{false});
     handle(input::RemoveSchedule{kScheduled});
     served_.clear();
     for (int i = 0; i < 5'000; ++i) {
       ++tale_.steps;
-      commit(queue_.size());
+      // One by one where a cut may come between any two.
+      for (std::size_t left = queue_.size(); left > 0; left = queue_.size()) {
+        const std::size_t size = remains_ ? 1 : left;
+        if (!commit(size)) {
+          lose_power(size);
+          break;
+        }
+      }
+      (void)commit(0);
+      act_out(act, i);
       if (!dead_.empty() || i % 20 == 0) look_after_workers();
       for (Worker& worker : workers_) {
         while (worker.is_alive && !worker.inbox.empty()) execute(worker);
@@ -851,6 +978,11 @@ class Life {
 
   Random random_;
   Planted planted_;
+  std::unique_ptr<DiskStore> disk_;  ///< the real store, where it lives along
+  std::optional<Remains> remains_;   ///< of every cut, in a scenario
+  std::size_t under_way_ = 0;        ///< batches in the commit that a cut ended
+  bool is_cancelled_ = false;
+  bool is_resumed_ = false;
   std::optional<Batch> zombie_;  ///< the batch that a crash took
   Tale tale_;
   std::unique_ptr<Engine> engine_;
@@ -879,6 +1011,14 @@ class Life {
 
 }  // namespace
 
-Tale simulate(std::uint64_t seed, Planted planted) { return Life(seed, planted).live(); }
+Tale simulate(std::uint64_t seed, Planted planted) { return Life(seed, planted, false).live(); }
+
+Tale simulate_on_disk(std::uint64_t seed, Planted planted) {
+  return Life(seed, planted, true).live();
+}
+
+Tale play(const Scenario& scenario, std::int64_t cut_at, Remains remains, Planted planted) {
+  return Life(1, planted, true).live(scenario, cut_at, remains);
+}
 
 }  // namespace pawl::sim

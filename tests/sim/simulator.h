@@ -7,6 +7,9 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+
+#include "tests/sim/power_disk.h"
 
 namespace pawl::sim {
 
@@ -20,6 +23,7 @@ enum class Planted : std::uint8_t {
   spawn_before_begin,   ///< the process starts before its begin record is written
   fire_by_the_clock,    ///< a start goes on from what the clock says, not from where it was
   place_before_run,     ///< a fire's run is not in the commit of its schedule's place
+  no_sync,              ///< a commit does not wait for the disk
 };
 
 struct Tale {
@@ -44,9 +48,29 @@ struct Tale {
   std::int64_t caught_up = 0;      ///< that made one later
   std::int64_t dropped_fires = 0;
   std::int64_t versions_told_again = 0;  ///< the engine had dropped them
+  std::int64_t cut_commits = 0;  ///< commits of the real store that power or a kill cut short
+  std::int64_t operations = 0;   ///< of a scenario: changes of the disk
 };
 
 /// Lives one life. Never throws.
 Tale simulate(std::uint64_t seed, Planted planted = Planted::nothing);
+/// The same over the real store, on a disk in memory that loses what was not synced.
+Tale simulate_on_disk(std::uint64_t seed, Planted planted = Planted::nothing);
+
+/// What a person does in a scenario: cancels the last run in its middle, and resumes it.
+enum class Act : std::uint8_t { nothing, cancel_and_resume };
+
+/// A small story that always goes the same way, up to the fault.
+struct Scenario {
+  std::string_view name;
+  std::string_view job;  ///< as in job_text.h
+  int runs = 1;
+  Act act = Act::nothing;
+};
+
+/// Plays a scenario over the real store to its end. The power goes at operation `cut_at` of the
+/// disk (0: never) and comes back; where everything remains, it was the scheduler's process alone.
+Tale play(const Scenario& scenario, std::int64_t cut_at, Remains remains,
+          Planted planted = Planted::nothing);
 
 }  // namespace pawl::sim

@@ -12,6 +12,7 @@
 #include "scheduler/base/check.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/timer.h"
+#include "tests/patience.h"
 
 namespace pawl::test {
 
@@ -49,7 +50,7 @@ template <typename Done>
 bool run_until(Loop& loop, Done done, Duration deadline = std::chrono::seconds(20)) {
   bool late = false;
   Timer timer(loop, [&late] { late = true; });
-  timer.start_after(deadline);
+  timer.start_after(patient(deadline));
   while (!done() && !late) loop.run_once(true);
   return done();
 }

@@ -31,8 +31,9 @@ TEST_CASE("a loop that does not come back from a callback is told, with what it 
       });
   auto first = stalled.get_future();
   // A callback of the loop that only returns once it was noticed.
-  loop.defer(
-      [&] { REQUIRE(first.wait_for(std::chrono::seconds(20)) == std::future_status::ready); });
+  loop.defer([&] {
+    REQUIRE(first.wait_for(patient(std::chrono::seconds(20))) == std::future_status::ready);
+  });
   loop.run_once(false);
   const std::string text = first.get();
   REQUIRE(text.find("the loop has stood still for ") == 0);
