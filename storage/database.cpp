@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include <SQLiteCpp/Backup.h>
@@ -75,6 +77,21 @@ std::string reader_uri(const std::string& path, bool beside_writer) {
   return uri_of(path, "mode=ro");
 }
 
+/// Repeats what reads while another process opens the store and has not made the log's index yet.
+/// It is a matter of a moment, or of as long as that process is kept from running, and no handler
+/// of SQLite waits for it.
+template <typename Read>
+int once_index_is_made(const Read& read) {
+  const auto patience = std::chrono::milliseconds(kBusyTimeoutMs);
+  const auto end = std::chrono::steady_clock::now() + patience;
+  int code = read();
+  while (code == SQLITE_READONLY_RECOVERY && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    code = read();
+  }
+  return code;
+}
+
 void match_glob(sqlite3_context* context, int, sqlite3_value** values) {
   auto text_of = [](sqlite3_value* value) {
     const auto* bytes = sqlite3_value_text(value);
@@ -111,6 +128,11 @@ Error error_of(int code, int system_errno, const char* text, std::string_view do
                   path + " is no SQLite database (" + text +
                       "). If it was one, bring back a backup: pawl restore FILE");
     case SQLITE_READONLY:
+      if (code == SQLITE_READONLY_RECOVERY) {
+        return make(ErrorKind::locked, "another program is opening " + path +
+                                           " and does not get on. Look at it (fuser " + path +
+                                           " names it)");
+      }
       return make(ErrorKind::storage,
                   path + " is read-only. Check its permissions and how its disk is mounted");
     case SQLITE_BUSY:
@@ -369,8 +391,10 @@ Result<void> Database::add_glob() {
 // Statement --------------------------------------------------------------------------------------
 
 Statement::Statement(Database& database, std::string_view sql) {
-  code_ = sqlite3_prepare_v3(database.handle(), sql.data(), static_cast<int>(sql.size()),
-                             SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
+  code_ = once_index_is_made([&] {
+    return sqlite3_prepare_v3(database.handle(), sql.data(), static_cast<int>(sql.size()),
+                              SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
+  });
   if (statement_ != nullptr) {
     bound_.resize(static_cast<std::size_t>(sqlite3_bind_parameter_count(statement_)));
   } else {
@@ -452,7 +476,12 @@ void Statement::put(int place, Blob blob) {
 
 bool Statement::step() {
   if (statement_ == nullptr) return fail_again();
-  int code = sqlite3_step(statement_);
+  int code = once_index_is_made([this] {
+    const int done = sqlite3_step(statement_);
+    // It failed as it began to read, so there was no row yet.
+    if (done == SQLITE_READONLY_RECOVERY) sqlite3_reset(statement_);
+    return done;
+  });
   if (code == SQLITE_ROW) return true;
   code_ = code == SQLITE_DONE ? 0 : code;
   return false;

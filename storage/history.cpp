@@ -1,8 +1,6 @@
 #include "storage/history.h"
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -15,7 +13,6 @@ namespace pawl {
 namespace {
 
 constexpr std::size_t kChunksKept = 8;
-constexpr int kOpenTries = 20;  // a scheduler that just starts rebuilds the log's index
 
 }  // namespace
 
@@ -52,21 +49,11 @@ History::~History() = default;
 
 Result<std::unique_ptr<History>> History::open(const std::string& path, HistoryOptions options) {
   const DatabaseOptions how{DatabaseOptions::Mode::read_only, options.vfs, options.beside_writer};
-  for (int tries = 1;; ++tries) {
-    auto database = Database::open(path, how);
-    Error error;
-    if (database) {
-      auto fine = check_schema(**database);
-      if (fine) fine = (*database)->add_glob();
-      if (fine) return std::unique_ptr<History>(new History(std::move(*database)));
-      error = std::move(fine).error();
-    } else {
-      error = std::move(database).error();
-    }
-    // While a scheduler begins or ends, the log's index may be in the making for a moment.
-    if (error.kind != ErrorKind::storage || tries == kOpenTries) return error;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  auto database = Database::open(path, how);
+  if (!database) return std::move(database).error();
+  if (auto fine = check_schema(**database); !fine) return std::move(fine).error();
+  if (auto fine = (*database)->add_glob(); !fine) return std::move(fine).error();
+  return std::unique_ptr<History>(new History(std::move(*database)));
 }
 
 // Shared parts -----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 #pragma once
 
-// How long tests wait before they say that something does not come: tests/integration/patience.py tells why.
+// How long tests wait before they say that something does not come: tests/integration/patience.py
+// tells why.
 
 #include <cstdlib>
 

@@ -80,6 +80,8 @@ class Disk:
 
 
 class PowerTest(CrashTest):
+    UNANSWERED = CrashTest.UNANSWERED | {-signal.SIGKILL}  # without power nothing runs, no client either
+
     def __init__(self, pawl, seed, root, disk):
         super().__init__(pawl, seed, root, disk.mounted_at / "home")
         self.disk = disk

@@ -27,8 +27,8 @@ std::string text_of(RunSnapshot run) {
 
 std::string attempt_text(const AttemptRow& row) {
   return std::to_string(row.id.value) + " " + std::to_string(row.key.run.value) + "/" +
-         std::to_string(row.key.task.value) + ":" + std::to_string(row.key.item.value) + " number " +
-         std::to_string(row.number) + " " + std::string(to_string(row.state)) + " " +
+         std::to_string(row.key.task.value) + ":" + std::to_string(row.key.item.value) +
+         " number " + std::to_string(row.number) + " " + std::string(to_string(row.state)) + " " +
          std::string(to_string(row.reason)) + " handle " + row.handle + " state " + row.state_text;
 }
 
@@ -76,12 +76,11 @@ void DiskStore::crash(Remains remains, std::uint64_t seed) {
 
 std::vector<RunSnapshot> DiskStore::open_runs() {
   std::vector<RunSnapshot> all;
-  const auto done =
-      store_->load_open_runs([&](RunSnapshot&& run) { all.push_back(std::move(run)); },
-                             [](RunId run, const std::string& why) {
-                               throw BrokenInvariant("run " + std::to_string(run.value) +
-                                                     " cannot be read: " + why);
-                             });
+  const auto done = store_->load_open_runs(
+      [&](RunSnapshot&& run) { all.push_back(std::move(run)); },
+      [](RunId run, const std::string& why) {
+        throw BrokenInvariant("run " + std::to_string(run.value) + " cannot be read: " + why);
+      });
   if (!done) throw BrokenInvariant("the store: " + done.error().message);
   return all;
 }

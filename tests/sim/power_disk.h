@@ -1,8 +1,8 @@
 #pragma once
 
 // A disk in memory, for SQLite, whose power can be cut at any operation. What was synced is there
-// afterwards; of what was written since, a cut leaves nothing, all, or whatever sectors it likes, in
-// any order.
+// afterwards; of what was written since, a cut leaves nothing, all, or whatever sectors it likes,
+// in any order.
 
 #include <cstdint>
 #include <map>
@@ -48,12 +48,13 @@ class PowerDisk {
     std::string now;
     std::string durable;
     std::vector<Change> pending;
-    bool is_durable = false;  ///< its name survives a cut
+    bool is_durable = false;                      ///< its name survives a cut
     std::vector<std::unique_ptr<char[]>> shared;  ///< pages of memory that connections share
     int sharers = 0;
   };
 
-  // For the VFS. ------------------------------------------------------------------------------------
+  // For the VFS.
+  // ------------------------------------------------------------------------------------
 
   /// Counts an operation; false when there is no power for it.
   bool may_change();

@@ -1,9 +1,14 @@
 #include "storage/history.h"
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <future>
 #include <map>
 #include <set>
 
@@ -582,6 +587,85 @@ TEST_CASE("a page is read in a transaction that ends before the caller has it") 
   must(f.store->checkpoint());
   CHECK(f.store->wal_pages() == 0);
   CHECK(must(pager.next(100)).size() == 25);
+}
+
+namespace {
+
+/// A process that waits for a word of the test between its steps.
+class Stepping {
+ public:
+  /// The steps of the other process; each waits for `go`, and the process ends after the last.
+  explicit Stepping(const std::vector<std::function<bool()>>& steps) {
+    REQUIRE((::pipe(go_) == 0 && ::pipe(done_) == 0));
+    pid_ = fork();
+    if (pid_ != 0) return;
+    char byte = 0;
+    for (const auto& step : steps) {
+      if (::read(go_[0], &byte, 1) != 1 || !step() || ::write(done_[1], &byte, 1) != 1) _exit(1);
+    }
+    _exit(0);
+  }
+  ~Stepping() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    for (int end : {go_[0], go_[1], done_[0], done_[1]}) ::close(end);
+  }
+  Stepping(const Stepping&) = delete;
+  Stepping& operator=(const Stepping&) = delete;
+
+  /// Lets it take a step and waits for its end.
+  bool step() {
+    char byte = 0;
+    return ::write(go_[1], &byte, 1) == 1 && ::read(done_[0], &byte, 1) == 1;
+  }
+
+ private:
+  int go_[2];
+  int done_[2];
+  pid_t pid_ = -1;
+};
+
+}  // namespace
+
+TEST_CASE("a reader waits for a scheduler that has opened the store and not made the log's index") {
+  Folder folder;
+  REQUIRE(in_child([&] {
+            auto store = open_store(folder.store());
+            must(store->apply(Mutations{mutation::InsertRun{run_row(1)}}));
+            _exit(17);
+          }) == 17);
+  // As far as SQLite gets when a scheduler opens the store: the index is emptied, and a lock says
+  // that somebody is there.
+  Stepping beginner({[&] {
+                       const int index = ::open((folder.store() + "-shm").c_str(), O_RDWR);
+                       struct flock lock {};
+                       lock.l_type = F_RDLCK;
+                       lock.l_whence = SEEK_SET;
+                       lock.l_start = 128;
+                       lock.l_len = 1;
+                       return ::ftruncate(index, 0) == 0 && ::ftruncate(index, 32'768) == 0 &&
+                              ::fcntl(index, F_SETLK, &lock) == 0;
+                     },
+                     [] { return true; }});
+  Stepping scheduler({[&] {
+                        static const auto store = open_store(folder.store());
+                        return store->apply(Mutations{mutation::InsertRun{run_row(2)}}).ok();
+                      },
+                      [] { return true; }});
+  // Reads without anybody's index, as nobody is up.
+  auto early = must(History::open(folder.store()));
+  CHECK(must(early->runs({}).next(10)).size() == 1);
+  REQUIRE(beginner.step());
+  const auto seen = [](History& history) { return must(history.runs({}).next(10)).size(); };
+  auto reading = std::async(std::launch::async, [&] { return seen(*early); });
+  auto opening =
+      std::async(std::launch::async, [&] { return seen(*must(History::open(folder.store()))); });
+  // Neither has an answer while the other process stands still.
+  CHECK(reading.wait_for(std::chrono::milliseconds(100)) == std::future_status::timeout);
+  CHECK(opening.wait_for(std::chrono::milliseconds(100)) == std::future_status::timeout);
+  REQUIRE(scheduler.step());
+  CHECK(reading.get() >= 1);
+  CHECK(opening.get() >= 1);
 }
 
 TEST_CASE("history reads what a killed scheduler left, and changes nothing") {
