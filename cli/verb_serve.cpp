@@ -42,16 +42,17 @@ class ServeVerb final : public Verb {
     Result<ServiceOptions> options = service_options(session);
     if (!options) return options.error();
     if (const Result<void> free = ask_for_home(session, options->home); !free) return free.error();
+    // Who asks it to end before it listens is answered once it does. Before the first thread, which
+    // would take the signal in place of this one.
+    sigset_t held;
+    sigemptyset(&held);
+    for (int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&held, number);
+    pthread_sigmask(SIG_BLOCK, &held, nullptr);
     Log log({STDERR_FILENO, least_weight(), session.err.colour});
     log.line(Weight::info, fmt::format("pawl {} starts in {}, pid {}", program_version(),
                                        options->home, getpid()));
     options->tell = [&log](Weight weight, const std::string& text) { log.line(weight, text); };
     options->dropped_lines = [&log] { return log.dropped(); };
-    // Who asks it to end before it listens is answered once it does.
-    sigset_t held;
-    sigemptyset(&held);
-    for (int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&held, number);
-    pthread_sigmask(SIG_BLOCK, &held, nullptr);
     Result<std::unique_ptr<Service>> opened = Service::open(*std::move(options));
     if (!opened) return opened.error();
     Service& service = **opened;

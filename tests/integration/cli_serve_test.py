@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """With `pawl serve` up: verbs talk to it over the home's socket."""
 
+import fcntl
+import os
 import signal
+from pathlib import Path
 
 import cli_support
 from cli_support import HomeTest, SECONDS
@@ -19,6 +22,24 @@ class Served(HomeTest):
         _, err = child.communicate(timeout=SECONDS)
         self.assertEqual(child.returncode, 0, err)
         return err
+
+    def test_a_sigterm_while_it_starts_is_answered_when_it_listens(self):
+        self.pawl("run", self.job("ok", [{"id": "a", "command": ["true"]}]))
+        self.end_strays()
+        with open(self.home / "lock", "r+", encoding="utf-8") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)  # so that it stays where it is
+            child = self.start("serve")
+            self.until("it holds the signal back", lambda: self.holds_back(child, signal.SIGTERM))
+            self.until("it has a thread", lambda: len(os.listdir(f"/proc/{child.pid}/task")) > 1)
+            child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=SECONDS)
+        self.assertEqual(child.returncode, 0, err)
+
+    @staticmethod
+    def holds_back(child, number):
+        status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
+        mask = next(int(l.split()[1], 16) for l in status.splitlines() if l.startswith("SigBlk:"))
+        return mask & 1 << (number - 1)
 
     def test_a_run_is_handed_over_and_followed(self):
         child = self.serve()
