@@ -169,6 +169,9 @@ class Trial:
             ["-e", f"trace={fault.name}", "-e", fault.injection()], patient(3) if endless else SECONDS)
         trace = (self.root / "trace").read_text(errors="replace")
         self.hit = "(INJECTED)" in trace or "killed by SIGKILL" in trace
+        if code == 127 and "error while loading shared libraries" in err:
+            self.hit = False  # the fault was the loader's: there was no pawl yet
+            return code
         # The first line of standard output is the acknowledgement, whatever came after it.
         if "\n" in out:
             self.accepted[out.split("\n", 1)[0].strip()] = ""
