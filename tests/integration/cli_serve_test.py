@@ -52,9 +52,13 @@ class Served(HomeTest):
 
     def test_detach_returns_at_once_and_the_run_goes_on(self):
         child = self.serve()
-        path = self.job("slow", [{"id": "a", "command": ["sleep", "1"]}])
+        gate = self.root / "gate"
+        path = self.job("slow", [{"id": "a", "command": [
+            "sh", "-c", f"until [ -e {gate} ]; do sleep 0.02; done"]}])
         run = self.pawl("run", path, "--detach").lines[0]
-        self.assertEqual(self.pawl("explain", f"{run}/a").out.split()[0], "running")
+        self.until("it runs", lambda: self.pawl(
+            "explain", f"{run}/a").out.split()[0] == "running")
+        gate.touch()
         self.until("it ends", lambda: self.pawl("runs", "--state", "succeeded", "-o", "name").out)
         self.end(child)
 
