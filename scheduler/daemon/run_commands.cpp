@@ -443,6 +443,17 @@ void RunCommands::rerun(Command& command, const Loaded& loaded) {
 
 // Planning ---------------------------------------------------------------------------------------
 
+namespace {
+
+/// What the engine would say to a target for its run's sake; empty when nothing.
+std::string objection_to(std::string_view verb, RunState state, std::string_view task) {
+  if (verb == "cancel" && is_final(state)) return "the run has ended";
+  if (verb == "mark" && task.empty()) return "name a task: a run's state follows from its tasks";
+  return {};
+}
+
+}  // namespace
+
 void RunCommands::plan(Command& command, Loaded loaded, Json differences) {
   auto targets = targets_of(command, loaded);
   if (!targets) return refuse(command.answer, targets.error());
@@ -452,13 +463,16 @@ void RunCommands::plan(Command& command, Loaded loaded, Json differences) {
     if (!planned) return refuse(command.answer, planned.error());
     lines = std::move(*planned);
   } else {
+    std::map<std::string, RunState> states;
+    for (const LoadedRun& run : loaded) states.emplace(run.row.name, run.row.state);
     for (const Command::Named& named : command.targets) {
+      const std::string objection = objection_to(command.verb, states.at(named.run), named.task);
       lines.push_back({{"run", named.run},
                        {"task", named.task.empty() ? json(nullptr) : json(named.task)},
                        {"items", named.index ? json(1) : json(nullptr)},
                        {"index", named.index ? json(*named.index) : json(nullptr)},
-                       {"action", command.verb},
-                       {"text", ""}});
+                       {"action", objection.empty() ? command.verb : "refused"},
+                       {"text", objection}});
     }
   }
   json out = {{"plan", std::move(lines)}};

@@ -175,6 +175,11 @@ class Selecting(HomeTest):
             self.assertIn(why, done.err, words)
             self.assertEqual(done.code, 0 if why == "failed already" else 4, words)
 
+    def test_a_plan_says_what_will_be_refused(self):
+        for words, why in ((["cancel", self.third], "the run has ended"),
+                           (["mark", self.third, "skipped"], "name a task")):
+            self.assertIn(f"refused: {why}", self.pawl(*words, "--dry-run").out)
+
     def test_one_yes_applies_all_of_it(self):
         self.pawl("dismiss", "--job", "*", "-y")
         self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
