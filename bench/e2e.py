@@ -487,7 +487,7 @@ def origins(bench):
 
 
 def folders(bench):
-    """Folders of 10,000 and of 100,000 job files: loaded, and one of them changed."""
+    """Folders of 10,000 and of 100,000 scheduled jobs: loaded, and one of them changed."""
     for count, must in ((10_000, "<= 2 s"), (100_000, "")):
         bench.fresh_home()
         jobs = bench.root / f"jobs{count}"
@@ -495,7 +495,8 @@ def folders(bench):
 
         def write(number, command):
             name = f"job{number:06}"
-            text = json.dumps({"name": name, "timeout": "1h",
+            at = {"cron": f"{number % 60} {number // 60 % 24} 29 2 *", "timezone": "Europe/Berlin"}
+            text = json.dumps({"name": name, "timeout": "1h", "schedule": at,
                                "tasks": [{"id": "a", "command": [command]}]})
             part = jobs / f".{name}"  # never seen half written
             part.write_text(text)
@@ -529,7 +530,7 @@ def folders(bench):
                       Path(f"/proc/{bench.scheduler.pid}/status").read_text().splitlines()
                       if line.startswith("VmRSS"))
         bench.stop()
-        row(f"folder of {count:,} job files, from start to the last one stored", f"{took:.2f} s", must)
+        row(f"folder of {count:,} scheduled jobs, from start to the last one stored", f"{took:.2f} s", must)
         row(f"one changed file of {count:,}, until stored", f"{reload * 1e3:.0f} ms", "<= 50 ms")
         row(f"scheduler with {count:,} jobs, resident", f"{memory / 1024:.0f} MiB")
         shutil.rmtree(jobs)

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/fd.h"
 
 namespace pawl {
@@ -66,11 +67,7 @@ Result<JobCalendar> calendar_of(const JobSpec& job) {
   if (job.schedules.empty()) return made;
   std::string all_dates;
   CalendarSources sources;
-  sources.zone = [](std::string_view name) -> std::optional<cctz::time_zone> {
-    cctz::time_zone zone;
-    if (!cctz::load_time_zone(std::string(name), &zone)) return std::nullopt;
-    return zone;
-  };
+  sources.zone = zone_named;
   sources.dates = [&](std::string_view path) -> Result<std::string> {
     const bool is_absolute = path.starts_with('/');
     Result<std::string> text =

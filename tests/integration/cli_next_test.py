@@ -68,6 +68,26 @@ class Next(HomeTest):
                              "-n", "1").lines[-1].split()[1]
         self.assertEqual(self.pawl("output", f"{run}/say").out.strip(), expected)
 
+    def test_all_jobs_of_the_home_in_order_of_time_with_or_without_a_scheduler(self):
+        jobs = self.root / "jobs"
+        jobs.mkdir(mode=0o755)
+        for name, cron in (("early", "0 1 1 1 *"), ("late", "0 2 1 1 *"), ("paused", "0 0 1 1 *")):
+            (jobs / f"{name}.json").write_text(json.dumps(
+                {"name": name, "timeout": "1h", "schedule": {"cron": cron}, "tasks": ECHO}))
+        scheduler = self.start("serve", "--jobs", str(jobs))
+        self.until("they are loaded", lambda: len(
+            self.pawl("jobs", "-o", "name", code=None).lines) == 3)
+        self.pawl("pause", "paused")
+        expected = [{"job": job, "at": f"{year}-01-01T0{hour}:00:00Z"} for year in (2027, 2028)
+                    for job, hour in (("early", 1), ("late", 2))]
+        words = ["--from", "2026-06-01", "-n", "4", "-o", "json"]
+        self.assertEqual(self.next(*words).json(), expected)
+        self.assertIn("1 job with a schedule left out", self.next().err)
+        scheduler.terminate()
+        scheduler.wait(timeout=30)
+        self.assertEqual(self.next(*words).json(), expected)
+        self.assertIn("paused is paused", self.next("paused").err)
+
     def test_what_is_wrong_is_said(self):
         self.assertIn("five fields", self.next("--cron", "0 2 * *", code=2).err)
         self.assertIn("no time zone", self.next("--cron", "@daily", "--timezone", "Mars/Dune",
