@@ -37,6 +37,10 @@ class JobVerb final : public Verb {
     if (!dropped) return dropped.error();
     if (!output_.is_for_people()) {
       OrderedJson object = job_object(*job, *text);
+      object["paused_by"] = text_or_null(job->row.paused_by);
+      object["paused_at"] = time_or_null(job->row.paused_at);
+      object["note"] = text_or_null(job->row.pause_note);
+      object["dropped"] = job->dropped;
       object["dropped_fires"] = OrderedJson::array();
       for (const DroppedRow& row : *dropped) object["dropped_fires"].push_back(dropped_object(row));
       print_object(session.out, output_, object);

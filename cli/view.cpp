@@ -370,7 +370,7 @@ Entry attempt_entry(const AttemptView& attempt, const std::string& home, const H
 
 ListShape job_shape() {
   return {{"job", "file", "paused", "quarantined", "schedule", "timezone", "next_fire_at",
-           "last_run", "last_state", "dropped", "paused_by", "paused_at", "note"},
+           "last_run", "last_state"},
           {{"JOB", false, false, 12},
            {"STATE"},
            {"SCHEDULE", false, false, 12},
@@ -402,11 +402,7 @@ OrderedJson job_object(const JobView& job, std::string_view definition) {
           {"next_fire_at", time_or_null(row.next_fire_at)},
           {"last_run", job.last_run ? OrderedJson(job.last_run->name) : OrderedJson(nullptr)},
           {"last_state",
-           job.last_run ? OrderedJson(to_string(job.last_run->state)) : OrderedJson(nullptr)},
-          {"dropped", job.dropped},
-          {"paused_by", row.paused ? text_or_null(row.paused_by) : OrderedJson(nullptr)},
-          {"paused_at", time_or_null(row.paused_at)},
-          {"note", row.paused ? text_or_null(row.pause_note) : OrderedJson(nullptr)}};
+           job.last_run ? OrderedJson(to_string(job.last_run->state)) : OrderedJson(nullptr)}};
 }
 
 std::string dropped_text(const DroppedRow& row, const Here& here) {

@@ -97,6 +97,25 @@ class Scheduled(Scheduling):
             span = (max(runs) - min(runs)).seconds + 1
             self.assertEqual(len(runs) + row["dropped"], span)
 
+    def test_killed_again_and_again_no_fire_is_lost_or_doubled(self):
+        self.served(catchup={"policy": "all", "limit": 1000},
+                    tasks=[{"id": "a", "command": ["true"], "on_interrupt": "retry"}])
+        for _ in range(6):
+            child = self.serve()
+            before = len(self.fires())
+            # The kill comes with a fire: after its run is there, before much else is.
+            self.until("it fires", lambda count=before: len(self.fires()) > count)
+            child.kill()
+            child.wait()
+        child = self.serve()
+        self.until("nothing is open", lambda: self.fires() and not self.runs(
+            "--state", "queued,running"))
+        self.end(child)
+        fires = sorted(self.fires())
+        for before, after in zip(fires, fires[1:]):
+            self.assertEqual(after - before, timedelta(seconds=1))
+        self.assertEqual(self.job_row()["dropped"], 0)
+
     def test_a_paused_job_misses_nothing(self):
         self.served(catchup={"policy": "all"})
         self.pawl("run", self.job("other", TASKS))
