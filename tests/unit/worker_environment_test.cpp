@@ -272,7 +272,7 @@ TEST_CASE("a definition that is sent is the definition that arrives") {
   d.timeout = Duration(5);
   d.stall_timeout = Duration(6);
   d.kill_grace = Duration(0);
-  d.resources = {512u << 20, 90s, 40, -5};
+  d.resources = {512u << 20, std::chrono::seconds(90), 40, -5};
   d.output = OutputFormat::jsonl;
   d.output_from_file = true;
   auto back = decode_definition(encode_definition(d));
@@ -282,7 +282,7 @@ TEST_CASE("a definition that is sent is the definition that arrives") {
   CHECK(back->secrets.at("T").name == "T_ENV");
   CHECK(back->kill_grace == Duration(0));
   CHECK(back->resources.memory_bytes == 512u << 20);
-  CHECK(back->resources.cpu_time == 90s);
+  CHECK(back->resources.cpu_time == std::chrono::seconds(90));
   CHECK(back->resources.pids == 40);
   CHECK(back->resources.nice == -5);
   CHECK(back->output == OutputFormat::jsonl);

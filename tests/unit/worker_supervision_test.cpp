@@ -284,13 +284,13 @@ TEST_CASE("the exit of a program is its verdict") {
     bool skip;
     std::string verdict;
   };
-  for (const Row& row : std::vector<Row>{{{0, {}, false}, false, "succeeded()"},
-                                         {{3, {}, false}, false, "failed(exit)"},
-                                         {{127, {}, false}, false, "failed(exit)"},
-                                         {{99, {}, false}, true, "skipped(exit)"},
-                                         {{{}, 11, false}, false, "failed(signal)"},
-                                         {{{}, 9, false}, false, "failed(signal)"},
-                                         {{{}, 9, true}, false, "failed(oom)"}}) {
+  for (const Row& row : std::vector<Row>{{{0, {}}, false, "succeeded()"},
+                                         {{3, {}}, false, "failed(exit)"},
+                                         {{127, {}}, false, "failed(exit)"},
+                                         {{99, {}}, true, "skipped(exit)"},
+                                         {{{}, 11}, false, "failed(signal)"},
+                                         {{{}, 9}, false, "failed(signal)"},
+                                         {{{}, 9, Reason::oom}, false, "failed(oom)"}}) {
     auto verdict = judge_exit(row.exit, row.skip);
     CHECK(word(verdict.outcome) + "(" + std::string(to_string(verdict.reason)) + ")" ==
           row.verdict);
