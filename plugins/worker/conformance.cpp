@@ -100,7 +100,7 @@ ConformanceAttempts attempts_of(const Bench& bench) {
   if (const auto violation = schema_violation(schema_of(bench), parameters)) {
     throw Skip{"the parameters do not fit: " + *violation + " (give some by --with)"};
   }
-  return ConformanceAttempts(bench.make, bench.subject.parameters, bench.folder);
+  return ConformanceAttempts(bench.make, parameters.dump(), bench.folder);
 }
 
 std::string check_ends(const Bench& bench) {

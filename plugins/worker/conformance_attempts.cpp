@@ -56,18 +56,18 @@ void ConformanceAttempts::cancel() {
 }
 
 void ConformanceAttempts::end(Duration at_most, const std::string& what) {
+  is_ending_ = true;
   cancel();
   give_time(at_most);
   if (any_open()) {
-    is_killing_ = true;
     bool are_killed = true;
     const std::unordered_set<std::int64_t> deaf = open_;
     for (const std::int64_t attempt : deaf) {
       are_killed = operator_->kill(AttemptId{attempt}) && are_killed;
     }
     if (are_killed) give_time(at_most);
-    is_killing_ = false;
   }
+  is_ending_ = false;
   wait(Duration(0), what);
 }
 
@@ -103,7 +103,7 @@ void ConformanceAttempts::finished(AttemptId attempt, OperatorResult&& result) {
   const bool is_broken = result.message == "the operator returned without a result" ||
                          result.message == "the operator's result has a table that is too short";
   if (is_broken) broken_ = result.message;
-  if (result.outcome == Outcome::lost && !is_killing_) {
+  if (result.reason == Reason::lost && !is_ending_) {
     broken_ = "its process died: " + escape_for_terminal(result.message);
   }
 }

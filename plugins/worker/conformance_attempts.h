@@ -59,7 +59,7 @@ class ConformanceAttempts final : private OperatorEvents {
   std::unordered_set<std::int64_t> open_;
   std::string last_end_;
   std::string broken_;  ///< what was wrong with an end
-  bool is_killing_ = false;
+  bool is_ending_ = false;
   std::unique_ptr<OperatorBackend> operator_;
 };
 

@@ -114,7 +114,7 @@ class Supervision {
   /// Time has passed.
   void advance(MonoTime now, Actions& actions);
 
-  /// When `advance` has something to do; nothing: never.
+  /// When `advance` may have something to do, and no later than it has; nothing: never.
   std::optional<MonoTime> next_deadline() const;
   /// True when its program, by all that is known, makes a success, so that its output counts.
   bool may_succeed(AttemptId attempt) const;

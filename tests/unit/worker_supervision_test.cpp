@@ -338,6 +338,9 @@ TEST_CASE("what a program leaves behind is waited for a minute, then given up") 
   Bench bench;
   bench.spawned();
   bench.exited(0);
+  bench.at(59s);
+  bench.advance();
+  CHECK(bench.actions().empty());
   CHECK(bench.next() == 60s);
   bench.at(60s);
   bench.advance();
