@@ -118,6 +118,21 @@ class WhatOperatorsCannotBreak(PluginTest):
         self.until("it has ended", lambda: self.row("a")["state"] == "succeeded")
         self.assertEqual([a["state"] for a in self.attempts("a")], ["succeeded"])
 
+    def test_a_plugin_of_another_version_of_the_interface_is_left_out_and_says_what_to_do(self):
+        shutil.copy(os.environ["PAWL_OTHER_VERSION_PLUGIN"], self.home / "plugins" / "newer.so")
+        done = self.pawl("run", self.job("j", [{"id": "a", "command": ["true"]}]))
+        self.assertIn("newer.so", done.err)
+        self.assertIn("build it anew", done.err)
+
+    def test_a_plugin_that_is_gone_when_it_is_needed_fails_what_needs_it(self):
+        # It is read when the run begins, and needed when its first task does.
+        path = self.job("j", [
+            {"id": "take", "command": ["rm", str(self.home / "plugins" / "faulty.so")]},
+            self.task("a", "thrower", depends_on=["take"])])
+        self.pawl("run", path, code=1)
+        self.assertEqual(self.row("a")["reason"], "spawn")
+        self.assertIn("faulty.so", self.attempts("a")[0]["error"]["message"])
+
     def test_a_plugin_that_cannot_be_loaded_is_left_out_and_named(self):
         (self.home / "plugins" / "broken.so").write_text("no library\n")
         done = self.pawl("run", self.job("j", [{"id": "a", "command": ["true"]}]))
