@@ -7,12 +7,12 @@
 
 namespace pawl {
 
-namespace {
-
 OrderedJson text_or_null(std::string_view text) {
   if (text.empty()) return nullptr;
   return text;
 }
+
+namespace {
 
 OrderedJson reason_or_null(Reason reason) { return text_or_null(to_string(reason)); }
 

@@ -46,6 +46,7 @@ std::string dropped_text(const DroppedRow& row, const Here& here);
 Entry job_entry(const JobView& job, std::string_view definition, const Here& here);
 
 OrderedJson counts_object(const Counts& counts);
+OrderedJson text_or_null(std::string_view text);
 OrderedJson time_or_null(const std::optional<WallTime>& time);
 
 /// `query:17`, or `query` of a whole.

@@ -56,6 +56,7 @@ constexpr Shape kNice = count_shape(-20, 19);
 constexpr Shape kFormat = count_shape(1, 1);
 constexpr Shape kAttempts = count_shape(1, kAttemptsMax);
 constexpr Shape kQueueLimit = count_shape(0, 1'000'000);
+constexpr Shape kCatchupLimit = count_shape(0, limits::kBackfillRunsMax);  // made at once, too
 constexpr Shape kMultiplier = {
     .form = Form::number, .what = "a number from 1 to 1000", .min = 1, .max = 1000};
 constexpr Shape kExitCode = count_shape(1, 255);
@@ -163,7 +164,7 @@ constexpr std::array<std::string_view, 3> kCatchupWords = {"none", "latest", "al
 constexpr Shape kCatchupPolicy = words_shape(kCatchupWords);
 constexpr std::array<Field, 3> kCatchupFields = {{
     {"policy", &kCatchupPolicy, "Which missed fires are run.", "\"latest\""},
-    {"limit", &kQueueLimit, "At most so many, the newest.", "100"},
+    {"limit", &kCatchupLimit, "At most so many, the newest.", "100"},
     {"window", &kDuration, "None older than this.", "\"7d\""},
 }};
 constexpr Shape kCatchup = {.form = Form::object,

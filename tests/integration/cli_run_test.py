@@ -181,7 +181,9 @@ class Json(Sales):
         self.fields(jobs, "job file paused quarantined schedule timezone next_fire_at last_run last_state")
         self.assertEqual(jobs[0]["last_run"], self.run_id)
         self.assertEqual(jobs[0]["last_state"], "failed")
-        self.assertEqual(self.pawl("job", "sales", "-o", "json").json(), jobs[0])
+        job = self.pawl("job", "sales", "-o", "json").json()
+        self.fields(job, " ".join(jobs[0]) + " paused_by paused_at note dropped dropped_fires")
+        self.assertEqual({key: job[key] for key in jobs[0]}, jobs[0])
         self.assertIn("Did you mean sales?", self.pawl("job", "slaes", code=3).err)
 
     def test_run_prints_the_runs_object(self):

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
+#include <cctz/civil_time.h>
+#include <cctz/time_zone.h>
 
 #include "tests/sim/world.h"
 
@@ -414,6 +416,62 @@ TEST_CASE("daylight saving neither skips nor doubles, up or down over the change
         CHECK(between <= 25h);
         CHECK(runs[i].interval_start == runs[i - 1].scheduled_for);
       }
+    }
+  }
+}
+
+TEST_CASE("a year of nights in fifty zones: each local day has its run, whoever sleeps when") {
+  static const char* const kZones[] = {
+      "Africa/Cairo",        "Africa/Casablanca",   "Africa/El_Aaiun",    "Africa/Johannesburg",
+      "America/Adak",        "America/Anchorage",   "America/Asuncion",   "America/Bogota",
+      "America/Chicago",     "America/Denver",      "America/Godthab",    "America/Halifax",
+      "America/Havana",      "America/Los_Angeles", "America/Miquelon",   "America/New_York",
+      "America/Noronha",     "America/Santiago",    "America/Sao_Paulo",  "America/Scoresbysund",
+      "America/St_Johns",    "Antarctica/Troll",    "Asia/Amman",         "Asia/Beirut",
+      "Asia/Dhaka",          "Asia/Gaza",           "Asia/Jerusalem",     "Asia/Kabul",
+      "Asia/Kathmandu",      "Asia/Kolkata",        "Asia/Tehran",        "Asia/Tokyo",
+      "Atlantic/Azores",     "Atlantic/Canary",     "Australia/Adelaide", "Australia/Eucla",
+      "Australia/Lord_Howe", "Australia/Sydney",    "Europe/Berlin",      "Europe/Chisinau",
+      "Europe/Dublin",       "Europe/Istanbul",     "Europe/Lisbon",      "Europe/London",
+      "Pacific/Apia",        "Pacific/Auckland",    "Pacific/Chatham",    "Pacific/Easter",
+      "Pacific/Kiritimati",  "Pacific/Norfolk"};
+  static_assert(std::size(kZones) == 50);
+  for (const char* name : kZones) {
+    for (const int hour : {0, 2}) {
+      INFO(name << " at " << hour << ":30");
+      cctz::time_zone zone;
+      REQUIRE(cctz::load_time_zone(name, &zone));
+      World w;
+      w.checks = false;
+      w.now.wall = WallTime{1'772'323'200'000};  // 1 March 2026
+      const WallTime from = w.now.wall;
+      JobSpec job = job_from_text("job catchup=all window=720h; a");
+      job.schedules.emplace_back().cron = "30 " + std::to_string(hour) + " * * *";
+      job.schedules.back().timezone = name;
+      w.serve(job);
+      for (int step = 0; step < 730; ++step) {
+        // Up for half a day, or down over three of them, or asleep.
+        if (step % 11 == 5) {
+          w.now = {w.now.mono + 36h, w.now.wall + 36h};
+          if (step % 2 == 0) w.restart();
+        }
+        w.pass(12h);
+        finish_active(w);
+      }
+      // What the zone's own rules say: a time that the clock skips is moved by the gap, of one that
+      // it shows twice the first counts.
+      std::set<std::int64_t> expected;
+      cctz::civil_day day(2026, 2, 27);
+      for (int i = 0; i < 500; ++i, ++day) {
+        const cctz::civil_second local(day.year(), day.month(), day.day(), hour, 30, 0);
+        const auto at = zone.lookup(local).pre.time_since_epoch();
+        const WallTime fire{std::chrono::duration_cast<Duration>(at).count()};
+        if (fire > from && fire <= w.now.wall) expected.insert(fire.ms);
+      }
+      std::set<std::int64_t> made;
+      for (const RunRow& row : runs_of(w)) made.insert(row.scheduled_for->ms);
+      CHECK(made == expected);
+      CHECK(w.store.dropped.empty());
     }
   }
 }
