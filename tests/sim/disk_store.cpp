@@ -1,6 +1,7 @@
 #include "tests/sim/disk_store.h"
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 
 #include "tests/sim/world.h"
@@ -44,6 +45,16 @@ std::string attempts_of(Database& database) {
   return all;
 }
 
+/// Where a schedule stands.
+std::string place_text(const JobRow& row) {
+  const auto time = [](const std::optional<WallTime>& t) {
+    return t ? std::to_string(t->ms) : std::string("nowhere");
+  };
+  return row.name + (row.paused ? " paused" : "") + " decided through " +
+         time(row.decided_through) + " next " + time(row.next_fire_at) + " failures " +
+         std::to_string(row.failures);
+}
+
 std::string parted(const std::string& what, const std::string& has, const std::string& must_have) {
   return what + " has\n" + has + "and must have\n" + must_have;
 }
@@ -64,6 +75,13 @@ bool DiskStore::has_power_after(const Result<void>& done) {
 
 bool DiskStore::apply(std::span<const Mutations> group) {
   return has_power_after(store_->apply_group(group));
+}
+
+void DiskStore::insert_job(const std::string& name) {
+  mutation::SetJob job;
+  job.row.name = name;
+  const Mutations change{job};
+  if (!apply({&change, 1})) throw BrokenInvariant("the power went before the story began");
 }
 
 bool DiskStore::checkpoint() { return has_power_after(store_->checkpoint()); }
@@ -103,6 +121,23 @@ std::string DiskStore::difference(const ModelStore& model) {
   must_have.clear();
   for (const auto& [id, row] : model.attempts) must_have += attempt_text(row) + "\n";
   if (has != must_have) return parted("the table of attempts", has, must_have);
+  for (const JobRow& row : must(store_->jobs())) {
+    JobRow expected = row;
+    if (const auto known = model.jobs.find(row.name); known != model.jobs.end())
+      expected = known->second;
+    expected.name = row.name;
+    has = place_text(row);
+    must_have = place_text(expected);
+    if (has != must_have) return parted("the schedule of a job", has + "\n", must_have + "\n");
+  }
+  const std::int64_t dropped =
+      std::accumulate(model.dropped.begin(), model.dropped.end(), std::int64_t{0},
+                      [](std::int64_t sum, const DroppedRow& row) { return sum + row.count; });
+  const std::int64_t stored =
+      must(store_->database().integer("SELECT ifnull(sum(count), 0) FROM dropped_fire"));
+  if (stored != dropped)
+    return std::to_string(stored) + " fires are dropped, and " + std::to_string(dropped) +
+           " must be";
   return {};
 }
 

@@ -24,6 +24,8 @@ class DiskStore {
   void open(std::int64_t boot);
   /// Applies batches in one transaction; false when the power went meanwhile.
   bool apply(std::span<const Mutations> group);
+  /// The row of a job that is served, with nothing decided yet.
+  void insert_job(const std::string& name);
   /// Copies the log back into the database; false when the power went meanwhile.
   bool checkpoint();
   /// The process is gone, and with it the power unless everything remains. Then it may be opened.

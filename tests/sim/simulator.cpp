@@ -118,7 +118,11 @@ class Life {
     for (int i = 0; i < 2; ++i) add_worker();
     start_engine();
     handle(input::Recovered{});
-    handle(schedule_of(kScheduled, served_.at(kScheduled), store_));
+    if (!served_.empty()) {
+      // As the loader of job folders does, before it hands the schedule in.
+      if (disk_) disk_->insert_job(kScheduled);
+      handle(schedule_of(kScheduled, served_.at(kScheduled), store_));
+    }
     is_up_ = true;
   }
 
@@ -584,9 +588,11 @@ class Life {
     dead_.clear();
     feed(fates, false);
     handle(input::Recovered{});
-    input::SetSchedule schedule = schedule_of(kScheduled, served_.at(kScheduled), store_);
-    if (planted_ == Planted::fire_by_the_clock) schedule.decided_through = now_.wall - period_;
-    handle(schedule);
+    if (!served_.empty()) {
+      input::SetSchedule schedule = schedule_of(kScheduled, served_.at(kScheduled), store_);
+      if (planted_ == Planted::fire_by_the_clock) schedule.decided_through = now_.wall - period_;
+      handle(schedule);
+    }
     is_up_ = true;
     // What a worker still knows and nobody asked for is told again, and forgotten.
     for (const Worker& worker : workers_) {
