@@ -133,7 +133,7 @@ class Json(Sales):
         self.assertIsNone(run["scheduled_for"])
         shown = self.pawl("show", self.run_id, "-o", "json").json()
         self.fields(shown, RUN_FIELDS + " tasks")
-        self.fields(shown["tasks"], TASK_FIELDS)
+        self.fields(shown["tasks"], TASK_FIELDS + " progress")
         self.assertEqual([t["task"] for t in shown["tasks"]], ["list", "query", "report"])
 
     def test_tasks_and_items(self):

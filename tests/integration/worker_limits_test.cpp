@@ -83,14 +83,16 @@ void check_cpu_time(TestWorker& worker, TestScheduler& scheduler) {
 }
 
 void check_pids(TestWorker& worker, TestScheduler& scheduler) {
+  // Tests run beside each other: each knows its own.
+  const std::string sleep = "86402." + std::to_string(worker.pid());
   TaskDefinition task =
-      worker.shell("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 86402.2 & done; wait");
+      worker.shell("for i in 1 2 3 4 5 6 7 8 9 10; do sleep " + sleep + " & done; wait");
   task.resources.pids = 5;
   const AttemptEnd end = scheduler.run(task, 3);
   CHECK(end.outcome == Outcome::failed);
   CHECK(end.reason == Reason::pids);
   CHECK_THAT(end.message, Catch::Contains("resources.pids"));
-  CHECK(processes_with("86402.2").empty());
+  CHECK(processes_with(sleep).empty());
 }
 
 void check_within(TestWorker& worker, TestScheduler& scheduler) {
