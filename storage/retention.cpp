@@ -194,7 +194,7 @@ class Pruner {
         database_,
         "SELECT v.id FROM job_version AS v "
         "WHERE NOT EXISTS (SELECT 1 FROM run AS r WHERE r.job = v.job AND r.version = v.id) "
-        "AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.version = v.id)");
+        "AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.name = v.job AND j.version = v.id)");
     while (query.step()) unused.push_back(query.integer(0));
     if (!query.ok()) return false;
     query.reset();
