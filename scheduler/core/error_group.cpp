@@ -78,16 +78,37 @@ std::size_t match_hex_word(std::string_view word) {
   return mixed && word.size() >= kHexWordMin ? word.size() : 0;
 }
 
+bool in_path(char c) {
+  return is_word(c) || c == '/' || c == '.' || c == '-' || c == '+' || c == '@' || c == '~';
+}
+
+/// The characters that a path may have, without the end of a sentence.
+std::size_t path_length(std::string_view text) {
+  const auto end = std::find_if_not(text.begin(), text.end(), in_path);
+  std::size_t length = static_cast<std::size_t>(end - text.begin());
+  while (length > 1 && text[length - 1] == '.') --length;
+  return length;
+}
+
 /// `/var/lib/x.db`: a slash that stands alone before it, and at least one name.
 std::size_t match_path(std::string_view text) {
-  auto in_path = [](char c) {
-    return is_word(c) || c == '/' || c == '.' || c == '-' || c == '+' || c == '@';
-  };
   if (text.size() < 2 || text[0] != '/' || text[1] == '/' || !in_path(text[1])) return 0;
-  auto end = std::find_if_not(text.begin(), text.end(), in_path);
-  std::size_t length = static_cast<std::size_t>(end - text.begin());
-  while (length > 1 && text[length - 1] == '.') --length;  // the end of a sentence
-  return length;
+  return path_length(text);
+}
+
+/// `./x`, `../x`, `~/x`, and `data/x.csv`: words with a slash between them are a path when the last
+/// one has an extension (`and/or` has none).
+std::size_t match_relative_path(std::string_view text) {
+  const std::string_view path = text.substr(0, path_length(text));
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos || path.find("//") != std::string_view::npos) return 0;
+  for (const std::string_view start : {"./", "../", "~/"}) {
+    if (path.starts_with(start)) return path.size() > start.size() ? path.size() : 0;
+  }
+  const std::size_t dot = path.rfind('.');
+  const bool has_extension = dot != std::string_view::npos && dot > slash + 1 &&
+                             dot + 1 < path.size() && is_letter(path[dot + 1]);
+  return is_letter(path[0]) && has_extension ? path.size() : 0;
 }
 
 /// `17`, `1.5`, `10.0.0.7`; what follows in letters (`ms`, `MiB`) stays.
@@ -109,6 +130,9 @@ struct Found {
 Found find_varying(std::string_view text, char before) {
   if (text[0] == '/' && !is_word(before) && before != '/' && before != ':') {
     return {match_path(text), "<path>"};
+  }
+  if (!in_path(before)) {
+    if (const auto n = match_relative_path(text); n > 0) return {n, "<path>"};
   }
   if (!is_word(text[0]) || is_word(before)) return {};
   if (auto n = match_uuid(text); n > 0 && (n == text.size() || !is_word(text[n])))
