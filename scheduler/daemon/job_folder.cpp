@@ -29,7 +29,6 @@ constexpr Duration kLookAgain = std::chrono::seconds(5);
 
 struct File {
   KnownFile known;
-  bool is_link = false;
   std::string job;       ///< whose last good version came from here; empty: none
   std::string why;       ///< last told of its quarantine; empty: in order
   std::string conflict;  ///< name that it says and another file has
@@ -47,6 +46,7 @@ struct Folder {
   bool scanning = false;  ///< to be closed with a FolderScanned
   std::string why;        ///< the folder itself is quarantined
   std::map<std::string, File> files;
+  std::set<std::string> links;              ///< of them
   std::set<std::string> pending;            ///< to be looked at now
   std::set<std::string> unread;             ///< of these, to be read whatever their signature
   std::map<std::string, MonoTime> resting;  ///< changed, looked at when they have rested
@@ -189,9 +189,7 @@ void JobFolders::Impl::on_watch(Folder& folder, FsWatch::Event event, std::strin
     return;
   }
   // Links to files may lead through what has changed here.
-  for (const auto& [file_name, file] : folder.files) {
-    if (file.is_link) rest(folder, file_name);
-  }
+  for (const std::string& link : folder.links) rest(folder, link);
 }
 
 /// The empty name is the whole folder.
@@ -365,6 +363,7 @@ void JobFolders::Impl::apply(Folder& folder, FileLook look) {
     if (found == folder.files.end()) return;
     File file = std::move(found->second);
     folder.files.erase(found);
+    folder.links.erase(look.name);
     forget(folder, look.name, file);
     return;
   }
@@ -373,7 +372,11 @@ void JobFolders::Impl::apply(Folder& folder, FileLook look) {
     return;
   }
   File& file = folder.files[look.name];
-  file.is_link = look.is_link;
+  if (look.is_link) {
+    folder.links.insert(look.name);
+  } else {
+    folder.links.erase(look.name);
+  }
   file.known = KnownFile{.settled = look.settled, .hash = look.hash};
   switch (look.kind) {
     case FileLook::Kind::absent:
