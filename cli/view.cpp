@@ -134,8 +134,8 @@ ListShape run_shape() {
            {"TASKS", false, false, 10},
            {"CREATED"},
            {"TOOK", false, true},
-           {"TRIGGER", true},
-           {"LOGICAL TIME", true},
+           {"TRIGGER"},
+           {"FOR"},
            {"PARAMS", true, false, 20}}};
 }
 
@@ -165,6 +165,12 @@ Result<OrderedJson> run_object(HistoryAccess& access, const std::string& name) {
   return run_object(**view);
 }
 
+/// Whether the run is for the moment in which somebody asked for it, and for no other time.
+static bool is_of_its_moment(const RunRow& row) {
+  return row.trigger == Trigger::manual && row.logical_time <= row.created_at &&
+         row.created_at - row.logical_time < std::chrono::seconds(1);
+}
+
 Entry run_entry(const RunView& run, const Here& here) {
   const RunRow& row = run.row;
   return {run_object(run),
@@ -176,7 +182,7 @@ Entry run_entry(const RunView& run, const Here& here) {
            {format_when(row.created_at, here)},
            {took_text(row.started_at, row.ended_at, here)},
            {std::string(to_string(row.trigger))},
-           {format_local(row.logical_time, here)},
+           {is_of_its_moment(row) ? "" : format_local(row.logical_time, here)},
            {row.params}},
           row.name};
 }
@@ -429,6 +435,23 @@ std::string pause_text(const JobRow& row, const Here& here) {
   return row.pause_note.empty() ? who : fmt::format("{} ({})", row.pause_note, who);
 }
 
+/// `30 2 * * * Europe/Berlin` or `every 2s, at 2026-12-01T00:00`.
+std::string schedule_text(const OrderedJson& schedule) {
+  const OrderedJson list = schedule.is_object() ? OrderedJson::array({schedule}) : schedule;
+  std::string text;
+  for (const OrderedJson& one : list) {
+    for (const char* kind : {"cron", "every", "at"}) {
+      if (!one.is_object() || !one.contains(kind) || !one[kind].is_string()) continue;
+      text += text.empty() ? "" : ", ";
+      if (kind != std::string_view("cron")) text += std::string(kind) + " ";
+      text += one[kind].get<std::string>();
+    }
+    if (one.is_object() && one.contains("timezone") && one["timezone"].is_string())
+      text += " " + one["timezone"].get<std::string>();
+  }
+  return text;
+}
+
 Entry job_entry(const JobView& job, std::string_view definition, const Here& here) {
   Entry entry;
   entry.object = job_object(job, definition);
@@ -439,21 +462,11 @@ Entry job_entry(const JobView& job, std::string_view definition, const Here& her
                             : row.removed      ? "removed"
                             : row.file.empty() ? "by hand"
                                                : "served";
-  const OrderedJson& schedule = entry.object["schedule"];
-  std::string schedule_text;
-  if (schedule.is_object() && schedule.size() <= 2) {
-    for (const char* key : {"cron", "every", "at"}) {
-      if (schedule.contains(key) && schedule[key].is_string()) {
-        schedule_text = schedule[key].get<std::string>();
-      }
-    }
-  }
-  if (schedule_text.empty() && !schedule.is_null()) schedule_text = dump(schedule);
   entry.cells = {{row.name},
                  {state, bad          ? Style::red
                          : row.paused ? Style::yellow
                                       : Style::plain},
-                 {schedule_text},
+                 {schedule_text(entry.object["schedule"])},
                  {when_or_blank(row.next_fire_at, here)},
                  {job.last_run ? std::string(short_name(job.last_run->name)) : ""},
                  {job.last_run ? std::string(to_string(job.last_run->state)) : "",
