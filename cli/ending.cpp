@@ -31,6 +31,9 @@ std::string took(const RunProgress& run, const Here& here) {
   return from ? format_took(run.ended_at.value_or(here.now) - *from) : "0ms";
 }
 
+/// Hooks are told of beside the run: they change nothing of its result.
+bool is_hook(const TaskProgress& task) { return task.task.starts_with("hook:"); }
+
 std::string name_of(const RunProgress& run) {
   return fmt::format("{} {}", escape_for_terminal(run.job), short_name(run.run));
 }
@@ -62,7 +65,7 @@ std::string verdict(const RunProgress& run) {
   for (const TaskState wanted :
        {TaskState::failed, TaskState::held, TaskState::upstream_failed, TaskState::cancelled}) {
     for (const TaskProgress& task : run.tasks) {
-      if (task.state == wanted) bad.push_back(&task);
+      if (task.state == wanted && !is_hook(task)) bad.push_back(&task);
     }
   }
   std::string text;
@@ -88,7 +91,7 @@ class FailureScreen {
     job_ = *job;
     int width = 0;
     for (const TaskProgress& task : run_.tasks) {
-      if (is_bad(task.state)) width = std::max(width, display_width(task.task));
+      if (is_bad(task.state) && !is_hook(task)) width = std::max(width, display_width(task.task));
     }
     std::size_t shown = 0;
     for (std::uint32_t i = 0; i < run_.tasks.size() && i < job_.tasks.size(); ++i) {
@@ -235,6 +238,7 @@ class FailureScreen {
     std::vector<std::string> again;
     std::vector<std::string> then;
     for (const TaskProgress& task : run_.tasks) {
+      if (is_hook(task)) continue;
       const bool repeats = is_bad(task.state) || task.state == TaskState::cancelled;
       if (repeats && task.counts) {
         items += count_of(*task.counts, TaskState::failed) +
@@ -273,6 +277,15 @@ class FailureScreen {
   std::string example_;  ///< whose log was shown
 };
 
+void print_failed_hooks(const Session& session, const RunProgress& run) {
+  for (const TaskProgress& task : run.tasks) {
+    if (!is_hook(task) || !is_bad(task.state)) continue;
+    session.err.line(fmt::format(
+        "  {} {}: {}      pawl logs {}/{}", task.task, to_string(task.state),
+        reason_text(task.reason, task.exit_code, task.signal), short_name(run.run), task.task));
+  }
+}
+
 int print_left(const Session& session, const Followed& followed, bool was_scheduler) {
   const std::string_view run = short_name(followed.run.run);
   if (was_scheduler) {
@@ -305,10 +318,12 @@ int print_ending(const Session& session, const Followed& followed, bool was_sche
     case RunState::succeeded:
       err.line(fmt::format("{} {} in {} · {}", styled(err, Style::green, "succeeded"), name_of(run),
                            took(run, here), done_text(run)));
+      print_failed_hooks(session, run);
       return 0;
     case RunState::cancelled:
       err.line(fmt::format("{}  {} after {} · {}", styled(err, Style::bold, "CANCELLED"),
                            name_of(run), took(run, here), done_text(run)));
+      print_failed_hooks(session, run);
       err.line(fmt::format("  go on       pawl resume {}", short_name(run.run)));
       return followed.interrupted ? exit_code(ErrorKind::interrupted)
                                   : exit_code(ErrorKind::failed);
@@ -320,6 +335,7 @@ int print_ending(const Session& session, const Followed& followed, bool was_sche
       if (Result<HistoryAccess> access = HistoryAccess::open(session, was_scheduler)) {
         FailureScreen(session, run, *std::move(access)).print();
       }
+      print_failed_hooks(session, run);
       return exit_code(ErrorKind::failed);
     }
     case RunState::queued:

@@ -54,10 +54,10 @@ class GraphVerb final : public Verb {
     if (!job) return job.error();
     const Result<std::vector<TaskView>> tasks = all_tasks(access, *run, *job);
     if (!tasks) return tasks.error();
-    std::vector<std::string> states(job->tasks.size());
+    std::vector<std::string> states(job->node_count());
     for (const TaskView& task : *tasks) {
       const std::uint32_t index = task.row.key.task.value;
-      if (index >= states.size()) continue;  // a hook
+      if (index >= states.size()) continue;
       states[index] = to_string(task.row.state);
     }
     return print(session, *job, states);

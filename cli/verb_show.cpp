@@ -92,7 +92,11 @@ class ShowVerb final : public Verb {
     std::string head = fmt::format("{}  {}  {}", row.name, escape_for_terminal(row.job),
                                    styled(session.out, style_of(row.state), state));
     const std::string why(to_string(row.reason));
-    if (!why.empty() && why != state) head += " (" + why + ")";
+    if (row.outcome) {
+      head += fmt::format(" ({}; its hooks run)", to_string(*row.outcome));
+    } else if (!why.empty() && why != state) {
+      head += " (" + why + ")";
+    }
     if (row.started_at) {
       head += row.ended_at ? " in " + format_took(*row.ended_at - *row.started_at)
                            : " for " + format_span(here_.now - *row.started_at);
@@ -258,9 +262,10 @@ class ShowVerb final : public Verb {
     task.job = named.run.job;
     task.task = named.task_id;
     const std::uint32_t index = named.task->value;
-    if (index < job->tasks.size()) {
-      task.max_attempts = job->tasks[index].retry.max_attempts;
-      task.mapped = job->tasks[index].is_mapped() && named.item == kWhole;
+    if (index < job->node_count()) {
+      const TaskSpec& spec = job->node(*named.task);
+      task.max_attempts = spec.retry.max_attempts;
+      task.mapped = spec.is_mapped() && named.item == kWhole;
     }
     if (named.item != kWhole) {
       const Result<std::optional<MappedRow>> mapped =

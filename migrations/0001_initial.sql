@@ -97,6 +97,8 @@ CREATE TABLE run (
   ended_at         INTEGER,
   resumes          INTEGER NOT NULL,
   cancel_requested INTEGER NOT NULL,
+  outcome          TEXT,              -- while hooks run: the state that the run will have, and why
+  outcome_reason   TEXT,
   params           TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX run_name ON run (name);

@@ -561,6 +561,14 @@ std::optional<int> RowReader::small_or_none() {
   return small();
 }
 
+std::optional<std::string_view> RowReader::text_or_none() {
+  if (statement_.is_null(column_)) {
+    ++column_;
+    return std::nullopt;
+  }
+  return statement_.text(column_++);
+}
+
 void RowReader::note_bad(std::string_view text) {
   if (bad_.empty()) bad_ = "'" + std::string(text) + "' cannot be read";
 }

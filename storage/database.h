@@ -206,6 +206,7 @@ class RowReader {
   WallTime time() { return {integer()}; }
   std::optional<WallTime> time_or_none();
   std::optional<int> small_or_none();
+  std::optional<std::string_view> text_or_none();
   template <typename Any>
   Any id() {
     return Any{static_cast<typename Any::rep>(integer())};

@@ -62,6 +62,8 @@ RunRow read_run(RowReader& reader) {
   row.ended_at = reader.time_or_none();
   row.resumes = reader.small();
   row.cancel_requested = reader.flag();
+  if (const auto outcome = reader.text_or_none()) row.outcome = run_state_from(*outcome);
+  row.outcome_reason = reader.word(reason_from);
   row.counts = read_counts(reader);
   return row;
 }

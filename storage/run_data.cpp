@@ -1,5 +1,6 @@
 #include "storage/run_data.h"
 
+#include "scheduler/core/item_chunk.h"
 #include "storage/database.h"
 
 namespace pawl {
@@ -25,6 +26,18 @@ struct RunData::Statements {
               "SELECT first, count, bytes FROM item WHERE run = ? AND task = ? AND first <= ? "
               "ORDER BY first DESC LIMIT 1"),
         past(*database, "SELECT handle, state_text FROM attempt WHERE id = ?"),
+        failed(*database,
+               "SELECT coalesce(n.id, t.task), t.task, nullif(t.item, -1), n.source_task, "
+               "coalesce(t.reason, ''), coalesce(t.error, a.error_message, '') "
+               "FROM task AS t JOIN run AS r ON r.id = t.run "
+               "LEFT JOIN version_task AS n ON n.version = r.version AND n.task = t.task "
+               "LEFT JOIN attempt AS a ON a.id = CASE WHEN t.attempts = 1 THEN t.first_attempt "
+               "ELSE (SELECT b.id FROM attempt AS b WHERE b.run = t.run AND b.task = t.task AND "
+               "b.item = t.item AND b.number = t.attempts AND b.number > 1) END "
+               "WHERE t.run = ?1 AND t.task < ?2 AND t.state IN ('failed', 'held') "
+               "AND NOT (t.item = -1 AND EXISTS (SELECT 1 FROM mapped AS m WHERE m.run = t.run "
+               "AND m.task = t.task AND m.failed + m.held > 0)) "
+               "ORDER BY t.task, t.item LIMIT ?3"),
         output(*database,
                "SELECT item, attempt, format, value, file, bytes FROM output "
                "WHERE run = ? AND task = ? AND item = ?"),
@@ -35,6 +48,7 @@ struct RunData::Statements {
   std::unique_ptr<Database> database;
   Statement chunk;
   Statement past;
+  Statement failed;
   Statement output;
   Statement outputs;
 };
@@ -51,7 +65,7 @@ Result<std::unique_ptr<RunData>> RunData::open(const std::string& path) {
   std::unique_ptr<RunData> data(new RunData());
   data->statements_ = std::make_unique<Statements>(std::move(*database));
   const Statements& made = *data->statements_;
-  for (const Statement* statement : {&made.chunk, &made.output, &made.outputs}) {
+  for (const Statement* statement : {&made.chunk, &made.failed, &made.output, &made.outputs}) {
     if (!*statement) return made.database->error("opening the store", *statement);
   }
   return data;
@@ -80,6 +94,36 @@ Result<AttemptPast> RunData::attempt_past(AttemptId attempt) {
   const bool good = past.ok();
   past.reset();
   if (!good) return statements_->database->error("reading what an attempt left");
+  return out;
+}
+
+Result<std::vector<FailedTask>> RunData::failed(RunId run, TaskIndex before, int limit) {
+  Statement& failed = statements_->failed;
+  std::vector<FailedTask> out;
+  std::vector<TaskIndex> sources;
+  failed.bind(run, before, limit);
+  while (failed.step()) {
+    FailedTask task;
+    task.task = failed.text(0);
+    if (!failed.is_null(2)) task.item = failed.integer(2);
+    task.reason = failed.text(4);
+    task.error = failed.text(5);
+    out.push_back(std::move(task));
+    sources.push_back(
+        TaskIndex{static_cast<std::uint32_t>(failed.integer(failed.is_null(3) ? 1 : 3))});
+  }
+  const bool good = failed.ok();
+  failed.reset();
+  if (!good) return statements_->database->error("reading what failed");
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (!out[i].item) continue;
+    auto chunk = chunk_with(run, sources[i], *out[i].item);
+    if (!chunk) return chunk.error();
+    if (!*chunk) continue;
+    const auto items = read_item_chunk((*chunk)->bytes);
+    const auto place = static_cast<std::size_t>(*out[i].item - (*chunk)->first);
+    if (items && place < items->size()) out[i].key = (*items)[place].key;
+  }
   return out;
 }
 

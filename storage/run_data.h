@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "scheduler/base/result.h"
 #include "scheduler/core/rows.h"
@@ -17,6 +18,15 @@ namespace pawl {
 struct AttemptPast {
   std::string handle;
   std::string state_text;
+};
+
+/// A task or item that failed or is held.
+struct FailedTask {
+  std::string task;
+  std::optional<std::int64_t> item;
+  std::string key;
+  std::string reason;  ///< `exit`, `timeout` …
+  std::string error;   ///< the message
 };
 
 class RunData {
@@ -30,6 +40,10 @@ class RunData {
   /// What an operator left with an open attempt for its next stay, or with the one before it: both
   /// empty when nothing. Errors: storage.
   Result<AttemptPast> attempt_past(AttemptId attempt);
+  /// The first `limit` tasks and items of a run that failed or are held, of the tasks before
+  /// `before`; a mapped task as a whole only when no item of it failed. Reads the rows of the run.
+  /// Errors: storage.
+  Result<std::vector<FailedTask>> failed(RunId run, TaskIndex before, int limit);
   /// The output of a task or item; nothing when there is none. Errors: storage.
   Result<std::optional<OutputRow>> output(TaskKey key);
   /// The outputs of a mapped task's items, in index order, until `each` says false. A transaction

@@ -32,6 +32,11 @@ Word word_of(Enum value) {
   return {to_string(value)};
 }
 
+std::optional<Word> outcome_of(const RunRow& row) {
+  if (!row.outcome) return std::nullopt;
+  return word_of(*row.outcome);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, Options options) {
@@ -164,7 +169,8 @@ bool SqliteStore::put(const mutation::InsertRun& m) {
                  word_of(row.trigger), row.scheduled_for, row.logical_time, row.interval_start,
                  row.interval_end, row.start_at, TextOrNull{row.request_id}, row.default_slots,
                  row.priority_class, row.max_active, row.parent, row.created_at, row.started_at,
-                 row.ended_at, row.resumes, row.cancel_requested, row.params)
+                 row.ended_at, row.resumes, row.cancel_requested, outcome_of(row),
+                 word_of(row.outcome_reason), row.params)
            .run()) {
     return false;
   }
@@ -178,7 +184,8 @@ bool SqliteStore::put(const mutation::UpdateRun& m) {
   const RunRow& row = m.row;
   statements_->update_run.bind(row.version, word_of(row.state), word_of(row.reason), row.start_at,
                                row.default_slots, row.priority_class, row.started_at, row.ended_at,
-                               row.resumes, row.cancel_requested, row.id, word_of(m.expected));
+                               row.resumes, row.cancel_requested, outcome_of(row),
+                               word_of(row.outcome_reason), row.id, word_of(m.expected));
   return run_one(statements_->update_run, "the row", {row.id, {}, kWhole});
 }
 

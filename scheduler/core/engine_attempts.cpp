@@ -180,7 +180,8 @@ void Engine::State::end_attempt(const AttemptResult& result) {
     change(mutation::SetHandle{result.attempt, key, result.handle});
   // Who is to end does not sleep first.
   const bool ends_stay = result.outcome == AttemptResult::Outcome::deferred;
-  const Reason stop = ends_stay && live.stop == Reason::none ? run.stopping : live.stop;
+  const Reason stop =
+      ends_stay && live.stop == Reason::none ? stop_reason(run, key.task) : live.stop;
   const AttemptVerdict verdict = judge_attempt(result, stop);
   record_end(result, live, verdict);
   follow_end(result, live, verdict, *work);
@@ -240,7 +241,7 @@ void Engine::State::follow_end(const AttemptResult& result, const Live& live,
   TaskHistory history;
   history.counted = work.counted;
   history.is_poison = is_poison;
-  history.stop = live.stop != Reason::none ? live.stop : run.stopping;
+  history.stop = live.stop != Reason::none ? live.stop : stop_reason(run, key.task);
   history.has_total_deadline = work.total_due.ms != 0;
   history.total_left = work.total_due - now_.mono;
   const TaskVerdict verdict_of_task =

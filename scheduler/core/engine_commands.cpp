@@ -65,6 +65,8 @@ CommandResult Engine::State::cancel_one(const Target& target, bool force) {
   }
   Node& node = run->node(*target.task);
   if (!names_an_item(target)) {
+    if (run->is_hook(*target.task) && !is_due(*run, *target.task))
+      return {target, false, "is a hook, and its turn has not come"};
     if (is_final(node.work.state))
       return {target, false, "is " + std::string(to_string(node.work.state)) + " already"};
     cancel_node(*run, *target.task, Reason::cancelled, force);
@@ -120,17 +122,18 @@ void Engine::State::judge_whole_anew(Run& run, TaskIndex task) {
 /// anew when nothing may.
 void Engine::State::settle_marked(Run& run, RunState before) {
   if (!is_final(before) || !is_final(run.row.state)) return;
-  if (run.open_nodes > 0) {
-    reopen(run);
+  if (run.open_tasks > 0) {
+    reopen(run, false);
     admit(run);
     return;
   }
   const RunVerdict verdict = judge_run(run);
-  const auto to = next(RunState::running, verdict.event);
-  if (to == run.row.state) return;
-  reopen(run);
-  move_run(run, RunEvent::start, Reason::none);
-  finish_run_if_done(run);
+  if (next(RunState::running, verdict.event) == run.row.state) return;
+  // Nothing of it ran, so its hooks do not.
+  open_row(run);
+  move_run(run, RunEvent::reopen, Reason::none);
+  const RunVerdict anew = judge_run(run);
+  end_run(run, *next(RunState::running, anew.event), anew.reason);
 }
 
 CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState state,
@@ -141,7 +144,11 @@ CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState 
                           : state == TaskState::failed  ? TaskEvent::mark_failed
                                                         : TaskEvent::mark_skipped;
   const TaskIndex task = *target.task;
+  if (run.runs_hooks() && !run.is_hook(task))
+    return {target, false, "its run has only hooks to run: ask again when it has ended"};
   Node& node = run.node(task);
+  if (run.is_hook(task) && !is_due(run, task) && !is_final(node.work.state))
+    return {target, false, "is a hook, and its turn has not come"};
   const bool is_item = names_an_item(target);
   const TaskKey key{run.row.id, task, is_item ? *target.item : kWhole};
   Piece* work = find_work(run, key);
@@ -174,7 +181,7 @@ CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState 
     call_back_followers(run, task);
     release_followers(run, task);
   }
-  settle_marked(run, before);
+  if (!run.is_hook(task)) settle_marked(run, before);
   return {target, true, ""};
 }
 

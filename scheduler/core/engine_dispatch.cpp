@@ -65,8 +65,8 @@ void Engine::State::take_slots(const Lane& lane, const TaskSpec& spec, std::int6
 
 /// Whether the task has something that could take a slot now.
 bool Engine::State::is_startable(const Run& run, TaskIndex task) const {
-  if (run.row.state != RunState::running || run.stopping != Reason::none || run.is_dormant)
-    return false;
+  if (run.row.state != RunState::running || run.is_dormant) return false;
+  if (stop_reason(run, task) != Reason::none) return false;
   const Node& node = run.node(task);
   if (!node.mapped) return node.work.state == TaskState::queued;
   if (node.work.state != TaskState::running || node.mapped->repeat == Repeat::cancel) return false;

@@ -79,6 +79,10 @@ struct Engine::State::Explainer {
                                                   : "its `when` is being judged");
       return;
     }
+    if (run.is_hook(task)) {
+      if (!run.runs_hooks()) say("hook", "a hook: it runs when all tasks are final, if at all");
+      return;
+    }
     for (const Dependency& d : run.spec(task).depends_on) {
       const Piece& up = run.node(d.task).work;
       if (is_final(up.state)) continue;

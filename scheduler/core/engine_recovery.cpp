@@ -131,7 +131,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
   run.version = version->second.get();
   ++run.version->runs;
   const JobSpec& job = run.version->job;
-  run.nodes.resize(job.tasks.size());
+  run.nodes.resize(job.node_count());
   if (!is_final(run.row.state)) run.stopping = stopping_of(run.row);
   if (!run.row.request_id.empty()) requests_.emplace(run.row.request_id, run.row.id);
 
@@ -141,10 +141,11 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
     if (!row.error.empty()) run.errors[row.key.task] = row.error;
   }
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+    if (run.is_hook(TaskIndex{i})) continue;
     for (const Dependency& d : job.tasks[i].depends_on) {
       run.nodes[i].tally.add(run.node(d.task).work.state, +1);
     }
-    if (!is_final(run.nodes[i].work.state)) ++run.open_nodes;
+    if (!is_final(run.nodes[i].work.state)) ++run.open_tasks;
   }
   for (const MappedSnapshot& m : snapshot.mapped) {
     if (m.row.task.value < run.nodes.size()) restore_mapped(run, m, snapshot.timers);
@@ -155,10 +156,11 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
     const Node& node = run.nodes[i];
     if (node.mapped) {
       for (std::size_t s = 0; s < kTaskStateCount; ++s) run.row.counts[s] += node.mapped->counts[s];
-    } else if (!job.tasks[i].is_mapped()) {
+    } else if (!run.is_hook(TaskIndex{i}) && !job.tasks[i].is_mapped()) {
       ++run.row.counts[place(node.work.state)];
     }
   }
+  count_hooks(run);
   Run& kept = *runs_.emplace(run.row.id, std::move(owned)).first->second;
 
   for (const AttemptRow& row : snapshot.live_attempts) {
@@ -249,7 +251,7 @@ void Engine::State::on(const input::Recovered&) {
       continue;
     }
     look_at_all(run);
-    if (run.stopping != Reason::none) cancel_rest(run, run.stopping, false);
+    if (run.stopping != Reason::none && !run.runs_hooks()) cancel_rest(run, run.stopping, false);
     finish_run_if_done(run);
   }
   std::vector<AttemptId> stopping;

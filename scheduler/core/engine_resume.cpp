@@ -47,6 +47,8 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
         node.mapped && node.mapped->rest_reason == Reason::items && node.mapped->next_fresh == 0;
     return has_items && !is_unread ? ResumePart::Kind::failed_items : ResumePart::Kind::all;
   };
+  if (run.runs_hooks())
+    return refuse("its hooks are running: ask again when it has ended, or cancel them");
   for (const Target& target : targets) {
     if (!is_sound(run, target)) return refuse("there is no such task");
     if (!target.task) {
@@ -113,9 +115,12 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
       parts[i] = ResumePart{TaskIndex{i}, ResumePart::Kind::stale, {}};
     }
   }
+  // With a task to run again the run ends anew, and all of its hooks with it.
+  const bool has_tasks =
+      std::any_of(seeds.begin(), seeds.end(), [&](TaskIndex seed) { return !run.is_hook(seed); });
   ResumeParts out;
   for (auto& part : parts) {
-    if (!part) continue;
+    if (!part || (has_tasks && run.is_hook(part->task))) continue;
     const Node& node = run.node(part->task);
     if (part->kind == ResumePart::Kind::all && node.mapped &&
         node.mapped->next_fresh > kRepeatItemsMax) {
@@ -177,15 +182,31 @@ void Engine::State::on(const input::Resume& in) {
   act(std::move(reply));
 }
 
-void Engine::State::reopen(Run& run) {
+/// What an ended run's row forgets when it goes on.
+void Engine::State::open_row(Run& run) {
+  run.stopping = Reason::none;
+  run.is_stopped = false;
+  run.row.cancel_requested = false;
+  run.row.ended_at.reset();
+  ++run.row.resumes;
+}
+
+/// `hooks_only`: what its tasks came to stays, and no more than hooks runs again.
+void Engine::State::reopen(Run& run, bool hooks_only) {
   const bool was_stopping = run.stopping != Reason::none;
   run.stopping = Reason::none;
   run.is_stopped = false;
   run.row.cancel_requested = false;
   if (is_final(run.row.state)) {
-    run.row.ended_at.reset();
-    ++run.row.resumes;
-    move_run(run, RunEvent::reopen, Reason::none);
+    open_row(run);
+    if (hooks_only) {
+      run.row.outcome = run.row.state;
+      run.row.outcome_reason = run.row.reason;
+    } else {
+      reset_hooks(run);
+    }
+    move_run(run, RunEvent::reopen, standing_reason(run));
+    count_hooks(run);
   } else if (was_stopping) {
     run.row.reason = Reason::none;
     write_run(run);
@@ -198,7 +219,10 @@ void Engine::State::reopen(Run& run) {
 
 void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot) {
   wake(run);
-  reopen(run);
+  const bool hooks_only =
+      !parts.empty() && std::all_of(parts.begin(), parts.end(),
+                                    [&](const ResumePart& part) { return run.is_hook(part.task); });
+  reopen(run, hooks_only);
   for (const ResumePart& part : parts) {
     const bool opens =
         part.kind != ResumePart::Kind::stale && is_final(run.node(part.task).work.state);
@@ -216,6 +240,7 @@ void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSn
   if (run.row.state == RunState::paused) move_run(run, RunEvent::unpause, Reason::none);
   if (run.row.state == RunState::running) {
     look_at_all(run);
+    finish_run_if_done(run);
   } else if (run.is_admitted) {
     start_run(run);
   } else {

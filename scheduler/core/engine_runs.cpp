@@ -62,8 +62,8 @@ Run& Engine::State::accept(RunRow row, Version& version, bool force) {
   ++run.version->runs;
   run.is_forced = force;
   const JobSpec& job = run.version->job;
-  run.nodes.resize(job.tasks.size());
-  run.open_nodes = static_cast<std::int64_t>(job.tasks.size());
+  run.nodes.resize(job.node_count());
+  run.open_tasks = static_cast<std::int64_t>(job.tasks.size());
   run.row.counts = {};
   for (std::size_t i = 0; i < job.tasks.size(); ++i) {
     run.nodes[i].tally.open = static_cast<std::uint32_t>(job.tasks[i].depends_on.size());
@@ -85,7 +85,11 @@ void Engine::State::move_run(Run& run, RunEvent event, Reason reason) {
   run.row.reason = reason;
   heads_changed_ = true;
   if (event == RunEvent::start && !run.row.started_at) run.row.started_at = now_.wall;
-  if (is_final(*to)) run.row.ended_at = now_.wall;
+  if (is_final(*to)) {
+    run.row.ended_at = now_.wall;
+    run.row.outcome.reset();
+    run.row.outcome_reason = Reason::none;
+  }
   change(mutation::UpdateRun{from, run.row});
 }
 
@@ -123,8 +127,8 @@ void Engine::State::admit_due() {
 }
 
 void Engine::State::start_run(Run& run) {
-  move_run(run, RunEvent::start, run.stopping);
-  arm_run_timers(run);
+  move_run(run, RunEvent::start, standing_reason(run));
+  if (!run.runs_hooks()) arm_run_timers(run);
   arm_queue_timers(run);
   look_at_all(run);
   finish_run_if_done(run);
@@ -207,7 +211,7 @@ Engine::State::RunVerdict Engine::State::judge_run(const Run& run) const {
   bool has_cancelled = false;
   const bool is_replaced = run.stopping == Reason::replaced;
   const bool is_asked_for = run.stopping == Reason::cancelled || is_replaced;
-  for (std::size_t i = 0; i < run.nodes.size(); ++i) {
+  for (std::size_t i = 0; i < run.version->job.tasks.size(); ++i) {
     const TaskState state = run.nodes[i].work.state;
     const bool counts = !run.version->job.tasks[i].allow_failure;
     const bool is_done = state == TaskState::succeeded || state == TaskState::skipped;
@@ -223,19 +227,48 @@ Engine::State::RunVerdict Engine::State::judge_run(const Run& run) const {
 }
 
 void Engine::State::finish_run_if_done(Run& run) {
-  if (run.open_nodes > 0 || is_final(run.row.state)) return;
+  if (run.open_tasks > 0 || is_final(run.row.state)) return;
+  if (run.runs_hooks()) {
+    if (run.open_hooks == 0) end_run(run, *run.row.outcome, run.row.outcome_reason);
+    return;
+  }
   const RunVerdict verdict = judge_run(run);
   // Nothing is to be done, but a run succeeds only when its turn has come.
   const bool has_turn = run.row.state == RunState::running || run.is_admitted || run.is_dormant;
   if (!has_turn && verdict.event == RunEvent::succeed) return;
-  move_run(run, verdict.event, verdict.reason);
+  const RunState outcome = *next(RunState::running, verdict.event);
+  // What is taken away before its turn came has no end to speak of.
+  const bool runs_hooks = run.row.state != RunState::queued && has_hooks_for(run, outcome);
+  if (!runs_hooks) {
+    end_run(run, outcome, verdict.reason);
+    return;
+  }
+  // Nothing of it starts, hooks included, unless it is being ended.
+  const bool is_kept = run.row.state == RunState::paused || run.is_dormant;
+  if (is_kept && run.stopping == Reason::none) return;
+  clear_run_timer(run);
+  begin_hooks(run, outcome, verdict.reason);
+}
+
+void Engine::State::end_run(Run& run, RunState state, Reason reason) {
+  if (state == RunState::succeeded) {
+    // Hooks that a resume repeats may be cancelled before their turn comes.
+    if (run.row.state == RunState::queued) move_run(run, RunEvent::start, Reason::none);
+    move_run(run, RunEvent::succeed, reason);
+  } else {
+    move_run(run, state == RunState::failed ? RunEvent::fail : RunEvent::cancel, reason);
+  }
+  clear_run_timer(run);
+  leave(run);
+  count_failures(run);
+  act(effect::RunEnded{run.row.id});
+}
+
+void Engine::State::clear_run_timer(Run& run) {
   if (run.timeout_due.ms != 0) {
     run.timeout_due = MonoTime{};
     change(mutation::ClearTimer{{run.row.id, TaskIndex{0}, kWhole}, TimerKind::run});
   }
-  leave(run);
-  count_failures(run);
-  act(effect::RunEnded{run.row.id});
 }
 
 /// Nothing more of the run starts. The first reason stays, over restarts too.
@@ -249,9 +282,13 @@ void Engine::State::begin_stopping(Run& run, Reason reason) {
 
 /// Nothing more of the run starts, what waits is cancelled and what runs is stopped.
 void Engine::State::cancel_rest(Run& run, Reason reason, bool force) {
+  if (run.runs_hooks()) {
+    cancel_hooks(run, force);
+    return;
+  }
   begin_stopping(run, reason);
   run.is_stopped = true;
-  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+  for (std::uint32_t i = 0; i < run.version->job.tasks.size(); ++i) {
     if (!is_final(run.nodes[i].work.state)) cancel_node(run, TaskIndex{i}, run.stopping, force);
   }
   finish_run_if_done(run);
@@ -296,7 +333,7 @@ void Engine::State::on(const input::Pause& in) {
     } else if (run->row.state == RunState::paused) {
       reply.results.push_back({target, true, "is paused already"});
     } else {
-      move_run(*run, RunEvent::pause, run->stopping);
+      move_run(*run, RunEvent::pause, standing_reason(*run));
       if (!run->is_admitted && !run->is_dormant && run->row.started_at) {
         // It had begun before it was resumed: it keeps its place, as after a restart.
         run->is_admitted = true;
@@ -316,6 +353,7 @@ void Engine::State::on(const input::Unpause& in) {
     Run* run = find(target.run);
     if (run != nullptr && run->is_dormant && run->row.state != RunState::paused) {
       wake(*run);
+      finish_run_if_done(*run);
       reply.results.push_back({target, true, ""});
       continue;
     }
@@ -324,7 +362,7 @@ void Engine::State::on(const input::Unpause& in) {
       continue;
     }
     run->is_dormant = false;
-    move_run(*run, RunEvent::unpause, run->stopping);
+    move_run(*run, RunEvent::unpause, standing_reason(*run));
     record(in.actor, "unpause", target, "");
     if (run->is_admitted) {
       start_run(*run);

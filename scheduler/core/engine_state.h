@@ -3,7 +3,7 @@
 // What the engine keeps in memory, and its steps. Private to scheduler/core: engine.h is the door.
 // The methods are in the files that name what they are about: engine.cpp (inputs in, steps out),
 // engine_runs.cpp, engine_tasks.cpp, engine_items.cpp, engine_attempts.cpp, engine_dispatch.cpp,
-// engine_commands.cpp, engine_resume.cpp, engine_schedules.cpp, engine_sleep.cpp,
+// engine_commands.cpp, engine_resume.cpp, engine_hooks.cpp, engine_schedules.cpp, engine_sleep.cpp,
 // engine_recovery.cpp, engine_views.cpp, engine_explain.cpp.
 
 #include <cstdint>
@@ -143,7 +143,8 @@ struct Run {
   Version* version = nullptr;
   std::vector<Node> nodes;
   std::unique_ptr<Pool> own_pool;  ///< in the place of pool `default`
-  std::int64_t open_nodes = 0;
+  std::int64_t open_tasks = 0;
+  std::int64_t open_hooks = 0;  ///< of those that are due, while `row.outcome` is set
   std::int64_t live = 0;
   MonoTime timeout_due;                     ///< 0: no time-out runs
   std::map<TaskIndex, std::string> errors;  ///< of what failed without an attempt
@@ -154,7 +155,9 @@ struct Run {
   bool is_dormant = false;  ///< adopted, but nothing of it starts
   bool counts_changed = false;
 
-  const TaskSpec& spec(TaskIndex task) const { return version->job.tasks[task.value]; }
+  const TaskSpec& spec(TaskIndex task) const { return version->job.node(task); }
+  bool is_hook(TaskIndex task) const { return version->job.is_hook(task); }
+  bool runs_hooks() const { return row.outcome.has_value(); }
   Node& node(TaskIndex task) { return nodes[task.value]; }
   const Node& node(TaskIndex task) const { return nodes[task.value]; }
 };
@@ -362,12 +365,33 @@ class Engine::State {
     Reason reason = Reason::none;
   };
   RunVerdict judge_run(const Run& run) const;
+  void end_run(Run& run, RunState state, Reason reason);
   void finish_run_if_done(Run& run);
+  void clear_run_timer(Run& run);
   void forget(RunId id);
   void begin_stopping(Run& run, Reason reason);
   void cancel_rest(Run& run, Reason reason, bool force);
   void arm_run_timers(Run& run);
   std::int64_t active_limit(const Run& run) const;
+
+  // engine_hooks.cpp
+  static bool is_due(const Run& run, TaskIndex hook);
+  static bool has_hooks_for(const Run& run, RunState outcome);
+  static std::vector<TaskIndex> hooks_of(const Run& run);
+  static void count_hooks(Run& run);
+  void begin_hooks(Run& run, RunState outcome, Reason reason);
+  void look_at_hooks(Run& run);
+  void evaluate_hook(Run& run, TaskIndex hook);
+  void cancel_hooks(Run& run, bool force);
+  void reset_hooks(Run& run);
+  /// Why nothing more of the task starts; hooks run whatever ended the tasks.
+  static Reason stop_reason(const Run& run, TaskIndex task) {
+    return run.is_hook(task) ? Reason::none : run.stopping;
+  }
+  /// What an open run's row says beside its state.
+  static Reason standing_reason(const Run& run) {
+    return run.runs_hooks() ? Reason::hooks : run.stopping;
+  }
 
   // engine_tasks.cpp
   void move(Run& run, TaskKey key, Piece& work, TaskEvent event, MoveDetail&& detail);
@@ -479,7 +503,8 @@ class Engine::State {
   void repeat_failed(Run& run, const TaskRow& row);
   void repeat_any(Run& run, const TaskRow& row);
   void end_repeat(Run& run, TaskIndex task);
-  void reopen(Run& run);
+  void reopen(Run& run, bool hooks_only);
+  static void open_row(Run& run);
   CommandResult mark_one(Run& run, const Target& target, TaskState state,
                          const RunSnapshot* snapshot);
   CommandResult dismiss_one(Run& run, const Target& target, const RunSnapshot* snapshot);

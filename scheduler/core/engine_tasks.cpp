@@ -113,13 +113,18 @@ void Engine::State::move(Run& run, TaskKey key, Piece& work, TaskEvent event, Mo
 }
 
 void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskState to) {
+  if (run.is_hook(task)) {
+    if (is_due(run, task)) run.open_hooks += (is_final(from) ? 1 : 0) - (is_final(to) ? 1 : 0);
+    if (is_final(to)) look_at(run.row.id, task);
+    return;
+  }
   if (!run.spec(task).is_mapped() && from != to) {
     --run.row.counts[place(from)];
     ++run.row.counts[place(to)];
     counts_changed(run);
   }
   if (!is_final(from) && !is_final(to)) return;
-  run.open_nodes += (is_final(from) ? 1 : 0) - (is_final(to) ? 1 : 0);
+  run.open_tasks += (is_final(from) ? 1 : 0) - (is_final(to) ? 1 : 0);
   for (TaskIndex follower : run.version->graph.followers(task)) {
     Node& node = run.node(follower);
     node.tally.add(from, -1);
@@ -139,9 +144,14 @@ void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskSta
 
 /// Looks at one task: a waiting one may be decided, a final one may have been the run's last.
 void Engine::State::evaluate(Run& run, TaskIndex task) {
+  if (run.is_hook(task)) {
+    evaluate_hook(run, task);
+    return;
+  }
   Node& node = run.node(task);
   if (is_final(node.work.state)) {
-    if (run.stopping != Reason::none && !run.is_stopped) cancel_rest(run, run.stopping, false);
+    const bool stops = run.stopping != Reason::none && !run.is_stopped && !run.runs_hooks();
+    if (stops) cancel_rest(run, run.stopping, false);
     finish_run_if_done(run);
     return;
   }

@@ -2,7 +2,7 @@
 
 namespace pawl {
 
-Graph::Graph(const JobSpec& job) : begin_(job.tasks.size() + 1, 0) {
+Graph::Graph(const JobSpec& job) : begin_(job.node_count() + 1, 0) {
   for (const TaskSpec& task : job.tasks) {
     for (const Dependency& d : task.depends_on) ++begin_[d.task.value + 1];
   }

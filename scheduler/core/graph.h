@@ -15,7 +15,7 @@ class Graph {
  public:
   explicit Graph(const JobSpec& job);
 
-  /// The tasks that depend on `task`, ascending.
+  /// The tasks that depend on `task`, ascending; of a hook none.
   std::span<const TaskIndex> followers(TaskIndex task) const;
   /// `roots` and all that follow them, directly or not; a flag per task.
   std::vector<bool> downstream_of(std::span<const TaskIndex> roots) const;

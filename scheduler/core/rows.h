@@ -59,6 +59,9 @@ struct RunRow {
   std::optional<WallTime> ended_at;
   std::int32_t resumes = 0;  ///< times it was opened again
   bool cancel_requested = false;
+  /// What its tasks came to and why, while hooks are still to run (`reason` is `hooks` then).
+  std::optional<RunState> outcome;
+  Reason outcome_reason = Reason::none;
   Counts counts{};
 };
 

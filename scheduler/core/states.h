@@ -20,7 +20,7 @@ inline constexpr std::array<std::string_view, 6> kRunStateWords = {
     "queued", "running", "paused", "succeeded", "failed", "cancelled"};
 
 enum class RunEvent : std::uint8_t {
-  start,    ///< its turn has come
+  start,    ///< its turn has come; of a paused one: it is being ended, and its hooks run
   pause,    ///< nothing more of it starts; what runs goes on
   unpause,  ///< by a person
   succeed,  ///< all tasks are final; so for the next two
@@ -179,6 +179,7 @@ inline constexpr auto kRunTransitions = std::to_array<RunTransition>({
     {RunState::queued, RunEvent::pause, RunState::paused},
     {RunState::running, RunEvent::pause, RunState::paused},
     {RunState::paused, RunEvent::unpause, RunState::queued},
+    {RunState::paused, RunEvent::start, RunState::running},
     {RunState::queued, RunEvent::fail, RunState::failed},
     {RunState::queued, RunEvent::cancel, RunState::cancelled},
     {RunState::running, RunEvent::succeed, RunState::succeeded},

@@ -31,8 +31,8 @@ Result<JobSpec> read_definition(const JobVersionRow& row) {
 }
 
 std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id) {
-  for (std::uint32_t i = 0; i < job.tasks.size(); ++i) {
-    if (job.tasks[i].id == id) return TaskIndex{i};
+  for (std::uint32_t i = 0; i < job.node_count(); ++i) {
+    if (job.node(TaskIndex{i}).id == id) return TaskIndex{i};
   }
   return std::nullopt;
 }

@@ -14,13 +14,17 @@ namespace {
 // Chunks of one task in memory: the one in use, the next one, and some for retries.
 constexpr std::size_t kChunksPerTaskMax = 8;
 
-bool names_output_file(const TaskSpec& task) {
-  constexpr std::string_view kWord = "output_file";
-  auto has = [&](const std::string& text) { return text.find(kWord) != std::string::npos; };
+/// Whether a text of the task that may hold templates has the word.
+bool names_word(const TaskSpec& task, std::string_view word) {
+  auto has = [&](const std::string& text) { return text.find(word) != std::string::npos; };
   if (has(task.with) || has(task.when) || has(task.working_dir)) return true;
   if (task.map && (has(task.map->items) || has(task.map->key))) return true;
   return std::any_of(task.env.begin(), task.env.end(),
                      [&](const auto& e) { return has(e.second); });
+}
+
+TaskIndex first_hook(const JobSpec& job) {
+  return TaskIndex{static_cast<std::uint32_t>(job.tasks.size())};
 }
 
 }  // namespace
@@ -55,13 +59,16 @@ struct Dispatcher::Items {
 
 read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex index) {
   const JobSpec& job = *engine.job_of(run);
-  const TaskSpec& task = job.tasks[index.value];
+  const TaskSpec& task = job.node(index);
   read::ContextRequest request;
   request.run = run;
   request.task = index;
   request.run_name = engine.run(run)->name;
-  request.names = names_of_run(*engine.run(run), job).dump();
-  request.wants_output_files = names_output_file(task);
+  const RunRow& row = *engine.run(run);
+  request.names =
+      (job.is_hook(index) ? names_of_ended_run(row, job) : names_of_run(row, job)).dump();
+  request.wants_output_files = names_word(task, "output_file");
+  if (job.is_hook(index) && names_word(task, "failed")) request.failed_before = first_hook(job);
   if (task.outputs_used.empty()) return request;
   const std::optional<RunView> view = engine.view(run);
   for (TaskIndex used : task.outputs_used) {
@@ -122,7 +129,7 @@ void Dispatcher::to_worker(const effect::StartAttempt& start) {
 
 void Dispatcher::ask_for_context(const Task& task, Definition& definition) {
   read::ContextRequest request = context_request(engine_, task.first, task.second);
-  if (request.upstreams.empty()) {
+  if (request.upstreams.empty() && !request.failed_before) {
     // Nothing of the store is named: made here and now.
     make(task, definition, request.names);
     return;
@@ -168,7 +175,7 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
   out.slot = start.slot;
   out.total_remaining = start.total_left;
   out.previous_reason = start.previous_reason;
-  const std::string& task = engine_.job_of(start.key.run)->tasks[start.key.task.value].id;
+  const std::string& task = engine_.job_of(start.key.run)->node(start.key.task).id;
   out.idempotency_key =
       idempotency_key(engine_.run(start.key.run)->name, task, start.key.item, start.work);
   if (start.key.item != kWhole && !take_item(start, out)) return;

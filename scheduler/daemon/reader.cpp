@@ -16,6 +16,9 @@ namespace {
 
 using nlohmann::json;
 
+// `run.failed` of a hook.
+constexpr int kFailedMax = 20;
+
 std::string dump(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -215,6 +218,18 @@ Result<json> Reader::context_of(const read::ContextRequest& request) {
     tasks[upstream.id] = std::move(*names);
   }
   context["tasks"] = std::move(tasks);
+  if (request.failed_before) {
+    auto failed = noted(data_->failed(request.run, *request.failed_before, kFailedMax));
+    if (!failed) return failed.error();
+    for (const FailedTask& task : *failed) {
+      context["run"]["failed"].push_back(
+          {{"task", task.task},
+           {"index", task.item ? json(*task.item) : json(nullptr)},
+           {"key", task.key.empty() ? json(nullptr) : json(task.key)},
+           {"reason", task.reason},
+           {"error", task.error}});
+    }
+  }
   return context;
 }
 

@@ -46,6 +46,8 @@ struct ContextRequest {
   std::vector<Upstream> upstreams;
   bool wants_output_files = false;
   std::string run_name;
+  /// Fills `run.failed`: what failed of the tasks before this one. Nothing: nobody asks.
+  std::optional<TaskIndex> failed_before;
 };
 struct ContextAnswer {
   RunId run;

@@ -500,7 +500,7 @@ Result<RunCommands::Json> RunCommands::plan_of_resume(const Command& command,
     const auto& [name, job] = runs.at(line.run);
     lines.push_back(
         {{"run", name},
-         {"task", job.tasks[line.task.value].id},
+         {"task", job.node(line.task).id},
          {"items", line.items < 0 ? json(nullptr) : json(line.items)},
          {"action", line.action},
          {"text", line.action == "stale" ? "succeeded before; --downstream runs it again" : ""}});

@@ -43,9 +43,17 @@ json names_of_run(const RunRow& run, const JobSpec& job) {
   return names;
 }
 
+json names_of_ended_run(const RunRow& run, const JobSpec& job) {
+  json names = names_of_run(run, job);
+  names["run"]["state"] = to_string(run.outcome.value_or(run.state));
+  names["run"]["reason"] = run.outcome ? to_string(run.outcome_reason) : to_string(run.reason);
+  names["run"]["failed"] = json::array();
+  return names;
+}
+
 TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex index,
                              const std::string& home, std::string context) {
-  const TaskSpec& task = job.tasks[index.value];
+  const TaskSpec& task = job.node(index);
   TaskDefinition d;
   d.home = home;
   d.run = run.name;

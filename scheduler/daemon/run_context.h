@@ -17,6 +17,9 @@ namespace pawl {
 /// the job's schedule (the first of several), in UTC for a job without one.
 nlohmann::json names_of_run(const RunRow& run, const JobSpec& job);
 
+/// The same for its hooks: `run` has `state`, `reason` and `failed` (empty) besides.
+nlohmann::json names_of_ended_run(const RunRow& run, const JobSpec& job);
+
 /// The definition of a task of a run, for workers. `context`: JSON text with `params`, `run`,
 /// `tasks`.
 TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex task,

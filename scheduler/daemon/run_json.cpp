@@ -28,7 +28,11 @@ json progress_json(const RunView& view, const JobSpec& job, WallTime now) {
   json tasks = json::array();
   for (std::size_t i = 0; i < view.tasks.size(); ++i) {
     const TaskView& task = view.tasks[i];
-    json out = {{"task", job.tasks[i].id},
+    const TaskIndex index{static_cast<std::uint32_t>(i)};
+    // A hook is news only when its turn has come.
+    if (job.is_hook(index) && task.state == TaskState::waiting) continue;
+    const TaskSpec& spec = job.node(index);
+    json out = {{"task", spec.id},
                 {"state", to_string(task.state)},
                 {"reason", word_or_null(task.reason)},
                 {"exit_code", task.reason == Reason::exit ? json(task.detail) : json(nullptr)},
@@ -38,7 +42,7 @@ json progress_json(const RunView& view, const JobSpec& job, WallTime now) {
                 {"ended_at", time_or_null(task.ended_at)}};
     if (task.state == TaskState::waiting) {
       json waiting = json::array();
-      for (const Dependency& d : job.tasks[i].depends_on) {
+      for (const Dependency& d : spec.depends_on) {
         if (!is_final(view.tasks[d.task.value].state))
           waiting.push_back(job.tasks[d.task.value].id);
       }
@@ -76,7 +80,7 @@ json progress_json(const RunView& view, const JobSpec& job, WallTime now) {
 RunView view_of(const RunSnapshot& snapshot, const JobSpec& job) {
   RunView view;
   view.run = snapshot.run;
-  view.tasks.resize(job.tasks.size());
+  view.tasks.resize(job.node_count());
   for (const TaskRow& row : snapshot.tasks) {
     if (row.key.task.value >= view.tasks.size()) continue;
     TaskView& task = view.tasks[row.key.task.value];
@@ -104,7 +108,7 @@ json explanation_json(const Engine& engine, const std::vector<Explanation>& reas
       const RunRow* run = engine.run(*reason.run);
       if (run != nullptr) line["run"] = run->name;
       const JobSpec* job = engine.job_of(*reason.run);
-      if (reason.task && job != nullptr) line["task"] = job->tasks[reason.task->value].id;
+      if (reason.task && job != nullptr) line["task"] = job->node(*reason.task).id;
     }
     out.push_back(std::move(line));
   }
@@ -117,7 +121,7 @@ json pools_json(const Engine& engine) {
     json holders = json::array();
     for (const PoolView::Holder& holder : pool.holders) {
       holders.push_back({{"run", engine.run(holder.run)->name},
-                         {"task", engine.job_of(holder.run)->tasks[holder.task.value].id},
+                         {"task", engine.job_of(holder.run)->node(holder.task).id},
                          {"slots", holder.slots}});
     }
     out.push_back({{"pool", pool.name},

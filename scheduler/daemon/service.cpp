@@ -566,7 +566,7 @@ void Service::perform(effect::Prepare&& prepare) {
   const Engine& engine = pump_->engine();
   if (!engine.has_run(prepare.run)) return;
   const JobSpec& job = *engine.job_of(prepare.run);
-  const TaskSpec& task = job.tasks[prepare.task.value];
+  const TaskSpec& task = job.node(prepare.task);
   read::PrepareRequest request;
   request.context = context_request(engine, prepare.run, prepare.task);
   request.stamp = prepare.stamp;

@@ -28,9 +28,6 @@ void check_task(const TaskSpec& task, bool is_hook, std::set<std::string>& seen,
 std::vector<std::string> not_yet_available(const JobSpec& job) {
   std::set<std::string> seen;
   std::vector<std::string> out;
-  if (!job.hooks.empty()) {
-    out.emplace_back("hooks (on_success, on_failure, on_exit) are not yet available");
-  }
   for (const auto& [name, pool] : job.pools) {
     if (!pool.rate) continue;
     out.push_back("the \"rate\" of a pool is not yet available (pool " + name + ")");

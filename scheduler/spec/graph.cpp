@@ -47,8 +47,11 @@ std::string render_text(const JobSpec& job, std::span<const std::string> states)
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
   }
-  for (const HookSpec& hook : job.hooks) {
-    out += hook.task.id + "  when the run " +
+  for (std::size_t i = 0; i < job.hooks.size(); ++i) {
+    const HookSpec& hook = job.hooks[i];
+    const auto index = TaskIndex(static_cast<std::uint32_t>(job.tasks.size() + i));
+    const std::string state = state_of(states, index);
+    out += hook.task.id + (state.empty() ? "" : "  " + state) + "  when the run " +
            (hook.kind == HookKind::on_success   ? "succeeded"
             : hook.kind == HookKind::on_failure ? "failed"
                                                 : "ended") +

@@ -213,6 +213,13 @@ struct JobSpec {
   std::vector<TaskSpec> tasks;  ///< in the order of the file
   std::vector<HookSpec> hooks;
   std::string folder;  ///< absolute folder of the job file; relative paths start here
+
+  /// Tasks and hooks in one numbering: hooks follow the tasks.
+  std::size_t node_count() const { return tasks.size() + hooks.size(); }
+  bool is_hook(TaskIndex index) const { return index.value >= tasks.size(); }
+  const TaskSpec& node(TaskIndex index) const {
+    return is_hook(index) ? hooks[index.value - tasks.size()].task : tasks[index.value];
+  }
 };
 
 /// Delay after the n-th counted attempt (n from 1), before jitter, `max_delay` applied. Total:

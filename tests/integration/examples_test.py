@@ -195,6 +195,14 @@ def check_cleanup(run):
     expect([t["task"] for t in run.failed()] == ["work"], "pawl failed names others than work")
 
 
+def check_hooks(run):
+    alert = run.log("hook:on_failure:0")
+    expect(alert.startswith("alert: ["), alert)
+    failed = json.loads(alert.removeprefix("alert: "))
+    expect([(f["task"], f["index"], f["reason"]) for f in failed] == [("load", None, "exit")], alert)
+    expect(run.log("hook:on_exit:0") == "hooks failed\n", run.log("hook:on_exit:0"))
+
+
 def check_tolerate(run):
     expect(run.log("report") == "7 of 100 were not there\n", run.log("report"))
     forgiven = json.loads(run.ask("failed", "--tolerated", "-o", "json", "--limit", "0"))
@@ -336,6 +344,9 @@ CASES = {
                  check_timeout)],
     "cleanup": [((), 1, {"rent": "succeeded", "work": "failed", "publish": "upstream_failed",
                          "give_back": "succeeded"}, {}, check_cleanup)],
+    "hooks": [((), 1, {"load": "failed", "report": "upstream_failed",
+                       "hook:on_failure:0": "succeeded", "hook:on_exit:0": "succeeded"}, {},
+               check_hooks)],
     "tolerate": [((), 0, NUMBERS | {"visit": "succeeded", "strict": "failed",
                                     "report": "succeeded"},
                   {"visit": {"succeeded": 93, "failed": 7}}, check_tolerate)],

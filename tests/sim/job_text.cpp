@@ -135,6 +135,24 @@ void set_job(JobSpec& job, const std::string& key, const std::string& value) {
     PAWL_CHECK(!"a key of the job text is unknown");
 }
 
+bool is_hook_word(const std::string& word) {
+  return word == "on_success" || word == "on_failure" || word == "on_exit";
+}
+
+void add_hook(JobSpec& job, const std::vector<std::string>& words) {
+  HookSpec hook;
+  hook.kind = word<HookKind>(words.front(), 3);
+  for (const HookSpec& other : job.hooks) hook.place += other.kind == hook.kind ? 1 : 0;
+  hook.task.id = "hook:" + words.front() + ":" + std::to_string(hook.place);
+  hook.task.retry.jitter = Jitter::none;
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const std::size_t equal = words[i].find('=');
+    set_task(hook.task, words[i].substr(0, equal),
+             equal == std::string::npos ? "" : words[i].substr(equal + 1));
+  }
+  job.hooks.push_back(std::move(hook));
+}
+
 TaskIndex task_named(const JobSpec& job, const std::string& id) {
   for (std::uint32_t i = 0; i < job.tasks.size(); ++i) {
     if (job.tasks[i].id == id) return TaskIndex{i};
@@ -152,10 +170,15 @@ JobSpec job_from_text(std::string_view text) {
   for (const std::string& line : split(text, ';')) lines.push_back(split(line, ' '));
   for (const auto& words : lines) {
     if (words.front() == "job") continue;
+    if (is_hook_word(words.front())) {
+      add_hook(job, words);
+      continue;
+    }
     job.tasks.emplace_back().id = words.front();
     job.tasks.back().retry.jitter = Jitter::none;
   }
   for (const auto& words : lines) {
+    if (is_hook_word(words.front())) continue;
     const bool is_job = words.front() == "job";
     for (std::size_t i = 1; i < words.size(); ++i) {
       const std::size_t equal = words[i].find('=');

@@ -393,10 +393,11 @@ std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& 
   std::map<TaskIndex, Counts> items;
   std::map<TaskIndex, TaskState> states;
   bool has_open = false;
+  bool has_open_task = false;
   const auto end = store.tasks.lower_bound({RunId{run.value + 1}, TaskIndex{}, kWhole});
   for (auto it = store.tasks.lower_bound({run, TaskIndex{}, kWhole}); it != end; ++it) {
     const TaskRow& task = it->second;
-    const bool is_mapped = job.tasks[task.key.task.value].is_mapped();
+    const bool is_mapped = job.node(task.key.task).is_mapped();
     const bool is_whole = task.key.item == kWhole;
     if (std::string wrong = broken_task(store, task, is_mapped && is_whole); !wrong.empty())
       return wrong;
@@ -416,10 +417,15 @@ std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& 
     }
   }
   Counts all{};
-  for (std::uint32_t i = 0; i < job.tasks.size(); ++i) {
+  for (std::uint32_t i = 0; i < job.node_count(); ++i) {
     const TaskIndex task{i};
     const TaskState state = states.contains(task) ? states[task] : TaskState::waiting;
+    if (job.is_hook(task)) {
+      has_open |= state != TaskState::waiting && !is_final(state);
+      continue;
+    }
     has_open |= !is_final(state);
+    has_open_task |= !is_final(state);
     if (!job.tasks[i].is_mapped()) {
       ++all[static_cast<std::size_t>(state)];
       continue;
@@ -446,6 +452,10 @@ std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& 
   said[queued] = all[queued];
   if (said != all) return "the counts of a run are not those of its tasks";
   if (is_final(row.state) && has_open) return "an ended run has open tasks";
+  if (is_final(row.state) && row.outcome) return "an ended run has hooks to run";
+  if ((row.reason == Reason::hooks) != row.outcome.has_value())
+    return "a run says that hooks run, and they do not, or the other way round";
+  if (row.outcome && has_open_task) return "hooks run before all tasks are final";
   if (is_final(row.state) != row.ended_at.has_value())
     return "a run has an end and is open, or the other way round";
   for (const auto& [key, timer] : store.timers) {

@@ -251,7 +251,7 @@ class Life {
   void answer(const effect::Prepare& prepare) {
     const auto run = store_.runs.find(prepare.run);
     if (run == store_.runs.end()) fail("items are read for a run that is not durable");
-    const TaskSpec& task = jobs_.at(run->second.version).tasks[prepare.task.value];
+    const TaskSpec& task = jobs_.at(run->second.version).node(prepare.task);
     input::Prepared prepared{prepare.run, prepare.task, prepare.stamp, {}, {}, {}};
     if (!prepare.is_open && random_.one_in(12)) {
       prepared.outcome =
@@ -364,6 +364,12 @@ class Life {
     }
     check_handle(start, row->second);
     const RunRow& run = store_.runs.at(start.key.run);
+    if (jobs_.at(run.version).is_hook(start.key.task)) {
+      check_hook(
+          run,
+          jobs_.at(run.version).hooks[start.key.task.value - jobs_.at(run.version).tasks.size()]);
+      return;
+    }
     if (run.resumes > 0 || touched_.contains(run.id)) return;
     const JobSpec& job = jobs_.at(run.version);
     Tally tally;
@@ -373,6 +379,16 @@ class Life {
     }
     if (decide(job.tasks[start.key.task.value].trigger_rule, tally) != Decision::run)
       fail("a task starts before what it waits for");
+  }
+
+  /// A hook runs when what the tasks came to is decided, and asks for it.
+  void check_hook(const RunRow& run, const HookSpec& hook) {
+    ++tale_.hooks;
+    if (!run.outcome) fail("a hook starts before all tasks are final");
+    const bool fits = hook.kind == HookKind::on_exit ||
+                      (hook.kind == HookKind::on_success) == (*run.outcome == RunState::succeeded);
+    if (!fits || (hook.kind == HookKind::on_failure && *run.outcome == RunState::cancelled))
+      fail("a hook runs after an end that it does not ask for");
   }
 
   /// An operator that was told that its handle is durable finds it again.
@@ -683,6 +699,11 @@ class Life {
       if (random_.one_in(2)) text += std::string(" pool=") + kPools[random_.below(6)];
       text += ";";
     }
+    for (const char* kind : {"on_success", "on_failure", "on_exit"}) {
+      if (!random_.one_in(3)) continue;
+      text += std::string(kind) + (random_.one_in(3) ? " retry=2 delay=3s interrupt=retry" : "") +
+              (random_.one_in(4) ? " when" : "") + ";";
+    }
     return job_from_text(text);
   }
 
@@ -731,7 +752,7 @@ class Life {
     Target target{id, {}, {}};
     if (random_.one_in(2))
       target.task = TaskIndex{
-          static_cast<std::uint32_t>(random_.below(static_cast<std::int64_t>(job.tasks.size())))};
+          static_cast<std::uint32_t>(random_.below(static_cast<std::int64_t>(job.node_count())))};
     if (target.task && random_.one_in(2)) target.item = ItemIndex{random_.below(6)};
     std::vector<RunSnapshot> loaded;
     if (!engine_->has_run(id) || engine_->has_mapped_tasks(id))

@@ -43,6 +43,7 @@ struct Tale {
   std::int64_t commands = 0;
   std::int64_t deferred = 0;       ///< stays that ended in a deferral
   std::int64_t woken = 0;          ///< attempts that went on after one
+  std::int64_t hooks = 0;          ///< attempts of hooks
   std::int64_t handles_found = 0;  ///< by the next stay or the next attempt
   std::int64_t fires = 0;          ///< that made a run, on time
   std::int64_t caught_up = 0;      ///< that made one later

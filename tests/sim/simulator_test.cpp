@@ -44,6 +44,7 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
     all.commands += tale.commands;
     all.deferred += tale.deferred;
     all.woken += tale.woken;
+    all.hooks += tale.hooks;
     all.handles_found += tale.handles_found;
     all.versions_told_again += tale.versions_told_again;
     all.fires += tale.fires;
@@ -55,9 +56,8 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
       "batches, %lld reboots, %lld "
       "worker deaths; attempts adopted %lld, told late %lld, never started %lld, interrupted %lld; "
       "%lld batches of a second "
-      "scheduler refused; %lld deferrals, %lld woken, %lld handles found again; %lld fires on "
-      "time, "
-      "%lld caught up, %lld dropped\n",
+      "scheduler refused; %lld deferrals, %lld woken, %lld handles found again, %lld hooks; %lld "
+      "fires on time, %lld caught up, %lld dropped\n",
       static_cast<long long>(count), static_cast<long long>(all.steps),
       static_cast<long long>(all.runs), static_cast<long long>(all.processes),
       static_cast<long long>(all.commands), static_cast<long long>(all.crashes),
@@ -66,8 +66,9 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
       static_cast<long long>(all.told_late), static_cast<long long>(all.never_started),
       static_cast<long long>(all.interrupted), static_cast<long long>(all.refused_batches),
       static_cast<long long>(all.deferred), static_cast<long long>(all.woken),
-      static_cast<long long>(all.handles_found), static_cast<long long>(all.fires),
-      static_cast<long long>(all.caught_up), static_cast<long long>(all.dropped_fires));
+      static_cast<long long>(all.handles_found), static_cast<long long>(all.hooks),
+      static_cast<long long>(all.fires), static_cast<long long>(all.caught_up),
+      static_cast<long long>(all.dropped_fires));
   // A life in which nothing happened proves nothing.
   CHECK(all.crashes > 0);
   CHECK(all.lost_batches > 0);
@@ -82,6 +83,7 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
   CHECK(all.deferred > 0);
   CHECK(all.woken > 0);
   CHECK(all.handles_found > 0);
+  CHECK(all.hooks > 0);
   CHECK(all.fires > 0);
   CHECK(all.caught_up > 0);
   CHECK(all.dropped_fires > 0);

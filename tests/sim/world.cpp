@@ -199,13 +199,12 @@ RunId World::start(VersionId version, const std::function<void(RunRow&)>& change
 TaskKey World::key(RunId run, const std::string& task) const {
   const std::size_t colon = task.find(':');
   const std::string id = task.substr(0, colon);
-  const auto& tasks = job(run).tasks;
-  const auto it =
-      std::find_if(tasks.begin(), tasks.end(), [&](const TaskSpec& t) { return t.id == id; });
-  PAWL_CHECK(it != tasks.end());
-  const ItemIndex item =
-      colon == std::string::npos ? kWhole : ItemIndex{std::stoll(task.substr(colon + 1))};
-  return {run, TaskIndex{static_cast<std::uint32_t>(it - tasks.begin())}, item};
+  for (std::uint32_t i = 0; i < job(run).node_count(); ++i) {
+    const std::string& known = job(run).node(TaskIndex{i}).id;
+    if (known == task) return {run, TaskIndex{i}, kWhole};
+    if (known == id) return {run, TaskIndex{i}, ItemIndex{std::stoll(task.substr(colon + 1))}};
+  }
+  throw BrokenInvariant("there is no task " + task);
 }
 
 Target World::target(RunId run, const std::string& task) const {
@@ -333,7 +332,7 @@ std::vector<std::string> World::plan(RunId run, const std::string& task,
   if (!lines) return {lines.error().message};
   std::vector<std::string> out;
   for (const PlanLine& line : *lines) {
-    out.push_back(line.action + " " + job(run).tasks[line.task.value].id +
+    out.push_back(line.action + " " + job(run).node(line.task).id +
                   (line.items < 0 ? "" : " " + std::to_string(line.items)));
   }
   return out;
@@ -413,7 +412,7 @@ void World::perform(const Effect& effect) {
         w.unanswered.push_back(e);
         return;
       }
-      const TaskSpec& task = w.job(e.run).tasks[e.task.value];
+      const TaskSpec& task = w.job(e.run).node(e.task);
       w.answer(e, task.map ? std::stoll(task.map->items) : 0);
     }
     void operator()(const effect::HandleStored& e) const { w.handles.push_back(e); }
@@ -434,7 +433,7 @@ void World::answer(const effect::Prepare& prepare, std::int64_t items, std::stri
                    bool complete) {
   if (!prepare.is_open)
     inbox_.emplace_back(input::Prepared{prepare.run, prepare.task, prepare.stamp, {}, {}, {}});
-  if (job(prepare.run).tasks[prepare.task.value].map) {
+  if (job(prepare.run).node(prepare.task).map) {
     std::int64_t first = prepare.from;
     do {
       const std::int64_t count = std::min<std::int64_t>(1'000, items - first);
@@ -496,7 +495,7 @@ void World::check() {
     throw BrokenInvariant("memory and store disagree over live attempts");
   std::int64_t slots = 0;
   for (const auto& [key, id] : awake) {
-    for (const PoolUse& use : job(key.run).tasks[key.task.value].pools) {
+    for (const PoolUse& use : job(key.run).node(key.task).pools) {
       const bool is_own = store.runs.at(key.run).default_slots > 0 && use.pool == "default";
       if (!is_own) slots += use.slots;
     }
@@ -578,16 +577,18 @@ std::string World::state(RunId run) const {
 std::string World::states(RunId run) const {
   std::string out;
   const auto view = engine.view(run);
-  const auto& tasks = job(run).tasks;
-  for (std::uint32_t i = 0; i < tasks.size(); ++i) {
+  for (std::uint32_t i = 0; i < job(run).node_count(); ++i) {
     TaskState state = TaskState::waiting;
     if (view) {
       state = view->tasks[i].state;
     } else if (auto it = store.tasks.find({run, TaskIndex{i}, kWhole}); it != store.tasks.end()) {
       state = it->second.state;
     }
+    // A hook that is not due is no news.
+    const bool is_hook = job(run).is_hook(TaskIndex{i});
+    if (is_hook && state == TaskState::waiting) continue;
     if (!out.empty()) out += ' ';
-    out += tasks[i].id + "=" + std::string(to_string(state));
+    out += job(run).node(TaskIndex{i}).id + "=" + std::string(to_string(state));
   }
   return out;
 }

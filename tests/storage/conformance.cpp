@@ -85,6 +85,8 @@ void rows_come_back(const OpenStore& open) {
     changed.ended_at.reset();
     changed.resumes = 5;
     changed.cancel_requested = false;
+    changed.outcome = RunState::failed;
+    changed.outcome_reason = Reason::run_timeout;
     commit(*store, {mutation::UpdateRun{RunState::paused, changed}});
     CHECK(text(load(*store, 1).run) == text(changed));
   }

@@ -194,7 +194,8 @@ std::string text(const RunRow& r) {
               text(r.interval_start), text(r.interval_end), text(r.start_at), r.request_id,
               r.params, r.default_slots, r.priority_class, r.max_active,
               r.parent ? r.parent->value : 0, r.created_at.ms, text(r.started_at), text(r.ended_at),
-              r.resumes, r.cancel_requested, text(r.counts));
+              r.resumes, r.cancel_requested, r.outcome ? to_string(*r.outcome) : "",
+              to_string(r.outcome_reason), text(r.counts));
 }
 
 std::string text(const TaskRow& t) {

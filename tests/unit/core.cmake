@@ -10,6 +10,7 @@ pawl_test(core_test LABEL unit
     core_deferral_test.cpp
     core_engine_test.cpp
     core_explain_test.cpp
+    core_hooks_test.cpp
     core_mapped_test.cpp
     core_parts_test.cpp
     core_pools_test.cpp
