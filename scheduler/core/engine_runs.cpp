@@ -233,8 +233,9 @@ void Engine::State::finish_run_if_done(Run& run) {
     return;
   }
   const RunVerdict verdict = judge_run(run);
-  // Nothing is to be done, but a run succeeds only when its turn has come.
-  const bool has_turn = run.row.state == RunState::running || run.is_admitted || run.is_dormant;
+  // Nothing is to be done, but a run succeeds only when its turn has come, or will not come.
+  const bool has_turn = run.row.state == RunState::running || run.is_admitted || run.is_dormant ||
+                        run.stopping != Reason::none;
   if (!has_turn && verdict.event == RunEvent::succeed) return;
   const RunState outcome = *next(RunState::running, verdict.event);
   // What is taken away before its turn came has no end to speak of.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scheduler/base/check.h"
+#include "scheduler/base/text.h"
 #include "scheduler/core/effect_gate.h"
 #include "scheduler/core/engine.h"
 #include "scheduler/core/trigger_rule.h"
@@ -989,9 +990,12 @@ class Life {
       }
     }
     std::string open;
-    for (RunId id : store_.open_runs())
+    for (RunId id : store_.open_runs()) {
       open +=
           " " + std::to_string(id.value) + " " + std::string(to_string(store_.runs.at(id).state));
+      if (const auto& at = store_.runs.at(id).start_at)
+        open += " (starts in " + format_duration(*at - now_.wall) + ")";
+    }
     fail("runs do not end:" + open);
   }
 

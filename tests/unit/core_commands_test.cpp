@@ -451,3 +451,17 @@ TEST_CASE("a resume that meets a cancel half done lets go on what was not reache
   CHECK(w.state(run) == "succeeded");
   w.check();
 }
+
+TEST_CASE(
+    "a run that waits for its turn, all of whose tasks were marked done, ends when cancelled") {
+  World w;
+  const VersionId version = w.define("a");
+  const RunId first = w.start(version);
+  const RunId second = w.start(version);
+  w.mark(second, "a", TaskState::succeeded);
+  CHECK(w.state(second) == "queued");
+  w.cancel(second);
+  CHECK(w.state(second) == "succeeded");
+  w.finish_all(first);
+  CHECK(w.engine.runs().empty());
+}
