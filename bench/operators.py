@@ -3,7 +3,7 @@
 
     PAWL=build/release/cli/pawl bench/operators.py [--rounds N] [--folder DIR] [NAME...]
 
-NAME: items, queued, latency, links, peers (default: all). `peers` are the programs that people use
+NAME: items, queued, latency, links, calls, peers (default: all). `peers` are the programs that people use
 for this today, installed into a folder of their own where their registries answer (bench/peers.py).
 Rows are as in bench/e2e.py, of which this uses the homes.
 """
@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -165,12 +166,37 @@ def links(bench):
     e2e.row(f"chain of {LINKS} noop", shares([end for _, end in times]), "p50 <= 20 ms")
 
 
+def calls(bench):
+    """Calls of a local server that takes 100 ms for each."""
+    server = Path(os.environ.get("PAWL_BUILD", ""), "bench/http_bench_server")
+    what = f"{e2e.TASKS:,} x http of 100 ms, durable, {SLOTS:,} in flight"
+    if not os.access(server, os.X_OK):
+        e2e.row(what, "not measured: PAWL_BUILD has no http_bench_server")
+        return
+    with subprocess.Popen([server, "100"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as process:
+        port = int(process.stdout.readline())
+        bench.fresh_home()
+        bench.serve()
+        job = bench.job("calls", [
+            {"id": "n", "operator": "http", "with": {"url": f"http://127.0.0.1:{port}/"},
+             "map": {"items": bench.lines(e2e.TASKS)}}])
+        bench.run_time(job, "--concurrency", SLOTS)
+        took = bench.median(lambda: bench.run_time(job, "--concurrency", SLOTS))
+        highest = max(memory_mib([pid], "VmHWM") for pid in bench.workers())
+        bench.stop(hard=True)
+        process.stdin.close()
+    e2e.row(what, e2e.per_second(e2e.TASKS, took), ">= 18,000/s (19,000)")
+    e2e.row("memory of their host, highest", f"{highest:.0f} MiB", "<= 80 MB")
+
+
 def others(bench):
     for what, measured in peers.measure(bench.root / "peers"):
         e2e.row(what, measured)
 
 
-BENCHES = {"items": items, "queued": queued, "latency": latency, "links": links, "peers": others}
+BENCHES = {"items": items, "queued": queued, "latency": latency, "links": links, "calls": calls,
+           "peers": others}
 
 
 def main():

@@ -40,6 +40,8 @@ struct Dispatcher::Items {
   std::set<std::int64_t> asked;  ///< items whose chunks the reader was asked for
   std::uint64_t clock = 0;
   std::int64_t ahead_asked = -1;  ///< the item whose chunk was asked for ahead
+  /// Asked for before anything of it had started: that it was not there yet says nothing.
+  std::set<std::int64_t> asked_early;
 
   /// Whether a chunk is on its way that may hold the item. Where chunks begin is not known here,
   /// only how long they are at most: what was not in it is asked for when it has come.
@@ -212,8 +214,10 @@ bool Dispatcher::take_item(const effect::StartAttempt& start, frame::AttemptStar
   if (item - chunk->row->first >= chunk->row->count / 2 && items->find(next) == nullptr &&
       items->ahead_asked < next) {
     items->ahead_asked = next;
-    if (!items->may_come(next))
+    if (!items->may_come(next)) {
+      items->asked_early.insert(next);
       ask_for_chunk(*items, {start.key.run, start.key.task, ItemIndex{next}});
+    }
   }
   return true;
 }
@@ -228,6 +232,7 @@ void Dispatcher::on(const read::ChunkAnswer& answer) {
   if (it == items_.end()) return;
   Items& items = *it->second;
   items.asked.erase(answer.item);
+  const bool was_early = items.asked_early.erase(answer.item) > 0;
   if (answer.chunk) {
     auto views = read_item_chunk(answer.chunk->bytes);
     Items::Chunk& chunk = items.chunks[answer.chunk->first];
@@ -245,7 +250,7 @@ void Dispatcher::on(const read::ChunkAnswer& answer) {
   std::vector<effect::StartAttempt> lost;
   for (auto w = items.waiting.begin(); w != items.waiting.end();) {
     const bool is_here = items.find(w->first) != nullptr;
-    const bool is_lost = !answer.chunk && w->first == answer.item;
+    const bool is_lost = !answer.chunk && !was_early && w->first == answer.item;
     if (!is_here && !is_lost) {
       ++w;
       continue;
