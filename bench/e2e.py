@@ -540,23 +540,25 @@ BENCHES = {"noop": noop, "log": log, "chain": chain, "idle": idle, "items": item
            "history": history, "folders": folders, "origins": origins}
 
 
-def main():
+def main(benches=None, rounds=5):
+    """Runs those that the command line names, each in a fresh home; `benches`: name to function."""
+    benches = benches or BENCHES
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--folder", default=None, help="where homes are made")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
-    if unknown := set(args.names) - set(BENCHES):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    if unknown := set(args.names) - set(benches):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(benches)}")
     pawl = os.environ.get("PAWL")
     if not pawl or not os.access(pawl, os.X_OK):
-        sys.exit("e2e: PAWL is not the path of a program")
+        sys.exit("bench: PAWL is not the path of a program")
     bench = Bench(str(Path(pawl).resolve()), args.folder, args.rounds)
     try:
         row("one commit alone (FULL)", f"{commit_latency(bench):.2f} ms", "of the disk")
-        for name in args.names or BENCHES:
+        for name in args.names or benches:
             bench.fresh_home()
-            BENCHES[name](bench)
+            benches[name](bench)
     finally:
         bench.close()
 

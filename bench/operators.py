@@ -8,7 +8,6 @@ for this today, installed into a folder of their own where their registries answ
 Rows are as in bench/e2e.py, of which this uses the homes.
 """
 
-import argparse
 import json
 import os
 import socket
@@ -199,24 +198,5 @@ BENCHES = {"items": items, "queued": queued, "latency": latency, "links": links,
            "peers": others}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", default=None, help="where homes are made")
-    parser.add_argument("names", nargs="*")
-    args = parser.parse_args()
-    if unknown := set(args.names) - set(BENCHES):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
-    pawl = os.environ.get("PAWL")
-    if not pawl or not os.access(pawl, os.X_OK):
-        sys.exit("operators: PAWL is not the path of a program")
-    bench = e2e.Bench(str(Path(pawl).resolve()), args.folder, args.rounds)
-    try:
-        for name in args.names or BENCHES:
-            BENCHES[name](bench)
-    finally:
-        bench.close()
-
-
 if __name__ == "__main__":
-    main()
+    e2e.main(BENCHES, rounds=3)

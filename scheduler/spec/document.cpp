@@ -610,20 +610,26 @@ Place Document::place(std::size_t offset) const {
           static_cast<int>(offset - line_starts_[static_cast<std::size_t>(line - 1)] + 1)};
 }
 
+std::string escape_pointer(std::string_view key) {
+  std::string out;
+  for (const char c : key) {
+    if (c == '~') {
+      out += "~0";
+    } else if (c == '/') {
+      out += "~1";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 std::string Document::pointer(NodeId node) const {
   if (node == kNoNode || nodes_[node].parent == kNoNode) return "";
   const Node& n = nodes_[node];
   std::string step;
   if (n.key != kNoNode) {
-    for (const char c : key(node)) {
-      if (c == '~') {
-        step += "~0";
-      } else if (c == '/') {
-        step += "~1";
-      } else {
-        step += c;
-      }
-    }
+    step = escape_pointer(key(node));
   } else {
     std::size_t index = 0;
     for (NodeId c = first_child(n.parent); c != node; c = next(c)) ++index;

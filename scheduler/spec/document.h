@@ -22,6 +22,9 @@ inline constexpr NodeId kNoNode = 0xFFFFFFFF;
 
 enum class NodeKind : std::uint8_t { null, boolean, integer, real, string, array, object };
 
+/// A key as one step of a JSON pointer (RFC 6901): `~` and `/` escaped.
+std::string escape_pointer(std::string_view key);
+
 /// `null`, `true`, `the number 5`, `the text "abc"`, `a list`, `an object`: for messages.
 std::string describe(const class Document& document, NodeId node);
 

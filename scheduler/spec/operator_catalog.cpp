@@ -78,7 +78,7 @@ class Checker {
     const Json& properties = declared != nullptr ? *declared : kNone;
     const Json* rest = member(schema, "additionalProperties");
     for (const auto& [name, inner] : value.items()) {
-      const std::string place = pointer + "/" + escaped(name);
+      const std::string place = pointer + "/" + escape_pointer(name);
       if (auto known = properties.find(name); known != properties.end()) {
         check(*known, inner, place);
       } else if (rest != nullptr && rest->is_boolean() && !rest->get<bool>()) {
@@ -99,20 +99,6 @@ class Checker {
     if (errors.empty()) {
       if (auto wrong = schema_violation(schema, value)) errors.push_back({pointer, *wrong});
     }
-  }
-
-  static std::string escaped(const std::string& name) {
-    std::string out;
-    for (char c : name) {
-      if (c == '~') {
-        out += "~0";
-      } else if (c == '/') {
-        out += "~1";
-      } else {
-        out += c;
-      }
-    }
-    return out;
   }
 };
 

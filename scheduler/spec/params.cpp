@@ -100,20 +100,6 @@ constexpr std::array<std::string_view, 7> kTypes = {"string", "integer", "number
                                                     "array",  "object",  "null"};
 constexpr std::array<std::string_view, 2> kFormats = {"date", "date-time"};
 
-std::string escape_pointer(std::string_view key) {
-  std::string out;
-  for (const char c : key) {
-    if (c == '~') {
-      out += "~0";
-    } else if (c == '/') {
-      out += "~1";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
 RE2::Options pattern_options() {
   RE2::Options options;
   options.set_log_errors(false);
