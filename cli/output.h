@@ -38,8 +38,8 @@ struct Column {
 
 struct Cell {
   Cell() = default;
-  Cell(std::string cell_text,
-       Style cell_style = Style::plain)  // NOLINT(google-explicit-constructor)
+  Cell(std::string cell_text,  // NOLINT(google-explicit-constructor)
+       Style cell_style = Style::plain)
       : text(std::move(cell_text)), style(cell_style) {}
   std::string text;  ///< as it is; escaped when printed
   Style style = Style::plain;

@@ -128,7 +128,7 @@ struct FailedSummary {
 struct StatusNumbers {
   std::map<RunState, std::int64_t> runs;  ///< all that are remembered
   Counts open_tasks{};                    ///< items and tasks of runs that are not final
-  std::int64_t unresolved = 0;            ///< failed or held, forgiven ones included
+  std::int64_t unresolved = 0;            ///< as many as `FailedPager` has, forgiven ones not
   std::int64_t jobs = 0;
   std::int64_t paused_jobs = 0;
   std::int64_t quarantined_jobs = 0;

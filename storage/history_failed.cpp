@@ -15,17 +15,6 @@ constexpr std::size_t kScanned = 1'000;
 constexpr std::size_t kGroupsMax = 10'000;
 constexpr std::size_t kRunsCounted = 1'000;
 
-// A forgiven item: failed or held, while its mapped task succeeded as a whole.
-constexpr const char* kIsForgiven =
-    "(t.item >= 0 AND EXISTS (SELECT 1 FROM task AS w WHERE w.run = t.run AND w.task = t.task AND "
-    "w.item = -1 AND w.state = 'succeeded'))";
-// A whole is told only when no item of it failed.
-constexpr const char* kIsShown =
-    " AND NOT (t.item = -1 AND EXISTS (SELECT 1 FROM mapped AS m WHERE m.run = t.run AND "
-    "m.task = t.task AND m.failed + m.held > 0))";
-// In the words of the index task_unresolved, so that it serves.
-constexpr const char* kIsUnresolved = " t.state IN ('held', 'failed') AND t.dismissed = 0";
-
 constexpr const char* kTables =
     " FROM task AS t INDEXED BY task_unresolved CROSS JOIN run AS r ON r.id = t.run "
     "LEFT JOIN job_version AS v ON v.id = r.version "
@@ -58,8 +47,8 @@ Result<std::vector<TaskView>> FailedPager::next(std::size_t limit) {
   while (views.size() < limit) {
     const std::size_t scanned = filters_here ? kScanned : limit - views.size();
     Query query("SELECT " PAWL_TASK_VIEW_COLUMNS ", r.name, r.job, r.params, ");
-    query.add(kIsForgiven).add(kTables).add(kIsUnresolved).add(kIsShown);
-    if (!tolerated_) query.add(" AND NOT ").add(kIsForgiven);
+    query.add(PAWL_TASK_IS_FORGIVEN).add(kTables).add(" " PAWL_TASK_IS_UNRESOLVED);
+    if (!tolerated_) query.add(" AND NOT " PAWL_TASK_IS_FORGIVEN);
     if (has_begun_) {
       query.add(" AND (t.ended_at, t.run, t.task, t.item) < (?, ?, ?, ?)", ended_, key_.run.value,
                 std::int64_t{key_.task.value}, key_.item.value);

@@ -141,8 +141,8 @@ Result<StatusNumbers> History::status() {
   std::int64_t page_size = 0;
   const Number parts[] = {
       {numbers.unresolved,
-       "SELECT count(*) FROM task INDEXED BY task_unresolved "
-       "WHERE state IN ('held', 'failed') AND dismissed = 0"},
+       "SELECT count(*) FROM task AS t INDEXED BY task_unresolved WHERE " PAWL_TASK_IS_UNRESOLVED
+       " AND NOT " PAWL_TASK_IS_FORGIVEN},
       {numbers.jobs, "SELECT count(*) FROM job WHERE removed = 0"},
       {numbers.paused_jobs, "SELECT count(*) FROM job WHERE removed = 0 AND paused <> 0"},
       {numbers.quarantined_jobs,

@@ -35,6 +35,17 @@ struct History::Chunk {
   "t.item "                                                                               \
   "AND x.kind IN ('retry', 'deferral')) END"
 
+/// Whether task `t` failed or is held and nobody has settled that, in the words of the index
+/// task_unresolved, so that it serves; a whole only when no item of it failed.
+#define PAWL_TASK_IS_UNRESOLVED                                                        \
+  "t.state IN ('held', 'failed') AND t.dismissed = 0 AND NOT (t.item = -1 AND EXISTS " \
+  "(SELECT 1 FROM mapped AS m WHERE m.run = t.run AND m.task = t.task AND m.failed + m.held > 0))"
+
+/// Whether it is an item that failed or is held, while its mapped task succeeded as a whole.
+#define PAWL_TASK_IS_FORGIVEN                                                                     \
+  "(t.item >= 0 AND EXISTS (SELECT 1 FROM task AS w WHERE w.run = t.run AND w.task = t.task AND " \
+  "w.item = -1 AND w.state = 'succeeded'))"
+
 /// Reads PAWL_TASK_VIEW_COLUMNS; `run` and `job` are filled by the caller.
 TaskView read_task_view(RowReader& reader, std::optional<AttemptId>& first_attempt);
 

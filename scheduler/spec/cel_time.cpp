@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 
@@ -97,7 +98,7 @@ TimeParse take_duration_part(std::string_view* text, std::int64_t* out) {
   text->remove_prefix(length);
   if (__builtin_mul_overflow(whole, unit, out)) return TimeParse::out_of_range;
   const double part = static_cast<double>(fraction) * (static_cast<double>(unit) / 1e9);
-  if (__builtin_add_overflow(*out, static_cast<std::int64_t>(part + 0.5), out)) {
+  if (__builtin_add_overflow(*out, std::llround(part), out)) {
     return TimeParse::out_of_range;
   }
   return TimeParse::ok;

@@ -188,7 +188,7 @@ void TaskReader::read_program(const Source& source, View command, View script, T
         texts_.push_back({argument.node(), ExpressionPlace::command});
       }
     });
-    if (!arguments.empty() && arguments[0] == "") {
+    if (!arguments.empty() && arguments[0].get_ref<const std::string&>().empty()) {
       out_.error(doc_.first_child(command.node()), "the program's name is empty");
     }
     with["command"] = std::move(arguments);

@@ -550,6 +550,8 @@ TEST_CASE("jobs, versions, status and usual durations") {
   std::int64_t runs = 0;
   for (const auto& [state, count] : status.runs) runs += count;
   CHECK(runs == 30);
+  CHECK(status.unresolved ==
+        static_cast<std::int64_t>(all_pages(f.history->failed({}), 1'000).size()));
   CHECK(status.jobs == 1);
   CHECK(status.paused_jobs == 1);
   CHECK(status.store_bytes > 0);
