@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/verb.h"
+#include "scheduler/base/shell.h"
 
 namespace pawl {
 
@@ -110,13 +111,6 @@ complete -F _pawl pawl
                      names, cases);
 }
 
-/// `text` between single quotes, for fish and zsh.
-std::string shell_quoted(std::string_view text) {
-  std::string result = "'";
-  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return result + "'";
-}
-
 std::string fish_list(const ArgumentHelp& argument) {
   switch (kind_of(argument)) {
     case Kind::nothing: return "-x";
@@ -124,7 +118,7 @@ std::string fish_list(const ArgumentHelp& argument) {
     case Kind::folders: return "-x -a '(__fish_complete_directories)'";
     case Kind::jobs: return "-x -a '(pawl jobs -o name 2>/dev/null)'";
     case Kind::runs: return "-x -a '(pawl runs -o name 2>/dev/null)'";
-    case Kind::words: return "-x -a " + shell_quoted(joined(argument.choices));
+    case Kind::words: return "-x -a " + quoted_for_shell(joined(argument.choices));
   }
   return "";
 }
@@ -136,7 +130,7 @@ std::string fish_script() {
       "complete -c pawl -n __fish_use_subcommand -l home -x -a '(__fish_complete_directories)'\n";
   for (const Completion& completion : all_completions()) {
     script += fmt::format("complete -c pawl -n __fish_use_subcommand -a {} -d {}\n",
-                          completion.verb, shell_quoted(completion.summary));
+                          completion.verb, quoted_for_shell(completion.summary));
     const std::string seen =
         fmt::format("complete -c pawl -n '__fish_seen_subcommand_from {}'", completion.verb);
     for (const ArgumentHelp& argument : completion.arguments) {
@@ -153,7 +147,7 @@ std::string fish_script() {
         line += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
       }
       if (!argument.value.empty()) line += " " + fish_list(argument);
-      script += line + " -d " + shell_quoted(argument.text) + "\n";
+      script += line + " -d " + quoted_for_shell(argument.text) + "\n";
     }
   }
   return script;
@@ -197,7 +191,7 @@ std::string zsh_arguments(const Completion& completion) {
         const std::string list = zsh_list(argument);
         spec += fmt::format(":{}:{}", argument.value, list.empty() ? " " : list);
       }
-      text += " " + shell_quoted(spec);
+      text += " " + quoted_for_shell(spec);
     }
   }
   return text;
@@ -208,9 +202,10 @@ std::string zsh_script() {
   std::string names;
   std::string cases;
   for (const Completion& completion : all_completions()) {
-    described += "    " +
-                 shell_quoted(fmt::format("{}:{}", completion.verb, zsh_text(completion.summary))) +
-                 "\n";
+    described +=
+        "    " +
+        quoted_for_shell(fmt::format("{}:{}", completion.verb, zsh_text(completion.summary))) +
+        "\n";
     names += (names.empty() ? "" : " ") + std::string(completion.verb);
     cases += fmt::format("      {}) _arguments{} ;;\n", completion.verb, zsh_arguments(completion));
   }

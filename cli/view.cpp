@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "scheduler/base/bytes.h"
+#include "scheduler/base/shell.h"
 #include "scheduler/base/text.h"
 
 namespace pawl {
@@ -452,6 +453,17 @@ std::string schedule_text(const OrderedJson& schedule) {
   return text;
 }
 
+namespace {
+
+/// The first of the errors; `validate` shows all of them.
+std::string quarantine_text(const JobRow& row) {
+  const std::size_t end = row.quarantined.find('\n');
+  if (end == std::string::npos) return row.quarantined;
+  return row.quarantined.substr(0, end) + ", and more: pawl validate " + shell_word(row.file);
+}
+
+}  // namespace
+
 Entry job_entry(const JobView& job, std::string_view definition, const Here& here) {
   Entry entry;
   entry.object = job_object(job, definition);
@@ -474,7 +486,7 @@ Entry job_entry(const JobView& job, std::string_view definition, const Here& her
                  {job.last_run ? format_when(job.last_run->created_at, here) : ""},
                  {job.dropped > 0 ? format_count(job.dropped) : ""},
                  {row.file},
-                 {bad          ? row.quarantined
+                 {bad          ? quarantine_text(row)
                   : row.paused ? pause_text(row, here)
                                : ""}};
   entry.name = row.name;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <sstream>
+#include <string>
 #include <utility>
 
 #include "scheduler/daemon/definitions.h"
@@ -158,7 +160,10 @@ void FolderJobs::on_event(JobQuarantined&& quarantined) {
   const bool stays_in_force = was_served(&row);
   row.file = quarantined.file;
   row.quarantined = quarantined.why;
-  tell_(Weight::warning, quarantined.file + " is quarantined: " + quarantined.why);
+  // A line each: whoever reads the log sees all errors at once.
+  std::istringstream errors(quarantined.why);
+  for (std::string error; std::getline(errors, error);)
+    tell_(Weight::warning, quarantined.file + " is quarantined: " + error);
   if (stays_in_force && !pump_.engine().schedule(row.name) && !arming_.contains(row.name))
     serve_stored(row);
   jobs_.set(std::move(row));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "scheduler/base/shell.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/expression.h"
 
@@ -186,19 +187,8 @@ void add_line(std::string& out, std::string_view name, const std::string& value)
 std::string shell_words(const Json& arguments) {
   std::string out;
   for (const Json& argument : arguments) {
-    const std::string word = argument.get<std::string>();
-    const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             std::string_view("_-./:=,@%+").find(c) != std::string_view::npos;
-    });
     if (!out.empty()) out += ' ';
-    if (plain) {
-      out += word;
-      continue;
-    }
-    out += '\'';
-    for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    out += '\'';
+    out += shell_word(argument.get<std::string>());
   }
   return out;
 }

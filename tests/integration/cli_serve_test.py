@@ -113,6 +113,10 @@ class Served(HomeTest):
         self.write("jobs/one.json", '{"name": "one", "tasks": []}')
         self.until("it is quarantined",
                    lambda: self.pawl("job", "one", "-o", "json").json()["quarantined"])
+        self.write("jobs/two.json", '{"name": "two", "tasks": [{"id": "b", "comand": ["true"]}]}')
+        self.until("that too", lambda: self.pawl("job", "two", code=None).code == 0)
+        self.assertRegex(self.pawl("jobs").out, r"two +quarantined .* \(at /tasks/0\), and more: "
+                                                r"pawl validate .*/jobs/two.json\n")
         self.pawl("trigger", "one", "--wait")  # the last good version stays
         self.end(child)
 
