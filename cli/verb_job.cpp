@@ -5,6 +5,7 @@
 #include "cli/view.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/graph.h"
+#include "scheduler/spec/job_name.h"
 
 namespace pawl {
 
@@ -52,10 +53,10 @@ class JobVerb final : public Verb {
 
  private:
   Result<JobView> find(HistoryAccess& access) const {
-    const std::string shown = escape_for_terminal(name_);
     if (access.is_empty()) {
-      return Error{ErrorKind::not_found, fmt::format("there is no job '{}' in {}", shown,
-                                                     escape_for_terminal(access.home()))};
+      return Error{ErrorKind::not_found,
+                   fmt::format("there is no job '{}' in {}", escape_for_terminal(name_),
+                               escape_for_terminal(access.home()))};
     }
     Result<std::optional<JobView>> job = access.history().job(name_);
     if (!job) return job.error();
@@ -64,11 +65,7 @@ class JobVerb final : public Verb {
     if (!known) return known.error();
     std::vector<std::string_view> names;
     for (const JobView& other : *known) names.push_back(other.row.name);
-    const std::string_view near = nearest_word(name_, names);
-    return Error{
-        ErrorKind::not_found,
-        fmt::format("there is no job '{}'. {}", shown,
-                    near.empty() ? "See pawl jobs" : fmt::format("Did you mean {}?", near))};
+    return unknown_job(name_, names);
   }
 
   Result<int> print(const Session& session, HistoryAccess& access, const JobView& job,

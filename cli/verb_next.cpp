@@ -14,6 +14,7 @@
 #include "scheduler/daemon/calendars.h"
 #include "scheduler/daemon/definitions.h"
 #include "scheduler/spec/cron.h"
+#include "scheduler/spec/job_name.h"
 
 namespace pawl {
 
@@ -147,11 +148,7 @@ class NextVerb final : public Verb {
       }
       return one(*std::move(spec));
     }
-    const std::string_view near = nearest_word(job_, names);
-    return Error{ErrorKind::not_found,
-                 fmt::format("there is no job '{}'. {}", escape_for_terminal(job_),
-                             near.empty() ? std::string("See pawl jobs")
-                                          : fmt::format("Did you mean {}?", near))};
+    return unknown_job(job_, names);
   }
 
   Result<std::vector<Timetable>> of_home(const Session& session, HistoryAccess& access) const {

@@ -43,7 +43,7 @@ std::string counter_file() {
   const std::size_t at = groups.find(":memory:");
   if (at != std::string::npos) {
     const std::string group = groups.substr(at + 8, groups.find('\n', at) - at - 8);
-    const std::string control = "/sys/fs/cgroup/memory" + group + "/memory.oom_control";
+    std::string control = "/sys/fs/cgroup/memory" + group + "/memory.oom_control";
     if (!line_after(read_text(control), "oom_kill ").empty()) return control;
   }
   return "/proc/vmstat";

@@ -27,8 +27,8 @@ constexpr std::size_t kMessageBytesMax = 1u << 10;
 
 /// One for all attempts: what is read is handed on before the next read.
 char* read_buffer() {
-  static const std::unique_ptr<char[]> buffer = std::make_unique<char[]>(kReadBytes);
-  return buffer.get();
+  static const std::unique_ptr<char[]> kBuffer = std::make_unique<char[]>(kReadBytes);
+  return kBuffer.get();
 }
 
 void keep_last(std::string& last, std::string_view bytes) {

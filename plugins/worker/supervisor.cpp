@@ -138,7 +138,7 @@ SchedulerDesk::Events Supervisor::desk_events() {
 
 void Supervisor::define(frame::Define&& define) {
   auto made = std::make_shared<Definition>();
-  if (auto done = compile(std::move(define.json), *made); !done) {
+  if (auto done = compile(define.json, *made); !done) {
     made->error = done.error().message;
     made->reason = done.error().kind == ErrorKind::invalid ? Reason::template_ : Reason::spawn;
   }

@@ -53,8 +53,7 @@ void Backfills::handle(const ControlRequest& request, const json& body, ControlA
   const std::string name = text_of(body, "job");
   const JobRow* job = jobs_.find(name);
   if (job == nullptr || job->version.value == 0) {
-    return refuse(answer, {ErrorKind::not_found, "there is no job '" + name +
-                                                     "' here. `pawl jobs` lists those there are"});
+    return refuse(answer, jobs_.unknown(name));
   }
   if (waiting_.size() >= kWaitingMax)
     return refuse(answer, {ErrorKind::refused, "too many backfills wait already; try again soon"});

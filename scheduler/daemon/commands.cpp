@@ -97,9 +97,7 @@ void Commands::prune(const Json& body, const ControlAnswer& answer) {
 void Commands::pause_job(const std::string& name, bool pause, const Json& body,
                          const std::string& actor, ControlAnswer answer) {
   const JobRow* known = jobs_.find(name);
-  if (known == nullptr)
-    return refuse(answer, {ErrorKind::not_found,
-                           "there is no job '" + name + "'. `pawl jobs` lists those there are"});
+  if (known == nullptr) return refuse(answer, jobs_.unknown(name));
   jobs_.note_paused(name, pause);
   const ReplyToken token = replies_.expect([answer, name, pause](effect::Reply&&) {
     answer(200, dump({{"job", name}, {"paused", pause}}));

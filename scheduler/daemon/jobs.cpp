@@ -1,11 +1,13 @@
 #include "scheduler/daemon/jobs.h"
 
 #include <cstdio>
+#include <vector>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "scheduler/loop/clock.h"
+#include "scheduler/spec/job_name.h"
 #include "scheduler/spec/parse.h"
 
 namespace pawl {
@@ -79,6 +81,12 @@ void Jobs::version_of(const std::string& text, JobSpec job,
 void Jobs::know(const JobVersionRow& row, const JobSpec& job) {
   if (pump_.engine().knows_version(row.id)) return;
   pump_.feed(input::AddVersion{row, job, true});
+}
+
+Error Jobs::unknown(std::string_view name) const {
+  std::vector<std::string_view> names;
+  for (const auto& [known, row] : jobs_) names.push_back(known);
+  return unknown_job(name, names);
 }
 
 const JobRow* Jobs::find(std::string_view name) const {

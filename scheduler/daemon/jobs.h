@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "scheduler/core/rows.h"
 #include "scheduler/daemon/pump.h"
@@ -36,6 +37,8 @@ class Jobs {
   const OperatorCatalog& operators() const { return operators_; }
   /// The place of its schedule is that of the start: Engine::schedule knows where it is now.
   const JobRow* find(std::string_view name) const;
+  /// That there is no such job, and the nearest that there is.
+  Error unknown(std::string_view name) const;
   const std::map<std::string, JobRow, std::less<>>& all() const { return jobs_; }
   /// Changes a job's row, durably, but for its pause and the place of its schedule, which are the
   /// engine's. Nothing is written when it is the same.

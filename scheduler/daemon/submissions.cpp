@@ -132,10 +132,7 @@ void Submissions::of_job(const ControlRequest& request, const Json& body, Contro
   const std::string name = text_of(body, "job");
   const JobRow* job = jobs_.find(name);
   if (job == nullptr || job->version.value == 0) {
-    return refuse(answer,
-                  {ErrorKind::not_found,
-                   "there is no job '" + name +
-                       "' here. `pawl jobs` lists those there are; `pawl run FILE` runs a file"});
+    return refuse(answer, jobs_.unknown(name));
   }
   RunRow row;
   row.job = name;

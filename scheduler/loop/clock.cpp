@@ -72,8 +72,8 @@ WallTime wall_now() { return WallTime{read_ms(CLOCK_REALTIME)}; }
 Now read_clocks() { return Now{.mono = mono_now(), .wall = wall_now()}; }
 
 const std::string& boot_id() {
-  static const std::string id = make_boot_id();
-  return id;
+  static const std::string kBootId = make_boot_id();
+  return kBootId;
 }
 
 std::string machine_id() { return first_word(read_small("/etc/machine-id")); }

@@ -85,7 +85,7 @@ class Served(HomeTest):
         lines = self.end(child).splitlines()
         for line in lines:
             self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warning) \S")
-        for text in ("starts in", "ready: serving", "worker 1 is up", f"run {run} of ok accepted",
+        for text in ("starts in", "ready: serving", " is up", f"run {run} of ok accepted",
                      f"run {run} of ok running", f"run {run} of ok succeeded",
                      "reading the job folders again", "stopping: "):
             self.assertTrue(any(text in line for line in lines), f"{text}: {lines}")
@@ -110,6 +110,9 @@ class Served(HomeTest):
         child = self.serve("--jobs", "jobs")
         self.until("the job is known", lambda: self.pawl("jobs", "-o", "name").out == "one\n")
         self.assertIn("succeeded one", self.pawl("trigger", "one", "--wait").err)
+        for verb in (["trigger", "onne"], ["job", "onne"], ["next", "onne"],
+                     ["backfill", "onne", "--from", "2026-01-01", "--to", "2026-01-02", "-y"]):
+            self.assertIn("no job 'onne' here. Did you mean one?", self.pawl(*verb, code=3).err)
         self.write("jobs/one.json", '{"name": "one", "tasks": []}')
         self.until("it is quarantined",
                    lambda: self.pawl("job", "one", "-o", "json").json()["quarantined"])

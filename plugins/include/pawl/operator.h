@@ -35,6 +35,8 @@
 extern "C" {
 #endif
 
+/* NOLINTBEGIN(modernize-use-using, readability-identifier-naming): this is C. */
+
 /* The version of this interface. A library with another one is not loaded. */
 #define PAWL_ABI_VERSION 1u
 
@@ -186,6 +188,8 @@ __attribute__((visibility("default")))
 #endif
 const pawl_plugin*
 pawl_plugin_v1(void);
+
+/* NOLINTEND(modernize-use-using, readability-identifier-naming) */
 
 #ifdef __cplusplus
 }

@@ -157,7 +157,7 @@ std::vector<std::string> matches_of(const std::string& pattern) {
   }
   const std::size_t count = code == 0 ? found.gl_pathc : 0;
   ::globfree(&found);
-  if (code == GLOB_ABORTED) throw failure;
+  if (code == GLOB_ABORTED) throw LookFailed(failure);
   if (code == GLOB_NOSPACE) throw LookFailed{pattern, ENOMEM};
   if (count > kFilesMax) {
     throw Refused{"path: " + std::to_string(count) + " files match, at most " +

@@ -25,7 +25,7 @@ std::string take_state(std::string& message) {
        at = message.find(":  ", at + 1)) {
     const std::size_t begin = at + 3;
     if (message.size() < begin + 7 || message[begin + 5] != ':') continue;
-    const std::string state = message.substr(begin, 5);
+    std::string state = message.substr(begin, 5);
     const bool is_state = std::all_of(state.begin(), state.end(), [](char c) {
       return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
     });

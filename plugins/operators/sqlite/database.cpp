@@ -52,12 +52,12 @@ Database::Database(const OpenOptions& options) : patience_(std::make_unique<Pati
   const int code = ::sqlite3_open_v2(options.path.c_str(), &handle_,
                                      flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   if (code != SQLITE_OK) {
-    const SqliteError error{
+    SqliteError error{
         code,
         options.path + ": " + (handle_ == nullptr ? "out of memory" : ::sqlite3_errmsg(handle_)),
         {}};
     ::sqlite3_close(handle_);
-    throw error;
+    throw SqliteError(std::move(error));
   }
   patience_->limit = options.busy_timeout;
   ::sqlite3_busy_handler(handle_, Patience::wait, patience_.get());
