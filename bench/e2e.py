@@ -9,6 +9,7 @@ rounds. Rows are `what | measured | must (aim) | peers`. Nothing here judges: pe
 
 import argparse
 import contextlib
+import datetime
 import http.client
 import json
 import os
@@ -529,15 +530,55 @@ def folders(bench):
         memory = next(int(line.split()[1]) for line in
                       Path(f"/proc/{bench.scheduler.pid}/status").read_text().splitlines()
                       if line.startswith("VmRSS"))
+        time.sleep(2)
+        before = bench.own_cpu()
+        time.sleep(10)
+        busy = bench.own_cpu() - before
         bench.stop()
         row(f"folder of {count:,} scheduled jobs, from start to the last one stored", f"{took:.2f} s", must)
         row(f"one changed file of {count:,}, until stored", f"{reload * 1e3:.0f} ms", "<= 50 ms")
+        row(f"scheduler with {count:,} jobs of which none fires, CPU", f"{busy * 100:.0f} ms/s")
         row(f"scheduler with {count:,} jobs, resident", f"{memory / 1024:.0f} MiB")
         shutil.rmtree(jobs)
 
 
+def fires(bench):
+    """How late runs start that are due together, and those of a schedule on an idle machine."""
+    jobs = bench.root / "fires"
+    jobs.mkdir(mode=0o700)
+    due = int(time.time()) + 8  # the folder is loaded by then
+
+    def write(name, schedule):
+        (jobs / f"{name}.json").write_text(json.dumps(
+            {"name": name, "timeout": "1h", "schedule": schedule,
+             "tasks": [{"id": "a", "operator": "noop"}]}))
+
+    def utc(second):
+        return datetime.datetime.fromtimestamp(second, datetime.timezone.utc).isoformat()
+
+    for number in range(1_000):
+        write(f"due{number:04}", {"at": utc(due)})
+    seconds = 4 * bench.rounds
+    write("tick", {"every": "1s", "start": utc(due + 3)})
+    bench.serve("--jobs", str(jobs))
+    time.sleep(max(0, due - time.time()) + 3 + seconds)
+    bench.stop()
+    with contextlib.closing(sqlite3.connect(f"file:{bench.home}/pawl.db?mode=ro", uri=True)) as db:
+        def late(jobs):
+            return sorted(ms for (ms,) in db.execute(
+                "SELECT a.started_at - r.scheduled_for FROM run AS r "
+                "JOIN attempt AS a ON a.run = r.id WHERE r.job GLOB ?", (jobs,)))
+        together, ticks = late("due*"), late("tick")
+    shutil.rmtree(jobs)
+    row(f"{len(together):,} runs due at the same second, the last one starts after",
+        f"{together[-1]} ms", "<= 1,000 ms")
+    row(f"{len(ticks)} fires, one each second, late by",
+        f"p50 {statistics.median(ticks):.0f} ms, worst {ticks[-1]} ms", "<= 5 ms")
+
+
 BENCHES = {"noop": noop, "log": log, "chain": chain, "idle": idle, "items": items,
-           "history": history, "folders": folders, "origins": origins}
+           "history": history, "folders": folders, "fires": fires,
+           "origins": origins}
 
 
 def main(benches=None, rounds=5):
