@@ -337,6 +337,7 @@ class History {
   const Chunk* chunk(RunId run, TaskIndex task, std::int64_t index, bool& ok);
   bool key_of(TaskKey key, std::string& text);
   Result<TaskIndex> find_task(const RunRow& run, const std::string& id);
+  std::string nearest_job(const std::string& word);
   Result<JobView> job_view(JobRow row);
 
   std::unique_ptr<Database> database_;

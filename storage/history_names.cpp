@@ -47,10 +47,16 @@ Result<RunRow> History::find_run(std::string_view name) {
                     : ask(run_query("WHERE r.job = ? ORDER BY r.id DESC LIMIT 1", job), 1);
     if (!runs) return std::move(runs).error();
     if (!runs->empty()) return std::move(runs->front());
+    if (job.empty()) {
+      return Error{ErrorKind::not_found,
+                   "run @latest: there is no run yet. Start one: pawl run FILE"};
+    }
+    const std::string near = nearest_job(job);
+    const bool is_known = near.empty() || near == job;
     return Error{ErrorKind::not_found,
-                 job.empty() ? "run @latest: there is no run yet. Start one: pawl run FILE"
-                             : "run " + text + ": there is no run of job '" +
-                                   escape_for_terminal(job) + "'. See pawl jobs, pawl runs"};
+                 "run " + escape_for_terminal(text) + ": there is no run of job '" +
+                     escape_for_terminal(job) + "'. " +
+                     (is_known ? "See pawl jobs, pawl runs" : "Did you mean " + near + "@latest?")};
   }
   auto exact = ask(run_query("WHERE r.name = ?", text), 1);
   if (!exact) return std::move(exact).error();
@@ -66,8 +72,11 @@ Result<RunRow> History::find_run(std::string_view name) {
   }
   if (runs.size() == 1) return std::move(runs.front());
   if (runs.empty()) {
-    return Error{ErrorKind::not_found, "run '" + escape_for_terminal(text) +
-                                           "': there is none of that name. See pawl runs"};
+    const std::string near = nearest_job(text);
+    return Error{ErrorKind::not_found,
+                 "run '" + escape_for_terminal(text) + "': there is none of that name. " +
+                     (near.empty() ? "See pawl runs"
+                                   : "The last run of job " + near + " is " + near + "@latest")};
   }
   std::string message = "run '" + escape_for_terminal(text) + "': several have that in their name:";
   for (std::size_t i = 0; i < runs.size() && i < kShownMax; ++i) {
@@ -75,6 +84,15 @@ Result<RunRow> History::find_run(std::string_view name) {
   }
   if (runs.size() > kShownMax) message += " and more";
   return Error{ErrorKind::invalid, message + ". Give more of it"};
+}
+
+/// The job that is called so, or nearly so; empty when there is none.
+std::string History::nearest_job(const std::string& word) {
+  Statement query(*database_, "SELECT name FROM job WHERE removed = 0");
+  std::vector<std::string> names;
+  while (query.step()) names.emplace_back(query.text(0));
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  return std::string(nearest_word(word, candidates));
 }
 
 Result<std::string> History::task_id(const RunRow& run, TaskIndex task) {

@@ -428,6 +428,12 @@ TEST_CASE("runs are found by name, by any unambiguous part and as the latest") {
   CHECK(h.find_run("none@latest").error().kind == ErrorKind::not_found);
   CHECK(h.find_run("zzz").error().kind == ErrorKind::not_found);
   CHECK(h.find_run("").error().kind == ErrorKind::not_found);
+  JobRow job;
+  job.name = "sales";
+  job.version = VersionId{1};
+  must(f.store->apply(Mutations{mutation::SetJob{job}}));
+  CHECK(h.find_run("sales").error().message.find("sales@latest") != std::string::npos);
+  CHECK(h.find_run("sale@latest").error().message.find("mean sales@latest?") != std::string::npos);
   const Error several = h.find_run("run1").error();
   CHECK(several.kind == ErrorKind::invalid);
   CHECK(several.message.find(run_row(1).name) != std::string::npos);
