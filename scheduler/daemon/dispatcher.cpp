@@ -1,18 +1,12 @@
 #include "scheduler/daemon/dispatcher.h"
 
 #include <algorithm>
-#include <iterator>
-#include <set>
 
-#include "scheduler/core/item_chunk.h"
 #include "scheduler/daemon/run_context.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
 namespace {
-
-// Chunks of one task in memory: the one in use, the next one, and some for retries.
-constexpr std::size_t kChunksPerTaskMax = 8;
 
 /// Whether a text of the task that may hold templates has the word.
 bool names_word(const TaskSpec& task, std::string_view word) {
@@ -28,36 +22,6 @@ TaskIndex first_hook(const JobSpec& job) {
 }
 
 }  // namespace
-
-struct Dispatcher::Items {
-  struct Chunk {
-    std::shared_ptr<const ItemChunkRow> row;
-    std::vector<ItemView> items;
-    std::uint64_t used = 0;
-  };
-  std::map<std::int64_t, Chunk> chunks;                               ///< by first item
-  std::map<std::int64_t, std::vector<effect::StartAttempt>> waiting;  ///< by item
-  std::set<std::int64_t> asked;  ///< items whose chunks the reader was asked for
-  std::uint64_t clock = 0;
-  std::int64_t ahead_asked = -1;  ///< the item whose chunk was asked for ahead
-  /// Asked for before anything of it had started: that it was not there yet says nothing.
-  std::set<std::int64_t> asked_early;
-
-  /// Whether a chunk is on its way that may hold the item. Where chunks begin is not known here,
-  /// only how long they are at most: what was not in it is asked for when it has come.
-  bool may_come(std::int64_t item) const {
-    auto it = asked.upper_bound(item);
-    return it != asked.begin() &&
-           item - *std::prev(it) < static_cast<std::int64_t>(limits::kItemsPerChunk);
-  }
-
-  Chunk* find(std::int64_t item) {
-    auto it = chunks.upper_bound(item);
-    if (it == chunks.begin()) return nullptr;
-    --it;
-    return item < it->first + it->second.row->count ? &it->second : nullptr;
-  }
-};
 
 read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex index) {
   const JobSpec& job = *engine.job_of(run);
@@ -91,8 +55,6 @@ Dispatcher::Dispatcher(const Engine& engine, Reader& reader, Workers& workers, s
       failed_(std::move(failed)),
       // Numbers of different schedulers never meet in a worker that outlives one.
       next_id_(static_cast<std::uint64_t>(epoch.value) << 40) {}
-
-Dispatcher::~Dispatcher() = default;
 
 /// A start may have been overtaken: by a worker that says it never had it, by its death.
 bool Dispatcher::is_live(const effect::StartAttempt& start) const {
@@ -192,85 +154,40 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
 
 /// The item's key and payload, if its chunk is here; otherwise the start waits for it.
 bool Dispatcher::take_item(const effect::StartAttempt& start, frame::AttemptStart& out) {
-  std::unique_ptr<Items>& items = items_[{start.key.run, start.key.task}];
-  if (!items) items = std::make_unique<Items>();
-  const std::int64_t item = start.key.item.value;
-  Items::Chunk* chunk = items->find(item);
-  if (chunk == nullptr) {
-    items->waiting[item].push_back(start);
-    if (!items->may_come(item)) ask_for_chunk(*items, start.key);
-    return false;
+  const Task source{start.key.run, start.key.task};
+  ItemWindow& window = windows_[source];
+  const ItemWindow::Taken taken = window.take(start.key.item.value, start);
+  ask_for_chunks(source, window);
+  switch (taken.kind) {
+    case ItemWindow::Taken::Kind::awaited: return false;
+    case ItemWindow::Taken::Kind::missing:
+      fail(start, Reason::items, "the item is not in the store");
+      return false;
+    case ItemWindow::Taken::Kind::here: break;
   }
-  chunk->used = ++items->clock;
-  const auto place = static_cast<std::size_t>(item - chunk->row->first);
-  if (place >= chunk->items.size()) {
-    fail(start, Reason::items, "the item is not in the store");
-    return false;
-  }
-  out.key = chunk->items[place].key;
-  out.payload = chunk->items[place].payload;
-  // Half way through, the next chunk is fetched.
-  const std::int64_t next = chunk->row->first + chunk->row->count;
-  if (item - chunk->row->first >= chunk->row->count / 2 && items->find(next) == nullptr &&
-      items->ahead_asked < next) {
-    items->ahead_asked = next;
-    if (!items->may_come(next)) {
-      items->asked_early.insert(next);
-      ask_for_chunk(*items, {start.key.run, start.key.task, ItemIndex{next}});
-    }
-  }
+  out.key = taken.item.key;
+  out.payload = taken.item.payload;
   return true;
 }
 
-void Dispatcher::ask_for_chunk(Items& items, const TaskKey& key) {
-  items.asked.insert(key.item.value);
-  reader_.ask(read::ChunkRequest{key.run, key.task, key.item.value});
+void Dispatcher::ask_for_chunks(const Task& source, ItemWindow& window) {
+  for (std::int64_t item : window.take_questions())
+    reader_.ask(read::ChunkRequest{source.first, source.second, item});
 }
 
 void Dispatcher::on(const read::ChunkAnswer& answer) {
-  auto it = items_.find({answer.run, answer.task});
-  if (it == items_.end()) return;
-  Items& items = *it->second;
-  items.asked.erase(answer.item);
-  const bool was_early = items.asked_early.erase(answer.item) > 0;
-  if (answer.chunk) {
-    auto views = read_item_chunk(answer.chunk->bytes);
-    Items::Chunk& chunk = items.chunks[answer.chunk->first];
-    chunk.row = answer.chunk;
-    chunk.items = views ? std::move(*views) : std::vector<ItemView>{};
-    chunk.used = ++items.clock;
-    while (items.chunks.size() > kChunksPerTaskMax) {
-      items.chunks.erase(std::min_element(
-          items.chunks.begin(), items.chunks.end(),
-          [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
-    }
-  }
-  // All that waits and is here now; what was asked for and could not be had fails.
-  std::vector<effect::StartAttempt> ready;
-  std::vector<effect::StartAttempt> lost;
-  for (auto w = items.waiting.begin(); w != items.waiting.end();) {
-    const bool is_here = items.find(w->first) != nullptr;
-    const bool is_lost = !answer.chunk && !was_early && w->first == answer.item;
-    if (!is_here && !is_lost) {
-      ++w;
-      continue;
-    }
-    auto& into = is_here ? ready : lost;
-    into.insert(into.end(), w->second.begin(), w->second.end());
-    w = items.waiting.erase(w);
-  }
-  for (const auto& [item, starts] : items.waiting) {
-    const TaskKey key{answer.run, answer.task, ItemIndex{item}};
-    if (!items.may_come(item)) ask_for_chunk(items, key);
-  }
-  for (const effect::StartAttempt& s : ready) {
+  const auto window = windows_.find({answer.run, answer.task});
+  if (window == windows_.end()) return;
+  const ItemWindow::Arrived arrived = window->second.arrived(answer.item, answer.chunk);
+  ask_for_chunks(window->first, window->second);
+  for (const effect::StartAttempt& s : arrived.ready) {
     auto definition = definitions_.find({s.key.run, s.key.task});
     if (definition != definitions_.end() && !definition->second.json.empty())
       send(s, definition->second);
     else
       to_worker(s);
   }
-  for (const effect::StartAttempt& s : lost) fail(s, Reason::items, answer.error);
+  for (const effect::StartAttempt& s : arrived.lost) fail(s, Reason::items, answer.error);
 }
 
 void Dispatcher::flush() {
@@ -304,11 +221,9 @@ void Dispatcher::forget_definitions(RunId run) {
     for (WorkerId worker : it->second.known_by) workers_.undefine(worker, it->second.id);
     it = definitions_.erase(it);
   }
-  for (auto it = items_.lower_bound({run, TaskIndex{0}});
-       it != items_.end() && it->first.first == run;) {
-    it->second->chunks.clear();
-    it->second->ahead_asked = -1;
-    ++it;
+  for (auto it = windows_.lower_bound({run, TaskIndex{0}});
+       it != windows_.end() && it->first.first == run; ++it) {
+    it->second.forget_chunks();
   }
 }
 
@@ -318,9 +233,9 @@ void Dispatcher::run_ended(RunId run) {
        it != definitions_.end() && it->first.first == run;) {
     it = definitions_.erase(it);
   }
-  for (auto it = items_.lower_bound({run, TaskIndex{0}});
-       it != items_.end() && it->first.first == run;) {
-    it = items_.erase(it);
+  for (auto it = windows_.lower_bound({run, TaskIndex{0}});
+       it != windows_.end() && it->first.first == run;) {
+    it = windows_.erase(it);
   }
 }
 

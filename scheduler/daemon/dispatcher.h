@@ -3,10 +3,8 @@
 // From the decision to start an attempt to the frame that starts it: its task's definition, made
 // once and sent once to each worker, and its item, read ahead. On the loop.
 
-#include <deque>
 #include <functional>
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -15,6 +13,7 @@
 #include "plugins/worker/frames.h"
 #include "scheduler/core/effect.h"
 #include "scheduler/core/engine.h"
+#include "scheduler/daemon/item_window.h"
 #include "scheduler/daemon/reader.h"
 #include "scheduler/daemon/workers.h"
 
@@ -25,7 +24,6 @@ class Dispatcher {
   /// `failed`: attempts that could not be given to their worker, as results.
   Dispatcher(const Engine& engine, Reader& reader, Workers& workers, std::string home, Epoch epoch,
              std::function<void(AttemptResult)> failed);
-  ~Dispatcher();
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -54,14 +52,12 @@ class Dispatcher {
     std::set<WorkerId> known_by;
     std::vector<effect::StartAttempt> waiting;
   };
-  /// Chunks of a mapped task's items that are in memory, and starts that wait for one.
-  struct Items;
 
   void send(const effect::StartAttempt& start, Definition& definition);
   void ask_for_context(const Task& task, Definition& definition);
   void make(const Task& task, Definition& definition, std::string context);
   bool take_item(const effect::StartAttempt& start, frame::AttemptStart& out);
-  void ask_for_chunk(Items& items, const TaskKey& key);
+  void ask_for_chunks(const Task& source, ItemWindow& window);
   void to_worker(const effect::StartAttempt& start);
   bool is_live(const effect::StartAttempt& start) const;
   void fail(const effect::StartAttempt& start, Reason reason, std::string message);
@@ -74,7 +70,7 @@ class Dispatcher {
   std::uint64_t next_id_;
   std::uint64_t next_ticket_ = 1;
   std::map<Task, Definition> definitions_;
-  std::map<Task, std::unique_ptr<Items>> items_;
+  std::map<Task, ItemWindow> windows_;                ///< of the tasks whose items are started
   std::unordered_map<AttemptId, AttemptPast> pasts_;  ///< of starts on their way
   std::map<WorkerId, std::vector<frame::AttemptStart>> outgoing_;
 };

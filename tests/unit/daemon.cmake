@@ -14,6 +14,7 @@ pawl_test(daemon_test LABEL unit
   DEPENDS pawl_daemon
   SOURCES
     followers_test.cpp
+    item_window_test.cpp
     log_test.cpp
     redefinition_test.cpp
     stall_watch_test.cpp)
