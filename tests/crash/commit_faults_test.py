@@ -34,6 +34,7 @@ import verify
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "integration"))
+import sanitizers  # noqa: E402
 from patience import patient  # noqa: E402
 
 SKIPPED = 77
@@ -118,10 +119,7 @@ class Trial:
             self.home.chmod(0o700)
         self.environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(root), "LANG": "C.UTF-8",
-            "PAWL_HOME": str(self.home)}
-        for name, value in os.environ.items():
-            if name.endswith("SAN_OPTIONS"):
-                self.environment[name] = value
+            "PAWL_HOME": str(self.home)} | sanitizers.OPTIONS
         # A process that is traced cannot look for its own leaks.
         self.environment["ASAN_OPTIONS"] = self.environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
 

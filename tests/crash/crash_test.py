@@ -28,6 +28,7 @@ import verify
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "integration"))
+import sanitizers  # noqa: E402
 from patience import patient  # noqa: E402
 
 SUBMISSION_SECONDS = patient(60)
@@ -106,8 +107,7 @@ class CrashTest:
         (self.home / "settings.json").write_text(json.dumps({"pools": {"default": 24}}))
         self.environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(root), "LANG": "C.UTF-8",
-            "PAWL_HOME": str(self.home)} | {
-                name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
+            "PAWL_HOME": str(self.home)} | sanitizers.OPTIONS
         self.scheduler = None
         self.log = open(root / "serve.log", "ab")
         self.accepted = {}      # run -> request id or ""

@@ -12,6 +12,7 @@ import time
 import unittest
 from pathlib import Path
 
+import sanitizers
 from patience import patient
 
 PAWL = None  # path of the program, set by main()
@@ -48,10 +49,7 @@ class HomeTest(unittest.TestCase):
         self.home = self.root / "home"
         self.env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.root),
                     "PAWL_HOME": str(self.home), "LANG": "C.UTF-8", "TZ": "UTC", "USER": "ana",
-                    "CLI_TEST": str(self.root)}
-        for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
-            if name in os.environ:
-                self.env[name] = os.environ[name]
+                    "CLI_TEST": str(self.root)} | sanitizers.OPTIONS
         self.children = []
 
     def tearDown(self):

@@ -36,6 +36,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import sanitizers
 from patience import patient
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -258,10 +259,7 @@ class Session:
             "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.home),
             "USER": "ana", "LOGNAME": "ana", "SHELL": "/bin/bash", "LANG": "C.UTF-8", "TZ": "UTC",
             "NO_COLOR": "1", "COLUMNS": "100", "TMPDIR": str(self.root),
-            "SESSION_STATE": str(self.state), "DOCS_SESSION": str(self.root)}
-        for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
-            if name in os.environ:
-                self.environment[name] = os.environ[name]
+            "SESSION_STATE": str(self.state), "DOCS_SESSION": str(self.root)} | sanitizers.OPTIONS
 
     def run(self, command):
         """The lines it printed and its exit code. What it leaves in the background is not waited

@@ -19,6 +19,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import sanitizers
 from patience import patient
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -68,8 +69,7 @@ class Played:
         self.environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(root), "LANG": "C.UTF-8",
             "TZ": "UTC", "PAWL_HOME": str(root / "home"), "TMPDIR": str(root),
-            "SERVICE_KEY": KEY} | {
-                k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
+            "SERVICE_KEY": KEY} | sanitizers.OPTIONS
         if "PAWL_POSTGRES_PID" in os.environ:
             self.environment["WAREHOUSE"] = (
                 f"host={os.environ['PGHOST']} user={os.environ['PGUSER']} dbname=postgres")

@@ -12,6 +12,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import sanitizers
 from patience import patient
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -42,7 +43,7 @@ class Jobs(unittest.TestCase):
         self.root = Path(folder.name)
         self.environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.root),
                             "LANG": "C.UTF-8", "TZ": "UTC", "PAWL_HOME": str(self.root / "home"),
-                            "KEY": "the-secret-key-of-the-test"}
+                            "KEY": "the-secret-key-of-the-test"} | sanitizers.OPTIONS
         self.server = Counterpart("http")
         self.addCleanup(self.server.close)
 

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import cli_support
+import sanitizers
 from cli_support import SECONDS
 from gate_support import GateTest, is_alive
 
@@ -342,7 +343,7 @@ class Floods(FaultTest):
                 with contextlib.suppress(OSError):
                     peak = max(peak, self.memory_of(pid))
         self.assertEqual(self.until_ended(run)["state"], "succeeded")
-        limit = 1000 if "SAN_OPTIONS" in "".join(self.env) else 200
+        limit = 1000 if sanitizers.OPTIONS else 200
         self.assertLess(peak, limit, "MiB in memory")
         log = self.pawl("logs", f"{run}/a").out
         self.assertTrue(log.endswith("end\n"), log[-100:])
@@ -368,7 +369,7 @@ class Floods(FaultTest):
         self.assertEqual(told.stdout.count(b"\n"), 5_000_000)
         for pid in self.workers() + [serve.pid]:
             self.assertLess(self.memory_of(pid),
-                            2000 if "SAN_OPTIONS" in "".join(self.env) else 300)
+                            2000 if sanitizers.OPTIONS else 300)
         self.assert_works(serve)
 
 

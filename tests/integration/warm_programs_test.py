@@ -15,6 +15,7 @@ import time
 import unittest
 from pathlib import Path
 
+import sanitizers
 from patience import patient
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -105,7 +106,8 @@ class WarmPrograms(unittest.TestCase):
         self.home = self.folder / "home"
         self.environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder), "LANG": "C.UTF-8",
-            "PAWL_HOME": str(self.home), "TMPDIR": str(self.folder), "TOKEN": "sesame-open-up"}
+            "PAWL_HOME": str(self.home), "TMPDIR": str(self.folder),
+            "TOKEN": "sesame-open-up"} | sanitizers.OPTIONS
         (self.folder / "calls.py").write_text(CALLS)
 
     def pawl(self, *words, code=0):
