@@ -35,7 +35,7 @@ ATTEMPTS = [
     (6, 2, 1, 2, "succeeded", None, 0, 1, 310, 400, 0),
     (7, 0, -1, 3, "succeeded", None, 0, 1, 320, 410, 0),
     (8, 1, -1, 1, "succeeded", None, 0, 1, 420, 500, 0)]
-FAULTS = [{"kind": "everything", "at_ns": 280, "workers": ["2"]}]
+FAULTS = [{"kind": "everything", "workers": ["2"]}]
 
 
 class Story:
