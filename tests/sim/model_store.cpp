@@ -217,12 +217,13 @@ std::string ModelStore::on(const mutation::InsertAttempt& m) {
   if (task == tasks.end() || task->second.live_attempt != m.row.id)
     return "an attempt that its task does not name";
   AttemptRow& row = attempts.emplace(m.row.id, m.row).first->second;
-  for (const auto& [id, before] : attempts) {
-    const bool has_no_proof =
-        before.state == AttemptState::lost || before.state == AttemptState::interrupted;
-    if (m.inherits_handle && before.key == row.key && before.number == row.number - 1 &&
-        has_no_proof)
-      row.handle = before.handle;
+  if (m.inherits_handle) {
+    for (const auto& [id, before] : attempts) {
+      const bool has_no_proof =
+          before.state == AttemptState::lost || before.state == AttemptState::interrupted;
+      if (before.key == row.key && before.number == row.number - 1 && has_no_proof)
+        row.handle = before.handle;
+    }
   }
   numbers[m.row.key] = m.row.number;
   live[m.row.key] = m.row.id;

@@ -388,9 +388,7 @@ void World::perform(const Effect& effect) {
     void operator()(const effect::StartAttempt& e) const {
       if (!w.store.attempts.contains(e.attempt))
         throw BrokenInvariant("a start without an attempt");
-      for (const auto& [id, other] : w.running) {
-        if (other.key == e.key) throw BrokenInvariant("two processes of one task");
-      }
+      if (!w.busy_.insert(e.key).second) throw BrokenInvariant("two processes of one task");
       w.running.emplace(e.attempt, e);
       w.starts.push_back(e);
     }
@@ -403,8 +401,11 @@ void World::perform(const Effect& effect) {
     }
     void operator()(const effect::ForgetAttempt& e) const {
       const auto it = w.running.find(e.attempt);
-      if (it != w.running.end() && it->second.stay != e.stay) return;
-      w.running.erase(e.attempt);
+      if (it != w.running.end()) {
+        if (it->second.stay != e.stay) return;
+        w.busy_.erase(it->second.key);
+        w.running.erase(it);
+      }
       w.stopped.erase(e.attempt);
     }
     void operator()(const effect::Prepare& e) const {

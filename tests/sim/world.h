@@ -110,6 +110,11 @@ class World {
   Target target(RunId run, const std::string& task) const;
   TaskKey key(RunId run, const std::string& task) const;
   std::size_t live_count() const { return running.size(); }
+  /// The workers are gone, and what they had with them.
+  void lose_running() {
+    running.clear();
+    busy_.clear();
+  }
   std::vector<std::string> plan(RunId run, const std::string& task = "",
                                 const std::function<void(input::Resume&)>& change = {}) const;
 
@@ -148,6 +153,7 @@ class World {
   std::uint64_t token_ = 0;
   std::int64_t handle_serial_ = 0;
   std::vector<Input> inbox_;
+  std::set<TaskKey> busy_;  ///< of `running`
   bool has_more_ = false;
   bool is_recovered_ = false;
   std::set<RunId> dormant_;

@@ -474,7 +474,7 @@ TEST_CASE("an operator whose worker is gone is asked for again") {
   CHECK(w.states(run) == "a=running");
   CHECK(w.wanted.empty());
   w.workers = {WorkerId{1}};
-  w.running.clear();
+  w.lose_running();
   w.handle(input::WorkerDrains{WorkerId{2}});
   w.handle(input::WorkerGone{WorkerId{2}});
   w.pass(0s);
@@ -496,7 +496,7 @@ TEST_CASE("what a worker leaves behind untold is lost, and on_interrupt decides"
   const RunId run = w.start("a interrupt=hold; b interrupt=fail; c retry=2 interrupt=retry");
   w.handle(input::WorkerUp{WorkerId{2}});
   w.workers = {WorkerId{2}};
-  w.running.clear();
+  w.lose_running();
   w.handle(input::WorkerGone{WorkerId{1}});
   CHECK(w.task(run, "a") == "held:lost");
   CHECK(w.task(run, "b") == "failed:lost");
