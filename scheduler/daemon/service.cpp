@@ -202,7 +202,8 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   if (options_.serves) {
     pump_->tell_runs([this](const RunChange& change) { tell_run(change); });
     stall_watch_ = std::make_unique<StallWatch>(
-        loop_, kStallPatience, [this] { return std::string(pump_->last_input()); },
+        [this] { return loop_.pulse(); }, kStallPatience,
+        [this] { return std::string(pump_->last_input()); },
         [this](const std::string& text) { tell(Weight::warning, text); });
   }
   WalWatch::Options wal_options;

@@ -4,9 +4,12 @@
 
 namespace pawl {
 
-StallWatch::StallWatch(const Loop& loop, Duration patience, std::function<std::string()> doing,
-                       std::function<void(std::string)> tell)
-    : loop_(loop), patience_(patience), doing_(std::move(doing)), tell_(std::move(tell)) {
+StallWatch::StallWatch(std::function<Loop::Pulse()> pulse, Duration patience,
+                       std::function<std::string()> doing, std::function<void(std::string)> tell)
+    : pulse_(std::move(pulse)),
+      patience_(patience),
+      doing_(std::move(doing)),
+      tell_(std::move(tell)) {
   thread_ = std::thread([this] { watch(); });
 }
 
@@ -20,13 +23,13 @@ StallWatch::~StallWatch() {
 }
 
 void StallWatch::watch() {
-  Loop::Pulse before = loop_.pulse();
+  Loop::Pulse before = pulse_();
   std::unique_lock lock(mutex_);
   while (!stop_.wait_for(lock, patience_, [this] { return is_stopping_; })) look(before);
 }
 
 void StallWatch::look(Loop::Pulse& before) {
-  const Loop::Pulse now = loop_.pulse();
+  const Loop::Pulse now = pulse_();
   // It may have gone to sleep, or woken up, at the very edge of the interval.
   const bool has_turned = now.turns != before.turns || now.idle - before.idle > patience_ / 10;
   before = now;

@@ -17,9 +17,9 @@ namespace pawl {
 class StallWatch {
  public:
   /// Looks every `patience`, so a stall is told after one to two of them, and its end after one
-  /// more. `doing` and `tell` are called from the thread of this object.
-  StallWatch(const Loop& loop, Duration patience, std::function<std::string()> doing,
-             std::function<void(std::string)> tell);
+  /// more. All three functions are called from the thread of this object.
+  StallWatch(std::function<Loop::Pulse()> pulse, Duration patience,
+             std::function<std::string()> doing, std::function<void(std::string)> tell);
   ~StallWatch();
   StallWatch(const StallWatch&) = delete;
   StallWatch& operator=(const StallWatch&) = delete;
@@ -28,7 +28,7 @@ class StallWatch {
   void watch();
   void look(Loop::Pulse& before);
 
-  const Loop& loop_;
+  const std::function<Loop::Pulse()> pulse_;
   const Duration patience_;
   std::function<std::string()> doing_;
   std::function<void(std::string)> tell_;

@@ -26,6 +26,7 @@ namespace pawl {
 namespace {
 
 using namespace std::chrono_literals;
+using test::patient;
 using test::run_until;
 
 struct Pipe {
@@ -275,6 +276,22 @@ TEST_CASE("a wake-up from another thread reaches the loop") {
   std::thread other([&] { wakeup.wake(); });
   REQUIRE(run_until(loop, [&] { return woken == 1; }));
   other.join();
+}
+
+TEST_CASE("the pulse of a loop that sleeps tells of more and more idle time") {
+  Loop loop;
+  bool woken = false;
+  Wakeup wakeup(loop, [&] { woken = true; });
+  bool has_grown = false;
+  std::thread other([&] {
+    const MonoTime late = mono_now() + patient(20s);
+    const Duration before = loop.pulse().idle;
+    while (!has_grown && mono_now() < late) has_grown = loop.pulse().idle > before + 5ms;
+    wakeup.wake();
+  });
+  while (!woken) loop.run_once(true);
+  other.join();
+  REQUIRE(has_grown);
 }
 
 TEST_CASE("a wake-up may be destroyed in its own callback") {
