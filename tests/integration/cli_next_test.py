@@ -4,7 +4,7 @@
 import json
 
 import cli_support
-from cli_support import HomeTest
+from cli_support import HomeTest, SECONDS
 
 ECHO = [{"id": "say", "command": ["echo", "{{ run.date }}"], "output": "text"}]
 
@@ -84,7 +84,7 @@ class Next(HomeTest):
         self.assertEqual(self.next(*words).json(), expected)
         self.assertIn("1 job with a schedule left out", self.next().err)
         scheduler.terminate()
-        scheduler.wait(timeout=30)
+        scheduler.wait(timeout=SECONDS)
         self.assertEqual(self.next(*words).json(), expected)
         self.assertIn("paused is paused", self.next("paused").err)
 

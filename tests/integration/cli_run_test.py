@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cli_support
 from cli_support import HomeTest, ISO, RUN_ID, SECONDS
+from gate_support import GateTest
 
 RUN_FIELDS = ("run job state reason trigger scheduled_for logical_time request_id created_at "
               "started_at ended_at params counts")
@@ -235,11 +236,16 @@ class Logs(Sales):
         self.assertEqual(times, sorted(times))
 
     def test_follow_ends_with_the_run(self):
-        path = self.job("talk", [{"id": "a", "command": sh("echo one; sleep 1; printf two")}])
+        gate = self.root / "gate"
+        path = self.job("talk", [{"id": "a", "command": sh(
+            f"echo one; until [ -e {gate} ]; do sleep 0.02; done; printf two")}])
         child = self.start("run", path)
         self.until("the run is there", lambda: self.pawl("runs", "--state", "running", "-o", "name").out)
-        done = self.pawl("logs", "@latest/a", "-f")
-        self.assertEqual(done.out, "one\ntwo")
+        follower = self.start("logs", "@latest/a", "-f")
+        self.assertEqual(follower.stdout.readline(), "one\n")
+        gate.touch()
+        self.assertEqual(follower.stdout.read(), "two")
+        self.assertEqual(follower.wait(SECONDS), 0)
         child.wait(SECONDS)
 
     def test_output_is_what_the_task_gave(self):
@@ -322,17 +328,22 @@ class WhatIsRefused(HomeTest):
         self.pawl("--home", self.root / "file", "run", path, code=73)
 
 
-class CtrlC(HomeTest):
+class CtrlC(GateTest):
     def slow(self):
-        path = self.job("slow", [{"id": "a", "command": ["sleep", "1"]},
-                                 {"id": "b", "depends_on": ["a"], "command": ["true"]}])
+        path = self.gated_job("slow", [self.gate("a"), {"id": "b", "depends_on": ["a"],
+                                                        "command": ["true"]}])
         child = self.start("run", path)
-        self.until("a runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        self.until_started("a")
         return child
+
+    def is_paused(self):
+        return self.pawl("runs", "--state", "paused", "-o", "name").out
 
     def test_once_pauses_when_what_runs_has_ended(self):
         child = self.slow()
         child.send_signal(signal.SIGINT)
+        self.until("it is paused", self.is_paused)
+        self.open_gates("a")
         out, err = child.communicate(timeout=SECONDS)
         run = out.split()[0]
         self.assertEqual(child.returncode, 130, err)
@@ -348,7 +359,7 @@ class CtrlC(HomeTest):
         child = self.start("run", path)
         self.until("a runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
         child.send_signal(signal.SIGINT)
-        self.until("it is paused", lambda: self.pawl("runs", "--state", "paused", "-o", "name").out)
+        self.until("it is paused", self.is_paused)
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=SECONDS)
         self.assertEqual(child.returncode, 130, err)
@@ -360,10 +371,13 @@ class CtrlC(HomeTest):
         out, err = child.communicate(timeout=SECONDS)
         self.assertEqual(child.returncode, 128 + signal.SIGHUP, err)
         run = out.split()[0]
+        self.open_gates("a")
         done = self.pawl("resume", run)
         self.assertIn("succeeded slow", done.err)
         self.assertEqual(len(self.pawl("attempts", run, "-o", "name").lines), 2, "a ran once")
 
+
+del GateTest  # or it would be run too
 
 if __name__ == "__main__":
     cli_support.main()

@@ -6,7 +6,7 @@ import pty
 import subprocess
 
 import cli_support
-from cli_support import HomeTest
+from cli_support import HomeTest, SECONDS
 
 
 def sh(text):
@@ -161,7 +161,7 @@ class Selecting(HomeTest):
             while b"[y/N]" not in said:
                 said += os.read(main, 4096)
             os.write(main, b"n\n")
-            self.assertEqual(process.wait(timeout=30), 0)
+            self.assertEqual(process.wait(timeout=SECONDS), 0)
         os.close(main)
         self.assertIn(b"dismiss 5 targets", said)
         self.assertEqual(self.history(), before)

@@ -3,14 +3,16 @@
 
 import fcntl
 import os
+import re
 import signal
 from pathlib import Path
 
 import cli_support
-from cli_support import HomeTest, SECONDS
+from cli_support import SECONDS
+from gate_support import GateTest
 
 
-class Served(HomeTest):
+class Served(GateTest):
     def serve(self, *words):
         child = self.start("serve", *words)
         self.until("the scheduler is up",
@@ -52,13 +54,11 @@ class Served(HomeTest):
 
     def test_detach_returns_at_once_and_the_run_goes_on(self):
         child = self.serve()
-        gate = self.root / "gate"
-        path = self.job("slow", [{"id": "a", "command": [
-            "sh", "-c", f"until [ -e {gate} ]; do sleep 0.02; done"]}])
+        path = self.gated_job("slow", [self.gate("a")])
         run = self.pawl("run", path, "--detach").lines[0]
         self.until("it runs", lambda: self.pawl(
             "explain", f"{run}/a").out.split()[0] == "running")
-        gate.touch()
+        self.open_gates("a")
         self.until("it ends", lambda: self.pawl("runs", "--state", "succeeded", "-o", "name").out)
         self.end(child)
 
@@ -99,7 +99,8 @@ class Served(HomeTest):
         child = self.serve()
         status = self.pawl("status").out
         self.assertRegex(status, r"(?m)^pools +default 0 of \d+$")
-        self.assertRegex(status, r"(?m)^lag +none")
+        self.until("nothing waits to be stored", lambda: re.search(
+            r"(?m)^lag +none", self.pawl("status").out))
         self.assertEqual(self.pawl("status", "-o", "json").json()["orphans"], [])
         self.end(child)
 
@@ -129,11 +130,12 @@ class Served(HomeTest):
         self.end(child)
 
     def test_serve_takes_over_from_a_verb_which_follows(self):
-        path = self.job("slow", [{"id": "a", "command": ["sleep", "2"]},
-                                 {"id": "b", "depends_on": ["a"], "command": ["true"]}])
+        path = self.gated_job("slow", [self.gate("a"), {"id": "b", "depends_on": ["a"],
+                                                        "command": ["true"]}])
         verb = self.start("run", path)
-        self.until("a runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        self.until_started("a")
         child = self.serve()
+        self.open_gates("a")
         _, err = verb.communicate(timeout=SECONDS)
         self.assertEqual(verb.returncode, 0, err)
         self.assertIn("succeeded slow", err)
@@ -142,10 +144,10 @@ class Served(HomeTest):
 
     def test_running_tasks_outlive_the_scheduler(self):
         child = self.serve()
-        path = self.job("slow", [{"id": "a", "command": ["sleep", "2"]}])
-        self.pawl("run", path, "--detach")
-        self.until("it runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        self.pawl("run", self.gated_job("slow", [self.gate("a")]), "--detach")
+        self.until_started("a")
         self.end(child)
+        self.open_gates("a")
         child = self.serve()
         self.until("it ends", lambda: self.pawl("runs", "--state", "succeeded", "-o", "name").out)
         self.assertEqual(len(self.pawl("attempts", "-o", "name").lines), 1)
@@ -157,6 +159,8 @@ class Served(HomeTest):
         self.pawl("serve", "--settings", "none.json", code=3)
         self.pawl("serve", "--jobs", "none", code=3)
 
+
+del GateTest  # or it would be run too
 
 if __name__ == "__main__":
     cli_support.main()

@@ -42,11 +42,18 @@ class Known(OperatorJobs):
 
 class Sleep(OperatorJobs):
     def test_sleepers_hold_no_slot(self):
-        # With slots for the sleepers, the last would start after twenty seconds.
-        tasks = self.run_job(
-            [{"id": "nap", "map": {"items": list(range(40)), "max_concurrent": 40},
-              "operator": "sleep", "with": {"for": "1s"}, "queue_timeout": "10s"}])
-        self.assertEqual(tasks["nap"]["state"], "succeeded")
+        path = self.job("naps", [
+            {"id": "nap", "map": {"items": list(range(40)), "max_concurrent": 40},
+             "operator": "sleep", "with": {"for": "1h"}}])
+        child = self.start("run", path)
+        run = child.stdout.readline().strip()
+        self.until("all sleep, which are more than there are slots", lambda: len(self.pawl(
+            "tasks", "--run", run, "--state", "deferred", "-o", "name").lines) == 40)
+        pool = self.pawl("pools", "-o", "json").json()[0]
+        self.assertEqual(pool["used"], 0)
+        self.assertLess(pool["slots"], 40)
+        self.pawl("cancel", run)
+        child.communicate(timeout=SECONDS)
 
 
 class WaitFile(OperatorJobs):

@@ -8,6 +8,7 @@ import json
 
 import cli_support
 from operator_kinds import KILL, TERM, KindsTest
+from patience import patient
 
 
 class RestartedUnderThem(KindsTest):
@@ -68,7 +69,7 @@ class Ended(KindsTest):
         self.serve()
         # A deferral is no running: a sensor's own time-out is what it is given up by.
         self.kinds = {n: t for n, t in self.kinds.items() if n not in ("file", "ready")}
-        run = self.run_kinds(timeout="1500ms", kill_grace="500ms")
+        run = self.run_kinds(timeout=f"{int(patient(1500))}ms", kill_grace="500ms")
         self.assertEqual(self.until_ended(run)["state"], "failed")
         tasks = self.tasks_of(run)
         self.assertEqual({n: (t["state"], t["reason"]) for n, t in tasks.items()},

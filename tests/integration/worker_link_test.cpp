@@ -168,7 +168,7 @@ TEST_CASE("ends wait for a scheduler that does not read") {
 }
 
 TEST_CASE("a worker that nobody needs goes") {
-  TestWorker worker([](WorkerOptions& options) { options.idle_exit = 200ms; });
+  TestWorker worker([](WorkerOptions& options) { options.idle_exit = test::patient(1s); });
   {
     TestScheduler scheduler(worker);
     scheduler.define(worker.shell("sleep 0.5; exit 3"));
