@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "plugins/worker/python_program.h"
+#include "scheduler/base/check.h"
 #include "scheduler/loop/loop.h"
 
 namespace {
@@ -95,34 +96,33 @@ class Driver : public OperatorEvents {
     request->key = number;
     request->idempotency_key = "8a7d0c3f" + number;
     request->working_dir = folder_;
-    request->make_environment = make_environment_;
+    request->definition = definition_;
     backend_->start(std::move(request));
   }
 
-  static std::vector<std::string> environment_of(const OperatorRequest& request) {
-    const std::string number = std::to_string(request.attempt.value);
-    return {"PATH=/usr/local/bin:/usr/bin:/bin",
-            "HOME=/root",
-            "USER=root",
-            "LOGNAME=root",
-            "SHELL=/bin/bash",
-            "LANG=C.UTF-8",
-            "TZ=UTC",
-            "TMPDIR=/tmp",
-            "PAWL_HOME=/var/lib/pawl",
-            "PAWL_JOB=bench",
-            "PAWL_RUN_ID=20261120-225801-bench1",
-            "PAWL_TASK_ID=call",
-            "PAWL_MAP_INDEX=" + number,
-            "PAWL_MAP_KEY=" + number,
-            "PAWL_ATTEMPT=1",
-            "PAWL_ATTEMPT_ID=" + number,
-            "PAWL_IDEMPOTENCY_KEY=8a7d0c3f" + number,
-            "PAWL_SLOT=0"};
+  /// The variables of a task as they are in a service.
+  static std::shared_ptr<const CompiledDefinition> definition() {
+    TaskDefinition task;
+    task.home = "/var/lib/pawl";
+    task.job = "bench";
+    task.run = "20261120-225801-bench1";
+    task.task = "call";
+    task.operator_name = "python";
+    task.with = "{}";
+    task.context = "{}";
+    auto compiled = CompiledDefinition::compile(std::move(task), {{"PATH", "/usr/bin:/bin"},
+                                                                  {"HOME", "/root"},
+                                                                  {"USER", "root"},
+                                                                  {"LOGNAME", "root"},
+                                                                  {"SHELL", "/bin/bash"},
+                                                                  {"LANG", "C.UTF-8"},
+                                                                  {"TZ", "UTC"},
+                                                                  {"TMPDIR", "/tmp"}});
+    PAWL_CHECK(compiled);
+    return std::move(*compiled);
   }
 
-  const std::shared_ptr<const OperatorRequest::MakeEnvironment> make_environment_ =
-      std::make_shared<const OperatorRequest::MakeEnvironment>(environment_of);
+  const std::shared_ptr<const CompiledDefinition> definition_ = definition();
   std::string folder_;
   std::string parameters_;
   Loop loop_;

@@ -107,6 +107,18 @@ bool is_delegated(const std::string& folder) {
   return false;
 }
 
+/// Where the paths of two groups meet.
+std::string common_folder(std::string_view a, std::string_view b) {
+  std::size_t end = 0;
+  for (std::size_t i = 0; i <= std::min(a.size(), b.size()); ++i) {
+    const bool a_ends = i == a.size() || a[i] == '/';
+    const bool b_ends = i == b.size() || b[i] == '/';
+    if (a_ends && b_ends) end = i;
+    if (i == a.size() || i == b.size() || a[i] != b[i]) break;
+  }
+  return std::string(a.substr(0, end));
+}
+
 std::string group_name(const std::string& home, WorkerId worker) {
   char name[32];
   std::snprintf(name, sizeof(name), "pawl-%016llx",
@@ -180,6 +192,21 @@ std::optional<std::string> find_control_groups(std::string_view setting) {
   return is_ours ? std::optional(above) : std::nullopt;
 }
 
+Result<void> check_control_groups(const std::string& parent) {
+  if (!is_control_group(parent)) {
+    return Error{ErrorKind::refused, parent + " is no control group (cgroup v2)"};
+  }
+  const std::string type = read_text(parent + "/cgroup.type");
+  if (type.find("threaded") != std::string::npos || type.find("invalid") != std::string::npos) {
+    return Error{ErrorKind::refused, parent + " is a control group of threads (cgroup.type)"};
+  }
+  const auto own = own_control_group();
+  const std::string gate = common_folder(own.value_or(parent), parent) + "/cgroup.procs";
+  if (::access(gate.c_str(), W_OK) == 0) return {};
+  return Error{ErrorKind::refused, "programs cannot be moved from " + own.value_or("here") +
+                                       " to " + parent + ": " + gate + ": " + std::strerror(errno)};
+}
+
 // One group --------------------------------------------------------------------------------------
 
 std::int64_t ControlGroup::cpu_us() const {
@@ -192,6 +219,10 @@ std::int64_t ControlGroup::peak_memory_bytes() const {
 
 std::int64_t ControlGroup::oom_kills() const {
   return number_of(read_text(folder_ + "/memory.events"), "oom_kill ");
+}
+
+std::int64_t ControlGroup::memory_shortages() const {
+  return number_of(read_text(folder_ + "/memory.events"), "oom ");
 }
 
 std::int64_t ControlGroup::refused_forks() const {
@@ -224,9 +255,6 @@ void ControlGroup::kill() const { kill_group(folder_); }
 Result<std::unique_ptr<ControlGroups>> ControlGroups::open(const std::string& parent,
                                                            const std::string& home, WorkerId worker,
                                                            const std::string& worker_folder) {
-  if (!is_control_group(parent)) {
-    return Error{ErrorKind::refused, parent + " is no control group (cgroup v2)"};
-  }
   std::unique_ptr<ControlGroups> groups(new ControlGroups());
   groups->folder_ = parent + "/" + group_name(home, worker);
   // Noted first: what is not noted would never be removed.
@@ -311,9 +339,10 @@ void remove_control_groups(const std::string& worker_folder, const std::string& 
 }
 
 std::string describe_limits(const std::optional<std::string>& parent) {
-  if (!parent) return "by looking at the processes ten times a second";
-  if (!is_control_group(*parent)) {
-    return *parent + " is no control group: by looking at the processes ten times a second";
+  static const std::string kLooking = "by looking at the processes ten times a second";
+  if (!parent) return kLooking;
+  if (const Result<void> fine = check_control_groups(*parent); !fine) {
+    return kLooking + ", for " + fine.error().message;
   }
   const std::string controllers = read_text(*parent + "/cgroup.controllers");
   std::string missing;

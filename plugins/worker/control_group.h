@@ -34,6 +34,11 @@ std::optional<std::string> own_control_group();
 /// The own group is never divided: with processes in it a restart of the service would fail.
 std::optional<std::string> find_control_groups(std::string_view setting);
 
+/// Whether attempts can have their groups in `parent`: it is a folder of control groups, groups in
+/// it may have processes, and programs of ours may be moved there, for which the kernel asks for
+/// the right to write where both places meet. Errors: refused, with why not.
+Result<void> check_control_groups(const std::string& parent);
+
 /// The group of one attempt.
 class ControlGroup {
  public:
@@ -46,7 +51,8 @@ class ControlGroup {
   // What the kernel counts; 0 where it does not.
   std::int64_t cpu_us() const;
   std::int64_t peak_memory_bytes() const;
-  std::int64_t oom_kills() const;
+  std::int64_t oom_kills() const;         ///< of its processes, for whatever memory was short
+  std::int64_t memory_shortages() const;  ///< times that its own limit left no room
   std::int64_t refused_forks() const;
 
   std::vector<pid_t> processes() const;
@@ -66,8 +72,9 @@ class ControlGroup {
 /// The groups of a worker.
 class ControlGroups {
  public:
-  /// Makes the worker's group in `parent` and notes it in `worker_folder`, so that whoever finds
-  /// the worker dead can end what is in it. Errors: refused, with what the kernel said.
+  /// Makes the worker's group in `parent`, which has passed check_control_groups, and notes it in
+  /// `worker_folder`, so that whoever finds the worker dead can end what is in it. Errors: refused,
+  /// with what the kernel said.
   static Result<std::unique_ptr<ControlGroups>> open(const std::string& parent,
                                                      const std::string& home, WorkerId worker,
                                                      const std::string& worker_folder);
@@ -100,7 +107,7 @@ class ControlGroups {
 void remove_control_groups(const std::string& worker_folder, const std::string& home,
                            WorkerId worker, Duration patience);
 
-/// For people: by which means limits are kept with groups in `parent` (nothing: no groups).
+/// By which means limits are kept, for people.
 std::string describe_limits(const std::optional<std::string>& parent);
 
 }  // namespace pawl

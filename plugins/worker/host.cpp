@@ -13,10 +13,6 @@
 
 #include "plugins/worker/login.h"
 #include "plugins/worker/loop_watchdog.h"
-#include "plugins/worker/native_operators.h"
-#include "plugins/worker/plugin_description.h"
-#include "plugins/worker/program_operator.h"
-#include "plugins/worker/python_program.h"
 #include "plugins/worker/secrets.h"
 #include "scheduler/base/check.h"
 #include "scheduler/base/limits.h"
@@ -33,8 +29,6 @@ constexpr Duration kAloneFor = std::chrono::seconds(10);
 constexpr Duration kRetireWithin = std::chrono::seconds(30);
 constexpr Duration kLoopPatience = std::chrono::seconds(30);
 constexpr std::size_t kStartsPerTurnMax = 2048;
-/// Of fewer scratch folders each is tried.
-constexpr std::size_t kScratchesToList = 8;
 /// Ends of the process that are no crash of an operator.
 constexpr int kExitDeaf = 70;
 
@@ -43,15 +37,6 @@ Fd watched_signals() {
   sigemptyset(&set);
   for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
   return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-}
-
-std::set<std::string> names_in(const std::string& folder) {
-  std::set<std::string> names;
-  std::error_code failed;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
-    names.insert(entry.path().filename().string());
-  }
-  return names;
 }
 
 std::uint64_t resident_bytes() {
@@ -69,9 +54,10 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
     : loop_(loop),
       options_(options),
       folder_(worker_folder(options.home, options.id)),
-      descriptors_(descriptors),
       login_defaults_(login_defaults()),
       supervision_(options.supervision),
+      operators_(loop, folder_, descriptors, *this),
+      scratches_(loop, folder_ + "/scratch", [this] { schedule_turn(); }),
       signals_(watched_signals()),
       signal_poll_(loop, signals_.get(), [this](PollEvents) { on_signals(); }),
       timer_(loop,
@@ -95,9 +81,10 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
   signal_poll_.watch({.readable = true});
   std::error_code ignored;
   std::filesystem::create_directories(folder_ + "/scratch", ignored);
-  for (const std::string& plugin : options.plugins) load(plugin);
-  std::vector<std::string> operators;
-  for (const auto& [name, backend] : backends_) operators.push_back(name);
+  for (const std::string& plugin : options.plugins) {
+    if (auto loaded = operators_.load(plugin); !loaded) note(loaded.error().message);
+  }
+  std::vector<std::string> operators = operators_.names();
   // Who asked for a plugin that cannot be loaded is told so by its attempts.
   operators.insert(operators.end(), options.operators.begin(), options.operators.end());
   desk_.emplace(loop, options, std::move(journal), std::move(listening), std::move(operators),
@@ -107,57 +94,9 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
 
 OperatorHost::~OperatorHost() {
   *alive_ = false;
-  backends_.clear();
+  operators_.unload();
   std::error_code ignored;
   std::filesystem::remove_all(folder_ + "/scratch", ignored);
-}
-
-void OperatorHost::load(const std::string& plugin) {
-  auto done = plugin == kPythonPlugin     ? load_python()
-              : plugin.ends_with(".json") ? load_manifest(plugin)
-                                          : load_library(plugin);
-  if (done) return;
-  note(done.error().message);
-  load_errors_ += (load_errors_.empty() ? "" : "; ") + done.error().message;
-}
-
-void OperatorHost::add_schema(const std::string& operator_name, std::string_view schema) {
-  schemas_.insert_or_assign(operator_name, CompiledSchema(Json::parse(schema, nullptr, false)));
-}
-
-ProgramHost& OperatorHost::programs() {
-  if (!programs_) programs_ = std::make_unique<ProgramHost>(loop_, descriptors_);
-  return *programs_;
-}
-
-Result<void> OperatorHost::load_python() {
-  auto backend = make_python_operator(loop_, programs(), folder_, *this);
-  if (!backend) return backend.error();
-  add_schema(std::string(kPythonOperator), python_schema());
-  backends_[std::string(kPythonOperator)] = std::move(*backend);
-  return {};
-}
-
-Result<void> OperatorHost::load_manifest(const std::string& plugin) {
-  auto manifest = read_manifest(plugin);
-  if (!manifest) return manifest.error();
-  const std::string name = manifest->name;
-  add_schema(name, manifest->schema);
-  backends_[name] = make_program_operator(loop_, programs(), std::move(*manifest), *this);
-  return {};
-}
-
-Result<void> OperatorHost::load_library(const std::string& plugin) {
-  auto library = NativeLibrary::load(plugin);
-  if (!library) return library.error();
-  OperatorEvents& events = *this;
-  const auto descriptions = library->describe();
-  for (std::size_t i = 0; i < descriptions.size(); ++i) {
-    add_schema(descriptions[i].name, descriptions[i].schema);
-    backends_[descriptions[i].name] =
-        std::make_unique<NativeOperator>(loop_, library->operators()[i], events);
-  }
-  return {};
 }
 
 // From the scheduler -----------------------------------------------------------------------------
@@ -198,18 +137,13 @@ Result<void> OperatorHost::compile(const std::string& json, Definition& made) {
   auto decoded = decode_definition(json);
   if (!decoded) return Error{ErrorKind::refused, decoded.error().message};
   const std::string name = decoded->operator_name;
-  auto backend = backends_.find(name);
-  if (backend == backends_.end()) {
-    return Error{ErrorKind::refused, "this host has no operator '" + name + "'" +
-                                         (load_errors_.empty() ? "" : ": " + load_errors_)};
-  }
-  made.backend = backend->second.get();
+  auto loaded = operators_.find(name);
+  if (!loaded) return loaded.error();
+  made.backend = loaded->backend;
+  made.schema = loaded->schema;
   auto compiled = CompiledDefinition::compile(std::move(*decoded), login_defaults_);
   if (!compiled) return compiled.error();
   made.compiled = std::move(*compiled);
-  made.make_environment = std::make_shared<const OperatorRequest::MakeEnvironment>(
-      [of = made.compiled](const OperatorRequest& request) { return of->environment(request); });
-  made.schema = &schemas_.at(name);
   if (!made.compiled->has_literal_parameters()) return {};
   const Json with = Json::parse(made.compiled->definition().with, nullptr, false);
   if (auto wrong = made.schema->violation(with)) {
@@ -270,7 +204,7 @@ Result<void> OperatorHost::prepare(AttemptId id, Attempt& attempt) {
       return Error{ErrorKind::invalid, attempt.mask->hide("with: " + *wrong)};
     }
   }
-  request->make_environment = attempt.definition->make_environment;
+  request->definition = attempt.definition->compiled;
   attempt.request = std::make_shared<const OperatorRequest>(std::move(*request));
   std::string().swap(attempt.start.payload);
   std::string().swap(attempt.start.state);
@@ -408,41 +342,30 @@ void OperatorHost::keep_output(AttemptId id, Attempt& attempt) {
     collector.feed(attempt.result.output);
     source = collector.take();
   }
-  if (!is_slow(source)) {
-    attempt.output = finish_output(source);
-    return supervision_.finished(id, actions_);
-  }
-  auto result = std::make_shared<OutputResult>();
-  attempt.work = std::make_unique<Work>(loop_);
-  attempt.work->start([result, source = std::move(source)] { *result = finish_output(source); },
-                      [this, id, result] {
-                        attempts_.at(id).output = std::move(*result);
-                        supervision_.finished(id, actions_);
-                        schedule_turn();
-                      });
+  attempt.keeping.start(loop_, std::move(source), [this, id](OutputResult&& kept) {
+    attempts_.at(id).output = std::move(kept);
+    supervision_.finished(id, actions_);
+    schedule_turn();
+  });
 }
 
 // Deciding and reporting -------------------------------------------------------------------------
 
 void OperatorHost::perform() {
-  // Actions may lead to others: each of these ends an attempt at most, so this ends too.
-  while (!actions_.empty()) {
-    Supervision::Actions actions = std::exchange(actions_, {});
-    for (const SupervisionAction& action : actions) {
-      auto at = attempts_.find(action.attempt);
-      if (at == attempts_.end()) continue;
-      switch (action.kind) {
-        case SupervisionAction::Kind::terminate:
-          if (at->second.is_running) at->second.definition->backend->cancel(action.attempt);
-          break;
-        case SupervisionAction::Kind::kill: kill(action.attempt); break;
-        case SupervisionAction::Kind::report_began:
-          desk_->began(action.attempt, static_cast<std::int32_t>(getpid()), at->second.started_at);
-          break;
-        case SupervisionAction::Kind::finish: record_end(action.attempt, action.verdict); break;
-      }
+  carry_out(actions_, [this](const SupervisionAction& action) {
+    auto at = attempts_.find(action.attempt);
+    if (at == attempts_.end()) return;
+    switch (action.kind) {
+      case SupervisionAction::Kind::terminate:
+        if (at->second.is_running) at->second.definition->backend->cancel(action.attempt);
+        break;
+      case SupervisionAction::Kind::kill: kill(action.attempt); break;
+      case SupervisionAction::Kind::report_began:
+        desk_->began(action.attempt, static_cast<std::int32_t>(getpid()), at->second.started_at);
+        break;
+      case SupervisionAction::Kind::finish: record_end(action.attempt, action.verdict); break;
     }
-  }
+  });
 }
 
 void OperatorHost::kill(AttemptId id) {
@@ -509,7 +432,6 @@ void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& ve
   end.ended_at = wall_now();
   end.cpu_us = attempt.result.cpu_us;
   end.peak_memory_bytes = attempt.result.peak_memory_bytes;
-  if (attempt.streams) end.log_bytes = attempt.streams->log_bytes();
   if (end.outcome == Outcome::succeeded) {
     end.outcome = attempt.result.outcome;
     end.reason = attempt.result.reason;
@@ -522,34 +444,12 @@ void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& ve
       end.output = std::move(attempt.output.output);
     }
   }
+  if (attempt.streams) end.log_bytes = attempt.streams->log_bytes();
   describe(attempt, end);
-  if (attempt.request) old_scratches_.push_back(attempt.request->scratch);
+  if (attempt.request) scratches_.add(attempt.request->scratch);
   attempts_.erase(id);
   desk_->ended(std::move(end));
   check_recycling();
-}
-
-/// Most never make theirs: of many, those that were made are found by one look at their folder.
-void OperatorHost::remove_scratches() {
-  if (old_scratches_.empty() && left_scratches_.empty()) return;
-  std::vector<std::string> old = std::exchange(old_scratches_, {});
-  if (old.size() >= kScratchesToList) {
-    const std::set<std::string> made = names_in(folder_ + "/scratch");
-    std::erase_if(old, [&](const std::string& path) {
-      return !made.contains(path.substr(path.rfind('/') + 1));
-    });
-  }
-  std::erase_if(
-      old, [](const std::string& path) { return ::rmdir(path.c_str()) == 0 || errno == ENOENT; });
-  left_scratches_.insert(left_scratches_.end(), old.begin(), old.end());
-  if (left_scratches_.empty() || (scratch_work_ && scratch_work_->busy())) return;
-  scratch_work_ = std::make_unique<Work>(loop_);
-  scratch_work_->start(
-      [paths = std::exchange(left_scratches_, {})] {
-        std::error_code ignored;
-        for (const std::string& one : paths) std::filesystem::remove_all(one, ignored);
-      },
-      [this] { schedule_turn(); });
 }
 
 void OperatorHost::schedule_turn() {
@@ -566,7 +466,7 @@ void OperatorHost::run_turn() {
   perform();
   desk_->flush();
   desk_->send();
-  remove_scratches();
+  scratches_.sweep();
   arm_timer();
   watchdog_->watch(running_ > 0);
   // All others have ended: who does not listen need not be waited for.
@@ -588,7 +488,7 @@ void OperatorHost::on_signals() {
   signalfd_siginfo info;
   while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
     if (info.ssi_signo == SIGCHLD) {
-      if (programs_) programs_->schedule_reaping();
+      operators_.schedule_reaping();
     } else {
       desk_->terminate("a signal to end");
     }

@@ -27,17 +27,17 @@
 #include <unordered_map>
 #include <vector>
 
+#include "plugins/worker/loaded_operators.h"
 #include "plugins/worker/operator_backend.h"
-#include "plugins/worker/program_host.h"
+#include "plugins/worker/output_keeping.h"
 #include "plugins/worker/scheduler_desk.h"
+#include "plugins/worker/scratch_sweep.h"
 #include "plugins/worker/streams.h"
 #include "plugins/worker/supervision.h"
 #include "plugins/worker/worker.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/poll.h"
 #include "scheduler/loop/timer.h"
-#include "scheduler/loop/work.h"
-#include "scheduler/spec/params.h"
 
 namespace pawl {
 
@@ -58,8 +58,7 @@ class OperatorHost final : private OperatorEvents {
     std::shared_ptr<const CompiledDefinition> compiled;
     OperatorBackend* backend = nullptr;
     const CompiledSchema* schema = nullptr;  ///< each rendering of its templates must fit
-    std::shared_ptr<const OperatorRequest::MakeEnvironment> make_environment;
-    std::string error;  ///< attempts of it cannot be started, and this is why
+    std::string error;                       ///< attempts of it cannot be started, and this is why
     Reason reason = Reason::spawn;
   };
   struct Attempt {
@@ -72,17 +71,12 @@ class OperatorHost final : private OperatorEvents {
     bool is_running = false;  ///< the backend has it
     OperatorResult result;
     OutputResult output;
-    std::unique_ptr<Work> work;  ///< keeps its output
+    OutputKeeping keeping;
     std::string refusal;
     bool is_suspect = false;
   };
 
   SchedulerDesk::Events desk_events();
-  void load(const std::string& plugin);
-  ProgramHost& programs();
-  Result<void> load_python();
-  Result<void> load_manifest(const std::string& plugin);
-  Result<void> load_library(const std::string& plugin);
   void define(frame::Define&& define);
   Result<void> compile(const std::string& json, Definition& made);
   void accept(frame::AttemptStart&& start);
@@ -100,13 +94,11 @@ class OperatorHost final : private OperatorEvents {
   void finished(AttemptId id, OperatorResult&& result) override;
   void note(const std::string& text) override;
 
-  void add_schema(const std::string& operator_name, std::string_view schema);
   void keep_output(AttemptId id, Attempt& attempt);
   void perform();
   void kill(AttemptId id);
   void record_end(AttemptId id, const SupervisionAction::Verdict& verdict);
   void describe(const Attempt& attempt, AttemptEnd& end) const;
-  void remove_scratches();
   void schedule_turn();
   void run_turn();
   void arm_timer();
@@ -117,14 +109,11 @@ class OperatorHost final : private OperatorEvents {
   Loop& loop_;
   WorkerOptions options_;
   std::string folder_;
-  rlimit descriptors_;
   std::map<std::string, std::string> login_defaults_;
   Supervision supervision_;
   Supervision::Actions actions_;
-  std::unique_ptr<ProgramHost> programs_;  ///< of operators that are programs; made for the first
-  std::map<std::string, std::unique_ptr<OperatorBackend>> backends_;  ///< by operator
-  std::map<std::string, CompiledSchema> schemas_;                     ///< the same
-  std::string load_errors_;
+  LoadedOperators operators_;
+  ScratchSweep scratches_;
   std::unordered_map<DefinitionId, std::shared_ptr<const Definition>> definitions_;
   std::unordered_map<AttemptId, Attempt> attempts_;  ///< not ended
   std::deque<AttemptId> queued_;                     ///< accepted, not begun
@@ -134,9 +123,6 @@ class OperatorHost final : private OperatorEvents {
   std::uint64_t begun_ = 0;
   MonoTime timer_at_;
   bool is_turn_scheduled_ = false;
-  std::vector<std::string> old_scratches_;   ///< of attempts that ended; most were never made
-  std::vector<std::string> left_scratches_;  ///< not empty: removed off the loop
-  std::unique_ptr<Work> scratch_work_;
   const std::shared_ptr<const Mask> no_mask_ = std::make_shared<const Mask>(Mask({}));
   Fd signals_;
   Poll signal_poll_;

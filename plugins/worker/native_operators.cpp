@@ -292,6 +292,26 @@ std::size_t host_environment(pawl_attempt* attempt, const pawl_bytes** entries) 
   return cell->entries.size();
 }
 
+int host_variable(pawl_attempt* attempt, pawl_bytes name, pawl_bytes* value) {
+  auto cell = registry().find(attempt);
+  if (!cell) return 0;
+  if (!view(name).starts_with("PAWL_")) {
+    const auto found = cell->request->variable(view(name));
+    if (found) *value = bytes_of(*found);
+    return found ? 1 : 0;
+  }
+  const pawl_bytes* entries = nullptr;
+  const std::size_t count = host_environment(attempt, &entries);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string_view entry = view(entries[i]);
+    const std::size_t equals = entry.find('=');
+    if (entry.substr(0, equals) != view(name)) continue;
+    *value = bytes_of(entry.substr(equals + 1));
+    return 1;
+  }
+  return 0;
+}
+
 int host_set_handle(pawl_attempt* attempt, pawl_bytes handle) {
   auto cell = registry().find(attempt);
   if (!cell || handle.size > kHandleBytesMax || !is_utf8(view(handle))) return 0;
@@ -438,6 +458,7 @@ void NativeOperator::Impl::fill_host() {
   h.is_cancelled = host_is_cancelled;
   h.secret = host_secret;
   h.environment = host_environment;
+  h.variable = host_variable;
   h.set_handle = host_set_handle;
   h.finish = host_finish;
   h.set_data = host_set_data;

@@ -50,11 +50,14 @@ struct OperatorRequest {
   /// `NAME=value`, all that a program of this task would have, each name once. Costly: for those
   /// who ask.
   std::vector<std::string> environment() const {
-    return make_environment ? (*make_environment)(*this) : std::vector<std::string>();
+    return definition ? definition->environment(*this) : std::vector<std::string>();
   }
-  /// One for all requests of a task.
-  using MakeEnvironment = std::function<std::vector<std::string>(const OperatorRequest&)>;
-  std::shared_ptr<const MakeEnvironment> make_environment;
+  /// The value of one of them whose name is none of pawl's own; cheap. Nothing: it is not set.
+  std::optional<std::string_view> variable(std::string_view name) const {
+    return definition ? definition->variable(*this, name) : std::nullopt;
+  }
+  /// Of its task; null: it has no variables.
+  std::shared_ptr<const CompiledDefinition> definition;
 };
 
 /// How an operator says that its attempt ended.

@@ -409,6 +409,19 @@ std::vector<std::string> CompiledDefinition::environment(const OperatorRequest& 
   return entries;
 }
 
+std::optional<std::string_view> CompiledDefinition::variable(const OperatorRequest& request,
+                                                             std::string_view name) const {
+  const Variables& own = request.variables;
+  for (auto v = own.rbegin(); v != own.rend(); ++v) {
+    if (v->first == name && check_text(v->first, v->second)) return v->second;
+  }
+  const auto base =
+      std::lower_bound(base_env_.begin(), base_env_.end(), name,
+                       [](const BaseVariable& v, std::string_view n) { return v.name < n; });
+  if (base == base_env_.end() || base->name != name) return std::nullopt;
+  return std::string_view(base->entry).substr(name.size() + 1);
+}
+
 Result<Launch> CompiledDefinition::render(const frame::AttemptStart& start,
                                           const AttemptSurroundings& around,
                                           const std::string& script_file) const {

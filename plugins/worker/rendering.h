@@ -71,13 +71,16 @@ class CompiledDefinition {
                         const std::string& script_file) const;
 
   /// The same for an operator that is no program: what it is asked to do. The caller fills in
-  /// `make_environment`.
+  /// `definition`.
   Result<OperatorRequest> render_request(const frame::AttemptStart& start,
                                          const AttemptSurroundings& around) const;
   /// True when `parameters` of all its requests are the same text.
   bool has_literal_parameters() const { return !with_; }
   /// The variables of a request: see OperatorRequest::environment.
   std::vector<std::string> environment(const OperatorRequest& request) const;
+  /// See OperatorRequest::variable. Valid as long as both are.
+  std::optional<std::string_view> variable(const OperatorRequest& request,
+                                           std::string_view name) const;
 
  private:
   class AttemptContext;

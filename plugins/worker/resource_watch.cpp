@@ -51,6 +51,25 @@ std::optional<LimitHit> over_limit(const Resources& limits, const ProcessUsage& 
   return hit;
 }
 
+std::optional<LimitHit> enforced_limit(const ControlGroup& group, const Resources& limits) {
+  LimitHit hit;
+  if (group.keeps_memory() && group.oom_kills() > 0) {
+    hit.reason = Reason::oom;
+    // The kernel kills in a group also when the machine, or a group above, has no memory left.
+    hit.message = group.memory_shortages() > 0
+                      ? "killed by the kernel: over resources.memory, " + limit_text(limits)
+                      : "killed by the kernel for memory, though not over resources.memory, " +
+                            limit_text(limits) + ": the machine or a group above was out of it";
+  } else if (group.keeps_pids() && group.refused_forks() > 0) {
+    hit.reason = Reason::pids;
+    hit.message = "a process beyond resources.pids, " + std::to_string(limits.pids) +
+                  ", was refused by the kernel";
+  } else {
+    return std::nullopt;
+  }
+  return hit;
+}
+
 bool ResourceWatch::Watched::needs_looks() const {
   const bool memory_is_kept = limits.memory_bytes == 0 || (group && group->keeps_memory());
   return !memory_is_kept || limits.cpu_time > Duration(0) || limits.pids > 0;
@@ -138,18 +157,9 @@ ProcessUsage ResourceWatch::usage_of(AttemptId attempt, Watched& watched,
 std::optional<LimitHit> ResourceWatch::explain(AttemptId attempt) const {
   auto at = watched_.find(attempt);
   if (at == watched_.end() || !at->second.group) return std::nullopt;
-  const ControlGroup& group = *at->second.group;
-  const Resources& limits = at->second.limits;
-  if (group.keeps_memory() && group.oom_kills() > 0) {
-    return LimitHit{attempt, Reason::oom,
-                    "killed by the kernel: over resources.memory, " + limit_text(limits)};
-  }
-  if (group.keeps_pids() && group.refused_forks() > 0) {
-    return LimitHit{attempt, Reason::pids,
-                    "a process beyond resources.pids, " + std::to_string(limits.pids) +
-                        ", was refused by the kernel"};
-  }
-  return std::nullopt;
+  auto hit = enforced_limit(*at->second.group, at->second.limits);
+  if (hit) hit->attempt = attempt;
+  return hit;
 }
 
 void ResourceWatch::kill(AttemptId attempt) const {

@@ -38,6 +38,9 @@ struct LimitHit {
 /// The first limit that is passed; the worse for the machine comes first.
 std::optional<LimitHit> over_limit(const Resources& limits, const ProcessUsage& usage);
 
+/// What the kernel did to keep the limits of a group; nothing: nothing.
+std::optional<LimitHit> enforced_limit(const ControlGroup& group, const Resources& limits);
+
 class ResourceWatch {
  public:
   /// `groups`: null where there are none.

@@ -163,4 +163,13 @@ SupervisionAction::Verdict judge_exit(const ProgramExit& exit, bool skip);
 /// What an attempt that was stopped for `cause` ends as: time-outs fail it, all else cancels it.
 Outcome outcome_of_stop(Reason cause);
 
+/// Acts on each of `actions` and on those that acting adds: each ends an attempt at most, so this
+/// ends too.
+template <typename Act>
+void carry_out(Supervision::Actions& actions, Act act) {
+  while (!actions.empty()) {
+    for (const SupervisionAction& action : std::exchange(actions, {})) act(action);
+  }
+}
+
 }  // namespace pawl

@@ -44,12 +44,16 @@ std::uint64_t tag_of(AttemptId id, LogStream stream) {
 std::unique_ptr<ControlGroups> groups_of(const WorkerOptions& options) {
   const auto parent = find_control_groups(options.control_groups);
   if (!parent) return nullptr;
+  const auto note = [&](const Error& error) {
+    write_worker_note(options.id,
+                      "limits of attempts are kept without control groups: " + error.message);
+    return nullptr;
+  };
+  if (auto fine = check_control_groups(*parent); !fine) return note(fine.error());
   auto groups = ControlGroups::open(*parent, options.home, options.id,
                                     worker_folder(options.home, options.id));
-  if (groups) return std::move(*groups);
-  write_worker_note(
-      options.id, "limits of attempts are kept without control groups: " + groups.error().message);
-  return nullptr;
+  if (!groups) return note(groups.error());
+  return std::move(*groups);
 }
 
 Fd watched_signals() {
@@ -447,44 +451,33 @@ void Supervisor::keep_output(AttemptId id) {
     if (source.format == OutputFormat::jsonl) ::unlink(source.spool_file.c_str());
     return supervision_.finished(id, actions_);
   }
-  if (!is_slow(source)) {
-    attempt.output = finish_output(source);
-    return supervision_.finished(id, actions_);
-  }
-  auto result = std::make_shared<OutputResult>();
-  attempt.work = std::make_unique<Work>(loop_);
-  attempt.work->start([result, source = std::move(source)] { *result = finish_output(source); },
-                      [this, id, result] {
-                        attempts_.at(id).output = std::move(*result);
-                        supervision_.finished(id, actions_);
-                        schedule_turn();
-                      });
+  attempt.keeping.start(loop_, std::move(source), [this, id](OutputResult&& kept) {
+    attempts_.at(id).output = std::move(kept);
+    supervision_.finished(id, actions_);
+    schedule_turn();
+  });
 }
 
 // Deciding and reporting -------------------------------------------------------------------------
 
 void Supervisor::perform() {
-  // Actions may lead to others: each of these ends an attempt at most, so this ends too.
-  while (!actions_.empty()) {
-    Supervision::Actions actions = std::exchange(actions_, {});
-    for (const SupervisionAction& action : actions) {
-      switch (action.kind) {
-        case SupervisionAction::Kind::terminate:
-          tree_.signal(action.attempt, SIGTERM);
-          tree_.signal(action.attempt, SIGCONT);  // what is stopped cannot end
-          break;
-        case SupervisionAction::Kind::kill:
-          tree_.kill(action.attempt);
-          resources_.kill(action.attempt);
-          break;
-        case SupervisionAction::Kind::report_began:
-          desk_.began(action.attempt, attempts_.at(action.attempt).pid,
-                      attempts_.at(action.attempt).started_at);
-          break;
-        case SupervisionAction::Kind::finish: record_end(action.attempt, action.verdict); break;
-      }
+  carry_out(actions_, [this](const SupervisionAction& action) {
+    switch (action.kind) {
+      case SupervisionAction::Kind::terminate:
+        tree_.signal(action.attempt, SIGTERM);
+        tree_.signal(action.attempt, SIGCONT);  // what is stopped cannot end
+        break;
+      case SupervisionAction::Kind::kill:
+        tree_.kill(action.attempt);
+        resources_.kill(action.attempt);
+        break;
+      case SupervisionAction::Kind::report_began:
+        desk_.began(action.attempt, attempts_.at(action.attempt).pid,
+                    attempts_.at(action.attempt).started_at);
+        break;
+      case SupervisionAction::Kind::finish: record_end(action.attempt, action.verdict); break;
     }
-  }
+  });
 }
 
 /// The sentences that explain an end.

@@ -23,6 +23,7 @@
 #include "plugins/worker/journal.h"
 #include "plugins/worker/launcher.h"
 #include "plugins/worker/oom.h"
+#include "plugins/worker/output_keeping.h"
 #include "plugins/worker/process_tree.h"
 #include "plugins/worker/rendering.h"
 #include "plugins/worker/resource_watch.h"
@@ -35,7 +36,6 @@
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/poll.h"
 #include "scheduler/loop/timer.h"
-#include "scheduler/loop/work.h"
 
 namespace pawl {
 
@@ -73,7 +73,7 @@ class Supervisor {
     std::string refusal;
     std::string limit_message;  ///< of the limit that it reached
     OutputResult output;
-    std::unique_ptr<Work> work;  ///< keeps its output
+    OutputKeeping keeping;
   };
 
   // From the scheduler.

@@ -101,12 +101,17 @@ class TestHost {
     made.task = "task";
     made.idempotency_key = "key-" + std::to_string(id);
     made.working_dir = "/";
-    static const auto make_environment =
-        std::make_shared<const OperatorRequest::MakeEnvironment>([](const OperatorRequest& r) {
-          return std::vector<std::string>{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
-                                          "PAWL_ATTEMPT_ID=" + std::to_string(r.attempt.value)};
-        });
-    made.make_environment = make_environment;
+    static const std::shared_ptr<const CompiledDefinition> definition = [] {
+      TaskDefinition task;
+      task.operator_name = "python";
+      task.with = "{}";
+      task.context = "{}";
+      auto compiled = CompiledDefinition::compile(
+          std::move(task), {{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"LANG", "C.UTF-8"}});
+      PAWL_CHECK(compiled);
+      return std::move(*compiled);
+    }();
+    made.definition = definition;
     made.output = OutputFormat::json;
     return made;
   }

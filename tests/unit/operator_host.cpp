@@ -131,6 +131,16 @@ std::size_t host_environment(pawl_attempt* attempt, const pawl_bytes** entries) 
   return attempt->environment.size();
 }
 
+int host_variable(pawl_attempt* attempt, pawl_bytes name, pawl_bytes* value) {
+  const std::string wanted = std::string(name.data, name.size) + "=";
+  for (const pawl_bytes& entry : attempt->environment) {
+    if (!std::string_view(entry.data, entry.size).starts_with(wanted)) continue;
+    *value = {entry.data + wanted.size(), entry.size - wanted.size()};
+    return 1;
+  }
+  return 0;
+}
+
 int host_set_handle(pawl_attempt* attempt, pawl_bytes handle) {
   if (handle.size > 4096) return 0;
   const std::scoped_lock lock(attempt->mutex);
@@ -278,6 +288,7 @@ void OperatorHost::Impl::fill_table() {
   is_cancelled = host_is_cancelled;
   secret = host_secret;
   environment = host_environment;
+  variable = host_variable;
   set_handle = host_set_handle;
   finish = host_finish;
   set_data = host_set_data;

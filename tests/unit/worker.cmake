@@ -1,6 +1,7 @@
 pawl_test(worker_test LABEL unit
   DEPENDS pawl_worker
   SOURCES
+    worker_control_group_test.cpp
     worker_environment_test.cpp
     worker_frames_test.cpp
     worker_journal_test.cpp

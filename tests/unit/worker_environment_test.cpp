@@ -253,6 +253,33 @@ TEST_CASE(
   CHECK((*compiled)->has_literal_parameters());
 }
 
+TEST_CASE("one variable is what all of them have under that name") {
+  TaskDefinition d = definition();
+  d.operator_name = "http";
+  d.with = "{}";
+  d.scheduler_env["http_proxy"] = "http://proxy";
+  d.pass_env = {"http_proxy"};
+  d.env = {{"REGION", "{{ params.region }}"}, {"TZ", "UTC"}, {"BROKEN", "{{ item }}"}};
+  auto compiled = CompiledDefinition::compile(d, kDefaults);
+  REQUIRE(compiled);
+  auto request = (*compiled)->render_request(item(R"("a\u0000b")"), around());
+  REQUIRE(request);
+  CHECK_FALSE(request->variable("HOME"));
+  request->definition = std::move(*compiled);
+  CHECK(request->variable("REGION") == "jp");
+  CHECK(request->variable("TZ") == "UTC");
+  CHECK(request->variable("http_proxy") == "http://proxy");
+  CHECK(request->variable("HOME") == "/home/ana");
+  CHECK_FALSE(request->variable("BROKEN"));  // no program could have it
+  CHECK_FALSE(request->variable("HOM"));
+  CHECK_FALSE(request->variable("ZZZ"));
+  for (const std::string& entry : request->environment()) {
+    const std::size_t equals = entry.find('=');
+    const std::string name = entry.substr(0, equals);
+    if (!name.starts_with("PAWL_")) CHECK(request->variable(name) == entry.substr(equals + 1));
+  }
+}
+
 TEST_CASE("what does not start programs is refused when it is defined") {
   auto d = definition();
   d.with = "{}";

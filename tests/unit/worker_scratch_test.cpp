@@ -6,6 +6,8 @@
 #include <catch2/catch.hpp>
 
 #include "plugins/worker/scratch.h"
+#include "plugins/worker/scratch_sweep.h"
+#include "tests/unit/loop_support.h"
 #include "tests/unit/worker_support.h"
 
 namespace pawl {
@@ -107,6 +109,28 @@ TEST_CASE("the pool leaves nothing behind") {
     pool.remove_all(1000);
   }
   CHECK_FALSE(fs::exists(folder / "scratch"));
+}
+
+TEST_CASE("scratch folders of ended attempts go, and those of others stay") {
+  // Beyond a few, the folder that holds them is looked through instead of trying each.
+  const int ended = GENERATE(2, 20);
+  CAPTURE(ended);
+  TempFolder folder;
+  Loop loop;
+  int done = 0;
+  ScratchSweep sweep(loop, folder.path(), [&] { ++done; });
+  fs::create_directory(folder / "other");
+  fs::create_directory(folder / "0");
+  test::write_whole(folder / "0/kept", "by mistake");
+  fs::create_directory(folder / "1");
+  for (int i = 0; i < ended; ++i) sweep.add(folder / std::to_string(i));
+  sweep.sweep();
+  CHECK_FALSE(fs::exists(folder / "1"));
+  REQUIRE(test::run_until(loop, [&] { return done == 1; }));
+  CHECK_FALSE(fs::exists(folder / "0"));
+  CHECK(fs::exists(folder / "other"));
+  sweep.sweep();
+  CHECK(done == 1);
 }
 
 }  // namespace pawl

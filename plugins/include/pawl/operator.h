@@ -116,6 +116,9 @@ typedef struct pawl_host {
   /* [any] What a program of this task would have as environment: `*entries` is an array of
    * `NAME=value`, each name once, good until `finish`; returns how many. */
   size_t (*environment)(pawl_attempt* attempt, const pawl_bytes** entries);
+  /* [any] The value of one variable of it, without making the others. 0 when it is not set. The
+   * bytes are good until `finish`. */
+  int (*variable)(pawl_attempt* attempt, pawl_bytes name, pawl_bytes* value);
   /* [any] Names something that lives outside, at most 4 KiB: a remote job's id. Kept over the death
    * of this process once the call has returned, over a loss of power a moment later. A later
    * attempt of the same work gets it as `handle`. 0 when it could not be kept. An empty handle

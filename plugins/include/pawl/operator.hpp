@@ -167,16 +167,9 @@ class Request {
   }
   /// The value of a variable that a program of this task would have; nothing when it is not set.
   std::optional<std::string_view> variable(std::string_view name) const {
-    const pawl_bytes* entries = nullptr;
-    const std::size_t count = host_->environment(attempt_, &entries);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::string_view entry = to_view(entries[i]);
-      if (entry.size() > name.size() && entry[name.size()] == '=' &&
-          entry.substr(0, name.size()) == name) {
-        return entry.substr(name.size() + 1);
-      }
-    }
-    return std::nullopt;
+    pawl_bytes value{};
+    if (host_->variable(attempt_, to_bytes(name), &value) == 0) return std::nullopt;
+    return to_view(value);
   }
   const pawl_request* get() const { return request_; }
 
