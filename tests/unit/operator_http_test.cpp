@@ -6,10 +6,8 @@
 #include <sstream>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
-#include "tests/unit/counterpart.h"
-#include "tests/unit/operator_host.h"
+#include "tests/unit/http_operator.h"
 
 using namespace pawl;
 using namespace pawl::test;
@@ -17,16 +15,10 @@ using nlohmann::json;
 
 namespace {
 
-struct Fixture {
-  Loop loop;
-  Counterpart server{{"http"}};
-  OperatorHost host{loop, "http", "http"};
+struct Fixture : HttpOperator {
+  Fixture() : HttpOperator("http") {}
 
-  Ask ask(const json& with) const {
-    Ask out;
-    out.with = with.dump();
-    return out;
-  }
+  static Ask ask(const json& with) { return ask_with(with); }
   Ask ask_for(const std::string& url, json with) const {
     with["url"] = url;
     return ask(with);
@@ -200,13 +192,22 @@ TEST_CASE_METHOD(Fixture, "the log of http says what was asked and answered, and
   const json with = {{"url", "http://me:hidden1@127.0.0.1:" + server.port() + "/echo?k=hidden2"},
                      {"query", {{"q", "hidden3"}}},
                      {"headers", {{"X-Key", "hidden4"}}},
-                     {"body", "hidden5"}};
+                     {"body", "hidden5"},
+                     {"expected_status", 201}};
   TestAttempt& attempt = host.start(ask(with));
   REQUIRE(run_until(loop, [&] { return attempt.end().has_value(); }));
+  CHECK(attempt.end()->outcome == PAWL_FAILED_FOR_GOOD);
   const std::string log = attempt.log();
   CHECK(log.find("> POST " + server.url("/echo?…") + " (7 bytes)\n") == 0);
   CHECK(log.find("\n< 200, ") != std::string::npos);
   CHECK(log.find("hidden") == std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "an answer that comes soon and as expected leaves no log") {
+  TestAttempt& attempt = host.start(get("/echo"));
+  REQUIRE(run_until(loop, [&] { return attempt.end().has_value(); }));
+  CHECK(attempt.end()->outcome == PAWL_SUCCEEDED);
+  CHECK(attempt.log().empty());
 }
 
 TEST_CASE_METHOD(Fixture, "a response that does not fit fails and says so") {
@@ -319,6 +320,17 @@ TEST_CASE_METHOD(Fixture, "the schema of http refuses what is none of its parame
   CHECK(host.violation(R"({"url": "http://a/", "method": "get"})").has_value());
   CHECK(host.violation(R"({"url": "http://a/", "max_redirects": 51})").has_value());
   CHECK_FALSE(host.violation(R"({"url": "http://a/", "expected_status": [200, "3xx"]})"));
+}
+
+TEST_CASE_METHOD(Fixture, "a call that takes long, and one that is cancelled, say what they ask") {
+  const std::string line = "> GET " + server.url("/slow/60") + "\n";
+  TestAttempt& lasting = host.start(get("/slow/60"));
+  REQUIRE(run_until(loop, [&] { return lasting.log() == line; }));
+  TestAttempt& short_one = host.start(get("/slow/60"));
+  host.cancel(short_one);
+  REQUIRE(run_until(loop, [&] { return short_one.end().has_value(); }));
+  CHECK(short_one.log() == line);
+  host.cancel(lasting);
 }
 
 TEST_CASE_METHOD(Fixture, "a cancelled call ends at once") {

@@ -2,10 +2,8 @@
 // looks is to start the attempt again.
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
-#include "tests/unit/counterpart.h"
-#include "tests/unit/operator_host.h"
+#include "tests/unit/http_operator.h"
 
 using namespace pawl;
 using namespace pawl::test;
@@ -13,15 +11,12 @@ using nlohmann::json;
 
 namespace {
 
-struct Fixture {
-  Loop loop;
-  Counterpart server{{"http"}};
-  OperatorHost host{loop, "http", "wait_http"};
+struct Fixture : HttpOperator {
+  Fixture() : HttpOperator("wait_http") {}
 
   Ask ask(const std::string& path, json with = json::object()) const {
     with["url"] = server.url(path);
-    Ask out;
-    out.with = with.dump();
+    Ask out = ask_with(with);
     out.output = "none";
     return out;
   }

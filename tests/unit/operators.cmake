@@ -1,9 +1,5 @@
 # Operators in a small host inside the test. pawl_operator_test(NAME PLUGIN name SOURCES ...).
-add_library(pawl_operator_host STATIC ${CMAKE_CURRENT_LIST_DIR}/operator_host.cpp)
-target_link_libraries(pawl_operator_host PUBLIC pawl_flags pawl_plugin_api pawl_loop pawl_spec
-  PRIVATE ${CMAKE_DL_LIBS})
-target_compile_definitions(pawl_operator_host PUBLIC
-  PAWL_OPERATORS_DIR="${PROJECT_BINARY_DIR}/operators")
+include(${CMAKE_CURRENT_LIST_DIR}/operator_host.cmake)
 
 function(pawl_operator_test name)
   cmake_parse_arguments(OPERATOR "" "PLUGIN" "SOURCES;DEPENDS" ${ARGN})

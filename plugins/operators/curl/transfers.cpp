@@ -13,7 +13,7 @@ namespace pawl::operators {
 namespace {
 
 // Handles that are kept for the next transfer: making one costs more than a small call.
-constexpr std::size_t kIdleHandlesMax = 256;
+constexpr std::size_t kIdleHandlesMax = 2'048;  // some 6 KiB each
 
 // Descriptors that are not for connections: logs, libraries, other operators.
 constexpr long kDescriptorsReserved = 256;

@@ -61,10 +61,32 @@ HttpExchange::~HttpExchange() {
 void HttpExchange::send() {
   std::string line = "> " + target_.method + ' ' + target_.shown;
   if (target_.has_body) line += " (" + std::to_string(target_.body.size()) + " bytes)";
-  attempt_.log(line + '\n');
+  note(line + '\n');
   handle_ = shared_.transfers.take_handle();
   configure();
   shared_.transfers.begin(*this, handle_.get(), name_to_look_up(target_));
+}
+
+void HttpExchange::tell() {
+  if (!untold_.empty()) attempt_.log(std::exchange(untold_, {}));
+  tells_ = true;
+}
+
+bool HttpExchange::is_older_than(std::chrono::steady_clock::duration age) const {
+  return std::chrono::steady_clock::now() - begun_ > age;
+}
+
+void HttpExchange::log(const std::string& line) {
+  tell();
+  attempt_.log(line);
+}
+
+void HttpExchange::note(const std::string& line) {
+  if (tells_) {
+    attempt_.log(line);
+  } else {
+    untold_ += line;
+  }
 }
 
 void HttpExchange::configure() {
@@ -191,6 +213,7 @@ void HttpExchange::on_done(CURLcode code) {
     result = plugin::Result::failure(error.what(), "Internal");
   }
   if (!result) return;
+  if (result->outcome != PAWL_SUCCEEDED) tell();
   const OnEnd on_end = std::move(on_end_);  // it destroys the exchange
   on_end(*result);
 }
@@ -204,7 +227,7 @@ std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
     return judge_->judge_failure(*this, failure);
   }
   const HttpAnswer got = answer();
-  log_answer(got);
+  note_answer(got);
   if (is_to_be_followed(got.status) && follow_redirect(got.status)) return std::nullopt;
   return judge_->judge(*this, got);
 }
@@ -219,6 +242,7 @@ bool HttpExchange::follow_redirect(long status) {
   curl_easy_getinfo(handle_.get(), CURLINFO_REDIRECT_URL, &next);
   if (next == nullptr) return false;
   ++redirects_;
+  tell();
   const std::string url = next;
   if (!same_origin(target_.url, url)) {
     target_.auth = {};
@@ -255,12 +279,12 @@ HttpAnswer HttpExchange::answer() const {
   return out;
 }
 
-void HttpExchange::log_answer(const HttpAnswer& answer) {
+void HttpExchange::note_answer(const HttpAnswer& answer) {
   curl_off_t bytes = 0;
   curl_easy_getinfo(handle_.get(), CURLINFO_SIZE_DOWNLOAD_T, &bytes);
   std::string line = "< " + std::to_string(answer.status) + ", " + std::to_string(bytes) + " bytes";
   if (!answer.content_type.empty()) line += " of " + answer.content_type;
-  attempt_.log(line + ", " + std::to_string(answer.took.count()) + " ms\n");
+  note(line + ", " + std::to_string(answer.took.count()) + " ms\n");
 }
 
 long HttpExchange::status() const {

@@ -1,7 +1,8 @@
 #pragma once
 
-// One request and its answer, redirects followed, over a transfer on the loop. Writes what it does
-// into the attempt's log: no header values, no query, no body.
+// One request and its answer, redirects followed, over a transfer on the loop. Says what it does in
+// the attempt's log: no header values, no query, no body. An answer that comes soon and as expected
+// leaves no log: a file for each of ten thousand calls costs more than the calls.
 
 #include <array>
 #include <chrono>
@@ -70,10 +71,14 @@ class HttpExchange : public Transfer {
 
   /// Sends the request. `on_end` is called later.
   void send();
+  /// Says what was done so far, and from now on at once what is done.
+  void tell();
+  bool is_older_than(std::chrono::steady_clock::duration age) const;
 
   // For the judge.
   const HttpTarget& target() const { return target_; }
-  plugin::Attempt& attempt() { return attempt_; }
+  /// A line for the log, which makes all that came before worth telling.
+  void log(const std::string& line);
   ResponseBody& body() { return body_; }
   /// The first bytes of a body that was not kept, as text for people.
   std::string sample() const;
@@ -93,7 +98,8 @@ class HttpExchange : public Transfer {
   bool take(std::string_view piece);
   bool keep_piece(std::string_view piece);
   HttpAnswer answer() const;
-  void log_answer(const HttpAnswer& answer);
+  void note(const std::string& line);
+  void note_answer(const HttpAnswer& answer);
   long status() const;
 
   Shared& shared_;
@@ -111,6 +117,9 @@ class HttpExchange : public Transfer {
   std::optional<plugin::Result> stopped_;  ///< why we ended the transfer ourselves
   bool sample_is_enough_ = false;
   int redirects_ = 0;
+  std::string untold_;  ///< lines that are not in the log yet
+  bool tells_ = false;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point heartbeat_;
 };
 

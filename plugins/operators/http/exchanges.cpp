@@ -4,6 +4,13 @@
 
 namespace pawl::operators {
 
+namespace {
+
+// After it people want to know what an attempt waits for.
+constexpr auto kTellAfter = std::chrono::seconds(1);
+
+}  // namespace
+
 void HttpExchanges::begin(plugin::Attempt attempt, HttpTarget target, std::string body_path,
                           std::unique_ptr<HttpJudge> judge) {
   auto on_end = [this, attempt](const plugin::Result& result) mutable {
@@ -16,10 +23,27 @@ void HttpExchanges::begin(plugin::Attempt attempt, HttpTarget target, std::strin
                                      std::move(judge), std::move(on_end));
   exchange->send();
   open_.emplace(attempt.get(), std::move(exchange));
+  if (look_ == nullptr) look_later();
+}
+
+/// One timer for all: thousands begin and end before it fires.
+void HttpExchanges::look_later() {
+  look_ = std::make_unique<plugin::TimeWatch>(host_, kTellAfter, [this] { look(); });
+}
+
+void HttpExchanges::look() {
+  look_.reset();
+  for (const auto& [attempt, exchange] : open_) {
+    if (exchange->is_older_than(kTellAfter)) exchange->tell();
+  }
+  if (!open_.empty()) look_later();
 }
 
 void HttpExchanges::cancel(plugin::Attempt attempt) {
-  if (open_.erase(attempt.get()) == 0) return;
+  const auto found = open_.find(attempt.get());
+  if (found == open_.end()) return;
+  found->second->tell();
+  open_.erase(found);
   attempt.finish(plugin::Result::failure("cancelled", "Cancelled"));
 }
 

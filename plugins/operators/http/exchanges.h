@@ -13,7 +13,7 @@ namespace pawl::operators {
 
 class HttpExchanges {
  public:
-  explicit HttpExchanges(plugin::Host host) : shared_(host) {}
+  explicit HttpExchanges(plugin::Host host) : host_(host), shared_(host) {}
 
   /// Sends the request of `attempt` and finishes it with what `judge` says.
   void begin(plugin::Attempt attempt, HttpTarget target, std::string body_path,
@@ -22,8 +22,13 @@ class HttpExchanges {
   void cancel(plugin::Attempt attempt);
 
  private:
+  void look_later();
+  void look();
+
+  plugin::Host host_;
   HttpExchange::Shared shared_;
   std::unordered_map<pawl_attempt*, std::unique_ptr<HttpExchange>> open_;
+  std::unique_ptr<plugin::TimeWatch> look_;  ///< for those that take long
 };
 
 }  // namespace pawl::operators

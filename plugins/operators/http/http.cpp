@@ -130,8 +130,8 @@ class Judge final : public HttpJudge {
     const milliseconds wait = *answer.retry_after;
     if (wait > parameters_.max_retry_after - waited_) return std::nullopt;
     if (deadline_ && system_clock::now() + wait >= *deadline_) return std::nullopt;
-    exchange.attempt().log("the server asks to wait " + format_duration(wait) +
-                           " (Retry-After): asking again then\n");
+    exchange.log("the server asks to wait " + format_duration(wait) +
+                 " (Retry-After): asking again then\n");
     const json state = {{"waited_ms", (waited_ + wait).count()}};
     return plugin::Result::deferred(wait, state.dump());
   }

@@ -157,8 +157,7 @@ class Judge final : public HttpJudge {
       after = std::min(after, *parameters_.timeout - waited);
     }
     const json state = {{"first_ms", waiting_.first_ms}, {"looks", waiting_.looks}};
-    exchange.attempt().log("not yet: " + seen + "; looking again in " + format_duration(after) +
-                           '\n');
+    exchange.log("not yet: " + seen + "; looking again in " + format_duration(after) + '\n');
     return plugin::Result::deferred(after, state.dump());
   }
 
