@@ -5,7 +5,6 @@
 
 #include <array>
 #include <chrono>
-#include <cstdio>
 #include <functional>
 #include <span>
 #include <string>
@@ -14,25 +13,11 @@
 
 #include <benchmark/benchmark.h>
 
+#include "bench/row_printer.h"
 #include "scheduler/base/text.h"
 
 namespace pawl {
 namespace {
-
-/// Prints `what | measured | must (aim)` rows; the aim is the benchmark's label.
-class RowPrinter final : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(const Context&) override {
-    std::printf("what | measured | must (aim)\n");
-    return true;
-  }
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs) {
-      std::printf("%s | %.2f us | %s\n", run.benchmark_name().c_str(),
-                  run.GetAdjustedCPUTime() / 1'000, run.report_label.c_str());
-    }
-  }
-};
 
 Calendar calendar_of(std::span<const ScheduleSpec> specs) {
   CalendarSources sources;

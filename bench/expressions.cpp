@@ -1,7 +1,6 @@
 // What expressions and templates cost, one row each: compiled once, evaluated over the same names
 // as a task's. The aims: a template of plain paths 1 µs, a common expression 3 µs.
 
-#include <cstdio>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,25 +8,11 @@
 
 #include <benchmark/benchmark.h>
 
+#include "bench/row_printer.h"
 #include "scheduler/spec/expression.h"
 
 namespace pawl {
 namespace {
-
-/// Prints `what | measured | must (aim)` rows; the aim is the benchmark's label.
-class RowPrinter final : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(const Context&) override {
-    std::printf("what | measured | must (aim)\n");
-    return true;
-  }
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs) {
-      std::printf("%s | %.0f ns | %s\n", run.benchmark_name().c_str(), run.GetAdjustedCPUTime(),
-                  run.report_label.c_str());
-    }
-  }
-};
 
 const JsonContext& names() {
   static const JsonContext kNames = [] {

@@ -8,6 +8,7 @@ syncs its log each second, as its users have it. None of them makes each start a
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,10 @@ RUN_SECONDS = 600
 PYTHON = {"celery": ["celery[redis]==5.4.0"], "rq": ["rq==2.0.0"],
           "apscheduler": ["APScheduler==3.10.4"]}
 BULLMQ = "bullmq@5.12.10"
+UNREACHABLE = re.compile(
+    "Connection refused|Name or service not known|Temporary failure in name resolution|"
+    "Network is unreachable|No route to host|timed out|Cannot connect to proxy|Forbidden|"
+    "ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ENETUNREACH|ETIMEDOUT")
 
 # Each program prints how many tasks were done and in how many seconds.
 CELERY = """
@@ -129,9 +134,16 @@ def quietly(command, folder, seconds, what):
     except subprocess.TimeoutExpired:
         raise Missing(f"{what}: no end within {seconds} s") from None
     if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        raise Missing(f"{what}: {lines[-1][:120]}")
+        raise Missing(f"{what}: {reason_in(done.stderr or done.stdout)}")
     return done.stdout
+
+
+def reason_in(text):
+    """Installers that reach nobody end with guesses: what they saw on the way says more."""
+    unreachable = UNREACHABLE.search(text)
+    if unreachable:
+        return f"its registry cannot be reached ({unreachable[0]})"
+    return (text.strip().splitlines() or ["no reason given"])[-1][:120]
 
 
 def python_with(name, folder):
@@ -141,15 +153,16 @@ def python_with(name, folder):
     python = environment / "bin" / "python"
     quietly([python, "-m", "pip", "install", "--quiet", "--no-input", "--retries", "1",
              "--timeout", "15", "--disable-pip-version-check", *PYTHON[name]],
-            folder, INSTALL_SECONDS, "pip")
+            folder, INSTALL_SECONDS, f"pip install {' '.join(PYTHON[name])}")
     return [python, "-c"]
 
 
 def node_with_bullmq(folder):
-    if shutil.which("npm") is None:
-        raise Missing("no npm")
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise Missing(f"no {program}")
     quietly(["npm", "install", "--no-audit", "--no-fund", "--fetch-retries=1",
-             "--fetch-timeout=15000", "--prefix", folder, BULLMQ], folder, INSTALL_SECONDS, "npm")
+             "--fetch-timeout=15000", "--prefix", folder, BULLMQ], folder, INSTALL_SECONDS, f"npm install {BULLMQ}")
     return ["node", "-e"]
 
 
@@ -158,7 +171,7 @@ def redis(folder):
     """A server of its own on a socket in the folder, empty."""
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
-        raise Missing("no redis-server")
+        raise Missing("no redis-server and no valkey-server")
     # Socket names end at 107 bytes, whatever folder this is.
     path = Path(f"/tmp/pawl-peers-{os.getpid()}.sock")
     with subprocess.Popen([program, "--port", "0", "--unixsocket", path, "--dir", folder,
@@ -207,7 +220,7 @@ def measure(folder):
         try:
             figure = way()
         except Missing as why:
-            figure = f"not installed ({why})"
+            figure = f"not measured: {why}"
         shutil.rmtree(folder, ignore_errors=True)
         yield f"peer {name}: {TASKS:,} empty tasks", figure
 

@@ -7,6 +7,8 @@
 
 #include "cli/history_access.h"
 #include "cli/view.h"
+#include "cli/when.h"
+#include "scheduler/base/text.h"
 
 namespace pawl {
 
@@ -29,6 +31,21 @@ int worse(int a, int b) { return std::max(a, b); }
 }  // namespace
 
 std::vector<Format> run_formats() { return {Format::name, Format::json, Format::jsonl}; }
+
+Result<WayToHome> open_known_home(const Session& session, bool detach) {
+  if (const Result<void> there = require_home(session); !there && !detach) return there.error();
+  const Reach reach = detach ? Reach::socket : Reach::any;
+  Result<std::unique_ptr<Port>> port = open_port(session, reach);
+  if (!port) return port.error();
+  return WayToHome{reach, *std::move(port)};
+}
+
+Result<std::string> utc_of_option(const Session& session, std::string_view key,
+                                  const std::string& text) {
+  const Result<WallTime> time = parse_when(text, session.here());
+  if (!time) return Error{ErrorKind::invalid, fmt::format("--{}: {}", key, time.error().message)};
+  return format_utc(*time);
+}
 
 void print_run_ids(const Session& session, const OutputOptions& output,
                    const std::vector<std::string>& runs) {

@@ -13,6 +13,20 @@
 
 namespace pawl {
 
+/// The way to a scheduler for verbs that start runs of jobs which a home knows.
+struct WayToHome {
+  Reach reach = Reach::any;
+  std::unique_ptr<Port> port;
+};
+
+/// Opens it. `detach`: only to a scheduler that is up. Errors: as those of require_home and
+/// open_port.
+Result<WayToHome> open_known_home(const Session& session, bool detach);
+
+/// The time that the option `--KEY` gives, in UTC. Errors: invalid.
+Result<std::string> utc_of_option(const Session& session, std::string_view key,
+                                  const std::string& text);
+
 /// How a run that was just made, or opened again, is seen through.
 struct Watch {
   bool wait = false;      ///< follow it although somebody else runs it

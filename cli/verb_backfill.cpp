@@ -44,13 +44,11 @@ class BackfillVerb final : public Verb {
   Result<int> run(Session& session) override {
     if (from_.empty() || to_.empty())
       return Error{ErrorKind::invalid, "backfill: --from and --to say which fire times are meant"};
-    if (const Result<void> there = require_home(session); !there && !detach_) return there.error();
     Result<json> body = request(session);
     if (!body) return body.error();
-    const Reach reach = detach_ ? Reach::socket : Reach::any;
-    Result<std::unique_ptr<Port>> opened = open_port(session, reach);
-    if (!opened) return opened.error();
-    std::unique_ptr<Port> port = *std::move(opened);
+    Result<WayToHome> way = open_known_home(session, detach_);
+    if (!way) return way.error();
+    auto& [reach, port] = *way;
     const bool asks = !yes_ && !dry_run_ && session.err.is_terminal;
     if (dry_run_ || asks) {
       (*body)["dry_run"] = true;
@@ -90,10 +88,9 @@ class BackfillVerb final : public Verb {
         body[key] = *text;
         continue;
       }
-      const Result<WallTime> time = parse_when(*text, session.here());
-      if (!time)
-        return Error{ErrorKind::invalid, fmt::format("--{}: {}", key, time.error().message)};
-      body[key] = format_utc(*time);
+      const Result<std::string> time = utc_of_option(session, key, *text);
+      if (!time) return time.error();
+      body[key] = *time;
     }
     return body;
   }

@@ -33,13 +33,11 @@ class TriggerVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    if (const Result<void> there = require_home(session); !there && !detach_) return there.error();
     Result<json> body = request(session);
     if (!body) return body.error();
-    const Reach reach = detach_ ? Reach::socket : Reach::any;
-    Result<std::unique_ptr<Port>> opened = open_port(session, reach);
-    if (!opened) return opened.error();
-    std::unique_ptr<Port> port = *std::move(opened);
+    Result<WayToHome> way = open_known_home(session, detach_);
+    if (!way) return way.error();
+    auto& [reach, port] = *way;
     const auto answer = ask(session, port, reach, "POST", "/v1/trigger", *body, kAnswerTimeout);
     if (!answer) return answer.error();
     const std::string name = answer->value("run", std::string());
@@ -71,10 +69,9 @@ class TriggerVerb final : public Verb {
                  {"request_id", request_id_}};
     for (const auto& [key, text] : {std::pair{"for", &for_}, std::pair{"at", &at_}}) {
       if (text->empty()) continue;
-      const Result<WallTime> time = parse_when(*text, session.here());
-      if (!time)
-        return Error{ErrorKind::invalid, fmt::format("--{}: {}", key, time.error().message)};
-      body[key] = format_utc(*time);
+      const Result<std::string> time = utc_of_option(session, key, *text);
+      if (!time) return time.error();
+      body[key] = *time;
     }
     return body;
   }
