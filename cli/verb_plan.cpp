@@ -2,6 +2,7 @@
 
 #include "cli/job_source.h"
 #include "cli/verb.h"
+#include "plugins/worker/control_group.h"
 #include "scheduler/spec/plan.h"
 
 namespace pawl {
@@ -47,7 +48,8 @@ class PlanVerb final : public Verb {
     // People have seen the warnings on standard error.
     const bool for_people = output_.format == Format::table;
     print(session, plan_json(checked->job, *params,
-                             for_people ? std::vector<Diagnostic>() : checked->warnings));
+                             for_people ? std::vector<Diagnostic>() : checked->warnings,
+                             kernel_limits(find_control_groups("auto"))));
     return 0;
   }
 

@@ -7,7 +7,10 @@
 #include "cli/stored_job.h"
 #include "cli/verb.h"
 #include "cli/view.h"
+#include "plugins/worker/control_group.h"
+#include "plugins/worker/worker.h"
 #include "scheduler/base/text.h"
+#include "scheduler/spec/plan.h"
 
 namespace pawl {
 
@@ -233,15 +236,19 @@ class ShowVerb final : public Verb {
     }
     const Result<std::string> payload = payload_of(access, named);
     if (!payload) return payload.error();
+    const Result<Json> resources = resources_of(access, named, *attempts);
+    if (!resources) return resources.error();
     ask_progress(session, {task});
     if (output_.format == Format::name) {
       session.out.line(escape_for_terminal(object_name(task.run, task.task, named.item)));
     } else if (output_.is_for_people()) {
-      print_task(session, access, task, *attempts, *payload);
+      print_task(session, access, task, *attempts, *payload, resources_text(*resources));
     } else {
       OrderedJson object = with_progress(task, access.home());
       object["item"] =
           payload->empty() ? OrderedJson(nullptr) : OrderedJson::parse(*payload, nullptr, false);
+      object["resources"] =
+          resources->empty() ? OrderedJson(nullptr) : OrderedJson::parse(resources->dump());
       object["counts"] = task.whole ? counts_object(task.whole->counts) : OrderedJson(nullptr);
       object["attempt_list"] = OrderedJson::array();
       for (const AttemptView& attempt : *attempts) {
@@ -282,6 +289,19 @@ class ShowVerb final : public Verb {
     return task;
   }
 
+  /// Its limits, and who keeps them: where its last attempt ran, or here for one that is to come.
+  static Result<Json> resources_of(HistoryAccess& access, const Named& named,
+                                   const std::vector<AttemptView>& attempts) {
+    const Result<JobSpec> job = stored_job(access, named.run.version);
+    if (!job) return job.error();
+    if (named.task->value >= job->node_count()) return Json::object();
+    std::optional<KernelLimits> kept;
+    if (!attempts.empty())
+      kept = kernel_limits_of_worker(worker_folder(access.home(), attempts.back().row.worker));
+    if (!kept) kept = kernel_limits(find_control_groups("auto"));
+    return resources_json(job->node(*named.task).resources, *kept);
+  }
+
   static Result<std::string> payload_of(HistoryAccess& access, const Named& named) {
     if (named.item == kWhole) return std::string();
     const auto item = access.history().item(named.run.id, *named.task, named.item.value);
@@ -290,7 +310,8 @@ class ShowVerb final : public Verb {
   }
 
   void print_task(const Session& session, const HistoryAccess& access, const TaskView& task,
-                  const std::vector<AttemptView>& attempts, const std::string& payload) const {
+                  const std::vector<AttemptView>& attempts, const std::string& payload,
+                  const std::string& limits) const {
     const TaskRow& row = task.row;
     const std::string name = short_object_name(task.run, task.task, row.key.item);
     ProgressLine line = progress_line(progress_of(task), here_);
@@ -308,6 +329,7 @@ class ShowVerb final : public Verb {
     }
     fact("key", task.key);
     fact("item", payload);
+    fact("limits", limits);
     if (task.next_attempt_at) {
       fact(row.state == TaskState::deferred ? "looks at" : "next try",
            fmt::format("{} ({})", format_local(*task.next_attempt_at, here_),

@@ -338,18 +338,28 @@ void remove_control_groups(const std::string& worker_folder, const std::string& 
   }
 }
 
+KernelLimits kernel_limits(const std::optional<std::string>& parent) {
+  if (!parent || !check_control_groups(*parent)) return {};
+  const std::string controllers = read_text(*parent + "/cgroup.controllers");
+  return {has_word(controllers, "memory"), has_word(controllers, "pids")};
+}
+
+std::optional<KernelLimits> kernel_limits_of_worker(const std::string& worker_folder) {
+  const std::string group = read_text(worker_folder + kNote);
+  if (group.empty()) return std::nullopt;
+  const std::string handed_down = read_text(group + "/cgroup.subtree_control");
+  return KernelLimits{has_word(handed_down, "memory"), has_word(handed_down, "pids")};
+}
+
 std::string describe_limits(const std::optional<std::string>& parent) {
   static const std::string kLooking = "by looking at the processes ten times a second";
   if (!parent) return kLooking;
   if (const Result<void> fine = check_control_groups(*parent); !fine) {
     return kLooking + ", for " + fine.error().message;
   }
-  const std::string controllers = read_text(*parent + "/cgroup.controllers");
-  std::string missing;
-  for (const char* controller : {"memory", "pids"}) {
-    if (has_word(controllers, controller)) continue;
-    missing += std::string(missing.empty() ? "" : ", ") + controller;
-  }
+  const KernelLimits kept = kernel_limits(parent);
+  std::string missing = kept.memory ? "" : "memory";
+  if (!kept.pids) missing += missing.empty() ? "pids" : ", pids";
   std::string text = "by control groups in " + *parent;
   if (!missing.empty()) text += "; without controller " + missing + ", looked at instead";
   return text;

@@ -23,6 +23,7 @@
 #include "scheduler/base/time.h"
 #include "scheduler/loop/fd.h"
 #include "scheduler/spec/job.h"
+#include "scheduler/spec/plan.h"
 
 namespace pawl {
 
@@ -106,6 +107,13 @@ class ControlGroups {
 /// are found by other signs (remains.h). Blocks.
 void remove_control_groups(const std::string& worker_folder, const std::string& home,
                            WorkerId worker, Duration patience);
+
+/// Which limits the kernel keeps with groups in `parent` (nothing: no groups).
+KernelLimits kernel_limits(const std::optional<std::string>& parent);
+
+/// Which limits the kernel keeps for the worker of that folder; nothing when it has no groups, or
+/// has ended.
+std::optional<KernelLimits> kernel_limits_of_worker(const std::string& worker_folder);
 
 /// By which means limits are kept, for people.
 std::string describe_limits(const std::optional<std::string>& parent);

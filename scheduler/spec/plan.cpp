@@ -1,7 +1,9 @@
 #include "scheduler/spec/plan.h"
 
 #include <algorithm>
+#include <map>
 
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/shell.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/expression.h"
@@ -74,7 +76,8 @@ Json map_json(const MapSpec& map) {
 
 class Planner {
  public:
-  Planner(const JobSpec& job, const Json& params) : job_(job), params_(params) {}
+  Planner(const JobSpec& job, const Json& params, KernelLimits kept)
+      : job_(job), params_(params), kept_(kept) {}
 
   Json task(const TaskSpec& task) const {
     Json out = {{"id", task.id},
@@ -113,19 +116,14 @@ class Planner {
   }
 
  private:
-  static void add_limits(const TaskSpec& task, Json& out) {
+  void add_limits(const TaskSpec& task, Json& out) const {
     if (task.rate_limit) {
       out["rate_limit"] = {{"count", task.rate_limit->count},
                            {"per", format_duration(task.rate_limit->per)}};
     }
-    Json resources = Json::object();
-    if (task.resources.memory_bytes > 0) resources["memory_bytes"] = task.resources.memory_bytes;
-    if (task.resources.cpu_time.count() > 0) {
-      resources["cpu_time"] = format_duration(task.resources.cpu_time);
-    }
-    if (task.resources.pids > 0) resources["pids"] = task.resources.pids;
-    if (task.resources.nice) resources["nice"] = *task.resources.nice;
-    if (!resources.empty()) out["resources"] = std::move(resources);
+    Json resources = resources_json(task.resources, kept_);
+    if (resources.empty()) return;
+    out["resources"] = std::move(resources);
   }
 
   void add_work(const TaskSpec& task, Json& out) const {
@@ -175,6 +173,7 @@ class Planner {
 
   const JobSpec& job_;
   const Json& params_;
+  KernelLimits kept_;
 };
 
 void add_line(std::string& out, std::string_view name, const std::string& value) {
@@ -240,14 +239,67 @@ void add_task_text(const Json& task, std::string& out) {
                  " s before jitter (" + task["retry"]["jitter"].get<std::string>() + ")");
   }
   if (!task["timeout"].is_null()) add_line(out, "timeout", task["timeout"].get<std::string>());
+  if (task.contains("resources")) add_line(out, "limits", resources_text(task["resources"]));
   if (task["pools"] != Json({{"default", 1}})) add_line(out, "pool", task["pools"].dump());
   if (task["output"] != "none") add_line(out, "output", task["output"].get<std::string>());
 }
 
 }  // namespace
 
-Json plan_json(const JobSpec& job, std::string_view params,
-               std::span<const Diagnostic> diagnostics) {
+Json resources_json(const Resources& limits, KernelLimits kept) {
+  Json out = Json::object();
+  Json kept_by = Json::object();
+  const auto keeper = [](bool by_kernel) { return by_kernel ? "control group" : "looks"; };
+  if (limits.memory_bytes > 0) {
+    out["memory_bytes"] = limits.memory_bytes;
+    kept_by["memory"] = keeper(kept.memory);
+  }
+  if (limits.cpu_time.count() > 0) {
+    out["cpu_time"] = format_duration(limits.cpu_time);
+    kept_by["cpu_time"] = keeper(false);
+  }
+  if (limits.pids > 0) {
+    out["pids"] = limits.pids;
+    kept_by["pids"] = keeper(kept.pids);
+  }
+  if (limits.nice) {
+    out["nice"] = *limits.nice;
+    kept_by["nice"] = "system";
+  }
+  if (!kept_by.empty()) out["kept_by"] = std::move(kept_by);
+  return out;
+}
+
+std::string resources_text(const Json& resources) {
+  if (resources.empty()) return {};
+  const Json& kept_by = resources["kept_by"];
+  std::map<std::string, std::string> by_keeper;
+  for (const char* limit : {"memory", "cpu_time", "pids"}) {
+    if (!kept_by.contains(limit)) continue;
+    std::string& text = by_keeper[kept_by[limit].get<std::string>()];
+    if (!text.empty()) text += ", ";
+    text += std::string(limit) + " ";
+    if (std::string_view(limit) == "memory") {
+      text += format_bytes(resources["memory_bytes"].get<std::uint64_t>());
+    } else {
+      text += resources[limit].is_string() ? resources[limit].get<std::string>()
+                                           : resources[limit].dump();
+    }
+  }
+  std::string out;
+  for (const auto& [keeper, text] : by_keeper) {
+    if (!out.empty()) out += "; ";
+    out += text + (keeper == "looks" ? " (kept by looking at the processes)"
+                                     : " (kept by the kernel, in a control group)");
+  }
+  if (resources.contains("nice")) {
+    out += (out.empty() ? "" : "; ") + ("nice " + resources["nice"].dump());
+  }
+  return out;
+}
+
+Json plan_json(const JobSpec& job, std::string_view params, std::span<const Diagnostic> diagnostics,
+               KernelLimits kept) {
   const Json values = Json::parse(params, nullptr, false);
   Json out = {{"job", job.name},
               {"params", values},
@@ -256,7 +308,7 @@ Json plan_json(const JobSpec& job, std::string_view params,
               {"hooks", Json::array()},
               {"warnings", Json::array()},
               {"not_yet_available", not_yet_available(job)}};
-  const Planner planner(job, values);
+  const Planner planner(job, values, kept);
   const std::vector<std::int32_t> level = levels(job);
   for (const TaskIndex index : topological_order(job)) {
     Json task = planner.task(job.tasks[index.value]);

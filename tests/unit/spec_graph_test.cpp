@@ -118,6 +118,22 @@ TEST_CASE("the plan has the tasks in order with everything filled in") {
   CHECK_THAT(text, Catch::Contains("operator      http {\"url\":\"{{ params.region }}\"}"));
 }
 
+TEST_CASE("the plan says who keeps each limit on this machine") {
+  const JobSpec job = valid_job(
+      task_with(R"("resources": {"memory": "512MiB", "cpu_time": "10m", "pids": 100, "nice": 5})"));
+  const Json looking = plan_json(job, "{}");
+  CHECK(looking["tasks"][0]["resources"]["kept_by"] ==
+        Json({{"memory", "looks"}, {"cpu_time", "looks"}, {"pids", "looks"}, {"nice", "system"}}));
+  CHECK_THAT(plan_text(looking),
+             Catch::Contains("limits        memory 512.0 MiB, cpu_time 10m, pids 100 (kept by "
+                             "looking at the processes); nice 5"));
+  const Json groups = plan_json(job, "{}", {}, {.memory = true, .pids = true});
+  CHECK(groups["tasks"][0]["resources"]["kept_by"]["memory"] == "control group");
+  CHECK_THAT(plan_text(groups),
+             Catch::Contains("memory 512.0 MiB, pids 100 (kept by the kernel, in a control group); "
+                             "cpu_time 10m (kept by looking at the processes); nice 5"));
+}
+
 TEST_CASE("the plan has hooks and warnings") {
   const std::string text = job_with(R"("on_exit": [{"script": "x {{"}])");
   const ParseResult result = parse(text);

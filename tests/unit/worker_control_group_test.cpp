@@ -225,6 +225,8 @@ TEST_CASE("a folder that is no control group cannot serve, and the reason is tol
   CHECK(checked.error().message == path + " is no control group (cgroup v2)");
   CHECK_THAT(describe_limits(path), Catch::Contains("by looking at the processes") &&
                                         Catch::Contains("is no control group"));
+  CHECK_FALSE(kernel_limits(path).memory);
+  CHECK_FALSE(kernel_limits(std::nullopt).pids);
 }
 
 }  // namespace pawl
