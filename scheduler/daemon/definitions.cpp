@@ -1,5 +1,10 @@
 #include "scheduler/daemon/definitions.h"
 
+#include <sys/resource.h>
+
+#include <system_error>
+#include <thread>
+
 namespace pawl {
 
 ParseOptions parse_options(const std::string& folder, const OperatorCatalog* operators) {
@@ -7,7 +12,21 @@ ParseOptions parse_options(const std::string& folder, const OperatorCatalog* ope
   options.operators = operators;
   options.folder = folder;
   options.zone = zone_named;
+  if (operators != nullptr) options.may_have_nice = may_have_nice;
   return options;
+}
+
+/// By trying: capabilities, user namespaces and RLIMIT_NICE all have a say. Priorities are those of
+/// threads, so a thread that ends at once takes it along.
+bool may_have_nice(int nice) {
+  if (nice >= getpriority(PRIO_PROCESS, 0)) return true;
+  bool may = true;
+  try {
+    std::thread([&] { may = setpriority(PRIO_PROCESS, 0, nice) == 0; }).join();
+  } catch (const std::system_error&) {
+    // No room for a thread: then the start of the program tells.
+  }
+  return may;
 }
 
 std::optional<cctz::time_zone> zone_named(std::string_view name) {

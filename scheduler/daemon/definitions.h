@@ -15,9 +15,12 @@
 namespace pawl {
 
 /// Of a file in that folder, or a stored text that came from there: the machine's time zones are
-/// known, and the pools of its settings. `operators` must outlive the options; null: any operator
-/// passes.
+/// known, and the pools of its settings. `operators` must outlive the options; null: what was
+/// accepted before passes, whatever operators and rights there are now.
 ParseOptions parse_options(const std::string& folder, const OperatorCatalog* operators);
+
+/// Whether programs of this process may begin with that `nice`, as the kernel judges.
+bool may_have_nice(int nice);
 
 /// The zone of that name in this machine's zone data, which is read when it is first asked for.
 std::optional<cctz::time_zone> zone_named(std::string_view name);

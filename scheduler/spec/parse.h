@@ -36,6 +36,8 @@ struct ParseOptions {
   /// The time zone of that name, when the machine has it. Without it any well-formed name passes,
   /// and whether a schedule ever fires is not asked.
   std::function<std::optional<cctz::time_zone>(std::string_view)> zone = {};
+  /// Whether programs can be started with that `nice` here. Without it any passes.
+  std::function<bool(int)> may_have_nice = {};
   /// What operators there are, and their parameters. Without it any well-formed name passes with
   /// any parameters: a version that was accepted stays readable when its plugin is gone.
   const OperatorCatalog* operators = nullptr;

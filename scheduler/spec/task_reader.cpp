@@ -529,7 +529,14 @@ void TaskReader::read_limits(const Source& source, TaskSpec& task) {
   task.resources.cpu_time = resources.member("cpu_time").duration({});
   task.resources.pids = resources.member("pids").integer(0);
   const View nice = resources.member("nice");
-  if (nice.is(NodeKind::integer)) task.resources.nice = static_cast<int>(nice.integer(0));
+  if (!nice.is(NodeKind::integer)) return;
+  task.resources.nice = static_cast<int>(nice.integer(0));
+  if (options_.may_have_nice && !options_.may_have_nice(*task.resources.nice)) {
+    out_.error(nice.node(), "this user may not start programs with \"nice\" " +
+                                std::to_string(*task.resources.nice) +
+                                ": below the own one it needs a right (CAP_SYS_NICE, or "
+                                "LimitNICE= of the unit)");
+  }
 }
 
 void TaskReader::read_pools(const Source& source, TaskSpec& task) {

@@ -13,6 +13,7 @@ pawl_test(daemon_files_test LABEL unit
 pawl_test(daemon_test LABEL unit
   DEPENDS pawl_daemon
   SOURCES
+    definitions_test.cpp
     followers_test.cpp
     item_window_test.cpp
     log_test.cpp

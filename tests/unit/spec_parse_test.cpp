@@ -1127,6 +1127,23 @@ TEST_CASE("limits are of programs: an operator's own are refused, those of defau
   CHECK(job.tasks[1].resources.memory_bytes == 1u << 30);
 }
 
+TEST_CASE("a nice that programs cannot have here is an error at its place, once") {
+  ParseOptions here = options();
+  here.may_have_nice = [](int nice) { return nice >= 0; };
+  CHECK(parse_job(task_with(R"("resources": {"nice": 0})"), here).ok);
+  const ParseResult own = parse_job(task_with(R"("resources": {"nice": -5})"), here);
+  REQUIRE(own.diagnostics.size() == 1);
+  CHECK(own.diagnostics[0].pointer == "/tasks/0/resources/nice");
+  CHECK_THAT(own.diagnostics[0].message,
+             Catch::Contains("\"nice\" -5") && Catch::Contains("LimitNICE="));
+  const ParseResult all = parse_job(R"({"name": "j", "defaults": {"resources": {"nice": -5}},
+      "tasks": [{"id": "a", "command": ["x"]}, {"id": "b", "command": ["x"]}]})",
+                                    here);
+  REQUIRE(all.diagnostics.size() == 1);
+  CHECK(all.diagnostics[0].pointer == "/defaults/resources/nice");
+  CHECK(parse(task_with(R"("resources": {"nice": -5})")).ok);  // what was accepted once
+}
+
 // ---- What cannot run yet
 
 TEST_CASE("what this version cannot run is named, once per kind and with its place") {
