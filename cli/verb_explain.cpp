@@ -142,8 +142,10 @@ class ExplainVerb final : public Verb {
   }
 
   static std::string with_error(std::string text, const TaskView& task) {
-    if (!task.error().empty()) text += (text.empty() ? "" : ": ") + std::string(task.error());
-    return text;
+    const std::string error(task.error());
+    // `when '…' was false` says it itself.
+    if (error.empty() || error.starts_with(text + " ")) return error.empty() ? text : error;
+    return text.empty() ? error : text + ": " + error;
   }
 
   std::string ended_text(const TaskRow& row) const {
@@ -213,9 +215,12 @@ class ExplainVerb final : public Verb {
       }
     }
     session.out.line(escape_for_terminal(first_line(named, task, state, rest)));
+    std::string last;
     for (const auto* reason : rest) {
-      session.out.line(escape_for_terminal(
-          fmt::format("  {}  {}", pad(title_of(reason->first), 9), detail_of(reason->second))));
+      const std::string title = reason->first == last ? "" : title_of(reason->first);
+      last = reason->first;
+      session.out.line(
+          escape_for_terminal(fmt::format("  {} {}", pad(title, 9), detail_of(reason->second))));
     }
   }
 

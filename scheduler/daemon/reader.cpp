@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "scheduler/base/limits.h"
 #include "scheduler/spec/expression.h"
@@ -37,6 +38,33 @@ json value_of(const OutputRow& row) {
     start = end + 1;
   }
   return array;
+}
+
+/// `, mode is "delta"`: what the names in an expression stood for, as far as that is short and no
+/// part of the environment.
+std::string seen_by(const Expression& expression, const json& context) {
+  constexpr std::size_t kNamesMax = 5;
+  constexpr std::size_t kValueBytesMax = 100;
+  std::set<std::string> seen;
+  std::string text;
+  for (const Reference& reference : expression.references()) {
+    const std::vector<std::string>& path = reference.path;
+    if (path.empty() || path[0] == "env" || path[0] == "secrets") continue;
+    const json* value = &context;
+    std::string name;
+    for (const std::string& part : path) {
+      const auto found = value->is_object() ? value->find(part) : value->end();
+      if (found == value->end()) break;
+      value = &*found;
+      // What is given is known by its own name.
+      if (part != "params" || !name.empty()) name += (name.empty() ? "" : ".") + part;
+    }
+    if (value->is_structured() || name.empty() || seen.size() == kNamesMax) continue;
+    const std::string shown = dump(*value);
+    if (shown.size() > kValueBytesMax || !seen.insert(name).second) continue;
+    text += ", " + name + " is " + shown;
+  }
+  return text;
 }
 
 }  // namespace
@@ -381,7 +409,8 @@ void Reader::serve(const read::PrepareRequest& request) {
       return fail(Reason::when, "when: " + error->message);
     if (!std::get<bool>(verdict)) {
       answer(input::Prepared{run, task, request.stamp, input::Prepared::Outcome::skip, Reason::when,
-                             "when '" + request.when + "' was false"});
+                             "when '" + request.when + "' was false" +
+                                 seen_by(std::get<Expression>(compiled), *context)});
       return;
     }
   }

@@ -97,7 +97,8 @@ void Submissions::begin_of_file(ParseResult parsed, const Json& body, std::strin
   row.params = *params;
   row.request_id = text_of(body, "request_id");
   row.logical_time = wall_now();
-  if (auto read = read_concurrency(body, row); !read) return refuse(answer, read.error());
+  if (auto read = read_concurrency(body, parsed.job, row); !read)
+    return refuse(answer, read.error());
   json diagnostics = diagnostics_json(parsed.diagnostics);
   auto submit_it = [this, row, actor = std::move(actor), answer,
                     diagnostics = std::move(diagnostics)](Result<VersionId> version) mutable {
@@ -117,13 +118,26 @@ void Submissions::begin_of_file(ParseResult parsed, const Json& body, std::strin
   jobs_.version_of(text_of(body, "text"), std::move(parsed.job), std::move(submit_it));
 }
 
-Result<void> Submissions::read_concurrency(const Json& body, RunRow& row) const {
+Result<void> Submissions::read_concurrency(const Json& body, const JobSpec& job,
+                                           RunRow& row) const {
   const auto it = body.find("concurrency");
   if (it == body.end() || !it->is_number_integer()) return {};
   row.default_slots = it->get<std::int64_t>();
-  if (row.default_slots >= 1 && row.default_slots <= slots_max_) return {};
-  return Error{ErrorKind::invalid, "concurrency must be from 1 to " + std::to_string(slots_max_) +
-                                       ": each slot needs descriptors (ulimit -Hn)"};
+  if (row.default_slots < 1 || row.default_slots > slots_max_) {
+    return Error{ErrorKind::invalid, "concurrency must be from 1 to " + std::to_string(slots_max_) +
+                                         ": each slot needs descriptors (ulimit -Hn)"};
+  }
+  for (std::uint32_t i = 0; i < job.node_count(); ++i) {
+    const TaskSpec& task = job.node(TaskIndex{i});
+    for (const PoolUse& use : task.pools) {
+      if (use.pool != "default" || use.slots <= row.default_slots) continue;
+      return Error{ErrorKind::invalid, "task " + task.id + " wants " + std::to_string(use.slots) +
+                                           " slots of pool default, and a concurrency of " +
+                                           std::to_string(row.default_slots) +
+                                           " has fewer: it could never start"};
+    }
+  }
+  return {};
 }
 
 // Of a job that is known -------------------------------------------------------------------------

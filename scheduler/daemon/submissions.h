@@ -41,7 +41,7 @@ class Submissions {
   void begin_of_file(ParseResult parsed, const Json& body, std::string actor, ControlAnswer answer);
   void begin_of_job(RunRow row, const JobVersionRow& version, const Json& body, std::string actor,
                     ControlAnswer answer);
-  Result<void> read_concurrency(const Json& body, RunRow& row) const;
+  Result<void> read_concurrency(const Json& body, const JobSpec& job, RunRow& row) const;
   void feed(RunRow row, bool force, std::string actor, Json diagnostics, ControlAnswer answer);
 
   Loop& loop_;

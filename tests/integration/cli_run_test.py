@@ -310,9 +310,25 @@ class WhatIsRefused(HomeTest):
                         schedule={"cron": "0 2 * * *", "timezone": "Europe/Berlin"})
         self.assertIn("succeeded timed", self.pawl("run", path).err)
 
+    def test_a_skip_says_what_its_condition_saw(self):
+        path = self.job("modes", [{"id": "a", "command": ["true"],
+                                   "when": "params.mode == 'full' && run.trigger == 'manual'"}],
+                        params={"mode": {"type": "string", "default": "delta"}})
+        run = self.pawl("run", path).lines[0]
+        self.assertEqual(self.pawl("explain", f"{run}/a").lines, [
+            "skipped: when 'params.mode == 'full' && run.trigger == 'manual'' was false, "
+            'mode is "delta", run.trigger is "manual"'])
+
+    def test_a_task_that_wants_more_slots_than_the_concurrency_is_refused(self):
+        path = self.job("wide", [{"id": "a", "command": ["true"], "pool": {"default": 2}}])
+        self.assertIn("task a wants 2 slots of pool default",
+                      self.pawl("run", path, "--concurrency", "1", code=2).err)
+        self.pawl("run", path, "--concurrency", "2")
+
     def test_what_cannot_run_yet_is_refused(self):
-        path = self.job("h", [{"id": "a", "command": ["true"],
-                               "rate_limit": {"count": 1, "per": "1s"}}])
+        path = self.job("h", [{"id": "a", "command": ["true"], "map": {"items": [1]}},
+                              {"id": "b", "command": ["true"],
+                               "depends_on": [{"task": "a", "each": True}]}])
         self.assertIn("not yet available", self.pawl("run", path, code=4).err)
 
     def test_an_unknown_operator_and_wrong_parameters_are_errors_of_the_file(self):
