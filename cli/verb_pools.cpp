@@ -28,12 +28,15 @@ class PoolsVerb final : public Verb {
     } else {
       session.notice("no scheduler is up: nothing holds a slot. Start one: pawl serve");
     }
-    Listing list(session.out, output_, {"pool", "slots", "used", "waiting", "holders"},
+    Listing list(session.out, output_,
+                 {"pool", "job", "slots", "used", "waiting", "rate", "holders", "next"},
                  {{"POOL"},
                   {"SLOTS", false, true},
                   {"USED", false, true},
                   {"WAITING", false, true},
-                  {"HELD BY", false, false, 20}});
+                  {"RATE"},
+                  {"HELD BY", false, false, 20},
+                  {"NEXT", false, false, 20}});
     for (const json& pool : pools) list.add(entry_of(pool));
     list.finish();
     return 0;
@@ -45,26 +48,68 @@ class PoolsVerb final : public Verb {
     return found != object.end() && found->is_number() ? found->get<std::int64_t>() : 0;
   }
 
+  static json member(const json& object, const char* key, json otherwise) {
+    const auto found = object.find(key);
+    return found == object.end() ? std::move(otherwise) : *found;
+  }
+
+  static std::string task_of(const json& place) {
+    return fmt::format("{}/{}", short_name(place.value("run", std::string())),
+                       place.value("task", std::string()));
+  }
+
+  static std::string held_text(const json& holders) {
+    std::string text;
+    for (const json& holder : holders)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", task_of(holder),
+                          format_count(number(holder, "slots")));
+    return text;
+  }
+
+  /// `100 in 1m`, and how many of them were used while that matters.
+  static std::string rate_text(const json& rate) {
+    if (!rate.is_object()) return "";
+    const std::int64_t used = number(rate, "used");
+    const std::string limit =
+        fmt::format("{} in {}", format_count(number(rate, "count")), rate.value("per", ""));
+    return used == 0 ? limit : fmt::format("{} of {}", format_count(used), limit);
+  }
+
+  /// Who starts next, and when where a rate says so.
+  static std::string next_text(const json& next, const json& rate) {
+    std::string text;
+    for (const json& place : next) {
+      text += (text.empty() ? "" : ", ") + task_of(place);
+      if (const std::int64_t priority = number(place, "priority"); priority != 0)
+        text += fmt::format(" (priority {})", priority);
+    }
+    const bool waits = rate.is_object() && number(rate, "next_start_ms") > 0;
+    if (text.empty() || !waits) return text;
+    return fmt::format("in {}: {}", format_took(Duration(number(rate, "next_start_ms"))), text);
+  }
+
   static Entry entry_of(const json& pool) {
     Entry entry;
     const std::string name = pool.value("pool", std::string());
-    const json holders = pool.contains("holders") ? pool["holders"] : json::array();
-    std::string held;
-    for (const json& holder : holders) {
-      if (!held.empty()) held += ", ";
-      held += fmt::format("{}/{} {}", short_name(holder.value("run", std::string())),
-                          holder.value("task", std::string()), number(holder, "slots"));
-    }
+    const json job = member(pool, "job", nullptr);
+    const json rate = member(pool, "rate", nullptr);
+    const json holders = member(pool, "holders", json::array());
+    const json next = member(pool, "next", json::array());
     entry.object = {{"pool", name},
+                    {"job", OrderedJson::parse(job.dump())},
                     {"slots", number(pool, "slots")},
                     {"used", number(pool, "used")},
                     {"waiting", number(pool, "waiting")},
-                    {"holders", OrderedJson::parse(holders.dump())}};
-    entry.cells = {{name},
+                    {"rate", OrderedJson::parse(rate.dump())},
+                    {"holders", OrderedJson::parse(holders.dump())},
+                    {"next", OrderedJson::parse(next.dump())}};
+    entry.cells = {{job.is_string() ? fmt::format("{} of {}", name, job.get<std::string>()) : name},
                    {format_count(number(pool, "slots"))},
                    {format_count(number(pool, "used"))},
                    {format_count(number(pool, "waiting"))},
-                   {held}};
+                   {rate_text(rate)},
+                   {held_text(holders)},
+                   {next_text(next, rate)}};
     entry.name = name;
     return entry;
   }

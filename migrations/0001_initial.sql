@@ -239,6 +239,20 @@ CREATE TABLE timer (
   PRIMARY KEY (run, task, item, kind)
 ) STRICT, WITHOUT ROWID;
 
+-- Starts that rates still count, so that they hold over a restart: of a task in all runs of its job,
+-- of a job's own pool, or (job '') of one of the settings.
+CREATE TABLE rate (
+  job     TEXT NOT NULL,
+  pool    TEXT NOT NULL,
+  task    TEXT NOT NULL,
+  at      INTEGER NOT NULL,  -- on the machine's clock, within `boot`: ages count from here
+  at_wall INTEGER NOT NULL,
+  per     INTEGER NOT NULL,  -- an older start counts no more
+  starts  TEXT NOT NULL,     -- `AGE:COUNT AGE:COUNT`, oldest first
+  boot    INTEGER NOT NULL,
+  PRIMARY KEY (job, pool, task)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE event (
   id    INTEGER PRIMARY KEY,
   at    INTEGER NOT NULL,

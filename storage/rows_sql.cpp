@@ -1,5 +1,6 @@
 #include "storage/rows_sql.h"
 
+#include <charconv>
 #include <iterator>
 
 namespace pawl {
@@ -139,6 +140,54 @@ JobVersionRow read_version(RowReader& reader) {
   row.body = reader.text();
   row.folder = reader.text();
   row.created_at = reader.time();
+  return row;
+}
+
+namespace {
+
+std::optional<std::int64_t> take_number(std::string_view& text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc()) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return value;
+}
+
+std::optional<std::vector<RateRow::Starts>> starts_from(std::string_view text) {
+  std::vector<RateRow::Starts> starts;
+  while (!text.empty()) {
+    const auto age = take_number(text);
+    if (!age || *age < 0 || !text.starts_with(':')) return std::nullopt;
+    text.remove_prefix(1);
+    const auto count = take_number(text);
+    if (!count || *count < 1) return std::nullopt;
+    starts.push_back({Duration(*age), *count});
+    if (text.starts_with(' ')) text.remove_prefix(1);
+  }
+  return starts;
+}
+
+}  // namespace
+
+std::string text_of_starts(const std::vector<RateRow::Starts>& starts) {
+  std::string text;
+  for (const RateRow::Starts& some : starts) {
+    if (!text.empty()) text += ' ';
+    text += std::to_string(some.age.count()) + ':' + std::to_string(some.count);
+  }
+  return text;
+}
+
+RateRow read_rate(RowReader& reader, std::int64_t boot) {
+  RateRow row;
+  row.key.job = reader.text();
+  row.key.pool = reader.text();
+  row.key.task = reader.text();
+  row.at = MonoTime{reader.integer()};
+  row.at_wall = reader.time();
+  row.per = Duration(reader.integer());
+  row.starts = reader.word(starts_from);
+  row.same_boot = reader.integer() == boot;
   return row;
 }
 

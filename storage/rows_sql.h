@@ -4,7 +4,9 @@
 // list of columns goes with the `read_` function of its name, in the same order.
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "scheduler/core/rows.h"
 #include "storage/database.h"
@@ -55,6 +57,12 @@ MappedRow read_mapped(RowReader& reader);
   "a.handle, a.state_text, a.error_class, a.error_message, a.error_trace"
 inline constexpr int kAttemptColumnCount = 22;
 AttemptRow read_attempt(RowReader& reader);
+
+#define PAWL_RATE_COLUMNS "job, pool, task, at, at_wall, per, starts, boot"
+/// `boot`: the one that is now.
+RateRow read_rate(RowReader& reader, std::int64_t boot);
+/// `1200:5 0:1`, as the table has it.
+std::string text_of_starts(const std::vector<RateRow::Starts>& starts);
 
 #define PAWL_VERSION_COLUMNS "id, job, hash, body, folder, created_at"
 JobVersionRow read_version(RowReader& reader);

@@ -317,6 +317,17 @@ bool SqliteStore::put(const mutation::ClearTimer& m) {
   return statements_->clear_timer.bind(m.key.run, m.key.task, m.key.item, word_of(m.kind)).run();
 }
 
+bool SqliteStore::put(const mutation::SetRate& m) {
+  const RateRow& row = m.row;
+  if (row.starts.empty())
+    return statements_->clear_rate.bind(row.key.job, row.key.pool, row.key.task).run();
+  const std::string starts = text_of_starts(row.starts);
+  return statements_->set_rate
+      .bind(row.key.job, row.key.pool, row.key.task, row.at.ms, row.at_wall, row.per.count(),
+            starts, boot_)
+      .run();
+}
+
 bool SqliteStore::put(const mutation::SetJob& m) {
   const JobRow& row = m.row;
   return statements_->set_job

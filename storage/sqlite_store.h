@@ -38,6 +38,7 @@ class SqliteStore final : public Store {
   Result<void> load_open_runs(const std::function<void(RunSnapshot&&)>& each,
                               const std::function<void(RunId, std::string)>& bad) override;
   Result<std::optional<RunSnapshot>> load_run(RunId run, LoadOptions options) override;
+  Result<std::vector<RateRow>> rates() override;
 
   Result<std::optional<RunRow>> run_by_name(std::string_view name) override;
   Result<std::optional<RunRow>> run_by_request(std::string_view request_id) override;
@@ -85,6 +86,7 @@ class SqliteStore final : public Store {
   bool put(const mutation::ClearOutputs& m);
   bool put(const mutation::SetTimer& m);
   bool put(const mutation::ClearTimer& m);
+  bool put(const mutation::SetRate& m);
   bool put(const mutation::SetJob& m);
   bool put(const mutation::PauseJob& m);
   bool put(const mutation::SetSchedule& m);

@@ -29,6 +29,18 @@ Result<void> SqliteStore::load_open_runs(const std::function<void(RunSnapshot&&)
   return {};
 }
 
+Result<std::vector<RateRow>> SqliteStore::rates() {
+  Statement query(*database_, "SELECT " PAWL_RATE_COLUMNS " FROM rate ORDER BY job, pool, task");
+  std::vector<RateRow> rows;
+  while (query.step()) {
+    RowReader reader(query);
+    rows.push_back(read_rate(reader, boot_));
+    if (!reader.good()) return Error{ErrorKind::storage, "reading the rates: " + reader.bad()};
+  }
+  if (!query.ok()) return database_->error("reading the rates");
+  return rows;
+}
+
 Result<std::optional<RunSnapshot>> SqliteStore::load_run(RunId run, LoadOptions options) {
   SnapshotLoader loader(*database_, boot_);
   std::string why;

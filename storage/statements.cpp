@@ -97,6 +97,12 @@ SqliteStore::Statements::Statements(Database& db)
                 "due = excluded.due, due_wall = excluded.due_wall, delay = excluded.delay, "
                 "boot = excluded.boot"),
       clear_timer(db, "DELETE FROM timer WHERE run = ? AND task = ? AND item = ? AND kind = ?"),
+      set_rate(db,
+               "INSERT INTO rate (job, pool, task, at, at_wall, per, starts, boot) "
+               "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job, pool, task) DO UPDATE SET "
+               "at = excluded.at, at_wall = excluded.at_wall, per = excluded.per, "
+               "starts = excluded.starts, boot = excluded.boot"),
+      clear_rate(db, "DELETE FROM rate WHERE job = ? AND pool = ? AND task = ?"),
       set_job(db,
               "INSERT INTO job (name, version, file, quarantined, removed, first_loaded_at, "
               "paused, failures) VALUES (?, ?, ?, ?, ?, ?, 0, 0) "

@@ -19,6 +19,7 @@ struct SqliteStore::Statements {
   Statement delete_attempt;
   Statement set_output, clear_outputs;
   Statement set_timer, clear_timer;
+  Statement set_rate, clear_rate;
   Statement set_job, pause_job, set_schedule, extend_dropped, add_dropped, add_event;
   Statement raise_counter;
 };

@@ -96,6 +96,8 @@ class Store {
   virtual Result<void> load_open_runs(const std::function<void(RunSnapshot&&)>& each,
                                       const std::function<void(RunId, std::string)>& bad) = 0;
   virtual Result<std::optional<RunSnapshot>> load_run(RunId run, LoadOptions options) = 0;
+  /// What rates counted when they were last written, in the order of their keys.
+  virtual Result<std::vector<RateRow>> rates() = 0;
 
   /// By its full name.
   virtual Result<std::optional<RunRow>> run_by_name(std::string_view name) = 0;

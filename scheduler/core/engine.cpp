@@ -84,6 +84,8 @@ void Engine::State::write_changes() {
     write_mapped(*run, place.task);
   }
   changed_mapped_.clear();
+  for (RateLimit* rate : changed_rates_) write_rate(*rate);
+  changed_rates_.clear();
   for (RunId id : changed_) {
     Run* run = find(id);
     if (run == nullptr) continue;
@@ -141,7 +143,7 @@ void Engine::State::on(const input::AddVersion& in) {
     VersionId& newest = pool_versions_[key];
     if (in.row.id < newest) continue;
     newest = in.row.id;
-    set_pool(key, pool.slots);
+    set_pool(key, pool);
   }
 }
 
@@ -167,9 +169,11 @@ void Engine::State::drop_pools(const std::string& job) {
     const auto& keys = lane->first.second;
     const bool is_of_job =
         std::any_of(keys.begin(), keys.end(), [&](const PoolKey& key) { return key.job == job; });
+    if (!is_of_job) drop_rated(*lane->second, job);
     lane = is_of_job ? drop_lane(lane) : std::next(lane);
   }
   std::erase_if(pools_, [&](const auto& p) { return p.first.job == job; });
+  drop_idle_rates();
 }
 
 void Engine::State::on(const input::WorkerUp& in) {
@@ -211,7 +215,9 @@ void Engine::State::on(const input::WorkerGone& in) {
   }
 }
 
-void Engine::State::on(const input::SetDefaultSlots& in) { set_pool({"", "default"}, in.slots); }
+void Engine::State::on(const input::SetDefaultSlots& in) {
+  set_pool({"", in.pool}, {in.slots, in.rate});
+}
 
 void Engine::State::on(const input::HoldStarts& in) { holds_starts_ = in.hold; }
 
@@ -297,7 +303,7 @@ std::optional<TaskKey> Engine::key_of(AttemptId attempt) const {
 std::vector<Explanation> Engine::explain(const Target& target, Now now) const {
   return state_->explain(target, now);
 }
-std::vector<PoolView> Engine::pools() const { return state_->pools(); }
+std::vector<PoolView> Engine::pools(Now now) const { return state_->pools(now); }
 Result<std::vector<PlanLine>> Engine::plan_resume(const input::Resume& resume) const {
   return state_->plan_resume(resume);
 }

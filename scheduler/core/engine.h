@@ -74,9 +74,18 @@ struct PoolView {
     TaskIndex task;
     std::int64_t slots = 0;
   };
-  std::vector<Holder> holders;  ///< by slots, most first
-  std::int64_t waiting = 0;     ///< tasks and items queued for it
-  std::string job;              ///< whose own it is; empty: of the settings
+  std::vector<Holder> holders;         ///< by slots, most first
+  std::int64_t waiting = 0;            ///< tasks and items queued for it
+  std::string job;                     ///< whose own it is; empty: of the settings
+  std::optional<Rate> rate;            ///< of the starts in it
+  std::int64_t started = 0;            ///< in the last `rate->per`
+  std::optional<Duration> next_start;  ///< until its rate lets one through; nothing: it does
+  struct Next {
+    RunId run;
+    TaskIndex task;
+    std::int64_t priority = 0;
+  };
+  std::vector<Next> next;  ///< the first that wait, in the order of their turns; a few
 };
 
 class Engine {
@@ -122,7 +131,7 @@ class Engine {
   std::optional<TaskKey> key_of(AttemptId attempt) const;
 
   std::vector<Explanation> explain(const Target& target, Now now) const;
-  std::vector<PoolView> pools() const;
+  std::vector<PoolView> pools(Now now) const;
   /// What this resume would do, without doing it. Takes the same snapshots as the command.
   Result<std::vector<PlanLine>> plan_resume(const input::Resume& resume) const;
 

@@ -57,7 +57,7 @@ void Engine::State::release(const Live& live) {
   Run& run = *live.run;
   --run.live;
   const TaskSpec& spec = run.spec(live.task);
-  Lane& lane = lane_of(run, live.task);
+  Lane& lane = *line_of(run, live.task).lane;
   take_slots(lane, spec, -1);
   Node& node = run.node(live.task);
   if (live.item != kWhole) --node.mapped->live;

@@ -14,10 +14,8 @@ PoolKey Engine::State::pool_key(const Run& run, const std::string& name) {
 }
 
 /// The lane of a task: that of its pools. In the place of pool `default` is the run's own, where it
-/// has slots of its own.
+/// has slots of its own; their rate is that of `default`.
 Lane& Engine::State::lane_of(Run& run, TaskIndex task) {
-  Node& node = run.node(task);
-  if (node.lane != nullptr) return *node.lane;
   std::pair<RunId, std::vector<PoolKey>> key;
   for (const PoolUse& use : run.spec(task).pools) {
     key.second.push_back(pool_key(run, use.pool));
@@ -30,24 +28,53 @@ Lane& Engine::State::lane_of(Run& run, TaskIndex task) {
       if (is_own_pool(run, pool) && !run.own_pool) {
         run.own_pool = std::make_unique<Pool>();
         run.own_pool->limit = run.row.default_slots;
+        run.own_pool->rate = pools_[pool].rate;
       }
-      lane->pools.push_back(is_own_pool(run, pool) ? run.own_pool.get() : &pools_[pool]);
-      lane->pools.back()->lanes.push_back(lane.get());
+      Pool& wanted = is_own_pool(run, pool) ? *run.own_pool : pools_[pool];
+      lane->pools.push_back(&wanted);
+      wanted.lanes.push_back(lane.get());
+      if (wanted.rate == nullptr) continue;
+      wanted.rate->lanes.push_back(lane.get());
+      lane->shut += wanted.rate->is_open ? 0 : 1;
     }
   }
-  node.lane = lane.get();
   return *lane;
 }
 
+/// Where a task waits: in the lane of its pools, apart from others if it has a rate.
+Line& Engine::State::line_of(Run& run, TaskIndex task) {
+  Node& node = run.node(task);
+  if (node.line != nullptr) return *node.line;
+  Lane& lane = lane_of(run, task);
+  node.line = &lane.plain;
+  if (RateLimit* rate = rate_of_task(run, task)) {
+    std::unique_ptr<Line>& line = lane.rated[rate->key];
+    if (!line) {
+      line = std::make_unique<Line>();
+      line->lane = &lane;
+      line->rate = rate;
+      rate->lanes.push_back(&lane);
+    }
+    node.line = line.get();
+  }
+  return *node.line;
+}
+
 Engine::State::Lanes::iterator Engine::State::drop_lane(Lanes::iterator lane) {
-  for (Pool* pool : lane->second->pools) std::erase(pool->lanes, lane->second.get());
-  std::erase(active_, lane->second.get());
+  Lane* const leaving = lane->second.get();
+  for (Pool* pool : leaving->pools) {
+    std::erase(pool->lanes, leaving);
+    if (pool->rate != nullptr) std::erase(pool->rate->lanes, leaving);
+  }
+  for (const auto& [key, line] : leaving->rated) std::erase(line->rate->lanes, leaving);
+  std::erase(active_, leaving);
   return lanes_.erase(lane);
 }
 
-void Engine::State::set_pool(const PoolKey& key, std::int64_t slots) {
+void Engine::State::set_pool(const PoolKey& key, const PoolSpec& spec) {
   Pool& pool = pools_[key];
-  pool.limit = slots;
+  pool.limit = spec.slots;
+  set_pool_rate(key, pool, spec.rate);
   for (Lane* lane : pool.lanes) activate(*lane);
   for (const Place& place : std::exchange(too_wide_, {})) {
     Run* run = find(place.run);
@@ -76,20 +103,21 @@ bool Engine::State::is_startable(const Run& run, TaskIndex task) const {
   return node.mapped->queued > 0 || node.mapped->may_start_fresh();
 }
 
-/// Puts the task into the ring of its lane when it can start something and is not there.
+/// Puts the task into the ring of its line when it can start something and is not there.
 void Engine::State::make_ready(Run& run, TaskIndex task) {
   Node& node = run.node(task);
   if (node.is_ready || node.is_parked || !is_startable(run, task)) return;
   node.is_ready = true;
-  const Lane::Rank rank{-run.spec(task).priority, run.row.priority_class};
-  Lane& lane = lane_of(run, task);
-  lane.ring[rank].push_back({run.row.id, task, ++last_turn_});
-  activate(lane);
+  const Rank rank{-run.spec(task).priority, run.row.priority_class};
+  Line& line = line_of(run, task);
+  line.ring[rank].push_back({run.row.id, task, ++last_turn_});
+  if (line.rate != nullptr) list(line);
+  activate(*line.lane);
 }
 
 /// The lane takes turns again. Lanes that can start nothing are not looked at.
 void Engine::State::activate(Lane& lane) {
-  if (lane.is_active || lane.ring.empty()) return;
+  if (lane.is_active || lane.is_empty()) return;
   lane.is_active = true;
   active_.push_back(&lane);
 }
@@ -127,10 +155,12 @@ void Engine::State::unpark(const std::string& operator_name) {
   }
 }
 
-/// All lanes that want slots of its pools, itself too.
+/// All lanes that want slots or tokens of its pools, itself too.
 void Engine::State::activate_sharers(const Lane& lane) {
   for (const Pool* pool : lane.pools) {
     for (Lane* other : pool->lanes) activate(*other);
+    if (pool->rate == nullptr) continue;
+    for (Lane* other : pool->rate->lanes) activate(*other);
   }
 }
 
@@ -140,9 +170,10 @@ void Engine::State::dispatch() {
   if (std::exchange(heads_changed_, false)) {
     // What was kept for a head that waits no more is free.
     for (const auto& [key, lane] : lanes_) {
-      if (lane->is_shared()) activate(*lane);
+      if (lane->is_shared() || !lane->rated.empty()) activate(*lane);
     }
   }
+  ++judgement_;
   while (!active_.empty() && !is_full()) {
     Lane* lane = active_.front();
     active_.pop_front();
@@ -158,23 +189,23 @@ void Engine::State::dispatch() {
 /// pool grows, or it would keep slots for ever.
 bool Engine::State::is_too_wide(const Run& run, TaskIndex task) {
   const TaskSpec& spec = run.spec(task);
-  const Lane& lane = *run.node(task).lane;
+  const Lane& lane = *run.node(task).line->lane;
   for (std::size_t i = 0; i < spec.pools.size(); ++i) {
     if (spec.pools[i].slots > lane.pools[i]->limit) return true;
   }
   return false;
 }
 
-/// Whose turn it is in the lane; nothing when nobody waits. Who cannot start now whatever is free
+/// Whose turn it is in the line; nothing when nobody waits. Who cannot start now whatever is free
 /// leaves its place here.
-const Lane::Source* Engine::State::head(Lane& lane) {
-  while (!lane.ring.empty()) {
-    auto& turns = lane.ring.begin()->second;
+const Source* Engine::State::first_of(Line& line) {
+  while (!line.ring.empty()) {
+    auto& turns = line.ring.begin()->second;
     if (turns.empty()) {
-      lane.ring.erase(lane.ring.begin());
+      line.ring.erase(line.ring.begin());
       continue;
     }
-    const Lane::Source& source = turns.front();
+    const Source& source = turns.front();
     Run* run = find(source.run);
     if (run != nullptr && is_startable(*run, source.task)) {
       if (is_too_wide(*run, source.task)) {
@@ -192,51 +223,100 @@ const Lane::Source* Engine::State::head(Lane& lane) {
   return nullptr;
 }
 
-/// Whether the lane's head may take its slots now. What heads before it in other lanes want of the
-/// same pools is kept for them.
-bool Engine::State::may_start(Lane& lane, const Lane::Source& source) {
-  const TaskSpec& spec = at(source.run).spec(source.task);
-  const Lane::Rank rank = lane.ring.begin()->first;
+/// The first of the lane's lines that have their tokens.
+std::optional<Head> Engine::State::head(Lane& lane) {
+  if (lane.shut > 0) return std::nullopt;
+  std::optional<Head> best;
+  if (const Source* first = first_of(lane.plain))
+    best = Head{&lane.plain, lane.plain.ring.begin()->first, *first};
+  while (!lane.listed.empty()) {
+    Line& line = *lane.listed.begin()->line;
+    const Source* first = first_of(line);
+    if (first != nullptr && std::pair(line.ring.begin()->first, first->turn) == *line.listed) {
+      const Head rated{&line, line.ring.begin()->first, *first};
+      if (!best || rated.is_before(*best)) best = rated;
+      break;
+    }
+    list(line);  // who was its first has left
+  }
+  return best;
+}
+
+/// Whether the lane's head may start, as often as one likes until something does.
+Verdict Engine::State::verdict_of(Lane& lane, const Head& head) {
+  if (lane.judged_at != judgement_) {
+    lane.verdict = judge_head(lane, head);
+    lane.judged_at = judgement_;
+  }
+  return lane.verdict;
+}
+
+/// Whether the lane's head may take its slots and tokens now. Heads before it in other lanes go
+/// first as long as they can; what those lack that cannot is kept for them.
+Verdict Engine::State::judge_head(Lane& lane, const Head& head) {
+  const TaskSpec& spec = at(head.source.run).spec(head.source.task);
   for (std::size_t i = 0; i < lane.pools.size(); ++i) {
     const Pool& pool = *lane.pools[i];
     std::int64_t free = pool.limit - pool.taken - spec.pools[i].slots;
     for (Lane* other : pool.lanes) {
       if (other == &lane || free < 0) continue;
-      const Lane::Source* first = head(*other);
-      if (first == nullptr) continue;
-      const Lane::Rank their_rank = other->ring.begin()->first;
-      if (their_rank > rank || (their_rank == rank && first->turn > source.turn)) continue;
-      const TaskSpec& theirs = at(first->run).spec(first->task);
+      const std::optional<Head> first = this->head(*other);
+      if (!first || !first->is_before(head)) continue;
+      if (goes_first(*other, *first)) return Verdict::later;
+      const TaskSpec& theirs = at(first->source.run).spec(first->source.task);
       for (std::size_t k = 0; k < other->pools.size(); ++k) {
         if (other->pools[k] == &pool) free -= theirs.pools[k].slots;
       }
     }
-    if (free < 0) return false;
+    if (free < 0) return Verdict::lacks;
+    if (pool.rate == nullptr) continue;
+    if (const Verdict verdict = judge_token(*pool.rate, lane, head); verdict != Verdict::now)
+      return verdict;
   }
+  RateLimit* const rate = head.line->rate;
+  return rate == nullptr ? Verdict::now : judge_token(*rate, lane, head);
+}
+
+/// True when the head starts as soon as the lanes have taken their turns.
+bool Engine::State::goes_first(Lane& lane, const Head& head) {
+  if (verdict_of(lane, head) == Verdict::lacks) return false;
+  activate(lane);
   return true;
 }
 
-/// Starts one thing of the lane; false when nothing of it can start now.
+/// Starts one thing of the lane; false when nothing of it can start before something changes.
 bool Engine::State::dispatch_lane(Lane& lane) {
-  const Lane::Source* first = head(lane);
-  if (first == nullptr || !may_start(lane, *first)) return false;
-  Lane::Source source = *first;
-  auto& turns = lane.ring.begin()->second;
+  const std::optional<Head> first = head(lane);
+  if (!first) return false;
+  switch (verdict_of(lane, *first)) {
+    case Verdict::lacks: return false;
+    case Verdict::later: return true;
+    case Verdict::now: break;
+  }
+  ++judgement_;
+  Line& line = *first->line;
+  Source source = first->source;
+  auto& turns = line.ring.begin()->second;
   turns.pop_front();
   Run& run = at(source.run);
-  start_next(run, source.task, lane, *pick_worker(run.spec(source.task).operator_name));
+  start_next(run, source.task, line, *pick_worker(run.spec(source.task).operator_name));
   if (is_startable(run, source.task)) {
     source.turn = ++last_turn_;
     turns.push_back(source);
   } else {
     run.node(source.task).is_ready = false;
   }
+  if (line.rate != nullptr) {
+    list(line);
+    for (Lane* other : line.rate->lanes) activate(*other);
+  }
   if (lane.is_shared()) activate_sharers(lane);
   return true;
 }
 
-void Engine::State::start_next(Run& run, TaskIndex task, Lane& lane, WorkerId worker) {
+void Engine::State::start_next(Run& run, TaskIndex task, Line& line, WorkerId worker) {
   Node& node = run.node(task);
+  Lane& lane = *line.lane;
   const TaskSpec& spec = run.spec(task);
   ItemIndex item = kWhole;
   Piece* work = &node.work;
@@ -273,6 +353,10 @@ void Engine::State::start_next(Run& run, TaskIndex task, Lane& lane, WorkerId wo
   if (!is_again) ++work->counted;
   ++run.live;
   take_slots(lane, spec, 1);
+  for (const Pool* pool : lane.pools) {
+    if (pool->rate != nullptr) take_token(*pool->rate);
+  }
+  if (line.rate != nullptr) take_token(*line.rate);
   for (Worker& w : workers_) {
     if (w.id == worker) ++w.live;
   }

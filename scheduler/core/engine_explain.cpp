@@ -17,6 +17,12 @@ std::string span(Duration d) {
   return format_duration(Duration(std::max<std::int64_t>(0, d.count()) / 1000 * 1000));
 }
 
+/// Until something happens: never `0s`.
+std::string until(Duration d) {
+  if (d < std::chrono::seconds(1)) return format_duration(std::max(Duration{1}, d));
+  return span(d + std::chrono::milliseconds(999));
+}
+
 std::string short_name(const std::string& run) { return run.substr(run.rfind('-') + 1); }
 
 std::string name(const Run& run, TaskIndex task, ItemIndex item = kWhole) {
@@ -113,13 +119,49 @@ struct Engine::State::Explainer {
       say("max_concurrent", of(node.mapped->live, limit) + " items run at once").number =
           node.mapped->live;
     }
-    if (node.lane != nullptr) {
+    bool has_free_rate = false;
+    if (node.line != nullptr) {
+      const Lane& lane = *node.line->lane;
+      has_free_rate = !needs_tokens(spec, *node.line, place);
       for (std::size_t i = 0; i < spec.pools.size(); ++i)
-        needs_slots(run, task, spec.pools[i], *node.lane->pools[i]);
+        needs_slots(run, task, spec.pools[i], *lane.pools[i]);
+      who_is_ahead(run, task, *node.line, place);
     }
-    if (node.lane != nullptr) who_is_ahead(run, task, *node.lane, place);
-    if (before == 0 && out.size() > before)
-      say("else", "nothing: dependencies done, run not paused");
+    if (before == 0 && out.size() > before) {
+      say("else", std::string("nothing: dependencies done, ") +
+                      (has_free_rate ? "rate limit free, " : "") + "run not paused");
+    }
+  }
+
+  /// True when a rate has no token, or there is none to ask for one.
+  bool needs_tokens(const TaskSpec& spec, const Line& line, std::int64_t place) {
+    bool is_free = false;
+    bool lacks_any = false;
+    const auto needs = [&](const RateLimit* rate, const std::string& of_what) {
+      if (rate == nullptr) return;
+      const bool lacks = needs_token(*rate, of_what, place);
+      lacks_any |= lacks;
+      is_free |= !lacks;
+    };
+    needs(line.rate, "its rate_limit");
+    for (std::size_t i = 0; i < spec.pools.size(); ++i)
+      needs(line.lane->pools[i]->rate, "pool " + spec.pools[i].pool);
+    return lacks_any || !is_free;
+  }
+
+  bool needs_token(const RateLimit& rate, const std::string& of_what, std::int64_t place) {
+    TokenBucket bucket = rate.bucket;
+    bucket.settle(now.mono);
+    if (bucket.has_token()) return false;
+    const Rate& limit = bucket.rate();
+    const Duration wait = bucket.next_token() - now.mono;
+    std::string text = "needs 1 start of " + of_what + ", " + of(bucket.taken(), limit.count) +
+                       " in " + format_duration(limit.per) + " used, the next in " + until(wait);
+    // A whole bucket for each `count` before it.
+    const std::int64_t rounds = place > 0 ? (place - 1) / limit.count : 0;
+    if (rounds > 0) text += ", its own in " + until(wait + rounds * limit.per) + " or later";
+    say("rate", std::move(text)).number = wait.count();
+    return true;
   }
 
   void needs_slots(const Run& run, TaskIndex task, const PoolUse& use, const Pool& pool) {
@@ -142,7 +184,9 @@ struct Engine::State::Explainer {
       const Run& holder = *oldest.run;
       std::string text = short_name(holder.row.name) + "/" + name(holder, who.second);
       text.append(text.size() < 16 ? 16 - text.size() : 0, ' ');
-      text += "  " + std::to_string(holding.slots) + ",";
+      const std::string slots = std::to_string(holding.slots);
+      text.append(slots.size() < 3 ? 3 - slots.size() : 1, ' ');
+      text += slots + ",";
       if (oldest.item != kWhole) text += " oldest " + name(holder, who.second, oldest.item);
       const Duration lasted = now.wall - oldest.started_at;
       text += " for " + span(lasted);
@@ -158,44 +202,65 @@ struct Engine::State::Explainer {
   /// Enough is free, but kept for those before it that lack slots of another pool.
   void kept_slots(const Run& run, TaskIndex task, const PoolUse& use, const Pool& pool,
                   const std::string& wanted) {
-    const Lane::Rank own{-run.spec(task).priority, run.row.priority_class};
+    const Rank own{-run.spec(task).priority, run.row.priority_class};
     std::int64_t kept = 0;
     std::string names;
     for (const Lane* lane : pool.lanes) {
-      if (lane == run.node(task).lane || lane->ring.empty() || lane->ring.begin()->first > own)
-        continue;
-      if (lane->ring.begin()->second.empty()) continue;
-      const Lane::Source& first = lane->ring.begin()->second.front();
-      const Run* other = state.find(first.run);
-      if (other == nullptr || !state.is_startable(*other, first.task)) continue;
+      const std::optional<Head> first = head_of(*lane);
+      if (lane == run.node(task).line->lane || !first || first->rank > own) continue;
+      const Run& other = *state.find(first->source.run);
       for (std::size_t i = 0; i < lane->pools.size(); ++i) {
-        if (lane->pools[i] == &pool) kept += other->spec(first.task).pools[i].slots;
+        if (lane->pools[i] == &pool) kept += other.spec(first->source.task).pools[i].slots;
       }
-      names += (names.empty() ? "" : ", ") + short_name(other->row.name) + "/" +
-               name(*other, first.task);
+      names += (names.empty() ? "" : ", ") + short_name(other.row.name) + "/" +
+               name(other, first->source.task);
     }
     if (kept == 0 || pool.has_room(use.slots + kept)) return;
     say("kept", wanted + std::to_string(kept) + " kept for " + names).number = kept;
   }
 
-  void who_is_ahead(const Run& run, TaskIndex task, const Lane& lane, std::int64_t place) {
-    const Lane::Rank own{-run.spec(task).priority, run.row.priority_class};
+  /// The head of a lane, without looking at who has left.
+  std::optional<Head> head_of(const Lane& lane) const {
+    std::optional<Head> best;
+    if (lane.shut > 0) return best;
+    const auto look_at = [&](const Line& line) {
+      if (line.ring.empty() || line.ring.begin()->second.empty()) return;
+      const Head first{nullptr, line.ring.begin()->first, line.ring.begin()->second.front()};
+      const Run* run = state.find(first.source.run);
+      if (run == nullptr || !state.is_startable(*run, first.source.task)) return;
+      if (!best || first.is_before(*best)) best = first;
+    };
+    look_at(lane.plain);
+    if (!lane.listed.empty()) look_at(*lane.listed.begin()->line);
+    return best;
+  }
+
+  void who_is_ahead(const Run& run, TaskIndex task, const Line& own_line, std::int64_t place) {
+    const Rank own{-run.spec(task).priority, run.row.priority_class};
     std::string text;
     std::int64_t ahead = 0;
     std::size_t named = 0;
-    for (const auto& [rank, sources] : lane.ring) {
-      if (rank >= own) break;
-      for (const Lane::Source& source : sources) {
-        const Run* other = state.find(source.run);
-        if (other == nullptr || !state.is_startable(*other, source.task)) continue;
-        const Node& node = other->node(source.task);
-        const std::int64_t count = node.mapped ? node.mapped->count(TaskState::queued) : 1;
-        ahead += count;
-        if (++named > kLinesMax) continue;
-        text += (text.empty() ? "" : ", ") + std::to_string(count) + " with priority " +
-                std::to_string(-rank.first) + " (" + short_name(other->row.name) + "/" +
-                name(*other, source.task) + ")";
+    const auto count_in = [&](const Line& line) {
+      for (const auto& [rank, sources] : line.ring) {
+        if (rank >= own) break;
+        for (const Source& source : sources) {
+          const Run* other = state.find(source.run);
+          if (other == nullptr || !state.is_startable(*other, source.task)) continue;
+          const Node& node = other->node(source.task);
+          const std::int64_t count = node.mapped ? node.mapped->count(TaskState::queued) : 1;
+          ahead += count;
+          if (++named > kLinesMax) continue;
+          text += (text.empty() ? "" : ", ") + std::to_string(count) + " with priority " +
+                  std::to_string(-rank.first) + " (" + short_name(other->row.name) + "/" +
+                  name(*other, source.task) + ")";
+        }
       }
+    };
+    count_in(own_line);
+    const Lane& lane = *own_line.lane;
+    if (&lane.plain != &own_line) count_in(lane.plain);
+    for (const Lane::Listed& listed : lane.listed) {
+      if (listed.line != &own_line) count_in(*listed.line);
     }
     if (place > 1)
       text += (text.empty() ? "" : ", ") + std::to_string(place - 1) + " of " + name(run, task);

@@ -182,7 +182,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
     live_.emplace(row.id, live);
     ++kept.live;
     const TaskSpec& spec = kept.spec(row.key.task);
-    const Lane& lane = lane_of(kept, row.key.task);
+    const Lane& lane = *line_of(kept, row.key.task).lane;
     take_slots(lane, spec, 1);
     if (has_own_numbers(spec, row.key.item)) {
       kept.node(row.key.task).mapped->numbers.take(row.slot);

@@ -3,8 +3,8 @@
 // What the engine keeps in memory, and its steps. Private to scheduler/core: engine.h is the door.
 // The methods are in the files that name what they are about: engine.cpp (inputs in, steps out),
 // engine_runs.cpp, engine_tasks.cpp, engine_items.cpp, engine_attempts.cpp, engine_dispatch.cpp,
-// engine_commands.cpp, engine_resume.cpp, engine_hooks.cpp, engine_schedules.cpp, engine_sleep.cpp,
-// engine_recovery.cpp, engine_views.cpp, engine_explain.cpp.
+// engine_rates.cpp, engine_commands.cpp, engine_resume.cpp, engine_hooks.cpp, engine_schedules.cpp,
+// engine_sleep.cpp, engine_recovery.cpp, engine_views.cpp, engine_explain.cpp.
 
 #include <cstdint>
 #include <deque>
@@ -21,10 +21,10 @@
 #include "scheduler/base/limits.h"
 #include "scheduler/core/engine.h"
 #include "scheduler/core/graph.h"
+#include "scheduler/core/lanes.h"
 #include "scheduler/core/retry.h"
 #include "scheduler/core/schedule.h"
 #include "scheduler/core/sleepers.h"
-#include "scheduler/core/slots.h"
 #include "scheduler/core/timers.h"
 #include "scheduler/core/trigger_rule.h"
 
@@ -32,6 +32,8 @@ namespace pawl {
 
 /// In an alarm: the sleepers of a mapped task, by the one that wakes first.
 inline constexpr ItemIndex kSleepers{-2};
+/// In an alarm: a rate that has a token again; its number is in the place of the task.
+inline constexpr ItemIndex kTokens{-3};
 
 /// Longer than anybody waits, and far from the end of the clock's range.
 inline constexpr Duration kWaitMax = std::chrono::hours(24 * 365 * 100);
@@ -121,20 +123,15 @@ struct Mapped {
     return count(TaskState::failed) + count(TaskState::held) + count(TaskState::upstream_failed);
   }
 };
-struct Lane;
-
-struct Pool : Slots {
-  std::vector<Lane*> lanes;  ///< of the tasks that want some
-};
 
 struct Node {
   Piece work;
   Tally tally;
   std::unique_ptr<Mapped> mapped;
-  Lane* lane = nullptr;  ///< where it waits for slots, once it did
+  Line* line = nullptr;  ///< where it waits for slots and tokens, once it did
   std::uint32_t prepare_stamp = 0;
   bool is_preparing = false;  ///< `when` is being judged, or items are being read
-  bool is_ready = false;      ///< in the ring of its lane
+  bool is_ready = false;      ///< in the ring of its line
   bool is_parked = false;     ///< startable, and no worker takes its operator
 };
 
@@ -181,37 +178,6 @@ struct Live {
   TaskKey key() const { return {run->row.id, task, item}; }
 };
 
-/// A pool: the settings' (`job` empty) or a job's own.
-struct PoolKey {
-  std::string job;
-  std::string name;
-  friend auto operator<=>(const PoolKey&, const PoolKey&) = default;
-};
-
-/// Tasks that wait for slots of the same pools. Higher priority first, then the lower class of
-/// runs; equals take turns, one start each, so that a wide task does not shut out a narrow one.
-/// Among lanes that share a pool the same order holds between their heads: what a head lacks is
-/// kept for it, so that those behind cannot starve it.
-struct Lane {
-  struct Source {
-    RunId run;
-    TaskIndex task;
-    std::uint64_t turn = 0;  ///< lower goes first among equals
-  };
-  using Rank = std::pair<std::int64_t, std::int64_t>;  ///< (-priority, priority_class)
-  std::vector<Pool*> pools;                            ///< as its tasks name them
-  bool is_active = false;                              ///< it may be able to start something
-  std::map<Rank, std::deque<Source>> ring;
-
-  /// True when another lane wants slots of its pools.
-  bool is_shared() const {
-    for (const Pool* pool : pools) {
-      if (pool->lanes.size() > 1) return true;
-    }
-    return false;
-  }
-};
-
 class Engine::State {
  public:
   explicit State(EngineCounters counters) : counters_(counters) {
@@ -224,12 +190,13 @@ class Engine::State {
   // engine_views.cpp
   std::optional<RunView> view(RunId id) const;
   std::vector<Explanation> explain(const Target& target, Now now) const;
-  std::vector<PoolView> pools() const;
+  std::vector<PoolView> pools(Now now) const;
   struct Holding {
     std::int64_t slots = 0;
     const Live* oldest = nullptr;
   };
   std::map<std::pair<RunId, TaskIndex>, Holding> holders_of(const Pool& pool) const;
+  std::vector<PoolView::Next> next_of(const Pool& pool) const;
   struct Explainer;
   std::vector<Effect> regenerate_effects() const;
   Result<std::vector<PlanLine>> plan_resume(const input::Resume& resume) const;
@@ -295,6 +262,7 @@ class Engine::State {
   void on(const input::Prepared& in);
   void on(const input::ItemsRead& in);
   void on(const input::SetDefaultSlots& in);
+  void on(const input::RecoverRates& in);
   void on(const input::HoldStarts& in);
   void on(const input::RunDurable& in);
   void on(const input::Tick& in);
@@ -462,12 +430,16 @@ class Engine::State {
   void make_ready(Run& run, TaskIndex task);
   void activate(Lane& lane);
   void activate_sharers(const Lane& lane);
-  void heads_changed(const Node& node) { heads_changed_ |= node.lane && node.lane->is_shared(); }
-  const Lane::Source* head(Lane& lane);
-  bool may_start(Lane& lane, const Lane::Source& source);
+  void heads_changed(const Node& node) { heads_changed_ |= node.line && node.line->is_shared(); }
+  const Source* first_of(Line& line);
+  std::optional<Head> head(Lane& lane);
+  Verdict verdict_of(Lane& lane, const Head& head);
+  Verdict judge_head(Lane& lane, const Head& head);
+  bool goes_first(Lane& lane, const Head& head);
   bool is_too_wide(const Run& run, TaskIndex task);
-  void start_next(Run& run, TaskIndex task, Lane& lane, WorkerId worker);
+  void start_next(Run& run, TaskIndex task, Line& line, WorkerId worker);
   Lane& lane_of(Run& run, TaskIndex task);
+  Line& line_of(Run& run, TaskIndex task);
   static PoolKey pool_key(const Run& run, const std::string& name);
   static bool is_own_pool(const Run& run, const PoolKey& key) {
     return run.row.default_slots > 0 && key == PoolKey{"", "default"};
@@ -475,7 +447,23 @@ class Engine::State {
   static void take_slots(const Lane& lane, const TaskSpec& spec, std::int64_t times);
   using Lanes = std::map<std::pair<RunId, std::vector<PoolKey>>, std::unique_ptr<Lane>>;
   Lanes::iterator drop_lane(Lanes::iterator lane);
-  void set_pool(const PoolKey& key, std::int64_t slots);
+  void set_pool(const PoolKey& key, const PoolSpec& spec);
+
+  // engine_rates.cpp
+  RateLimit& rate_limit(const RateKey& key);
+  RateLimit* rate_of_task(const Run& run, TaskIndex task);
+  void set_rate(RateLimit& rate, const Rate& now);
+  void set_pool_rate(const PoolKey& key, Pool& pool, const std::optional<Rate>& rate);
+  void take_token(RateLimit& rate);
+  void look_at_rate(RateLimit& rate);
+  void open_rate(RateLimit& rate);
+  void shut_rate(RateLimit& rate);
+  void list(Line& line);
+  Verdict judge_token(RateLimit& rate, const Lane& lane, const Head& head);
+  RateLimit* find_rate(const Alarm& alarm) const;
+  void write_rate(RateLimit& rate);
+  static void drop_rated(Lane& lane, const std::string& job);
+  void drop_idle_rates();
   static bool has_own_numbers(const TaskSpec& spec, ItemIndex item) {
     return item != kWhole && spec.map && spec.map->max_concurrent > 0;
   }
@@ -525,6 +513,9 @@ class Engine::State {
   // Nodes looked at in one step: bounds a step that changes little and reads much.
   static constexpr std::int64_t kLookedAtMax = 200'000;
 
+  // So many rates are kept before those that nobody needs are looked for.
+  static constexpr std::size_t kRatesIdleMax = 64;
+
   /// The runs of one job, those of backfills apart: how many are active, and who waits for its
   /// turn, by class and in order. Those who left the queue meanwhile are skipped when their turn
   /// comes.
@@ -566,7 +557,12 @@ class Engine::State {
   std::map<PoolKey, Pool> pools_;
   std::map<PoolKey, VersionId> pool_versions_;  ///< who said the limit of a job's own pool
   Lanes lanes_;  ///< by the run that owns a pool of it (0: none) and the pools
+  std::map<RateKey, RateLimit> rates_;
+  std::unordered_map<std::uint32_t, RateLimit*> rates_by_number_;
+  std::uint32_t last_rate_ = 0;
+  std::size_t drop_rates_at_ = kRatesIdleMax;
   std::uint64_t last_turn_ = 0;
+  std::uint64_t judgement_ = 0;  ///< of `Lane::judged_at`: raised when something starts
   bool heads_changed_ = false;   ///< of lanes that share pools, perhaps
   std::vector<Place> too_wide_;  ///< tasks that want more slots than a pool has
   std::deque<Lane*> active_;     ///< lanes that take turns
@@ -578,6 +574,7 @@ class Engine::State {
   std::deque<Place> repeats_;   ///< mapped tasks of which a resume or a cancel is under way
   std::vector<RunId> changed_;  ///< runs whose counts changed in this step
   std::vector<Place> changed_mapped_;
+  std::vector<RateLimit*> changed_rates_;
   std::vector<RunId> forget_;  ///< runs that leave memory with this step
   std::uint32_t last_stamp_ = 0;
 };

@@ -288,6 +288,7 @@ void Engine::State::set_alarm(const Alarm& alarm) {
 
 /// Whether the alarm still means anything.
 bool Engine::State::is_meant(const Alarm& alarm) {
+  if (alarm.key.item == kTokens) return find_rate(alarm) != nullptr;
   Run* run = find(alarm.key.run);
   if (run == nullptr || is_final(run->row.state)) return false;
   if (alarm.kind == TimerKind::run) return alarm.due == run->timeout_due;
@@ -340,6 +341,10 @@ Piece* Engine::State::find_work(Run& run, TaskKey key) {
 }
 
 void Engine::State::on_timer(const Alarm& alarm) {
+  if (alarm.key.item == kTokens) {
+    if (RateLimit* rate = find_rate(alarm)) open_rate(*rate);
+    return;
+  }
   if (!is_meant(alarm)) return;
   Run& run = *find(alarm.key.run);
   const TaskKey key = alarm.key;

@@ -39,7 +39,52 @@ std::optional<RunView> Engine::State::view(RunId id) const {
   return out;
 }
 
-std::vector<PoolView> Engine::State::pools() const {
+namespace {
+
+// Nobody plans further ahead.
+constexpr std::size_t kNextMax = 3;
+
+/// Adds the first of a line, each with its place.
+template <typename Firsts, typename IsStartable>
+void add_first(const Line& line, const IsStartable& is_startable, Firsts& firsts) {
+  if (line.rate != nullptr && !line.rate->is_open) return;
+  std::size_t found = 0;
+  for (const auto& [rank, turns] : line.ring) {
+    for (const Source& source : turns) {
+      if (found == kNextMax) return;
+      if (!is_startable(source)) continue;
+      firsts.emplace(std::pair(rank, source.turn), source);
+      ++found;
+    }
+  }
+}
+
+}  // namespace
+
+/// The first that wait for the pool, those aside who wait for a token of their own.
+std::vector<PoolView::Next> Engine::State::next_of(const Pool& pool) const {
+  std::map<std::pair<Rank, std::uint64_t>, Source> firsts;
+  const auto is_waiting = [this](const Source& source) {
+    const Run* run = find(source.run);
+    return run != nullptr && is_startable(*run, source.task);
+  };
+  for (const Lane* lane : pool.lanes) {
+    add_first(lane->plain, is_waiting, firsts);
+    std::size_t lines = 0;
+    for (const Lane::Listed& listed : lane->listed) {
+      if (++lines > kNextMax) break;
+      add_first(*listed.line, is_waiting, firsts);
+    }
+  }
+  std::vector<PoolView::Next> out;
+  for (const auto& [place, source] : firsts) {
+    if (out.size() == kNextMax) break;
+    out.push_back({source.run, source.task, -place.first.first});
+  }
+  return out;
+}
+
+std::vector<PoolView> Engine::State::pools(Now now) const {
   std::map<PoolKey, PoolView> by_key;
   for (const auto& [key, slots] : pools_) {
     PoolView& pool = by_key[key];
@@ -47,6 +92,13 @@ std::vector<PoolView> Engine::State::pools() const {
     pool.job = key.job;
     pool.limit = slots.limit;
     pool.taken = slots.taken;
+    pool.next = next_of(slots);
+    if (slots.rate == nullptr) continue;
+    TokenBucket bucket = slots.rate->bucket;
+    bucket.settle(now.mono);
+    pool.rate = bucket.rate();
+    pool.started = bucket.taken();
+    if (!bucket.has_token()) pool.next_start = bucket.next_token() - now.mono;
   }
   for (const auto& [key, slots] : pools_) {
     for (const auto& [who, held] : holders_of(slots))
@@ -80,7 +132,7 @@ std::map<std::pair<RunId, TaskIndex>, Engine::State::Holding> Engine::State::hol
     const Pool& pool) const {
   std::map<std::pair<RunId, TaskIndex>, Holding> holders;
   for (const auto& [id, live] : live_) {
-    const Lane& lane = *live.run->node(live.task).lane;
+    const Lane& lane = *live.run->node(live.task).line->lane;
     for (std::size_t i = 0; i < lane.pools.size(); ++i) {
       if (lane.pools[i] != &pool) continue;
       Holding& holding = holders[{live.run->row.id, live.task}];

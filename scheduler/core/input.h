@@ -82,6 +82,12 @@ struct Recover {
   bool dormant = false;
 };
 
+/// What rates counted when the last scheduler ended; comes before Recovered. Without it every
+/// bucket would be full after a restart.
+struct RecoverRates {
+  std::vector<RateRow> rates;
+};
+
 /// All open runs were handed over and all workers were asked: begin to decide.
 struct Recovered {};
 
@@ -231,9 +237,11 @@ struct ItemsRead {
   std::string error;  ///< not empty: reading failed, the task fails with `items`
 };
 
-/// The slots of pool `default`.
+/// The slots of a pool of the settings; of one that is gone, 0.
 struct SetDefaultSlots {
   std::int64_t slots = 4;
+  std::string pool = "default";
+  std::optional<Rate> rate = {};  ///< of the starts in it
 };
 /// No new attempts from now on (`serve --drain`, disk full); false: again.
 struct HoldStarts {
@@ -254,7 +262,7 @@ using Input =
                  input::Cancel, input::Resume, input::Mark, input::Dismiss, input::Pause,
                  input::Unpause, input::WorkerUp, input::WorkerDrains, input::WorkerGone,
                  input::AttemptBegan, input::AttemptsEnded, input::AttemptHandle, input::Prepared,
-                 input::ItemsRead, input::SetDefaultSlots, input::HoldStarts, input::RunDurable,
-                 input::Tick>;
+                 input::ItemsRead, input::SetDefaultSlots, input::RecoverRates, input::HoldStarts,
+                 input::RunDurable, input::Tick>;
 
 }  // namespace pawl

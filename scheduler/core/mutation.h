@@ -98,6 +98,10 @@ struct ClearTimer {
   TaskKey key;
   TimerKind kind = TimerKind::retry;
 };
+/// Inserted, or replaced; without starts, deleted.
+struct SetRate {
+  RateRow row;
+};
 /// Inserted, or replaced: all but what PauseJob and SetSchedule write.
 struct SetJob {
   JobRow row;
@@ -136,8 +140,8 @@ using Mutation = std::variant<
     mutation::InsertTask, mutation::UpdateTask, mutation::SetMapped, mutation::InsertItems,
     mutation::DeleteItems, mutation::InsertAttempt, mutation::UpdateAttempt, mutation::MoveAttempt,
     mutation::SetHandle, mutation::DeleteAttempt, mutation::SetOutput, mutation::ClearOutputs,
-    mutation::SetTimer, mutation::ClearTimer, mutation::SetJob, mutation::PauseJob,
-    mutation::SetSchedule, mutation::DropFires, mutation::AddEvent>;
+    mutation::SetTimer, mutation::ClearTimer, mutation::SetRate, mutation::SetJob,
+    mutation::PauseJob, mutation::SetSchedule, mutation::DropFires, mutation::AddEvent>;
 
 using Mutations = std::vector<Mutation>;
 

@@ -175,6 +175,30 @@ struct TimerRow {
   bool same_boot = true;  ///< filled by the store when read
 };
 
+/// What has a rate: a task over all runs of its job (`task` set), a job's own pool, or a pool of
+/// the settings (`job` empty).
+struct RateKey {
+  std::string job;
+  std::string pool;
+  std::string task;
+  friend auto operator<=>(const RateKey&, const RateKey&) = default;
+};
+
+/// The starts that a rate counts as of `at`, so that it holds over a restart. Within the boot they
+/// age by the machine's clock; after it by the calendar, and at least as long as the machine is up.
+struct RateRow {
+  RateKey key;
+  MonoTime at;
+  WallTime at_wall;
+  Duration per{};  ///< an older start counts no more
+  struct Starts {
+    Duration age{};
+    std::int64_t count = 0;
+  };
+  std::vector<Starts> starts;  ///< oldest first
+  bool same_boot = true;       ///< filled by the store when read
+};
+
 struct JobVersionRow {
   VersionId id;
   std::string job;

@@ -46,7 +46,8 @@ void Commands::get(const ControlRequest& request, ControlAnswer answer) {
   const std::string run(between(request.path, "/v1/runs/", "/follow"));
   if (!run.empty()) return followers_.follow(run, request, std::move(answer));
   if (request.path == "/v1/status") return answer(200, dump(hooks_.status()));
-  if (request.path == "/v1/pools") return answer(200, dump(pools_json(pump_.engine())));
+  if (request.path == "/v1/pools")
+    return answer(200, dump(pools_json(pump_.engine(), read_clocks())));
   if (request.path == "/v1/progress") {
     const auto attempts = request.query.find("attempts");
     const bool is_asked = attempts != request.query.end();

@@ -115,20 +115,39 @@ json explanation_json(const Engine& engine, const std::vector<Explanation>& reas
   return out;
 }
 
-json pools_json(const Engine& engine) {
+json pools_json(const Engine& engine, Now now) {
   json out = json::array();
-  for (const PoolView& pool : engine.pools()) {
+  for (const PoolView& pool : engine.pools(now)) {
     json holders = json::array();
     for (const PoolView::Holder& holder : pool.holders) {
       holders.push_back({{"run", engine.run(holder.run)->name},
                          {"task", engine.job_of(holder.run)->node(holder.task).id},
                          {"slots", holder.slots}});
     }
+    json next = json::array();
+    for (const PoolView::Next& one : pool.next) {
+      next.push_back({{"run", engine.run(one.run)->name},
+                      {"task", engine.job_of(one.run)->node(one.task).id},
+                      {"priority", one.priority}});
+    }
+    json rate = nullptr;
+    if (pool.rate) {
+      const Duration wait = pool.next_start.value_or(Duration{0});
+      rate = {
+          {"count", pool.rate->count},
+          {"per", format_duration(pool.rate->per)},
+          {"used", pool.started},
+          {"next_start_at", pool.next_start ? json(format_utc(now.wall + wait)) : json(nullptr)},
+          {"next_start_ms", wait.count()}};
+    }
     out.push_back({{"pool", pool.name},
+                   {"job", pool.job.empty() ? json(nullptr) : json(pool.job)},
                    {"slots", pool.limit},
                    {"used", pool.taken},
                    {"waiting", pool.waiting},
-                   {"holders", std::move(holders)}});
+                   {"rate", std::move(rate)},
+                   {"holders", std::move(holders)},
+                   {"next", std::move(next)}});
   }
   return out;
 }

@@ -16,7 +16,7 @@ nlohmann::json progress_json(const RunView& view, const JobSpec& job, WallTime n
 RunView view_of(const RunSnapshot& snapshot, const JobSpec& job);
 
 nlohmann::json explanation_json(const Engine& engine, const std::vector<Explanation>& reasons);
-nlohmann::json pools_json(const Engine& engine);
+nlohmann::json pools_json(const Engine& engine, Now now);
 nlohmann::json counts_json(const Counts& counts);
 
 }  // namespace pawl

@@ -161,7 +161,8 @@ Result<void> Service::start() {
   return {};
 }
 
-/// The open runs and the definitions they are pinned to. One that cannot be read is left alone.
+/// The open runs and the definitions they are pinned to, and what rates counted. A run
+/// that cannot be read is left alone.
 Result<void> Service::load_runs(Store& store) {
   std::vector<RunSnapshot> runs;
   auto loaded =
@@ -171,6 +172,9 @@ Result<void> Service::load_runs(Store& store) {
                                                  " cannot be read and is left alone: " + why);
                            });
   if (!loaded) return loaded;
+  auto rates = store.rates();
+  if (!rates) return rates.error();
+  found_rates_ = *std::move(rates);
   std::map<VersionId, bool> is_good;
   for (RunSnapshot& run : runs) {
     auto known = is_good.find(run.run.version);
@@ -317,6 +321,7 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   }
   recovery_.runs = found_runs_.size();
   found_runs_.clear();
+  pump_->feed(input::RecoverRates{std::move(found_rates_)});
   workers_->recover(referenced);
   workers_->keep_running();
 }

@@ -137,6 +137,7 @@ class Service {
   StoreCounters counters_;
   std::vector<input::AddVersion> found_versions_;
   std::vector<RunSnapshot> found_runs_;
+  std::vector<RateRow> found_rates_;
   std::vector<std::string> bad_runs_;
 
   // What the writer's thread hands to the loop.

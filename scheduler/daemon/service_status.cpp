@@ -108,7 +108,7 @@ nlohmann::json Service::status() const {
           {"dropped_log_lines", options_.dropped_lines ? options_.dropped_lines() : 0},
           {"recovered", recovered_json(recovery_)},
           {"workers", std::move(workers)},
-          {"pools", pools_json(engine)}};
+          {"pools", pools_json(engine, read_clocks())}};
 }
 
 }  // namespace pawl

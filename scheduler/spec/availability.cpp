@@ -17,7 +17,6 @@ void check_task(const TaskSpec& task, bool is_hook, std::set<std::string>& seen,
     if (seen.insert(kind).second) out.push_back(kind + " not yet available" + where);
   };
   const std::string where = is_hook ? "" : of_task(task);
-  if (task.rate_limit) add("\"rate_limit\" is", where);
   for (const Dependency& dependency : task.depends_on) {
     if (dependency.each) add("\"each\" dependencies are", where);
   }
@@ -28,11 +27,6 @@ void check_task(const TaskSpec& task, bool is_hook, std::set<std::string>& seen,
 std::vector<std::string> not_yet_available(const JobSpec& job) {
   std::set<std::string> seen;
   std::vector<std::string> out;
-  for (const auto& [name, pool] : job.pools) {
-    if (!pool.rate) continue;
-    out.push_back("the \"rate\" of a pool is not yet available (pool " + name + ")");
-    break;
-  }
   for (const TaskSpec& task : job.tasks) check_task(task, false, seen, out);
   for (const HookSpec& hook : job.hooks) check_task(hook.task, true, seen, out);
   return out;

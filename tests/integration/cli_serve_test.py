@@ -73,7 +73,7 @@ class Served(GateTest):
         self.pawl("cancel", run)
         self.until("it is cancelled", lambda: self.pawl("runs", "--state", "cancelled", "-o", "name").out)
         pools = self.pawl("pools", "-o", "json").json()
-        self.fields(pools, "pool slots used waiting holders")
+        self.fields(pools, "pool job slots used waiting rate holders next")
         self.assertEqual(pools[0]["used"], 0)
         self.end(child)
 
@@ -102,6 +102,31 @@ class Served(GateTest):
         self.until("nothing waits to be stored", lambda: re.search(
             r"(?m)^lag +none", self.pawl("status").out))
         self.assertEqual(self.pawl("status", "-o", "json").json()["orphans"], [])
+        self.end(child)
+
+    def test_a_rate_holds_over_a_kill_and_is_told(self):
+        child = self.serve()
+        path = self.job("calls", [{"id": "get", "command": ["true"], "pool": "api",
+                                   "map": {"items": [1, 2, 3]}}],
+                        pools={"api": {"slots": 9, "rate": {"count": 1, "per": "1h"}}})
+        run = self.pawl("run", path, "--detach").lines[0]
+        done = ("tasks", "--run", run, "--state", "succeeded", "-o", "name")
+        self.until("one is done", lambda: self.pawl(*done).out)
+        for _ in range(2):
+            self.assertRegex(
+                self.pawl("explain", f"{run}/get:2").out,
+                r"^queued(?: for \S+)?: needs 1 start of pool api, 1 of 1 in 1h used, the next in "
+                r"(59m\d+s|1h), its own in (1h59m\d+s|2h) or later\n")
+            self.assertEqual(len(self.pawl(*done).lines), 1)
+            pool = next(p for p in self.pawl("pools", "-o", "json").json() if p["pool"] == "api")
+            self.assertEqual((pool["job"], pool["used"], pool["waiting"]), ("calls", 0, 2))
+            self.assertEqual((pool["rate"]["count"], pool["rate"]["used"]), (1, 1))
+            self.assertEqual([n["task"] for n in pool["next"]], ["get"])
+            self.assertRegex(self.pawl("pools").out,
+                             r"api of calls +9 +0 +2 +1 of 1 in 1h +in (59m|1h).*: \w{6}/get")
+            child.kill()
+            child.communicate()
+            child = self.serve()
         self.end(child)
 
     def test_a_folder_of_jobs_is_served(self):

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import sanitizers
@@ -203,6 +204,13 @@ def check_hooks(run):
     expect(run.log("hook:on_exit:0") == "hooks failed\n", run.log("hook:on_exit:0"))
 
 
+def check_rate_limit(run):
+    ran = json.loads(run.ask("show", run.run, "-o", "json"))
+    took = datetime.fromisoformat(ran["ended_at"]) - datetime.fromisoformat(ran["started_at"])
+    # Six starts, two in each half second: the last ones come a second after the first ones.
+    expect(took >= timedelta(seconds=1), f"six items at two in 500ms took {took}")
+
+
 def check_tolerate(run):
     expect(run.log("report") == "7 of 100 were not there\n", run.log("report"))
     forgiven = json.loads(run.ask("failed", "--tolerated", "-o", "json", "--limit", "0"))
@@ -347,6 +355,10 @@ CASES = {
     "hooks": [((), 1, {"load": "failed", "report": "upstream_failed",
                        "hook:on_failure:0": "succeeded", "hook:on_exit:0": "succeeded"}, {},
                check_hooks)],
+    "rate-limit": [((), 0, {"slow_api": "succeeded", "fast_api": "succeeded",
+                            "other": "succeeded"},
+                    {"slow_api": {"succeeded": 6}, "fast_api": {"succeeded": 6}},
+                    check_rate_limit)],
     "tolerate": [((), 0, NUMBERS | {"visit": "succeeded", "strict": "failed",
                                     "report": "succeeded"},
                   {"visit": {"succeeded": 93, "failed": 7}}, check_tolerate)],

@@ -103,6 +103,8 @@ std::vector<RunSnapshot> DiskStore::open_runs() {
   return all;
 }
 
+std::vector<RateRow> DiskStore::rates() { return must(store_->rates()); }
+
 std::string DiskStore::difference(const ModelStore& model) {
   std::string has;
   std::string must_have;
@@ -121,6 +123,11 @@ std::string DiskStore::difference(const ModelStore& model) {
   must_have.clear();
   for (const auto& [id, row] : model.attempts) must_have += attempt_text(row) + "\n";
   if (has != must_have) return parted("the table of attempts", has, must_have);
+  has.clear();
+  must_have.clear();
+  for (const RateRow& row : rates()) has += test::text(row) + "\n";
+  for (const RateRow& row : model.rate_rows()) must_have += test::text(row) + "\n";
+  if (has != must_have) return parted("the table of rates", has, must_have);
   for (const JobRow& row : must(store_->jobs())) {
     JobRow expected = row;
     if (const auto known = model.jobs.find(row.name); known != model.jobs.end())

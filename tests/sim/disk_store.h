@@ -32,6 +32,7 @@ class DiskStore {
   void crash(Remains remains, std::uint64_t seed);
 
   std::vector<RunSnapshot> open_runs();
+  std::vector<RateRow> rates();
   /// The first thing in which it differs from the model; empty: in nothing.
   std::string difference(const ModelStore& model);
 

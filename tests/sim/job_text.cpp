@@ -53,6 +53,20 @@ void set_pools(TaskSpec& task, const std::string& value) {
   }
 }
 
+/// `2/5s`
+Rate rate_of(const std::string& value) {
+  const std::size_t slash = value.find('/');
+  return {std::stoll(value.substr(0, slash)), duration(value.substr(slash + 1))};
+}
+
+/// `3`, or with a rate `3@2/5s`.
+PoolSpec pool_of(const std::string& value) {
+  const std::size_t at = value.find('@');
+  PoolSpec pool{std::stoll(value.substr(0, at)), {}};
+  if (at != std::string::npos) pool.rate = rate_of(value.substr(at + 1));
+  return pool;
+}
+
 void set_task(TaskSpec& task, const std::string& key, const std::string& value) {
   if (key == "rule")
     task.trigger_rule = word<TriggerRule>(value, kTriggerRuleCount);
@@ -86,6 +100,8 @@ void set_task(TaskSpec& task, const std::string& key, const std::string& value) 
     task.pools.front().slots = std::stoll(value);
   else if (key == "priority")
     task.priority = std::stoll(value);
+  else if (key == "rate")
+    task.rate_limit = rate_of(value);
   else if (key == "op")
     task.operator_name = value;
   else if (key == "interrupt")
@@ -130,7 +146,7 @@ void set_job(JobSpec& job, const std::string& key, const std::string& value) {
   else if (key == "jitter")
     schedule_of(job).jitter = duration(value);
   else if (key.starts_with("pool:"))
-    job.pools[key.substr(5)].slots = std::stoll(value);
+    job.pools[key.substr(5)] = pool_of(value);
   else
     PAWL_CHECK(!"a key of the job text is unknown");
 }

@@ -97,6 +97,15 @@ std::string ModelStore::one(const Mutation& change, bool by_person) {
       store.timers.erase({c.key, c.kind});
       return {};
     }
+    std::string operator()(const m::SetRate& c) const {
+      if (c.row.starts.empty()) {
+        store.rates.erase(c.row.key);
+      } else {
+        store.rates[c.row.key] = c.row;
+        store.rate_boots_[c.row.key] = store.boot;
+      }
+      return {};
+    }
     std::string operator()(const m::SetJob&) const { return {}; }
     std::string operator()(const m::PauseJob& c) const { return store.on(c); }
     std::string operator()(const m::SetSchedule& c) const { return store.on(c); }
@@ -289,6 +298,15 @@ std::string ModelStore::on(const mutation::DeleteAttempt& m) {
   live.erase(m.row.key);
   attempts.erase(it);
   return {};
+}
+
+std::vector<RateRow> ModelStore::rate_rows() const {
+  std::vector<RateRow> rows;
+  for (const auto& [key, row] : rates) {
+    rows.push_back(row);
+    rows.back().same_boot = rate_boots_.at(key) == boot;
+  }
+  return rows;
 }
 
 RunId ModelStore::last_run() const { return runs.empty() ? RunId{} : runs.rbegin()->first; }

@@ -30,6 +30,7 @@ class ModelStore {
   /// All rows of one run. `with_final`: with the rows of final items, succeeded ones too.
   RunSnapshot snapshot(RunId run, bool with_final) const;
   std::vector<RunId> open_runs() const;
+  std::vector<RateRow> rate_rows() const;
   RunId last_run() const;
 
   std::map<RunId, RunRow> runs;
@@ -40,6 +41,7 @@ class ModelStore {
   std::map<TaskKey, AttemptId> live;
   std::map<TaskKey, std::int32_t> numbers;  ///< of the last attempt
   std::map<std::pair<TaskKey, TimerKind>, TimerRow> timers;
+  std::map<RateKey, RateRow> rates;
   std::map<TaskKey, OutputRow> outputs;
   std::map<VersionId, JobVersionRow> versions;
   std::vector<EventRow> events;
@@ -72,6 +74,7 @@ class ModelStore {
   std::string on(const mutation::DeleteAttempt& m);
 
   std::map<std::pair<TaskKey, TimerKind>, std::int64_t> timer_boots_;
+  std::map<RateKey, std::int64_t> rate_boots_;
 };
 
 /// What does not hold in the store as a whole: counts against rows, live attempts against tasks,

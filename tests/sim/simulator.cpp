@@ -152,6 +152,8 @@ class Life {
       feed(input::AddVersion{version_row(id), job, store_.versions.contains(id)}, false);
     feed(input::SetDefaultSlots{kSlots}, false);
     for (RunSnapshot& run : open_runs()) feed(input::Recover{std::move(run)}, false);
+    if (planted_ != Planted::full_buckets)
+      feed(input::RecoverRates{disk_ ? disk_->rates() : store_.rate_rows()}, false);
     for (Worker& worker : workers_) {
       if (worker.is_alive) feed(input::WorkerUp{worker.id}, false);
     }
@@ -183,6 +185,11 @@ class Life {
     Step step = engine_->handle(input, now_);
     more_ = step.more;
     const std::uint64_t sequence = ++sequence_;
+    for (const Effect& effect : step.effects) {
+      if (const auto* start = std::get_if<effect::StartAttempt>(&effect))
+        count_start(*start, sequence);
+    }
+    check_slots();
     if (planted_ == Planted::place_before_run) {
       // The places of schedules first, in a commit of their own.
       const auto others = std::stable_partition(
@@ -198,6 +205,91 @@ class Life {
       for (const Effect& effect : step.effects) perform(effect);
     } else {
       gate_.hold(sequence, std::move(step.effects));
+    }
+  }
+
+  // Limits --------------------------------------------------------------------------------------
+
+  /// A start as the scheduler decided it, under one rate.
+  struct RatedStart {
+    std::uint64_t sequence = 0;
+    std::int64_t boot = 0;
+    Now at;
+    bool is_dated = true;  ///< the calendar did not step since
+  };
+
+  /// No window of a rate has more starts than it says. Over a boot the calendar measures, while it
+  /// does not step.
+  void count_start(const effect::StartAttempt& start, std::uint64_t sequence) {
+    const RunRow& run = *engine_->run(start.key.run);
+    const JobSpec& job = jobs_.at(run.version);
+    const TaskSpec& task = job.node(start.key.task);
+    std::vector<std::pair<RateKey, Rate>> rates;
+    if (task.rate_limit) rates.push_back({{job.name, {}, task.id}, *task.rate_limit});
+    for (const PoolUse& use : task.pools) {
+      const auto pool = job.pools.find(use.pool);
+      if (pool != job.pools.end() && pool->second.rate)
+        rates.push_back({{job.name, use.pool, {}}, *pool->second.rate});
+    }
+    for (const auto& [key, rate] : rates) {
+      ++tale_.rated;
+      std::vector<RatedStart>& before = rated_[key];
+      before.push_back({sequence, store_.boot, now_, true});
+      const auto counts = std::count_if(before.begin(), before.end(), [&](const RatedStart& s) {
+        if (s.boot != store_.boot) return s.is_dated && now_.wall - s.at.wall < rate.per;
+        return now_.mono - s.at.mono < rate.per;
+      });
+      if (counts > rate.count) fail("a rate lets too many through: " + key.job + " " + key.task);
+      if (counts == rate.count) ++tale_.throttled;
+    }
+  }
+
+  /// Their batches are lost, so they never were.
+  void uncount_starts(std::uint64_t from) {
+    for (auto& [key, starts] : rated_)
+      std::erase_if(starts, [&](const RatedStart& s) { return s.sequence >= from; });
+  }
+
+  void calendar_stepped() {
+    for (auto& [key, starts] : rated_) {
+      for (RatedStart& start : starts) start.is_dated = false;
+    }
+  }
+
+  /// What is taken is what somebody holds, and no pool has more taken than it has.
+  void check_slots() const {
+    for (const PoolView& pool : engine_->pools(now_)) {
+      std::int64_t held = 0;
+      for (const auto& holder : pool.holders) held += holder.slots;
+      if (held != pool.taken) fail("slots of pool " + pool.name + " are taken that nobody holds");
+      if (pool.taken > pool.limit) fail("pool " + pool.name + " has more taken than it has");
+      if (pool.rate && pool.started > pool.rate->count) fail("a bucket is overdrawn");
+    }
+  }
+
+  /// No two attempts that run have one number of the same slots, and none has one beyond them.
+  void check_slot_numbers() const {
+    std::set<std::pair<std::string, std::int32_t>> seen;
+    for (const auto& [key, id] : store_.live) {
+      const AttemptRow& row = store_.attempts.at(id);
+      if (row.state == AttemptState::deferred) continue;
+      const RunRow& run = store_.runs.at(key.run);
+      const JobSpec& job = jobs_.at(run.version);
+      const TaskSpec& task = job.node(key.task);
+      const std::string& first = task.pools.front().pool;
+      const auto pool = job.pools.find(first);
+      std::string slots = pool == job.pools.end() ? first : job.name + " " + first;
+      std::int64_t limit = pool == job.pools.end() ? kSlots : pool->second.slots;
+      if (first == "default" && run.default_slots > 0) {
+        slots = "run " + std::to_string(run.id.value);
+        limit = run.default_slots;
+      }
+      if (key.item != kWhole && task.map && task.map->max_concurrent > 0) {
+        slots = "items of " + std::to_string(run.id.value) + " " + task.id;
+        limit = task.map->max_concurrent;
+      }
+      if (row.slot < 0 || row.slot >= limit) fail("a slot number is not one of " + slots);
+      if (!seen.insert({slots, row.slot}).second) fail("a slot number twice, of " + slots);
     }
   }
 
@@ -550,6 +642,7 @@ class Life {
     store_.boot = boot;
     tale_.lost_batches += static_cast<std::int64_t>(left.size() - kept);
     if (kept < left.size()) zombie_ = left[kept];
+    if (kept < left.size()) uncount_starts(left[kept].sequence);
     if (random_.one_in(3)) {
       const Duration down(random_.below(120'000));
       now_ = {now_.mono + down, now_.wall + down};
@@ -643,7 +736,9 @@ class Life {
   void reboot() {
     ++tale_.reboots;
     for (Worker& worker : workers_) kill_worker(worker);
-    now_.mono = MonoTime{20'000 + random_.below(100'000)};
+    // The calendar goes on while the machine comes up.
+    const Duration up(20'000 + random_.below(100'000));
+    now_ = {MonoTime{} + up, now_.wall + up};
     crash(true, remains_ ? *remains_ : static_cast<Remains>(random_.below(3)));
     for (int i = 0; i < 2; ++i) add_worker();
   }
@@ -674,7 +769,9 @@ class Life {
     std::string text = "job name=j" + std::to_string(number) +
                        (random_.one_in(3) ? " overlap=allow active=3" : "") +
                        (random_.one_in(4) ? " fail_fast" : "") +
-                       (random_.one_in(4) ? " timeout=90s" : "") + " pool:p=2 pool:q=3;";
+                       (random_.one_in(4) ? " timeout=90s" : "") +
+                       (random_.one_in(3) ? " pool:p=2@3/10s" : " pool:p=2") +
+                       (random_.one_in(4) ? " pool:q=3@1/2s;" : " pool:q=3;");
     const std::int64_t tasks = random_.below(5) + 2;
     for (std::int64_t i = 0; i < tasks; ++i) {
       text += std::string("t") + static_cast<char>('a' + i);
@@ -691,6 +788,8 @@ class Life {
       if (random_.one_in(3))
         text += " map=" + std::to_string(random_.below(8)) + (random_.one_in(2) ? " max=2" : "") +
                 (random_.one_in(2) ? " tolerate=1" : "") + (random_.one_in(4) ? " stop=2" : "");
+      static const char* const kRates[] = {"1/3s", "2/10s", "5/1s", "100/40s"};
+      if (random_.one_in(5)) text += std::string(" rate=") + kRates[random_.below(4)];
       if (random_.one_in(6)) text += " queue=40s";
       if (random_.one_in(6)) text += " total=60s";
       if (random_.one_in(5)) text += " allow";
@@ -836,6 +935,7 @@ class Life {
       reboot();
     else if (dice < 978) {
       now_.wall = now_.wall + Duration((random_.below(3) - 1) * 365 * 24 * 3'600'000);
+      calendar_stepped();
       handle(input::Tick{});
     } else if (dice < 982)
       handle(input::HoldStarts{random_.one_in(3)});
@@ -865,6 +965,7 @@ class Life {
     }
     check_evidence();
     check_fires();
+    check_slot_numbers();
   }
 
   /// Fires in (after, through], counted without a calendar.
@@ -979,8 +1080,9 @@ class Life {
       pass(Duration(500));
       // The calendar may have stepped back by years below a run's start.
       for (const auto& [id, row] : store_.runs) {
-        if (!is_final(row.state) && row.start_at && *row.start_at > now_.wall + 1h)
-          now_.wall = *row.start_at;
+        if (is_final(row.state) || !row.start_at || *row.start_at <= now_.wall + 1h) continue;
+        now_.wall = *row.start_at;
+        calendar_stepped();
       }
       if (queue_.empty() && results_.empty() && answers_.empty() && dead_.empty() &&
           store_.open_runs().empty()) {
@@ -1036,6 +1138,7 @@ class Life {
   std::vector<Entry> ledger_;
   std::map<AttemptId, std::string> durable_handles_;  ///< as operators were told
   std::int64_t last_serial_ = 0;
+  std::map<RateKey, std::vector<RatedStart>> rated_;
   std::set<AttemptId> unproved_;  ///< of which nobody knows whether they began
   std::set<RunId> touched_;       ///< by a person, so that tasks may start out of turn
 };

@@ -24,6 +24,7 @@ enum class Planted : std::uint8_t {
   fire_by_the_clock,    ///< a start goes on from what the clock says, not from where it was
   place_before_run,     ///< a fire's run is not in the commit of its schedule's place
   no_sync,              ///< a commit does not wait for the disk
+  full_buckets,         ///< after a restart no rate knows what it counted
 };
 
 struct Tale {
@@ -44,6 +45,8 @@ struct Tale {
   std::int64_t deferred = 0;       ///< stays that ended in a deferral
   std::int64_t woken = 0;          ///< attempts that went on after one
   std::int64_t hooks = 0;          ///< attempts of hooks
+  std::int64_t rated = 0;          ///< starts that took a token of a rate
+  std::int64_t throttled = 0;      ///< times that all tokens of a rate were out after a start
   std::int64_t handles_found = 0;  ///< by the next stay or the next attempt
   std::int64_t fires = 0;          ///< that made a run, on time
   std::int64_t caught_up = 0;      ///< that made one later

@@ -391,6 +391,7 @@ void World::perform(const Effect& effect) {
       if (!w.busy_.insert(e.key).second) throw BrokenInvariant("two processes of one task");
       w.running.emplace(e.attempt, e);
       w.starts.push_back(e);
+      w.started_at.push_back(w.now.mono);
     }
     void operator()(const effect::StopAttempt& e) const {
       const auto row = w.store.attempts.find(e.attempt);
@@ -469,6 +470,9 @@ void World::restart(bool new_boot, bool recover) {
     if (std::string wrong = store.apply(step.mutations, false); !wrong.empty())
       throw BrokenInvariant(wrong);
   }
+  const Step rates = engine.handle(input::RecoverRates{store.rate_rows()}, now);
+  if (std::string wrong = store.apply(rates.mutations, false); !wrong.empty())
+    throw BrokenInvariant(wrong);
   for (WorkerId worker : workers) (void)engine.handle(input::WorkerUp{worker}, now);
   if (recover) recovered();
 }
@@ -502,7 +506,7 @@ void World::check() {
     }
   }
   std::int64_t taken = 0;
-  for (const PoolView& pool : engine.pools()) {
+  for (const PoolView& pool : engine.pools(now)) {
     taken += pool.taken;
     std::int64_t held = 0;
     for (const auto& holder : pool.holders) held += holder.slots;
@@ -529,12 +533,14 @@ std::string difference_after_restart(const Engine& engine, const ModelStore& sto
   (void)other.handle(input::HoldStarts{true}, now);
   for (RunId run : store.open_runs())
     (void)other.handle(input::Recover{store.snapshot(run, false)}, now);
-  std::vector<Input> todo{input::Recovered{}};
+  std::vector<Input> todo{input::RecoverRates{store.rate_rows()}, input::Recovered{}};
   for (std::size_t i = 0; i < todo.size(); ++i) {
     const Input input = todo[i];
     const Step step = other.handle(input, now);
     for (const Mutation& change : step.mutations) {
-      if (!std::holds_alternative<mutation::SetRunCounts>(change)) {
+      // Rates that count nothing any more may be forgotten.
+      if (!std::holds_alternative<mutation::SetRunCounts>(change) &&
+          !std::holds_alternative<mutation::SetRate>(change)) {
         return "a restart changes what is settled: " + mutation_text(change);
       }
     }

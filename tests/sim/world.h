@@ -126,6 +126,7 @@ class World {
   std::map<AttemptId, Reason> stopped;
   std::vector<effect::HandleStored> handles;  ///< all answers, ever
   std::vector<effect::StartAttempt> starts;   ///< all, ever
+  std::vector<MonoTime> started_at;           ///< of each of them
   std::vector<effect::Prepare> unanswered;    ///< when `answers` is false
   std::vector<RunId> ended;
   std::vector<std::string> paused;  ///< jobs, by the engine itself

@@ -299,6 +299,28 @@ void rows_come_back(const OpenStore& open) {
     CHECK(runs[1].state == RunState::failed);
     CHECK(must(store->runs_of_request("ask")) == std::vector<std::string>{second.name, third.name});
   }
+  SECTION("what rates counted comes back, and one of another boot is told apart") {
+    must(store->begin_epoch("boot-1"));
+    RateRow task{{"sales", "", "query"}, {500}, at(9), Duration(1'000), {}, true};
+    task.starts = {{Duration(900), 64}, {Duration(0), 2'500}};
+    RateRow pool{{"", "api", ""}, {700}, at(10), Duration(60'000), {{Duration(5), 1}}, true};
+    commit(*store, {mutation::SetRate{task}, mutation::SetRate{pool}});
+    store.reset();
+    store = open();
+    must(store->begin_epoch("boot-2"));
+    auto rates = must(store->rates());
+    REQUIRE(rates.size() == 2);
+    CHECK_FALSE(rates[1].same_boot);
+    rates[0].same_boot = rates[1].same_boot = true;
+    CHECK(text(rates[0]) == text(pool));
+    CHECK(text(rates[1]) == text(task));
+    task.starts = {{Duration(1), 7}};
+    pool.starts.clear();
+    commit(*store, {mutation::SetRate{task}, mutation::SetRate{pool}});
+    rates = must(store->rates());
+    REQUIRE(rates.size() == 1);
+    CHECK(text(rates[0]) == text(task));
+  }
   SECTION("a timer of another boot is told apart") {
     must(store->begin_epoch("boot-1"));
     TimerRow timer{

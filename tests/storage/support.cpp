@@ -222,6 +222,14 @@ std::string text(const TimerRow& t) {
               t.same_boot);
 }
 
+std::string text(const RateRow& r) {
+  std::string starts;
+  for (const auto& some : r.starts)
+    starts += std::to_string(some.age.count()) + ":" + std::to_string(some.count) + " ";
+  return join(r.key.job, r.key.pool, r.key.task, r.at.ms, r.at_wall.ms, r.per.count(), starts,
+              r.same_boot);
+}
+
 std::string text(const JobRow& j) {
   return join(j.name, j.version.value, j.file, j.quarantined, j.removed, text(j.first_loaded_at),
               j.paused, j.pause_note, j.paused_by, text(j.paused_at), text(j.next_fire_at),
@@ -285,7 +293,7 @@ std::string query(const std::string& path, const std::string& sql) {
 std::string dump(const std::string& path) {
   std::string all;
   for (const char* table : {"job", "job_version", "version_task", "run", "run_counts", "task",
-                            "mapped", "attempt", "output", "timer", "event"}) {
+                            "mapped", "attempt", "output", "timer", "rate", "event"}) {
     all += std::string(table) + "\n" + query(path, std::string("SELECT * FROM ") + table);
   }
   all += query(path, "SELECT run, task, first, count, hex(bytes) FROM item");

@@ -67,6 +67,7 @@ std::string text(const TaskRow& row);
 std::string text(const MappedRow& row);
 std::string text(const AttemptRow& row);
 std::string text(const TimerRow& row);
+std::string text(const RateRow& row);
 std::string text(const JobRow& row);
 std::string text(const JobVersionRow& row);
 std::string text(const OutputRow& row);

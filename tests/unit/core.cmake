@@ -11,9 +11,11 @@ pawl_test(core_test LABEL unit
     core_engine_test.cpp
     core_explain_test.cpp
     core_hooks_test.cpp
+    core_limits_test.cpp
     core_mapped_test.cpp
     core_parts_test.cpp
     core_pools_test.cpp
+    core_rates_test.cpp
     core_recovery_test.cpp
     core_resume_test.cpp
     core_rules_test.cpp

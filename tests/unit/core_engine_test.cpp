@@ -559,7 +559,7 @@ TEST_CASE("a definition leaves memory a minute after the last of its runs, and i
   CHECK(w.engine.knows_version(version));
   w.pass(2min);
   CHECK(!w.engine.knows_version(version));
-  CHECK(w.engine.pools().size() == 1);
+  CHECK(w.engine.pools(w.now).size() == 1);
   SECTION("whoever did not notice is told") {
     w.handle(input::Submit{w.store.runs.at(first), false, "ana", ReplyToken{7}});
     CHECK(w.last_reply() == "the job's definition is not in memory; ask again");

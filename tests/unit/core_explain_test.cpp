@@ -90,7 +90,7 @@ TEST_CASE("pools show limits, holders and who waits") {
   w.handle(input::SetDefaultSlots{2});
   const RunId run =
       w.start("job pool:db=3; a; b; c; d pool=db slots=2; e pool=db slots=2; m map=7 priority=-1");
-  const auto pools = w.engine.pools();
+  const auto pools = w.engine.pools(w.now);
   REQUIRE(pools.size() == 2);
   CHECK(pools[0].name == "default");
   CHECK(pools[0].limit == 2);

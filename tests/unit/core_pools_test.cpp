@@ -116,7 +116,7 @@ TEST_CASE(
       }
       const auto free = free_slots(w);
       for (const auto& [name, slots] : free) REQUIRE(slots >= 0);
-      for (const PoolView& pool : w.engine.pools()) {
+      for (const PoolView& pool : w.engine.pools(w.now)) {
         REQUIRE(pool.taken <= pool.limit);
         if (kPools.contains(pool.name)) REQUIRE(pool.limit - pool.taken == free.at(pool.name));
       }
