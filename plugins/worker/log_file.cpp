@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -25,6 +26,13 @@ std::string note(std::int64_t wall_ns, const std::string& text) {
   std::string record;
   append_log_record(record, format_log_time(wall_ns), LogStream::err, true, "[pawl: " + text + "]");
   return record;
+}
+
+/// How much of it is whole records that fit: each is a line.
+std::size_t whole_records(std::string_view records, std::size_t room) {
+  if (records.size() <= room) return records.size();
+  const std::size_t end = room == 0 ? std::string_view::npos : records.rfind('\n', room - 1);
+  return end == std::string_view::npos ? 0 : end + 1;
 }
 
 }  // namespace
@@ -111,12 +119,22 @@ void LogFile::append_to_tail(std::string_view records) {
 }
 
 void LogFile::append(std::string_view records, std::int64_t wall_ns) {
-  if (records.empty()) return;
-  in_tail_ = in_tail_ || head_.bytes + records.size() > head_bytes_max_;
-  if (in_tail_) return append_to_tail(records);
-  if (append_to(head_, path_, records, wall_ns)) return;
-  lost_ += static_cast<std::int64_t>(records.size());
-  lost_total_ += static_cast<std::int64_t>(records.size());
+  if (!in_tail_) {
+    const std::size_t room = head_bytes_max_ - std::min(head_bytes_max_, head_.bytes);
+    const std::string_view head = records.substr(0, whole_records(records, room));
+    records.remove_prefix(head.size());
+    in_tail_ = !records.empty();
+    if (!head.empty() && !append_to(head_, path_, head, wall_ns)) {
+      lost_ += static_cast<std::int64_t>(head.size());
+      lost_total_ += static_cast<std::int64_t>(head.size());
+    }
+  }
+  while (!records.empty()) {
+    std::size_t size = whole_records(records, tail_bytes_max_);
+    if (size == 0) size = std::min(records.find('\n'), records.size() - 1) + 1;
+    append_to_tail(records.substr(0, size));
+    records.remove_prefix(size);
+  }
 }
 
 void LogFile::copy_tail(const Part& part) {

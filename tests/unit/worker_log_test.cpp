@@ -172,6 +172,23 @@ TEST_CASE("beyond the cap head and tail stay, whole records only, and a note bet
   CHECK_FALSE(std::filesystem::exists(folder / "1.log.tail1"));
 }
 
+TEST_CASE("a piece larger than the cap fills the head and the tail record by record") {
+  TempFolder folder;
+  LogFile log(folder / "1.log", 4000);
+  std::string piece;
+  for (int i = 0; i < 1000; ++i)
+    piece += std::string(kTimeText) + " stdout F line " + std::to_string(i) + "\n";
+  log.append(piece, kTime);
+  log.close(kTime);
+  const std::string text = read_whole(folder / "1.log");
+  CHECK(text.size() < 4500);
+  const std::size_t note = text.find("[pawl: ");
+  REQUIRE(note != std::string::npos);
+  CHECK(note > 1'800);
+  CHECK(text.substr(0, 1'800) == piece.substr(0, 1'800));
+  CHECK(text.substr(text.size() - 1'000) == piece.substr(piece.size() - 1'000));
+}
+
 TEST_CASE("a log just over its head is kept whole, without a note") {
   TempFolder folder;
   LogFile log(folder / "1.log", 4000);
