@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
+#include "cli/job_source.h"
 #include "cli/port.h"
 #include "cli/program.h"
-#include "cli/settings.h"
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/service.h"
 #include "scheduler/loop/signal.h"
@@ -121,14 +121,15 @@ class EmbeddedPort final : public Port {
 }  // namespace
 
 Result<std::unique_ptr<Port>> become_scheduler(const Session& session, const std::string& home) {
-  const Result<Settings> settings = read_settings(home + "/settings.json", false);
-  if (!settings) return settings.error();
   ServiceOptions options;
+  options.operators = known_operators(session);
+  options.settings_file = settings_file_of(home);
+  Result<ParsedSettings> settings = read_settings(options.settings_file, &options.operators);
+  if (!settings) return settings.error();
   options.home = home;
   options.program = program_path();
   options.version = program_version();
-  options.default_slots = settings->default_slots;
-  options.supervisors = settings->workers;
+  options.settings = *std::move(settings);
   options.tell = [session](Weight weight, const std::string& text) {
     if (weight == Weight::warning) session.notice(escape_for_terminal(text));
   };

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/settings.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/home.h"
@@ -97,7 +98,10 @@ Result<CheckedJob> read_job(const Session& session, const std::string& file) {
   Result<JobSource> source = read_job_source(file);
   if (!source) return std::move(source).error();
   const OperatorCatalog operators = known_operators(session);
-  ParseResult parsed = parse_job(source->text, parse_options(source->folder, &operators));
+  const Result<ParsedSettings> settings = settings_of(session, &operators);
+  if (!settings) return settings.error();
+  ParseResult parsed =
+      parse_job(source->text, parse_options(source->folder, &operators, &settings->settings));
   print_diagnostics(session, source->file, parsed.diagnostics);
   if (!parsed.ok) {
     return Error{ErrorKind::invalid, fmt::format("{}: not a valid job file; nothing was done",

@@ -1,26 +1,17 @@
 #pragma once
 
-// Settings of a home: one JSON object, `settings.json` in the home unless `serve --settings` names
-// another file.
+// Which settings hold for verbs that look at jobs.
 
-#include <cstdint>
-#include <optional>
-#include <string>
-
+#include "cli/session.h"
 #include "scheduler/base/result.h"
+#include "scheduler/daemon/settings_file.h"
 
 namespace pawl {
 
-struct Settings {
-  std::optional<std::int64_t> default_slots;  ///< `pools.default`: slots of pool `default`
-  std::size_t workers = 0;  ///< `workers`: processes that start programs; 0: one per core
-};
+/// The file of the scheduler that is up; with none, `settings.json` of the session's home.
+Result<SettingsFile> settings_file_of(const Session& session);
 
-/// Reads a settings file. A missing one is empty settings, unless it `must_exist`. Errors: invalid
-/// (every unknown key and impossible value, by name), not_found.
-Result<Settings> read_settings(const std::string& path, bool must_exist);
-
-/// JSON Schema (2020-12) of the settings file.
-std::string settings_schema();
+/// What it says. Errors: those of read_settings.
+Result<ParsedSettings> settings_of(const Session& session, const OperatorCatalog* operators);
 
 }  // namespace pawl

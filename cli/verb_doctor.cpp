@@ -1,7 +1,13 @@
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+#include <string>
+
 #include <fmt/format.h>
 
 #include "cli/checkup.h"
 #include "cli/history_access.h"
+#include "cli/job_source.h"
 #include "cli/program.h"
 #include "cli/scheduler_probe.h"
 #include "cli/settings.h"
@@ -19,6 +25,8 @@ using Level = Finding::Level;
 class DoctorVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
+    arguments.option("--settings", "FILE", settings_,
+                     "look at this one (that of the scheduler, else settings.json of the home)");
     arguments.flag("--quick", quick_, "do not read the whole store");
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
@@ -35,10 +43,9 @@ class DoctorVerb final : public Verb {
       add({check_workers(home->workers())});
     }
     add_scheduler(session);
-    add_settings(*path);
+    add_settings(session);
     add(check_clock());
     add(check_limits());
-    add({check_limits_of_tasks("auto")});
     add(check_unit_files());
     return print(session);
   }
@@ -89,6 +96,7 @@ class DoctorVerb final : public Verb {
       add({{"scheduler", Level::good, "none is up", ""}});
       return;
     }
+    status_ = **answer;
     const std::string version = (*answer)->value("version", std::string());
     if (version != program_version()) {
       add({{"scheduler", Level::warning,
@@ -102,14 +110,67 @@ class DoctorVerb final : public Verb {
     }
   }
 
-  void add_settings(const std::string& home) {
-    const Result<Settings> settings = read_settings(home + "/settings.json", false);
-    if (settings) {
-      add({{"settings", Level::good, "fine", ""}});
-    } else {
-      add({{"settings", Level::problem, settings.error().message,
-            "pawl schema settings says what may be there"}});
+  /// Each value and where it comes from; of those that the scheduler does not have yet, that.
+  void add_settings(const Session& session) {
+    const OperatorCatalog operators = known_operators(session);
+    const Result<SettingsFile> file = file_of(session);
+    const Result<ParsedSettings> settings =
+        file ? read_settings(*file, &operators) : Result<ParsedSettings>(file.error());
+    if (!settings) {
+      std::istringstream errors(settings.error().message);
+      for (std::string error; std::getline(errors, error);)
+        add({{"settings", Level::problem, error, "pawl schema settings says what may be there"}});
+      add({check_limits_of_tasks("auto")});
+      return;
     }
+    const std::string path = escape_for_terminal(file->path);
+    std::error_code failed;
+    const bool is_there = std::filesystem::exists(file->path, failed);
+    if (settings->diagnostics.empty())
+      add({{"settings", Level::good, is_there ? path + " is fine" : "none: the defaults", ""}});
+    for (const Diagnostic& warning : settings->diagnostics)
+      add({{"settings", Level::warning, format_diagnostic(path, warning), ""}});
+    const nlohmann::json used = values_in_use(file->path);
+    for (const SettingValue& value : settings->values) add({finding_of(value, path, used)});
+    for (const auto& [name, text] : used.items()) {
+      const bool is_gone = std::none_of(settings->values.begin(), settings->values.end(),
+                                        [&](const SettingValue& v) { return v.name == name; });
+      if (is_gone) add({not_in_use_yet(name, "it is gone from " + path, text)});
+    }
+    add({check_limits_of_tasks(settings->settings.control_groups)});
+  }
+
+  Result<SettingsFile> file_of(const Session& session) const {
+    if (settings_.empty()) return settings_file_of(session);
+    std::error_code failed;
+    return SettingsFile{std::filesystem::absolute(settings_, failed).string(), true};
+  }
+
+  /// By name; of a scheduler that goes by another file, none.
+  nlohmann::json values_in_use(const std::string& path) const {
+    const auto settings = status_.find("settings");
+    if (settings == status_.end() || settings->value("file", std::string()) != path)
+      return nlohmann::json::object();
+    return settings->value("values", nlohmann::json::object());
+  }
+
+  static Finding finding_of(const SettingValue& value, const std::string& path,
+                            const nlohmann::json& used) {
+    const std::string text = value.line == 0
+                                 ? value.value + " (default)"
+                                 : fmt::format("{} ({}:{})", value.value, path, value.line);
+    const auto in_use = used.find(value.name);
+    const bool differs = !used.empty() && (in_use == used.end() || *in_use != value.value);
+    if (!differs) return {"setting " + value.name, Level::good, text, ""};
+    return not_in_use_yet(value.name, text, in_use == used.end() ? nlohmann::json() : *in_use);
+  }
+
+  static Finding not_in_use_yet(const std::string& name, const std::string& text,
+                                const nlohmann::json& used) {
+    return {"setting " + name, Level::warning,
+            text + (used.is_string() ? "; the scheduler has " + used.get<std::string>()
+                                     : "; the scheduler does not have it yet"),
+            "Send it SIGHUP: systemctl reload pawl"};
   }
 
   int print(const Session& session) const {
@@ -138,6 +199,8 @@ class DoctorVerb final : public Verb {
     return problem ? exit_code(ErrorKind::failed) : 0;
   }
 
+  std::string settings_;
+  nlohmann::json status_ = nlohmann::json::object();  ///< of the scheduler that is up
   bool quick_ = false;
   OutputOptions output_;
   std::vector<Finding> findings_;

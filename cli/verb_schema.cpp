@@ -3,10 +3,10 @@
 
 #include "cli/job_source.h"
 #include "cli/operators.h"
-#include "cli/settings.h"
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/parse.h"
+#include "scheduler/spec/settings.h"
 
 namespace pawl {
 

@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "cli/job_source.h"
 #include "cli/port.h"
 #include "cli/program.h"
 #include "cli/scheduler_probe.h"
-#include "cli/settings.h"
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/log.h"
@@ -32,9 +32,9 @@ class ServeVerb final : public Verb {
     arguments.flag("--drain", drain_, "on SIGTERM wait for running tasks first");
     arguments.note(
         "Stays in the foreground. SIGTERM and Ctrl-C commit and leave at once: running tasks go on "
-        "and the next start takes them over. SIGHUP reads the folders again. A command that runs a "
-        "job meanwhile hands the home over and follows.\n`packaging/pawl.service` is the unit for "
-        "systemd.");
+        "and the next start takes them over. SIGHUP reads the settings and the folders again. A "
+        "command that runs a job meanwhile hands the home over and follows.\n"
+        "`packaging/pawl.service` is the unit for systemd.");
     arguments.example("pawl serve --jobs ~/jobs");
   }
 
@@ -79,17 +79,21 @@ class ServeVerb final : public Verb {
   Result<ServiceOptions> service_options(const Session& session) {
     const Result<std::string> home = resolve_home(session.home_flag);
     if (!home) return home.error();
-    const Result<Settings> settings =
-        read_settings(settings_.empty() ? *home + "/settings.json" : settings_, !settings_.empty());
-    if (!settings) return settings.error();
     ServiceOptions options;
+    options.operators = known_operators(session);
+    options.settings_file = settings_file_of(*home);
+    if (!settings_.empty()) {
+      std::error_code failed;
+      options.settings_file = {std::filesystem::absolute(settings_, failed).string(), true};
+    }
+    Result<ParsedSettings> settings = read_settings(options.settings_file, &options.operators);
+    if (!settings) return settings.error();
     options.home = *home;
     options.program = program_path();
     options.version = program_version();
     options.serves = true;
     options.lock_wait = kLockPatience;
-    options.default_slots = settings->default_slots;
-    options.supervisors = settings->workers;
+    options.settings = *std::move(settings);
     for (const std::string& folder : folders_) {
       std::error_code error;
       const auto path = std::filesystem::canonical(folder, error);

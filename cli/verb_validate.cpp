@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/job_source.h"
+#include "cli/settings.h"
 #include "cli/verb.h"
 #include "scheduler/daemon/calendars.h"
 
@@ -24,20 +25,25 @@ class ValidateVerb final : public Verb {
   Result<int> run(Session& session) override {
     int code = 0;
     const OperatorCatalog operators = known_operators(session);
-    for (const std::string& file : files_) code = std::max(code, check(session, file, operators));
+    const Result<ParsedSettings> settings = settings_of(session, &operators);
+    if (!settings) return settings.error();
+    for (const std::string& file : files_)
+      code = std::max(code, check(session, file, operators, settings->settings));
     // An invalid file outweighs a missing one (3): it is what must be repaired.
     return any_invalid_ ? exit_code(ErrorKind::invalid) : code;
   }
 
  private:
-  int check(const Session& session, const std::string& file, const OperatorCatalog& operators) {
+  int check(const Session& session, const std::string& file, const OperatorCatalog& operators,
+            const Settings& settings) {
     const Result<JobSource> source = read_job_source(file);
     if (!source) {
       session.notice(source.error().message);
       any_invalid_ |= source.error().kind == ErrorKind::invalid;
       return exit_code(source.error().kind);
     }
-    const ParseResult parsed = parse_job(source->text, parse_options(source->folder, &operators));
+    const ParseResult parsed =
+        parse_job(source->text, parse_options(source->folder, &operators, &settings));
     print_diagnostics(session, source->file, parsed.diagnostics);
     if (!parsed.ok) {
       any_invalid_ = true;

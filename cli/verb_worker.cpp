@@ -19,6 +19,9 @@ class WorkerVerb final : public Verb {
     arguments.option("--describe", "FILE", described_, "print the operators of plugins as JSON");
     arguments.option("--control-groups", "DIR", control_groups_,
                      "of attempts with limits: a folder, auto, none");
+    arguments.option("--idle-ms", "N", idle_ms_, 1, "ends after so long without work");
+    arguments.option("--recycle-after", "N", recycle_after_, 0, "of a host: attempts");
+    arguments.option("--memory-max", "BYTES", memory_max_, 0, "of a host: resident");
     arguments.option("--descriptors", "N", descriptors_, 1, "soft limit for programs");
   }
 
@@ -35,6 +38,9 @@ class WorkerVerb final : public Verb {
     options.version = program_version();
     options.program_descriptors = static_cast<std::uint64_t>(descriptors_.value_or(0));
     options.control_groups = control_groups_;
+    if (idle_ms_) options.idle_exit = Duration(*idle_ms_);
+    options.recycle_after = static_cast<std::uint64_t>(recycle_after_.value_or(0));
+    options.memory_bytes_max = static_cast<std::uint64_t>(memory_max_.value_or(0));
     options.plugins = plugins_;
     options.operators = operators_;
     return worker_main(options);
@@ -60,6 +66,9 @@ class WorkerVerb final : public Verb {
   std::vector<std::string> described_;
   std::optional<std::int64_t> id_;
   std::optional<std::int64_t> descriptors_;
+  std::optional<std::int64_t> idle_ms_;
+  std::optional<std::int64_t> recycle_after_;
+  std::optional<std::int64_t> memory_max_;
   std::string class_ = "supervisor";
   std::string control_groups_ = "auto";
 };

@@ -159,6 +159,7 @@ std::string encode_definition(const TaskDefinition& d) {
                  {"context", std::move(context)},
                  {"scheduler_env", d.scheduler_env},
                  {"log_dir", d.log_dir}};
+  if (d.log_bytes_max > 0) object["log_bytes_max"] = d.log_bytes_max;
   const Resources& resources = d.resources;
   if (resources.memory_bytes > 0) object["memory_bytes"] = resources.memory_bytes;
   if (resources.cpu_time > Duration(0)) object["cpu_time_ms"] = resources.cpu_time.count();
@@ -187,6 +188,9 @@ Result<TaskDefinition> decode_definition(std::string_view text) {
   members.duration("stall_timeout_ms", d.stall_timeout);
   members.duration("kill_grace_ms", d.kill_grace);
   read_resources(members, object, d.resources);
+  d.log_bytes_max = static_cast<std::uint64_t>(
+      read_number(members, object, "log_bytes_max", 0, std::numeric_limits<std::int64_t>::max())
+          .value_or(0));
   read_output(members, d.output);
   members.flag("output_from_file", d.output_from_file);
   if (members.object("context") != nullptr) members.any_json("context", d.context);

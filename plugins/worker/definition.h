@@ -38,7 +38,8 @@ struct TaskDefinition {
   /// The scheduler's own variables that the attempt takes: those of `pass_env` that are set, and of
   /// PATH HOME USER LOGNAME SHELL LANG TZ TMPDIR.
   std::map<std::string, std::string> scheduler_env;
-  std::string log_dir;  ///< absolute; made when the first byte is logged
+  std::uint64_t log_bytes_max = 0;  ///< of an attempt's log; 0: limits::kLogBytesMax
+  std::string log_dir;              ///< absolute; made when the first byte is logged
 };
 
 /// The names that an attempt takes from the scheduler's environment, whatever the job says.

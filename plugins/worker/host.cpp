@@ -282,7 +282,7 @@ void OperatorHost::log(AttemptId id, LogStream stream, std::string_view text) {
     const TaskDefinition& definition = attempt.definition->compiled->definition();
     attempt.streams = std::make_unique<AttemptStreams>(
         log_path(definition.log_dir, attempt.start.item, attempt.start.number), attempt.mask,
-        OutputSource{});
+        OutputSource{}, definition.log_bytes_max);
   }
   attempt.streams->append(stream, text);
   supervision_.active(id, mono_now());

@@ -77,10 +77,10 @@ std::int64_t wall_ns() {
 }
 
 AttemptStreams::AttemptStreams(std::string log_path, std::shared_ptr<const Mask> mask,
-                               OutputSource output)
+                               OutputSource output, std::uint64_t log_bytes_max)
     : mask_(std::move(mask)),
       pipes_{Pipe{{}, {}, MaskStream(*mask_), {}, -1}, Pipe{{}, {}, MaskStream(*mask_), {}, -1}},
-      log_(std::move(log_path)),
+      log_(std::move(log_path), log_bytes_max > 0 ? log_bytes_max : limits::kLogBytesMax),
       output_(std::move(output)) {}
 
 AttemptStreams::~AttemptStreams() {

@@ -21,7 +21,8 @@ std::int64_t wall_ns();
 
 class AttemptStreams {
  public:
-  AttemptStreams(std::string log_path, std::shared_ptr<const Mask> mask, OutputSource output);
+  AttemptStreams(std::string log_path, std::shared_ptr<const Mask> mask, OutputSource output,
+                 std::uint64_t log_bytes_max = 0);  ///< 0: limits::kLogBytesMax
   ~AttemptStreams();
   AttemptStreams(const AttemptStreams&) = delete;
   AttemptStreams& operator=(const AttemptStreams&) = delete;

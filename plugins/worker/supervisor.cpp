@@ -243,7 +243,8 @@ Result<void> Supervisor::prepare(Attempt& attempt) {
     output.mask = mask;
   }
   attempt.streams = std::make_unique<AttemptStreams>(
-      log_path(definition.log_dir, item, attempt.start.number), std::move(mask), std::move(output));
+      log_path(definition.log_dir, item, attempt.start.number), std::move(mask), std::move(output),
+      definition.log_bytes_max);
   // Nobody needs it any more, and an item may be a megabyte.
   std::string().swap(attempt.start.payload);
   return {};

@@ -11,12 +11,13 @@
 namespace pawl::limits {
 
 // Job files.
-inline constexpr std::size_t kJobFileBytesMax = 16u << 20;  ///< read whole into memory
-inline constexpr int kJobNestingMax = 64;                   ///< recursion of parsers and printers
-inline constexpr std::size_t kTasksPerJobMax = 100'000;     ///< each is a node in memory
-inline constexpr std::size_t kNameBytesMax = 128;           ///< job names, task ids
-inline constexpr std::size_t kErrorsPerFileMax = 100;       ///< nobody reads more
-inline constexpr std::size_t kExceptDatesMax = 10'000;      ///< 27 years of days; bounds a search
+inline constexpr std::size_t kJobFileBytesMax = 16u << 20;      ///< read whole into memory
+inline constexpr std::size_t kSettingsFileBytesMax = 1u << 20;  ///< the same
+inline constexpr int kJobNestingMax = 64;                ///< recursion of parsers and printers
+inline constexpr std::size_t kTasksPerJobMax = 100'000;  ///< each is a node in memory
+inline constexpr std::size_t kNameBytesMax = 128;        ///< job names, task ids
+inline constexpr std::size_t kErrorsPerFileMax = 100;    ///< nobody reads more
+inline constexpr std::size_t kExceptDatesMax = 10'000;   ///< 27 years of days; bounds a search
 
 // Expressions.
 inline constexpr std::size_t kExpressionBytesMax = 64u << 10;  ///< text of one expression

@@ -170,7 +170,9 @@ struct Engine::State::Explainer {
     const std::string wanted = "needs " + std::to_string(use.slots) +
                                (use.slots == 1 ? " slot of " : " slots of ") + what + ", ";
     if (use.slots > pool.limit) {
-      say("pool", wanted + "which has only " + std::to_string(pool.limit)).number = pool.limit;
+      say("pool", wanted + (pool.limit == 0 ? "which is not in the settings any more"
+                                            : "which has only " + std::to_string(pool.limit)))
+          .number = pool.limit;
       return;
     }
     if (pool.has_room(use.slots)) {

@@ -7,10 +7,12 @@
 
 namespace pawl {
 
-ParseOptions parse_options(const std::string& folder, const OperatorCatalog* operators) {
+ParseOptions parse_options(const std::string& folder, const OperatorCatalog* operators,
+                           const Settings* settings) {
   ParseOptions options;
   options.operators = operators;
   options.folder = folder;
+  if (settings != nullptr) apply(*settings, options);
   options.zone = zone_named;
   if (operators != nullptr) options.may_have_nice = may_have_nice;
   return options;
@@ -37,11 +39,16 @@ std::optional<cctz::time_zone> zone_named(std::string_view name) {
   return zone;
 }
 
-Result<JobSpec> read_definition(const JobVersionRow& row) {
+ParseOptions stored_options(const std::string& folder) {
   // What was accepted once stays readable: a zone that the machine has lost since is no reason.
   ParseOptions options;
-  options.folder = row.folder;
-  ParseResult parsed = parse_job(row.body, options);
+  options.folder = folder;
+  options.any_pool = true;
+  return options;
+}
+
+Result<JobSpec> read_definition(const JobVersionRow& row) {
+  ParseResult parsed = parse_job(row.body, stored_options(row.folder));
   if (parsed.ok) return std::move(parsed.job);
   const std::string why =
       parsed.diagnostics.empty() ? "unreadable" : parsed.diagnostics.front().message;

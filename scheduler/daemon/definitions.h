@@ -11,13 +11,18 @@
 #include "scheduler/base/result.h"
 #include "scheduler/core/rows.h"
 #include "scheduler/spec/parse.h"
+#include "scheduler/spec/settings.h"
 
 namespace pawl {
 
 /// Of a file in that folder, or a stored text that came from there: the machine's time zones are
-/// known, and the pools of its settings. `operators` must outlive the options; null: what was
-/// accepted before passes, whatever operators and rights there are now.
-ParseOptions parse_options(const std::string& folder, const OperatorCatalog* operators);
+/// known. `operators` must outlive the options. Without `settings` only pool `default` and a job's
+/// own are known, and any connection passes.
+ParseOptions parse_options(const std::string& folder, const OperatorCatalog* operators,
+                           const Settings* settings);
+
+/// Of a text that was accepted: what it names, and the rights it needs, may be gone since.
+ParseOptions stored_options(const std::string& folder);
 
 /// Whether programs of this process may begin with that `nice`, as the kernel judges.
 bool may_have_nice(int nice);

@@ -46,11 +46,12 @@ read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex 
   return request;
 }
 
-Dispatcher::Dispatcher(const Engine& engine, Reader& reader, Workers& workers, std::string home,
-                       Epoch epoch, std::function<void(AttemptResult)> failed)
+Dispatcher::Dispatcher(const Engine& engine, Reader& reader, Workers& workers, const Jobs& jobs,
+                       std::string home, Epoch epoch, std::function<void(AttemptResult)> failed)
     : engine_(engine),
       reader_(reader),
       workers_(workers),
+      jobs_(jobs),
       home_(std::move(home)),
       failed_(std::move(failed)),
       // Numbers of different schedulers never meet in a worker that outlives one.
@@ -105,8 +106,11 @@ void Dispatcher::ask_for_context(const Task& task, Definition& definition) {
 }
 
 void Dispatcher::make(const Task& task, Definition& definition, std::string context) {
-  const TaskDefinition d = definition_of(*engine_.run(task.first), *engine_.job_of(task.first),
-                                         task.second, home_, std::move(context));
+  TaskDefinition d = definition_of(*engine_.run(task.first), *engine_.job_of(task.first),
+                                   task.second, home_, std::move(context));
+  d.log_bytes_max = jobs_.settings().log_bytes_max;
+  if (auto connected = connect(d, jobs_.settings()); !connected)
+    return refuse(task, connected.error().message);
   definition.id = DefinitionId{++next_id_};
   definition.json = encode_definition(d);
   definition.ticket = 0;
@@ -114,17 +118,19 @@ void Dispatcher::make(const Task& task, Definition& definition, std::string cont
     send(start, definition);
 }
 
+/// There is no definition to be made, so nothing that waits for it starts.
+void Dispatcher::refuse(const Task& task, const std::string& why) {
+  const auto definition = definitions_.extract(task);
+  for (const effect::StartAttempt& start : definition.mapped().waiting)
+    fail(start, Reason::template_, why);
+}
+
 void Dispatcher::on(read::ContextAnswer&& answer) {
   const Task task{answer.run, answer.task};
   auto it = definitions_.find(task);
   if (it == definitions_.end() || it->second.ticket != answer.ticket) return;
   if (!engine_.has_run(answer.run)) return;
-  if (!answer.error.empty()) {
-    for (const effect::StartAttempt& start : std::exchange(it->second.waiting, {}))
-      fail(start, Reason::template_, answer.error);
-    definitions_.erase(it);
-    return;
-  }
+  if (!answer.error.empty()) return refuse(task, answer.error);
   make(task, it->second, std::move(answer.context));
 }
 
@@ -208,6 +214,10 @@ void Dispatcher::fail(const effect::StartAttempt& start, Reason reason, std::str
   result.ended_at = wall_now();
   result.failure.message = std::move(message);
   failed_(std::move(result));
+}
+
+void Dispatcher::forget_definitions() {
+  for (RunId run : engine_.runs()) forget_definitions(run);
 }
 
 void Dispatcher::forget_definitions(RunId run) {

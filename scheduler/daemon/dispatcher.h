@@ -14,6 +14,7 @@
 #include "scheduler/core/effect.h"
 #include "scheduler/core/engine.h"
 #include "scheduler/daemon/item_window.h"
+#include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/reader.h"
 #include "scheduler/daemon/workers.h"
 
@@ -22,8 +23,8 @@ namespace pawl {
 class Dispatcher {
  public:
   /// `failed`: attempts that could not be given to their worker, as results.
-  Dispatcher(const Engine& engine, Reader& reader, Workers& workers, std::string home, Epoch epoch,
-             std::function<void(AttemptResult)> failed);
+  Dispatcher(const Engine& engine, Reader& reader, Workers& workers, const Jobs& jobs,
+             std::string home, Epoch epoch, std::function<void(AttemptResult)> failed);
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -37,6 +38,8 @@ class Dispatcher {
 
   /// The run was changed by a command: what its tasks were told of upstream is told anew.
   void forget_definitions(RunId run);
+  /// The same for all runs: settings have changed.
+  void forget_definitions();
   /// Nothing of the run starts any more.
   void run_ended(RunId run);
   /// The worker is another process now, or none.
@@ -55,6 +58,7 @@ class Dispatcher {
 
   void send(const effect::StartAttempt& start, Definition& definition);
   void ask_for_context(const Task& task, Definition& definition);
+  void refuse(const Task& task, const std::string& why);
   void make(const Task& task, Definition& definition, std::string context);
   bool take_item(const effect::StartAttempt& start, frame::AttemptStart& out);
   void ask_for_chunks(const Task& source, ItemWindow& window);
@@ -65,6 +69,7 @@ class Dispatcher {
   const Engine& engine_;
   Reader& reader_;
   Workers& workers_;
+  const Jobs& jobs_;
   std::string home_;
   std::function<void(AttemptResult)> failed_;
   std::uint64_t next_id_;

@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/daemon/trusted_file.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/fd.h"
 
@@ -23,7 +24,6 @@ namespace {
 /// read this soon after its last change may have changed again under the same stamp.
 constexpr std::int64_t kStampDoubtMs = 2'000;
 constexpr std::size_t kDiagnosticsShown = 5;
-constexpr std::size_t kReadBytes = 64u << 10;
 
 std::int64_t nanoseconds(const timespec& time) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
@@ -39,44 +39,6 @@ FileSignature signature_of(const struct stat& info) {
 
 std::int64_t age_ms(const FileSignature& signature) {
   return wall_now().ms - signature.changed_ns / 1'000'000;
-}
-
-std::string_view kind_of(mode_t mode) {
-  if (S_ISDIR(mode)) return "a folder";
-  if (S_ISFIFO(mode)) return "a FIFO";
-  if (S_ISCHR(mode) || S_ISBLK(mode)) return "a device";
-  if (S_ISSOCK(mode)) return "a socket";
-  return "not a file";
-}
-
-/// Why the file may not be read; empty when it may.
-std::string objection(const struct stat& info) {
-  if (!S_ISREG(info.st_mode)) return std::string(kind_of(info.st_mode)) + ", not a file";
-  if (info.st_size > static_cast<off_t>(limits::kJobFileBytesMax)) return "larger than 16 MiB";
-  if ((info.st_mode & 022) != 0) return "others may write it. Try chmod go-w";
-  if (info.st_uid != ::geteuid() && info.st_uid != 0) return "it belongs to another user";
-  return {};
-}
-
-/// Nothing when reading failed; `why` then says so.
-std::optional<std::string> read_whole(int fd, std::size_t size_hint, std::string& why) {
-  std::string text;
-  text.reserve(size_hint);
-  std::array<char, kReadBytes> buffer;
-  while (true) {
-    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
-    if (n == 0) return text;
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      why = std::string("cannot be read: ") + std::strerror(errno);
-      return {};
-    }
-    text.append(buffer.data(), static_cast<std::size_t>(n));
-    if (text.size() > limits::kJobFileBytesMax) {
-      why = "larger than 16 MiB";
-      return {};
-    }
-  }
 }
 
 std::string first_errors(const std::string& path, const ParseResult& parsed) {
@@ -127,7 +89,7 @@ void judge(FileLook& look, const std::string& path, std::string text, const Know
   }
   look.calendar = *std::move(calendar);
   look.kind = FileLook::Kind::good;
-  look.text = std::move(text);
+  look.text = std::move(parsed.text);
 }
 
 }  // namespace
@@ -149,7 +111,7 @@ FileLook look_at_job_file(int folder_fd, const std::string& name, const std::str
     if (errno == ENOENT && !look.is_link) return look;
     return std::move(bad(look, std::string("cannot be read: ") + std::strerror(errno)));
   }
-  if (std::string why = objection(before); !why.empty())
+  if (std::string why = objection(before, limits::kJobFileBytesMax); !why.empty())
     return std::move(bad(look, std::move(why)));
   const FileSignature signature = signature_of(before);
   look.settled = signature;
@@ -161,9 +123,9 @@ FileLook look_at_job_file(int folder_fd, const std::string& name, const std::str
   const std::string reopened = "/proc/self/fd/" + std::to_string(named.get());
   const Fd fd(::open(reopened.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd) return std::move(bad(look, std::string("cannot be read: ") + std::strerror(errno)));
-  std::string why;
-  auto text = read_whole(fd.get(), static_cast<std::size_t>(before.st_size), why);
-  if (!text) return std::move(bad(look, std::move(why)));
+  auto text =
+      read_whole(fd.get(), static_cast<std::size_t>(before.st_size), limits::kJobFileBytesMax);
+  if (!text) return std::move(bad(look, text.error().message));
   struct stat after {};
   const bool moved = ::fstat(fd.get(), &after) != 0 || signature_of(after) != signature;
   const std::int64_t age = age_ms(signature);

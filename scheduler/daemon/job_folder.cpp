@@ -87,6 +87,7 @@ struct JobFolders::Impl : Loop::Retired {
 
   Result<void> add(const std::string& folder);
   void attach(Folder& folder, OpenFolder opened);
+  bool reads_anew = false;  ///< settings have changed: once this round is over
   void rescan();
   void list_later(Folder& folder);
 
@@ -301,8 +302,7 @@ void JobFolders::Impl::start_batch(Folder& folder) {
   batch->folder = &folder;
   batch->fd = folder.fd;
   batch->path = folder.path;
-  batch->options.parse = parse_options(folder.path, options.operators);
-  batch->options.parse.known_pools = options.known_pools;
+  batch->options.parse = parse_options(folder.path, options.operators, &options.settings);
   batch->options.settle = options.settle;
   for (const std::string& name : folder.pending) {
     if (batch->asked.size() == kFilesPerBatch) break;
@@ -346,6 +346,12 @@ void JobFolders::Impl::finish_round() {
   for (const auto& [name, path] : names) {
     if (!owners.contains(name)) tell(JobRemoved{.name = name, .file = path});
     if (dead) return;
+  }
+  if (std::exchange(reads_anew, false)) {
+    for (const auto& folder : folders) {
+      for (auto& [name, file] : folder->files) file.known = {};
+    }
+    return rescan();
   }
   for (const auto& folder : folders) {
     if (!std::exchange(folder->scanning, false)) continue;
@@ -481,5 +487,12 @@ JobFolders::~JobFolders() {
 
 Result<void> JobFolders::add(const std::string& folder) { return impl_->add(folder); }
 void JobFolders::rescan() { impl_->rescan(); }
+
+void JobFolders::change_settings(Settings settings) {
+  impl_->options.settings = std::move(settings);
+  // What is being read meanwhile is read under the old ones.
+  impl_->reads_anew = true;
+  impl_->rescan();
+}
 
 }  // namespace pawl

@@ -15,6 +15,7 @@
 #include "scheduler/loop/loop.h"
 #include "scheduler/spec/job.h"
 #include "scheduler/spec/parse.h"
+#include "scheduler/spec/settings.h"
 
 namespace pawl {
 
@@ -59,8 +60,8 @@ class JobFolders {
   using OnEvent = std::function<void(JobFolderEvent)>;
 
   struct Options {
-    std::vector<std::string> known_pools = {"default"};  ///< see ParseOptions
-    const OperatorCatalog* operators = nullptr;          ///< the same
+    const OperatorCatalog* operators = nullptr;  ///< see ParseOptions
+    Settings settings;                           ///< under which files are read
     /// A changed file is read once it has not changed for this long.
     Duration debounce = std::chrono::milliseconds(25);
     /// A file with errors is told of once it has not changed for this long: it may be half written.
@@ -80,6 +81,8 @@ class JobFolders {
 
   /// Reads all folders again, as after SIGHUP.
   void rescan();
+  /// From now on files are read under these; all are read again.
+  void change_settings(Settings settings);
 
   struct Impl;
 

@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/spec/job_name.h"
 #include "scheduler/spec/parse.h"
@@ -87,6 +88,10 @@ Error Jobs::unknown(std::string_view name) const {
   std::vector<std::string_view> names;
   for (const auto& [known, row] : jobs_) names.push_back(known);
   return unknown_job(name, names);
+}
+
+ParseOptions Jobs::reading(const std::string& folder) const {
+  return parse_options(folder, &operators_, &settings_);
 }
 
 const JobRow* Jobs::find(std::string_view name) const {

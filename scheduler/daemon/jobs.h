@@ -12,6 +12,7 @@
 #include "scheduler/daemon/pump.h"
 #include "scheduler/spec/job.h"
 #include "scheduler/spec/operator_catalog.h"
+#include "scheduler/spec/settings.h"
 #include "storage/store.h"
 #include "storage/writer.h"
 
@@ -34,7 +35,11 @@ class Jobs {
   /// Sees that the engine knows a stored version, which parses to `job`.
   void know(const JobVersionRow& row, const JobSpec& job);
 
-  const OperatorCatalog& operators() const { return operators_; }
+  /// How new definitions are read: with the operators and settings there are. `folder`: where their
+  /// relative paths start at.
+  ParseOptions reading(const std::string& folder) const;
+  void change_settings(Settings settings) { settings_ = std::move(settings); }
+  const Settings& settings() const { return settings_; }
   /// The place of its schedule is that of the start: Engine::schedule knows where it is now.
   const JobRow* find(std::string_view name) const;
   /// That there is no such job, and the nearest that there is.
@@ -50,6 +55,7 @@ class Jobs {
   Pump& pump_;
   Writer& writer_;
   const OperatorCatalog& operators_;
+  Settings settings_;
   VersionId last_version_;
   std::map<std::string, JobRow, std::less<>> jobs_;
   std::map<std::pair<std::string, std::string>, VersionId>

@@ -33,6 +33,8 @@ class Retainer {
   Retainer(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Options options);
   ~Retainer();
 
+  /// What is kept from the next round on, where jobs do not say.
+  void change_keep(Retention keep) { options_.keep = keep; }
   /// Prunes now and then from now on.
   void keep_going();
 

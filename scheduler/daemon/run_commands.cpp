@@ -155,15 +155,11 @@ void RunCommands::finish(Command& command, Result<Loaded> loaded, Json differenc
 namespace {
 
 /// A definition that a client hands in with a command.
-Result<std::pair<Definition, std::string>> definition_of(const json& given) {
-  const std::string text = text_of(given, "text");
-  const std::string folder = text_of(given, "folder");
-  if (!folder.starts_with('/'))
+Result<Definition> definition_of(const json& given, const ParseOptions& reading) {
+  if (!reading.folder.starts_with('/'))
     return Error{ErrorKind::invalid, "`folder` is not an absolute path"};
-  ParseResult parsed =
-      parse_job(text, parse_options(folder, nullptr));  // the client knows its operators
-  if (parsed.ok)
-    return std::pair(Definition{canonical_job_text(text), std::move(parsed.job)}, folder);
+  ParseResult parsed = parse_job(text_of(given, "text"), reading);
+  if (parsed.ok) return Definition{canonical_job_text(parsed.text), std::move(parsed.job)};
   std::string message = "the job file has errors";
   for (const Diagnostic& d : parsed.diagnostics)
     message += "\n" + format_diagnostic(text_of(given, "file"), d);
@@ -203,17 +199,20 @@ void RunCommands::load(const Command& command, std::function<void(Result<Loaded>
   if (command.redefines()) {
     for (const auto& [name, job] : jobs_.all()) newest.emplace(name, job.version);
   }
+  json given = command.options.value("definition", json());
+  ParseOptions reading = jobs_.reading(text_of(given, "folder"));
   pump_.flush();
   auto work = [alive = alive_, names = command.runs(), with_snapshot = command.needs_snapshot(),
-               options, newest = std::move(newest),
-               given = command.options.value("definition", json()), redefines = command.redefines(),
+               options, newest = std::move(newest), given = std::move(given),
+               reading = std::move(reading), redefines = command.redefines(),
                done](Store& store) -> std::function<void()> {
     Loaded runs;
     std::optional<Error> error;
     for (const std::string& name : names) {
       auto run = load_run(store, name, with_snapshot, options);
       if (run && redefines) {
-        if (auto found = load_newest(store, newest, given, *run); !found) error = found.error();
+        if (auto found = load_newest(store, newest, given, reading, *run); !found)
+          error = found.error();
       }
       if (!run) error = run.error();
       if (error) break;
@@ -230,16 +229,17 @@ void RunCommands::load(const Command& command, std::function<void(Result<Loaded>
 
 /// The definition that the run shall go on with. On the writer's thread.
 Result<void> RunCommands::load_newest(Store& store, const std::map<std::string, VersionId>& newest,
-                                      const Json& given, LoadedRun& run) {
+                                      const Json& given, const ParseOptions& reading,
+                                      LoadedRun& run) {
   if (given.is_object()) {
-    auto definition = definition_of(given);
+    auto definition = definition_of(given, reading);
     if (!definition) return definition.error();
-    if (definition->first.job.name != run.row.job) {
+    if (definition->job.name != run.row.job) {
       return Error{ErrorKind::refused, "run " + run.row.name + " is of job " + run.row.job +
-                                           ", not of " + definition->first.job.name};
+                                           ", not of " + definition->job.name};
     }
-    run.newest = std::move(definition->first);
-    run.newest_folder = std::move(definition->second);
+    run.newest = *std::move(definition);
+    run.newest_folder = reading.folder;
     return {};
   }
   const auto found = newest.find(run.row.job);
@@ -301,7 +301,7 @@ Result<RunCommands::Redefined> RunCommands::redefine_runs(const Loaded& loaded) 
                                  {"text", line.text}});
     }
     if (redefinition->is_same()) continue;
-    ParseResult parsed = parse_job(redefinition->text, parse_options(run.newest_folder, nullptr));
+    ParseResult parsed = parse_job(redefinition->text, stored_options(run.newest_folder));
     if (!parsed.ok) {
       return Error{ErrorKind::refused, "the new definition does not fit the run: " +
                                            parsed.diagnostics.front().message +

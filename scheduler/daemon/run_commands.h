@@ -65,7 +65,7 @@ class RunCommands {
   static Result<LoadedRun> load_run(Store& store, const std::string& name, bool with_snapshot,
                                     const LoadOptions& options);
   static Result<void> load_newest(Store& store, const std::map<std::string, VersionId>& newest,
-                                  const Json& given, LoadedRun& run);
+                                  const Json& given, const ParseOptions& reading, LoadedRun& run);
   void load(const Command& command, std::function<void(Result<Loaded>)> done);
   static Result<std::vector<Target>> targets_of(const Command& command, const Loaded& loaded);
 

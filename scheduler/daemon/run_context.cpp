@@ -8,6 +8,7 @@
 
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/definitions.h"
+#include "scheduler/spec/connections.h"
 
 namespace pawl {
 namespace {
@@ -83,6 +84,17 @@ TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex in
   for (const std::string& name : task.pass_env) take(name);
   d.log_dir = log_folder(home, run.name, task.id);
   return d;
+}
+
+Result<void> connect(TaskDefinition& definition, const Settings& settings) {
+  if (!names_connection(definition.with)) return {};
+  const std::string name = connection_name(definition.with);
+  auto with = with_connection(definition.with, definition.operator_name, settings.connections);
+  if (!with) return with.error();
+  definition.with = *std::move(with);
+  for (const auto& [secret, source] : settings.connections.at(name).secrets)
+    definition.secrets.insert_or_assign(secret, source);
+  return {};
 }
 
 std::string log_folder(const std::string& home, std::string_view run, std::string_view task) {

@@ -10,6 +10,7 @@
 #include "plugins/worker/definition.h"
 #include "scheduler/core/rows.h"
 #include "scheduler/spec/job.h"
+#include "scheduler/spec/settings.h"
 
 namespace pawl {
 
@@ -24,6 +25,10 @@ nlohmann::json names_of_ended_run(const RunRow& run, const JobSpec& job);
 /// `tasks`.
 TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex task,
                              const std::string& home, std::string context);
+
+/// Puts the connection that the task names into its parameters, with its secrets' sources. What is
+/// in settings is never stored: it is looked up for each definition. Errors: invalid.
+Result<void> connect(TaskDefinition& definition, const Settings& settings);
 
 /// Where the logs of a task's attempts lie.
 std::string log_folder(const std::string& home, std::string_view run, std::string_view task);

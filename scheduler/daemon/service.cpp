@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <sstream>
 #include <thread>
 
 #include "scheduler/base/text.h"
@@ -49,6 +50,14 @@ ControlAnswer answer_to(Responder responder) {
       [responder](std::function<void()> fn) mutable { responder.on_gone(std::move(fn)); });
 }
 
+std::size_t workers_wanted(const Settings& settings) {
+  return settings.workers != 0 ? settings.workers : static_cast<std::size_t>(cores());
+}
+
+Retention keep_of(const Settings& settings) {
+  return {settings.retention_runs, settings.retention_days};
+}
+
 void count_found(const std::vector<AttemptResult>& results, RecoveryFigures& found) {
   for (const AttemptResult& result : results) {
     switch (result.outcome) {
@@ -90,14 +99,10 @@ Result<void> Service::start() {
       descriptors > kDescriptorsForItself ? descriptors - kDescriptorsForItself : 0;
   slots_max_ = std::max<std::int64_t>(
       1, static_cast<std::int64_t>(std::min<std::uint64_t>(usable / kDescriptorsPerSlot, 100'000)));
-  default_slots_ =
-      options_.default_slots.value_or(std::min(slots_max_, std::max<std::int64_t>(4, 2 * cores())));
-  if (default_slots_ < 1 || default_slots_ > slots_max_) {
-    return Error{ErrorKind::invalid,
-                 "pool default: " + std::to_string(default_slots_) + " slots are not from 1 to " +
-                     std::to_string(slots_max_) +
-                     ", which is what the limit of descriptors allows (ulimit -Hn)"};
-  }
+  auto slots = slots_of_default(options_.settings.settings);
+  if (!slots) return slots.error();
+  default_slots_ = *slots;
+  tell_settings();
 
   auto store = SqliteStore::open(home_.database());
   if (!store) return store.error();
@@ -147,7 +152,8 @@ Result<void> Service::start() {
         loop_, *pump_, *writer_, *jobs_,
         [this](Weight weight, const std::string& text) { tell(weight, text); });
     JobFolders::Options folder_options;
-    folder_options.operators = &operators_;
+    folder_options.operators = &options_.operators;
+    folder_options.settings = options_.settings.settings;
     folders_ = std::make_unique<JobFolders>(loop_, folder_options, [this](JobFolderEvent event) {
       if (is_ready_)
         folder_jobs_->on(std::move(event));
@@ -159,6 +165,16 @@ Result<void> Service::start() {
     }
   }
   return {};
+}
+
+Result<std::int64_t> Service::slots_of_default(const Settings& settings) const {
+  const std::int64_t slots = settings.default_slots().value_or(
+      std::min(slots_max_, std::max<std::int64_t>(4, 2 * cores())));
+  if (slots >= 1 && slots <= slots_max_) return slots;
+  return Error{ErrorKind::invalid,
+               "pool default: " + std::to_string(slots) + " slots are not from 1 to " +
+                   std::to_string(slots_max_) +
+                   ", which is what the limit of descriptors allows (ulimit -Hn)"};
 }
 
 /// The open runs and the definitions they are pinned to, and what rates counted. A run
@@ -200,6 +216,7 @@ Result<void> Service::load_runs(Store& store) {
 }
 
 void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) {
+  const Settings& settings = options_.settings.settings;
   pump_ = std::make_unique<Pump>(
       loop_, Engine({counters.run, counters.attempt}), *writer_,
       [this](std::vector<Effect>&& effects) { perform(std::move(effects)); });
@@ -212,30 +229,31 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   }
   WalWatch::Options wal_options;
   wal_options.database = home_.database();
-  wal_options.bytes_max = options_.wal_bytes_max;
+  wal_options.bytes_max = settings.wal_bytes_max;
   wal_watch_ =
       std::make_unique<WalWatch>(loop_, *writer_, std::move(wal_options), [this] { on_wal(); });
-  operators_ = load_operators(options_.program, home_.path(),
-                              [this](std::string text) { tell(Weight::warning, text); });
-  jobs_ =
-      std::make_unique<Jobs>(*pump_, *writer_, counters.version, std::move(job_rows), operators_);
+  jobs_ = std::make_unique<Jobs>(*pump_, *writer_, counters.version, std::move(job_rows),
+                                 options_.operators);
+  jobs_->change_settings(settings);
 
-  retainer_ =
-      std::make_unique<Retainer>(loop_, *pump_, *writer_, *jobs_,
-                                 Retainer::Options{home_.logs(), home_.outputs(), Retention{}});
+  retainer_ = std::make_unique<Retainer>(
+      loop_, *pump_, *writer_, *jobs_,
+      Retainer::Options{home_.logs(), home_.outputs(), keep_of(settings)});
   if (options_.serves) retainer_->keep_going();
 
   Workers::Options worker_options;
-  for (const auto& [name, info] : operators_.all()) worker_options.plugins[name] = info.plugin;
+  for (const auto& [name, info] : options_.operators.all())
+    worker_options.plugins[name] = info.plugin;
   worker_options.folder = home_.workers();
   worker_options.home = home_.path();
   worker_options.program = options_.program;
   worker_options.version = options_.version;
   worker_options.epoch = counters.epoch;
   worker_options.program_descriptors = program_descriptors_;
-  worker_options.control_groups = options_.control_groups;
-  worker_options.count =
-      options_.supervisors != 0 ? options_.supervisors : static_cast<std::size_t>(cores());
+  worker_options.control_groups = settings.control_groups;
+  worker_options.worker_idle = settings.worker_idle;
+  worker_options.hosts = settings.hosts;
+  worker_options.count = workers_wanted(settings);
   Workers::Events events;
   events.up = [this](WorkerId id, std::vector<std::string> operators) {
     tell(Weight::info, "worker " + std::to_string(id.value) + " is up");
@@ -276,7 +294,7 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   events.problem = [this](const std::string& text) { tell(Weight::warning, text); };
   workers_ = std::make_unique<Workers>(loop_, std::move(worker_options), std::move(events));
   dispatcher_ =
-      std::make_unique<Dispatcher>(pump_->engine(), *reader_, *workers_, home_.path(),
+      std::make_unique<Dispatcher>(pump_->engine(), *reader_, *workers_, *jobs_, home_.path(),
                                    counters.epoch, [this](AttemptResult result) {
                                      // Not from inside the engine's own step.
                                      loop_.defer([this, result = std::move(result)]() mutable {
@@ -311,7 +329,7 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   commands_ =
       std::make_unique<Commands>(loop_, *pump_, *writer_, *jobs_, counters.epoch, std::move(hooks));
 
-  pump_->feed(input::SetDefaultSlots{default_slots_});
+  set_pools({});
   for (input::AddVersion& version : found_versions_) pump_->feed(std::move(version));
   found_versions_.clear();
   std::vector<WorkerId> referenced;
@@ -368,6 +386,7 @@ void Service::start_schedules() {
 }
 
 Service::~Service() {
+  settings_work_.reset();
   calendar_timer_.reset();
   stall_watch_.reset();
   folders_.reset();
@@ -437,10 +456,69 @@ void Service::leave_if_drained() {
   if (is_draining_ && pump_->engine().live_attempts() == 0 && pump_->is_settled()) leave();
 }
 
+/// The pools of the settings; those that were there before and are not now have no slots left.
+void Service::set_pools(const Settings& before) {
+  const Settings& now = options_.settings.settings;
+  for (const auto& [name, pool] : before.pools) {
+    if (name != "default" && !now.pools.contains(name))
+      pump_->feed(input::SetDefaultSlots{0, name});
+  }
+  for (const auto& [name, pool] : now.pools) {
+    if (name != "default") pump_->feed(input::SetDefaultSlots{pool.slots, name, pool.rate});
+  }
+  const auto own = now.pools.find("default");
+  pump_->feed(input::SetDefaultSlots{default_slots_, "default",
+                                     own == now.pools.end() ? std::nullopt : own->second.rate});
+}
+
 void Service::reload() {
+  if (options_.settings_file.path.empty()) return take_settings(options_.settings);
+  if (!settings_work_) settings_work_ = std::make_unique<Work>(loop_);
+  auto read = std::make_shared<Result<ParsedSettings>>(Error{});
+  // The work may outlive this service.
+  const bool begins = settings_work_->start(
+      [read, file = options_.settings_file, operators = options_.operators] {
+        *read = read_settings(file, &operators);
+      },
+      [this, read] { take_settings(std::move(*read)); });
+  reloads_again_ = !begins;
+}
+
+/// Wrong ones change nothing. The folders are read again under what then holds.
+void Service::take_settings(Result<ParsedSettings> read) {
+  auto slots = read ? slots_of_default(read->settings) : Result<std::int64_t>(read.error());
+  if (!slots) {
+    // A line each: whoever reads the log sees all errors at once.
+    std::istringstream errors(slots.error().message);
+    for (std::string error; std::getline(errors, error);)
+      tell(Weight::warning, "the settings stay as they were: " + error);
+  } else {
+    const Settings before = std::exchange(options_.settings, *std::move(read)).settings;
+    default_slots_ = *slots;
+    tell_settings();
+    if (options_.settings.settings != before) change_settings(before);
+  }
   tell(Weight::info, "reading the job folders again");
   if (folders_) folders_->rescan();
   if (folder_jobs_) folder_jobs_->reload_dates();
+  if (std::exchange(reloads_again_, false)) reload();
+}
+
+void Service::change_settings(const Settings& before) {
+  const Settings& settings = options_.settings.settings;
+  tell(Weight::info, "the settings have changed");
+  set_pools(before);
+  jobs_->change_settings(settings);
+  retainer_->change_keep(keep_of(settings));
+  wal_watch_->change_bytes_max(settings.wal_bytes_max);
+  workers_->change_settings(workers_wanted(settings), settings);
+  dispatcher_->forget_definitions();
+  if (folders_) folders_->change_settings(settings);
+}
+
+void Service::tell_settings() const {
+  for (const Diagnostic& warning : options_.settings.diagnostics)
+    tell(Weight::warning, format_diagnostic(options_.settings_file.path, warning));
 }
 
 void Service::on_wal() {

@@ -20,17 +20,18 @@
 #include "scheduler/daemon/job_folder.h"
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/notice.h"
-#include "scheduler/daemon/operator_loader.h"
 #include "scheduler/daemon/progress_board.h"
 #include "scheduler/daemon/pump.h"
 #include "scheduler/daemon/reader.h"
 #include "scheduler/daemon/retainer.h"
+#include "scheduler/daemon/settings_file.h"
 #include "scheduler/daemon/stall_watch.h"
 #include "scheduler/daemon/wal_watch.h"
 #include "scheduler/daemon/workers.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/timer.h"
 #include "scheduler/loop/wakeup.h"
+#include "scheduler/loop/work.h"
 
 namespace pawl {
 
@@ -39,19 +40,16 @@ struct ServiceOptions {
   std::string program;                   ///< path of this program, for workers
   std::string version;                   ///< of pawl
   std::vector<std::string> job_folders;  ///< absolute
-  std::optional<std::int64_t>
-      default_slots;            ///< of pool `default`; else twice the cores, at least 4
-  std::size_t supervisors = 0;  ///< 0: one per core
-  /// Where attempts with limits get control groups: a folder, `auto`, `none`.
-  std::string control_groups = "auto";
+  OperatorCatalog operators;             ///< those there are
+  ParsedSettings settings;               ///< as read; unread ones are the defaults
+  SettingsFile settings_file;            ///< read again with the folders; no path: they stay
   /// `pawl serve`: all open runs go on. Otherwise they are adopted, and only what is asked for
   /// starts.
   bool serves = false;
   Duration lock_wait{};  ///< how long to wait for the home's lock
   /// Lines for whoever runs this; called on the loop, and from a thread that watches it.
   Tell tell;
-  std::int64_t wal_bytes_max = limits::kWalBytesMax;  ///< see WalWatch
-  std::function<std::uint64_t()> dropped_lines;       ///< of the log, for the status
+  std::function<std::uint64_t()> dropped_lines;  ///< of the log, for the status
 };
 
 /// What a start found of the schedulers before it.
@@ -90,7 +88,7 @@ class Service {
   void leave();
   /// Starts nothing more, and leaves when nothing runs.
   void drain();
-  /// Reads the job folders again.
+  /// Reads the settings and the job folders again, in a while.
   void reload();
 
   /// Whether another scheduler has asked for the home; `leave` was called for it.
@@ -119,6 +117,11 @@ class Service {
   void tell_durable();
   nlohmann::json status() const;
   std::vector<Hold> holds() const;
+  Result<std::int64_t> slots_of_default(const Settings& settings) const;
+  void take_settings(Result<ParsedSettings> read);
+  void change_settings(const Settings& before);
+  void tell_settings() const;
+  void set_pools(const Settings& before);
   void hold_starts();
   void on_wal();
   void tell(Weight weight, const std::string& text) const;
@@ -155,7 +158,6 @@ class Service {
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Dispatcher> dispatcher_;
   ProgressBoard progress_;
-  OperatorCatalog operators_;
   std::unique_ptr<Jobs> jobs_;
   std::unique_ptr<Retainer> retainer_;
   std::unique_ptr<Commands> commands_;
@@ -167,6 +169,8 @@ class Service {
   std::unique_ptr<WalWatch> wal_watch_;
   std::unique_ptr<StallWatch> stall_watch_;
   std::vector<std::pair<ControlRequest, ControlAnswer>> early_calls_;
+  std::unique_ptr<Work> settings_work_;
+  bool reloads_again_ = false;  ///< asked for while the settings were being read
   std::optional<Error> failure_;
   RecoveryFigures recovery_;
   bool was_full_ = false;

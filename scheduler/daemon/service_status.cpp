@@ -31,6 +31,12 @@ json recovered_json(const RecoveryFigures& found) {
           {"interrupted", found.interrupted}};
 }
 
+json settings_json(const SettingsFile& file, const ParsedSettings& settings) {
+  json values = json::object();
+  for (const SettingValue& value : settings.values) values[value.name] = value.value;
+  return {{"file", file.path}, {"values", std::move(values)}};
+}
+
 }  // namespace
 
 /// Why no attempt starts, whatever is queued.
@@ -94,6 +100,7 @@ nlohmann::json Service::status() const {
           {"epoch", counters_.epoch.value},
           {"home", home_.path()},
           {"job_folders", options_.job_folders},
+          {"settings", settings_json(options_.settings_file, options_.settings)},
           {"runs", runs},
           {"counts", counts_json(counts)},
           {"live_attempts", engine.live_attempts()},

@@ -71,13 +71,11 @@ void Submissions::of_file(const ControlRequest& request, const Json& body, Contr
   std::erase_if(works_, [](const auto& w) { return !w->busy(); });
   works_.push_back(std::make_unique<Work>(loop_));
   auto parsed = std::make_shared<ParseResult>();
-  works_.back()->start(
-      [parsed, text = text_of(body, "text"), folder, operators = &jobs_.operators()] {
-        *parsed = parse_job(text, parse_options(folder, operators));
-      },
-      [this, alive = alive_, parsed, body, actor = request.actor, answer] {
-        if (*alive) begin_of_file(std::move(*parsed), body, actor, answer);
-      });
+  works_.back()->start([parsed, text = text_of(body, "text"),
+                        options = jobs_.reading(folder)] { *parsed = parse_job(text, options); },
+                       [this, alive = alive_, parsed, body, actor = request.actor, answer] {
+                         if (*alive) begin_of_file(std::move(*parsed), body, actor, answer);
+                       });
 }
 
 void Submissions::begin_of_file(ParseResult parsed, const Json& body, std::string actor,
@@ -115,7 +113,7 @@ void Submissions::begin_of_file(ParseResult parsed, const Json& body, std::strin
     }
     submit(std::move(row), false, std::move(actor), std::move(diagnostics), std::move(answer));
   };
-  jobs_.version_of(text_of(body, "text"), std::move(parsed.job), std::move(submit_it));
+  jobs_.version_of(parsed.text, std::move(parsed.job), std::move(submit_it));
 }
 
 Result<void> Submissions::read_concurrency(const Json& body, const JobSpec& job,

@@ -140,6 +140,11 @@ WalWatch::~WalWatch() { *alive_ = false; }
 
 std::int64_t WalWatch::bytes() const { return writer_.wal_pages() * kPageBytes; }
 
+void WalWatch::change_bytes_max(std::int64_t bytes_max) {
+  options_.bytes_max = bytes_max;
+  look();
+}
+
 void WalWatch::look() {
   if (is_over_ || bytes() <= options_.bytes_max) return;
   is_over_ = true;

@@ -45,6 +45,7 @@ class WalWatch {
   WalWatch(const WalWatch&) = delete;
   WalWatch& operator=(const WalWatch&) = delete;
 
+  void change_bytes_max(std::int64_t bytes_max);
   /// After each commit; costs nothing while the log is small.
   void look();
 
@@ -61,7 +62,7 @@ class WalWatch {
 
   Loop& loop_;
   Writer& writer_;
-  const Options options_;
+  Options options_;
   std::function<void()> changed_;
   Timer timer_;
   Work finding_;

@@ -11,6 +11,8 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
@@ -25,9 +27,22 @@ constexpr Duration kConnectEvery = std::chrono::milliseconds(5);
 constexpr Duration kSilentAfter = std::chrono::seconds(10);
 constexpr Duration kSilentRetry = std::chrono::seconds(1);
 constexpr Duration kYoung = std::chrono::seconds(10);  ///< dying sooner counts as a failed start
-constexpr Duration kHostLooks = std::chrono::minutes(1);
-constexpr Duration kHostIdle = std::chrono::minutes(5);
+constexpr Duration kHostLooksEvery = std::chrono::minutes(1);
 constexpr int kReplaceDelayShiftMax = 6;  ///< 2^6 s between tries at the most
+
+constexpr const char* kWaysFile = "/ways";  ///< in a worker's folder
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += word + "\n";
+  return text;
+}
+
+std::string text_of_file(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
 
 std::optional<WorkerId> worker_id_from(const std::string& name) {
   std::int64_t number = 0;
@@ -77,6 +92,7 @@ void Workers::recover(const std::vector<WorkerId>& referenced) {
     peer.id = id;
     peer.folder = options_.folder + "/" + std::to_string(id.value);
     peer.is_found = true;
+    peer.ways = text_of_file(peer.folder + kWaysFile);
     peer.since = mono_now();
     peer.timer = std::make_unique<Timer>(loop_, [this, id] {
       if (Peer* p = find(id)) look_after(*p);
@@ -216,7 +232,7 @@ bool Workers::want(const std::string& operator_name) {
 
 void Workers::start_host(const std::string& plugin) {
   ask_for_id(plugin);
-  if (!retire_timer_.armed()) retire_timer_.start_after(kHostLooks);
+  if (!retire_timer_.armed()) retire_timer_.start_after(look_at_hosts_after());
 }
 
 void Workers::host_is_dead(const Peer& peer, bool was_young) {
@@ -228,6 +244,10 @@ void Workers::host_is_dead(const Peer& peer, bool was_young) {
   if (std::exchange(hosting.is_coming, false)) want(hosting.operator_name);
 }
 
+Duration Workers::look_at_hosts_after() const {
+  return std::min(kHostLooksEvery, options_.hosts.idle);
+}
+
 /// Hosts that nobody has used for a while end; the next attempt starts one.
 void Workers::retire_idle_hosts() {
   bool any = false;
@@ -237,13 +257,60 @@ void Workers::retire_idle_hosts() {
     if (peer->state != State::up) continue;
     if (!events_.attempts_of(id).empty()) {
       peer->since = mono_now();
-    } else if (mono_now() - peer->since >= kHostIdle) {
-      peer->state = State::draining;
-      events_.drains(id);
-      send(*peer, frame::Shutdown{});
+    } else if (mono_now() - peer->since >= options_.hosts.idle) {
+      retire(*peer);
     }
   }
-  if (any) retire_timer_.start_after(kHostLooks);
+  if (any) retire_timer_.start_after(look_at_hosts_after());
+}
+
+// Settings ---------------------------------------------------------------------------------------
+
+void Workers::change_settings(std::size_t count, const Settings& settings) {
+  options_.count = count;
+  options_.control_groups = settings.control_groups;
+  options_.worker_idle = settings.worker_idle;
+  options_.hosts = settings.hosts;
+  bool any_host = false;
+  for (auto& [id, peer] : peers_) {
+    any_host |= is_host(*peer);
+    if (peer->state == State::up && peer->ways != joined(ways_of(is_host(*peer)))) retire(*peer);
+  }
+  if (any_host) retire_timer_.start_after(look_at_hosts_after());
+  retire_surplus();
+  if (keeps_running_) keep_running();
+}
+
+/// It ends what it has, and gets nothing more.
+void Workers::retire(Peer& peer) {
+  peer.state = State::draining;
+  events_.drains(peer.id);
+  send(peer, frame::Shutdown{});
+}
+
+/// Those with the fewest attempts first.
+void Workers::retire_surplus() {
+  if (!keeps_running_) return;
+  std::vector<std::pair<std::size_t, Peer*>> up;
+  for (auto& [id, peer] : peers_) {
+    if (peer->state == State::up && !is_host(*peer))
+      up.emplace_back(events_.attempts_of(id).size(), peer.get());
+  }
+  if (up.size() <= options_.count) return;
+  std::stable_sort(up.begin(), up.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (std::size_t i = 0; i < up.size() - options_.count; ++i) retire(*up[i].second);
+}
+
+/// The words of a worker that come from the settings.
+std::vector<std::string> Workers::ways_of(bool is_host) const {
+  std::vector<std::string> words = {"--control-groups", options_.control_groups, "--idle-ms",
+                                    std::to_string(options_.worker_idle.count())};
+  if (is_host && options_.hosts.recycle_after > 0)
+    words.insert(words.end(), {"--recycle-after", std::to_string(options_.hosts.recycle_after)});
+  if (is_host && options_.hosts.memory_bytes > 0)
+    words.insert(words.end(), {"--memory-max", std::to_string(options_.hosts.memory_bytes)});
+  return words;
 }
 
 std::vector<std::string> Workers::words_of(const Peer& peer) const {
@@ -255,7 +322,8 @@ std::vector<std::string> Workers::words_of(const Peer& peer) const {
     words.emplace_back("--descriptors");
     words.push_back(std::to_string(options_.program_descriptors));
   }
-  words.insert(words.end(), {"--control-groups", options_.control_groups});
+  const std::vector<std::string> ways = ways_of(!peer.plugin.empty());
+  words.insert(words.end(), ways.begin(), ways.end());
   if (peer.plugin.empty()) return words;
   words.insert(words.end(), {"--plugin", peer.plugin});
   for (const auto& [name, plugin] : options_.plugins) {
@@ -276,8 +344,11 @@ void Workers::spawn(WorkerId id, const std::string& plugin) {
   peer.timer = std::make_unique<Timer>(loop_, [this, id] {
     if (Peer* p = find(id)) look_after(*p);
   });
+  peer.ways = joined(ways_of(!plugin.empty()));
   std::error_code failed;
   std::filesystem::create_directories(peer.folder, failed);
+  // For a scheduler that takes it over, perhaps under other settings.
+  std::ofstream(peer.folder + kWaysFile) << peer.ways;
 
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -453,7 +524,8 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
   peer.was_met = true;
   peer.timer->cancel();
   peer.since = mono_now();
-  if (peer.version == options_.version) {
+  const bool is_as_now = peer.ways == joined(ways_of(is_host(peer)));
+  if (peer.version == options_.version && is_as_now) {
     peer.state = State::up;
     if (auto hosting = hosts_.find(peer.plugin); hosting != hosts_.end()) {
       hosting->second.is_coming = false;
@@ -461,10 +533,9 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
       failures_in_a_row_ = 0;
     }
     events_.up(peer.id, peer.operators);
+    retire_surplus();
   } else {
-    peer.state = State::draining;
-    events_.drains(peer.id);
-    send(peer, frame::Shutdown{});
+    retire(peer);
     if (keeps_running_) keep_running();
   }
   settle(peer);

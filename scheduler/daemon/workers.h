@@ -19,6 +19,7 @@
 #include "scheduler/loop/signal.h"
 #include "scheduler/loop/timer.h"
 #include "scheduler/loop/work.h"
+#include "scheduler/spec/settings.h"
 
 namespace pawl {
 
@@ -39,6 +40,8 @@ class Workers {
     std::uint64_t program_descriptors = 0;  ///< soft limit for programs; ours was raised
     std::size_t count = 2;                  ///< supervisors that take attempts
     std::string control_groups = "auto";    ///< for attempts with limits (control_group.h)
+    Duration worker_idle = std::chrono::seconds(60);
+    Settings::Hosts hosts;
     /// By operator: the plugin that a host loads for it. Operators of one plugin share a host.
     std::map<std::string, std::string> plugins;
   };
@@ -85,6 +88,10 @@ class Workers {
   void stop(WorkerId worker, AttemptId attempt, Reason reason, bool force);
   void forget(WorkerId worker, const std::vector<frame::DurableEnd>& ends);
 
+  /// Workers that run otherwise than the settings now say take no more attempts, and others follow;
+  /// so do more, or fewer, than there are.
+  void change_settings(std::size_t count, const Settings& settings);
+
   /// Lets workers without attempts end now. Those with attempts go on and end when idle.
   void dismiss_idle();
 
@@ -107,6 +114,7 @@ class Workers {
     std::string version;
     std::string plugin;                  ///< of a host that we started; empty: a supervisor
     std::vector<std::string> operators;  ///< as it said
+    std::string ways;                    ///< as it was started with: see `ways_of`
     pid_t pid = 0;
     bool is_child = false;  ///< ours to reap
     bool is_found = false;  ///< from an earlier scheduler; settles recovery
@@ -135,6 +143,10 @@ class Workers {
   void start_host(const std::string& plugin);
   void host_is_dead(const Peer& peer, bool was_young);
   void retire_idle_hosts();
+  Duration look_at_hosts_after() const;
+  void retire(Peer& peer);
+  void retire_surplus();
+  std::vector<std::string> ways_of(bool is_host) const;
   std::vector<std::string> words_of(const Peer& peer) const;
   void spawn(WorkerId id, const std::string& plugin);
   void connect(Peer& peer);

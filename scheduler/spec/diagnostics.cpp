@@ -28,6 +28,12 @@ void Diagnostics::warn(NodeId node, std::string message) {
   add(Diagnostic::Severity::warning, document_.offset(node), node, std::move(message));
 }
 
+bool Diagnostics::has_error_at(NodeId node) const {
+  return std::any_of(found_.begin(), found_.end(), [&](const Found& found) {
+    return found.node == node && found.severity == Diagnostic::Severity::error;
+  });
+}
+
 bool Diagnostics::full() const { return error_count_ > limits::kErrorsPerFileMax; }
 
 void Diagnostics::add(Diagnostic::Severity severity, std::size_t offset, NodeId node,

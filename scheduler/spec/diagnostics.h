@@ -27,6 +27,7 @@ class Diagnostics {
   void warn(NodeId node, std::string message);
 
   bool has_errors() const { return error_count_ > 0; }
+  bool has_error_at(NodeId node) const;
   /// True when nobody reads further errors; checks may then stop early.
   bool full() const;
 

@@ -311,6 +311,38 @@ NodeId Document::member(NodeId object, std::string_view key_text) const {
   return kNoNode;
 }
 
+namespace {
+
+std::string unescape_pointer(std::string_view step) {
+  std::string key;
+  for (std::size_t i = 0; i < step.size(); ++i) {
+    const bool is_escape = step[i] == '~' && i + 1 < step.size();
+    key += is_escape ? (step[++i] == '1' ? '/' : '~') : step[i];
+  }
+  return key;
+}
+
+}  // namespace
+
+NodeId Document::deepest(NodeId node, std::string_view pointer) const {
+  while (!pointer.empty()) {
+    pointer.remove_prefix(1);
+    const std::string_view step = pointer.substr(0, pointer.find('/'));
+    pointer.remove_prefix(step.size());
+    NodeId below = kNoNode;
+    if (is(node, NodeKind::object)) {
+      below = member(node, unescape_pointer(step));
+    } else if (is(node, NodeKind::array)) {
+      below = first_child(node);
+      for (int left = std::atoi(std::string(step).c_str()); left > 0 && below != kNoNode; --left)
+        below = next(below);
+    }
+    if (below == kNoNode) return node;
+    node = below;
+  }
+  return node;
+}
+
 bool Document::contains(NodeId ancestor, NodeId node) const {
   while (node != kNoNode && node != ancestor) node = nodes_[node].parent;
   return node == ancestor;

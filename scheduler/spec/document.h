@@ -62,6 +62,9 @@ class Document {
   /// The member of an object with that key, or kNoNode. Linear in the number of members.
   NodeId member(NodeId object, std::string_view key) const;
 
+  /// The value that a JSON pointer leads to from `node`, or the last one on the way that is there.
+  NodeId deepest(NodeId node, std::string_view pointer) const;
+
   /// True when `node` is `ancestor` or within it.
   bool contains(NodeId ancestor, NodeId node) const;
 

@@ -561,6 +561,7 @@ constexpr std::array<Field, 24> kJobFields = {{
 
 constexpr Shape kJobShape = {.form = Form::object,
                              .what = "a job: an object with name and tasks",
+                             .null_removes = true,
                              .fields = kJobFields,
                              .name = "job"};
 

@@ -72,6 +72,7 @@ struct Field {
   std::string_view about;          ///< one sentence, for the schema
   std::string_view fallback = {};  ///< the default, as JSON text; empty: none
   bool required = false;
+  std::string_view unset = {};  ///< what holds without the key, in words that JSON has not
 };
 
 /// The whole file.
@@ -104,5 +105,8 @@ std::string_view foreign_value_hint(std::string_view key, std::string_view value
 std::string_view name_rule(Check check, std::string_view text);
 /// The same rule as a regular expression, for the schema; empty when there is none.
 std::string_view name_pattern(Check check);
+
+/// True for a name under which people keep what nobody should read: of a variable, a parameter.
+bool sounds_secret(std::string_view name);
 
 }  // namespace pawl

@@ -66,6 +66,8 @@ struct RetryPolicy {
 struct Rate {
   std::int64_t count = 0;
   Duration per{};
+
+  friend bool operator==(const Rate&, const Rate&) = default;
 };
 
 /// How many failures of a mapped task are forgiven: a count, or a share of all items.
@@ -151,7 +153,9 @@ struct TaskSpec {
 
 struct PoolSpec {
   std::int64_t slots = 0;
-  std::optional<Rate> rate;
+  std::optional<Rate> rate = {};
+
+  friend bool operator==(const PoolSpec&, const PoolSpec&) = default;
 };
 
 struct ParamSpec {
@@ -162,6 +166,8 @@ struct ParamSpec {
 struct SecretSource {
   bool from_file = false;
   std::string name;  ///< of the variable, or the path
+
+  friend bool operator==(const SecretSource&, const SecretSource&) = default;
 };
 
 struct ScheduleSpec {

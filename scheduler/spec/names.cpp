@@ -1,6 +1,7 @@
 // Rules of names, once as code and once as patterns for the schema.
 
 #include <algorithm>
+#include <string>
 
 #include "scheduler/base/limits.h"
 #include "scheduler/spec/fields.h"
@@ -60,6 +61,15 @@ std::string_view name_rule(Check check, std::string_view text) {
     if (rule.check == check) return obeys(rule, text) ? std::string_view() : rule.sentence;
   }
   return {};
+}
+
+bool sounds_secret(std::string_view name) {
+  std::string upper(name);
+  for (char& c : upper) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return upper.find("TOKEN") != std::string::npos || upper.find("PASSWORD") != std::string::npos ||
+         upper.find("SECRET") != std::string::npos;
 }
 
 std::string_view name_pattern(Check check) {

@@ -1,38 +1,100 @@
 #include "scheduler/spec/parse.h"
 
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
 #include "scheduler/base/limits.h"
 #include "scheduler/spec/diagnostics.h"
 #include "scheduler/spec/document.h"
 #include "scheduler/spec/fields.h"
+#include "scheduler/spec/job_defaults.h"
 #include "scheduler/spec/reader.h"
 #include "scheduler/spec/structure.h"
 
 namespace pawl {
 
 std::string format_diagnostic(std::string_view file, const Diagnostic& diagnostic) {
-  const bool is_error = diagnostic.severity == Diagnostic::Severity::error;
   return std::string(file) + ":" + std::to_string(diagnostic.line) + ":" +
-         std::to_string(diagnostic.column) + (is_error ? ": error: " : ": warning: ") +
+         std::to_string(diagnostic.column) +
+         (diagnostic.severity == Diagnostic::Severity::error ? ": error: " : ": warning: ") +
          diagnostic.message + " (at " +
          (diagnostic.pointer.empty() ? std::string("the top") : diagnostic.pointer) + ")";
 }
 
-ParseResult parse_job(std::string_view text, const ParseOptions& options) {
-  ParseResult result;
-  Document document;
-  const bool is_json = document.parse(text, limits::kJobFileBytesMax);
-  Diagnostics diagnostics(document);
-  for (const SyntaxError& error : document.errors()) {
-    diagnostics.error_at(error.offset, error.node, error.message);
+namespace {
+
+/// A text, what it says, and what is wrong with it.
+struct Reading {
+  Reading(std::string_view text, const ParseOptions& options) {
+    const bool is_json = document.parse(text, limits::kJobFileBytesMax);
+    Diagnostics found(document);
+    for (const SyntaxError& error : document.errors()) {
+      found.error_at(error.offset, error.node, error.message);
+    }
+    is_text_good = !found.has_errors();
+    if (is_json) {
+      check_structure(document, document.root(), kJobShape, options, found);
+      is_object = document.is(document.root(), NodeKind::object);
+      if (is_object) job = read_job(document, options, found);
+    }
+    is_good = !found.has_errors();
+    diagnostics = found.take();
   }
-  if (is_json) {
-    check_structure(document, document.root(), kJobShape, options, diagnostics);
-    if (document.is(document.root(), NodeKind::object)) {
-      result.job = read_job(document, options, diagnostics);
+
+  Document document;
+  JobSpec job;
+  std::vector<Diagnostic> diagnostics;
+  bool is_text_good = false;  ///< JSON, and no key twice
+  bool is_object = false;
+  bool is_good = false;
+};
+
+bool is_error(const Diagnostic& diagnostic) {
+  return diagnostic.severity == Diagnostic::Severity::error;
+}
+
+/// What is wrong with a job under the defaults of all jobs, at its places in the file that somebody
+/// wrote. What the file alone would lack, such as a secret, the defaults may have brought.
+std::vector<Diagnostic> placed(Reading& own, const Reading& whole) {
+  std::vector<Diagnostic> out;
+  if (!own.is_text_good) out = own.diagnostics;
+  for (const Diagnostic& wrong : whole.diagnostics) {
+    const auto same =
+        std::find_if(own.diagnostics.begin(), own.diagnostics.end(), [&](const Diagnostic& d) {
+          return d.severity == wrong.severity && d.pointer == wrong.pointer;
+        });
+    if (same != own.diagnostics.end()) {
+      if (own.is_text_good) out.push_back(*same);
+      own.diagnostics.erase(same);
+    } else if (is_error(wrong)) {  // a warning of the settings is not one of each job
+      const NodeId node = own.document.deepest(own.document.root(), wrong.pointer);
+      const Place place = own.document.place(own.document.offset(node));
+      const std::string pointer = own.document.pointer(node);
+      out.push_back({wrong.severity, place.line, place.column, pointer,
+                     "with job_defaults of the settings: " + wrong.message +
+                         (pointer == wrong.pointer ? "" : " (" + wrong.pointer + ")")});
     }
   }
-  result.ok = !diagnostics.has_errors();
-  result.diagnostics = diagnostics.take();
+  std::stable_sort(out.begin(), out.end(), [](const Diagnostic& a, const Diagnostic& b) {
+    return std::tuple(a.severity, a.line, a.column) < std::tuple(b.severity, b.line, b.column);
+  });
+  return out;
+}
+
+}  // namespace
+
+ParseResult parse_job(std::string_view text, const ParseOptions& options) {
+  Reading own(text, options);
+  if (options.job_defaults.empty() || !own.is_object) {
+    return {std::move(own.job), std::string(text), std::move(own.diagnostics), own.is_good};
+  }
+  ParseResult result;
+  result.text = with_job_defaults(own.document.to_json(own.document.root()), options.job_defaults);
+  Reading whole(result.text, options);
+  result.job = std::move(whole.job);
+  result.ok = whole.is_good && own.is_text_good;
+  result.diagnostics = placed(own, whole);
   return result;
 }
 

@@ -3,6 +3,7 @@
 // From the text of a job file to a JobSpec, or to every error in it.
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include <cctz/time_zone.h>
 
 #include "scheduler/base/result.h"
+#include "scheduler/spec/connections.h"
 #include "scheduler/spec/job.h"
 
 namespace pawl {
@@ -32,7 +34,9 @@ class OperatorCatalog;
 
 struct ParseOptions {
   std::string folder;  ///< absolute folder that relative paths start at
-  std::vector<std::string> known_pools = {"default"};  ///< pools of the settings
+  /// Pools of the settings, with their slots where these are known.
+  std::map<std::string, std::optional<std::int64_t>, std::less<>> known_pools = {{"default", {}}};
+  bool any_pool = false;  ///< a pool that is gone passes
   /// The time zone of that name, when the machine has it. Without it any well-formed name passes,
   /// and whether a schedule ever fires is not asked.
   std::function<std::optional<cctz::time_zone>(std::string_view)> zone = {};
@@ -41,16 +45,22 @@ struct ParseOptions {
   /// What operators there are, and their parameters. Without it any well-formed name passes with
   /// any parameters: a version that was accepted stays readable when its plugin is gone.
   const OperatorCatalog* operators = nullptr;
+  /// Of the settings: what every job has that does not say otherwise, JSON text of an object;
+  /// empty: nothing.
+  std::string job_defaults = {};
+  /// What `with` may name as `connection`. Without it any name passes.
+  std::optional<Connections> connections = {};
 };
 
 struct ParseResult {
   JobSpec job;                          ///< meaningful when `ok`
+  std::string text;                     ///< what `job` was read from: with the defaults of all jobs
   std::vector<Diagnostic> diagnostics;  ///< errors first by place, then warnings by place
   bool ok = false;                      ///< no error
 };
 
-/// Parses and checks a job file. Total: any bytes give a result, never an exception; bounded in
-/// time and memory by the limits of `limits.h`. Pure.
+/// Parses and checks a job file, with the defaults of all jobs in it. Total: any bytes give a
+/// result, never an exception; bounded in time and memory by the limits of `limits.h`. Pure.
 ParseResult parse_job(std::string_view text, const ParseOptions& options);
 
 /// The definition that a valid job text stands for, without what means nothing: white space, the

@@ -176,7 +176,7 @@ class JobReader {
     const Json schema = doc_.to_json(value.node());
     const std::vector<SchemaError> errors = check_schema(schema);
     for (const SchemaError& error : errors) {
-      const NodeId at = node_at(value.node(), error.pointer);
+      const NodeId at = doc_.deepest(value.node(), error.pointer);
       out_.error(at, "parameter " + quote(name) + ": " + error.message);
     }
     spec.schema = schema.dump();
@@ -196,29 +196,6 @@ class JobReader {
                                           "nobody gives values then");
     }
     job_.params.emplace(name, std::move(spec));
-  }
-
-  /// The deepest node that a JSON pointer leads to.
-  NodeId node_at(NodeId node, std::string_view pointer) const {
-    while (!pointer.empty()) {
-      pointer.remove_prefix(1);
-      const std::size_t end = std::min(pointer.find('/'), pointer.size());
-      const NodeId below = child_at(node, pointer.substr(0, end));
-      if (below == kNoNode) break;
-      node = below;
-      pointer.remove_prefix(end);
-    }
-    return node;
-  }
-
-  NodeId child_at(NodeId node, std::string_view step) const {
-    if (doc_.is(node, NodeKind::object)) return doc_.member(node, step);
-    if (!doc_.is(node, NodeKind::array)) return kNoNode;
-    NodeId child = doc_.first_child(node);
-    for (int i = std::atoi(std::string(step).c_str()); i > 0 && child != kNoNode; --i) {
-      child = doc_.next(child);
-    }
-    return child;
   }
 
   void read_secrets() {
@@ -244,14 +221,7 @@ class JobReader {
                           "the pool \"default\" exists everywhere and belongs to the "
                           "settings: give the job's own pool another name");
       }
-      PoolSpec spec;
-      spec.slots = value.is(NodeKind::object) ? value.member("slots").integer(1) : value.integer(1);
-      const View rate = value.member("rate");
-      if (rate.is(NodeKind::object)) {
-        spec.rate = Rate{rate.member("count").integer(1),
-                         rate.member("per").duration(std::chrono::seconds(1))};
-      }
-      job_.pools.emplace(name, spec);
+      job_.pools.emplace(name, read_pool_spec(value));
     });
   }
 
@@ -406,6 +376,17 @@ class JobReader {
 };
 
 }  // namespace
+
+PoolSpec read_pool_spec(View pool) {
+  PoolSpec spec;
+  spec.slots = pool.is(NodeKind::object) ? pool.member("slots").integer(1) : pool.integer(1);
+  const View rate = pool.member("rate");
+  if (rate.is(NodeKind::object)) {
+    spec.rate =
+        Rate{rate.member("count").integer(1), rate.member("per").duration(std::chrono::seconds(1))};
+  }
+  return spec;
+}
 
 JobSpec read_job(const Document& document, const ParseOptions& options, Diagnostics& diagnostics) {
   return JobReader(document, options, diagnostics).read();

@@ -6,6 +6,8 @@
 #include "scheduler/spec/fields.h"
 #include "scheduler/spec/parse.h"
 #include "scheduler/spec/process_schema.h"
+#include "scheduler/spec/settings.h"
+#include "scheduler/spec/settings_fields.h"
 
 namespace pawl {
 namespace {
@@ -162,6 +164,13 @@ std::string job_schema() {
           kJobShape, "pawl job",
           "A job of pawl: tasks, what they wait for, and when they run. Keys that begin with x-, "
           "and comment, are ignored everywhere.")
+      .dump(2);
+}
+
+std::string settings_schema() {
+  return SchemaWriter()
+      .write(settings_shape(), "pawl settings",
+             "Settings of a home of pawl: settings.json in it, or the file of `serve --settings`.")
       .dump(2);
 }
 

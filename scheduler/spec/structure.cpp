@@ -440,13 +440,21 @@ class StructureChecker {
                "\": …}";
       }
     }
+    const bool is_default = find_field(kDefaultsShape, key) != nullptr;
+    if (shape.name == "settings" && is_default)
+      return "for all tasks it stands in \"job_defaults\": {\"defaults\": {\"" + std::string(key) +
+             "\": …}}";
+    if (shape.name == "settings") return "";
+    if (shape.name == "job_defaults" && is_default)
+      return "for all tasks it stands in \"defaults\"";
+    if (shape.name == "job_defaults" && find_field(kJobShape, key) != nullptr)
+      return "each job says it for itself";
     if (shape.name == "defaults" && find_field(kTaskShape, key) != nullptr) {
       return "each task says it for itself, defaults cannot";
     }
     if (shape.name == "job" && find_field(kTaskShape, key) != nullptr) {
-      return find_field(kDefaultsShape, key) != nullptr
-                 ? "it is a key of a task; for all tasks it stands in \"defaults\""
-                 : "it is a key of a task";
+      return is_default ? "it is a key of a task; for all tasks it stands in \"defaults\""
+                        : "it is a key of a task";
     }
     if (shape.name != "job" && find_field(kTaskShape, key) == nullptr &&
         find_field(kJobShape, key) != nullptr) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/spec/connections.h"
 #include "scheduler/spec/expression.h"
 #include "scheduler/spec/operator_catalog.h"
 #include "scheduler/spec/structure.h"
@@ -62,16 +63,6 @@ Json read_shell(View shell) {
   }
   if (out.empty()) out = {"/bin/bash", "-eo", "pipefail"};
   return out;
-}
-
-/// Names under which people keep what nobody should read.
-bool sounds_secret(std::string_view name) {
-  std::string upper(name);
-  for (char& c : upper) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  }
-  return upper.find("TOKEN") != std::string::npos || upper.find("PASSWORD") != std::string::npos ||
-         upper.find("SECRET") != std::string::npos;
 }
 
 /// Pointers of the texts that name a secret in a template.
@@ -266,38 +257,29 @@ void TaskReader::check_operator(View name, View with, const TaskSpec& task) {
                                 list_words(known, "and") + " (pawl operators)");
     return;
   }
+  // What comes from the defaults stands elsewhere: then the last one on the way that the file has.
   const NodeId place = with.present() ? with.node() : name.node();
-  const Json parameters = Json::parse(task.with, nullptr, false);
+  std::string whole = task.with;
+  if (options_.connections) {
+    auto connected = with_connection(task.with, task.operator_name, *options_.connections);
+    if (!connected) {
+      out_.error(doc_.deepest(place, "/connection"), connected.error().message);
+      return;
+    }
+    whole = *std::move(connected);
+  } else if (names_connection(task.with)) {
+    return;  // of a machine whose settings are not known here
+  }
+  const Json parameters = Json::parse(whole, nullptr, false);
   for (const ParameterError& wrong : check_parameters(info->schema, parameters)) {
-    out_.error(node_at(place, wrong.pointer),
+    out_.error(doc_.deepest(place, wrong.pointer),
                "operator " + quote(task.operator_name) + ": " + wrong.message);
   }
   for (const std::string& pointer : texts_with_secrets(parameters)) {
     if (may_use_secrets(info->schema, Json::json_pointer(pointer))) continue;
-    out_.error(node_at(place, pointer),
+    out_.error(doc_.deepest(place, pointer),
                "operator " + quote(task.operator_name) + " takes no secrets here: it may show");
   }
-}
-
-/// The value that `pointer` leads to from `node`; the last one on the way that the file has,
-/// because what comes from the defaults stands elsewhere.
-NodeId TaskReader::node_at(NodeId node, std::string_view pointer) const {
-  while (!pointer.empty()) {
-    pointer.remove_prefix(1);
-    const std::string_view part = pointer.substr(0, pointer.find('/'));
-    pointer.remove_prefix(part.size());
-    NodeId next = kNoNode;
-    if (doc_.is(node, NodeKind::object)) {
-      next = doc_.member(node, part);
-    } else if (doc_.is(node, NodeKind::array)) {
-      next = doc_.first_child(node);
-      for (int left = std::atoi(std::string(part).c_str()); left > 0 && next != kNoNode; --left)
-        next = doc_.next(next);
-    }
-    if (next == kNoNode) return node;
-    node = next;
-  }
-  return node;
 }
 
 Json TaskReader::merged_json(View view) {
@@ -557,21 +539,25 @@ void TaskReader::read_pools(const Source& source, TaskSpec& task) {
   }
 }
 
+void TaskReader::too_wide(NodeId node, const PoolUse& use, std::int64_t slots) {
+  out_.error(node, std::to_string(use.slots) + " slots are more than the pool " + quote(use.pool) +
+                       " has, " + std::to_string(slots) + ": the task could never start");
+}
+
 void TaskReader::check_pool(NodeId node, const PoolUse& use) {
   const auto own = job_.pools.find(use.pool);
   if (own != job_.pools.end()) {
-    if (use.slots > own->second.slots) {
-      out_.error(node, std::to_string(use.slots) + " slots are more than the pool " +
-                           quote(use.pool) + " has, " + std::to_string(own->second.slots) +
-                           ": the task could never start");
-    }
+    if (use.slots > own->second.slots) too_wide(node, use, own->second.slots);
     return;
   }
-  if (std::find(options_.known_pools.begin(), options_.known_pools.end(), use.pool) !=
-      options_.known_pools.end()) {
+  if (options_.any_pool) return;
+  const auto shared = options_.known_pools.find(use.pool);
+  if (shared != options_.known_pools.end()) {
+    if (shared->second && use.slots > *shared->second) too_wide(node, use, *shared->second);
     return;
   }
-  std::set<std::string_view> sorted(options_.known_pools.begin(), options_.known_pools.end());
+  std::set<std::string_view> sorted;
+  for (const auto& [name, slots] : options_.known_pools) sorted.insert(name);
   for (const auto& [name, spec] : job_.pools) sorted.insert(name);
   const std::vector<std::string_view> known(sorted.begin(), sorted.end());
   out_.error(node, "there is no pool " + quote(use.pool) + did_you_mean(use.pool, known) +

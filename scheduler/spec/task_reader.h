@@ -53,7 +53,6 @@ class TaskReader {
   void read_work(const Source& source, TaskSpec& task);
   void read_program(const Source& source, View command, View script, TaskSpec& task);
   void check_operator(View name, View with, const TaskSpec& task);
-  NodeId node_at(NodeId node, std::string_view pointer) const;
   void read_operator(const Source& source, TaskSpec& task);
   void read_environment(const Source& source, TaskSpec& task);
   void read_dependencies(const Source& source, TaskSpec& task);
@@ -64,6 +63,7 @@ class TaskReader {
   void read_pools(const Source& source, TaskSpec& task);
   void read_output(const Source& source, TaskSpec& task);
   void check_pool(NodeId node, const PoolUse& use);
+  void too_wide(NodeId node, const PoolUse& use, std::int64_t slots);
   void check_texts(const Source& source, TaskSpec& task);
   Json merged_json(View view);
   Json exit_codes(View list) const;

@@ -178,10 +178,7 @@ class Served(GateTest):
         self.assertEqual(len(self.pawl("attempts", "-o", "name").lines), 1)
         self.end(child)
 
-    def test_wrong_settings_are_refused(self):
-        self.write("wrong.json", {"pols": {}})
-        self.assertIn('Did you mean "pools"?', self.pawl("serve", "--settings", "wrong.json", code=2).err)
-        self.pawl("serve", "--settings", "none.json", code=3)
+    def test_a_folder_that_is_not_there_is_refused(self):
         self.pawl("serve", "--jobs", "none", code=3)
 
 

@@ -27,8 +27,8 @@ class ServiceTest {
     options.program = PAWL_PROGRAM;
     options.version = "0.1.0";
     options.serves = true;
-    options.supervisors = 1;
-    options.wal_bytes_max = wal_bytes_max;
+    options.settings.settings.workers = 1;
+    options.settings.settings.wal_bytes_max = wal_bytes_max;
     options.tell = [this](Weight weight, const std::string& text) {
       if (weight == Weight::warning) warnings.push_back(text);
     };

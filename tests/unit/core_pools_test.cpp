@@ -191,6 +191,22 @@ TEST_CASE("a full pool holds up nobody who does not want it") {
   CHECK(w.states(run) == "a=running b=cancelled c=running d=running e=running");
 }
 
+TEST_CASE("without its pool of the settings a task waits and says so") {
+  World w;
+  w.handle(input::SetDefaultSlots{1, "gpu"});
+  const RunId run = w.start("a pool=gpu; b pool=gpu");
+  CHECK(w.states(run) == "a=running b=queued");
+  w.handle(input::SetDefaultSlots{0, "gpu"});
+  w.finish(run, "a", Outcome::succeeded);
+  CHECK(w.states(run) == "a=succeeded b=queued");
+  CHECK(w.explain(run, "b") ==
+        "needs 1 slot of pool gpu, which is not in the settings any more\nnothing: dependencies "
+        "done, run not paused");
+  w.handle(input::SetDefaultSlots{2, "gpu"});
+  CHECK(w.states(run) == "a=succeeded b=running");
+  w.finish_all(run);
+}
+
 TEST_CASE("a task that wants more than its pool has steps aside, and starts when the pool grows") {
   World w;
   const RunId run = w.start("job pool:p=2; a pool=p:3 priority=5; b pool=p");

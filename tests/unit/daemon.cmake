@@ -8,7 +8,8 @@ pawl_test(daemon_files_test LABEL unit
   DEPENDS pawl_daemon
   SOURCES
     home_test.cpp
-    job_folder_test.cpp)
+    job_folder_test.cpp
+    settings_file_test.cpp)
 
 pawl_test(daemon_test LABEL unit
   DEPENDS pawl_daemon

@@ -29,7 +29,8 @@ class QuietRun {
     followers = std::make_unique<Followers>(loop, *pump_, *writer_, Epoch{1});
     const std::string text = R"({"name": "sales", "tasks": [{"id": "a", "command": ["true"]}]})";
     JobVersionRow version{VersionId{1}, "sales", "hash", text, "/", WallTime{1}};
-    pump_->feed(input::AddVersion{version, parse_job(text, parse_options("/", nullptr)).job, true});
+    pump_->feed(input::AddVersion{version,
+                                  parse_job(text, parse_options("/", nullptr, nullptr)).job, true});
     pump_->feed(input::Recovered{});
     RunRow row;
     row.job = "sales";

@@ -39,7 +39,7 @@ struct Watched {
       : folders(std::make_unique<JobFolders>(
             loop,
             JobFolders::Options{
-                .known_pools = {"default"}, .debounce = debounce, .settle = debounce},
+                .operators = nullptr, .settings = {}, .debounce = debounce, .settle = debounce},
             [this](JobFolderEvent event) { take(std::move(event)); })) {}
 
   void take(JobFolderEvent event) {
@@ -433,6 +433,25 @@ TEST_CASE("a job brings its calendar, and one that cannot be made quarantines th
   CHECK(calendar_of(watched.last.spec)->key == made.key);
   write_file(scratch / "days.txt", "2026-12-26\n");
   CHECK(calendar_of(watched.last.spec)->key != made.key);
+}
+
+TEST_CASE("settings that change are those under which all files are read from then on") {
+  const ScratchFolder scratch;
+  Watched watched;
+  write_file(scratch / "a.json", R"({"name": "a", "tasks": [{"id": "t", "command": ["true"],
+             "pool": "gpu"}]})");
+  write_file(scratch / "b.json", job("b"));
+  watched.add(scratch);
+  // One that is wrong may be half written, so it is told of later.
+  CHECK(watched.next(2) == Told{"+b", "!a.json"});
+  CHECK(watched.why.find("there is no pool \"gpu\"") != std::string::npos);
+  Settings settings;
+  settings.pools["gpu"].slots = 2;
+  settings.job_defaults = R"({"defaults": {"timeout": "1h"}})";
+  watched.folders->change_settings(settings);
+  CHECK(watched.next(2) == Told{"+a", "+b"});
+  CHECK(watched.last.spec.tasks[0].timeout == 1h);
+  CHECK(watched.last.text.find("\"timeout\":\"1h\"") != std::string::npos);
 }
 
 }  // namespace pawl

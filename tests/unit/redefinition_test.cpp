@@ -10,7 +10,7 @@ namespace {
 
 Definition definition(const std::string& tasks, const std::string& more = "") {
   const std::string text = R"({"name": "sales", "tasks": [)" + tasks + "]" + more + "}";
-  ParseResult parsed = parse_job(text, parse_options("/", nullptr));
+  ParseResult parsed = parse_job(text, parse_options("/", nullptr, nullptr));
   INFO(text);
   REQUIRE(parsed.ok);
   return {canonical_job_text(text), std::move(parsed.job)};
@@ -68,7 +68,7 @@ TEST_CASE("tasks keep their places when a run goes on with another definition") 
       redefine(before, after, ended_with({TaskState::succeeded, TaskState::failed}));
   REQUIRE(changed);
   REQUIRE(ids_of(changed->text) == "a b new ");
-  REQUIRE(parse_job(changed->text, parse_options("/", nullptr)).ok);
+  REQUIRE(parse_job(changed->text, parse_options("/", nullptr, nullptr)).ok);
   REQUIRE(lines_of(*changed) ==
           "b changed command: [\"y\"] → [\"yy\"]\n"
           "new new it runs when its turn comes\n");
@@ -80,7 +80,7 @@ TEST_CASE("a task that is gone leaves a task that does nothing and fails nothing
   const auto changed = redefine(before, after, ended_with({TaskState::failed, TaskState::failed}));
   REQUIRE(changed);
   REQUIRE(ids_of(changed->text) == "a b ");
-  const ParseResult parsed = parse_job(changed->text, parse_options("/", nullptr));
+  const ParseResult parsed = parse_job(changed->text, parse_options("/", nullptr, nullptr));
   REQUIRE(parsed.ok);
   REQUIRE(parsed.job.tasks[0].when == "false");
   REQUIRE(parsed.job.tasks[0].allow_failure);

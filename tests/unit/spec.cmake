@@ -6,10 +6,12 @@ pawl_test(test_spec LABEL unit DEPENDS pawl_spec PkgConfig::RE2
     spec_document_test.cpp
     spec_graph_test.cpp
     spec_job_test.cpp
+    spec_job_defaults_test.cpp
     spec_params_test.cpp
     spec_parse_test.cpp
     spec_robustness_test.cpp
-    spec_schema_test.cpp)
+    spec_schema_test.cpp
+    spec_settings_test.cpp)
 target_compile_definitions(test_spec PRIVATE PAWL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 # As for params.cpp of the code.
 set_source_files_properties(spec_schema_test.cpp PROPERTIES COMPILE_OPTIONS -Wno-maybe-uninitialized)

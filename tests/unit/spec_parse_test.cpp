@@ -524,7 +524,6 @@ TEST_CASE("a value of a wrong type says what belongs there, and how to write it"
       {job_with(R"("queue_limit": 1.5)"), "/queue_limit", "1.5", "expected a whole number"},
       {job_with(R"("catchup": false)"), "/catchup", "false", "false is {\"policy\": \"none\"}"},
       {job_with(R"("catchup": "all")"), "/catchup", "\"all\"", "write {\"policy\": \"all\"}"},
-      {job_with(R"("timeout": null)"), "/timeout", "null", "leave the key out instead"},
       {job_with(R"("labels": ["a"])"), "/labels", "[\"a\"]", "expected an object of texts"},
       {job_with(R"("labels": {"a": 1})"), "/labels/a", "1}}", "write it in quotes, \"1\""},
       {job_with(R"("env": {"N": 5})"), "/env/N", "5}}", "write it in quotes, \"5\""},
@@ -788,8 +787,11 @@ TEST_CASE("a pool must be known and large enough") {
        "/tasks/0/pool/warehouse", "3}", "more than the pool \"warehouse\" has, 2"},
   });
   ParseOptions settings = options();
-  settings.known_pools = {"default", "gpu"};
+  settings.known_pools = {{"default", {}}, {"gpu", 2}};
   CHECK(parse_job(task_with(R"("pool": "gpu")"), settings).ok);
+  const ParseResult wide = parse_job(task_with(R"("pool": {"gpu": 3})"), settings);
+  REQUIRE_FALSE(wide.ok);
+  CHECK_THAT(wide.diagnostics[0].message, Catch::Contains("more than the pool \"gpu\" has, 2"));
 }
 
 TEST_CASE("each pairs the items of mapped tasks") {

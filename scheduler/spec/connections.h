@@ -1,0 +1,48 @@
+#pragma once
+
+// Connections of the settings: parameters of one operator under a name. A task names one in `with`
+// instead of saying where something is and who asks. It is looked up whenever attempts are made, so
+// no store holds it, and a password that was changed last night serves the run of last week.
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "scheduler/base/result.h"
+#include "scheduler/spec/job.h"
+
+namespace pawl {
+
+struct Connection {
+  std::string operator_name;                    ///< whose tasks may name it
+  std::string with = "{}";                      ///< JSON text; its secrets are templates
+  std::map<std::string, SecretSource> secrets;  ///< by the names in these templates
+
+  friend bool operator==(const Connection&, const Connection&) = default;
+};
+using Connections = std::map<std::string, Connection>;
+
+class Diagnostics;
+class OperatorCatalog;
+class View;
+
+/// Reads one, which passed the structural check: `{"operator": …, "with": …}`. Where the operator
+/// takes secrets, `{"env": NAME}` and `{"file": PATH}` are where one comes from. `operators` null:
+/// nothing is known of operators, and every such object is a secret.
+Connection read_connection(const std::string& name, const View& value,
+                           const OperatorCatalog* operators, Diagnostics& diagnostics);
+
+/// A connection as it may be shown: what is, or may be, a secret is hidden.
+std::string shown_connection(const View& value, const OperatorCatalog* operators);
+
+/// Whether a task's `with` has the key `connection`.
+bool names_connection(const std::string& with);
+/// The connection that it names; empty: none.
+std::string connection_name(const std::string& with);
+
+/// What a task's `with` is with its connection in it, its own parameters first. Without the key
+/// `connection` as it was. Errors: invalid, naming the connections there are.
+Result<std::string> with_connection(const std::string& with, const std::string& operator_name,
+                                    const Connections& connections);
+
+}  // namespace pawl
