@@ -12,6 +12,7 @@
 #include "scheduler/spec/expression.h"
 #include "scheduler/spec/parse.h"
 #include "scheduler/spec/selector.h"
+#include "scheduler/spec/settings.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace pawl;
@@ -101,7 +102,47 @@ void check_fires(std::string_view cron) {
   }
 }
 
+bool has_errors(const std::vector<Diagnostic>& diagnostics) {
+  return std::any_of(diagnostics.begin(), diagnostics.end(),
+                     [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::error; });
+}
+
 }  // namespace
+
+TEST_CASE("any bytes as settings are settings or errors with their places") {
+  const std::vector<std::string> words = {"\"pools\"",
+                                          "\"default\"",
+                                          "\"slots\"",
+                                          "\"job_defaults\"",
+                                          "\"defaults\"",
+                                          "\"on_exit\"",
+                                          "\"secrets\"",
+                                          "\"file\"",
+                                          "\"env\"",
+                                          "\"connections\"",
+                                          "\"operator\"",
+                                          "\"with\"",
+                                          "\"mail\"",
+                                          "{\"a\":",
+                                          "[[[[",
+                                          "null",
+                                          "\"5m\"",
+                                          "\"timezone\"",
+                                          "1e999",
+                                          "\"hosts\"",
+                                          "\"idle\"",
+                                          "\\ud800",
+                                          "{{ secrets.A }}",
+                                          "\"kill_grace\""};
+  fuzz("settings", {}, words, 1500, [](std::string_view text) {
+    const ParsedSettings settings = parse_settings(text, {});
+    REQUIRE(settings.ok != has_errors(settings.diagnostics));
+    if (!settings.ok) return;
+    ParseOptions options;
+    apply(settings.settings, options);
+    (void)parse_job(R"({"name": "j", "tasks": [{"id": "a", "command": ["a"]}]})", options);
+  });
+}
 
 TEST_CASE("any bytes as a job file are a job or errors with their places") {
   const std::vector<std::string> words = {
@@ -111,15 +152,20 @@ TEST_CASE("any bytes as a job file are a job or errors with their places") {
       "\"* * * *",  "\"schedule\"", "\"params\"",     "-0",       "\"output\"",
       "/*"};
   fuzz("job", {}, words, 1500, [](std::string_view text) {
-    const ParseResult result = parse_job(text, {"/srv", {"default"}, {}});
-    const bool has_errors =
-        std::any_of(result.diagnostics.begin(), result.diagnostics.end(),
-                    [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::error; });
-    REQUIRE(result.ok != has_errors);
+    ParseOptions options;
+    options.folder = "/srv";
+    const ParseResult result = parse_job(text, options);
+    REQUIRE(result.ok != has_errors(result.diagnostics));
+    ParseOptions under_settings = options;
+    under_settings.job_defaults =
+        R"({"timezone": "UTC", "defaults": {"retry": {"max_attempts": 2}}, "on_exit": [{}],
+            "secrets": {"A": {"env": "A"}}, "env": {"A": "a"}})";
+    const ParseResult merged = parse_job(text, under_settings);
+    REQUIRE(merged.ok != has_errors(merged.diagnostics));
     (void)is_foreign_json(text);
     if (!result.ok) return;
     const std::string canonical = canonical_job_text(text);
-    REQUIRE(parse_job(canonical, {"/srv", {"default"}, {}}).ok);
+    REQUIRE(parse_job(canonical, options).ok);
     REQUIRE(canonical_job_text(canonical) == canonical);
     (void)not_yet_available(result.job);
     (void)resolve_params(result.job, "{}");
