@@ -133,6 +133,23 @@ class Settings(HomeTest):
             "state"] == "succeeded")
         self.end(child)
 
+    def test_a_rate_of_the_settings_holds_for_all_jobs_and_changes_with_a_hang_up(self):
+        self.settings({"pools": {"api": {"slots": 9, "rate": {"count": 1, "per": "1h"}}}})
+        child = self.serve()
+        runs = [self.pawl("run", "--detach", self.job(name, [
+            {"id": "a", "command": ["true"], "pool": "api"}])).lines[0] for name in ("one", "two")]
+
+        def done():
+            return [run for run in runs if self.states(run) == ["succeeded"]]
+        first = self.until("one goes", done)
+        waits = next(run for run in runs if run not in first)
+        self.assertIn("of pool api", self.pawl("explain", f"{waits}/a").out)
+        self.assertEqual(len(done()), 1)
+        self.settings({"pools": {"api": 9}})
+        self.hang_up(child, "the settings have changed")
+        self.until("the other goes", lambda: len(done()) == 2)
+        self.end(child)
+
     def test_workers_follow_the_settings_and_what_runs_goes_on(self):
         self.settings({"workers": 1})
         child = self.serve()

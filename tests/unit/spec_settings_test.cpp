@@ -85,7 +85,7 @@ TEST_CASE("settings that are not set are the defaults of the table") {
 
 TEST_CASE("each key of settings is read") {
   const Settings settings = good(R"({"format": 1, "workers": 4, "worker_idle": "2m",
-      "control_groups": "/sys/fs/cgroup/pawl", "pools": {"default": 32, "warehouse": {"slots": 20}},
+      "control_groups": "/sys/fs/cgroup/pawl", "pools": {"default": 32, "warehouse": {"slots": 20, "rate": {"count": 5, "per": "1m"}}},
       "hosts": {"idle": "90s", "recycle_after": 1000, "memory": "2GiB"},
       "limits": {"log": "1MiB", "wal": "2GiB"}, "retention": {"runs": 5, "days": 7},
       "comment": "ours", "x-owner": {"team": 5}, "$schema": "settings.schema.json"})")
@@ -94,7 +94,7 @@ TEST_CASE("each key of settings is read") {
   CHECK(settings.worker_idle == 2min);
   CHECK(settings.control_groups == "/sys/fs/cgroup/pawl");
   CHECK(settings.default_slots() == 32);
-  CHECK(settings.pools.at("warehouse").slots == 20);
+  CHECK(settings.pools.at("warehouse") == PoolSpec{20, Rate{5, 1min}});
   CHECK(settings.hosts == Settings::Hosts{90s, 1'000, std::uint64_t{2} << 30});
   CHECK(settings.log_bytes_max == 1u << 20);
   CHECK(settings.wal_bytes_max == std::int64_t{2} << 30);
@@ -135,6 +135,10 @@ TEST_CASE("a value that cannot be is refused with its place and what is allowed"
   CHECK_THAT(wrong(R"({"control_groups": true})"), Catch::Contains("found true"));
   CHECK_THAT(wrong(R"({"pools": {"warehouse": 0}})"), Catch::Contains("0 is out of range"));
   CHECK_THAT(wrong(R"({"pools": {"ware house": 1}})"), Catch::Contains("is not allowed"));
+  CHECK_THAT(wrong(R"({"pools": {"w": {"slots": 1, "rate": {"count": 0, "per": "1s"}}}})"),
+             Catch::Contains("/pools/w/rate/count"));
+  CHECK_THAT(wrong(R"({"pools": {"w": {"slots": 1, "rate": {"count": 1}}}})"),
+             Catch::Contains("the key \"per\" is missing"));
   CHECK_THAT(wrong(R"({"pools": {"warehouse": {}}})"),
              Catch::Contains("the key \"slots\" is missing"));
   CHECK_THAT(wrong(R"({"hosts": {"idle": "soon"}})"), Catch::Contains("/hosts/idle"));
