@@ -198,9 +198,9 @@ bool Engine::State::is_too_wide(const Run& run, TaskIndex task) {
 
 /// Whose turn it is in the line; nothing when nobody waits. Who cannot start now whatever is free
 /// leaves its place here.
-const Source* Engine::State::first_of(Line& line) {
+std::optional<Head> Engine::State::first_of(Line& line) {
   while (!line.ring.empty()) {
-    auto& turns = line.ring.begin()->second;
+    auto& [rank, turns] = *line.ring.begin();
     if (turns.empty()) {
       line.ring.erase(line.ring.begin());
       continue;
@@ -211,30 +211,27 @@ const Source* Engine::State::first_of(Line& line) {
       if (is_too_wide(*run, source.task)) {
         run->node(source.task).is_parked = true;
         too_wide_.push_back({source.run, source.task});
-      } else if (!pick_worker(run->spec(source.task).operator_name)) {
-        park(*run, source.task);
+      } else if (const auto worker = pick_worker(run->spec(source.task).operator_name)) {
+        return Head{&line, rank, source, run, *worker};
       } else {
-        return &source;
+        park(*run, source.task);
       }
     }
     if (run != nullptr) run->node(source.task).is_ready = false;
     turns.pop_front();
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 /// The first of the lane's lines that have their tokens.
 std::optional<Head> Engine::State::head(Lane& lane) {
   if (lane.shut > 0) return std::nullopt;
-  std::optional<Head> best;
-  if (const Source* first = first_of(lane.plain))
-    best = Head{&lane.plain, lane.plain.ring.begin()->first, *first};
+  std::optional<Head> best = first_of(lane.plain);
   while (!lane.listed.empty()) {
     Line& line = *lane.listed.begin()->line;
-    const Source* first = first_of(line);
-    if (first != nullptr && std::pair(line.ring.begin()->first, first->turn) == *line.listed) {
-      const Head rated{&line, line.ring.begin()->first, *first};
-      if (!best || rated.is_before(*best)) best = rated;
+    const std::optional<Head> rated = first_of(line);
+    if (rated && rated->place() == *line.listed) {
+      if (!best || rated->is_before(*best)) best = rated;
       break;
     }
     list(line);  // who was its first has left
@@ -254,7 +251,7 @@ Verdict Engine::State::verdict_of(Lane& lane, const Head& head) {
 /// Whether the lane's head may take its slots and tokens now. Heads before it in other lanes go
 /// first as long as they can; what those lack that cannot is kept for them.
 Verdict Engine::State::judge_head(Lane& lane, const Head& head) {
-  const TaskSpec& spec = at(head.source.run).spec(head.source.task);
+  const TaskSpec& spec = head.run->spec(head.source.task);
   for (std::size_t i = 0; i < lane.pools.size(); ++i) {
     const Pool& pool = *lane.pools[i];
     std::int64_t free = pool.limit - pool.taken - spec.pools[i].slots;
@@ -263,7 +260,7 @@ Verdict Engine::State::judge_head(Lane& lane, const Head& head) {
       const std::optional<Head> first = this->head(*other);
       if (!first || !first->is_before(head)) continue;
       if (goes_first(*other, *first)) return Verdict::later;
-      const TaskSpec& theirs = at(first->source.run).spec(first->source.task);
+      const TaskSpec& theirs = first->run->spec(first->source.task);
       for (std::size_t k = 0; k < other->pools.size(); ++k) {
         if (other->pools[k] == &pool) free -= theirs.pools[k].slots;
       }
@@ -298,8 +295,8 @@ bool Engine::State::dispatch_lane(Lane& lane) {
   Source source = first->source;
   auto& turns = line.ring.begin()->second;
   turns.pop_front();
-  Run& run = at(source.run);
-  start_next(run, source.task, line, *pick_worker(run.spec(source.task).operator_name));
+  Run& run = *first->run;
+  start_next(run, source.task, line, first->worker);
   if (is_startable(run, source.task)) {
     source.turn = ++last_turn_;
     turns.push_back(source);

@@ -227,7 +227,8 @@ struct Engine::State::Explainer {
     if (lane.shut > 0) return best;
     const auto look_at = [&](const Line& line) {
       if (line.ring.empty() || line.ring.begin()->second.empty()) return;
-      const Head first{nullptr, line.ring.begin()->first, line.ring.begin()->second.front()};
+      const Head first{
+          nullptr, line.ring.begin()->first, line.ring.begin()->second.front(), nullptr, {}};
       const Run* run = state.find(first.source.run);
       if (run == nullptr || !state.is_startable(*run, first.source.task)) return;
       if (!best || first.is_before(*best)) best = first;

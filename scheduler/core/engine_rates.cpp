@@ -120,7 +120,7 @@ void Engine::State::list(Line& line) {
   Lane& lane = *line.lane;
   std::optional<std::pair<Rank, std::uint64_t>> place;
   if (line.rate->is_open) {
-    if (const Source* first = first_of(line)) place.emplace(line.ring.begin()->first, first->turn);
+    if (const std::optional<Head> first = first_of(line)) place = first->place();
   }
   if (place == line.listed) return;
   if (line.listed) lane.listed.erase({*line.listed, &line});

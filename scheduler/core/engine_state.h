@@ -431,7 +431,7 @@ class Engine::State {
   void activate(Lane& lane);
   void activate_sharers(const Lane& lane);
   void heads_changed(const Node& node) { heads_changed_ |= node.line && node.line->is_shared(); }
-  const Source* first_of(Line& line);
+  std::optional<Head> first_of(Line& line);
   std::optional<Head> head(Lane& lane);
   Verdict verdict_of(Lane& lane, const Head& head);
   Verdict judge_head(Lane& lane, const Head& head);

@@ -19,6 +19,7 @@
 namespace pawl {
 
 struct Lane;
+struct Run;
 
 /// A rate, and the lanes of those who need its tokens.
 struct RateLimit {
@@ -67,11 +68,14 @@ struct Line {
   bool is_shared() const;
 };
 
-/// The first of a line, or of a lane.
+/// The first of a line, or of a lane, and who would take it.
 struct Head {
   Line* line = nullptr;
   Rank rank;
   Source source;
+  Run* run = nullptr;
+  WorkerId worker;
+  std::pair<Rank, std::uint64_t> place() const { return {rank, source.turn}; }
   bool is_before(const Head& other) const {
     return rank != other.rank ? rank < other.rank : source.turn < other.source.turn;
   }
