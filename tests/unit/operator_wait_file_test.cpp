@@ -1,7 +1,7 @@
 // `wait_file` looks, remembers what it saw, and looks again later.
 
 #include <filesystem>
-#include <regex>
+#include <string>
 
 #include <catch2/catch.hpp>
 
@@ -41,11 +41,13 @@ struct Waiting {
   }
   /// Moves a time that was remembered back.
   void pretend_ago(const std::string& key, std::int64_t ms) {
-    std::smatch found;
-    const std::regex number("\"" + key + "\":([0-9]+)");
-    REQUIRE(std::regex_search(ask.state, found, number));
-    const std::int64_t then = std::stoll(found[1]) - ms;
-    ask.state = std::regex_replace(ask.state, number, "\"" + key + "\":" + std::to_string(then));
+    const std::string name = '"' + key + "\":";
+    const std::size_t at = ask.state.find(name);
+    REQUIRE(at != std::string::npos);
+    const std::size_t digits = at + name.size();
+    const std::size_t end = ask.state.find_first_not_of("0123456789", digits);
+    const std::int64_t then = std::stoll(ask.state.substr(digits, end - digits)) - ms;
+    ask.state.replace(digits, end - digits, std::to_string(then));
   }
   std::string path(const std::string& name) const { return folder / name; }
 };
