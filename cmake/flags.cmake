@@ -12,6 +12,13 @@ target_compile_definitions(pawl_flags INTERFACE _GLIBCXX_ASSERTIONS _FILE_OFFSET
 if(PAWL_SANITIZE)
   target_compile_options(pawl_flags INTERFACE -fsanitize=${PAWL_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(pawl_flags INTERFACE -fsanitize=${PAWL_SANITIZE})
+  # Beside the address sanitizer, the library of the other cannot be told where to report: what it finds
+  # in a worker would be seen by nobody. So undefined behaviour is an illegal instruction, which the
+  # address sanitizer reports with its stack (handle_sigill). It also compiles a third faster.
+  if(PAWL_SANITIZE MATCHES "address.*undefined")
+    target_compile_options(pawl_flags INTERFACE -fsanitize-undefined-trap-on-error)
+    target_link_options(pawl_flags INTERFACE -fsanitize-undefined-trap-on-error)
+  endif()
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   # g++ 12 sees overlapping copies in `"x" + string` once it inlines (its bug 105651).
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
