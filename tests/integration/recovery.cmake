@@ -9,5 +9,6 @@ foreach(test IN LISTS PAWL_FAULT_TESTS)
   string(REGEX REPLACE "^[a-z_]+: " "" name "${test}")
   add_test(NAME "${name}"
     COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/${file}_test.py --pawl $<TARGET_FILE:pawl>)
-  set_tests_properties("${name}" PROPERTIES LABELS faults TIMEOUT 600 SKIP_RETURN_CODE 77)
+  set_tests_properties("${name}" PROPERTIES LABELS faults TIMEOUT 600 COST 100
+    SKIP_RETURN_CODE 77)
 endforeach()
