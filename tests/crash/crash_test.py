@@ -191,7 +191,7 @@ class CrashTest:
             if scheduler and scheduler["live_attempts"] > 0:
                 return
             if not self.pending and self.open_runs() == 0:
-                return
+                self.submit()  # the last one came before the scheduler could take it, or has ended
             time.sleep(0.05)
 
     def fault(self):

@@ -17,7 +17,6 @@ import random
 import shutil
 import signal
 import struct
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,15 +25,12 @@ from pathlib import Path
 
 import verify
 from crash_test import LEAVING_SECONDS, CrashTest
+from commands import command  # of tests/integration, which crash_test has put on the path
 
 SKIPPED = 77
 EXT4_IOC_SHUTDOWN = 0x8004587D
 WITHOUT_FLUSH = 2
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
-
-
-def command(*words):
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
 
 
 class Disk:

@@ -10,5 +10,5 @@ foreach(test IN LISTS PAWL_FAULT_TESTS)
   add_test(NAME "${name}"
     COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/${file}_test.py --pawl $<TARGET_FILE:pawl>)
   set_tests_properties("${name}" PROPERTIES LABELS faults TIMEOUT 600 COST 100
-    SKIP_RETURN_CODE 77)
+    RESOURCE_LOCK mounts SKIP_RETURN_CODE 77)
 endforeach()
