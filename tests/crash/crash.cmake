@@ -6,7 +6,7 @@ add_test(NAME "the verifier of the crash test finds every planted wrong"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/verify_test.py)
 add_test(NAME "whatever is killed at random, nothing is lost, doubled or made up"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/crash_test.py --pawl $<TARGET_FILE:pawl>
-    --seed 1 --kills 40)
+    --seed 1 --kills 50)
 # Needs strace and the right to trace; without them it is reported as skipped.
 add_test(NAME "a fault at any system call of a commit loses, doubles and makes up nothing"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/commit_faults_test.py --pawl $<TARGET_FILE:pawl>
