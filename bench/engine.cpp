@@ -1,7 +1,8 @@
 // What the engine costs by itself, on this machine: no store, no worker, no clock. Tasks go through
 // all their states (waiting or fresh, queued, running, succeeded), ends come in batches of 1,000.
 //
-//   bench_engine [PART]     PART: items, retry, asleep, fan, chain, fail, runs (default: all)
+//   bench_engine [PART]     PART: items, pairs, retry, asleep, fan, chain, fail, runs (default:
+//   all)
 
 #include "scheduler/core/engine.h"
 
@@ -128,11 +129,11 @@ JobSpec mapped_job(std::int32_t attempts) {
   return job;
 }
 
-void read_items(Driver& driver, RunId run) {
+void read_items(Driver& driver, RunId run, std::int64_t items = kItems) {
   driver.handle(input::Prepared{run, TaskIndex{0}, 1, {}, {}, {}});
-  for (std::int64_t first = 0; first < kItems; first += 1'000) {
+  for (std::int64_t first = 0; first < items; first += 1'000) {
     driver.handle(
-        input::ItemsRead{run, TaskIndex{0}, 1, first, 1'000, "", "", first + 1'000 == kItems, ""});
+        input::ItemsRead{run, TaskIndex{0}, 1, first, 1'000, "", "", first + 1'000 == items, ""});
   }
 }
 
@@ -167,6 +168,39 @@ void items() {
       "1,000,000 (1,500,000)");
   row("  memory per item, all that the engine holds", number(median(bytes), "bytes"), "64 (16)");
   row("  longest step", number(median(steps), "ms"), "50 (10)");
+}
+
+/// Three tasks of 100,000 items each, item by item.
+void pairs() {
+  constexpr std::int64_t kPaired = 100'000;
+  std::vector<double> rates, bytes, steps;
+  for (int round = 0; round < kRounds; ++round) {
+    malloc_trim(0);
+    const std::size_t before = bytes_in_use();
+    std::size_t most = 0;
+    JobSpec job = mapped_job(1);
+    for (std::uint32_t i = 1; i < 3; ++i) {
+      TaskSpec& task = job.tasks.emplace_back();
+      task.id = "n" + std::to_string(i);
+      task.depends_on.push_back({TaskIndex{i - 1}, true});
+      task.mapped_over = TaskIndex{0};
+    }
+    Driver driver;
+    const auto from = std::chrono::steady_clock::now();
+    const RunId run = driver.begin(std::move(job));
+    read_items(driver, run, kPaired);
+    for (std::int64_t ended = 0; ended < 3 * kPaired;) {
+      ended += driver.end_all(AttemptResult::Outcome::succeeded);
+      if (ended % 50'000 == 0) most = std::max(most, bytes_in_use());
+    }
+    rates.push_back(static_cast<double>(3 * kPaired) / seconds_since(from));
+    bytes.push_back(static_cast<double>(most - before) / static_cast<double>(3 * kPaired));
+    steps.push_back(driver.longest_step * 1e3);
+    must_have_ended(driver, run, RunState::succeeded);
+  }
+  row("three tasks of 100,000 items each, item by item", number(median(rates), "tasks/s"), "");
+  row("  memory per item, all that the engine holds", number(median(bytes), "bytes"), "");
+  row("  longest step", number(median(steps), "ms"), "");
 }
 
 void retries() {
@@ -279,6 +313,7 @@ int main(int argc, char** argv) {
   auto wanted = [&part](const char* name) { return part.empty() || part == name; };
   std::printf("%-58s | %18s | %s\n", "what", "measured", "must (aim)");
   if (wanted("items")) pawl::items();
+  if (wanted("pairs")) pawl::pairs();
   if (wanted("retry")) pawl::retries();
   if (wanted("asleep")) pawl::asleep();
   if (wanted("fan")) pawl::graph("a fan of 100,000 tasks", false, "500,000 (1,000,000)");

@@ -113,7 +113,7 @@ class FailureScreen {
     }
     std::vector<ErrorGroup> groups = collected.take();
     if (task.counts) {
-      line(title + mapped_text(task, job_.tasks[index.value]));
+      line(title + mapped_text(task, job_.tolerance_of(index)));
     } else {
       const std::string tries = groups.empty() ? "" : ", " + tries_text(groups.front());
       line(title + reason_text(task.reason, task.exit_code, task.signal) +
@@ -125,12 +125,11 @@ class FailureScreen {
     }
   }
 
-  static std::string mapped_text(const TaskProgress& task, const TaskSpec& spec) {
+  static std::string mapped_text(const TaskProgress& task, const Tolerance& t) {
     const std::int64_t bad =
         count_of(*task.counts, TaskState::failed) + count_of(*task.counts, TaskState::held);
     std::string tolerated = "none tolerated";
-    if (spec.map && spec.map->tolerated_failures.value > 0) {
-      const Tolerance& t = spec.map->tolerated_failures;
+    if (t.value > 0) {
       tolerated = t.is_percent ? fmt::format("{}% tolerated", t.value)
                                : fmt::format("{} tolerated", format_count(t.of(0)));
     }

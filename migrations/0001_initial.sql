@@ -150,7 +150,8 @@ CREATE TABLE task (
 CREATE INDEX task_unresolved ON task (ended_at) WHERE state IN ('held', 'failed') AND dismissed = 0;
 
 -- Of a mapped task as a whole, beside its row in `task`. Items from `next_fresh` on never started
--- and have no row; `rest_state` says what they are.
+-- and have no row; `rest_state` says what they are. Of a paired task items anywhere may have none:
+-- those wait, or are what `rest_state` says when that is not `queued`.
 CREATE TABLE mapped (
   run             INTEGER NOT NULL,
   task            INTEGER NOT NULL,
@@ -172,9 +173,10 @@ CREATE TABLE mapped (
   upstream_failed INTEGER NOT NULL,
   cancelled       INTEGER NOT NULL,
   retries         INTEGER NOT NULL,  -- attempts of its items after their first ones
-  repeat          TEXT NOT NULL,     -- what a resume still has to queue again: none, failed, all
-  repeat_next     INTEGER NOT NULL,  -- of the items from this one on
+  repeat          TEXT NOT NULL,     -- what a resume still has to queue again: none, failed, all,
+  repeat_next     INTEGER NOT NULL,  -- following; of the items from this one on
   source          TEXT NOT NULL,
+  paired          INTEGER NOT NULL,  -- 1: its items are those of another task, through an `each`
   PRIMARY KEY (run, task)
 ) STRICT, WITHOUT ROWID;
 

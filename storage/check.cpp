@@ -85,7 +85,8 @@ constexpr Rule kRules[] = {
 
     // Counts are those of the rows and of the items that never started.
     {"SELECT 'task ' || m.task || ' of run number ' || m.run || ' has ' || m.next_fresh || "
-     "' items that started and other rows of them' FROM mapped AS m WHERE m.next_fresh > "
+     "' items that started and other rows of them' FROM mapped AS m WHERE m.paired = 0 AND "
+     "m.next_fresh > "
      "(SELECT count(*) FROM task AS t WHERE t.run = m.run AND t.task = m.task AND t.item >= 0 AND "
      "t.item < m.next_fresh) AND NOT EXISTS (SELECT 1 FROM doomed WHERE run = m.run) AND "
      "SCOPE(m.run)"},
@@ -98,7 +99,8 @@ constexpr Rule kRules[] = {
      "task "
      "AS t JOIN mapped AS x ON x.run = t.run AND x.task = t.task WHERE t.item >= 0 AND "
      "t.item < x.next_fresh AND SCOPE(t.run) GROUP BY t.run, t.task, t.state) AS s "
-     "ON s.run = m.run AND s.task = m.task WHERE m.items >= m.next_fresh AND s.n + "
+     "ON s.run = m.run AND s.task = m.task WHERE m.items >= m.next_fresh AND NOT (m.paired = 1 AND "
+     "(s.state IN ('waiting', 'queued') OR s.state = m.rest_state)) AND s.n + "
      "CASE WHEN m.rest_state = s.state THEN m.items - m.next_fresh ELSE 0 END <> "
      "CASE s.state WHEN 'waiting' THEN m.waiting WHEN 'queued' THEN m.queued "
      "WHEN 'running' THEN m.running WHEN 'retrying' THEN m.retrying WHEN 'deferred' THEN "

@@ -104,6 +104,7 @@ MappedRow read_mapped(RowReader& reader) {
   row.repeat = reader.word(repeat_from);
   row.repeat_next = reader.integer();
   row.source = reader.text();
+  row.is_paired = reader.flag();
   return row;
 }
 

@@ -47,8 +47,8 @@ TaskRow read_task(RowReader& reader);
   "m.run, m.task, m.items, m.complete, m.next_fresh, m.low_water, m.rest_state, m.rest_reason, " \
   "m.waiting, m.queued, m.running, m.retrying, m.deferred, m.held, m.succeeded, m.failed, "      \
   "m.skipped, m.upstream_failed, m.cancelled, m.retries, m.repeat, "                             \
-  "m.repeat_next, m.source"
-inline constexpr int kMappedColumnCount = 23;
+  "m.repeat_next, m.source, m.paired"
+inline constexpr int kMappedColumnCount = 24;
 MappedRow read_mapped(RowReader& reader);
 
 #define PAWL_ATTEMPT_COLUMNS                                                                    \

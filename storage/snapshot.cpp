@@ -117,6 +117,9 @@ bool SnapshotLoader::load_items(MappedSnapshot& mapped, LoadOptions options) {
   std::int64_t expected = first;
   while (items_.step()) {
     const auto state = task_state_from(items_.text(1));
+    // One of a paired task that has no row waits.
+    for (; row.is_paired && expected < items_.integer(0); ++expected)
+      mapped.states.push_back(static_cast<std::uint8_t>(TaskState::waiting));
     if (items_.integer(0) != expected || !state) {
       items_.reset();
       return refuse("item " + std::to_string(expected) + " of task " +
@@ -134,7 +137,10 @@ bool SnapshotLoader::load_items(MappedSnapshot& mapped, LoadOptions options) {
     if (!reader.good()) return check(items_, reader);
   }
   if (!check(items_, RowReader(items_))) return false;
-  if (expected == row.next_fresh) return true;
+  if (row.is_paired)
+    mapped.states.resize(static_cast<std::size_t>(row.next_fresh - first),
+                         static_cast<std::uint8_t>(TaskState::waiting));
+  if (row.is_paired || expected == row.next_fresh) return true;
   return refuse("item " + std::to_string(expected) + " of task " + std::to_string(row.task.value) +
                 " has no row");
 }

@@ -233,7 +233,7 @@ bool SqliteStore::write_mapped(const MappedRow& row) {
       .bind(row.run, row.task, row.items, row.complete, row.next_fresh, row.low_water,
             word_of(row.rest_state), word_of(row.rest_reason), c[0], c[1], c[2], c[3], c[4], c[5],
             c[6], c[7], c[8], c[9], c[10], row.retries, word_of(row.repeat), row.repeat_next,
-            row.source)
+            row.source, row.is_paired)
       .run();
 }
 

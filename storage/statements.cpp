@@ -43,7 +43,7 @@ SqliteStore::Statements::Statements(Database& db)
                   "WHERE run = ? AND task = ? AND item = ? AND state = ? AND live_attempt IS ?"),
       set_mapped(db,
                  "INSERT INTO mapped VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                 "?, ?, ?, ?, ?) ON CONFLICT (run, task) DO UPDATE SET items = excluded.items, "
+                 "?, ?, ?, ?, ?, ?) ON CONFLICT (run, task) DO UPDATE SET items = excluded.items, "
                  "complete = excluded.complete, next_fresh = excluded.next_fresh, "
                  "low_water = excluded.low_water, rest_state = excluded.rest_state, "
                  "rest_reason = excluded.rest_reason, waiting = excluded.waiting, "
@@ -53,7 +53,7 @@ SqliteStore::Statements::Statements(Database& db)
                  "skipped = excluded.skipped, upstream_failed = excluded.upstream_failed, "
                  "cancelled = excluded.cancelled, retries = excluded.retries, "
                  "repeat = excluded.repeat, repeat_next = excluded.repeat_next, "
-                 "source = excluded.source"),
+                 "source = excluded.source, paired = excluded.paired"),
       insert_items(db, "INSERT INTO item (run, task, first, count, bytes) VALUES (?, ?, ?, ?, ?)"),
       delete_items(db, "DELETE FROM item WHERE run = ? AND task = ?"),
       insert_attempt(db,

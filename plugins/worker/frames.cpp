@@ -69,6 +69,7 @@ void write(Writer& out, const frame::AttemptStart& a) {
   out.integer(static_cast<std::int64_t>(a.total_remaining.count()));
   out.integer(static_cast<std::uint8_t>(a.previous_reason));
   out.text(a.idempotency_key);
+  out.text(a.tasks);
   out.text(a.handle);
   out.text(a.state);
 }
@@ -195,6 +196,7 @@ frame::AttemptStart read_attempt_start(Reader& in) {
   a.total_remaining = Duration(in.integer<std::int64_t>());
   a.previous_reason = in.word<Reason>(kReasonCount);
   a.idempotency_key = in.text();
+  a.tasks = in.text();
   a.handle = in.text();
   a.state = in.text();
   return a;

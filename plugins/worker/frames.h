@@ -73,6 +73,9 @@ struct AttemptStart {
   Duration total_remaining{};             ///< until `total_timeout`; 0: none
   Reason previous_reason = Reason::none;  ///< PAWL_PREVIOUS_REASON
   std::string idempotency_key;
+  /// JSON object of what `tasks` names beside the definition's: the items that this one is paired
+  /// with. Empty: none.
+  std::string tasks;
   std::string handle;  ///< that an earlier attempt of this work set and left; empty: none
   std::string state;   ///< of the deferral that ends with this start; empty: none
   friend bool operator==(const AttemptStart&, const AttemptStart&) = default;

@@ -207,6 +207,7 @@ Result<void> OperatorHost::prepare(AttemptId id, Attempt& attempt) {
   request->definition = attempt.definition->compiled;
   attempt.request = std::make_shared<const OperatorRequest>(std::move(*request));
   std::string().swap(attempt.start.payload);
+  std::string().swap(attempt.start.tasks);
   std::string().swap(attempt.start.state);
   return {};
 }

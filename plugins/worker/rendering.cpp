@@ -50,7 +50,7 @@ class CompiledDefinition::AttemptContext final : public Context {
   const Json* find(std::string_view name) const override {
     if (name == "params") return &definition_.params_;
     if (name == "run") return &definition_.run_;
-    if (name == "tasks") return &definition_.tasks_;
+    if (name == "tasks") return tasks();
     if (name == "env") return &env_;
     if (name == "task") return task();
     if (name == "secrets") return secrets();
@@ -83,6 +83,15 @@ class CompiledDefinition::AttemptContext final : public Context {
     }
     return &*task_;
   }
+  const Json* tasks() const {
+    if (start_.tasks.empty()) return &definition_.tasks_;
+    if (!tasks_) {
+      tasks_ = definition_.tasks_;
+      const Json pairs = Json::parse(start_.tasks, nullptr, false);
+      if (pairs.is_object()) tasks_->update(pairs);
+    }
+    return &*tasks_;
+  }
   const Json* secrets() const {
     if (!secrets_) secrets_ = Json(around_.secrets);
     return &*secrets_;
@@ -98,6 +107,7 @@ class CompiledDefinition::AttemptContext final : public Context {
   Json env_ = Json::object();
   mutable std::optional<Json> item_;
   mutable std::optional<Json> task_;
+  mutable std::optional<Json> tasks_;
   mutable std::optional<Json> secrets_;
   mutable std::optional<Json> index_;
 };

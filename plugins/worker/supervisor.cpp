@@ -247,6 +247,7 @@ Result<void> Supervisor::prepare(Attempt& attempt) {
       definition.log_bytes_max);
   // Nobody needs it any more, and an item may be a megabyte.
   std::string().swap(attempt.start.payload);
+  std::string().swap(attempt.start.tasks);
   return {};
 }
 

@@ -44,6 +44,13 @@ void Engine::State::settle() {
       admit_next();
     } else if (!repeats_.empty()) {
       repeat_some(repeats_.front());
+    } else if (!pairs_.empty()) {
+      const Pair pair = pairs_.front();
+      pairs_.pop_front();
+      ++looked_at_;
+      if (Run* run = find(pair.run)) look_at_pair(*run, pair.task, pair.item);
+    } else if (!sweeps_.empty()) {
+      sweep_some(sweeps_.front());
     } else if (auto timer = timers_.take_due(now_.mono)) {
       ++looked_at_;
       on_timer(*timer);
@@ -60,7 +67,7 @@ void Engine::State::settle() {
   if (!is_full()) dispatch();
   const auto due = timers_.next_due();
   step_.more = is_full() || !pending_.empty() || !freed_.empty() || !repeats_.empty() ||
-               (due && *due <= now_.mono);
+               !pairs_.empty() || !sweeps_.empty() || (due && *due <= now_.mono);
 }
 
 std::optional<MonoTime> Engine::State::next_deadline() const {
@@ -77,11 +84,13 @@ std::optional<MonoTime> Engine::State::next_deadline() const {
 
 /// Counts are written once a step, however often they changed in it.
 void Engine::State::write_changes() {
-  for (const Place& place : changed_mapped_) {
+  for (std::size_t i = 0; i < changed_mapped_.size(); ++i) {
+    const Place place = changed_mapped_[i];
     Run* run = find(place.run);
     if (run == nullptr || !run->node(place.task).mapped) continue;
     run->node(place.task).mapped->is_changed = false;
     write_mapped(*run, place.task);
+    tell_upstreams(*run, place.task);
   }
   changed_mapped_.clear();
   for (RateLimit* rate : changed_rates_) write_rate(*rate);
@@ -298,6 +307,10 @@ std::optional<TaskKey> Engine::key_of(AttemptId attempt) const {
   auto it = state_->live_.find(attempt);
   if (it == state_->live_.end()) return std::nullopt;
   return it->second.key();
+}
+
+TaskState Engine::item_state(TaskKey item) const {
+  return State::item_state(*state_->find(item.run), item.task, item.item.value);
 }
 
 std::vector<Explanation> Engine::explain(const Target& target, Now now) const {

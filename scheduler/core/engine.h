@@ -127,6 +127,9 @@ class Engine {
   /// Which stay of a live attempt its worker has: what a worker says of an earlier one proves
   /// nothing about this one.
   std::int32_t stay_of(AttemptId attempt) const;
+  /// What came of an item, as items that are paired with it see it: of one that never started,
+  /// what is said of all those. The run is in memory.
+  TaskState item_state(TaskKey item) const;
   /// Run and task of a live attempt.
   std::optional<TaskKey> key_of(AttemptId attempt) const;
 

@@ -19,8 +19,30 @@ const RunSnapshot* Engine::State::adopt(RunId id, const Snapshots& loaded) {
                            versions_.contains(snapshot->run.version);
   const auto left = left_.find(id);
   const bool is_old = can_restore && left != left_.end() && snapshot->run.resumes < left->second;
-  if (find(id) == nullptr && can_restore && !is_old) restore(*snapshot);
+  Run* run = find(id);
+  if (run == nullptr && can_restore && !is_old) {
+    restore(*snapshot);
+  } else if (run != nullptr && snapshot != nullptr) {
+    learn_states(*run, *snapshot);
+  }
   return snapshot;
+}
+
+/// What items came to that nobody asked for since a restart; a command may open what is paired with
+/// them. As long as that is unknown here, they did not change.
+void Engine::State::learn_states(Run& run, const RunSnapshot& snapshot) {
+  for (const MappedSnapshot& part : snapshot.mapped) {
+    const TaskIndex task = part.row.task;
+    if (task.value >= run.nodes.size() || run.version->graph.paired(task).empty()) continue;
+    Mapped* mapped = run.node(task).mapped.get();
+    if (mapped == nullptr || part.states.size() > mapped->states.size()) continue;
+    const std::size_t first = static_cast<std::size_t>(part.row.next_fresh) - part.states.size();
+    for (std::size_t i = 0; i < part.states.size() && first + i < mapped->states.size(); ++i) {
+      if (mapped->states[first + i] == kFinalUnknown &&
+          is_final(static_cast<TaskState>(part.states[i])))
+        mapped->states[first + i] = part.states[i];
+    }
+  }
 }
 
 /// Runs that were loaded for a command and stayed ended leave memory with its step.
@@ -78,7 +100,8 @@ CommandResult Engine::State::cancel_one(const Target& target, bool force) {
     return {target, false, "there is no such item"};
   if (work == nullptr) {
     const bool is_fresh =
-        key.item.value >= node.mapped->next_fresh && node.mapped->rest_state == TaskState::queued;
+        node.mapped->rest_state == TaskState::queued &&
+        (key.item.value >= node.mapped->next_fresh || node.mapped->is_blank(key.item.value));
     return {target, false,
             is_fresh ? "has not started; cancel the task, or pause the run" : "has ended already"};
   }
@@ -97,10 +120,13 @@ CommandResult Engine::State::cancel_one(const Target& target, bool force) {
 void Engine::State::release_followers(Run& run, TaskIndex task) {
   const TaskIndex seed[] = {task};
   const std::vector<bool> downstream = run.version->graph.downstream_of(seed);
+  for (TaskIndex follower : run.version->graph.paired(task)) call_back_waiting(run, follower);
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
     if (i == task.value || !downstream[i] || !follows_upstream(run.nodes[i].work)) continue;
     move(run, {run.row.id, TaskIndex{i}, kWhole}, run.nodes[i].work, TaskEvent::reset, {});
     look_at(run.row.id, TaskIndex{i});
+    if (run.node(TaskIndex{i}).mapped && run.node(TaskIndex{i}).mapped->is_paired)
+      unsettle_rest(run, TaskIndex{i});
     call_back_followers(run, TaskIndex{i});
   }
 }
@@ -172,6 +198,7 @@ CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState 
   if (loaded) work = &node.mapped->works.emplace(key.item.value, *loaded).first->second;
   if (!is_item) stop_preparing(run, task);
   move(run, key, *work, event, {Reason::marked, 0, {}, {}});
+  if (is_item) repeat_pairs(run, task, key.item.value, snapshot);
   if (is_item && is_final(node.work.state)) {
     judge_whole_anew(run, task);
   } else if (is_item) {

@@ -22,6 +22,25 @@ inline bool follows_upstream(const Piece& work) {
          (work.state == TaskState::skipped && work.reason == Reason::rule);
 }
 
+/// The same of the row of an item that is paired with others.
+inline bool follows_upstream(const TaskRow& row) {
+  return row.state == TaskState::upstream_failed ||
+         (row.state == TaskState::skipped && row.reason == Reason::rule);
+}
+
+/// Whether a resume of this kind takes back the item.
+inline bool repeats(Repeat repeat, const Mapped& mapped, const TaskRow& item) {
+  switch (repeat) {
+    case Repeat::none:
+    case Repeat::cancel: return false;
+    case Repeat::all: return true;
+    case Repeat::failed:
+      return has_failed(item.state) || (mapped.is_paired && follows_upstream(item));
+    case Repeat::following: return follows_upstream(item);
+  }
+  return false;
+}
+
 /// The mapped task in the snapshot; nothing when it is not there.
 inline const MappedSnapshot* mapped_part(const RunSnapshot* snapshot, TaskIndex task) {
   if (snapshot == nullptr) return nullptr;

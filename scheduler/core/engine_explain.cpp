@@ -92,10 +92,29 @@ struct Engine::State::Explainer {
     for (const Dependency& d : run.spec(task).depends_on) {
       const Piece& up = run.node(d.task).work;
       if (is_final(up.state)) continue;
+      // It is there as far as that one is concerned: its items wait each for its own.
+      if (d.each && has_items(run, *run.spec(task).mapped_over)) continue;
       if (out.size() >= kLinesMax) return;
       std::string text = run.spec(d.task).id + " (" + std::string(to_string(up.state));
       if (up.state == TaskState::running && up.started_at.ms != 0)
         text += " " + span(now.wall - up.started_at);
+      Explanation& line = say("upstream", text + ")");
+      line.run = run.row.id;
+      line.task = d.task;
+    }
+  }
+
+  /// Of an item: those that it is paired with and that are open.
+  void waits_for_pairs(const Run& run, TaskIndex task, std::int64_t item) {
+    for (const Dependency& d : run.spec(task).depends_on) {
+      if (!d.each) continue;
+      const TaskState up_state = item_state(run, d.task, item);
+      if (is_final(up_state)) continue;
+      std::string text =
+          name(run, d.task, ItemIndex{item}) + " (" + std::string(to_string(up_state));
+      const Piece* up = find_work(run, {run.row.id, d.task, ItemIndex{item}});
+      if (up != nullptr && up->state == TaskState::running)
+        text += " " + span(now.wall - up->started_at);
       Explanation& line = say("upstream", text + ")");
       line.run = run.row.id;
       line.task = d.task;
@@ -285,7 +304,10 @@ struct Engine::State::Explainer {
                      (mapped.complete ? "" : " read so far") + " done, " +
                      std::to_string(mapped.live) + " running, " +
                      std::to_string(mapped.count(TaskState::retrying)) + " retrying, " +
-                     std::to_string(mapped.count(TaskState::queued)) + " queued");
+                     std::to_string(mapped.count(TaskState::queued)) + " queued" +
+                     (mapped.is_paired ? ", " + std::to_string(mapped.count(TaskState::waiting)) +
+                                             " waiting for the items that they are paired with"
+                                       : ""));
     if (mapped.count(TaskState::queued) > 0) waits_for_slot(run, task, 0);
   }
 };
@@ -319,12 +341,18 @@ std::vector<Explanation> Engine::State::explain(const Target& target, Now now) c
   const Mapped& mapped = *node.mapped;
   const Piece* work = find_work(*run, {target.run, task, *target.item});
   if (work != nullptr && work->state == TaskState::running) explainer.runs(*run, task, *work);
-  if (work != nullptr && work->state == TaskState::queued) {
+  const bool is_blank = mapped.is_paired && mapped.is_blank(item) && !mapped.is_rest(item);
+  const TaskState state =
+      work != nullptr ? work->state
+      : is_blank      ? static_cast<TaskState>(mapped.states[static_cast<std::size_t>(item)])
+                      : TaskState::succeeded;
+  if (state == TaskState::waiting) explainer.waits_for_pairs(*run, task, item);
+  if (state == TaskState::queued) {
     const auto before =
         std::find(mapped.ready.begin(), mapped.ready.end(), item) - mapped.ready.begin();
     explainer.waits_for_slot(*run, task, before + 1);
   }
-  if (item >= mapped.next_fresh && mapped.rest_state == TaskState::queued) {
+  if (!mapped.is_paired && item >= mapped.next_fresh && mapped.rest_state == TaskState::queued) {
     explainer.waits_for_slot(*run, task, mapped.queued + item - mapped.next_fresh + 1);
   }
   return std::move(explainer.out);

@@ -19,7 +19,15 @@ void Engine::State::open_mapped(Run& run, TaskIndex task) {
   node.work.queued_at = now_.wall;
   move(run, key, node.work, TaskEvent::open, {});
   mapped_changed(run, task);
-  arm_queue_timer(run, key, node.work);
+  if (run.spec(task).mapped_over) {
+    node.mapped->is_paired = true;
+    node.is_preparing = false;
+    grow_paired(run, task);
+    start_sweep(run, task, 0);
+  } else {
+    arm_queue_timer(run, key, node.work);
+    tell_sharers(run, task);
+  }
 }
 
 void Engine::State::on(const input::ItemsRead& in) {
@@ -59,6 +67,7 @@ void Engine::State::on(const input::ItemsRead& in) {
     }
   }
   make_ready(*run, in.task);
+  tell_sharers(*run, in.task);
   finish_mapped_if_done(*run, in.task);
 }
 
@@ -71,12 +80,14 @@ void Engine::State::settle_surplus(Run& run, TaskIndex task) {
   std::sort(surplus.begin(), surplus.end());
   for (std::int64_t item : surplus) {
     Piece& work = mapped.works.at(item);
-    PAWL_CHECK(item >= mapped.items && work.state == TaskState::queued);
-    work.state = *next(TaskState::queued, TaskEvent::cancel);
+    const TaskState from = work.state;
+    PAWL_CHECK(item >= mapped.items &&
+               from == (mapped.is_paired ? TaskState::waiting : TaskState::queued));
+    work.state = *next(from, TaskEvent::cancel);
     work.reason = Reason::items;
     work.ended_at = now_.wall;
     mapped.states[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(work.state);
-    write(run, {run.row.id, task, ItemIndex{item}}, work, TaskState::queued, AttemptId{},
+    write(run, {run.row.id, task, ItemIndex{item}}, work, from, AttemptId{},
           "is no longer among the items");
   }
   mapped.works.clear();
@@ -110,6 +121,8 @@ void Engine::State::item_moved(Run& run, TaskKey key, const Piece& work, TaskSta
       return state == kFinalUnknown || is_final(static_cast<TaskState>(state));
     };
     while (mapped.low_water < size && is_final_at(mapped.low_water)) ++mapped.low_water;
+    for (TaskIndex follower : run.version->graph.paired(key.task))
+      pairs_.push_back({run.row.id, follower, item});
   } else if (item < mapped.low_water) {
     mapped.low_water = item;
   }
@@ -126,6 +139,13 @@ std::int64_t Engine::State::take_ready(Mapped& mapped) {
     mapped.ready.pop_front();
     const auto it = mapped.works.find(item);
     if (it != mapped.works.end() && it->second.state == TaskState::queued) return item;
+    const bool is_released = it == mapped.works.end() && mapped.is_paired &&
+                             mapped.states[static_cast<std::size_t>(item)] ==
+                                 static_cast<std::uint8_t>(TaskState::queued);
+    if (!is_released) continue;
+    --mapped.released;
+    mapped.works[item].state = TaskState::queued;
+    return item;
   }
 }
 
@@ -135,10 +155,16 @@ void Engine::State::settle_rest(Run& run, TaskIndex task, TaskState state, Reaso
   if (mapped.rest_state != TaskState::queued) return;
   mapped.rest_state = state;
   mapped.rest_reason = reason;
-  const std::int64_t rest = mapped.fresh();
+  const std::int64_t queued = mapped.is_paired ? mapped.released : mapped.fresh();
   for (Counts* counts : {&mapped.counts, &run.row.counts}) {
-    (*counts)[place(TaskState::queued)] -= rest;
-    (*counts)[place(state)] += rest;
+    (*counts)[place(TaskState::queued)] -= queued;
+    (*counts)[place(TaskState::waiting)] -= mapped.blank;
+    (*counts)[place(state)] += queued + mapped.blank;
+  }
+  if (mapped.is_paired) {
+    mapped.rest = mapped.blank + mapped.released;
+    mapped.queued -= mapped.released;
+    mapped.blank = mapped.released = 0;
   }
   counts_changed(run);
   mapped_changed(run, task);
@@ -165,13 +191,13 @@ void Engine::State::item_ended(Run& run, TaskIndex task) {
   // Until a resume has taken back all that failed before, nobody knows what failed since.
   if (mapped.repeat != Repeat::none) return;
   const TaskSpec& spec = run.spec(task);
-  const std::int64_t failures = mapped.failures();
+  const std::int64_t failures = mapped.own_failures();
   const std::int64_t stop_after = spec.map ? spec.map->stop_after_failures : 0;
   if (stop_after > 0 && failures >= stop_after && mapped.rest_state == TaskState::queued) {
     cancel_items(run, task, Reason::stop_after_failures, false);
   }
   // A share of all items is known only when all are read.
-  const Tolerance tolerance = spec.map ? spec.map->tolerated_failures : Tolerance{};
+  const Tolerance tolerance = run.version->job.tolerance_of(task);
   const bool is_beyond =
       failures > tolerance.of(mapped.items) && (mapped.complete || !tolerance.is_percent);
   if (is_beyond && run.version->job.fail_fast && !spec.allow_failure &&
@@ -186,7 +212,19 @@ Engine::State::WholeVerdict Engine::State::judge_whole(const Run& run, TaskIndex
   const Mapped& mapped = *run.node(task).mapped;
   const TaskSpec& spec = run.spec(task);
   const std::int64_t failures = mapped.failures();
-  const std::int64_t tolerated = spec.map ? spec.map->tolerated_failures.of(mapped.items) : 0;
+  const std::int64_t tolerated = run.version->job.tolerance_of(task).of(mapped.items);
+  if (mapped.is_paired && mapped.own_failures() <= tolerated) {
+    // What its upstreams lost is not its own failure; and who asks for their success does not
+    // succeed over a part of the items.
+    Tally cut;
+    cut.add(TaskState::failed, mapped.complete ? 0 : +1);
+    const bool is_cut = decide(spec.trigger_rule, cut) == Decision::upstream_failed;
+    const bool misses = failures + mapped.count(TaskState::cancelled) > tolerated;
+    if (!misses && !is_cut) return {TaskEvent::succeed, Reason::none};
+    if (mapped.rest_state == TaskState::cancelled) return {TaskEvent::cancel, mapped.rest_reason};
+    if (mapped.count(TaskState::upstream_failed) > 0 || is_cut)
+      return {TaskEvent::upstream_fail, Reason::upstream};
+  }
   if (mapped.rest_reason == Reason::items) return {TaskEvent::fail, Reason::items};
   if (mapped.complete && failures + mapped.count(TaskState::cancelled) <= tolerated)
     return {TaskEvent::succeed, Reason::none};
@@ -200,27 +238,61 @@ Engine::State::WholeVerdict Engine::State::judge_whole(const Run& run, TaskIndex
   return {TaskEvent::cancel, mapped.rest_reason};
 }
 
+bool Engine::State::may_grow(const Run& run, TaskIndex task) {
+  const Mapped& mapped = *run.node(task).mapped;
+  if (mapped.complete || mapped.rest_state != TaskState::queued) return false;
+  return !mapped.is_paired || !is_final(run.node(*run.spec(task).mapped_over).work.state);
+}
+
 void Engine::State::finish_mapped_if_done(Run& run, TaskIndex task) {
   Node& node = run.node(task);
   if (!node.mapped || node.work.state != TaskState::running) return;
   Mapped& mapped = *node.mapped;
-  const bool may_grow = !mapped.complete && mapped.rest_state == TaskState::queued;
-  if (may_grow || mapped.open() > 0 || mapped.repeat != Repeat::none) return;
+  if (may_grow(run, task) || mapped.sweep >= 0 || mapped.open() > 0 ||
+      mapped.repeat != Repeat::none)
+    return;
   const WholeVerdict verdict = judge_whole(run, task);
   std::string error = verdict.reason == Reason::items ? mapped.read_error : std::string();
   move(run, {run.row.id, task, kWhole}, node.work, verdict.event,
        {verdict.reason, 0, std::move(error), {}});
 }
 
-void Engine::State::write_mapped(const Run& run, TaskIndex task) {
-  const Mapped& mapped = *run.node(task).mapped;
+/// From where on the states of its items are needed after a restart: by itself, or by those that
+/// are paired with it.
+std::int64_t Engine::State::needed_from(const Run& run, TaskIndex task) {
+  std::int64_t lowest = run.node(task).mapped->low_water;
+  for (TaskIndex follower : run.version->graph.paired(task)) {
+    const Node& node = run.node(follower);
+    if (is_final(node.work.state)) continue;
+    if (!node.mapped) return 0;
+    lowest = std::min(lowest, node.mapped->low_water);
+    if (is_resume(node.mapped->repeat)) lowest = std::min(lowest, node.mapped->repeat_next);
+  }
+  return lowest;
+}
+
+/// The row of an upstream says from where on its items are needed: it is written again when that
+/// falls, and at times when it rises.
+void Engine::State::tell_upstreams(Run& run, TaskIndex task) {
+  for (const Dependency& d : run.spec(task).depends_on) {
+    const Mapped* up = d.each ? run.node(d.task).mapped.get() : nullptr;
+    if (up == nullptr) continue;
+    const std::int64_t needed = needed_from(run, d.task);
+    if (needed < up->row_low_water || needed >= up->row_low_water + kLowWaterStep)
+      mapped_changed(run, d.task);
+  }
+}
+
+void Engine::State::write_mapped(Run& run, TaskIndex task) {
+  Mapped& mapped = *run.node(task).mapped;
+  mapped.row_low_water = needed_from(run, task);
   MappedRow row;
   row.run = run.row.id;
   row.task = task;
   row.items = mapped.items;
   row.complete = mapped.complete;
   row.next_fresh = mapped.next_fresh;
-  row.low_water = mapped.low_water;
+  row.low_water = mapped.row_low_water;
   row.rest_state = mapped.rest_state;
   row.rest_reason = mapped.rest_reason;
   row.counts = mapped.counts;
@@ -228,6 +300,7 @@ void Engine::State::write_mapped(const Run& run, TaskIndex task) {
   row.repeat = mapped.repeat;
   row.repeat_next = mapped.repeat_next;
   row.source = mapped.source;
+  row.is_paired = mapped.is_paired;
   change(mutation::SetMapped{std::move(row)});
 }
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "scheduler/core/engine_state.h"
+#include "scheduler/core/engine_commands.h"
 
 namespace pawl {
 namespace {
@@ -76,6 +76,8 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot,
   mapped.counts = row.counts;
   mapped.retries = row.retries;
   mapped.source = row.source;
+  mapped.is_paired = row.is_paired;
+  mapped.row_low_water = row.low_water;
   if (row.rest_reason == Reason::items) {
     if (auto error = run.errors.find(row.task); error != run.errors.end())
       mapped.read_error = error->second;
@@ -95,11 +97,8 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot,
   mapped.repeat = row.repeat;
   mapped.repeat_next = row.repeat_next;
   for (const TaskRow& item : snapshot.final_items) {
-    const bool has_failed = item.state == TaskState::failed || item.state == TaskState::held ||
-                            item.state == TaskState::cancelled;
-    const bool is_wanted =
-        row.repeat == Repeat::all || (row.repeat == Repeat::failed && has_failed);
-    if (is_wanted && item.key.item.value >= row.repeat_next) mapped.to_repeat.push_back(item);
+    if (repeats(row.repeat, mapped, item) && item.key.item.value >= row.repeat_next)
+      mapped.to_repeat.push_back(item);
   }
   if (is_resume(row.repeat)) repeats_.push_back({run.row.id, row.task});
   const TaskKey whole{run.row.id, row.task, kWhole};
@@ -143,13 +142,14 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
     if (run.is_hook(TaskIndex{i})) continue;
     for (const Dependency& d : job.tasks[i].depends_on) {
-      run.nodes[i].tally.add(run.node(d.task).work.state, +1);
+      if (!d.each) run.nodes[i].tally.add(run.node(d.task).work.state, +1);
     }
     if (!is_final(run.nodes[i].work.state)) ++run.open_tasks;
   }
   for (const MappedSnapshot& m : snapshot.mapped) {
     if (m.row.task.value < run.nodes.size()) restore_mapped(run, m, snapshot.timers);
   }
+  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) restore_paired(run, TaskIndex{i});
   // Counts of unmapped tasks are counted anew: a task that waited for a slot had no row.
   run.row.counts = {};
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {

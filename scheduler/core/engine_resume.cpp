@@ -1,6 +1,7 @@
 // Resume: the same run goes on. What failed runs again, and what was decided because of it is
 // decided anew; what succeeded stays.
 
+#include <algorithm>
 #include <functional>
 #include <set>
 #include <utility>
@@ -55,7 +56,7 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
       for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
         const Node& node = run.nodes[i];
         const bool has_failed_items =
-            node.mapped && !is_final(node.work.state) && node.mapped->failures() > 0;
+            node.mapped && !is_final(node.work.state) && node.mapped->own_failures() > 0;
         if (has_failed(node.work.state) || has_failed_items)
           add(TaskIndex{i}, kind_of(node), std::nullopt);
       }
@@ -66,7 +67,7 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
     const std::string& id = run.spec(task).id;
     if (names_an_item(target)) {
       const std::int64_t item = target.item->value;
-      const bool is_open = node.mapped && node.mapped->is_open(item);
+      const bool is_open = node.mapped && node.mapped->is_open(item) && !node.mapped->is_rest(item);
       const TaskRow* row =
           node.mapped && item < node.mapped->items ? final_item(snapshot, task, item) : nullptr;
       if (row == nullptr || is_open) {
@@ -85,8 +86,11 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
     if (in.from || in.only) {
       if (!is_final(node.work.state))
         return refuse(id + " is " + std::string(to_string(node.work.state)) + "; cancel it first");
+      if (in.only && !run.version->graph.paired(task).empty())
+        return refuse("other tasks go item by item after " + id + "; `--from " + id +
+                      "` runs them again too");
       add(task, ResumePart::Kind::all, std::nullopt);
-    } else if (has_failed(node.work.state) || (node.mapped && node.mapped->failures() > 0)) {
+    } else if (has_failed(node.work.state) || (node.mapped && node.mapped->own_failures() > 0)) {
       add(task, kind_of(node), std::nullopt);
     } else if (node.work.state == TaskState::upstream_failed) {
       return refuse(id + " never ran: what it depends on failed. Resume that, or `mark` it");
@@ -104,6 +108,10 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
                       : "nothing of it has failed so far, and it goes on");
   }
 
+  if (!in.only) {
+    const bool all_of_them = in.from || in.downstream;
+    if (auto error = select_pairs(run, all_of_them, parts)) return *std::move(error);
+  }
   const std::vector<bool> downstream = run.version->graph.downstream_of(seeds);
   for (std::uint32_t i = 0; i < run.nodes.size() && !in.only; ++i) {
     if (!downstream[i] || parts[i]) continue;
@@ -141,16 +149,28 @@ std::optional<Error> Engine::State::is_outdated(const Run& run, const ResumePart
     return std::nullopt;
   const Mapped& mapped = *node.mapped;
   const bool is_all = part.kind == ResumePart::Kind::all;
-  std::int64_t wanted = mapped.next_fresh;
-  if (!is_all) {
-    wanted = mapped.failures() + mapped.count(TaskState::cancelled);
-    if (has_failed(mapped.rest_state)) wanted -= mapped.fresh();
+  const bool is_following = part.kind == ResumePart::Kind::following_items;
+  // Of what never started there is no row.
+  const auto rows_of = [&mapped](TaskState state) {
+    const std::int64_t rest = mapped.is_paired ? mapped.rest : mapped.fresh();
+    return mapped.count(state) - (mapped.rest_state == state ? rest : 0);
+  };
+  std::int64_t wanted = rows_of(TaskState::upstream_failed);
+  if (is_all && mapped.is_paired) {
+    wanted = 0;
+    for (std::int64_t i = 0; i < mapped.next_fresh; ++i) wanted += !mapped.is_blank(i);
+  } else if (is_all) {
+    wanted = mapped.next_fresh;
+  } else if (!is_following) {
+    wanted += rows_of(TaskState::failed) + rows_of(TaskState::held) + rows_of(TaskState::cancelled);
   }
   const MappedSnapshot* loaded = mapped_part(snapshot, part.task);
   std::int64_t found = 0;
   for (std::size_t i = 0; loaded != nullptr && i < loaded->final_items.size(); ++i) {
     const TaskRow& row = loaded->final_items[i];
-    const bool counts = is_all || (has_failed(row.state) && row.key.item.value < mapped.items);
+    const bool is_lost =
+        row.state == TaskState::upstream_failed || (!is_following && has_failed(row.state));
+    const bool counts = is_all || (is_lost && row.key.item.value < mapped.items);
     found += counts && is_current(mapped, row) ? 1 : 0;
   }
   if (found == wanted) return std::nullopt;
@@ -228,6 +248,7 @@ void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSn
         part.kind != ResumePart::Kind::stale && is_final(run.node(part.task).work.state);
     switch (part.kind) {
       case ResumePart::Kind::failed_items:
+      case ResumePart::Kind::following_items:
         reset_items(run, part, snapshot);
         // With nothing to run again it is what its items say (a person had marked it).
         finish_mapped_if_done(run, part.task);
@@ -250,6 +271,7 @@ void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSn
 
 /// What waits for a slot because of what is something else now is decided anew.
 void Engine::State::call_back_followers(Run& run, TaskIndex task) {
+  for (TaskIndex follower : run.version->graph.paired(task)) call_back_waiting(run, follower);
   for (TaskIndex follower : run.version->graph.followers(task)) {
     Node& node = run.node(follower);
     if (node.work.state == TaskState::waiting) {
@@ -263,6 +285,12 @@ void Engine::State::call_back_followers(Run& run, TaskIndex task) {
     }
     look_at(run.row.id, follower);
   }
+}
+
+void Engine::State::call_back_waiting(Run& run, TaskIndex task) {
+  if (run.node(task).work.state != TaskState::waiting) return;
+  stop_preparing(run, task);
+  look_at(run.row.id, task);
 }
 
 /// All of a task again, whatever came of it. Items are read anew: what they come from may have
@@ -286,7 +314,13 @@ void Engine::State::reset_node(Run& run, TaskIndex task, const RunSnapshot* snap
     mapped.retries = 0;
     mapped.ready.clear();
     mapped.queued = 0;
-    change(mutation::DeleteItems{run.row.id, task});
+    mapped.blank = mapped.released = mapped.rest = 0;
+    if (mapped.is_paired) {
+      std::fill(mapped.states.begin(), mapped.states.end(),
+                static_cast<std::uint8_t>(TaskState::waiting));
+    } else {
+      change(mutation::DeleteItems{run.row.id, task});
+    }
     begin_repeat(run, task, Repeat::all, mapped_part(snapshot, task));
   }
   move(run, key, node.work, TaskEvent::reset, {});
@@ -303,9 +337,16 @@ void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnaps
     node.work.work = work;
     node.work.queued_at = now_.wall;
     move(run, whole, node.work, TaskEvent::open, {});
-    arm_queue_timer(run, whole, node.work);
+    if (!mapped.is_paired) arm_queue_timer(run, whole, node.work);
   }
-  if (part.items.empty() && mapped.rest_state != TaskState::queued) {
+  if (mapped.is_paired) {
+    const bool may_open = part.kind == ResumePart::Kind::failed_items ||
+                          mapped.rest_state == TaskState::upstream_failed ||
+                          mapped.rest_state == TaskState::skipped;
+    if (part.items.empty() && may_open) unsettle_rest(run, part.task);
+    if (node.work.state == TaskState::running) grow_paired(run, part.task);
+    start_sweep(run, part.task, 0);
+  } else if (part.items.empty() && mapped.rest_state != TaskState::queued) {
     const std::int64_t rest = mapped.fresh();
     for (Counts* counts : {&mapped.counts, &run.row.counts}) {
       (*counts)[static_cast<std::size_t>(mapped.rest_state)] -= rest;
@@ -316,13 +357,17 @@ void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnaps
     mapped.read_error.clear();
   }
   const MappedSnapshot* loaded = mapped_part(snapshot, part.task);
+  const Repeat repeat =
+      part.kind == ResumePart::Kind::following_items ? Repeat::following : Repeat::failed;
   if (part.items.empty()) {
-    begin_repeat(run, part.task, Repeat::failed, loaded);
+    begin_repeat(run, part.task, repeat, loaded);
   } else {
     const std::set<std::int64_t> wanted(part.items.begin(), part.items.end());
     for (std::size_t i = 0; loaded != nullptr && i < loaded->final_items.size(); ++i) {
       const TaskRow& row = loaded->final_items[i];
-      if (wanted.contains(row.key.item.value)) repeat_failed(run, row);
+      // One that is named runs again whatever came of it.
+      const bool is_meant = repeat == Repeat::failed || repeats(repeat, mapped, row);
+      if (is_meant && wanted.contains(row.key.item.value)) repeat_failed(run, row);
     }
   }
   counts_changed(run);
@@ -340,7 +385,7 @@ void Engine::State::begin_repeat(Run& run, TaskIndex task, Repeat repeat,
   mapped_changed(run, task);
   for (std::size_t i = 0; snapshot != nullptr && i < snapshot->final_items.size(); ++i) {
     const TaskRow& row = snapshot->final_items[i];
-    if (repeat == Repeat::all || has_failed(row.state)) mapped.to_repeat.push_back(row);
+    if (repeats(repeat, mapped, row)) mapped.to_repeat.push_back(row);
   }
   if (mapped.to_repeat.empty()) return;
   mapped.repeat = repeat;
@@ -454,8 +499,88 @@ void Engine::State::repeat_failed(Run& run, const TaskRow& row) {
   if (item >= mapped.items || !is_current(mapped, row)) return;
   Piece& work = mapped.works.emplace(item, work_of(row)).first->second;
   move(run, row.key, work, TaskEvent::reset, {});
+  call_back_pairs(run, row.key.task, item);
+  if (mapped.is_paired) {
+    pairs_.push_back({run.row.id, row.key.task, item});
+    return;
+  }
   move(run, row.key, work, TaskEvent::queue, {});
   arm_queue_timer(run, row.key, work);
+}
+
+/// What a bulk word said of the items that never started is taken back.
+void Engine::State::unsettle_rest(Run& run, TaskIndex task) {
+  Mapped& mapped = *run.node(task).mapped;
+  if (mapped.rest_state == TaskState::queued) return;
+  for (std::int64_t i = mapped.low_water; i < mapped.items; ++i) {
+    if (!mapped.is_blank(i)) continue;
+    mapped.states[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(TaskState::waiting);
+    call_back_pairs(run, task, i);
+  }
+  for (Counts* counts : {&mapped.counts, &run.row.counts}) {
+    (*counts)[static_cast<std::size_t>(mapped.rest_state)] -= mapped.rest;
+    (*counts)[static_cast<std::size_t>(TaskState::waiting)] += mapped.rest;
+  }
+  mapped.blank = std::exchange(mapped.rest, 0);
+  mapped.rest_state = TaskState::queued;
+  mapped.rest_reason = Reason::none;
+  counts_changed(run);
+  mapped_changed(run, task);
+}
+
+/// An item is something else now: what was decided because of it is decided anew.
+void Engine::State::repeat_pairs(Run& run, TaskIndex task, std::int64_t item,
+                                 const RunSnapshot* snapshot) {
+  std::vector<TaskIndex> todo{task};
+  while (!todo.empty()) {
+    const TaskIndex at = todo.back();
+    todo.pop_back();
+    for (TaskIndex follower : run.version->graph.paired(at)) {
+      const TaskRow* row = final_item(snapshot, follower, item);
+      const Mapped* mapped = run.node(follower).mapped.get();
+      if (row == nullptr || mapped == nullptr || !follows_upstream(*row) ||
+          !is_current(*mapped, *row))
+        continue;
+      reset_items(run, {follower, ResumePart::Kind::following_items, {item}}, snapshot);
+      todo.push_back(follower);
+    }
+  }
+}
+
+/// Adds to `parts` what is paired with what runs again: what was decided because of that, or, with
+/// `all_of_them`, also what succeeded.
+std::optional<Error> Engine::State::select_pairs(
+    const Run& run, bool all_of_them, std::vector<std::optional<ResumePart>>& parts) const {
+  for (TaskIndex task : topological_order(run.version->job)) {
+    const Node& node = run.node(task);
+    for (const Dependency& d : run.spec(task).depends_on) {
+      const std::optional<ResumePart>& up = parts[d.task.value];
+      if (!d.each || !up) continue;
+      const bool is_all = up->kind == ResumePart::Kind::all;
+      if (is_all && !is_final(node.work.state) && node.work.state != TaskState::waiting) {
+        return Error{ErrorKind::refused, run.spec(task).id + " is " +
+                                             std::string(to_string(node.work.state)) +
+                                             "; cancel it first"};
+      }
+      const bool has_items = node.mapped && node.mapped->items > 0;
+      std::optional<ResumePart>& part = parts[task.value];
+      if (is_all) {
+        if (is_final(node.work.state)) part = ResumePart{task, ResumePart::Kind::all, {}};
+      } else if (!has_items || (part && !part->is_of_items())) {
+        continue;
+      } else if (!part) {
+        const bool is_named = all_of_them && !up->items.empty();
+        part = ResumePart{
+            task, is_named ? ResumePart::Kind::failed_items : ResumePart::Kind::following_items,
+            up->items};
+      } else if (up->items.empty()) {
+        part->items.clear();
+      } else if (!part->items.empty()) {
+        part->items.insert(part->items.end(), up->items.begin(), up->items.end());
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 /// The row of an item whose whole is repeated: it waits until it is read again.
@@ -463,16 +588,18 @@ void Engine::State::repeat_any(Run& run, const TaskRow& row) {
   Mapped& mapped = *run.node(row.key.task).mapped;
   const std::int64_t item = row.key.item.value;
   if (item >= mapped.next_fresh || mapped.works.contains(item)) return;
+  // One that is paired waits for its pair; any other one until it is read again.
+  const TaskState again = mapped.is_paired ? TaskState::waiting : TaskState::queued;
   Piece work = work_of(row);
   const TaskState from = work.state;
   if (from == TaskState::succeeded) ++work.work;
-  work.state = TaskState::queued;
+  work.state = again;
   work.reason = Reason::none;
   work.detail = work.counted = 0;
   work.started_at = work.ended_at = WallTime{};
   work.interrupted_at = work.interrupted_before = WallTime{};
   work.queued_at = now_.wall;
-  mapped.states[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(TaskState::queued);
+  mapped.states[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(again);
   mapped.tries[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(work.attempts);
   write(run, row.key, work, from, AttemptId{}, {});
   mapped.works.emplace(item, work);
@@ -507,7 +634,7 @@ Result<std::vector<PlanLine>> Engine::State::plan_resume(const input::Resume& in
       line.run = id;
       line.task = part.task;
       const Node& node = run->node(part.task);
-      if (part.kind == ResumePart::Kind::failed_items) {
+      if (part.is_of_items()) {
         const auto& c = node.mapped->counts;
         line.items = !part.items.empty() ? static_cast<std::int64_t>(part.items.size())
                                          : node.mapped->failures() +

@@ -66,7 +66,7 @@ Run& Engine::State::accept(RunRow row, Version& version, bool force) {
   run.open_tasks = static_cast<std::int64_t>(job.tasks.size());
   run.row.counts = {};
   for (std::size_t i = 0; i < job.tasks.size(); ++i) {
-    run.nodes[i].tally.open = static_cast<std::uint32_t>(job.tasks[i].depends_on.size());
+    for (const Dependency& d : job.tasks[i].depends_on) run.nodes[i].tally.open += d.each ? 0 : 1;
     if (!job.tasks[i].is_mapped()) ++run.row.counts[static_cast<std::size_t>(TaskState::waiting)];
   }
 
@@ -141,7 +141,8 @@ void Engine::State::look_at_all(Run& run) {
     Node& node = run.nodes[i];
     if (node.work.state == TaskState::waiting) look_at(run.row.id, task);
     const bool reads_on = node.mapped && node.work.state == TaskState::running &&
-                          !node.mapped->complete && node.mapped->rest_state == TaskState::queued;
+                          !node.mapped->is_paired && !node.mapped->complete &&
+                          node.mapped->rest_state == TaskState::queued;
     if (reads_on && !node.is_preparing && !run.is_dormant) prepare(run, task);
     make_ready(run, task);
   }

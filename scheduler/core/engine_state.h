@@ -2,9 +2,10 @@
 
 // What the engine keeps in memory, and its steps. Private to scheduler/core: engine.h is the door.
 // The methods are in the files that name what they are about: engine.cpp (inputs in, steps out),
-// engine_runs.cpp, engine_tasks.cpp, engine_items.cpp, engine_attempts.cpp, engine_dispatch.cpp,
-// engine_rates.cpp, engine_commands.cpp, engine_resume.cpp, engine_hooks.cpp, engine_schedules.cpp,
-// engine_sleep.cpp, engine_recovery.cpp, engine_views.cpp, engine_explain.cpp.
+// engine_runs.cpp, engine_tasks.cpp, engine_items.cpp, engine_pairs.cpp, engine_attempts.cpp,
+// engine_dispatch.cpp, engine_rates.cpp, engine_commands.cpp, engine_resume.cpp, engine_hooks.cpp,
+// engine_schedules.cpp, engine_sleep.cpp, engine_recovery.cpp, engine_views.cpp,
+// engine_explain.cpp.
 
 #include <cstdint>
 #include <deque>
@@ -76,7 +77,8 @@ inline constexpr std::uint8_t kFinalUnknown = 255;
 struct Mapped {
   std::int64_t items = 0;  ///< read so far
   std::int64_t next_fresh = 0;
-  std::int64_t low_water = 0;
+  std::int64_t low_water = 0;      ///< all items below it are final
+  std::int64_t row_low_water = 0;  ///< as its row says, for those that are paired with it too
   bool complete = false;
   TaskState rest_state = TaskState::queued;
   Reason rest_reason = Reason::none;
@@ -96,6 +98,14 @@ struct Mapped {
   std::int64_t retries = 0;
   bool is_changed = false;  ///< its row is written at the end of the step
   SlotNumbers numbers;      ///< of `max_concurrent`
+  // Of a task that is paired with another one (`each`). All items are below `next_fresh`; of those
+  // that are blank, `states` alone knows: they wait, or may take a slot (`released`, and in
+  // `ready`). In the end the blank ones share `rest_state`.
+  bool is_paired = false;
+  std::int64_t blank = 0;     ///< waiting, and nothing else is known of them
+  std::int64_t released = 0;  ///< queued, and nothing else is known of them
+  std::int64_t rest = 0;      ///< what `rest_state` says is said of so many
+  std::int64_t sweep = -1;    ///< the next item that a sweep looks at; -1: there is none
   Repeat repeat = Repeat::none;
   std::int64_t repeat_next = 0;
   std::deque<TaskRow> to_repeat;   ///< rows that a resume still has to queue again, ascending
@@ -119,9 +129,21 @@ struct Mapped {
     return item >= 0 && place < states.size() && states[place] != kFinalUnknown &&
            !is_final(static_cast<TaskState>(states[place]));
   }
-  std::int64_t failures() const {
-    return count(TaskState::failed) + count(TaskState::held) + count(TaskState::upstream_failed);
+  /// Of those of which no more is known than `states` says.
+  bool is_blank(std::int64_t item) const {
+    const std::uint8_t state = states[static_cast<std::size_t>(item)];
+    const bool may_be = state == static_cast<std::uint8_t>(TaskState::waiting) ||
+                        state == static_cast<std::uint8_t>(TaskState::queued);
+    return is_paired && may_be && !works.contains(item);
   }
+  /// It never started, and `rest_state` says what it is.
+  bool is_rest(std::int64_t item) const {
+    if (!is_paired) return item >= next_fresh;
+    return rest_state != TaskState::queued && is_blank(item);
+  }
+  /// Of its own attempts; not those that another task failed for it.
+  std::int64_t own_failures() const { return count(TaskState::failed) + count(TaskState::held); }
+  std::int64_t failures() const { return own_failures() + count(TaskState::upstream_failed); }
 };
 
 struct Node {
@@ -231,10 +253,11 @@ class Engine::State {
   };
   /// What a resume does to one task.
   struct ResumePart {
-    enum class Kind : std::uint8_t { failed_items, all, stale };
+    enum class Kind : std::uint8_t { failed_items, following_items, all, stale };
     TaskIndex task;
     Kind kind = Kind::all;
-    std::vector<std::int64_t> items;  ///< for failed_items: these only, if not empty
+    std::vector<std::int64_t> items;  ///< for some items: these only, if not empty
+    bool is_of_items() const { return kind == Kind::failed_items || kind == Kind::following_items; }
   };
   using ResumeParts = std::vector<ResumePart>;
 
@@ -404,9 +427,40 @@ class Engine::State {
   void item_ended(Run& run, TaskIndex task);
   WholeVerdict judge_whole(const Run& run, TaskIndex task) const;
   void finish_mapped_if_done(Run& run, TaskIndex task);
-  void write_mapped(const Run& run, TaskIndex task);
+  static std::int64_t needed_from(const Run& run, TaskIndex task);
+  void tell_upstreams(Run& run, TaskIndex task);
+  void write_mapped(Run& run, TaskIndex task);
   void settle_surplus(Run& run, TaskIndex task);
-  std::int64_t take_ready(Mapped& mapped);
+  static bool may_grow(const Run& run, TaskIndex task);
+  static std::int64_t take_ready(Mapped& mapped);
+
+  // engine_pairs.cpp
+  struct Pair {
+    RunId run;
+    TaskIndex task;
+    std::int64_t item = 0;
+  };
+  static bool has_items(const Run& run, TaskIndex source);
+  static TaskState item_state(const Run& run, TaskIndex task, std::int64_t item);
+  static Decision decide_pair(const Run& run, TaskIndex task, std::int64_t item);
+  static std::optional<TaskIndex> only_pair(const Run& run, TaskIndex task);
+  static bool ends_short(const Run& run, TaskIndex task, std::int64_t items);
+  static bool never_started(const Run& run, TaskIndex task, std::int64_t item);
+  static Piece& become_piece(Mapped& mapped, std::int64_t item);
+  static void release_blank(Mapped& mapped, std::int64_t item);
+  void evaluate_paired(Run& run, TaskIndex task);
+  void grow_paired(Run& run, TaskIndex task);
+  void tell_sharers(Run& run, TaskIndex source);
+  void tell_paired(Run& run, TaskIndex task);
+  void start_sweep(Run& run, TaskIndex task, std::int64_t from);
+  void sweep_some(const Place& place);
+  void pin_released(Run& run, TaskIndex task, std::int64_t item);
+  void settle_blank(Run& run, TaskIndex task, TaskIndex upstream);
+  void look_at_pair(Run& run, TaskIndex task, std::int64_t item);
+  void decide_item(Run& run, TaskIndex task, std::int64_t item, TaskEvent event, Reason reason);
+  void release_item(Run& run, TaskIndex task, std::int64_t item);
+  void call_back_pairs(Run& run, TaskIndex task, std::int64_t item);
+  void restore_paired(Run& run, TaskIndex task);
 
   // engine_attempts.cpp
   void end_attempt(const AttemptResult& result);
@@ -474,6 +528,7 @@ class Engine::State {
   using Snapshots = std::unordered_map<RunId, const RunSnapshot*>;
   static Snapshots index_of(const std::vector<RunSnapshot>& loaded);
   const RunSnapshot* adopt(RunId id, const Snapshots& loaded);
+  void learn_states(Run& run, const RunSnapshot& snapshot);
   Result<ResumeParts> select_resume(const Run& run, const std::vector<Target>& targets,
                                     const input::Resume& in, const RunSnapshot* snapshot) const;
   std::optional<Error> is_outdated(const Run& run, const ResumePart& part,
@@ -489,6 +544,11 @@ class Engine::State {
   void begin_cancel(Run& run, TaskIndex task, Reason reason);
   void cancel_some(Run& run, TaskIndex task);
   void repeat_failed(Run& run, const TaskRow& row);
+  void repeat_pairs(Run& run, TaskIndex task, std::int64_t item, const RunSnapshot* snapshot);
+  void unsettle_rest(Run& run, TaskIndex task);
+  void call_back_waiting(Run& run, TaskIndex task);
+  std::optional<Error> select_pairs(const Run& run, bool all_of_them,
+                                    std::vector<std::optional<ResumePart>>& parts) const;
   void repeat_any(Run& run, const TaskRow& row);
   void end_repeat(Run& run, TaskIndex task);
   void reopen(Run& run, bool hooks_only);
@@ -510,6 +570,8 @@ class Engine::State {
                        std::size_t& next_timer);
   Piece work_of(const TaskRow& row);
 
+  // So far it may rise unwritten.
+  static constexpr std::int64_t kLowWaterStep = 1'000;
   // Nodes looked at in one step: bounds a step that changes little and reads much.
   static constexpr std::int64_t kLookedAtMax = 200'000;
 
@@ -572,6 +634,8 @@ class Engine::State {
   JobSchedules schedules_;
   std::deque<Place> pending_;   ///< tasks whose rule wants looking at
   std::deque<Place> repeats_;   ///< mapped tasks of which a resume or a cancel is under way
+  std::deque<Pair> pairs_;      ///< items whose pairs may have ended
+  std::deque<Place> sweeps_;    ///< paired tasks of which all that waits is looked at
   std::vector<RunId> changed_;  ///< runs whose counts changed in this step
   std::vector<Place> changed_mapped_;
   std::vector<RateLimit*> changed_rates_;

@@ -125,6 +125,9 @@ void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskSta
   }
   if (!is_final(from) && !is_final(to)) return;
   run.open_tasks += (is_final(from) ? 1 : 0) - (is_final(to) ? 1 : 0);
+  for (const Dependency& d : run.spec(task).depends_on) {
+    if (d.each && run.node(d.task).mapped) mapped_changed(run, d.task);
+  }
   for (TaskIndex follower : run.version->graph.followers(task)) {
     Node& node = run.node(follower);
     node.tally.add(from, -1);
@@ -132,6 +135,8 @@ void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskSta
     if (is_final(to) && node.work.state == TaskState::waiting) look_at(run.row.id, follower);
   }
   if (is_final(to)) {
+    tell_paired(run, task);
+    tell_sharers(run, task);
     if (run.node(task).mapped) {
       end_repeat(run, task);
       settle_surplus(run, task);
@@ -175,6 +180,10 @@ void Engine::State::evaluate(Run& run, TaskIndex task) {
       move(run, key, node.work, TaskEvent::skip, {Reason::rule, 0, {}, {}});
       return;
     case Decision::run:
+      if (run.spec(task).mapped_over) {
+        evaluate_paired(run, task);
+        return;
+      }
       if (run.is_dormant) return;
       if (run.spec(task).is_mapped() || !run.spec(task).when.empty()) {
         prepare(run, task);
@@ -206,7 +215,10 @@ void Engine::State::on(const input::Prepared& in) {
   if (!node.is_preparing || node.prepare_stamp != in.stamp || node.work.state != TaskState::waiting)
     return;
   const TaskKey key{in.run, in.task, kWhole};
-  if (decide(run->spec(in.task).trigger_rule, node.tally) != Decision::run) {
+  const std::optional<TaskIndex> source = run->spec(in.task).mapped_over;
+  const bool lacks_items =
+      source && !has_items(*run, *source) && !is_final(run->node(*source).work.state);
+  if (lacks_items || decide(run->spec(in.task).trigger_rule, node.tally) != Decision::run) {
     // What comes before it was opened again meanwhile.
     stop_preparing(*run, in.task);
     look_at(in.run, in.task);
@@ -318,7 +330,8 @@ void Engine::State::arm_queue_timers(Run& run) {
       arm_queue_timer(run, {run.row.id, task, item}, work);
     };
     const bool is_open_whole = node.mapped && node.work.state == TaskState::running;
-    if (node.work.state == TaskState::queued || is_open_whole) arm(kWhole, node.work);
+    const bool is_dense_whole = is_open_whole && !node.mapped->is_paired;
+    if (node.work.state == TaskState::queued || is_dense_whole) arm(kWhole, node.work);
     if (!is_open_whole) continue;
     for (auto& [item, work] : node.mapped->works) {
       if (work.state == TaskState::queued && item < node.mapped->items) arm(ItemIndex{item}, work);

@@ -15,14 +15,25 @@ class Graph {
  public:
   explicit Graph(const JobSpec& job);
 
-  /// The tasks that depend on `task`, ascending; of a hook none.
-  std::span<const TaskIndex> followers(TaskIndex task) const;
+  /// The tasks that wait for `task` as a whole, ascending; of a hook none.
+  std::span<const TaskIndex> followers(TaskIndex task) const { return waiting_.of(task); }
+  /// The tasks that are paired with it, item by item (`each`), ascending.
+  std::span<const TaskIndex> paired(TaskIndex task) const { return paired_.of(task); }
+  /// The tasks that run over its items, through one `each` or several, ascending.
+  std::span<const TaskIndex> sharers(TaskIndex task) const { return sharers_.of(task); }
   /// `roots` and all that follow them, directly or not; a flag per task.
   std::vector<bool> downstream_of(std::span<const TaskIndex> roots) const;
 
  private:
-  std::vector<std::uint32_t> begin_;  ///< followers of task i: places begin_[i] to begin_[i + 1]
-  std::vector<TaskIndex> followers_;
+  /// For each task a list of others.
+  struct Lists {
+    std::vector<std::uint32_t> begin;  ///< of task i: places begin[i] to begin[i + 1]
+    std::vector<TaskIndex> all;
+    std::span<const TaskIndex> of(TaskIndex task) const;
+  };
+  Lists waiting_;
+  Lists paired_;
+  Lists sharers_;
 };
 
 }  // namespace pawl

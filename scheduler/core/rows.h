@@ -85,22 +85,27 @@ struct TaskRow {
 };
 
 /// What a command still has to do to a mapped task, item by item: a resume queues again what had
-/// failed, or all; a cancel ends what waits.
-enum class Repeat : std::uint8_t { none, failed, all, cancel };
-inline constexpr std::array<std::string_view, 4> kRepeatWords = {"none", "failed", "all", "cancel"};
+/// failed, or all, or what was decided because of the item that it is paired with; a cancel ends
+/// what waits.
+enum class Repeat : std::uint8_t { none, failed, all, cancel, following };
+inline constexpr std::array<std::string_view, 5> kRepeatWords = {"none", "failed", "all", "cancel",
+                                                                 "following"};
 constexpr std::string_view to_string(Repeat r) { return kRepeatWords[static_cast<std::size_t>(r)]; }
 /// Whether rows of final items are still needed for it.
-constexpr bool is_resume(Repeat r) { return r == Repeat::failed || r == Repeat::all; }
+constexpr bool is_resume(Repeat r) { return r != Repeat::none && r != Repeat::cancel; }
 
 /// Of a mapped task as a whole, beside its TaskRow. Items start in order of index: those from
-/// `next_fresh` on never started and have no row; `rest_state` says what they are.
+/// `next_fresh` on never started and have no row; `rest_state` says what they are. Items of a
+/// paired task start in any order: `next_fresh` is behind all of them, and those that have no row
+/// wait, or are what `rest_state` says when that is not `queued`.
 struct MappedRow {
   RunId run;
   TaskIndex task;
   std::int64_t items = 0;  ///< read so far
   bool complete = false;   ///< all are read
   std::int64_t next_fresh = 0;
-  std::int64_t low_water = 0;  ///< all items below it are final
+  /// All items below it are final, and those that are paired with them need not be told.
+  std::int64_t low_water = 0;
   TaskState rest_state = TaskState::queued;
   Reason rest_reason = Reason::none;
   Counts counts{};           ///< its items by state, fresh ones included
@@ -110,7 +115,8 @@ struct MappedRow {
   /// cancel is: of all that wait, without a cursor.
   Repeat repeat = Repeat::none;
   std::int64_t repeat_next = 0;
-  std::string source;  ///< how to read on: position and fingerprint, made by the reader
+  std::string source;      ///< how to read on: position and fingerprint, made by the reader
+  bool is_paired = false;  ///< it runs over the items of another task (`each`)
 };
 
 /// About a thousand items, encoded (item_chunk.h), as one value.

@@ -210,6 +210,7 @@ inline constexpr auto kTaskTransitions = std::to_array<TaskTransition>({
     {TaskState::running, TaskEvent::fail, TaskState::failed},
     {TaskState::running, TaskEvent::hold, TaskState::held},
     {TaskState::running, TaskEvent::skip, TaskState::skipped},
+    {TaskState::running, TaskEvent::upstream_fail, TaskState::upstream_failed},
     {TaskState::running, TaskEvent::cancel, TaskState::cancelled},
     {TaskState::retrying, TaskEvent::queue, TaskState::queued},
     {TaskState::retrying, TaskEvent::fail, TaskState::failed},

@@ -38,6 +38,8 @@ read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex 
   if (task.outputs_used.empty()) return request;
   const std::optional<RunView> view = engine.view(run);
   for (TaskIndex used : task.outputs_used) {
+    // Told to each attempt, of its own item.
+    if (std::binary_search(task.pairs_used.begin(), task.pairs_used.end(), used)) continue;
     const TaskView& upstream = view->tasks[used.value];
     request.upstreams.push_back({used, job.tasks[used.value].id, upstream.state,
                                  job.tasks[used.value].is_mapped(), upstream.counts,
@@ -65,17 +67,36 @@ bool Dispatcher::is_live(const effect::StartAttempt& start) const {
 
 void Dispatcher::start(const effect::StartAttempt& start) {
   if (!is_live(start)) return;
-  if (start.has_past) {
-    reader_.ask(read::PastRequest{start});
+  std::vector<read::Upstream> pairs = pairs_of(start.key);
+  if (start.has_past || !pairs.empty()) {
+    reader_.ask(read::PastRequest{start, std::move(pairs)});
   } else {
     to_worker(start);
   }
 }
 
+/// The items that this one is paired with and names.
+std::vector<read::Upstream> Dispatcher::pairs_of(const TaskKey& key) const {
+  std::vector<read::Upstream> pairs;
+  const JobSpec& job = *engine_.job_of(key.run);
+  for (TaskIndex used : job.node(key.task).pairs_used) {
+    read::Upstream pair;
+    pair.task = used;
+    pair.id = job.node(used).id;
+    pair.state = engine_.item_state({key.run, used, key.item});
+    pairs.push_back(std::move(pair));
+  }
+  return pairs;
+}
+
 void Dispatcher::on(read::PastAnswer&& answer) {
   if (!is_live(answer.start)) return;
   if (!answer.error.empty()) return fail(answer.start, Reason::template_, answer.error);
-  pasts_[answer.start.attempt] = std::move(answer.past);
+  if (answer.tasks.size() > limits::kFrameBytesMax / 2)
+    return fail(answer.start, Reason::template_,
+                "what it names of the items before its own has " +
+                    std::to_string(answer.tasks.size()) + " bytes, too many to hand over");
+  pasts_[answer.start.attempt] = {std::move(answer.past), std::move(answer.tasks)};
   to_worker(answer.start);
 }
 
@@ -152,18 +173,19 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
   if (definition.known_by.insert(start.worker).second)
     workers_.define(start.worker, definition.id, definition.json);
   if (auto past = pasts_.extract(start.attempt); !past.empty()) {
-    out.handle = std::move(past.mapped().handle);
-    out.state = std::move(past.mapped().state_text);
+    out.handle = std::move(past.mapped().left.handle);
+    out.state = std::move(past.mapped().left.state_text);
+    out.tasks = std::move(past.mapped().tasks);
   }
   outgoing_[start.worker].push_back(std::move(out));
 }
 
 /// The item's key and payload, if its chunk is here; otherwise the start waits for it.
 bool Dispatcher::take_item(const effect::StartAttempt& start, frame::AttemptStart& out) {
-  const Task source{start.key.run, start.key.task};
-  ItemWindow& window = windows_[source];
+  const Task task{start.key.run, start.key.task};
+  ItemWindow& window = windows_[task];
   const ItemWindow::Taken taken = window.take(start.key.item.value, start);
-  ask_for_chunks(source, window);
+  ask_for_chunks(task, window);
   switch (taken.kind) {
     case ItemWindow::Taken::Kind::awaited: return false;
     case ItemWindow::Taken::Kind::missing:
@@ -176,9 +198,13 @@ bool Dispatcher::take_item(const effect::StartAttempt& start, frame::AttemptStar
   return true;
 }
 
-void Dispatcher::ask_for_chunks(const Task& source, ItemWindow& window) {
-  for (std::int64_t item : window.take_questions())
-    reader_.ask(read::ChunkRequest{source.first, source.second, item});
+void Dispatcher::ask_for_chunks(const Task& task, ItemWindow& window) {
+  const std::vector<std::int64_t> questions = window.take_questions();
+  const JobSpec* job = engine_.job_of(task.first);
+  if (questions.empty() || job == nullptr) return;
+  const TaskIndex source = job->node(task.second).mapped_over.value_or(task.second);
+  for (std::int64_t item : questions)
+    reader_.ask(read::ChunkRequest{task.first, task.second, item, source});
 }
 
 void Dispatcher::on(const read::ChunkAnswer& answer) {

@@ -55,15 +55,21 @@ class Dispatcher {
     std::set<WorkerId> known_by;
     std::vector<effect::StartAttempt> waiting;
   };
+  /// What an attempt is told beside its item.
+  struct Past {
+    AttemptPast left;
+    std::string tasks;
+  };
 
   void send(const effect::StartAttempt& start, Definition& definition);
   void ask_for_context(const Task& task, Definition& definition);
   void refuse(const Task& task, const std::string& why);
   void make(const Task& task, Definition& definition, std::string context);
   bool take_item(const effect::StartAttempt& start, frame::AttemptStart& out);
-  void ask_for_chunks(const Task& source, ItemWindow& window);
+  void ask_for_chunks(const Task& task, ItemWindow& window);
   void to_worker(const effect::StartAttempt& start);
   bool is_live(const effect::StartAttempt& start) const;
+  std::vector<read::Upstream> pairs_of(const TaskKey& key) const;
   void fail(const effect::StartAttempt& start, Reason reason, std::string message);
 
   const Engine& engine_;
@@ -75,8 +81,8 @@ class Dispatcher {
   std::uint64_t next_id_;
   std::uint64_t next_ticket_ = 1;
   std::map<Task, Definition> definitions_;
-  std::map<Task, ItemWindow> windows_;                ///< of the tasks whose items are started
-  std::unordered_map<AttemptId, AttemptPast> pasts_;  ///< of starts on their way
+  std::map<Task, ItemWindow> windows_;         ///< of the tasks whose items are started
+  std::unordered_map<AttemptId, Past> pasts_;  ///< of starts on their way
   std::map<WorkerId, std::vector<frame::AttemptStart>> outgoing_;
 };
 

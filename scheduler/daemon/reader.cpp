@@ -105,7 +105,7 @@ void Reader::ask(read::ChunkRequest request) {
 void Reader::ask(read::PastRequest request) {
   {
     std::lock_guard lock(mutex_);
-    requests_.emplace_back(request);
+    requests_.emplace_back(std::move(request));
   }
   changed_.notify_one();
 }
@@ -204,7 +204,7 @@ void Reader::work() {
 
 void Reader::serve(const read::ChunkRequest& request) {
   read::ChunkAnswer a{request.run, request.task, request.item, nullptr, {}};
-  auto chunk = noted(data_->chunk_with(request.run, request.task, request.item));
+  auto chunk = noted(data_->chunk_with(request.run, request.source, request.item));
   if (!chunk) {
     a.error = chunk.error().message;
   } else if (!*chunk) {
@@ -216,14 +216,25 @@ void Reader::serve(const read::ChunkRequest& request) {
 }
 
 void Reader::serve(const read::PastRequest& request) {
-  auto past = noted(data_->attempt_past(request.start.attempt));
-  if (failure()) return;
-  read::PastAnswer out{request.start, {}, {}};
-  if (past) {
-    out.past = std::move(*past);
-  } else {
-    out.error = past.error().message;
+  read::PastAnswer out{request.start, {}, {}, {}};
+  if (request.start.has_past) {
+    if (auto past = noted(data_->attempt_past(request.start.attempt))) {
+      out.past = std::move(*past);
+    } else {
+      out.error = past.error().message;
+    }
   }
+  json tasks = json::object();
+  for (const read::Upstream& pair : request.pairs) {
+    const TaskKey key{request.start.key.run, pair.task, request.start.key.item};
+    if (auto names = names_of_one(key, pair.state)) {
+      tasks[pair.id] = std::move(*names);
+    } else {
+      out.error = names.error().message;
+    }
+  }
+  if (failure()) return;
+  if (!tasks.empty()) out.tasks = dump(tasks);
   answer(std::move(out));
 }
 
@@ -261,20 +272,25 @@ Result<json> Reader::context_of(const read::ContextRequest& request) {
   return context;
 }
 
+/// Of a task that is not mapped, or of an item.
+Result<json> Reader::names_of_one(TaskKey key, TaskState state) {
+  json names = {{"state", to_string(state)}};
+  auto row = noted(data_->output(key));
+  if (!row) return row.error();
+  if (*row && (*row)->file.empty()) {
+    names["output"] = value_of(**row);
+  } else if (*row) {
+    const std::string& file = (*row)->file;
+    names["output_file"] = file.starts_with('/') ? file : home_ + "/" + file;
+  }
+  return names;
+}
+
 Result<json> Reader::names_of_task(const read::ContextRequest& request,
                                    const read::Upstream& upstream) {
+  if (!upstream.is_mapped)
+    return names_of_one({request.run, upstream.task, kWhole}, upstream.state);
   json names = {{"state", to_string(upstream.state)}};
-  if (!upstream.is_mapped) {
-    auto row = noted(data_->output({request.run, upstream.task, kWhole}));
-    if (!row) return row.error();
-    if (*row && (*row)->file.empty()) {
-      names["output"] = value_of(**row);
-    } else if (*row) {
-      const std::string& file = (*row)->file;
-      names["output_file"] = file.starts_with('/') ? file : home_ + "/" + file;
-    }
-    return names;
-  }
   if (upstream.counts) {
     json counts = json::object();
     for (std::size_t s = 0; s < kTaskStateCount; ++s)

@@ -61,6 +61,7 @@ struct ChunkRequest {
   RunId run;
   TaskIndex task;
   std::int64_t item = 0;
+  TaskIndex source;  ///< whose items they are: `task` itself, or the one that it is paired with
 };
 struct ChunkAnswer {
   RunId run;
@@ -70,13 +71,16 @@ struct ChunkAnswer {
   std::string error;
 };
 
-/// What an operator left for the next stay of its attempt.
+/// What an attempt is told beside its item: what an operator left for it (where the start says
+/// so), and what came of the items that its own is paired with.
 struct PastRequest {
   effect::StartAttempt start;
+  std::vector<Upstream> pairs;  ///< with the states of the items
 };
 struct PastAnswer {
   effect::StartAttempt start;
   AttemptPast past;
+  std::string tasks;  ///< for frame::AttemptStart::tasks
   std::string error;
 };
 
@@ -142,6 +146,7 @@ class Reader {
   void serve(const read::PrepareRequest& request);
   void read_on(Reading& reading, bool& is_done);
   Result<nlohmann::json> context_of(const read::ContextRequest& request);
+  Result<nlohmann::json> names_of_one(TaskKey key, TaskState state);
   Result<nlohmann::json> names_of_task(const read::ContextRequest& request,
                                        const read::Upstream& upstream);
   Result<std::string> write_output_file(const read::ContextRequest& request,

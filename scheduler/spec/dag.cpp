@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace pawl {
 
@@ -92,6 +93,22 @@ class Pass {
 };
 
 }  // namespace
+
+std::vector<TaskIndex> pairs_of(const JobSpec& job, TaskIndex task) {
+  std::set<TaskIndex> seen;
+  std::vector<TaskIndex> todo{task};
+  while (!todo.empty()) {
+    const TaskIndex at = todo.back();
+    todo.pop_back();
+    for (const Dependency& d : job.tasks[at.value].depends_on) {
+      if (d.each && seen.insert(d.task).second) todo.push_back(d.task);
+    }
+  }
+  for (const Dependency& d : job.tasks[task.value].depends_on) {
+    if (!d.each) seen.erase(d.task);
+  }
+  return {seen.begin(), seen.end()};
+}
 
 void answer_ancestor_queries(const JobSpec& job, std::vector<AncestorQuery>& queries) {
   if (queries.empty()) return;

@@ -15,6 +15,10 @@ namespace pawl {
 /// there is none. Linear.
 std::vector<TaskIndex> find_cycle(const JobSpec& job);
 
+/// The tasks whose item i is final before item i of `task` starts: those that it is paired with
+/// (`each`), near or far, but for those that it waits for as a whole. Ascending. No cycle.
+std::vector<TaskIndex> pairs_of(const JobSpec& job, TaskIndex task);
+
 /// Whether `upstream` must be final before `task` starts, asked at a place of the file.
 struct AncestorQuery {
   TaskIndex task;

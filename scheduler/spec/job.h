@@ -125,6 +125,8 @@ struct TaskSpec {
   std::vector<std::string> secrets;  ///< names this task uses in `env` or `with`, ascending
   std::vector<TaskIndex>
       outputs_used;  ///< tasks whose state, output or counts a template of it names
+  /// Those of them whose item is meant, the one with the same index: this task is paired with them.
+  std::vector<TaskIndex> pairs_used;
 
   std::vector<Dependency> depends_on;  ///< no duplicates, in the order written
   TriggerRule trigger_rule = TriggerRule::all_success;
@@ -225,6 +227,13 @@ struct JobSpec {
   bool is_hook(TaskIndex index) const { return index.value >= tasks.size(); }
   const TaskSpec& node(TaskIndex index) const {
     return is_hook(index) ? hooks[index.value - tasks.size()].task : tasks[index.value];
+  }
+  /// Failures of items that a mapped task forgives. One that is paired forgives what that task
+  /// forgives whose items it has.
+  Tolerance tolerance_of(TaskIndex index) const {
+    const TaskSpec& task = node(index);
+    const auto& map = task.mapped_over ? node(*task.mapped_over).map : task.map;
+    return map ? map->tolerated_failures : Tolerance{};
   }
 };
 

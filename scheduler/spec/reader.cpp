@@ -288,6 +288,10 @@ class JobReader {
     }
     resolve_each();
     tasks_.references().check_ancestors();
+    for (std::uint32_t i = 0; i < job_.tasks.size(); ++i) {
+      if (job_.tasks[i].mapped_over)
+        job_.tasks[i].pairs_used = tasks_.references().check_pairs(TaskIndex{i});
+    }
     warn_of_missing_outputs();
   }
 

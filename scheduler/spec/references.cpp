@@ -201,6 +201,11 @@ void ReferenceChecker::check_upstream(const Reference& reference, NodeId node,
   }
   insert_sorted(task.outputs_used, found->second);
   if (scope.is_hook) return;
+  if (task.mapped_over) {
+    pair_uses_[scope.task].push_back({found->second, node, reference.offset,
+                                      scope.place == ExpressionPlace::when,
+                                      reference.path.size() > 2 ? reference.path[2] : ""});
+  }
   const bool direct = std::any_of(task.depends_on.begin(), task.depends_on.end(),
                                   [&](const Dependency& d) { return d.task == found->second; });
   if (!direct) {
@@ -243,6 +248,27 @@ void ReferenceChecker::check_variable(const Reference& reference, NodeId node,
   fail(reference, node,
        "the variable " + quote(reference.path[1]) + " is not in \"env\" of the task or the job" +
            did_you_mean(reference.path[1], known));
+}
+
+std::vector<TaskIndex> ReferenceChecker::check_pairs(TaskIndex task) {
+  std::vector<TaskIndex> used;
+  const auto uses = pair_uses_.find(task);
+  if (uses == pair_uses_.end()) return used;
+  const std::vector<TaskIndex> pairs = pairs_of(job_, task);
+  for (const PairUse& use : uses->second) {
+    if (!std::binary_search(pairs.begin(), pairs.end(), use.upstream)) continue;
+    insert_sorted(used, use.upstream);
+    const std::string name = "tasks." + job_.tasks[use.upstream.value].id;
+    if (use.in_when) {
+      out_.error_in_string(use.node, use.index_in_string,
+                           "`when` is judged once for the whole task, and " + name +
+                               " is the item that each item of this task is paired with");
+    } else if (use.field == "counts") {
+      out_.error_in_string(use.node, use.index_in_string,
+                           name + " is the item that this one is paired with, and has no counts");
+    }
+  }
+  return used;
 }
 
 void ReferenceChecker::check_ancestors() {

@@ -2,6 +2,7 @@
 
 // What expressions and templates name, against what there is: parameters, ancestors, secrets.
 
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -50,6 +51,10 @@ class ReferenceChecker {
   /// Checks what was kept. The graph has no cycle.
   void check_ancestors();
 
+  /// Checks what the task names of those that it is paired with; gives them. The graph has no
+  /// cycle.
+  std::vector<TaskIndex> check_pairs(TaskIndex task);
+
  private:
   const std::vector<Reference>& references_of(NodeId node, const ExpressionScope& scope);
   void check_reference(const Reference& reference, NodeId node, const ExpressionScope& scope,
@@ -65,6 +70,14 @@ class ReferenceChecker {
   void check_secret(const Reference& reference, NodeId node, const ExpressionScope& scope,
                     TaskSpec& task);
   void check_variable(const Reference& reference, NodeId node, const TaskSpec& task);
+  /// That a paired task names another one.
+  struct PairUse {
+    TaskIndex upstream;
+    NodeId node = kNoNode;
+    std::size_t index_in_string = 0;
+    bool in_when = false;
+    std::string field;
+  };
   void fail(const Reference& reference, NodeId node, std::string message);
 
   const Document& document_;
@@ -72,6 +85,7 @@ class ReferenceChecker {
   const TaskIds& ids_;
   Diagnostics& out_;
   std::vector<AncestorQuery> queries_;
+  std::unordered_map<TaskIndex, std::vector<PairUse>> pair_uses_;
   std::unordered_map<NodeId, std::vector<Reference>> shared_;  ///< of defaults and the job's env
   std::vector<Reference> own_;
   int suggestions_ = 0;

@@ -325,12 +325,6 @@ class WhatIsRefused(HomeTest):
                       self.pawl("run", path, "--concurrency", "1", code=2).err)
         self.pawl("run", path, "--concurrency", "2")
 
-    def test_what_cannot_run_yet_is_refused(self):
-        path = self.job("h", [{"id": "a", "command": ["true"], "map": {"items": [1]}},
-                              {"id": "b", "command": ["true"],
-                               "depends_on": [{"task": "a", "each": True}]}])
-        self.assertIn("not yet available", self.pawl("run", path, code=4).err)
-
     def test_an_unknown_operator_and_wrong_parameters_are_errors_of_the_file(self):
         path = self.job("h", [{"id": "a", "operator": "slepe"}])
         self.assertIn('no operator "slepe"; did you mean "sleep"',

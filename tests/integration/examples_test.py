@@ -317,6 +317,18 @@ def check_census(run):
     expect(all(n == (2 if z in busy else 1) for z, n in ledger.items()), "visits were repeated")
 
 
+def check_item_chain(run):
+    expect(run.output("convert:1") == "ABOUT PEARS\n", run.output("convert:1"))
+    expect(run.log("upload:4") == "cherries: ABOUT CHERRIES\n", run.log("upload:4"))
+    expect(run.items("upload")[3]["key"] == "nothing", f"{run.items('upload')[3]}")
+    # The slow page keeps nobody but its own followers.
+    slow = run.items("fetch")[0]["ended_at"]
+    expect(all(run.items("upload")[i]["ended_at"] < slow for i in (1, 2, 4)),
+           "pages waited for another one")
+    expect(run.items("convert")[0]["started_at"] >= slow, "a page was converted before it came")
+    expect(run.output("report") == "4 pages are there\n", run.output("report"))
+
+
 FAULTS = "error-handling-for-child-processes"
 NUMBERS = {"numbers": "succeeded"}
 CASES = {
@@ -371,6 +383,12 @@ CASES = {
          {"query": {"succeeded": 199, "failed": 1}}, check_queries)],
     "many-calls": [((), 0, {"inputs": "succeeded", "call": "succeeded", "check": "succeeded"},
                     {"call": {"succeeded": 300}}, check_many_calls)],
+    "item-chain": [(("-p", "slow=3"), 0,
+                    {"fetch": "succeeded", "convert": "succeeded", "upload": "succeeded",
+                     "report": "succeeded"},
+                    {"fetch": {"succeeded": 4, "failed": 1},
+                     "convert": {"succeeded": 4, "upstream_failed": 1},
+                     "upload": {"succeeded": 4, "upstream_failed": 1}}, check_item_chain)],
     FAULTS: [
         ((), 0, NUMBERS | {"call": "succeeded", "handle": "succeeded"},
          {"call": {"succeeded": 100}}, None),

@@ -204,7 +204,11 @@ JobSpec job_from_text(std::string_view text) {
       } else if (key == "after") {
         TaskSpec& task = job.tasks[task_named(job, words.front()).value];
         for (const std::string& up : split(words.at(++i), ',')) {
-          task.depends_on.push_back({task_named(job, up), false});
+          const bool each = up.back() == '*';
+          const TaskIndex index = task_named(job, each ? up.substr(0, up.size() - 1) : up);
+          task.depends_on.push_back({index, each});
+          // Whose items they are is known when all tasks are read.
+          if (each) task.mapped_over = index;
         }
       } else {
         TaskSpec& task = job.tasks[task_named(job, words.front()).value];
@@ -213,6 +217,8 @@ JobSpec job_from_text(std::string_view text) {
     }
   }
   for (TaskSpec& task : job.tasks) {
+    while (task.mapped_over && job.tasks[task.mapped_over->value].mapped_over)
+      task.mapped_over = job.tasks[task.mapped_over->value].mapped_over;
     if (task.retry.max_attempts > 1 && text.find("interrupt=") == std::string_view::npos) {
       task.on_interrupt = OnInterrupt::retry;
     }

@@ -3,6 +3,7 @@
 // Small jobs as text, so that tests read like rules:
 //   "a; b after a; c after a,b rule=all_done retry=3 delay=10s"
 //   "job fail_fast timeout=1h; m map=10 tolerate=1; z after m"
+//   "m map=10; n after m*,a"   (item by item after m, and after the whole of a)
 //   "a; on_failure retry=2"   (a hook begins with its kind)
 // Words of a task: after=… (or `after x,y`), rule=, retry= (attempts), delay=, backoff=, jitter=,
 // max_delay=, timeout=, total=, queue=, map= (items), max= (concurrent), tolerate= (count or n%),

@@ -1,6 +1,7 @@
 #include "tests/sim/model_store.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "scheduler/core/states.h"
 
@@ -398,9 +399,22 @@ std::string broken_task(const ModelStore& store, const TaskRow& row, bool is_who
 
 std::string broken_whole(const MappedRow& row, const Counts& found, std::int64_t rows_open) {
   Counts counts = found;
-  const std::int64_t fresh = std::max<std::int64_t>(0, row.items - row.next_fresh);
+  std::int64_t fresh = std::max<std::int64_t>(0, row.items - row.next_fresh);
+  Counts said = row.counts;
+  if (row.is_paired) {
+    fresh = row.items;
+    for (const std::int64_t count : found) fresh -= count;
+    // Who waits for a slot and has no row is said to wait.
+    const auto waiting = static_cast<std::size_t>(TaskState::waiting);
+    const auto queued = static_cast<std::size_t>(TaskState::queued);
+    if (row.rest_state == TaskState::queued && said[queued] >= found[queued]) {
+      said[waiting] += said[queued] - found[queued];
+      said[queued] = found[queued];
+      counts[waiting] += std::exchange(fresh, 0);
+    }
+  }
   counts[static_cast<std::size_t>(row.rest_state)] += fresh;
-  if (counts != row.counts) return "the counts of a mapped task are not those of its items";
+  if (counts != said) return "the counts of a mapped task are not those of its items";
   (void)rows_open;
   return {};
 }
@@ -457,6 +471,14 @@ std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& 
     std::int64_t read = 0;
     if (auto chunks = store.chunks.find({run, task}); chunks != store.chunks.end()) {
       for (const auto& [first, count] : chunks->second) read += count;
+    }
+    if (whole->second.is_paired != job.tasks[i].mapped_over.has_value())
+      return "a task does not know whose items it has";
+    if (whole->second.is_paired) {
+      const auto source = store.mapped.find({run, *job.tasks[i].mapped_over});
+      const std::int64_t known = source == store.mapped.end() ? 0 : source->second.items;
+      if (known < whole->second.items) return "a task has items that its source does not have";
+      continue;
     }
     if (read != whole->second.items)
       return "items were read and not stored, or the other way round";

@@ -466,12 +466,68 @@ class Life {
     if (run.resumes > 0 || touched_.contains(run.id)) return;
     const JobSpec& job = jobs_.at(run.version);
     Tally tally;
-    for (const Dependency& d : job.tasks[start.key.task.value].depends_on) {
+    const TaskSpec& task = job.tasks[start.key.task.value];
+    const Tally pairs = pairs_of(task, start.key);
+    for (const Dependency& d : task.depends_on) {
+      if (d.each) continue;
       const auto up = store_.tasks.find({run.id, d.task, kWhole});
       tally.add(up == store_.tasks.end() ? TaskState::waiting : up->second.state, +1);
     }
-    if (decide(job.tasks[start.key.task.value].trigger_rule, tally) != Decision::run)
-      fail("a task starts before what it waits for");
+    const bool fits = decide(task.trigger_rule, tally) == Decision::run &&
+                      decide(task.trigger_rule, pairs) == Decision::run;
+    tale_.paired += task.mapped_over ? 1 : 0;
+    if (!fits) fail("a task starts before what it waits for");
+  }
+
+  /// What came of the items that this one is paired with.
+  Tally pairs_of(const TaskSpec& task, TaskKey key) const {
+    Tally pairs;
+    for (const Dependency& d : task.depends_on) {
+      if (d.each) pairs.add(state_of_pair(key.run, d.task, key.item), +1);
+    }
+    return pairs;
+  }
+
+  /// In an ended run that no person changed, each item of a paired task came to what the items
+  /// before it ask for: it ran, or was decided without running, by the rule and by nothing else.
+  void check_pairs() const {
+    for (const auto& [place, whole] : store_.mapped) {
+      const RunRow& run = store_.runs.at(place.first);
+      if (!whole.is_paired || !is_final(run.state) || run.resumes > 0 || touched_.contains(run.id))
+        continue;
+      const TaskSpec& task = jobs_.at(run.version).tasks[place.second.value];
+      for (std::int64_t i = 0; i < whole.items; ++i) {
+        const TaskKey key{place.first, place.second, ItemIndex{i}};
+        const auto row = store_.tasks.find(key);
+        const bool has_row = row != store_.tasks.end();
+        const TaskState state = has_row ? row->second.state : whole.rest_state;
+        if (state == TaskState::cancelled) continue;
+        const Decision wanted = decide(task.trigger_rule, pairs_of(task, key));
+        const bool ran = has_row && row->second.attempts > 0;
+        const bool had_no_slot = state == TaskState::failed;
+        const Decision came = ran || had_no_slot                    ? Decision::run
+                              : state == TaskState::upstream_failed ? Decision::upstream_failed
+                              : state == TaskState::skipped         ? Decision::skip
+                                                                    : Decision::wait;
+        if (came != wanted) {
+          fail("item " + std::to_string(i) + " of " + task.id + " is " +
+               std::string(to_string(state)) + " and did not follow the items that it is paired " +
+               "with by " + std::string(to_string(task.trigger_rule)));
+        }
+      }
+    }
+  }
+
+  /// What the store says of the item, or of the whole when the item never started.
+  TaskState state_of_pair(RunId run, TaskIndex task, ItemIndex item) const {
+    if (const auto row = store_.tasks.find({run, task, item}); row != store_.tasks.end())
+      return row->second.state;
+    const auto mapped = store_.mapped.find({run, task});
+    if (mapped != store_.mapped.end() && item.value < mapped->second.items &&
+        is_final(mapped->second.rest_state))
+      return mapped->second.rest_state;
+    const auto whole = store_.tasks.find({run, task, kWhole});
+    return whole == store_.tasks.end() ? TaskState::waiting : whole->second.state;
   }
 
   /// A hook runs when what the tasks came to is decided, and asks for it.
@@ -773,19 +829,27 @@ class Life {
                        (random_.one_in(3) ? " pool:p=2@3/10s" : " pool:p=2") +
                        (random_.one_in(4) ? " pool:q=3@1/2s;" : " pool:q=3;");
     const std::int64_t tasks = random_.below(5) + 2;
+    std::vector<std::int64_t> sources;  ///< whose items each task has; -1: none
     for (std::int64_t i = 0; i < tasks; ++i) {
       text += std::string("t") + static_cast<char>('a' + i);
       std::string ups;
+      std::int64_t source = -1;
       for (std::int64_t up = 0; up < i; ++up) {
-        if (random_.one_in(2))
-          ups += std::string(ups.empty() ? "" : ",") + "t" + static_cast<char>('a' + up);
+        if (!random_.one_in(2)) continue;
+        const std::int64_t theirs = sources[static_cast<std::size_t>(up)];
+        const bool each = theirs >= 0 && (source < 0 || source == theirs) && random_.one_in(2);
+        if (each) source = theirs;
+        ups += std::string(ups.empty() ? "" : ",") + "t" + static_cast<char>('a' + up) +
+               (each ? "*" : "");
       }
       if (!ups.empty()) text += " after " + ups + " rule=" + kRules[random_.below(8)];
       if (random_.one_in(2))
         text += " retry=3 delay=" + std::to_string(random_.below(20) + 1) + "s";
       static const char* const kInterrupts[] = {"retry", "hold", "fail"};
       text += std::string(" interrupt=") + kInterrupts[random_.below(3)];
-      if (random_.one_in(3))
+      const bool is_mapped = source < 0 && random_.one_in(3);
+      sources.push_back(is_mapped ? i : source);
+      if (is_mapped)
         text += " map=" + std::to_string(random_.below(8)) + (random_.one_in(2) ? " max=2" : "") +
                 (random_.one_in(2) ? " tolerate=1" : "") + (random_.one_in(4) ? " stop=2" : "");
       static const char* const kRates[] = {"1/3s", "2/10s", "5/1s", "100/40s"};
@@ -966,6 +1030,7 @@ class Life {
     check_evidence();
     check_fires();
     check_slot_numbers();
+    check_pairs();
   }
 
   /// Fires in (after, through], counted without a calendar.

@@ -44,6 +44,7 @@ struct Tale {
   std::int64_t commands = 0;
   std::int64_t deferred = 0;       ///< stays that ended in a deferral
   std::int64_t woken = 0;          ///< attempts that went on after one
+  std::int64_t paired = 0;         ///< attempts of items that waited for an item
   std::int64_t hooks = 0;          ///< attempts of hooks
   std::int64_t rated = 0;          ///< starts that took a token of a rate
   std::int64_t throttled = 0;      ///< times that all tokens of a rate were out after a start

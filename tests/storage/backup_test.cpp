@@ -207,6 +207,17 @@ TEST_CASE("a store that is as it should be has no findings") {
   CHECK(all_text(findings(folder.store())).empty());
 }
 
+TEST_CASE("items of a paired task that wait have no row, and that is as it should be") {
+  Folder folder;
+  {
+    auto store = open_store(folder.store());
+    fill(*store);
+    must(store->database().exec(
+        "UPDATE mapped SET paired = 1, next_fresh = items, waiting = 2, queued = 1"));
+  }
+  CHECK(all_text(findings(folder.store())).empty());
+}
+
 TEST_CASE("each thing that cannot be is found and named") {
   struct Case {
     const char* damage;

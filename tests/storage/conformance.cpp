@@ -544,6 +544,15 @@ void snapshots(const OpenStore& open) {
     REQUIRE_FALSE(one);
     CHECK(one.error().kind == ErrorKind::storage);
   }
+  SECTION("an item of a paired task that has no row waits") {
+    start_items(*store);
+    MappedRow mapped = mapped_row(1, 1, 10, 10);
+    mapped.is_paired = true;
+    commit(*store, {mutation::SetMapped{mapped}});
+    const RunSnapshot s = load(*store, 1, {true, false});
+    CHECK(s.mapped[0].row.is_paired);
+    CHECK(s.mapped[0].states == std::vector<std::uint8_t>{6, 6, 7, 3, 6, 2, 0, 0, 0, 0});
+  }
   SECTION("a live attempt without a row spoils its run") {
     commit(*store, {mutation::InsertRun{run_row(1)}, mutation::InsertTask{running(1, 0, -1, 5)}});
     CHECK_FALSE(store->load_run(RunId{1}, {}));

@@ -13,6 +13,7 @@ pawl_test(core_test LABEL unit
     core_hooks_test.cpp
     core_limits_test.cpp
     core_mapped_test.cpp
+    core_pairs_test.cpp
     core_parts_test.cpp
     core_pools_test.cpp
     core_rates_test.cpp

@@ -173,3 +173,35 @@ TEST_CASE("what is pending costs a step nothing: many runs that wait, many lanes
   // 10,000 steps over 20,000 pending runs: two hundred million looks, were each to look at all.
   CHECK(cpu_time() - before_ticks < patient(200ms));
 }
+
+TEST_CASE("three tasks of 100,000 items each go item by item in bounded steps") {
+  const JobSpec job = job_from_text("m map=0; n after m*; o after n*,m*");
+  Driver d;
+  const RunId run = d.start(job);
+  d.handle(input::Prepared{run, TaskIndex{0}, 1, {}, {}, {}});
+  for (std::int64_t first = 0; first < 100'000; first += 1'000)
+    d.handle(input::ItemsRead{run, TaskIndex{0}, 1, first, 1'000, "", "", first == 99'000, ""});
+  d.handle(input::SetDefaultSlots{1'000});
+  const auto count = [&](std::uint32_t task, TaskState state) {
+    return d.engine.view(run)->tasks[task].counts->at(static_cast<std::size_t>(state));
+  };
+  SECTION("to their end, with a constant number of changes per item") {
+    while (!d.starts.empty()) d.end(Outcome::succeeded);
+    CHECK(d.engine.run(run)->state == RunState::succeeded);
+    CHECK(count(2, TaskState::succeeded) == 100'000);
+    CHECK(d.mutations < 300'000 * 6);
+    CHECK(d.largest <= kStepMax + 2'000);
+  }
+  SECTION("cancelled: what never started is one word in each") {
+    const std::size_t before = d.mutations;
+    d.handle(input::Cancel{{{run, TaskIndex{0}, {}}}, false, "", {}, {}});
+    d.end(Outcome::failed);
+    CHECK(count(0, TaskState::cancelled) == 99'000);
+    CHECK(count(1, TaskState::upstream_failed) == 100'000);
+    CHECK(count(2, TaskState::upstream_failed) == 100'000);
+    CHECK(d.engine.run(run)->state == RunState::failed);
+    CHECK(d.largest <= kStepMax + 2'000);
+    // The third one waits for two, and each of its items is decided by itself.
+    CHECK(d.mutations - before < 150'000);
+  }
+}

@@ -823,6 +823,31 @@ TEST_CASE("each pairs the items of mapped tasks") {
   });
 }
 
+TEST_CASE("of a task that it is paired with a task names the item") {
+  const auto chain = [](const std::string& of_upload) {
+    return tasks_of(R"({"id": "fetch", "command": ["x"], "output": "text", "map": {"items": [1]}},
+      {"id": "convert", "command": ["x", "{{ tasks.fetch.output }}"], "output": "text",
+       "depends_on": [{"task": "fetch", "each": true}]},
+      {"id": "upload", "command": ["x"], )" +
+                    of_upload + "}");
+  };
+  const std::string after_convert = R"("depends_on": [{"task": "convert", "each": true}])";
+  const JobSpec job = valid_job(chain(
+      R"("env": {"A": "{{ tasks.fetch.output }} {{ tasks.convert.state }}"}, )" + after_convert));
+  CHECK(job.tasks[1].pairs_used == std::vector{TaskIndex{0}});
+  CHECK(job.tasks[2].pairs_used == std::vector{TaskIndex{0}, TaskIndex{1}});
+  const JobSpec whole =
+      valid_job(chain(R"("env": {"A": "{{ tasks.fetch.counts.failed }}"}, "depends_on": ["fetch",
+               {"task": "convert", "each": true}])"));
+  CHECK(whole.tasks[2].pairs_used.empty());
+  check_all({
+      {chain(R"("when": "tasks.convert.state == 'succeeded'", )" + after_convert), "/tasks/2/when",
+       "tasks.convert", "judged once for the whole task, and tasks.convert is the item"},
+      {chain(R"("env": {"A": "{{ tasks.fetch.counts.failed }}"}, )" + after_convert),
+       "/tasks/2/env/A", "tasks.fetch", "is the item that this one is paired with"},
+  });
+}
+
 TEST_CASE("a scheduled job needs a default for each parameter") {
   check_error(job_with(R"("timeout": "1h", "schedule": {"cron": "@daily"},
                           "params": {"day": {"type": "string"}})"),
@@ -1144,34 +1169,4 @@ TEST_CASE("a nice that programs cannot have here is an error at its place, once"
   REQUIRE(all.diagnostics.size() == 1);
   CHECK(all.diagnostics[0].pointer == "/defaults/resources/nice");
   CHECK(parse(task_with(R"("resources": {"nice": -5})")).ok);  // what was accepted once
-}
-
-// ---- What cannot run yet
-
-TEST_CASE("what this version cannot run is named, once per kind and with its place") {
-  const auto missing = [](const std::string& text) { return not_yet_available(valid_job(text)); };
-  CHECK(missing(job_with("")).empty());
-  CHECK(
-      missing(
-          task_with(
-              R"("resources": {"nice": 5, "memory": "1GiB", "cpu_time": "1m", "pids": 5}, "map": {"items": [1]},
-                             "retry": {"max_attempts": 3}, "when": "true", "stall_timeout": "1s")"))
-          .empty());
-  const auto only = [&](const std::string& text, const char* words) {
-    const auto found = missing(text);
-    INFO(text);
-    REQUIRE(found.size() == 1);
-    CHECK_THAT(found[0], Catch::Contains(words));
-    CHECK_THAT(found[0], Catch::Contains("not yet available"));
-  };
-  CHECK(missing(job_with(R"("timeout": "1h", "schedule": {"cron": "@daily"})")).empty());
-  CHECK(missing(job_with(R"("on_exit": [{"command": ["x"]}])")).empty());
-  CHECK(missing(job_with(R"("pools": {"w": 2})")).empty());
-  CHECK(missing(task_with(R"("pool": {"default": 2})")).empty());
-  CHECK(missing(job_with(R"("pools": {"w": {"slots": 2, "rate": {"count": 1, "per": "1s"}}})"))
-            .empty());
-  CHECK(missing(task_with(R"("rate_limit": {"count": 1, "per": "1s"})")).empty());
-  only(tasks_of(R"({"id": "p", "command": ["x"], "map": {"items": []}},
-                   {"id": "q", "command": ["x"], "depends_on": [{"task": "p", "each": true}]})"),
-       "\"each\" dependencies are");
 }

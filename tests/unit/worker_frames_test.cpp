@@ -22,6 +22,7 @@ frame::AttemptStart full_start(std::int64_t id) {
   start.total_remaining = Duration(90'000);
   start.previous_reason = Reason::timeout;
   start.idempotency_key = "7k3f9q/query:17";
+  start.tasks = R"({"fetch":{"state":"succeeded"}})";
   start.stay = 3;
   start.handle = "job-17";
   start.state = "{}";
