@@ -82,7 +82,7 @@ void Engine::State::grow_paired(Run& run, TaskIndex task) {
   const bool is_complete = source.mapped && source.mapped->complete;
   if (items == mapped.items && is_complete == mapped.complete) return;
   const std::int64_t more = items - mapped.items;
-  if (more < 0) return;  // they are read again; then it is told
+  PAWL_CHECK(more >= 0);   // whoever reads the items anew has repeated what is paired with them
   std::int64_t known = 0;  // that ran before the whole was repeated, and have a row
   for (const auto& [item, work] : mapped.works) known += item >= mapped.items && item < items;
   mapped.blank += more - known;

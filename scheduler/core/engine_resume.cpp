@@ -123,6 +123,9 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
       parts[i] = ResumePart{TaskIndex{i}, ResumePart::Kind::stale, {}};
     }
   }
+  if (!in.only) {
+    if (auto error = select_whole_pairs(run, parts)) return *std::move(error);
+  }
   // With a task to run again the run ends anew, and all of its hooks with it.
   const bool has_tasks =
       std::any_of(seeds.begin(), seeds.end(), [&](TaskIndex seed) { return !run.is_hook(seed); });
@@ -556,17 +559,10 @@ std::optional<Error> Engine::State::select_pairs(
     for (const Dependency& d : run.spec(task).depends_on) {
       const std::optional<ResumePart>& up = parts[d.task.value];
       if (!d.each || !up) continue;
-      const bool is_all = up->kind == ResumePart::Kind::all;
-      if (is_all && !is_final(node.work.state) && node.work.state != TaskState::waiting) {
-        return Error{ErrorKind::refused, run.spec(task).id + " is " +
-                                             std::string(to_string(node.work.state)) +
-                                             "; cancel it first"};
-      }
+      if (up->kind == ResumePart::Kind::all) continue;  // see select_whole_pairs
       const bool has_items = node.mapped && node.mapped->items > 0;
       std::optional<ResumePart>& part = parts[task.value];
-      if (is_all) {
-        if (is_final(node.work.state)) part = ResumePart{task, ResumePart::Kind::all, {}};
-      } else if (!has_items || (part && !part->is_of_items())) {
+      if (!has_items || (part && !part->is_of_items())) {
         continue;
       } else if (!part) {
         const bool is_named = all_of_them && !up->items.empty();
@@ -578,6 +574,31 @@ std::optional<Error> Engine::State::select_pairs(
       } else if (!part->items.empty()) {
         part->items.insert(part->items.end(), up->items.begin(), up->items.end());
       }
+    }
+  }
+  return std::nullopt;
+}
+
+/// What goes over the items of a task of which all runs again, or is paired with one, runs again as
+/// a whole: its items are others.
+std::optional<Error> Engine::State::select_whole_pairs(
+    const Run& run, std::vector<std::optional<ResumePart>>& parts) const {
+  const auto is_anew = [&](TaskIndex task) {
+    return parts[task.value] && parts[task.value]->kind == ResumePart::Kind::all;
+  };
+  for (TaskIndex task : topological_order(run.version->job)) {
+    const TaskSpec& spec = run.spec(task);
+    const bool has_other_items =
+        (spec.mapped_over && is_anew(*spec.mapped_over)) ||
+        std::any_of(spec.depends_on.begin(), spec.depends_on.end(),
+                    [&](const Dependency& d) { return d.each && is_anew(d.task); });
+    if (!has_other_items) continue;
+    const TaskState state = run.node(task).work.state;
+    if (is_final(state)) {
+      parts[task.value] = ResumePart{task, ResumePart::Kind::all, {}};
+    } else if (state != TaskState::waiting) {
+      return Error{ErrorKind::refused,
+                   spec.id + " is " + std::string(to_string(state)) + "; cancel it first"};
     }
   }
   return std::nullopt;

@@ -549,6 +549,8 @@ class Engine::State {
   void call_back_waiting(Run& run, TaskIndex task);
   std::optional<Error> select_pairs(const Run& run, bool all_of_them,
                                     std::vector<std::optional<ResumePart>>& parts) const;
+  std::optional<Error> select_whole_pairs(const Run& run,
+                                          std::vector<std::optional<ResumePart>>& parts) const;
   void repeat_any(Run& run, const TaskRow& row);
   void end_repeat(Run& run, TaskIndex task);
   void reopen(Run& run, bool hooks_only);

@@ -170,6 +170,27 @@ TEST_CASE("items that are still being read are followed as they come") {
   }
 }
 
+TEST_CASE("items are not read anew while something goes over those that were") {
+  World w;
+  w.handle(input::SetDefaultSlots{1});
+  w.answers = false;
+  const RunId run = w.start("x priority=1; m map=0; p after x,m*; q after p*");
+  const auto prepare = w.unanswered.at(0);
+  w.answer(prepare, 2, "", false);
+  w.handle(input::ItemsRead{run, prepare.task, prepare.stamp, 2, 0, "", "", false, "cut"});
+  CHECK(w.states(run) == "x=running m=failed p=waiting q=running");
+  w.resume(run);
+  CHECK(w.last_reply() == "q is running; cancel it first");
+  w.finish_all(run);
+  CHECK(w.states(run) == "x=succeeded m=failed p=upstream_failed q=upstream_failed");
+  w.resume(run);
+  CHECK(w.states(run) == "x=succeeded m=waiting p=waiting q=waiting");
+  w.answer(w.unanswered.back(), 1, "", true);
+  w.finish_all(run);
+  CHECK(w.items(run, "q") == "succeeded=1");
+  CHECK(w.state(run) == "succeeded");
+}
+
 TEST_CASE("no items are a success of all") {
   World w;
   const RunId run = w.start("m map=0; n after m*; z after n");
