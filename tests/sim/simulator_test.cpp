@@ -15,7 +15,7 @@ namespace {
 std::pair<std::uint64_t, std::uint64_t> seeds() {
   const char* text = std::getenv("PAWL_SIM_SEEDS");
   unsigned long long from = 1;
-  unsigned long long count = 400;
+  unsigned long long count = 500;
   if (text != nullptr) (void)std::sscanf(text, "%llu:%llu", &from, &count);
   return {from, count};
 }

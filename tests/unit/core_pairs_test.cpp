@@ -280,7 +280,8 @@ TEST_CASE("a task is run again with all that runs over its items, or not at all"
   CHECK(w.state(run) == "succeeded");
 }
 
-TEST_CASE("--downstream repeats the pairs of what runs again, also those that succeeded") {
+TEST_CASE(
+    "a resume with --downstream repeats the pairs of what runs again, also those that succeeded") {
   World w;
   const RunId run = w.start("m map=2; n after m* rule=all_done");
   w.finish(run, "m:0", Outcome::failed);
@@ -314,7 +315,7 @@ TEST_CASE("a mark of an item is seen by the items that are paired with it") {
   }
 }
 
-TEST_CASE("a cancelled follower leaves the others alone; a cancelled first takes its followers") {
+TEST_CASE("a cancelled follower leaves the others alone, a cancelled first takes its followers") {
   World w;
   const RunId run = w.start("m map=3; n after m*");
   w.finish(run, "m:0", Outcome::succeeded);

@@ -844,7 +844,7 @@ TEST_CASE("of a task that it is paired with a task names the item") {
       {chain(R"("when": "tasks.convert.state == 'succeeded'", )" + after_convert), "/tasks/2/when",
        "tasks.convert", "judged once for the whole task, and tasks.convert is the item"},
       {chain(R"("env": {"A": "{{ tasks.fetch.counts.failed }}"}, )" + after_convert),
-       "/tasks/2/env/A", "tasks.fetch", "is the item that this one is paired with"},
+       "/tasks/2/env/A", "tasks.fetch.counts", "is the item that this one is paired with"},
   });
 }
 

@@ -282,7 +282,7 @@ TEST_CASE("one variable is what all of them have under that name") {
 
 TEST_CASE("an attempt sees the items that its own is paired with beside what its task was told") {
   auto d = definition();
-  d.context = R"({"tasks": {"list": {"output": "all"}}})";
+  d.context = R"({"params": {"region": "jp"}, "tasks": {"list": {"output": "all"}}})";
   d.env = {{"SEEN", "{{ tasks.list.output }} {{ tasks.fetch.output }}"}};
   frame::AttemptStart start = item("7");
   start.tasks = R"({"fetch": {"state": "succeeded", "output": "seven"}})";
