@@ -401,8 +401,9 @@ Result<StoreCounters> SqliteStore::begin_epoch(std::string_view boot_id) {
   return counters;
 }
 
-Result<WorkerId> SqliteStore::next_worker() {
-  Statement raise(*database_, "UPDATE counter SET value = value + 1 WHERE name = 'worker'");
+Result<WorkerId> SqliteStore::next_worker(WorkerId above) {
+  Statement raise(*database_, "UPDATE counter SET value = max(value, ?) + 1 WHERE name = 'worker'");
+  raise.bind(above.value);
   if (auto done = transact([&] { return raise.run(); }); !done) return std::move(done).error();
   auto value = database_->integer("SELECT value FROM counter WHERE name = 'worker'");
   if (!value) return std::move(value).error();

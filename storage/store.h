@@ -88,8 +88,10 @@ class Store {
 
   /// Raises the epoch and returns all counters. Durable on return.
   virtual Result<StoreCounters> begin_epoch(std::string_view boot_id) = 0;
-  /// The number for a new worker's folder. Durable on return.
-  virtual Result<WorkerId> next_worker() = 0;
+  /// The number for a new worker's folder: above all given before and above `above`, the highest
+  /// whose folder lies in the home (more than were given, when an older copy of the store was put
+  /// back). Durable on return.
+  virtual Result<WorkerId> next_worker(WorkerId above) = 0;
 
   /// Calls `each` with every open run (queued, running, paused), in order of id. A run that cannot
   /// be read is reported through `bad` (its id and why) and the others go on.

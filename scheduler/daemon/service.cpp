@@ -284,9 +284,9 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
       stays.push_back({attempt, pump_->engine().stay_of(attempt)});
     return stays;
   };
-  events.new_id = [this](std::function<void(std::optional<WorkerId>)> done) {
-    writer_->load([done = std::move(done)](Store& store) -> std::function<void()> {
-      auto id = store.next_worker();
+  events.new_id = [this](WorkerId above, std::function<void(std::optional<WorkerId>)> done) {
+    writer_->load([above, done = std::move(done)](Store& store) -> std::function<void()> {
+      auto id = store.next_worker(above);
       return [done, id = id ? std::optional(*id) : std::nullopt] { done(id); };
     });
   };

@@ -85,6 +85,7 @@ void Workers::recover(const std::vector<WorkerId>& referenced) {
   }
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  if (!ids.empty()) highest_found_ = ids.back();
 
   for (WorkerId id : ids) {
     auto owned = std::make_unique<Peer>();
@@ -198,7 +199,7 @@ void Workers::keep_running() {
 }
 
 void Workers::ask_for_id(const std::string& plugin) {
-  events_.new_id([this, alive = alive_, plugin](std::optional<WorkerId> id) {
+  events_.new_id(highest_found_, [this, alive = alive_, plugin](std::optional<WorkerId> id) {
     if (!*alive) return;
     if (plugin.empty()) --asked_ids_;
     if (id) spawn(*id, plugin);

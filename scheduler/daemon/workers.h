@@ -57,8 +57,9 @@ class Workers {
     std::function<void(frame::Progress)> progress;
     /// The attempts that the scheduler believes the worker has.
     std::function<std::vector<StayOfAttempt>(WorkerId)> attempts_of;
-    /// A number for a new worker, later; nothing when there is none to be had.
-    std::function<void(std::function<void(std::optional<WorkerId>)>)> new_id;
+    /// A number for a new worker that is higher than `above`, later; nothing when there is none to
+    /// be had.
+    std::function<void(WorkerId above, std::function<void(std::optional<WorkerId>)>)> new_id;
     /// Every worker found at start has answered, is known to be dead, or is given up for now.
     std::function<void()> settled;
     std::function<void(std::string)> problem;  ///< a line for the operator
@@ -176,6 +177,7 @@ class Workers {
   bool keeps_running_ = false;
   bool is_recovering_ = false;
   std::size_t asked_ids_ = 0;
+  WorkerId highest_found_;  ///< a new worker never moves into a folder that lies there
   int failures_in_a_row_ = 0;
   Timer replace_timer_;
   Timer retire_timer_;

@@ -168,6 +168,23 @@ class EverythingDies(GateTest):
         self.assertEqual(self.attempts_of(run)["first", 1]["state"], "lost")
         self.assertIsNone(serve.poll())
 
+    def test_over_an_older_copy_of_the_store_no_worker_moves_into_the_folder_of_another(self):
+        job = self.job("again", [{"id": "a", "command": ["true"]}])
+        self.pawl("run", job)
+        self.end_strays()
+        store = self.home / "pawl.db"
+        with contextlib.closing(sqlite3.connect(store)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        older = store.read_bytes()
+        self.pawl("run", job)
+        self.end_strays()
+        there = [int(folder.name) for folder in (self.home / "workers").iterdir()]
+        store.write_bytes(older)
+        for name in ("pawl.db-wal", "pawl.db-shm"):
+            (self.home / name).unlink(missing_ok=True)
+        run = self.pawl("run", job, "-o", "json").json()["run"]
+        self.assertGreater(self.attempts_of(run)["a", 1]["worker"], max(there))
+
 
 class TwoSchedulers(GateTest):
     def test_a_second_scheduler_is_refused_and_the_first_goes_on(self):

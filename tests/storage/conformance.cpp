@@ -425,8 +425,11 @@ void numbers_go_on(const OpenStore& open) {
   auto counters = must(store->begin_epoch("boot"));
   CHECK(counters.epoch.value == 1);
   CHECK(counters.run.value == 0);
-  CHECK(must(store->next_worker()).value == 1);
-  CHECK(must(store->next_worker()).value == 2);
+  CHECK(must(store->next_worker(WorkerId{})).value == 1);
+  CHECK(must(store->next_worker(WorkerId{})).value == 2);
+  // A folder with a higher one lies there.
+  CHECK(must(store->next_worker(WorkerId{7})).value == 8);
+  CHECK(must(store->next_worker(WorkerId{7})).value == 9);
   const TaskRow task = running(4, 0, -1, 70);
   commit(*store, {mutation::InsertVersion{version_row(6)}, mutation::InsertRun{run_row(4)}});
   commit(*store, start_of(task));
@@ -447,7 +450,7 @@ void numbers_go_on(const OpenStore& open) {
   CHECK(counters.run.value == 4);
   CHECK(counters.attempt.value == 70);
   CHECK(counters.version.value == 6);
-  CHECK(counters.worker.value == 2);
+  CHECK(counters.worker.value == 9);
 }
 
 /// Items 0 to 5: two succeeded, one failed, one retrying, one succeeded, one running; 6 to 9 fresh.

@@ -253,7 +253,7 @@ TEST_CASE("after an unknown outcome of a load nothing is written either") {
   Writer writer(open_store(folder.store(), fault_vfs()), listener.callbacks(), {});
   REQUIRE(writer.load([&](Store& store) -> std::function<void()> {
     arm(Fault::sync_error, 1);
-    CHECK_FALSE(store.next_worker());
+    CHECK_FALSE(store.next_worker(WorkerId{}));
     disarm();
     return {};
   }));
