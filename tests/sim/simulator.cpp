@@ -15,36 +15,13 @@
 #include "tests/sim/disk_store.h"
 #include "tests/sim/job_text.h"
 #include "tests/sim/model_store.h"
+#include "tests/sim/random.h"
 #include "tests/sim/world.h"
 
 namespace pawl::sim {
 namespace {
 
 using namespace std::chrono_literals;
-
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t z = state_ += 0x9E3779B97F4A7C15ULL;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
-  }
-  std::int64_t below(std::int64_t n) {
-    return static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(n));
-  }
-  bool one_in(std::int64_t n) { return below(n) == 0; }
-  template <typename Container>
-  auto& pick(Container& c) {
-    auto it = c.begin();
-    std::advance(it, below(static_cast<std::int64_t>(c.size())));
-    return *it;
-  }
-
- private:
-  std::uint64_t state_;
-};
 
 /// What a worker's journal says of an attempt, and its process, while it lives.
 struct Record {

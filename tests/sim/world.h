@@ -37,6 +37,11 @@ struct End {
   std::string state_text = {};
 };
 
+/// How a resume is asked for, for `World::resume`.
+inline const auto kFrom = [](input::Resume& r) { r.from = true; };
+inline const auto kOnly = [](input::Resume& r) { r.only = true; };
+inline const auto kDownstream = [](input::Resume& r) { r.downstream = true; };
+
 /// A calendar of UTC, and a text that tells it from others.
 std::shared_ptr<const Calendar> calendar_of(const JobSpec& job);
 std::string calendar_key_of(const JobSpec& job);

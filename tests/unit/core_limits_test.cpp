@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/sim/random.h"
 #include "tests/sim/world.h"
 
 using namespace pawl;
@@ -17,36 +18,20 @@ using namespace std::chrono_literals;
 
 namespace {
 
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15ULL + 1) {}
-  std::int64_t below(std::int64_t n) {
-    state_ = state_ * 6'364'136'223'846'793'005ULL + 1'442'695'040'888'963'407ULL;
-    return static_cast<std::int64_t>((state_ >> 33) % static_cast<std::uint64_t>(n));
-  }
-  bool one_in(std::int64_t n) { return below(n) == 0; }
-  std::string of(std::vector<std::string> words) {
-    return words[static_cast<std::size_t>(below(static_cast<std::int64_t>(words.size())))];
-  }
-
- private:
-  std::uint64_t state_;
-};
-
-std::string random_job(Dice& dice) {
-  std::string text = "job name=j overlap=allow active=9 pool:p=" + dice.of({"2", "2@3/2s", "3"}) +
-                     " pool:q=" + dice.of({"3", "3@5/1s"}) +
-                     " pool:r=" + dice.of({"1", "1@1/500ms"}) + ";";
+std::string random_job(Random& random) {
+  std::string text = "job name=j overlap=allow active=9 pool:p=" + random.of({"2", "2@3/2s", "3"}) +
+                     " pool:q=" + random.of({"3", "3@5/1s"}) +
+                     " pool:r=" + random.of({"1", "1@1/500ms"}) + ";";
   for (int i = 0; i < 8; ++i) {
     text += std::string("t") + static_cast<char>('a' + i) +
-            " pool=" + dice.of({"p", "p:2", "q", "q:3", "r", "p,q", "p:2,q:2", "q,r", "p,q,r"}) +
-            " priority=" + std::to_string(dice.below(3));
-    if (dice.one_in(3)) text += " rate=" + dice.of({"1/1s", "2/3s", "7/5s"});
-    if (dice.one_in(2)) {
-      text += " map=" + std::to_string(dice.below(9) + 1);
-      if (dice.one_in(2)) text += " max=" + std::to_string(dice.below(2) + 1);
+            " pool=" + random.of({"p", "p:2", "q", "q:3", "r", "p,q", "p:2,q:2", "q,r", "p,q,r"}) +
+            " priority=" + std::to_string(random.below(3));
+    if (random.one_in(3)) text += " rate=" + random.of({"1/1s", "2/3s", "7/5s"});
+    if (random.one_in(2)) {
+      text += " map=" + std::to_string(random.below(9) + 1);
+      if (random.one_in(2)) text += " max=" + std::to_string(random.below(2) + 1);
     }
-    if (dice.one_in(3)) text += " retry=2 delay=1s";
+    if (random.one_in(3)) text += " retry=2 delay=1s";
     text += ";";
   }
   return text;
@@ -161,21 +146,21 @@ bool share_a_pool(const TaskSpec& a, const TaskSpec& b) {
 class Workload {
  public:
   explicit Workload(std::uint64_t seed)
-      : dice_(seed), version_(w_.define(random_job(dice_))), ledger_(w_.jobs.at(version_)) {
+      : random_(seed), version_(w_.define(random_job(random_))), ledger_(w_.jobs.at(version_)) {
     w_.checks = false;
   }
 
   void live() {
     for (int round = 0; round < 300 || !is_done(); ++round) {
       REQUIRE(round < 3'000);
-      if (runs_.size() < 4 && dice_.one_in(4)) {
+      if (runs_.size() < 4 && random_.one_in(4)) {
         before();
         runs_.push_back(w_.start(version_));
         judge();
       }
-      if (!w_.running.empty() && !dice_.one_in(3)) end_one();
-      if (dice_.one_in(2)) pass();
-      if (dice_.one_in(60)) restart();
+      if (!w_.running.empty() && !random_.one_in(3)) end_one();
+      if (random_.one_in(2)) pass();
+      if (random_.one_in(60)) restart();
     }
     REQUIRE(runs_.size() == 4);
   }
@@ -190,12 +175,12 @@ class Workload {
 
   void end_one() {
     auto it = w_.running.begin();
-    std::advance(it, dice_.below(static_cast<std::int64_t>(w_.running.size())));
+    std::advance(it, random_.below(static_cast<std::int64_t>(w_.running.size())));
     AttemptResult result;
     result.attempt = it->first;
     result.worker = it->second.worker;
     result.ended_at = w_.now.wall;
-    result.outcome = dice_.one_in(8) ? Outcome::failed : Outcome::succeeded;
+    result.outcome = random_.one_in(8) ? Outcome::failed : Outcome::succeeded;
     if (result.outcome == Outcome::failed) result.reason = Reason::exit;
     const TaskKey key = it->second.key;
     before();
@@ -205,12 +190,12 @@ class Workload {
   }
 
   void pass() {
-    Duration step(dice_.below(700));
+    Duration step(random_.below(700));
     if (const auto due = w_.engine.next_deadline(); due && *due - w_.now.mono < step)
       step = std::max(Duration{0}, *due - w_.now.mono);
     before();
     w_.now = {w_.now.mono + step, w_.now.wall + step};
-    if (dice_.one_in(9)) w_.now.wall = w_.now.wall + (dice_.below(3) - 1) * 24h;
+    if (random_.one_in(9)) w_.now.wall = w_.now.wall + (random_.below(3) - 1) * 24h;
     w_.handle(input::Tick{});
     judge();
   }
@@ -271,7 +256,7 @@ class Workload {
     return false;
   }
 
-  Dice dice_;
+  Random random_;
   World w_;
   VersionId version_;
   Ledger ledger_;

@@ -12,10 +12,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const auto kFrom = [](input::Resume& r) { r.from = true; };
-const auto kOnly = [](input::Resume& r) { r.only = true; };
-const auto kDownstream = [](input::Resume& r) { r.downstream = true; };
-
 /// Started, by `task:item`, in order.
 std::vector<std::string> started(const World& w, RunId run) {
   const JobSpec& job = w.jobs.at(w.store.runs.at(run).version);

@@ -8,6 +8,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/sim/random.h"
 #include "tests/sim/world.h"
 
 using namespace pawl;
@@ -16,27 +17,15 @@ using namespace std::chrono_literals;
 
 namespace {
 
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15ULL + 1) {}
-  std::int64_t below(std::int64_t n) {
-    state_ = state_ * 6'364'136'223'846'793'005ULL + 1'442'695'040'888'963'407ULL;
-    return static_cast<std::int64_t>((state_ >> 33) % static_cast<std::uint64_t>(n));
-  }
-
- private:
-  std::uint64_t state_;
-};
-
 const std::map<std::string, std::int64_t> kPools = {{"p", 2}, {"q", 3}, {"r", 1}};
 
-std::string random_text(Dice& dice) {
+std::string random_text(Random& random) {
   static const char* const kUses[] = {"p",   "p:2",     "q",   "q:3",  "r",
                                       "p,q", "p:2,q:2", "q,r", "p,q,r"};
   std::string text = "job name=j overlap=allow active=9 pool:p=2 pool:q=3 pool:r=1;";
   for (int i = 0; i < 10; ++i) {
-    text += std::string("t") + static_cast<char>('a' + i) + " pool=" + kUses[dice.below(9)] +
-            " priority=" + std::to_string(dice.below(3)) + ";";
+    text += std::string("t") + static_cast<char>('a' + i) + " pool=" + kUses[random.below(9)] +
+            " priority=" + std::to_string(random.below(3)) + ";";
   }
   return text;
 }
@@ -96,18 +85,18 @@ TEST_CASE(
     "slots, what it lacks is kept for it, and all end") {
   for (std::uint64_t seed = 1; seed <= 150; ++seed) {
     INFO("seed " << seed);
-    Dice dice(seed);
+    Random random(seed);
     World w;
     w.checks = false;
-    const VersionId version = w.define(random_text(dice));
+    const VersionId version = w.define(random_text(random));
     std::vector<RunId> runs;
     std::optional<Waiting> first;
     std::size_t started = 0;
     for (int round = 0; round < 400; ++round) {
-      if (runs.size() < 4 && dice.below(4) == 0) runs.push_back(w.start(version));
+      if (runs.size() < 4 && random.below(4) == 0) runs.push_back(w.start(version));
       if (!w.running.empty()) {
         auto it = w.running.begin();
-        std::advance(it, dice.below(static_cast<std::int64_t>(w.running.size())));
+        std::advance(it, random.below(static_cast<std::int64_t>(w.running.size())));
         AttemptResult result;
         result.attempt = it->first;
         result.worker = it->second.worker;

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include "scheduler/core/rate.h"
+#include "tests/sim/random.h"
 #include "tests/sim/world.h"
 
 using namespace pawl;
@@ -27,14 +28,6 @@ std::int64_t most_in_a_window(const std::vector<MonoTime>& starts, Duration per)
   }
   return most;
 }
-
-struct Dice {
-  std::uint64_t state;
-  std::int64_t below(std::int64_t n) {
-    state = state * 6'364'136'223'846'793'005ULL + 1'442'695'040'888'963'407ULL;
-    return static_cast<std::int64_t>((state >> 33) % static_cast<std::uint64_t>(n));
-  }
-};
 
 /// Ends what runs, and lets `time` pass in which each wake-up is counted.
 std::size_t work(World& w, RunId run, Duration time) {
@@ -66,18 +59,19 @@ RunId start_at_once(World& w, const std::string& text,
 
 TEST_CASE("no window has more starts than the rate, however they come") {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
-    Dice dice{seed};
-    const Rate rate{dice.below(3) == 0 ? dice.below(500) + 1 : dice.below(9) + 1,
-                    Duration(dice.below(3'000) + 1)};
-    const bool is_greedy = dice.below(2) == 0;
+    Random random(seed);
+    const Rate rate{random.below(3) == 0 ? random.below(500) + 1 : random.below(9) + 1,
+                    Duration(random.below(3'000) + 1)};
+    const bool is_greedy = random.below(2) == 0;
     INFO(rate.count << " in " << rate.per.count() << " ms, seed " << seed);
     TokenBucket bucket;
     bucket.set_rate(rate);
     std::vector<MonoTime> starts;
-    MonoTime now{dice.below(1'000'000)};
+    MonoTime now{random.below(1'000'000)};
     for (int i = 0; i < 500; ++i) {
       bucket.settle(now);
-      for (std::int64_t n = is_greedy ? 1'000 : dice.below(20); n > 0 && bucket.has_token(); --n) {
+      for (std::int64_t n = is_greedy ? 1'000 : random.below(20); n > 0 && bucket.has_token();
+           --n) {
         bucket.take(now);
         starts.push_back(now);
       }
@@ -87,8 +81,8 @@ TEST_CASE("no window has more starts than the rate, however they come") {
         REQUIRE(bucket.next_token() > now);
         REQUIRE(bucket.next_token() <= now + rate.per);
       }
-      now = bucket.has_token() || dice.below(2) == 0
-                ? now + Duration(dice.below(rate.per.count()) / 3 + 1)
+      now = bucket.has_token() || random.below(2) == 0
+                ? now + Duration(random.below(rate.per.count()) / 3 + 1)
                 : bucket.next_token();
     }
     REQUIRE(most_in_a_window(starts, rate.per) <= rate.count);

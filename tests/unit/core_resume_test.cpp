@@ -9,14 +9,6 @@ using namespace pawl;
 using namespace pawl::sim;
 using namespace std::chrono_literals;
 
-namespace {
-
-const auto kFrom = [](input::Resume& r) { r.from = true; };
-const auto kOnly = [](input::Resume& r) { r.only = true; };
-const auto kDownstream = [](input::Resume& r) { r.downstream = true; };
-
-}  // namespace
-
 TEST_CASE("resume runs what failed again, and what waited for it; what succeeded stays") {
   World w;
   const RunId run = w.start("a; b after a; c after b; d");
