@@ -376,7 +376,7 @@ Entry attempt_entry(const AttemptView& attempt, const std::string& home, const H
 // Jobs -------------------------------------------------------------------------------------------
 
 ListShape job_shape() {
-  return {{"job", "file", "paused", "quarantined", "schedule", "timezone", "next_fire_at",
+  return {{"job", "state", "file", "paused", "quarantined", "schedule", "timezone", "next_fire_at",
            "last_run", "last_state"},
           {{"JOB", false, false, 12},
            {"STATE"},
@@ -390,6 +390,13 @@ ListShape job_shape() {
            {"NOTE", false, false, 16}}};
 }
 
+const char* state_of(const JobRow& row) {
+  if (!row.quarantined.empty()) return "quarantined";
+  if (row.paused) return "paused";
+  if (row.removed) return "removed";
+  return row.file.empty() ? "by hand" : "served";
+}
+
 OrderedJson job_object(const JobView& job, std::string_view definition) {
   const OrderedJson body = json_of(definition);
   OrderedJson schedule = nullptr;
@@ -401,6 +408,7 @@ OrderedJson job_object(const JobView& job, std::string_view definition) {
   }
   const JobRow& row = job.row;
   return {{"job", row.name},
+          {"state", state_of(row)},
           {"file", text_or_null(row.file)},
           {"paused", row.paused},
           {"quarantined", text_or_null(row.quarantined)},
@@ -469,15 +477,10 @@ Entry job_entry(const JobView& job, std::string_view definition, const Here& her
   entry.object = job_object(job, definition);
   const JobRow& row = job.row;
   const bool bad = !row.quarantined.empty();
-  const std::string state = bad                ? "quarantined"
-                            : row.paused       ? "paused"
-                            : row.removed      ? "removed"
-                            : row.file.empty() ? "by hand"
-                                               : "served";
   entry.cells = {{row.name},
-                 {state, bad          ? Style::red
-                         : row.paused ? Style::yellow
-                                      : Style::plain},
+                 {state_of(row), bad          ? Style::red
+                                 : row.paused ? Style::yellow
+                                              : Style::plain},
                  {schedule_text(entry.object["schedule"])},
                  {when_or_blank(row.next_fire_at, here)},
                  {job.last_run ? std::string(short_name(job.last_run->name)) : ""},

@@ -205,10 +205,11 @@ void FolderJobs::on_event(JobRemoved&& removed) {
 
 /// Files that went while no scheduler was up.
 void FolderJobs::on_event(FolderScanned&& scanned) {
+  // What was loaded from a folder that cannot be read stays in force.
+  if (!scanned.why.empty()) return;
   remove_where([&](const JobRow& row) {
-    std::error_code failed;
     const std::filesystem::path file(row.file);
-    return file.parent_path() == scanned.folder && !std::filesystem::exists(file, failed);
+    return file.parent_path() == scanned.folder && !scanned.files.contains(file.filename());
   });
 }
 
@@ -218,7 +219,8 @@ void FolderJobs::remove_where(const std::function<bool(const JobRow&)>& fits) {
     if (!row.removed && fits(row)) gone.push_back(row);
   }
   for (JobRow& row : gone) {
-    tell_(Weight::info, "job " + row.name + " is removed: " + row.file + " is gone");
+    tell_(Weight::info,
+          "job " + row.name + " is removed: " + row.file + " is gone, or holds no job now");
     arming_.erase(row.name);
     with_dates_.erase(row.name);
     pump_.feed(input::RemoveSchedule{row.name});

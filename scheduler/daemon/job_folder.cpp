@@ -52,6 +52,14 @@ struct Folder {
   std::map<std::string, MonoTime> resting;  ///< changed, looked at when they have rested
 
   std::string path_of(const std::string& name) const { return path + "/" + name; }
+  std::set<std::string> of_jobs() const {
+    std::set<std::string> out;
+    for (const auto& [name, since] : resting) out.insert(name);
+    for (const auto& [name, file] : files) {
+      if (file.told()) out.insert(name);
+    }
+    return out;
+  }
 };
 
 /// One trip to the pool: files of one folder.
@@ -355,7 +363,7 @@ void JobFolders::Impl::finish_round() {
   }
   for (const auto& folder : folders) {
     if (!std::exchange(folder->scanning, false)) continue;
-    tell(FolderScanned{.folder = folder->path, .why = folder->why});
+    tell(FolderScanned{.folder = folder->path, .why = folder->why, .files = folder->of_jobs()});
     if (dead) return;
   }
 }

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -49,6 +50,7 @@ struct JobRemoved {
 struct FolderScanned {
   std::string folder;
   std::string why;  ///< it cannot be used (as a JobQuarantined of the folder told); empty: it can
+  std::set<std::string> files;  ///< names of those that hold a job, should, or are being written
 };
 
 using JobFolderEvent = std::variant<JobLoaded, JobQuarantined, JobRemoved, FolderScanned>;

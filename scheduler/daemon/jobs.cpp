@@ -1,5 +1,6 @@
 #include "scheduler/daemon/jobs.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <vector>
 
@@ -70,13 +71,22 @@ void Jobs::version_of(const std::string& text, JobSpec job,
         row.created_at = wall_now();
       }
       const VersionId id = row.id;
-      versions_[key] = id;
       if (!is_stored || !pump_.engine().knows_version(id))
         pump_.feed(input::AddVersion{std::move(row), std::move(job), is_stored});
+      remember(key, id);
       done(id);
     };
   };
   if (!writer_.load(std::move(ask))) done(Error{ErrorKind::storage, "the store is closed"});
+}
+
+/// What the engine has forgotten is asked of the store again.
+void Jobs::remember(const std::pair<std::string, std::string>& key, VersionId id) {
+  versions_[key] = id;
+  if (versions_.size() < versions_to_sift_) return;
+  std::erase_if(versions_,
+                [this](const auto& known) { return !pump_.engine().knows_version(known.second); });
+  versions_to_sift_ = std::max(kVersionsToSift, 2 * versions_.size());
 }
 
 void Jobs::know(const JobVersionRow& row, const JobSpec& job) {

@@ -52,6 +52,8 @@ class Jobs {
   void note_paused(const std::string& name, bool paused);
 
  private:
+  void remember(const std::pair<std::string, std::string>& key, VersionId id);
+
   Pump& pump_;
   Writer& writer_;
   const OperatorCatalog& operators_;
@@ -59,7 +61,9 @@ class Jobs {
   VersionId last_version_;
   std::map<std::string, JobRow, std::less<>> jobs_;
   std::map<std::pair<std::string, std::string>, VersionId>
-      versions_;  ///< by (job, hash), of this process
+      versions_;  ///< by (job, hash), of this process: those that the engine knows, and few more
+  static constexpr std::size_t kVersionsToSift = 1'000;
+  std::size_t versions_to_sift_ = kVersionsToSift;
 };
 
 }  // namespace pawl

@@ -179,7 +179,7 @@ class Json(Sales):
     def test_jobs(self):
         self.run_sales()
         jobs = self.pawl("jobs", "-o", "json").json()
-        self.fields(jobs, "job file paused quarantined schedule timezone next_fire_at last_run last_state")
+        self.fields(jobs, "job state file paused quarantined schedule timezone next_fire_at last_run last_state")
         self.assertEqual(jobs[0]["last_run"], self.run_id)
         self.assertEqual(jobs[0]["last_state"], "failed")
         job = self.pawl("job", "sales", "-o", "json").json()

@@ -332,6 +332,26 @@ class JobFolder(GateTest):
         self.assertEqual(self.pawl("output", f"{run}/say").out.strip(), "new")
         self.assertIsNone(serve.poll())
 
+    def test_what_became_of_job_files_while_no_scheduler_was_up_is_seen_by_the_next(self):
+        names = ("stays", "breaks", "goes", "is-none")
+        for name in names:
+            self.put(name, json.dumps({"name": name, "tasks": [{"id": "a", "command": ["true"]}]}))
+        serve = self.serve("--jobs", self.root / "jobs")
+        self.until("all are known", lambda: set(self.jobs()) == set(names))
+        serve.terminate()
+        self.assertEqual(serve.wait(SECONDS), 0)
+        self.put("breaks", '{"name": "breaks", "tasks": [')
+        (self.root / "jobs/goes.json").unlink()
+        self.put("is-none", '{"colour": "red"}')
+        self.serve("--jobs", self.root / "jobs")
+        self.until("what is gone is removed", lambda: {
+            name for name, job in self.jobs().items() if job["state"] == "removed"
+        } == {"goes", "is-none"})
+        # Perhaps it is only being written: a little later.
+        self.until("it is quarantined", lambda: self.jobs()["breaks"]["quarantined"])
+        for name in ("stays", "breaks"):
+            self.pawl("trigger", name, "--wait")
+
 
 class Canary(GateTest):
     def test_a_secret_is_nowhere_but_in_the_task_that_names_it(self):
