@@ -221,13 +221,13 @@ Result<Reply> Client::Impl::ask(const Call& call,
                                 const std::function<bool(std::string_view)>* data) {
   const Error stopped{ErrorKind::interrupted, "interrupted"};
   const MonoTime begin = mono_now();
-  const MonoTime deadline = begin + call.timeout;
-  const MonoTime start_deadline = std::min(deadline, begin + call.wait_for_start);
+  const MonoTime start_deadline = begin + call.wait_for_start;
+  const MonoTime end = start_deadline + call.timeout;
   std::optional<Error> lost;  // an answer that a new scheduler may give again
   MonoTime try_until = begin;
   Duration pause = kFirstPause;
   while (true) {
-    Outcome result = try_once(call, data, deadline);
+    Outcome result = try_once(call, data, std::min(mono_now() + call.timeout, end));
     Error error;
     switch (result.kind) {
       case Outcome::Kind::answered:
@@ -243,7 +243,7 @@ Result<Reply> Client::Impl::ask(const Call& call,
                           ". Whether it did what was asked is unknown"};
         if (!call.idempotent || result.data_came) return error;
         lost = error;
-        try_until = std::min(deadline, mono_now() + call.wait_for_start);
+        try_until = std::min(end, mono_now() + call.wait_for_start);
         break;
       case Outcome::Kind::stopped: return std::move(result.reply);
       case Outcome::Kind::interrupted: return stopped;

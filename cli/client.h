@@ -23,11 +23,12 @@ class Client {
     std::string method = "GET";
     std::string path = {};                        ///< with its query, encoded: see `encode`
     std::string body = {};                        ///< JSON; sent with POST, PUT and PATCH
-    Duration timeout = std::chrono::seconds(60);  ///< over everything, asking again included
+    Duration timeout = std::chrono::seconds(60);  ///< for an answer, once somebody listens
     /// May be asked again when the answer is lost: it reads, or carries a request id.
     bool idempotent = false;
     /// While the home is locked but nobody listens yet (a scheduler is starting), and after a lost
-    /// answer of an idempotent call, try this long.
+    /// answer of an idempotent call, try this long. Over everything, asking again included, it is
+    /// this and `timeout`.
     Duration wait_for_start = std::chrono::seconds(10);
   };
 

@@ -20,7 +20,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr Duration kPatience = std::chrono::seconds(10);
+// For a scheduler that starts: with many open runs, or on a slow machine, it has much to read.
+// Whoever follows a run that it took over must not give up meanwhile.
+constexpr Duration kPatience = std::chrono::minutes(1);
 constexpr Duration kProbe = std::chrono::seconds(10);
 
 class RemotePort final : public Port {

@@ -24,7 +24,7 @@ extern char** environ;
 namespace pawl {
 namespace {
 
-constexpr Duration kAnswerWithin = std::chrono::seconds(10);
+constexpr Duration kAnswerWithin = std::chrono::seconds(30);
 constexpr std::size_t kAnswerBytesMax = 4u << 20;
 constexpr std::size_t kPluginsMax = 1'000;
 
@@ -70,7 +70,7 @@ Result<std::vector<OperatorInfo>> ask(const std::string& program, const std::str
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!answer) return Error{ErrorKind::invalid, plugin + ": did not say in 10 s what it is"};
+  if (!answer) return Error{ErrorKind::invalid, plugin + ": did not say in 30 s what it is"};
   if (WIFSIGNALED(status)) {
     return Error{ErrorKind::invalid, plugin + ": crashed when it was loaded (signal " +
                                          std::to_string(WTERMSIG(status)) + ")"};

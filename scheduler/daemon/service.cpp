@@ -220,13 +220,7 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   pump_ = std::make_unique<Pump>(
       loop_, Engine({counters.run, counters.attempt}), *writer_,
       [this](std::vector<Effect>&& effects) { perform(std::move(effects)); });
-  if (options_.serves) {
-    pump_->tell_runs([this](const RunChange& change) { tell_run(change); });
-    stall_watch_ = std::make_unique<StallWatch>(
-        [this] { return loop_.pulse(); }, kStallPatience,
-        [this] { return std::string(pump_->last_input()); },
-        [this](const std::string& text) { tell(Weight::warning, text); });
-  }
+  if (options_.serves) pump_->tell_runs([this](const RunChange& change) { tell_run(change); });
   WalWatch::Options wal_options;
   wal_options.database = home_.database();
   wal_options.bytes_max = settings.wal_bytes_max;
@@ -370,7 +364,13 @@ void Service::on_recovered() {
   tell(Weight::info, "ready: serving " + home_.path());
   for (auto& [request, answer] : std::exchange(early_calls_, {}))
     commands_->handle(std::move(request), std::move(answer));
-  if (options_.serves) start_schedules();
+  if (!options_.serves) return;
+  start_schedules();
+  // Not before: to read what was left is no stall, however long it takes.
+  stall_watch_ = std::make_unique<StallWatch>(
+      [this] { return loop_.pulse(); }, kStallPatience,
+      [this] { return std::string(pump_->last_input()); },
+      [this](const std::string& text) { tell(Weight::warning, text); });
 }
 
 /// Only from now on may anything fire: all runs are known.

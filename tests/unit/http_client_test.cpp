@@ -11,6 +11,7 @@
 #include <catch2/catch.hpp>
 
 #include "cli/client.h"
+#include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
 #include "scheduler/loop/timer.h"
 #include "tests/unit/http_support.h"
@@ -109,9 +110,12 @@ TEST_CASE("a locked home that takes no calls is told apart, after waiting for it
   REQUIRE(lock);
   Client client(home.path());
   auto call = get("/");
+  call.timeout = 1ms;
   call.wait_for_start = 50ms;
+  const MonoTime before = mono_now();
   const auto reply = client.call(call);
   REQUIRE(reply.error().kind == ErrorKind::locked);
+  REQUIRE(mono_now() - before > 10ms);
   REQUIRE(reply.error().message.find(std::to_string(::getpid())) != std::string::npos);
 }
 
