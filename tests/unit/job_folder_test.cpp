@@ -15,7 +15,8 @@
 #include <catch2/catch.hpp>
 
 #include "scheduler/base/limits.h"
-#include "scheduler/loop/clock.h"
+#include "tests/cpu_time.h"
+#include "tests/patience.h"
 #include "tests/unit/loop_support.h"
 
 namespace pawl {
@@ -23,6 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
+using test::cpu_time;
+using test::patient;
 using test::run_until;
 using test::ScratchFolder;
 using test::write_file;
@@ -380,7 +383,7 @@ TEST_CASE("everything may be destroyed inside an event") {
   REQUIRE(events == 1);
 }
 
-TEST_CASE("ten thousand files are read in less than two seconds, a few events a turn") {
+TEST_CASE("ten thousand files are read with a few events a turn, the loop doing little for each") {
   const ScratchFolder scratch;
   constexpr int kFiles = 10'000;
   for (int i = 0; i < kFiles; ++i) {
@@ -388,7 +391,7 @@ TEST_CASE("ten thousand files are read in less than two seconds, a few events a 
     write_file(scratch / (name + ".json"), job(name));
   }
   Watched watched;
-  const MonoTime begin = mono_now();
+  const Duration begin = cpu_time();
   const auto added = watched.folders->add(scratch.path());
   REQUIRE(added);
   std::size_t most_in_a_turn = 0;
@@ -397,12 +400,10 @@ TEST_CASE("ten thousand files are read in less than two seconds, a few events a 
     watched.loop.run_once(true);
     most_in_a_turn = std::max(most_in_a_turn, watched.told.size() - before);
   }
-  const Duration took = mono_now() - begin;
+  const Duration computed = cpu_time() - begin;
   REQUIRE(watched.told.size() == kFiles);
   REQUIRE(most_in_a_turn <= 64);
-  INFO("took " << took.count() << " ms");
-  // Sanitizers cost a factor of ten.
-  REQUIRE(took < 20s);
+  CHECK(computed < patient(250ms));  // about 25 ms
   watched.told.clear();
   watched.rescan();
   REQUIRE(watched.told.empty());
