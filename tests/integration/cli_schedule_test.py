@@ -22,8 +22,7 @@ class Scheduling(HomeTest):
 
     def serve(self, *words):
         child = self.start("serve", "--jobs", "jobs", *words)
-        self.until("the scheduler is up",
-                   lambda: self.pawl("status", "-o", "json").json()["scheduler"] is not None)
+        self.until("the scheduler is up", lambda: self.is_served_by(child))
         return child
 
     def end(self, child, how=signal.SIGTERM):

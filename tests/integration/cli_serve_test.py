@@ -15,8 +15,7 @@ from gate_support import GateTest
 class Served(GateTest):
     def serve(self, *words):
         child = self.start("serve", *words)
-        self.until("the scheduler is up",
-                   lambda: self.pawl("status", "-o", "json").json()["scheduler"] is not None)
+        self.until("the scheduler is up", lambda: self.is_served_by(child))
         return child
 
     def end(self, child):

@@ -26,7 +26,7 @@ class Settings(HomeTest):
         child.listener = threading.Thread(target=lambda: child.told.extend(child.stderr),
                                           daemon=True)
         child.listener.start()
-        self.until(ready, lambda: self.pawl("status", "-o", "json").json()["scheduler"] is not None)
+        self.until(ready, lambda: self.is_served_by(child))
         return child
 
     def hang_up(self, child, word):

@@ -103,6 +103,11 @@ class HomeTest(unittest.TestCase):
         self.children.append(child)
         return child
 
+    def is_served_by(self, child):
+        """Whether this process serves the home, and not the one that it takes over from."""
+        scheduler = self.pawl("status", "-o", "json").json()["scheduler"]
+        return scheduler is not None and scheduler["pid"] == child.pid
+
     def write(self, name, content):
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
