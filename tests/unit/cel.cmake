@@ -1,4 +1,4 @@
-pawl_test(cel_test LABEL unit
+pawl_test(cel_test ONE_THREAD LABEL unit
   DEPENDS pawl_spec
   SOURCES
     cel_conversions_test.cpp

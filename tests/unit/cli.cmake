@@ -1,4 +1,4 @@
-pawl_test(cli_test LABEL unit
+pawl_test(cli_test ONE_THREAD LABEL unit
   DEPENDS pawl_cli
   SOURCES
     cli_arguments_test.cpp

@@ -3,7 +3,7 @@ target_link_libraries(pawl_states_page PUBLIC pawl_flags pawl_core)
 add_executable(print_states print_states.cpp)
 target_link_libraries(print_states PRIVATE pawl_states_page)
 
-pawl_test(core_test LABEL unit
+pawl_test(core_test ONE_THREAD LABEL unit
   DEPENDS pawl_core pawl_sim pawl_states_page
   SOURCES
     core_commands_test.cpp

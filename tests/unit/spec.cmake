@@ -1,4 +1,4 @@
-pawl_test(test_spec LABEL unit DEPENDS pawl_spec PkgConfig::RE2
+pawl_test(test_spec ONE_THREAD LABEL unit DEPENDS pawl_spec PkgConfig::RE2
   SOURCES
     spec_calendar_oracle_test.cpp
     spec_calendar_test.cpp
