@@ -74,11 +74,15 @@ bool is_number(const std::string& host) {
   return host.starts_with('[') || ::inet_pton(AF_INET, host.c_str(), &number) == 1;
 }
 
-/// Fills in what is known of the address, and takes the secret parts out of `url`.
+/// Fills in what is known of the address. May take the secret parts out of `url`.
 void set_parts(HttpTarget& target, CURLU* url) {
   target.url = part(url, CURLUPART_URL, CURLU_URLENCODE);
   const std::string host = part(url, CURLUPART_HOST);
   target.name = is_number(host) ? std::string() : host;
+  if (target.url.find_first_of("@?#") == std::string::npos) {
+    target.shown = target.url;
+    return;
+  }
   const bool has_query = target.url.find('?') != std::string::npos;
   for (const CURLUPart secret : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS,
                                  CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
