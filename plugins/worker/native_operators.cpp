@@ -168,8 +168,8 @@ class Registry {
 
 /// Plugins hold threads that outlive everything: it is never destroyed.
 Registry& registry() {
-  static Registry* const one = new Registry;
-  return *one;
+  static Registry* const kOne = new Registry;
+  return *kOne;
 }
 
 }  // namespace
@@ -342,7 +342,8 @@ void host_finish(pawl_attempt* attempt, const pawl_result* result) {
     out.outcome = Outcome::failed;
     out.reason = Reason::permanent;
     out.message = "the operator's result has a table that is too short";
-    return cell->owner->finish(std::move(cell), std::move(out));
+    NativeOperator::Impl& owner = *cell->owner;
+    return owner.finish(std::move(cell), std::move(out));
   }
   if (cpu_at_start_us >= 0) out.cpu_us = thread_cpu_us() - cpu_at_start_us;
   out.error_class = text_of(result->error_class, 128);

@@ -91,7 +91,7 @@ Field of_job(std::string_view key, std::string_view about) {
 }  // namespace
 
 const Shape& settings_shape() {
-  static const std::array<Field, 15> job_fields = {{
+  static const std::array<Field, 15> kJobFields = {{
       of_job("defaults", "Keys for every task that does not set them."),
       of_job("on_success", "Hooks behind the job's own."),
       of_job("on_failure", "Hooks behind the job's own."),
@@ -108,13 +108,13 @@ const Shape& settings_shape() {
       of_job("max_active_runs", "Runs at once, for overlap allow."),
       of_job("pause_after_failures", "So many scheduled runs that fail in a row pause a schedule."),
   }};
-  static const Shape job_defaults = {.form = Form::object,
+  static const Shape kJobDefaults = {.form = Form::object,
                                      .what = "an object of keys of a job",
-                                     .fields = job_fields,
+                                     .fields = kJobFields,
                                      .name = "job_defaults"};
   Field pools = of_job("pools", "Pools for all jobs; `default` is there anyway.");
   pools.unset = "twice the cores, at least 4";
-  static const std::array<Field, 12> fields = {{
+  static const std::array<Field, 12> kFields = {{
       {"format", &kFormat, "The version of this format.", "1"},
       {"workers", &kWorkers, "Processes that start programs.", {}, false, "one per core"},
       {"worker_idle", &kDuration, "A worker without scheduler and work ends after it.", "\"1m\""},
@@ -127,13 +127,13 @@ const Shape& settings_shape() {
       {"timezone", &kZone, "Of schedules that name none.", "\"UTC\""},
       {"kill_grace", &kDurationOrZero, "From SIGTERM to SIGKILL, for tasks that do not say.",
        "\"10s\""},
-      {"job_defaults", &job_defaults, "What every job has that does not say otherwise."},
+      {"job_defaults", &kJobDefaults, "What every job has that does not say otherwise."},
       {"connections", &kConnections,
        "Named databases and servers for `with`: {\"connection\": …}."},
   }};
-  static const Shape shape = {
-      .form = Form::object, .what = "settings: an object", .fields = fields, .name = "settings"};
-  return shape;
+  static const Shape kShape = {
+      .form = Form::object, .what = "settings: an object", .fields = kFields, .name = "settings"};
+  return kShape;
 }
 
 }  // namespace pawl
