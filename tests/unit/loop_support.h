@@ -45,13 +45,17 @@ inline void write_file(const std::string& path, std::string_view text) {
   PAWL_CHECK(file.good());
 }
 
-/// Turns the loop until `done()`; false when the deadline came first.
+/// Turns the loop until `done()`, which is not asked again then; false when the deadline came
+/// first.
 template <typename Done>
 bool run_until(Loop& loop, Done done, Duration deadline = std::chrono::seconds(20)) {
   bool late = false;
   Timer timer(loop, [&late] { late = true; });
   timer.start_after(patient(deadline));
-  while (!done() && !late) loop.run_once(true);
+  while (!late) {
+    if (done()) return true;
+    loop.run_once(true);
+  }
   return done();
 }
 
