@@ -5,7 +5,8 @@
 
 A scratch home serves a job of several hundred small tasks: chains, fans, a mapped task and one
 that follows it item by item; some fail on their first attempts and are tried again, some always
-fail, some may run only once. In each round runs are submitted and then, at a random moment,
+fail, some may run only once. A second job is due every two seconds, and catches up on all it
+misses: each of its times has one run in the end. In each round runs are submitted and then, at a random moment,
 `kill -9` hits the scheduler, a random worker, or the scheduler and all workers, or the scheduler
 is stopped politely. What the store says is verified after each death of the scheduler, and once
 more when everything has come to its end. The same seed gives the same job and the same faults, at
@@ -81,13 +82,21 @@ def make_job(rng, ledger):
               "{{ item.ms }}", "{{ item.fail }}", "5"]
     tasks.append({"id": "each", "depends_on": ["root"], "map": {"items": items},
                   "command": mapped})
-    tasks.append({"id": "again", "depends_on": ["each"], "map": {"items": items},
+    # Item by item: none waits for the slowest of the others.
+    tasks.append({"id": "again", "depends_on": [{"task": "each", "each": True}],
                   "command": mapped})
     tasks.append(task("after_again", ["again"]))
     return {"name": "crash", "overlap": "allow", "catchup": {"policy": "none"},
             "defaults": {"retry": {"max_attempts": 8, "delay": "30ms",
                                    "backoff": "fixed", "jitter": "none"}},
             "tasks": tasks}
+
+
+CLOCK = {"name": "clock", "schedule": {"every": "2s"}, "overlap": "allow", "max_active_runs": 1000,
+         "catchup": {"policy": "all", "limit": 1000, "window": "1d"},
+         "pools": {"clock": 2}, "tasks": [{"id": "tick", "pool": "clock", "command": ["true"],
+                                           "retry": {"max_attempts": 8, "delay": "30ms"}}]}
+CLOCK_PERIOD_MS = 2000
 
 
 class CrashTest:
@@ -272,14 +281,15 @@ class CrashTest:
         """Verifies the store; the scheduler must be dead."""
         snapshot, problems, report = verify.verify(
             home=self.home, ledger=self.ledger, job=self.job, accepted=self.accepted,
-            faults=self.faults, before=self.snapshots, at_rest=at_rest, strays=at_rest)
+            faults=self.faults, before=self.snapshots, at_rest=at_rest, strays=at_rest,
+            jobs={"crash"})
         self.snapshots.append(snapshot)
         self.problems += [f"after round {len(self.faults)}: {p}" for p in problems]
         return report
 
     def open_runs(self):
-        answer = subprocess.run([self.pawl, "runs", "--state", "queued,running,paused", "--limit",
-                                 "0", "-o", "json"], env=self.environment, capture_output=True,
+        answer = subprocess.run([self.pawl, "runs", "--job", "crash", "--state",
+                                 "queued,running,paused", "--limit", "0", "-o", "json"], env=self.environment, capture_output=True,
                                 text=True, timeout=SUBMISSION_SECONDS)
         if answer.returncode != 0:
             self.problems.append(f"pawl runs failed with {answer.returncode}: {answer.stderr}")
@@ -341,10 +351,17 @@ class CrashTest:
                 pass
         self.log.close()
 
+    def judge_clock(self):
+        """No time of the schedule is without a run, none has two; how many there are."""
+        fires, problems = verify.verify_schedule(self.home, CLOCK["name"], CLOCK_PERIOD_MS)
+        self.problems += problems
+        return fires
+
     def kills(self):
         return sum(fault["kind"] != "polite" for fault in self.faults)
 
     def run(self, kills):
+        (self.root / "jobs" / "clock.json").write_text(json.dumps(CLOCK))
         try:
             self.start()
             self.wait_until_served()
@@ -353,6 +370,7 @@ class CrashTest:
             self.quiet_phase()
             self.stop()
             report = self.judge(at_rest=True)
+            report["fires"] = self.judge_clock()
         finally:
             self.clear_away()
         return report
@@ -382,6 +400,7 @@ def main():
     test = CrashTest(args.pawl, seed, root)
     report = test.run(args.kills)
     print(verify.text_of(report))
+    print(f"times of the schedule: {report['fires']}")
     kinds = [fault["kind"] for fault in test.faults]
     print("faults: " + ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds))))
     # A green run proves something only when the faults have hit work in flight.

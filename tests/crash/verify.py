@@ -593,6 +593,30 @@ def verify(home, ledger, job, accepted, faults, before, at_rest, strays, jobs=No
     return snapshot_of(store), problems, report_of(judge)
 
 
+def verify_schedule(home, job, period_ms):
+    """How many times the schedule of a job has had, and what is wrong: between the first and the last
+    each has one run that has ended well, and nothing was dropped. The last one may just have begun."""
+    with tempfile.TemporaryDirectory(prefix="pawl-verify-") as folder:
+        with contextlib.closing(sqlite3.connect(copy_of_database(home, folder))) as database:
+            rows = database.execute(
+                "SELECT scheduled_for, state FROM run WHERE job = ? AND scheduled_for IS NOT NULL "
+                "ORDER BY scheduled_for", (job,)).fetchall()
+            dropped = database.execute("SELECT count(*) FROM dropped_fire WHERE job = ?", (job,)).fetchone()
+    problems = []
+    times = [time_ms for time_ms, _ in rows]
+    for one, two in zip(times, times[1:]):
+        if two - one != period_ms:
+            problems.append(f"schedule of {job}: a run for {one}, the next for {two}")
+    for time_ms, state in rows[:-1]:
+        if state != "succeeded":
+            problems.append(f"schedule of {job}: the run for {time_ms} is {state}")
+    if dropped[0]:
+        problems.append(f"schedule of {job}: {dropped[0]} fires were dropped")
+    if not rows:
+        problems.append(f"schedule of {job}: it never fired")
+    return len(rows), problems
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", required=True, type=Path)

@@ -71,6 +71,9 @@ class Story:
     def tell(self):
         self.insert("run", id=1, name=RUN, job="story", version=1, state="failed",
                     request_id="request-1")
+        for fire in range(4):
+            self.insert("run", id=10 + fire, name=f"fire-{fire}", job="clock", version=2,
+                        state="succeeded", scheduled_for=2000 * (1 + fire))
         for place, task in enumerate(JOB["tasks"]):
             self.insert("version_task", version=1, task=place, id=task["id"])
         self.insert("run_counts", run=1, succeeded=4, held=1, upstream_failed=1)
@@ -105,8 +108,10 @@ class Story:
         (self.home / "job.json").write_text(json.dumps(JOB))
         (self.home / "ledger").write_text("".join(line + "\n" for line in self.ledger))
         self.db.commit()
-        return verify.verify(self.home, self.home / "ledger", self.home / "job.json", self.accepted,
-                             self.faults, self.before, self.at_rest, strays=True)
+        snapshot, problems, report = verify.verify(
+            self.home, self.home / "ledger", self.home / "job.json", self.accepted, self.faults,
+            self.before, self.at_rest, strays=True, jobs={"story"})
+        return snapshot, problems + verify.verify_schedule(self.home, "clock", 2000)[1], report
 
 
 def nothing(story):
@@ -130,6 +135,22 @@ def start_before_the_commit(story):
     story.replace(f"START 8 key-1--1 420 4711 {RUN} b - 1", f"START 9 key-1--1 420 4711 {RUN} b - 1")
     story.replace("TICK 8 499", "TICK 9 499")
     story.replace("END 8 500 0", "END 9 500 0")
+
+
+def fire_skipped(story):
+    story.sql("DELETE FROM run WHERE name = 'fire-1'")
+
+
+def fire_dropped(story):
+    story.insert("dropped_fire", job="clock", count=1)
+
+
+def fire_without_success(story):
+    story.sql("UPDATE run SET state = 'failed' WHERE name = 'fire-2'")
+
+
+def schedule_asleep(story):
+    story.sql("DELETE FROM run WHERE job = 'clock'")
 
 
 def same_start_twice(story):
@@ -274,6 +295,8 @@ PLANTED = {
     retry_without_timer: "owner", open_at_the_end: "everything ended",
     failed_too_soon: "ended rightly", run_made_better: "everything ended", counts_wrong: "counts",
     a_whole_counted: "counts",
+    fire_skipped: "schedule of clock", fire_dropped: "schedule of clock",
+    fire_without_success: "schedule of clock", schedule_asleep: "schedule of clock",
     damaged_index: "integrity_check", stray_process: "stray process"}
 
 
