@@ -118,7 +118,7 @@ class ExplainVerb final : public Verb {
     const std::string why = why_text(row.reason, row.detail);
     switch (row.state) {
       case TaskState::retrying: reasons.add("retry", retry_text(task, why)); return {};
-      case TaskState::deferred: reasons.add("deferred", "looks again" + at_text(task)); return {};
+      case TaskState::deferred: explain_deferral(task, reasons); return {};
       case TaskState::held:
         reasons.add("held", fmt::format("{}{}, resume or mark", why, ended_text(row)));
         return {};
@@ -139,6 +139,17 @@ class ExplainVerb final : public Verb {
       case TaskState::queued: return {};
     }
     return {};
+  }
+
+  void explain_deferral(const TaskView& task, Reasons& reasons) const {
+    const std::string_view run = task.child_run();
+    if (run.empty()) {
+      reasons.add("deferred", "looks again" + at_text(task));
+      return;
+    }
+    const bool is_told = std::any_of(reasons.list.begin(), reasons.list.end(),
+                                     [](const auto& reason) { return reason.first == "run"; });
+    if (!is_told) reasons.add("run", "run " + std::string(short_name(run)));
   }
 
   static std::string with_error(std::string text, const TaskView& task) {
@@ -246,6 +257,10 @@ class ExplainVerb final : public Verb {
     if (state == "upstream_failed") {
       const std::string upstreams = take("upstream");
       return upstreams.empty() ? state : state + ": " + upstreams;
+    }
+    if (state == "deferred") {
+      const std::string runs = take("run");
+      if (!runs.empty()) return "deferred: waits for " + runs;
     }
     if (state == "running") {
       const std::string since = take("running");

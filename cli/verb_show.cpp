@@ -107,6 +107,11 @@ class ShowVerb final : public Verb {
     session.out.line(head);
     std::string facts =
         fmt::format("  {} {}", to_string(row.trigger), format_when(row.created_at, here_));
+    if (!run.parent.empty()) {
+      facts += row.caller
+                   ? " by " + short_object_name(run.parent, run.parent_task, row.caller->key.item)
+                   : " of " + std::string(short_name(run.parent));
+    }
     if (row.scheduled_for) facts += " · scheduled for " + format_local(*row.scheduled_for, here_);
     if (row.params != "{}") facts += " · params " + row.params;
     if (row.resumes > 0) facts += " · resumed " + counted(row.resumes, "time");
@@ -127,6 +132,9 @@ class ShowVerb final : public Verb {
       std::string& detail = lines.back().detail;
       if (const OrderedJson* said = progress_of_attempt(task.row.live_attempt)) {
         detail += (detail.empty() ? "" : " · ") + progress_text(*said);
+      }
+      if (!task.child_run().empty()) {
+        detail += (detail.empty() ? "run " : " · run ") + std::string(short_name(task.child_run()));
       }
       if (task.row.attempts > 1) {
         detail += (detail.empty() ? "" : " · ") + counted(task.row.attempts, "attempt");
@@ -330,6 +338,8 @@ class ShowVerb final : public Verb {
     fact("key", task.key);
     fact("item", payload);
     fact("limits", limits);
+    if (!task.child_run().empty())
+      fact("its run", "pawl show " + std::string(short_name(task.child_run())));
     if (task.next_attempt_at) {
       fact(row.state == TaskState::deferred ? "looks at" : "next try",
            fmt::format("{} ({})", format_local(*task.next_attempt_at, here_),

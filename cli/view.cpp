@@ -127,7 +127,7 @@ std::string why_text(Reason reason, std::int32_t detail) {
 
 ListShape run_shape() {
   return {{"run", "job", "state", "reason", "trigger", "scheduled_for", "logical_time",
-           "request_id", "created_at", "started_at", "ended_at", "params", "counts"},
+           "request_id", "created_at", "started_at", "ended_at", "params", "counts", "parent"},
           {{"RUN"},
            {"JOB", false, false, 10},
            {"STATE"},
@@ -138,6 +138,14 @@ ListShape run_shape() {
            {"TRIGGER"},
            {"FOR"},
            {"PARAMS", true, false, 20}}};
+}
+
+static OrderedJson parent_or_null(const RunView& run) {
+  if (run.parent.empty()) return nullptr;
+  const auto& caller = run.row.caller;
+  return {{"run", run.parent},
+          {"task", text_or_null(run.parent_task)},
+          {"index", caller ? index_or_null(caller->key.item) : OrderedJson(nullptr)}};
 }
 
 OrderedJson run_object(const RunView& run) {
@@ -154,7 +162,8 @@ OrderedJson run_object(const RunView& run) {
           {"started_at", time_or_null(row.started_at)},
           {"ended_at", time_or_null(row.ended_at)},
           {"params", json_of(row.params)},
-          {"counts", counts_object(row.counts)}};
+          {"counts", counts_object(row.counts)},
+          {"parent", parent_or_null(run)}};
 }
 
 Result<OrderedJson> run_object(HistoryAccess& access, const std::string& name) {
@@ -193,7 +202,7 @@ Entry run_entry(const RunView& run, const Here& here) {
 ListShape task_shape() {
   return {{"run", "job", "task", "index", "key", "state", "reason", "exit_code", "signal",
            "attempts", "counted_attempts", "max_attempts", "queued_at", "started_at", "ended_at",
-           "next_attempt_at", "error", "log"},
+           "next_attempt_at", "error", "log", "child_run"},
           {{"RUN"},
            {"JOB", false, false, 10},
            {"TASK", false, false, 12},
@@ -225,7 +234,8 @@ OrderedJson task_object(const TaskView& task, const std::string& home) {
           {"ended_at", time_or_null(row.ended_at)},
           {"next_attempt_at", time_or_null(task.next_attempt_at)},
           {"error", text_or_null(task.error())},
-          {"log", log_or_null(home, task.log)}};
+          {"log", log_or_null(home, task.log)},
+          {"child_run", text_or_null(task.child_run())}};
 }
 
 Entry task_entry(const TaskView& task, const std::string& home, const Here& here) {

@@ -91,7 +91,12 @@ CREATE TABLE run (
   default_slots    INTEGER NOT NULL,
   priority_class   INTEGER NOT NULL,
   max_active       INTEGER NOT NULL,  -- of a backfill: how many of the job's go at once; else 0
-  parent           INTEGER,
+  parent           INTEGER,           -- the run it was made from: rerun, operator `job`
+  parent_task      INTEGER,           -- of operator `job`: the attempt that it was made for
+  parent_item      INTEGER,
+  parent_attempt   INTEGER,
+  parent_work      INTEGER,           -- as in `task`, of that attempt
+  ancestors        TEXT,              -- jobs above it, the outermost first: a/b
   created_at       INTEGER NOT NULL,
   started_at       INTEGER,
   ended_at         INTEGER,
@@ -105,6 +110,8 @@ CREATE UNIQUE INDEX run_name ON run (name);
 CREATE INDEX run_job ON run (job);
 CREATE UNIQUE INDEX run_scheduled ON run (job, scheduled_for) WHERE scheduled_for IS NOT NULL;
 CREATE UNIQUE INDEX run_request ON run (request_id) WHERE request_id IS NOT NULL;
+CREATE UNIQUE INDEX run_caller ON run (parent, parent_task, parent_item, parent_attempt)
+  WHERE parent_task IS NOT NULL;
 CREATE INDEX run_open ON run (id) WHERE state IN ('queued', 'running', 'paused');
 
 -- Items and unmapped tasks of a run by state. Apart from `run`, because it changes with every batch

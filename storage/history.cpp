@@ -17,10 +17,7 @@ constexpr std::size_t kChunksKept = 8;
 }  // namespace
 
 History::Statements::Statements(Database& db)
-    : run_by_id(db, "SELECT " PAWL_RUN_COLUMNS
-                    ", v.labels FROM run AS r "
-                    "LEFT JOIN run_counts AS c ON c.run = r.id "
-                    "LEFT JOIN job_version AS v ON v.id = r.version WHERE r.id = ?"),
+    : run_by_id(db, "SELECT " PAWL_RUN_COLUMNS PAWL_RUN_VIEW_EXTRAS " WHERE r.id = ?"),
       task_by_key(db, "SELECT " PAWL_TASK_VIEW_COLUMNS
                       ", r.name, r.job, r.params FROM task AS t "
                       "JOIN run AS r ON r.id = t.run LEFT JOIN version_task AS n "
@@ -112,6 +109,15 @@ bool matches(const std::string& glob, std::string_view text) {
   return glob.empty() || glob_match(glob, text);
 }
 
+RunView read_run_view(RowReader& reader) {
+  RunView view;
+  view.row = read_run(reader);
+  view.labels = labels_of(reader.text());
+  view.parent = reader.text();
+  view.parent_task = reader.text();
+  return view;
+}
+
 TaskView read_task_view(RowReader& reader, std::optional<AttemptId>& first_attempt) {
   TaskView view;
   view.row = read_task(reader);
@@ -150,6 +156,9 @@ bool History::complete(TaskView& view, TaskDetail detail, std::optional<AttemptI
     RowReader reader(query);
     view.last = read_attempt(reader);
     view.log = log_path_of(*view.last, view.run, view.task);
+    // Who waits for a run is not waiting for a time; what timer there is ends that.
+    if (view.row.state == TaskState::deferred && !view.child_run().empty())
+      view.next_attempt_at.reset();
   }
   const bool ok = query.ok();
   query.reset();
@@ -258,9 +267,7 @@ Result<std::optional<RunView>> History::run(RunId run) {
   std::optional<RunView> view;
   if (query.step()) {
     RowReader reader(query);
-    view.emplace();
-    view->row = read_run(reader);
-    view->labels = labels_of(query.text(kRunColumnCount));
+    view = read_run_view(reader);
   }
   const bool ok = query.ok();
   query.reset();

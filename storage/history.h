@@ -46,6 +46,8 @@ namespace history {
 struct RunView {
   RunRow row;
   std::map<std::string, std::string> labels;
+  std::string parent;       ///< name of RunRow::parent; empty: none, or it is gone
+  std::string parent_task;  ///< id of the task in it that the run was made for; empty: none
 };
 }  // namespace history
 using history::RunView;
@@ -78,6 +80,10 @@ struct TaskView {
   std::string item;        ///< its payload, JSON; empty: not an item
   bool tolerated = false;  ///< forgiven: its mapped task succeeded all the same
 
+  /// The run that its last attempt made by operator `job`; empty: none.
+  std::string_view child_run() const {
+    return last && last->worker.value == 0 ? std::string_view(last->handle) : std::string_view();
+  }
   /// What went wrong, for people.
   std::string_view error() const {
     if (!row.error.empty() || !last) return row.error;

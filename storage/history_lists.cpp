@@ -36,10 +36,7 @@ Result<std::vector<RunView>> RunPager::next(std::size_t limit) {
     if (!names) return std::move(names).error();
     names_ = std::move(*names);
   }
-  Query q("SELECT " PAWL_RUN_COLUMNS
-          ", v.labels FROM run AS r "
-          "LEFT JOIN run_counts AS c ON c.run = r.id "
-          "LEFT JOIN job_version AS v ON v.id = r.version WHERE true");
+  Query q("SELECT " PAWL_RUN_COLUMNS PAWL_RUN_VIEW_EXTRAS " WHERE true");
   q.add(" AND r.id < ?", before_);
   add_named_runs(q, *names_);
   add_run_filter(q, selector_);
@@ -50,10 +47,7 @@ Result<std::vector<RunView>> RunPager::next(std::size_t limit) {
   std::vector<RunView> views;
   while (statement.step()) {
     RowReader reader(statement);
-    RunView view;
-    view.row = read_run(reader);
-    view.labels = labels_of(statement.text(kRunColumnCount));
-    views.push_back(std::move(view));
+    views.push_back(read_run_view(reader));
   }
   if (!statement.ok()) return history_.error();
   if (!views.empty()) before_ = views.back().row.id.value;

@@ -49,6 +49,15 @@ struct History::Chunk {
 /// Reads PAWL_TASK_VIEW_COLUMNS; `run` and `job` are filled by the caller.
 TaskView read_task_view(RowReader& reader, std::optional<AttemptId>& first_attempt);
 
+/// What a RunView has beside PAWL_RUN_COLUMNS, and the tables to it.
+#define PAWL_RUN_VIEW_EXTRAS                                                              \
+  ", v.labels, p.name, n.id FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id "     \
+  "LEFT JOIN job_version AS v ON v.id = r.version LEFT JOIN run AS p ON p.id = r.parent " \
+  "LEFT JOIN version_task AS n ON n.version = p.version AND n.task = r.parent_task"
+
+/// Reads PAWL_RUN_COLUMNS and PAWL_RUN_VIEW_EXTRAS.
+RunView read_run_view(RowReader& reader);
+
 /// Words of a RunView beside its row.
 std::map<std::string, std::string> labels_of(std::string_view json);
 

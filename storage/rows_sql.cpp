@@ -38,6 +38,21 @@ Counts read_counts(RowReader& reader) {
   return counts;
 }
 
+namespace {
+
+std::optional<Caller> read_caller(RowReader& reader, RunId parent) {
+  const std::optional<int> task = reader.small_or_none();
+  Caller caller;
+  caller.key = {parent, TaskIndex{static_cast<std::uint32_t>(task.value_or(0))},
+                reader.id<ItemIndex>()};
+  caller.attempt = reader.small();
+  caller.work = reader.small();
+  if (!task) return std::nullopt;
+  return caller;
+}
+
+}  // namespace
+
 RunRow read_run(RowReader& reader) {
   RunRow row;
   row.id = reader.id<RunId>();
@@ -58,6 +73,8 @@ RunRow read_run(RowReader& reader) {
   row.priority_class = reader.integer();
   row.max_active = reader.integer();
   if (auto parent = reader.id<RunId>(); parent.value != 0) row.parent = parent;
+  row.caller = read_caller(reader, row.parent.value_or(RunId{}));
+  row.ancestors = reader.text();
   row.created_at = reader.time();
   row.started_at = reader.time_or_none();
   row.ended_at = reader.time_or_none();

@@ -26,14 +26,15 @@ std::optional<DropReason> drop_reason_from(std::string_view word);
 // Tables are called by their aliases in these lists: r run, c run_counts, t task, m mapped,
 // a attempt.
 
-#define PAWL_RUN_COLUMNS                                                                    \
-  "r.id, r.name, r.job, r.version, r.state, r.reason, r.\"trigger\", r.scheduled_for, "     \
-  "r.logical_time, r.interval_start, r.interval_end, r.start_at, r.request_id, r.params, "  \
-  "r.default_slots, r.priority_class, r.max_active, r.parent, r.created_at, r.started_at, " \
-  "r.ended_at, r.resumes, r.cancel_requested, r.outcome, r.outcome_reason, c.waiting, "     \
-  "c.queued, c.running, c.retrying, c.deferred, "                                           \
+#define PAWL_RUN_COLUMNS                                                                   \
+  "r.id, r.name, r.job, r.version, r.state, r.reason, r.\"trigger\", r.scheduled_for, "    \
+  "r.logical_time, r.interval_start, r.interval_end, r.start_at, r.request_id, r.params, " \
+  "r.default_slots, r.priority_class, r.max_active, r.parent, r.parent_task, "             \
+  "r.parent_item, r.parent_attempt, r.parent_work, r.ancestors, r.created_at, "            \
+  "r.started_at, r.ended_at, r.resumes, r.cancel_requested, r.outcome, r.outcome_reason, " \
+  "c.waiting, c.queued, c.running, c.retrying, c.deferred, "                               \
   "c.held, c.succeeded, c.failed, c.skipped, c.upstream_failed, c.cancelled"
-inline constexpr int kRunColumnCount = 36;
+inline constexpr int kRunColumnCount = 41;
 RunRow read_run(RowReader& reader);
 
 #define PAWL_TASK_COLUMNS                                                                         \

@@ -2,6 +2,7 @@
 
 #include "scheduler/core/item_chunk.h"
 #include "storage/database.h"
+#include "storage/rows_sql.h"
 
 namespace pawl {
 namespace {
@@ -38,6 +39,17 @@ struct RunData::Statements {
                "AND NOT (t.item = -1 AND EXISTS (SELECT 1 FROM mapped AS m WHERE m.run = t.run "
                "AND m.task = t.task AND m.failed + m.held > 0)) "
                "ORDER BY t.task, t.item LIMIT ?3"),
+        newest_call(
+            *database,
+            "SELECT " PAWL_RUN_COLUMNS
+            " FROM run AS r INDEXED BY run_caller LEFT JOIN run_counts AS c ON c.run = r.id "
+            "WHERE r.parent = ? AND r.parent_task = ? AND r.parent_item = ? "
+            "ORDER BY r.parent_attempt DESC LIMIT 1"),
+        outputs_of_tasks(*database,
+                         "SELECT o.item, o.attempt, o.format, o.value, o.file, o.bytes, o.task, "
+                         "n.id FROM output AS o JOIN run AS r ON r.id = o.run JOIN version_task AS "
+                         "n ON n.version = r.version AND n.task = o.task WHERE o.run = ? AND "
+                         "o.item = -1 AND n.id NOT LIKE 'hook:%' ORDER BY o.task"),
         output(*database,
                "SELECT item, attempt, format, value, file, bytes FROM output "
                "WHERE run = ? AND task = ? AND item = ?"),
@@ -49,6 +61,8 @@ struct RunData::Statements {
   Statement chunk;
   Statement past;
   Statement failed;
+  Statement newest_call;
+  Statement outputs_of_tasks;
   Statement output;
   Statement outputs;
 };
@@ -65,7 +79,8 @@ Result<std::unique_ptr<RunData>> RunData::open(const std::string& path) {
   std::unique_ptr<RunData> data(new RunData());
   data->statements_ = std::make_unique<Statements>(std::move(*database));
   const Statements& made = *data->statements_;
-  for (const Statement* statement : {&made.chunk, &made.failed, &made.output, &made.outputs}) {
+  for (const Statement* statement : {&made.chunk, &made.failed, &made.newest_call,
+                                     &made.outputs_of_tasks, &made.output, &made.outputs}) {
     if (!*statement) return made.database->error("opening the store", *statement);
   }
   return data;
@@ -125,6 +140,32 @@ Result<std::vector<FailedTask>> RunData::failed(RunId run, TaskIndex before, int
     if (items && place < items->size()) out[i].key = (*items)[place].key;
   }
   return out;
+}
+
+Result<std::optional<RunRow>> RunData::newest_call(TaskKey key) {
+  Statement& query = statements_->newest_call;
+  std::optional<RunRow> out;
+  RowReader reader(query);
+  if (query.bind(key.run, key.task, key.item).step()) out = read_run(reader);
+  const bool good = query.ok();
+  query.reset();
+  if (!good) return statements_->database->error("looking for a run");
+  if (!reader.good()) return Error{ErrorKind::storage, "looking for a run: " + reader.bad()};
+  return out;
+}
+
+Result<void> RunData::outputs_of_tasks(
+    RunId run, const std::function<bool(std::string_view, const OutputRow&)>& each) {
+  Statement& query = statements_->outputs_of_tasks;
+  query.bind(run);
+  while (query.step()) {
+    const TaskIndex task{static_cast<std::uint32_t>(query.integer(6))};
+    if (!each(query.text(7), read_output(query, run, task))) break;
+  }
+  const bool good = query.ok();
+  query.reset();
+  if (!good) return statements_->database->error("reading outputs");
+  return {};
 }
 
 Result<std::optional<OutputRow>> RunData::output(TaskKey key) {

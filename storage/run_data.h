@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scheduler/base/result.h"
@@ -44,6 +45,13 @@ class RunData {
   /// `before`; a mapped task as a whole only when no item of it failed. Reads the rows of the run.
   /// Errors: storage.
   Result<std::vector<FailedTask>> failed(RunId run, TaskIndex before, int limit);
+  /// The newest run that a task or item made by operator `job`; nothing when there is none. Errors:
+  /// storage.
+  Result<std::optional<RunRow>> newest_call(TaskKey key);
+  /// The outputs of a run's unmapped tasks, by id, in the order of the definition, until `each`
+  /// says false. Errors: storage.
+  Result<void> outputs_of_tasks(
+      RunId run, const std::function<bool(std::string_view task, const OutputRow&)>& each);
   /// The output of a task or item; nothing when there is none. Errors: storage.
   Result<std::optional<OutputRow>> output(TaskKey key);
   /// The outputs of a mapped task's items, in index order, until `each` says false. A transaction

@@ -37,6 +37,13 @@ std::optional<Word> outcome_of(const RunRow& row) {
   return word_of(*row.outcome);
 }
 
+/// A column that only runs have that were called.
+template <typename Get>
+auto of_caller(const RunRow& row, Get get) -> std::optional<decltype(get(*row.caller))> {
+  if (!row.caller) return std::nullopt;
+  return get(*row.caller);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, Options options) {
@@ -168,9 +175,13 @@ bool SqliteStore::put(const mutation::InsertRun& m) {
            .bind(row.id, row.name, row.job, row.version, word_of(row.state), word_of(row.reason),
                  word_of(row.trigger), row.scheduled_for, row.logical_time, row.interval_start,
                  row.interval_end, row.start_at, TextOrNull{row.request_id}, row.default_slots,
-                 row.priority_class, row.max_active, row.parent, row.created_at, row.started_at,
-                 row.ended_at, row.resumes, row.cancel_requested, outcome_of(row),
-                 word_of(row.outcome_reason), row.params)
+                 row.priority_class, row.max_active, row.parent,
+                 of_caller(row, [](const Caller& c) { return c.key.task; }),
+                 of_caller(row, [](const Caller& c) { return c.key.item; }),
+                 of_caller(row, [](const Caller& c) { return c.attempt; }),
+                 of_caller(row, [](const Caller& c) { return c.work; }), TextOrNull{row.ancestors},
+                 row.created_at, row.started_at, row.ended_at, row.resumes, row.cancel_requested,
+                 outcome_of(row), word_of(row.outcome_reason), row.params)
            .run()) {
     return false;
   }

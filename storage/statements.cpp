@@ -15,9 +15,11 @@ SqliteStore::Statements::Statements(Database& db)
           db,
           "INSERT INTO run (id, name, job, version, state, reason, \"trigger\", "
           "scheduled_for, logical_time, interval_start, interval_end, start_at, request_id, "
-          "default_slots, priority_class, max_active, parent, created_at, started_at, ended_at, "
-          "resumes, cancel_requested, outcome, outcome_reason, params) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+          "default_slots, priority_class, max_active, parent, parent_task, parent_item, "
+          "parent_attempt, parent_work, ancestors, created_at, started_at, ended_at, resumes, "
+          "cancel_requested, outcome, outcome_reason, params) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+          "?, ?, ?, ?)"),
       insert_counts(db, "INSERT INTO run_counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       update_run(db,
                  "UPDATE run SET version = ?, state = ?, reason = ?, start_at = ?, "

@@ -34,6 +34,10 @@ inline constexpr std::size_t kErrorMessageBytesMax = 4u << 10;
 inline constexpr Duration kKillGraceDefault = std::chrono::seconds(10);
 inline constexpr Duration kUnkillableAfter = std::chrono::seconds(60);  ///< after SIGKILL
 
+// Jobs that call jobs.
+inline constexpr int kCallDepthMax = 8;  ///< runs above a run; each is a level of recursion
+inline constexpr std::int64_t kCallsPerTaskMax = 1'000;  ///< runs of a mapped task at once: memory
+
 // Items.
 inline constexpr std::size_t kItemsPerChunk = 1'000;             ///< rows in one blob
 inline constexpr std::size_t kItemChunkBytesMax = 4u << 20;      ///< a chunk ends earlier at this

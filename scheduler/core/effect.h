@@ -22,6 +22,8 @@ struct CommandResult {
 
 namespace effect {
 
+/// By worker 0, which is the scheduler itself: of the operator `job`. Answered by input::CallJob,
+/// or by its end; asked again after a restart. It is not told of stops, and forgets nothing.
 struct StartAttempt {
   AttemptId attempt;
   TaskKey key;

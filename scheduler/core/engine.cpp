@@ -39,6 +39,11 @@ void Engine::State::settle() {
       pending_.pop_front();
       ++looked_at_;
       if (Run* run = find(place.run)) evaluate(*run, place.task);
+    } else if (!returns_.empty()) {
+      const TaskKey key = returns_.front();
+      returns_.pop_front();
+      ++looked_at_;
+      call_returned(key);
     } else if (!freed_.empty()) {
       ++looked_at_;
       admit_next();
@@ -66,8 +71,9 @@ void Engine::State::settle() {
   }
   if (!is_full()) dispatch();
   const auto due = timers_.next_due();
-  step_.more = is_full() || !pending_.empty() || !freed_.empty() || !repeats_.empty() ||
-               !pairs_.empty() || !sweeps_.empty() || (due && *due <= now_.mono);
+  step_.more = is_full() || !pending_.empty() || !returns_.empty() || !freed_.empty() ||
+               !repeats_.empty() || !pairs_.empty() || !sweeps_.empty() ||
+               (due && *due <= now_.mono);
 }
 
 std::optional<MonoTime> Engine::State::next_deadline() const {

@@ -1,6 +1,7 @@
 // Attempts: how they begin, are stopped and end, and what that means for their task.
 
 #include <algorithm>
+#include <utility>
 
 #include "scheduler/core/engine_state.h"
 
@@ -39,8 +40,11 @@ void Engine::State::stop_attempt(AttemptId id, Reason reason, bool force) {
   auto it = live_.find(id);
   PAWL_CHECK(it != live_.end());
   Live& live = it->second;
+  const TaskKey key = live.key();
+  const bool is_own = live.worker == kSelf;
   if (live.state == AttemptState::stopping) {
-    if (force) act(effect::StopAttempt{id, live.worker, live.stop, true});
+    if (force && is_own) cancel_calls(key, true);
+    if (force && !is_own) act(effect::StopAttempt{id, live.worker, live.stop, true});
     return;
   }
   const AttemptState from = live.state;
@@ -49,7 +53,25 @@ void Engine::State::stop_attempt(AttemptId id, Reason reason, bool force) {
   auto& update = add<mutation::UpdateAttempt>();
   update.expected = from;
   fill(update.row, id, live);
-  act(effect::StopAttempt{id, live.worker, reason, force});
+  if (!is_own) {
+    act(effect::StopAttempt{id, live.worker, reason, force});
+    return;
+  }
+  returns_.push_back(key);
+  cancel_calls(key, force);
+}
+
+/// What its worker was told when it started, as far as it is remembered.
+effect::StartAttempt Engine::State::start_of(AttemptId id, const Live& live) {
+  effect::StartAttempt start;
+  start.attempt = id;
+  start.key = live.key();
+  start.number = live.number;
+  if (const Piece* work = find_work(std::as_const(*live.run), start.key)) start.work = work->work;
+  start.worker = live.worker;
+  start.slot = live.slot;
+  start.stay = live.stay;
+  return start;
 }
 
 /// Gives back the slots that the attempt held.
@@ -63,7 +85,7 @@ void Engine::State::release(const Live& live) {
   if (live.item != kWhole) --node.mapped->live;
   if (has_own_numbers(spec, live.item)) {
     node.mapped->numbers.give_back(live.slot);
-  } else {
+  } else if (!lane.pools.empty()) {
     lane.pools.front()->numbers.give_back(live.slot);
   }
   for (Worker& w : workers_) {
@@ -146,12 +168,20 @@ void Engine::State::end_attempt(const AttemptResult& result) {
   auto it = live_.find(result.attempt);
   if (it == live_.end()) {
     // Told twice, or after it was given up: what is recorded stays.
-    act(effect::ForgetAttempt{result.attempt, result.worker, result.stay});
+    if (result.worker != kSelf)
+      act(effect::ForgetAttempt{result.attempt, result.worker, result.stay});
     return;
   }
   const Live live = it->second;
   if (is_of_earlier_stay(result, live)) {
-    act(effect::ForgetAttempt{result.attempt, result.worker, result.stay});
+    if (result.worker != kSelf)
+      act(effect::ForgetAttempt{result.attempt, result.worker, result.stay});
+    return;
+  }
+  if (const Run* called = result.called ? find(*result.called) : nullptr;
+      called != nullptr && !is_final(called->row.state)) {
+    // Somebody has resumed it meanwhile: it goes on for the task, too.
+    if (live.state == AttemptState::starting) act(start_of(result.attempt, live));
     return;
   }
   if (result.outcome == AttemptResult::Outcome::never_started &&
@@ -170,7 +200,7 @@ void Engine::State::end_attempt(const AttemptResult& result) {
   PAWL_CHECK(work != nullptr && work->live == result.attempt);
   live_.erase(it);
   release(live);
-  act(effect::ForgetAttempt{result.attempt, live.worker, live.stay});
+  if (live.worker != kSelf) act(effect::ForgetAttempt{result.attempt, live.worker, live.stay});
   if (result.outcome == AttemptResult::Outcome::never_started) {
     live.is_again() ? take_back_stay(live, *work, result.attempt)
                     : take_back(live, *work, result.attempt);
@@ -254,7 +284,11 @@ void Engine::State::follow_end(const AttemptResult& result, const Live& live,
   if (sleeps) detail = live.stay + 1;
   move(run, key, work, verdict_of_task.event,
        {verdict_of_task.reason, detail, {}, sleeps ? result.attempt : AttemptId{}});
-  if (sleeps) {
+  if (sleeps && run.spec(key.task).calls_job()) {
+    // The end of its run wakes it; here is only how long it waits for that.
+    const Duration timeout = run.spec(key.task).timeout;
+    if (timeout != Duration{0}) set_timer(key, work, TimerKind::deferral, timeout, true);
+  } else if (sleeps) {
     fall_asleep(run, key, work, TimerKind::deferral, verdict_of_task.delay);
   } else if (verdict_of_task.event == TaskEvent::retry) {
     if (key.item != kWhole) ++run.node(key.task).mapped->retries;

@@ -107,6 +107,8 @@ CommandResult Engine::State::cancel_one(const Target& target, bool force) {
   }
   if (work->state == TaskState::running) {
     stop_attempt(work->live, Reason::cancelled, force);
+  } else if (waits_for_call(*run, key, *work)) {
+    stop_call(*run, key, *work, Reason::cancelled, force);
   } else {
     move(*run, key, *work, TaskEvent::cancel, {Reason::cancelled, 0, {}, {}});
     item_ended(*run, *target.task);
@@ -158,6 +160,7 @@ void Engine::State::settle_marked(Run& run, RunState before) {
   // Nothing of it ran, so its hooks do not.
   open_row(run);
   move_run(run, RunEvent::reopen, Reason::none);
+  call_opened(run);
   const RunVerdict anew = judge_run(run);
   end_run(run, *next(RunState::running, anew.event), anew.reason);
 }

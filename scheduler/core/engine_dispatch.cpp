@@ -98,9 +98,20 @@ bool Engine::State::is_startable(const Run& run, TaskIndex task) const {
   if (!node.mapped) return node.work.state == TaskState::queued;
   if (node.work.state != TaskState::running || node.mapped->repeat == Repeat::cancel) return false;
   const TaskSpec& spec = run.spec(task);
-  const std::int64_t limit = spec.map ? spec.map->max_concurrent : 0;
-  if (limit > 0 && node.mapped->live >= limit) return false;
+  const std::int64_t limit = items_at_once(spec);
+  if (limit > 0 && items_under_way(spec, *node.mapped) >= limit) return false;
   return node.mapped->queued > 0 || node.mapped->may_start_fresh();
+}
+
+std::int64_t Engine::State::items_at_once(const TaskSpec& spec) {
+  const std::int64_t limit = spec.map ? spec.map->max_concurrent : 0;
+  if (!spec.calls_job()) return limit;
+  return limit > 0 ? std::min(limit, limits::kCallsPerTaskMax) : limits::kCallsPerTaskMax;
+}
+
+/// Those that wait for runs of theirs count: the runs are what is limited.
+std::int64_t Engine::State::items_under_way(const TaskSpec& spec, const Mapped& mapped) {
+  return mapped.live + (spec.calls_job() ? mapped.count(TaskState::deferred) : 0);
 }
 
 /// Puts the task into the ring of its line when it can start something and is not there.
@@ -123,6 +134,7 @@ void Engine::State::activate(Lane& lane) {
 }
 
 std::optional<WorkerId> Engine::State::pick_worker(const std::string& operator_name) const {
+  if (operator_name == kJobOperator) return kSelf;
   const Worker* best = nullptr;
   for (const Worker& w : workers_) {
     if (!w.accepts || (best != nullptr && w.live >= best->live)) continue;
@@ -357,8 +369,11 @@ void Engine::State::start_next(Run& run, TaskIndex task, Line& line, WorkerId wo
   for (Worker& w : workers_) {
     if (w.id == worker) ++w.live;
   }
-  live.slot = has_own_numbers(spec, item) ? node.mapped->numbers.take()
-                                          : lane.pools.front()->numbers.take();
+  if (has_own_numbers(spec, item)) {
+    live.slot = node.mapped->numbers.take();
+  } else if (!lane.pools.empty()) {
+    live.slot = lane.pools.front()->numbers.take();
+  }
 
   const TaskKey key{run.row.id, task, item};
   effect::StartAttempt start{id,         key,          live.number,

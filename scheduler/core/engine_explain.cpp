@@ -133,11 +133,10 @@ struct Engine::State::Explainer {
                            : "no worker takes the operator " + spec.operator_name + " yet");
     }
     const std::size_t before = out.size();
-    const std::int64_t limit = spec.map ? spec.map->max_concurrent : 0;
-    if (limit > 0 && node.mapped && node.mapped->live >= limit) {
-      say("max_concurrent", of(node.mapped->live, limit) + " items run at once").number =
-          node.mapped->live;
-    }
+    const std::int64_t limit = items_at_once(spec);
+    const std::int64_t busy = node.mapped ? items_under_way(spec, *node.mapped) : 0;
+    if (limit > 0 && node.mapped && busy >= limit)
+      say("max_concurrent", of(busy, limit) + " items run at once").number = busy;
     bool has_free_rate = false;
     if (node.line != nullptr) {
       const Lane& lane = *node.line->lane;
@@ -291,14 +290,33 @@ struct Engine::State::Explainer {
     say("ahead", std::move(text)).number = place > 0 ? ahead + place : ahead;
   }
 
-  void runs(const Run& run, TaskIndex task, const Piece& work) {
+  /// The runs of other jobs that the task or item waits for, and why they wait themselves.
+  void waits_for_calls(TaskKey key) {
+    for (auto it = state.calls_.lower_bound({key, RunId{}}); it != state.calls_.end(); ++it) {
+      if (it->first != key || out.size() >= kLinesMax) return;
+      const Run* called = state.find(it->second);
+      if (called == nullptr) continue;
+      const RunRow& row = called->row;
+      std::string text = "run " + short_name(row.name) + " of job " + row.job + " (" +
+                         std::string(to_string(row.state));
+      if (row.state == RunState::running && row.started_at)
+        text += " " + span(now.wall - *row.started_at);
+      say("run", text + ")").run = row.id;
+      run_waits(*called);
+    }
+  }
+
+  void runs(const Run& run, TaskIndex task, const Piece& work, ItemIndex item = kWhole) {
     const Node& node = run.node(task);
     if (const auto live = state.live_.find(work.live); live != state.live_.end()) {
       const Reason stop = live->second.stop;
       if (stop != Reason::none)
         say("stopping", "it was told to end: " + std::string(to_string(stop)));
     }
-    if (!node.mapped || &work != &node.work) return;
+    if (!node.mapped || &work != &node.work) {
+      if (run.spec(task).calls_job()) waits_for_calls({run.row.id, task, item});
+      return;
+    }
     const Mapped& mapped = *node.mapped;
     say("items", of(mapped.items - mapped.open(), mapped.items) +
                      (mapped.complete ? "" : " read so far") + " done, " +
@@ -325,8 +343,8 @@ std::vector<Explanation> Engine::State::explain(const Target& target, Now now) c
       case TaskState::waiting: explainer.waits_for_upstream(*run, task); break;
       case TaskState::queued: explainer.waits_for_slot(*run, task, 0); break;
       case TaskState::running: explainer.runs(*run, task, node.work); break;
+      case TaskState::deferred: explainer.waits_for_calls({target.run, task, kWhole}); break;
       case TaskState::retrying:
-      case TaskState::deferred:
       case TaskState::held:
       case TaskState::succeeded:
       case TaskState::failed:
@@ -340,7 +358,10 @@ std::vector<Explanation> Engine::State::explain(const Target& target, Now now) c
   if (!node.mapped || item < 0 || item >= node.mapped->items) return std::move(explainer.out);
   const Mapped& mapped = *node.mapped;
   const Piece* work = find_work(*run, {target.run, task, *target.item});
-  if (work != nullptr && work->state == TaskState::running) explainer.runs(*run, task, *work);
+  if (work != nullptr && work->state == TaskState::running)
+    explainer.runs(*run, task, *work, *target.item);
+  if (work != nullptr && work->state == TaskState::deferred)
+    explainer.waits_for_calls({target.run, task, *target.item});
   const bool is_blank = mapped.is_paired && mapped.is_blank(item) && !mapped.is_rest(item);
   const TaskState state =
       work != nullptr ? work->state

@@ -106,8 +106,9 @@ void Engine::State::item_moved(Run& run, TaskKey key, const Piece& work, TaskSta
   if (from == TaskState::queued) --mapped.queued;
   if (to == TaskState::queued) {
     ++mapped.queued;
-    // An attempt that never started costs its item no place.
-    if (from == TaskState::running) {
+    // An attempt that never started costs its item no place, nor does a run that has ended.
+    if (from == TaskState::running ||
+        (from == TaskState::deferred && run.spec(key.task).calls_job())) {
       mapped.ready.push_front(item);
     } else {
       mapped.ready.push_back(item);
@@ -178,10 +179,19 @@ void Engine::State::cancel_items(Run& run, TaskIndex task, Reason reason, bool f
   settle_rest(run, task, TaskState::cancelled, reason);
   std::vector<std::int64_t> running;
   for (const auto& [item, work] : mapped.works) {
-    if (work.state == TaskState::running) running.push_back(item);
+    const TaskKey key{run.row.id, task, ItemIndex{item}};
+    if (work.state == TaskState::running || waits_for_call(run, key, work)) running.push_back(item);
   }
   std::sort(running.begin(), running.end());
-  for (std::int64_t item : running) stop_attempt(mapped.works.at(item).live, reason, force);
+  for (std::int64_t item : running) {
+    const TaskKey key{run.row.id, task, ItemIndex{item}};
+    Piece& work = mapped.works.at(item);
+    if (waits_for_call(run, key, work)) {
+      stop_call(run, key, work, reason, force);
+    } else {
+      stop_attempt(work.live, reason, force);
+    }
+  }
   if (mapped.repeat != Repeat::cancel) begin_cancel(run, task, reason);
 }
 

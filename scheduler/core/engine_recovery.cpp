@@ -110,7 +110,9 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot,
     const std::int64_t index = item.key.item.value;
     mapped.states[static_cast<std::size_t>(index)] = static_cast<std::uint8_t>(item.state);
     mapped.tries[static_cast<std::size_t>(index)] = static_cast<std::uint8_t>(item.attempts);
-    if (restore_sleeper(mapped, item, timers, next_timer)) continue;
+    // Who waits for a run of its own is woken by that, not by its timer.
+    const bool calls = item.state == TaskState::deferred && run.spec(snapshot.row.task).calls_job();
+    if (!calls && restore_sleeper(mapped, item, timers, next_timer)) continue;
     const Piece& work = mapped.works.emplace(index, work_of(item)).first->second;
     if (work.state == TaskState::queued && index < mapped.items) {
       mapped.ready.push_back(index);
@@ -133,6 +135,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
   run.nodes.resize(job.node_count());
   if (!is_final(run.row.state)) run.stopping = stopping_of(run.row);
   if (!run.row.request_id.empty()) requests_.emplace(run.row.request_id, run.row.id);
+  if (!is_final(run.row.state)) call_opened(run);
 
   for (const TaskRow& row : snapshot.tasks) {
     if (row.key.task.value >= run.nodes.size()) continue;
@@ -186,7 +189,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
     take_slots(lane, spec, 1);
     if (has_own_numbers(spec, row.key.item)) {
       kept.node(row.key.task).mapped->numbers.take(row.slot);
-    } else {
+    } else if (!lane.pools.empty()) {
       lane.pools.front()->numbers.take(row.slot);
     }
     for (Worker& w : workers_) {
@@ -246,6 +249,7 @@ void Engine::State::on(const input::Recovered&) {
   for (Run* each : runs) {
     Run& run = *each;
     if (is_final(run.row.state)) continue;
+    look_at_calls(run);
     if (run.row.state == RunState::queued) {
       admit(run);
       continue;
@@ -254,14 +258,20 @@ void Engine::State::on(const input::Recovered&) {
     if (run.stopping != Reason::none && !run.runs_hooks()) cancel_rest(run, run.stopping, false);
     finish_run_if_done(run);
   }
-  std::vector<AttemptId> stopping;
+  std::vector<AttemptId> untold;
   for (const auto& [id, live] : live_) {
-    if (live.state == AttemptState::stopping) stopping.push_back(id);
+    const bool is_stopping = live.state == AttemptState::stopping;
+    const bool is_own = live.worker == kSelf;
+    if (is_stopping != is_own && !(is_own && live.run->is_dormant)) untold.push_back(id);
   }
-  std::sort(stopping.begin(), stopping.end());
-  for (AttemptId id : stopping) {
+  std::sort(untold.begin(), untold.end());
+  for (AttemptId id : untold) {
     const Live& live = live_.at(id);
-    act(effect::StopAttempt{id, live.worker, live.stop, false});
+    if (live.worker == kSelf) {
+      act(start_of(id, live));
+    } else {
+      act(effect::StopAttempt{id, live.worker, live.stop, false});
+    }
   }
 }
 

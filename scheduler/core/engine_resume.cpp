@@ -229,6 +229,7 @@ void Engine::State::reopen(Run& run, bool hooks_only) {
       reset_hooks(run);
     }
     move_run(run, RunEvent::reopen, standing_reason(run));
+    call_opened(run);
     count_hooks(run);
   } else if (was_stopping) {
     run.row.reason = Reason::none;
@@ -261,6 +262,7 @@ void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSn
     }
     if (opens) call_back_followers(run, part.task);
   }
+  for (RunId called : awaited_by(run)) go_on(at(called), "");
   if (run.row.state == RunState::paused) move_run(run, RunEvent::unpause, Reason::none);
   if (run.row.state == RunState::running) {
     look_at_all(run);

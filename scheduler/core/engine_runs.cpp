@@ -71,6 +71,7 @@ Run& Engine::State::accept(RunRow row, Version& version, bool force) {
   }
 
   change(mutation::InsertRun{run.row});
+  call_opened(run);
   if (!run.row.request_id.empty()) requests_.emplace(run.row.request_id, run.row.id);
   runs_.emplace(run.row.id, std::move(owned));
   if (is_recovered_) admit(run);
@@ -153,6 +154,7 @@ void Engine::State::look_at_all(Run& run) {
 void Engine::State::wake(Run& run) {
   if (!run.is_dormant) return;
   run.is_dormant = false;
+  wake_calls(run);
   if (run.row.state != RunState::running) {
     admit(run);
     return;
@@ -262,6 +264,7 @@ void Engine::State::end_run(Run& run, RunState state, Reason reason) {
   }
   clear_run_timer(run);
   leave(run);
+  call_ended(run);
   count_failures(run);
   act(effect::RunEnded{run.row.id});
 }
@@ -335,18 +338,44 @@ void Engine::State::on(const input::Pause& in) {
     } else if (run->row.state == RunState::paused) {
       reply.results.push_back({target, true, "is paused already"});
     } else {
-      move_run(*run, RunEvent::pause, standing_reason(*run));
-      if (!run->is_admitted && !run->is_dormant && run->row.started_at) {
-        // It had begun before it was resumed: it keeps its place, as after a restart.
-        run->is_admitted = true;
-        ++jobs_[line_of(*run)].active;
-        look_at_all(*run);
-      }
-      record(in.actor, "pause", target, in.note);
+      pause(*run, in.actor, in.note);
       reply.results.push_back({target, true, ""});
     }
   }
   act(std::move(reply));
+}
+
+/// With it pause the runs that its tasks wait for: they are a part of what it does.
+void Engine::State::pause(Run& run, const std::string& actor, const std::string& note) {
+  move_run(run, RunEvent::pause, standing_reason(run));
+  if (!run.is_admitted && !run.is_dormant && run.row.started_at) {
+    // It had begun before it was resumed: it keeps its place, as after a restart.
+    run.is_admitted = true;
+    ++jobs_[line_of(run)].active;
+    look_at_all(run);
+  }
+  record(actor, "pause", Target{run.row.id, {}, {}}, note);
+  for (RunId called : awaited_by(run)) {
+    if (at(called).row.state != RunState::paused) pause(at(called), actor, note);
+  }
+}
+
+void Engine::State::unpause(Run& run, const std::string& actor) {
+  run.is_dormant = false;
+  move_run(run, RunEvent::unpause, standing_reason(run));
+  record(actor, "unpause", Target{run.row.id, {}, {}}, "");
+  if (run.is_admitted) {
+    start_run(run);
+  } else {
+    admit(run);
+  }
+  for (RunId called : awaited_by(run)) go_on(at(called), actor);
+}
+
+/// An open run that others wait for goes on, if it had been told not to.
+void Engine::State::go_on(Run& run, const std::string& actor) {
+  wake(run);
+  if (run.row.state == RunState::paused) unpause(run, actor);
 }
 
 void Engine::State::on(const input::Unpause& in) {
@@ -363,14 +392,7 @@ void Engine::State::on(const input::Unpause& in) {
       reply.results.push_back({target, false, "is not paused; `pawl resume` repeats what failed"});
       continue;
     }
-    run->is_dormant = false;
-    move_run(*run, RunEvent::unpause, standing_reason(*run));
-    record(in.actor, "unpause", target, "");
-    if (run->is_admitted) {
-      start_run(*run);
-    } else {
-      admit(*run);
-    }
+    unpause(*run, in.actor);
     reply.results.push_back({target, true, ""});
   }
   act(std::move(reply));

@@ -3,8 +3,8 @@
 // What the engine keeps in memory, and its steps. Private to scheduler/core: engine.h is the door.
 // The methods are in the files that name what they are about: engine.cpp (inputs in, steps out),
 // engine_runs.cpp, engine_tasks.cpp, engine_items.cpp, engine_pairs.cpp, engine_attempts.cpp,
-// engine_dispatch.cpp, engine_rates.cpp, engine_commands.cpp, engine_resume.cpp, engine_hooks.cpp,
-// engine_schedules.cpp, engine_sleep.cpp, engine_recovery.cpp, engine_views.cpp,
+// engine_dispatch.cpp, engine_rates.cpp, engine_calls.cpp, engine_commands.cpp, engine_resume.cpp,
+// engine_hooks.cpp, engine_schedules.cpp, engine_sleep.cpp, engine_recovery.cpp, engine_views.cpp,
 // engine_explain.cpp.
 
 #include <cstdint>
@@ -35,6 +35,9 @@ namespace pawl {
 inline constexpr ItemIndex kSleepers{-2};
 /// In an alarm: a rate that has a token again; its number is in the place of the task.
 inline constexpr ItemIndex kTokens{-3};
+
+/// The worker of attempts that the scheduler itself sees to (operator `job`).
+inline constexpr WorkerId kSelf{0};
 
 /// Longer than anybody waits, and far from the end of the clock's range.
 inline constexpr Duration kWaitMax = std::chrono::hours(24 * 365 * 100);
@@ -282,6 +285,7 @@ class Engine::State {
   void on(const input::AttemptBegan& in);
   void on(const input::AttemptsEnded& in);
   void on(const input::AttemptHandle& in);
+  void on(const input::CallJob& in);
   void on(const input::Prepared& in);
   void on(const input::ItemsRead& in);
   void on(const input::SetDefaultSlots& in);
@@ -351,6 +355,9 @@ class Engine::State {
   void leave(Run& run);
   void start_run(Run& run);
   void wake(Run& run);
+  void pause(Run& run, const std::string& actor, const std::string& note);
+  void unpause(Run& run, const std::string& actor);
+  void go_on(Run& run, const std::string& actor);
   struct RunVerdict {
     RunEvent event = RunEvent::succeed;
     Reason reason = Reason::none;
@@ -473,7 +480,36 @@ class Engine::State {
                   Piece& work);
   void release(const Live& live);
   void stop_attempt(AttemptId id, Reason reason, bool force);
+  static effect::StartAttempt start_of(AttemptId id, const Live& live);
   static void fill(AttemptRow& row, AttemptId id, const Live& live);
+
+  // engine_calls.cpp
+  static bool waits_for_call(const Run& run, TaskKey key, const Piece& work);
+  std::vector<Run*> called_by(TaskKey key);
+  std::vector<RunId> awaited_by(const Run& run) const;
+  void call_opened(const Run& run);
+  void call_ended(const Run& run);
+  void look_at_calls(const Run& run);
+  void wake_calls(const Run& run);
+  void call_returned(TaskKey key);
+  const Live& begin_stay(Run& run, TaskKey key, Piece& work);
+  void stop_call(Run& run, TaskKey key, Piece& work, Reason reason, bool force);
+  void cancel_calls(TaskKey key, bool force);
+  void wait_for(const Run& called, AttemptId id);
+  Result<Run*> begin_call(const Live& live, const input::CallJob& in);
+  Result<Run*> go_on_with(const Live& live, const input::CallJob& in);
+  /// Runs that wait for each other, as far as they were followed.
+  struct Circle {
+    std::vector<RunId> path;
+    std::int64_t looks = 0;
+  };
+  /// Whose turns a run waits for: a job's name, and whether it is of a backfill.
+  using LineKey = std::pair<std::string, bool>;
+  static std::string circle_text(const std::string& job);
+  static std::int64_t turns_of(const JobSpec& job);
+  bool would_circle(const Live& live, const std::string& job, std::int64_t turns) const;
+  bool is_line_stuck(const LineKey& line, std::int64_t turns, Circle& circle) const;
+  bool is_stuck(const Run& run, Circle& circle) const;
 
   // engine_dispatch.cpp
   void dispatch();
@@ -519,8 +555,11 @@ class Engine::State {
   static void drop_rated(Lane& lane, const std::string& job);
   void drop_idle_rates();
   static bool has_own_numbers(const TaskSpec& spec, ItemIndex item) {
-    return item != kWhole && spec.map && spec.map->max_concurrent > 0;
+    return item != kWhole && spec.map && spec.map->max_concurrent > 0 && !spec.calls_job();
   }
+  /// Items of the task that may run, or wait for runs of theirs, at once; 0: no limit.
+  static std::int64_t items_at_once(const TaskSpec& spec);
+  static std::int64_t items_under_way(const TaskSpec& spec, const Mapped& mapped);
   /// The least busy of those that take the operator.
   std::optional<WorkerId> pick_worker(const std::string& operator_name) const;
 
@@ -587,8 +626,6 @@ class Engine::State {
     std::int64_t active = 0;
     std::map<std::int64_t, std::deque<RunId>> waiting;
   };
-  /// Whose turns a run waits for: a job's name, and whether it is of a backfill.
-  using LineKey = std::pair<std::string, bool>;
   static LineKey line_of(const Run& run) {
     return {run.row.job, run.row.trigger == Trigger::backfill};
   }
@@ -634,7 +671,9 @@ class Engine::State {
   std::map<std::string, std::vector<Place>> parked_;  ///< by operator: they wait for a worker
   Timers timers_;
   JobSchedules schedules_;
-  std::deque<Place> pending_;   ///< tasks whose rule wants looking at
+  std::set<std::pair<TaskKey, RunId>> calls_;  ///< open runs, by the task or item that made them
+  std::deque<TaskKey> returns_;                ///< whose run has ended, perhaps
+  std::deque<Place> pending_;                  ///< tasks whose rule wants looking at
   std::deque<Place> repeats_;   ///< mapped tasks of which a resume or a cancel is under way
   std::deque<Pair> pairs_;      ///< items whose pairs may have ended
   std::deque<Place> sweeps_;    ///< paired tasks of which all that waits is looked at

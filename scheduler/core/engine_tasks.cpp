@@ -269,6 +269,8 @@ void Engine::State::cancel_node(Run& run, TaskIndex task, Reason reason, bool fo
     finish_mapped_if_done(run, task);
   } else if (node.work.state == TaskState::running) {
     stop_attempt(node.work.live, reason, force);
+  } else if (const TaskKey key{run.row.id, task, kWhole}; waits_for_call(run, key, node.work)) {
+    stop_call(run, key, node.work, reason, force);
   } else if (!is_final(node.work.state)) {
     move(run, {run.row.id, task, kWhole}, node.work, TaskEvent::cancel, {reason, 0, {}, {}});
   }
@@ -400,12 +402,20 @@ void Engine::State::on_timer(const Alarm& alarm) {
         stop_attempt(work.live, Reason::total_timeout, false);
         return;
       }
+      if (waits_for_call(run, key, work)) {
+        stop_call(run, key, work, Reason::total_timeout, false);
+        return;
+      }
       move(run, key, work, TaskEvent::fail,
            {Reason::total_timeout, 0, "no success within its total_timeout", {}});
       if (is_item) item_ended(run, key.task);
       return;
     case TimerKind::deferral:
       if (work.state != TaskState::deferred) return;
+      if (run.spec(key.task).calls_job()) {
+        stop_call(run, key, work, Reason::timeout, false);
+        return;
+      }
       move(run, key, work, TaskEvent::queue, {Reason::none, work.detail, {}, work.live});
       arm_queue_timer(run, key, work);
       make_ready(run, key.task);

@@ -153,17 +153,11 @@ std::vector<Effect> Engine::State::regenerate_effects() const {
   std::vector<Effect> effects;
   for (AttemptId id : ids) {
     const Live& live = live_.at(id);
+    if (live.state == AttemptState::stopping && live.worker == kSelf) continue;
     if (live.state == AttemptState::stopping) {
       effects.emplace_back(effect::StopAttempt{id, live.worker, live.stop, false});
     } else if (live.state == AttemptState::starting) {
-      effect::StartAttempt start;
-      start.attempt = id;
-      start.key = live.key();
-      start.number = live.number;
-      if (const Piece* work = find_work(*live.run, start.key)) start.work = work->work;
-      start.worker = live.worker;
-      start.slot = live.slot;
-      effects.emplace_back(start);
+      effects.emplace_back(start_of(id, live));
     }
   }
   std::vector<const Run*> runs;

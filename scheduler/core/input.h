@@ -61,6 +61,7 @@ struct AttemptResult {
   std::string output_value;
   std::string output_file;
   std::int64_t output_bytes = 0;
+  std::optional<RunId> called;  ///< of an operator `job`: the run that has ended so
 };
 
 namespace input {
@@ -215,6 +216,18 @@ struct AttemptHandle {
   std::string handle;       ///< see limits.h
 };
 
+/// Answer to effect::StartAttempt of worker 0, the scheduler itself: what the attempt of an
+/// operator `job` waits for from now on. Where that is not true any more, the start is asked for
+/// again.
+struct CallJob {
+  AttemptId attempt;
+  std::int32_t stay = 0;
+  /// A run that its task made before goes on, or goes on already.
+  std::optional<RunId> known;
+  std::vector<RunSnapshot> loaded;  ///< of a known one that has ended, with final items
+  RunRow run;                       ///< else a new one: job, version, params
+};
+
 /// Answer to effect::Prepare.
 struct Prepared {
   RunId run;
@@ -261,8 +274,8 @@ using Input =
                  input::SubmitAll, input::SetSchedule, input::RemoveSchedule, input::PauseJob,
                  input::Cancel, input::Resume, input::Mark, input::Dismiss, input::Pause,
                  input::Unpause, input::WorkerUp, input::WorkerDrains, input::WorkerGone,
-                 input::AttemptBegan, input::AttemptsEnded, input::AttemptHandle, input::Prepared,
-                 input::ItemsRead, input::SetDefaultSlots, input::RecoverRates, input::HoldStarts,
-                 input::RunDurable, input::Tick>;
+                 input::AttemptBegan, input::AttemptsEnded, input::AttemptHandle, input::CallJob,
+                 input::Prepared, input::ItemsRead, input::SetDefaultSlots, input::RecoverRates,
+                 input::HoldStarts, input::RunDurable, input::Tick>;
 
 }  // namespace pawl

@@ -35,6 +35,14 @@ struct TaskKey {
   friend constexpr auto operator<=>(const TaskKey&, const TaskKey&) = default;
 };
 
+/// The attempt that a run was made for (operator `job`).
+struct Caller {
+  TaskKey key;
+  std::int32_t attempt = 0;  ///< its number
+  std::int32_t work = 0;     ///< TaskRow::work
+  friend constexpr bool operator==(const Caller&, const Caller&) = default;
+};
+
 struct RunRow {
   RunId id;
   std::string name;  ///< `20261120-225801-7k3f9q`, unique
@@ -54,6 +62,8 @@ struct RunRow {
   std::int64_t priority_class = 0;   ///< lower goes first between runs (backfill is behind)
   std::int64_t max_active = 0;       ///< of a backfill: how many of the job's go at once; else 0
   std::optional<RunId> parent;       ///< the run it was made from (rerun, job operator)
+  std::optional<Caller> caller;      ///< within `parent`
+  std::string ancestors;             ///< jobs above it, the outermost first: `a/b`
   WallTime created_at;
   std::optional<WallTime> started_at;
   std::optional<WallTime> ended_at;

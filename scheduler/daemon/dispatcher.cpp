@@ -48,6 +48,19 @@ read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex 
   return request;
 }
 
+std::vector<read::Upstream> pairs_of(const Engine& engine, const TaskKey& key) {
+  std::vector<read::Upstream> pairs;
+  const JobSpec& job = *engine.job_of(key.run);
+  for (TaskIndex used : job.node(key.task).pairs_used) {
+    read::Upstream pair;
+    pair.task = used;
+    pair.id = job.node(used).id;
+    pair.state = engine.item_state({key.run, used, key.item});
+    pairs.push_back(std::move(pair));
+  }
+  return pairs;
+}
+
 Dispatcher::Dispatcher(const Engine& engine, Reader& reader, Workers& workers, const Jobs& jobs,
                        std::string home, Epoch epoch, std::function<void(AttemptResult)> failed)
     : engine_(engine),
@@ -67,26 +80,12 @@ bool Dispatcher::is_live(const effect::StartAttempt& start) const {
 
 void Dispatcher::start(const effect::StartAttempt& start) {
   if (!is_live(start)) return;
-  std::vector<read::Upstream> pairs = pairs_of(start.key);
+  std::vector<read::Upstream> pairs = pairs_of(engine_, start.key);
   if (start.has_past || !pairs.empty()) {
     reader_.ask(read::PastRequest{start, std::move(pairs)});
   } else {
     to_worker(start);
   }
-}
-
-/// The items that this one is paired with and names.
-std::vector<read::Upstream> Dispatcher::pairs_of(const TaskKey& key) const {
-  std::vector<read::Upstream> pairs;
-  const JobSpec& job = *engine_.job_of(key.run);
-  for (TaskIndex used : job.node(key.task).pairs_used) {
-    read::Upstream pair;
-    pair.task = used;
-    pair.id = job.node(used).id;
-    pair.state = engine_.item_state({key.run, used, key.item});
-    pairs.push_back(std::move(pair));
-  }
-  return pairs;
 }
 
 void Dispatcher::on(read::PastAnswer&& answer) {

@@ -69,7 +69,6 @@ class Dispatcher {
   void ask_for_chunks(const Task& task, ItemWindow& window);
   void to_worker(const effect::StartAttempt& start);
   bool is_live(const effect::StartAttempt& start) const;
-  std::vector<read::Upstream> pairs_of(const TaskKey& key) const;
   void fail(const effect::StartAttempt& start, Reason reason, std::string message);
 
   const Engine& engine_;
@@ -88,5 +87,8 @@ class Dispatcher {
 
 /// What the reader needs to make the names that a task's templates may use.
 read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex task);
+
+/// The items that this one is paired with and names, with their states.
+std::vector<read::Upstream> pairs_of(const Engine& engine, const TaskKey& key);
 
 }  // namespace pawl

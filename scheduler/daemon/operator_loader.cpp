@@ -18,6 +18,8 @@
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/fd.h"
+#include "scheduler/spec/job.h"
+#include "scheduler/spec/job_operator.h"
 
 extern char** environ;
 
@@ -123,6 +125,8 @@ OperatorCatalog load_operators(const std::string& program, const std::string& ho
   OperatorCatalog catalog;
   catalog.add({std::string(kPythonOperator), std::string(kPythonSummary),
                Json::parse(python_schema(), nullptr, false), std::string(kPythonPlugin)});
+  catalog.add({std::string(kJobOperator), std::string(kJobOperatorSummary),
+               Json::parse(kJobOperatorSchema, nullptr, false), ""});
   if (const std::string own = own_folder(program); !own.empty()) {
     std::ifstream file(own + "/catalog.json");
     std::ostringstream text;

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/daemon/request.h"
 #include "scheduler/spec/expression.h"
 
 namespace pawl {
@@ -19,26 +20,6 @@ using nlohmann::json;
 
 // `run.failed` of a hook.
 constexpr int kFailedMax = 20;
-
-std::string dump(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-/// A value as it stands in the store.
-json value_of(const OutputRow& row) {
-  if (row.format == "json") return json::parse(row.value, nullptr, false);
-  if (row.format != "jsonl") return row.value;
-  json array = json::array();
-  std::size_t start = 0;
-  while (start < row.value.size()) {
-    std::size_t end = row.value.find('\n', start);
-    if (end == std::string::npos) end = row.value.size();
-    const std::string_view line(row.value.data() + start, end - start);
-    if (!line.empty()) array.push_back(json::parse(line, nullptr, false));
-    start = end + 1;
-  }
-  return array;
-}
 
 /// `, mode is "delta"`: what the names in an expression stood for, as far as that is short and no
 /// part of the environment.
@@ -84,6 +65,22 @@ Reader::~Reader() {
   }
   changed_.notify_one();
   thread_.join();
+}
+
+/// A value as it stands in the store.
+json Reader::value_of(const OutputRow& row) {
+  if (row.format == "json") return json::parse(row.value, nullptr, false);
+  if (row.format != "jsonl") return row.value;
+  json array = json::array();
+  std::size_t start = 0;
+  while (start < row.value.size()) {
+    std::size_t end = row.value.find('\n', start);
+    if (end == std::string::npos) end = row.value.size();
+    const std::string_view line(row.value.data() + start, end - start);
+    if (!line.empty()) array.push_back(json::parse(line, nullptr, false));
+    start = end + 1;
+  }
+  return array;
 }
 
 void Reader::ask(read::ContextRequest request) {
@@ -153,16 +150,12 @@ std::optional<Error> Reader::failure() {
   return failure_;
 }
 
-/// What was read from the store; that it could not be is noted.
-template <typename T>
-Result<T> Reader::noted(Result<T> from_store) {
-  if (from_store || from_store.error().kind != ErrorKind::storage) return from_store;
+void Reader::note(const Error& failure) {
   {
     std::lock_guard lock(mutex_);
-    if (!failure_) failure_ = from_store.error();
+    if (!failure_) failure_ = failure;
   }
   wake_();
-  return from_store;
 }
 
 /// Requests first, they are short; then one chunk of each reading, so that none starves.
@@ -225,14 +218,8 @@ void Reader::serve(const read::PastRequest& request) {
     }
   }
   json tasks = json::object();
-  for (const read::Upstream& pair : request.pairs) {
-    const TaskKey key{request.start.key.run, pair.task, request.start.key.item};
-    if (auto names = names_of_one(key, pair.state)) {
-      tasks[pair.id] = std::move(*names);
-    } else {
-      out.error = names.error().message;
-    }
-  }
+  if (auto added = add_pairs(request.start.key, request.pairs, tasks); !added)
+    out.error = added.error().message;
   if (failure()) return;
   if (!tasks.empty()) out.tasks = dump(tasks);
   answer(std::move(out));
@@ -270,6 +257,17 @@ Result<json> Reader::context_of(const read::ContextRequest& request) {
     }
   }
   return context;
+}
+
+/// What came of the items that this one is paired with, into `tasks`.
+Result<void> Reader::add_pairs(const TaskKey& key, const std::vector<read::Upstream>& pairs,
+                               json& tasks) {
+  for (const read::Upstream& pair : pairs) {
+    auto names = names_of_one({key.run, pair.task, key.item}, pair.state);
+    if (!names) return names.error();
+    tasks[pair.id] = std::move(*names);
+  }
+  return {};
 }
 
 /// Of a task that is not mapped, or of an item.

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
@@ -96,8 +97,27 @@ struct PrepareRequest {
   std::string source;
 };
 
-using Answer =
-    std::variant<ContextAnswer, ChunkAnswer, PastAnswer, input::Prepared, input::ItemsRead>;
+/// What an attempt of the operator `job` asks for, and what became of the run that it made.
+struct CallRequest {
+  effect::StartAttempt start;
+  ContextRequest context;
+  std::vector<Upstream> pairs;             ///< as in PastRequest
+  TaskIndex source;                        ///< as in ChunkRequest
+  std::string task;                        ///< its id
+  std::string with;                        ///< TaskSpec::with
+  std::map<std::string, std::string> env;  ///< as far as `with` may name it
+};
+struct CallAnswer {
+  effect::StartAttempt start;
+  std::string parameters;        ///< JSON text: `with`, rendered; for a first stay only
+  std::string error;             ///< why that failed
+  std::optional<RunRow> newest;  ///< the newest run that the task or item made
+  /// Where that has ended: the output of its task as JSON text, or why it did not succeed.
+  std::string ending;
+};
+
+using Answer = std::variant<ContextAnswer, ChunkAnswer, PastAnswer, CallAnswer, input::Prepared,
+                            input::ItemsRead>;
 
 }  // namespace read
 
@@ -115,6 +135,7 @@ class Reader {
   void ask(read::ChunkRequest request);
   void ask(read::PastRequest request);
   void ask(read::PrepareRequest request);
+  void ask(read::CallRequest request);
   /// A chunk of items is durable: the next one may be read.
   void stored(RunId run, TaskIndex task);
   /// Nobody wants the items of this task any more.
@@ -137,15 +158,22 @@ class Reader {
     ItemPacker packer;
   };
   using Request = std::variant<read::ContextRequest, read::ChunkRequest, read::PastRequest,
-                               read::PrepareRequest>;
+                               read::PrepareRequest, read::CallRequest>;
 
   void work();
   void serve(const read::ContextRequest& request);
   void serve(const read::ChunkRequest& request);
   void serve(const read::PastRequest& request);
   void serve(const read::PrepareRequest& request);
+  void serve(const read::CallRequest& request);  // and the next three: reader_calls.cpp
+  Result<nlohmann::json> parameters_of(const read::CallRequest& request);
+  Result<std::string> output_of_call(const RunRow& run);
+  Result<std::string> failure_of_call(const RunRow& run);
   void read_on(Reading& reading, bool& is_done);
+  static nlohmann::json value_of(const OutputRow& row);
   Result<nlohmann::json> context_of(const read::ContextRequest& request);
+  Result<void> add_pairs(const TaskKey& key, const std::vector<read::Upstream>& pairs,
+                         nlohmann::json& tasks);
   Result<nlohmann::json> names_of_one(TaskKey key, TaskState state);
   Result<nlohmann::json> names_of_task(const read::ContextRequest& request,
                                        const read::Upstream& upstream);
@@ -154,8 +182,13 @@ class Reader {
   Result<std::unique_ptr<ItemStream>> open_items(const read::PrepareRequest& request,
                                                  const nlohmann::json& context);
   void answer(read::Answer&& a);
+  void note(const Error& failure);
+  /// What was read from the store; that it could not be is noted.
   template <typename T>
-  Result<T> noted(Result<T> from_store);
+  Result<T> noted(Result<T> from_store) {
+    if (!from_store && from_store.error().kind == ErrorKind::storage) note(from_store.error());
+    return from_store;
+  }
 
   std::unique_ptr<RunData> data_;
   std::string home_;

@@ -230,14 +230,17 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
                                  options_.operators);
   jobs_->change_settings(settings);
 
+  job_calls_ = std::make_unique<JobCalls>(*pump_, *writer_, *reader_, *jobs_);
+
   retainer_ = std::make_unique<Retainer>(
       loop_, *pump_, *writer_, *jobs_,
       Retainer::Options{home_.logs(), home_.outputs(), keep_of(settings)});
   if (options_.serves) retainer_->keep_going();
 
   Workers::Options worker_options;
-  for (const auto& [name, info] : options_.operators.all())
-    worker_options.plugins[name] = info.plugin;
+  for (const auto& [name, info] : options_.operators.all()) {
+    if (name != kJobOperator) worker_options.plugins[name] = info.plugin;
+  }
   worker_options.folder = home_.workers();
   worker_options.home = home_.path();
   worker_options.program = options_.program;
@@ -328,7 +331,10 @@ void Service::start_parts(std::vector<JobRow> job_rows, StoreCounters counters) 
   found_versions_.clear();
   std::vector<WorkerId> referenced;
   for (RunSnapshot& run : found_runs_) {
-    for (const AttemptRow& attempt : run.live_attempts) referenced.push_back(attempt.worker);
+    for (const AttemptRow& attempt : run.live_attempts) {
+      // Number 0 is the scheduler itself.
+      if (attempt.worker.value != 0) referenced.push_back(attempt.worker);
+    }
     pump_->feed(input::Recover{std::move(run), !options_.serves});
   }
   recovery_.runs = found_runs_.size();
@@ -408,6 +414,7 @@ Service::~Service() {
   dispatcher_.reset();
   workers_.reset();
   reader_.reset();
+  job_calls_.reset();
   jobs_.reset();
   pump_.reset();
   writer_.reset();
@@ -595,6 +602,8 @@ void Service::take_answers() {
       dispatcher_->on(*chunk);
     else if (auto* past = std::get_if<read::PastAnswer>(&answer))
       dispatcher_->on(std::move(*past));
+    else if (auto* call = std::get_if<read::CallAnswer>(&answer))
+      job_calls_->on(std::move(*call));
     else if (auto* prepared = std::get_if<input::Prepared>(&answer))
       pump_->feed(std::move(*prepared));
     else if (auto* items = std::get_if<input::ItemsRead>(&answer))
@@ -609,7 +618,11 @@ void Service::perform(std::vector<Effect>&& effects) {
   std::map<WorkerId, std::vector<frame::DurableEnd>> forgotten;
   for (Effect& effect : effects) {
     if (auto* start = std::get_if<effect::StartAttempt>(&effect)) {
-      dispatcher_->start(*start);
+      if (start->worker.value == 0) {
+        job_calls_->start(*start);
+      } else {
+        dispatcher_->start(*start);
+      }
     } else if (auto* stop = std::get_if<effect::StopAttempt>(&effect)) {
       dispatcher_->flush();  // a start that is still here goes first
       workers_->stop(stop->worker, stop->attempt, stop->reason, stop->force);

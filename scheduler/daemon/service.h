@@ -17,6 +17,7 @@
 #include "scheduler/daemon/folder_jobs.h"
 #include "scheduler/daemon/home.h"
 #include "scheduler/daemon/http_server.h"
+#include "scheduler/daemon/job_calls.h"
 #include "scheduler/daemon/job_folder.h"
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/notice.h"
@@ -159,6 +160,7 @@ class Service {
   std::unique_ptr<Dispatcher> dispatcher_;
   ProgressBoard progress_;
   std::unique_ptr<Jobs> jobs_;
+  std::unique_ptr<JobCalls> job_calls_;
   std::unique_ptr<Retainer> retainer_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<HttpServer> http_;

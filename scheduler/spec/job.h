@@ -112,6 +112,9 @@ struct Resources {
   std::optional<int> nice;
 };
 
+/// The operator that the scheduler itself answers: it starts a run of another job and waits for it.
+inline constexpr std::string_view kJobOperator = "job";
+
 struct TaskSpec {
   std::string id;
   std::string operator_name = "process";  ///< `process` for `command` and `script`
@@ -142,7 +145,7 @@ struct TaskSpec {
   Duration queue_timeout{};
   Duration stall_timeout{};
   Duration kill_grace = std::chrono::seconds(10);
-  std::vector<PoolUse> pools = {{"default", 1}};
+  std::vector<PoolUse> pools = {{"default", 1}};  ///< none when it calls a job
   std::int64_t priority = 0;
   std::optional<Rate> rate_limit;
   Resources resources;
@@ -151,6 +154,8 @@ struct TaskSpec {
   bool output_from_file = false;  ///< from `$PAWL_OUTPUT` instead of standard output
 
   bool is_mapped() const { return map.has_value() || mapped_over.has_value(); }
+  /// Its attempts wait for runs of another job, and hold no slots meanwhile.
+  bool calls_job() const { return operator_name == kJobOperator; }
 };
 
 struct PoolSpec {

@@ -244,6 +244,24 @@ void TaskReader::read_operator(const Source& source, TaskSpec& task) {
     task.with = "{}";
   }
   if (options_.operators != nullptr) check_operator(name, with, task);
+  if (task.calls_job()) check_call(source, with, task);
+}
+
+/// A task that calls a job has no process: what is said of one belongs to the tasks of that job.
+void TaskReader::check_call(const Source& source, View with, TaskSpec& task) {
+  for (const std::string_view key :
+       {"pool", "working_dir", "pass_env", "output", "stall_timeout", "kill_grace"}) {
+    if (const View own = source.view.own_member(key); own.present()) {
+      out_.error_at_key(own.node(), "the operator \"job\" starts no process and takes no slot: " +
+                                        quote(key) + " belongs to the tasks of the job it calls");
+    }
+  }
+  task.pools.clear();
+  task.output = OutputFormat::json;
+  task.output_from_file = false;
+  const View job = with.is(NodeKind::object) ? with.member("job") : with;
+  if (job.is(NodeKind::string) && job.string() == job_.name)
+    out_.error(job.node(), "job " + quote(job_.name) + " would start itself");
 }
 
 void TaskReader::check_operator(View name, View with, const TaskSpec& task) {
@@ -503,8 +521,9 @@ void TaskReader::read_limits(const Source& source, TaskSpec& task) {
     out_.error_at_key(resources.node(),
                       "\"resources\" limits programs, and the operator " +
                           quote(task.operator_name) +
-                          " runs in a process with others: use \"timeout\" and \"pool\", or run "
-                          "it as a \"command\"");
+                          (task.calls_job() ? " starts none"
+                                            : " runs in a process with others: use \"timeout\" and "
+                                              "\"pool\", or run it as a \"command\""));
     return;
   }
   task.resources.memory_bytes = resources.member("memory").size(0);
@@ -522,6 +541,7 @@ void TaskReader::read_limits(const Source& source, TaskSpec& task) {
 }
 
 void TaskReader::read_pools(const Source& source, TaskSpec& task) {
+  if (task.calls_job()) return;
   const View pool = source.view.member("pool");
   if (pool.is(NodeKind::string)) {
     task.pools = {{std::string(pool.string()), 1}};
@@ -565,6 +585,7 @@ void TaskReader::check_pool(NodeId node, const PoolUse& use) {
 }
 
 void TaskReader::read_output(const Source& source, TaskSpec& task) {
+  if (task.calls_job()) return;
   const View output = source.view.own_member("output");
   if (output.is(NodeKind::object)) {
     task.output = output.member("format").word(OutputFormat::none, 4);

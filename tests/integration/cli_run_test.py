@@ -11,9 +11,10 @@ from cli_support import HomeTest, ISO, RUN_ID, SECONDS
 from gate_support import GateTest
 
 RUN_FIELDS = ("run job state reason trigger scheduled_for logical_time request_id created_at "
-              "started_at ended_at params counts")
+              "started_at ended_at params counts parent")
 TASK_FIELDS = ("run job task index key state reason exit_code signal attempts counted_attempts "
-               "max_attempts queued_at started_at ended_at next_attempt_at error log")
+               "max_attempts queued_at started_at ended_at next_attempt_at error log "
+               "child_run")
 ATTEMPT_FIELDS = ("attempt_id run job task index key attempt state reason exit_code signal error "
                   "started_at ended_at cpu_seconds peak_memory_bytes worker log")
 STATES = ("waiting queued running retrying deferred held succeeded failed skipped upstream_failed "

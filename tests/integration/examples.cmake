@@ -1,8 +1,8 @@
 # Each example is run, and what became of its tasks is compared.
 foreach(example
-    cleanup conditions diamond error-handling-for-child-processes hello mail-report many-calls map-csv
-    map-lines nightly one-log outputs params python-functions queue-with-retries rate-limit retry
-    sql-report
+    all-regions cleanup conditions diamond error-handling-for-child-processes hello mail-report
+    many-calls map-csv map-lines nightly one-log outputs params python-functions queue-with-retries
+    rate-limit region retry sql-report
     ten-thousand-queries timeout tolerate warm-program web-service zone-census)
   add_test(NAME "the example ${example} does what it says"
     COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/examples_test.py

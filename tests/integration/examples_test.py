@@ -51,6 +51,9 @@ class Counterpart:
         self.process.stdout.close()
 
 
+# Jobs that an example calls: known once they have run.
+CALLED = {"all-regions": "region"}
+
 KEY = "the-key-of-the-example"
 # What an example talks to beside pawl: its arguments `PORT` are the counterpart's.
 COUNTERPARTS = {
@@ -74,6 +77,8 @@ class Played:
         if "PAWL_POSTGRES_PID" in os.environ:
             self.environment["WAREHOUSE"] = (
                 f"host={os.environ['PGHOST']} user={os.environ['PGUSER']} dbname=postgres")
+        if name in CALLED:
+            self.ask("run", f"examples/{CALLED[name]}.json")
         self.code, out, self.told = self.call("run", f"examples/{name}.json", *arguments)
         expect(out.strip(), f"pawl run printed no id; it said:\n{self.told}")
         self.run = out.split()[0]
@@ -174,6 +179,21 @@ def check_outputs(run):
     parts = [json.loads(line)["value"]["part"] for line in
              run.ask("output", f"{run.run}/part", "-o", "jsonl").splitlines()]
     expect(parts == ["a", "b", "c"], f"parts are {parts}")
+
+
+def check_all_regions(run):
+    closed = run.items("region")[1]
+    expect("of job region failed: task extract: exit" in closed["error"], closed["error"])
+    called = json.loads(run.ask("show", closed["child_run"], "-o", "json"))
+    expect(called["parent"] == {"run": run.run, "task": "region", "index": 1},
+           f"the called run has another parent: {called['parent']}")
+    (run.root / "examples/us-is-open").touch()
+    run.ask("resume", run.run, "-y")
+    tasks = json.loads(run.ask("tasks", "--run", run.run, "-o", "json"))
+    expect(all(t["state"] == "succeeded" for t in tasks), "the resumed run has not succeeded")
+    again = [t["child_run"] for t in tasks if t["index"] == 1]
+    expect(again == [closed["child_run"]], "the resume made another run of us")
+    expect(run.log("report") == "rows by region: [40,40,40]\n", run.log("report"))
 
 
 def check_nightly(run):
@@ -359,6 +379,9 @@ CASES = {
          {"each_tag": {"succeeded": 1}}, check_params_given)],
     "outputs": [((), 0, {"measure": "succeeded", "name": "succeeded", "part": "succeeded",
                          "sum": "succeeded"}, {"part": {"succeeded": 3}}, check_outputs)],
+    "region": [((), 0, {"extract": "succeeded", "load": "succeeded"}, {}, None)],
+    "all-regions": [((), 1, {"region": "failed", "report": "upstream_failed"},
+                     {"region": {"succeeded": 2, "failed": 1}}, check_all_regions)],
     "nightly": [((), 0, {"load": "succeeded", "report": "succeeded"}, {}, check_nightly)],
     "timeout": [((), 0, {"slow_once": "succeeded", "stubborn": "failed", "silent": "failed"}, {},
                  check_timeout)],

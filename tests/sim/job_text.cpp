@@ -104,7 +104,11 @@ void set_task(TaskSpec& task, const std::string& key, const std::string& value) 
     task.rate_limit = rate_of(value);
   else if (key == "op")
     task.operator_name = value;
-  else if (key == "interrupt")
+  else if (key == "call") {
+    task.operator_name = kJobOperator;
+    task.with = value;
+    task.pools.clear();
+  } else if (key == "interrupt")
     task.on_interrupt = word<OnInterrupt>(value, 3);
   else if (key == "allow")
     task.allow_failure = true;

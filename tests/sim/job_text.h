@@ -7,7 +7,8 @@
 //   "a; on_failure retry=2"   (a hook begins with its kind)
 // Words of a task: after=… (or `after x,y`), rule=, retry= (attempts), delay=, backoff=, jitter=,
 // max_delay=, timeout=, total=, queue=, map= (items), max= (concurrent), tolerate= (count or n%),
-// stop= (stop_after_failures), pool=, slots=, priority=, rate=2/5s, interrupt=, allow, when.
+// stop= (stop_after_failures), pool=, slots=, priority=, rate=2/5s, interrupt=, allow, when,
+// call= (a job: its name is all that `with` holds).
 // Words of `job`: name=, timeout=, fail_fast, overlap=, active= (max_active_runs),
 // pool:NAME=slots (or slots@2/5s: with a rate), every=, jitter=, catchup=, limit=, window=,
 // waiting= (queue_limit), pause_after=.

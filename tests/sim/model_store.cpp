@@ -134,7 +134,30 @@ std::string ModelStore::on(const mutation::InsertRun& m) {
     if (row.scheduled_for && row.job == m.row.job && row.scheduled_for == m.row.scheduled_for)
       return "a fire has two runs";
   }
+  if (m.row.caller) {
+    const Caller& caller = *m.row.caller;
+    const auto task = tasks.find(caller.key);
+    if (task == tasks.end() || task->second.attempts != caller.attempt ||
+        !live.contains(caller.key))
+      return "a run is made for an attempt that is not live";
+    for (const auto& [id, row] : runs) {
+      if (row.caller && row.caller->key == caller.key && row.caller->attempt == caller.attempt)
+        return "an attempt makes two runs";
+    }
+  }
   runs.emplace(m.row.id, m.row);
+  return {};
+}
+
+std::string ModelStore::broken_call(const AttemptRow& end) const {
+  bool has_succeeded = false;
+  for (const auto& [id, run] : runs) {
+    if (!run.caller || run.caller->key != end.key) continue;
+    if (!is_final(run.state) && run.name == end.handle) return "an attempt ends before its run";
+    has_succeeded |= run.state == RunState::succeeded;
+  }
+  if (end.state == AttemptState::succeeded && !has_succeeded)
+    return "an attempt succeeds and its run has not";
   return {};
 }
 
@@ -249,6 +272,11 @@ std::string ModelStore::on(const mutation::UpdateAttempt& m) {
   if (row.number != m.row.number || row.key != m.row.key) return "an attempt changes its identity";
   if (!is_legal(kAttemptTransitions, kAttemptStateCount, row.state, m.row.state, false)) {
     return "the table has no way for an attempt from " + change_text(row.state, m.row.state);
+  }
+  if (is_final(m.row.state) && row.worker == WorkerId{}) {
+    AttemptRow end = m.row;
+    end.handle = row.handle;
+    if (std::string wrong = broken_call(end); !wrong.empty()) return wrong;
   }
   const AttemptRow before = row;
   row = m.row;
@@ -373,7 +401,16 @@ RunSnapshot ModelStore::snapshot(RunId run, bool with_final) const {
 
 namespace {
 
-std::string broken_task(const ModelStore& store, const TaskRow& row, bool is_whole_of_items) {
+/// An open run that the task made.
+bool has_open_call(const ModelStore& store, TaskKey key) {
+  return std::any_of(store.runs.begin(), store.runs.end(), [&](const auto& entry) {
+    const RunRow& run = entry.second;
+    return run.caller && run.caller->key == key && !is_final(run.state);
+  });
+}
+
+std::string broken_task(const ModelStore& store, const TaskRow& row, bool is_whole_of_items,
+                        bool calls) {
   const bool has_live = store.live.contains(row.key);
   const bool says_live = row.live_attempt.value != 0;
   if (has_live != says_live) return "task " + name(row.key) + " and its live attempt disagree";
@@ -386,7 +423,10 @@ std::string broken_task(const ModelStore& store, const TaskRow& row, bool is_who
     return "task " + name(row.key) + " sleeps without an attempt";
   if (is_asleep && row.state != TaskState::deferred && row.state != TaskState::queued)
     return "an attempt of task " + name(row.key) + " sleeps, and the task does not know";
-  if (row.state == TaskState::deferred && !store.timers.contains({row.key, TimerKind::deferral}))
+  if (row.state == TaskState::deferred && calls && !has_open_call(store, row.key))
+    return "task " + name(row.key) + " waits for a run that is not open";
+  if (row.state == TaskState::deferred && !calls &&
+      !store.timers.contains({row.key, TimerKind::deferral}))
     return "task " + name(row.key) + " sleeps and nobody will wake it";
   if (row.state == TaskState::retrying && !store.timers.contains({row.key, TimerKind::retry})) {
     return "task " + name(row.key) + " waits for a retry that nobody will start";
@@ -432,7 +472,8 @@ std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& 
     const TaskRow& task = it->second;
     const bool is_mapped = job.node(task.key.task).is_mapped();
     const bool is_whole = task.key.item == kWhole;
-    if (std::string wrong = broken_task(store, task, is_mapped && is_whole); !wrong.empty())
+    const bool calls = job.node(task.key.task).calls_job();
+    if (std::string wrong = broken_task(store, task, is_mapped && is_whole, calls); !wrong.empty())
       return wrong;
     if (is_whole) {
       states[task.key.task] = task.state;

@@ -70,6 +70,7 @@ class ModelStore {
   std::string on(const mutation::InsertAttempt& m);
   std::string on(const mutation::UpdateAttempt& m);
   std::string on(const mutation::MoveAttempt& m);
+  std::string broken_call(const AttemptRow& end) const;
   std::string on(const mutation::SetHandle& m);
   std::string on(const mutation::DeleteAttempt& m);
 

@@ -61,8 +61,7 @@ class Life {
     } catch (const BrokenInvariant& broken) {
       tale_.broken = "step " + std::to_string(tale_.steps) + ": " + broken.what();
     }
-    tale_.runs = static_cast<std::int64_t>(store_.runs.size());
-    return tale_;
+    return told();
   }
 
   Tale live(const Scenario& scenario, std::int64_t cut_at, Remains remains) {
@@ -78,11 +77,19 @@ class Life {
     } catch (const BrokenInvariant& broken) {
       tale_.broken = "step " + std::to_string(tale_.steps) + ": " + broken.what();
     }
-    tale_.runs = static_cast<std::int64_t>(store_.runs.size());
-    return tale_;
+    return told();
   }
 
  private:
+  Tale told() {
+    tale_.runs = static_cast<std::int64_t>(store_.runs.size());
+    for (const auto& [id, run] : store_.runs) {
+      tale_.calls += run.caller ? 1 : 0;
+      tale_.calls_resumed += run.caller && run.resumes > 0 ? 1 : 0;
+    }
+    return tale_;
+  }
+
   // The scheduler -------------------------------------------------------------------------------
 
   void begin() {
@@ -163,7 +170,9 @@ class Life {
     more_ = step.more;
     const std::uint64_t sequence = ++sequence_;
     for (const Effect& effect : step.effects) {
-      if (const auto* start = std::get_if<effect::StartAttempt>(&effect))
+      const auto* start = std::get_if<effect::StartAttempt>(&effect);
+      // A call that is asked for again, or is told that its run has ended, starts nothing.
+      if (start != nullptr && (start->worker != WorkerId{} || begins(step, start->attempt)))
         count_start(*start, sequence);
     }
     check_slots();
@@ -186,6 +195,13 @@ class Life {
   }
 
   // Limits --------------------------------------------------------------------------------------
+
+  static bool begins(const Step& step, AttemptId attempt) {
+    return std::any_of(step.mutations.begin(), step.mutations.end(), [&](const Mutation& m) {
+      const auto* insert = std::get_if<mutation::InsertAttempt>(&m);
+      return insert != nullptr && insert->row.id == attempt;
+    });
+  }
 
   /// A start as the scheduler decided it, under one rate.
   struct RatedStart {
@@ -253,6 +269,7 @@ class Life {
       const RunRow& run = store_.runs.at(key.run);
       const JobSpec& job = jobs_.at(run.version);
       const TaskSpec& task = job.node(key.task);
+      if (task.calls_job()) continue;
       const std::string& first = task.pools.front().pool;
       const auto pool = job.pools.find(first);
       std::string slots = pool == job.pools.end() ? first : job.name + " " + first;
@@ -299,7 +316,13 @@ class Life {
   }
 
   void perform(const Effect& effect) {
-    if (const auto* start = std::get_if<effect::StartAttempt>(&effect)) send(start->worker, effect);
+    if (const auto* start = std::get_if<effect::StartAttempt>(&effect)) {
+      if (start->worker == WorkerId{}) {
+        answers_.push_back(answer_of(*start, store_, jobs_).input);
+      } else {
+        send(start->worker, effect);
+      }
+    }
     if (const auto* stop = std::get_if<effect::StopAttempt>(&effect)) send(stop->worker, effect);
     if (const auto* forget = std::get_if<effect::ForgetAttempt>(&effect))
       send(forget->worker, effect);
@@ -826,6 +849,14 @@ class Life {
       text += std::string(" interrupt=") + kInterrupts[random_.below(3)];
       const bool is_mapped = source < 0 && random_.one_in(3);
       sources.push_back(is_mapped ? i : source);
+      if (random_.one_in(6)) {
+        text += " call=j" + std::to_string(random_.below(4)) +
+                (is_mapped ? " map=" + std::to_string(random_.below(3)) : "") +
+                (random_.one_in(5) ? " rate=2/10s" : "") +
+                (random_.one_in(4) ? " timeout=30s" : "") +
+                (random_.one_in(6) ? " total=60s" : "") + ";";
+        continue;
+      }
       if (is_mapped)
         text += " map=" + std::to_string(random_.below(8)) + (random_.one_in(2) ? " max=2" : "") +
                 (random_.one_in(2) ? " tolerate=1" : "") + (random_.one_in(4) ? " stop=2" : "");
@@ -938,7 +969,12 @@ class Life {
   void deliver_answer() {
     const Input input = std::move(answers_.front());
     answers_.pop_front();
-    handle(input);
+    const auto* call = std::get_if<input::CallJob>(&input);
+    if (call != nullptr)
+      know(call->known ? store_.runs.at(*call->known).version : call->run.version);
+    // A run that is called again goes on as if a person had resumed it.
+    handle(input, call != nullptr);
+    if (call != nullptr && random_.one_in(20)) handle(input, true);
   }
 
   void deliver_results() {
@@ -1049,6 +1085,7 @@ class Life {
     std::map<AttemptId, const Entry*> by_id;
     for (const Entry& e : ledger_) by_id[e.start.attempt] = &e;
     for (const auto& [id, row] : store_.attempts) {
+      if (row.worker == WorkerId{}) continue;  // what the model of the store asks of a call
       const auto entry = by_id.find(id);
       if (row.state == AttemptState::succeeded &&
           (entry == by_id.end() || !entry->second->has_succeeded))
@@ -1094,7 +1131,7 @@ class Life {
     handle(input::HoldStarts{false});
     handle(input::RemoveSchedule{kScheduled});
     served_.clear();
-    for (int i = 0; i < 5'000; ++i) {
+    for (int i = 0; i < 20'000; ++i) {
       ++tale_.steps;
       // One by one where a cut may come between any two.
       for (std::size_t left = queue_.size(); left > 0; left = queue_.size()) {

@@ -48,6 +48,8 @@ struct Tale {
   std::int64_t hooks = 0;          ///< attempts of hooks
   std::int64_t rated = 0;          ///< starts that took a token of a rate
   std::int64_t throttled = 0;      ///< times that all tokens of a rate were out after a start
+  std::int64_t calls = 0;          ///< runs that a task of another job made
+  std::int64_t calls_resumed = 0;  ///< of them: that went on later
   std::int64_t handles_found = 0;  ///< by the next stay or the next attempt
   std::int64_t fires = 0;          ///< that made a run, on time
   std::int64_t caught_up = 0;      ///< that made one later

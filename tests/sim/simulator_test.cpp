@@ -48,6 +48,8 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
     all.rated += tale.rated;
     all.throttled += tale.throttled;
     all.paired += tale.paired;
+    all.calls += tale.calls;
+    all.calls_resumed += tale.calls_resumed;
     all.handles_found += tale.handles_found;
     all.versions_told_again += tale.versions_told_again;
     all.fires += tale.fires;
@@ -60,7 +62,7 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
       "worker deaths; attempts adopted %lld, told late %lld, never started %lld, interrupted %lld; "
       "%lld batches of a second "
       "scheduler refused; %lld deferrals, %lld woken, %lld handles found again, %lld hooks, %lld "
-      "paired; %lld "
+      "paired; %lld runs called, %lld of them resumed; %lld "
       "fires on time, %lld caught up, %lld dropped; %lld starts under rates, %lld took the last "
       "token\n",
       static_cast<long long>(count), static_cast<long long>(all.steps),
@@ -72,7 +74,8 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
       static_cast<long long>(all.interrupted), static_cast<long long>(all.refused_batches),
       static_cast<long long>(all.deferred), static_cast<long long>(all.woken),
       static_cast<long long>(all.handles_found), static_cast<long long>(all.hooks),
-      static_cast<long long>(all.paired), static_cast<long long>(all.fires),
+      static_cast<long long>(all.paired), static_cast<long long>(all.calls),
+      static_cast<long long>(all.calls_resumed), static_cast<long long>(all.fires),
       static_cast<long long>(all.caught_up), static_cast<long long>(all.dropped_fires),
       static_cast<long long>(all.rated), static_cast<long long>(all.throttled));
   // A life in which nothing happened proves nothing.
@@ -92,6 +95,8 @@ TEST_CASE("whatever dies when, nothing that must hold breaks and every run ends"
   CHECK(all.hooks > 0);
   CHECK(all.throttled > 0);
   CHECK(all.paired > 0);
+  CHECK(all.calls > 0);
+  CHECK(all.calls_resumed > 0);
   CHECK(all.fires > 0);
   CHECK(all.caught_up > 0);
   CHECK(all.dropped_fires > 0);

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "scheduler/base/check.h"
+#include "scheduler/core/job_call.h"
 
 namespace pawl::sim {
 namespace {
@@ -370,7 +371,10 @@ void World::handle(const Input& input, bool by_person) {
     Step step = engine.handle(current, now);
     ++steps;
     mutations += step.mutations.size();
-    if (std::string wrong = store.apply(step.mutations, by_person && is_first); !wrong.empty())
+    // A run that is called again goes on as if a person had resumed it.
+    const bool resumes = std::holds_alternative<input::CallJob>(current);
+    if (std::string wrong = store.apply(step.mutations, (by_person && is_first) || resumes);
+        !wrong.empty())
       throw BrokenInvariant(wrong);
     is_first = false;
     for (const Effect& effect : step.effects) perform(effect);
@@ -388,6 +392,14 @@ void World::perform(const Effect& effect) {
     void operator()(const effect::StartAttempt& e) const {
       if (!w.store.attempts.contains(e.attempt))
         throw BrokenInvariant("a start without an attempt");
+      if (e.worker == WorkerId{}) {
+        if (w.answers_calls) {
+          w.answer_later(e);
+        } else {
+          w.calls.push_back(e);
+        }
+        return;
+      }
       if (!w.busy_.insert(e.key).second) throw BrokenInvariant("two processes of one task");
       w.running.emplace(e.attempt, e);
       w.starts.push_back(e);
@@ -454,11 +466,83 @@ void World::answer(const effect::Prepare& prepare, std::int64_t items, std::stri
   for (const Input& in : todo) handle(in);
 }
 
+CallAnswer answer_of(const effect::StartAttempt& call, const ModelStore& store,
+                     const std::map<VersionId, JobSpec>& jobs) {
+  const RunRow* newest = nullptr;
+  for (const auto& [id, run] : store.runs) {
+    if (run.caller && run.caller->key == call.key) newest = &run;
+  }
+  const auto& spec = jobs.at(store.runs.at(call.key.run).version).node(call.key.task);
+  VersionId version;
+  for (const auto& [id, job] : jobs) {
+    if (job.name == spec.with) version = id;
+  }
+  AttemptResult end;
+  end.attempt = call.attempt;
+  end.stay = call.stay;
+  end.reason = Reason::permanent;
+  if (version == VersionId{}) {
+    end.failure.message = "there is no job " + spec.with;
+    return {{}, input::AttemptsEnded{{end}}};
+  }
+  input::CallJob answer{call.attempt, call.stay, {}, {}, {}};
+  switch (
+      next_call_move(call.stay, call.work, newest, newest != nullptr && newest->job == spec.with)) {
+    case CallMove::begin:
+      answer.run.job = spec.with;
+      answer.run.version = version;
+      return {{version}, answer};
+    case CallMove::go_on:
+      answer.known = newest->id;
+      if (is_final(newest->state)) answer.loaded.push_back(store.snapshot(newest->id, true));
+      return {{newest->version}, answer};
+    case CallMove::conclude: break;
+  }
+  if (newest != nullptr) end.called = newest->id;
+  if (newest == nullptr) {
+    end.failure.message = "its run is gone";
+  } else if (newest->state == RunState::succeeded) {
+    end.outcome = Outcome::succeeded;
+    end.reason = Reason::none;
+  } else {
+    if (newest->state == RunState::failed) end.reason = Reason::error;
+    end.failure.message = "run " + newest->name + " " + std::string(to_string(newest->state));
+  }
+  return {{}, input::AttemptsEnded{{end}}};
+}
+
+void World::answer_later(const effect::StartAttempt& call) {
+  const CallAnswer answer = answer_of(call, store, jobs);
+  for (VersionId version : answer.versions) {
+    JobVersionRow row;
+    row.id = version;
+    row.job = jobs.at(version).name;
+    inbox_.emplace_back(input::AddVersion{row, jobs.at(version), store.versions.contains(version)});
+  }
+  inbox_.push_back(answer.input);
+}
+
+void World::answer(const effect::StartAttempt& call) {
+  answer_later(call);
+  std::vector<Input> todo;
+  todo.swap(inbox_);
+  for (const Input& in : todo) handle(in);
+}
+
+RunId World::called(RunId run, const std::string& task) const {
+  RunId newest;
+  for (const auto& [id, row] : store.runs) {
+    if (row.caller && row.caller->key == key(run, task)) newest = id;
+  }
+  return newest;
+}
+
 void World::restart(bool new_boot, bool recover) {
   engine = Engine(EngineCounters{store.last_run(), store.last_attempt});
   is_recovered_ = false;
   dormant_.clear();
   unanswered.clear();
+  calls.clear();
   load_versions(engine, jobs, now);
   (void)engine.handle(input::SetDefaultSlots{default_slots}, now);
   if (new_boot) {

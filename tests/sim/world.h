@@ -133,6 +133,7 @@ class World {
   std::vector<effect::StartAttempt> starts;   ///< all, ever
   std::vector<MonoTime> started_at;           ///< of each of them
   std::vector<effect::Prepare> unanswered;    ///< when `answers` is false
+  std::vector<effect::StartAttempt> calls;    ///< of operator `job`, when `answers_calls` is false
   std::vector<RunId> ended;
   std::vector<std::string> paused;  ///< jobs, by the engine itself
   std::vector<WorkerId> workers{WorkerId{1}};
@@ -141,6 +142,7 @@ class World {
   effect::Reply reply;
   std::int64_t default_slots = 4;
   bool answers = true;        ///< Prepare is answered at once, with all items
+  bool answers_calls = true;  ///< attempts of operator `job` are answered at once
   bool checks = true;         ///< the dear invariants, after every step
   bool forgets = true;        ///< ended runs leave memory at once
   std::size_t mutations = 0;  ///< of the last input, ticks included
@@ -148,10 +150,15 @@ class World {
 
   void answer(const effect::Prepare& prepare, std::int64_t items, std::string error = "",
               bool complete = true);
+  /// Answers an attempt of operator `job` by what the store says now.
+  void answer(const effect::StartAttempt& call);
+  /// The newest run that the task made; 0: none.
+  RunId called(RunId run, const std::string& task) const;
   void check();
 
  private:
   void perform(const Effect& effect);
+  void answer_later(const effect::StartAttempt& call);
   std::vector<RunSnapshot> loaded(const std::vector<Target>& targets) const;
   const JobSpec& job(RunId run) const { return jobs.at(store.runs.at(run).version); }
   void check_same_after_restart();
@@ -164,6 +171,15 @@ class World {
   bool is_recovered_ = false;
   std::set<RunId> dormant_;
 };
+
+/// What the service would do about an attempt of operator `job`: by the store as it is, and the
+/// newest definition of the job.
+struct CallAnswer {
+  std::vector<VersionId> versions;  ///< that the engine must know
+  Input input;
+};
+CallAnswer answer_of(const effect::StartAttempt& call, const ModelStore& store,
+                     const std::map<VersionId, JobSpec>& jobs);
 
 /// How an engine restored from the store would differ from this one, which has settled; empty: not.
 std::string difference_after_restart(const Engine& engine, const ModelStore& store,

@@ -50,6 +50,8 @@ RunRow full_run() {
   run.default_slots = 3;
   run.priority_class = 2;
   run.parent = RunId{9};
+  run.caller = Caller{{RunId{9}, TaskIndex{2}, ItemIndex{3}}, 4, 1};
+  run.ancestors = "top/mid";
   run.started_at = at(111);
   run.ended_at = at(112);
   run.resumes = 4;

@@ -193,9 +193,10 @@ std::string text(const RunRow& r) {
               to_string(r.trigger), text(r.scheduled_for), r.logical_time.ms,
               text(r.interval_start), text(r.interval_end), text(r.start_at), r.request_id,
               r.params, r.default_slots, r.priority_class, r.max_active,
-              r.parent ? r.parent->value : 0, r.created_at.ms, text(r.started_at), text(r.ended_at),
-              r.resumes, r.cancel_requested, r.outcome ? to_string(*r.outcome) : "",
-              to_string(r.outcome_reason), text(r.counts));
+              r.parent ? r.parent->value : 0, r.caller ? text(r.caller->key) : "",
+              r.caller ? r.caller->attempt : 0, r.caller ? r.caller->work : 0, r.ancestors,
+              r.created_at.ms, text(r.started_at), text(r.ended_at), r.resumes, r.cancel_requested,
+              r.outcome ? to_string(*r.outcome) : "", to_string(r.outcome_reason), text(r.counts));
 }
 
 std::string text(const TaskRow& t) {

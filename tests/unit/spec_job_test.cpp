@@ -104,3 +104,25 @@ TEST_CASE("the words of an enumeration are the words of the file") {
   CHECK(to_string(Overlap::replace) == "replace");
   CHECK(to_string(HookKind::on_exit) == "on_exit");
 }
+
+TEST_CASE("a task that calls a job takes no slots, and refuses what belongs to processes") {
+  const std::string task = R"({"id": "a", "operator": "job", "with": {"job": "load"})";
+  const ParseResult good = parse(tasks_of(task + "}", R"("defaults": {"pool": "default"})"));
+  REQUIRE(good.ok);
+  CHECK(good.job.tasks[0].calls_job());
+  CHECK(good.job.tasks[0].pools.empty());
+  CHECK(good.job.tasks[0].output == OutputFormat::json);
+  for (const char* key :
+       {R"("pool": "default")", R"("output": "text")", R"("working_dir": "/tmp")",
+        R"("stall_timeout": "5m")", R"("kill_grace": "5s")", R"("pass_env": ["A"])"}) {
+    const auto errors = errors_of(tasks_of(task + ", " + key + "}"));
+    INFO(key);
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0].message.find("starts no process and takes no slot") != std::string::npos);
+  }
+  const auto errors =
+      errors_of(tasks_of(R"({"id": "a", "operator": "job", "with": {"job": "j"}})"));
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0].message == "job \"j\" would start itself");
+  CHECK(errors[0].pointer == "/tasks/0/with/job");
+}

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Jobs that call jobs, with the real program: what is shown of both, and what comes of it when the
+scheduler dies in between."""
+
+import cli_support
+from gate_support import GateTest
+
+
+class Calls(GateTest):
+    def setUp(self):
+        super().setUp()
+        self.jobs = self.root / "jobs"
+        self.jobs.mkdir()
+
+    def job(self, name, tasks, **more):
+        return self.write(f"jobs/{name}.json", {"name": name, "tasks": tasks, **more})
+
+    def call(self, task, job, **more):
+        return {"id": task, "operator": "job", "with": {"job": job} | more.pop("with_", {}), **more}
+
+    def serve_jobs(self):
+        return self.serve("--jobs", self.jobs)
+
+    def trigger(self, job, *words):
+        return self.until(f"job {job} is known",
+                          lambda: (d := self.pawl("trigger", job, "--detach", *words,
+                                                  code=None)).code == 0 and d.lines[0])
+
+    def runs(self, job):
+        return [r["run"] for r in self.pawl("runs", "--job", job, "-o", "json").json()]
+
+    def called(self, run, task="a"):
+        return self.until("the job was called", lambda: self.tasks_of(run)[task]["child_run"])
+
+    def test_the_two_runs_are_linked_and_explained(self):
+        self.gated_job("load", [
+            self.gate("x"),
+            {"id": "y", "depends_on": ["x"], "output": "json",
+             "command": ["echo", "{{ params.day }}"]}],
+            params={"day": {"type": "integer", "default": 1}})
+        self.gated_job("top", [
+            self.call("a", "load", with_={"params": {"day": "{{ params.day + 1 }}"}}),
+            {"id": "b", "depends_on": ["a"],
+             "command": ["echo", "{{ tasks.a.output.state }} {{ tasks.a.output.outputs.y }}"]}],
+            params={"day": {"type": "integer", "default": 6}})
+        self.serve_jobs()
+        run = self.trigger("top")
+        self.until_started("x")
+        called = self.called(run)
+        self.assertEqual(self.tasks_of(run)["a"]["state"], "deferred")
+        shown = self.run_of(called)
+        self.assertEqual(shown["parent"], {"run": run, "task": "a", "index": None})
+        self.assertEqual((shown["trigger"], shown["params"]), ("job", {"day": 7}))
+        self.assertEqual(shown["logical_time"], self.run_of(run)["logical_time"])
+        self.assertIsNone(self.run_of(run)["parent"])
+        short = called.rsplit("-", 1)[1]
+        self.assertIn(f"run {short}", self.pawl("show", run).out)
+        self.assertIn(f"by {run.rsplit('-', 1)[1]}/a", self.pawl("show", called).out)
+        self.assertTrue(self.pawl("explain", f"{run}/a").out.startswith(
+            f"deferred: waits for run {short} of job load (running"))
+        reasons = self.pawl("explain", f"{run}/a", "-o", "json").json()["reasons"]
+        self.assertEqual([(r["kind"], r["run"]) for r in reasons], [("run", called)])
+        self.open_gates("x")
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assertEqual(self.pawl("logs", f"{run}/b").out, "succeeded 7\n")
+
+    def test_a_failure_names_the_one_below_it_and_a_resume_goes_on_there(self):
+        self.gated_job("load", [
+            {"id": "once", "script": ["echo start once 1 $$ >> $LEDGER"]},
+            {"id": "x", "depends_on": ["once"],
+             "script": [f"test -e {self.root}/up || {{ echo no route >&2; exit 4; }}"]}])
+        self.gated_job("top", [self.call("a", "load")])
+        self.serve_jobs()
+        run = self.trigger("top")
+        self.assertEqual(self.until_ended(run)["state"], "failed")
+        called = self.called(run)
+        error = self.tasks_of(run)["a"]["error"]
+        self.assertIn(f"run {called} of job load failed: task x: exit", error)
+        listed = self.pawl("failed", "-o", "json").json()
+        self.assertEqual({(f["run"], f["task"]) for f in listed}, {(run, "a"), (called, "x")})
+        (self.root / "up").touch()
+        self.pawl("resume", run, "-y")
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assertEqual(self.runs("load"), [called])
+        self.assertEqual(self.run_of(called)["state"], "succeeded")
+        self.assertEqual(len(self.noted("start", "once")), 1)
+        self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
+
+    def test_kill_9_of_the_scheduler_loses_and_doubles_nothing(self):
+        self.gated_job("low", [self.gate("x")])
+        self.gated_job("mid", [self.call("m", "low")])
+        self.gated_job("top", [self.call("a", "mid"), self.gate("b")])
+        serve = self.serve_jobs()
+        run = self.trigger("top")
+        self.until_started("x", "b")
+        self.kill(serve)
+        serve = self.serve_jobs()
+        self.assertEqual(self.tasks_of(run)["a"]["state"], "deferred")
+        mid = self.called(run)
+        low = self.called(mid, "m")
+        # The last one ends while nobody is there to hear of it.
+        self.kill(serve)
+        self.open_gates("x", "b")
+        self.until("both have ended", lambda: len(self.noted("end")) == 2)
+        self.serve_jobs()
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assertEqual([self.runs(j) for j in ("mid", "low")], [[mid], [low]])
+        self.assertEqual([self.tasks_of(r)[t]["attempts"] for r, t in
+                          ((run, "a"), (mid, "m"), (low, "x"))], [1, 1, 1])
+        self.assert_ran_once("x", "b")
+        self.pawl("doctor", code=None)
+
+    def test_a_scheduler_that_is_killed_at_any_moment_makes_one_run(self):
+        self.gated_job("load", [{"id": "x", "command": ["true"]}], overlap="allow")
+        self.gated_job("top", [self.call("a", "load", map={"items": list(range(40)),
+                                                           "max_concurrent": 8})])
+        serve = self.serve_jobs()
+        run = self.trigger("top")
+        for wanted in (1, 10, 20):
+            self.until("some were called", lambda n=wanted: len(self.runs("load")) >= n)
+            self.kill(serve)
+            serve = self.serve_jobs()
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        runs = self.pawl("runs", "--job", "load", "-o", "json", "--limit", 0).json()
+        self.assertEqual(sorted(r["parent"]["index"] for r in runs), list(range(40)))
+        self.assertEqual({r["state"] for r in runs}, {"succeeded"})
+
+    def test_a_cancel_ends_both(self):
+        self.gated_job("load", [self.gate("x")])
+        self.gated_job("top", [self.call("a", "load")])
+        self.serve_jobs()
+        run = self.trigger("top")
+        self.until_started("x")
+        called = self.called(run)
+        self.pawl("cancel", run, "-y")
+        self.assertEqual(self.until_ended(run)["state"], "cancelled")
+        self.assertEqual(self.run_of(called)["state"], "cancelled")
+
+    def test_what_cannot_be_called_says_why(self):
+        self.gated_job("load", [{"id": "x", "command": ["true"]}],
+                       params={"day": {"type": "integer"}})
+        self.gated_job("top", [
+            self.call("typo", "laod", retry={"max_attempts": 3}),
+            self.call("missing", "load"),
+            self.call("wrong", "load", with_={"params": {"day": "monday"}}),
+            self.call("nobody", "load", with_={"params": {"day": 1, "night": 2}}),
+            self.call("circle", "{{ run.job }}")])
+        self.serve_jobs()
+        run = self.trigger("top")
+        self.until_ended(run)
+        tasks = self.tasks_of(run)
+        for name, text in (("typo", "there is no job 'laod' here. Did you mean load?"),
+                           ("missing", "day"), ("wrong", "day"), ("nobody", "night"),
+                           ("circle", "job top would start itself: top → top")):
+            self.assertEqual((tasks[name]["state"], tasks[name]["reason"], tasks[name]["attempts"]),
+                             ("failed", "permanent", 1), name)
+            self.assertIn(text, tasks[name]["error"])
+        self.assertEqual(self.runs("load"), [])
+
+    def test_a_foreground_run_is_the_scheduler_of_what_it_calls(self):
+        load = self.gated_job("load", [{"id": "x", "command": ["true"]}])
+        self.pawl("run", load)
+        top = self.gated_job("top", [self.call("a", "load")])
+        run = self.pawl("run", top).lines[0]
+        self.assertEqual(self.run_of(self.called(run))["state"], "succeeded")
+        self.assertIn("job", [o["operator"] for o in self.pawl("operators", "-o", "json").json()])
+        self.assertEqual(self.pawl("schema", "operator", "job").json()["required"], ["job"])
+
+
+if __name__ == "__main__":
+    cli_support.main()
