@@ -142,7 +142,11 @@ class Pruner {
     Statement old(database_,
                   "SELECT id, ended_at FROM run WHERE job = ? AND "
                   "state IN ('succeeded', 'failed', 'cancelled') AND "
-                  "(id <= ? OR ended_at < ?) ORDER BY id");
+                  "(id <= ? OR ended_at < ?) AND "
+                  // Whoever waits for a run of its own has yet to be told how that ended.
+                  "(parent_task IS NULL OR NOT EXISTS (SELECT 1 FROM run AS p "
+                  "WHERE p.id = run.parent AND p.state IN ('queued', 'running', 'paused'))) "
+                  "ORDER BY id");
     old.bind(job, oldest_kept, cut);
     while (old.step()) {
       const std::int64_t run = old.integer(0);

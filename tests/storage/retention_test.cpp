@@ -139,6 +139,31 @@ TEST_CASE("runs go by age, open ones never, unresolved failures stay 90 days") {
   }
 }
 
+TEST_CASE("a run that a task called stays until its caller has ended") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  must(store->apply(Mutations{mutation::InsertVersion{version_row()}}));
+  RunRow caller = run_row(1, "top");
+  must(store->apply(Mutations{mutation::InsertRun{caller}}));
+  for (std::int64_t id = 2; id <= 4; ++id) {
+    RunRow called = run_row(id, "load");
+    called.state = RunState::succeeded;
+    called.ended_at = at(0);
+    if (id < 4) {
+      called.parent = caller.id;
+      called.caller = Caller{{caller.id, TaskIndex{0}, ItemIndex{id}}, 1, 0};
+    }
+    must(store->apply(Mutations{mutation::InsertRun{called}}));
+  }
+  prune_all(*store, request(1, 0));
+  CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{1, 2, 3, 4});
+  const RunState before = std::exchange(caller.state, RunState::succeeded);
+  caller.ended_at = at(0);
+  must(store->apply(Mutations{mutation::UpdateRun{before, caller}}));
+  prune_all(*store, request(1, 0));
+  CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{1, 4});
+}
+
 TEST_CASE("no step shows half a run, and a kill after any of them only delays") {
   Folder folder;
   std::string path = folder.store();
