@@ -39,7 +39,6 @@ class RunVerb final : public Verb {
     if (!params) return params.error();
     // What the scheduler would refuse is refused before a home is made for it.
     if (const auto full = resolve_params(checked->job, *params); !full) return full.error();
-    if (const auto can = can_run(checked->job); !can) return can.error();
     const Reach reach = detach_ ? Reach::socket : Reach::any;
     Result<std::unique_ptr<Port>> opened = open_port(session, reach);
     if (!opened) return opened.error();

@@ -110,7 +110,6 @@ void Backfills::read(const Ask& ask) {
   auto job = read_definition(ask->version);
   if (!job) return fail(*ask, job.error());
   ask->job = *std::move(job);
-  if (auto can = can_run(ask->job); !can) return fail(*ask, can.error());
   if (ask->job.schedules.empty()) {
     return fail(*ask, {ErrorKind::refused,
                        "job " + ask->row.job +

@@ -63,15 +63,4 @@ std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id) {
   return std::nullopt;
 }
 
-Result<void> can_run(const JobSpec& job) {
-  const std::vector<std::string> missing = not_yet_available(job);
-  if (missing.empty()) return {};
-  std::string message = job.name + " cannot run: ";
-  for (const std::string& sentence : missing) {
-    if (&sentence != &missing.front()) message += "; ";
-    message += sentence;
-  }
-  return Error{ErrorKind::refused, message + ". Take it out of the file"};
-}
-
 }  // namespace pawl

@@ -36,7 +36,4 @@ Result<JobSpec> read_definition(const JobVersionRow& row);
 
 std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id);
 
-/// Whether this version can run it. Errors: refused, naming all that is not yet available.
-Result<void> can_run(const JobSpec& job);
-
 }  // namespace pawl

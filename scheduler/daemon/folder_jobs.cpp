@@ -99,11 +99,9 @@ void FolderJobs::arm(const Arming& arming, const JobCalendar* old, std::vector<W
   if (!arming.file.empty()) set_row(arming);
   with_dates_.erase(arming.name);
   if (arming.calendar.calendar == nullptr) return pump_.feed(input::RemoveSchedule{arming.name});
-  const auto can = can_run(arming.spec);
   const auto params = resolve_params(arming.spec, "{}");
-  if (!can || !params) {
-    tell_(Weight::warning, "job " + arming.name + " is not scheduled: " +
-                               (!can ? can.error().message : params.error().message));
+  if (!params) {
+    tell_(Weight::warning, "job " + arming.name + " is not scheduled: " + params.error().message);
     return pump_.feed(input::RemoveSchedule{arming.name});
   }
   input::SetSchedule set;

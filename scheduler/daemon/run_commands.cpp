@@ -291,7 +291,6 @@ Result<RunCommands::Redefined> RunCommands::redefine_runs(const Loaded& loaded) 
                        "resume. pawl cancel " +
                        name + " ends it; what was cancelled runs again"};
     }
-    if (auto can = can_run(run.newest.job); !can) return can.error();
     auto redefinition = redefine({run.version.body, run.job}, run.newest, *run.snapshot);
     if (!redefinition) return redefinition.error();
     for (const Redefinition::Line& line : redefinition->lines) {

@@ -87,7 +87,6 @@ void Submissions::begin_of_file(ParseResult parsed, const Json& body, std::strin
     }
     return refuse(answer, {ErrorKind::invalid, message});
   }
-  if (auto can = can_run(parsed.job); !can) return refuse(answer, can.error());
   auto params = params_of(parsed.job, body);
   if (!params) return refuse(answer, params.error());
   RunRow row;
@@ -175,7 +174,6 @@ void Submissions::begin_of_job(RunRow row, const JobVersionRow& version, const J
   auto job = read_definition(version);
   if (!job) return refuse(answer, job.error());
   jobs_.know(version, *job);
-  if (auto can = can_run(*job); !can) return refuse(answer, can.error());
   auto params = params_of(*job, body);
   if (!params) return refuse(answer, params.error());
   row.params = *params;

@@ -71,10 +71,6 @@ std::string canonical_job_text(std::string_view text);
 /// True when the text is a JSON object without a `tasks` key: a file that a job folder ignores.
 bool is_foreign_json(std::string_view text);
 
-/// What this version cannot run yet of a valid job, one sentence each with `not yet available`;
-/// empty when it can run all of it.
-std::vector<std::string> not_yet_available(const JobSpec& job);
-
 /// JSON Schema (2020-12) of a job file, from the same field table as the parser.
 std::string job_schema();
 

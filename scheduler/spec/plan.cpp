@@ -306,8 +306,7 @@ Json plan_json(const JobSpec& job, std::string_view params, std::span<const Diag
               {"timeout", duration_or_null(job.timeout)},
               {"tasks", Json::array()},
               {"hooks", Json::array()},
-              {"warnings", Json::array()},
-              {"not_yet_available", not_yet_available(job)}};
+              {"warnings", Json::array()}};
   const Planner planner(job, values, kept);
   const std::vector<std::int32_t> level = levels(job);
   for (const TaskIndex index : topological_order(job)) {
@@ -337,9 +336,6 @@ std::string plan_text(const Json& plan) {
   for (const Json& warning : plan["warnings"]) {
     out += "warning: " + escape_for_terminal(warning["message"].get<std::string>()) + " (at " +
            escape_for_terminal(warning["pointer"].get<std::string>()) + ")\n";
-  }
-  for (const Json& missing : plan["not_yet_available"]) {
-    out += "cannot run: " + escape_for_terminal(missing.get<std::string>()) + "\n";
   }
   return out;
 }

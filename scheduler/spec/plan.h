@@ -29,9 +29,9 @@ std::string resources_text(const Json& resources);
 
 /// The plan as one JSON object: `job`, `params`, `timeout`, `tasks` in topological order (`id`,
 /// `level`, `operator`, `depends_on`, `trigger_rule`, `retry_delays_seconds`, every setting with
-/// defaults filled in, `command` when it can be rendered before the run), `hooks`, `warnings`,
-/// `not_yet_available`. `params` is what `resolve_params` gave; secrets are shown as `***`. `kept`:
-/// `resources.kept_by` says of each limit who keeps it here.
+/// defaults filled in, `command` when it can be rendered before the run), `hooks`, `warnings`.
+/// `params` is what `resolve_params` gave; secrets are shown as `***`. `kept`: `resources.kept_by`
+/// says of each limit who keeps it here.
 Json plan_json(const JobSpec& job, std::string_view params,
                std::span<const Diagnostic> diagnostics = {}, KernelLimits kept = {});
 

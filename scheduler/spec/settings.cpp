@@ -49,7 +49,6 @@ class SettingsReader {
       s.connections.emplace(name,
                             read_connection(std::string(name), value, options_.operators, out_));
     });
-    check_availability(s);
     read_job_defaults(s);
     return s;
   }
@@ -75,14 +74,6 @@ class SettingsReader {
     out_.error(groups.node(), quote(s.control_groups) +
                                   " is not allowed: \"auto\", \"none\", or the path of a folder "
                                   "from the root");
-  }
-
-  /// What this version cannot do yet with the pools of a job, it cannot do with these.
-  void check_availability(const Settings& s) {
-    JobSpec job;
-    job.pools = s.pools;
-    for (const std::string& sentence : not_yet_available(job))
-      out_.error(root_.member("pools").node(), sentence);
   }
 
   void read_job_defaults(Settings& s) {
@@ -125,8 +116,6 @@ class SettingsReader {
         out_.warn(place, wrong.message);
       }
     }
-    if (!tried.ok) return;
-    for (const std::string& sentence : not_yet_available(tried.job)) out_.error(given, sentence);
   }
 
   const Document& document_;

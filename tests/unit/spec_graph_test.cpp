@@ -110,7 +110,6 @@ TEST_CASE("the plan has the tasks in order with everything filled in") {
   CHECK(task_of(plan, "far")["map"]["count"] == 2);
   CHECK(task_of(plan, "far")["map"]["tolerated_failures"] == "1%");
   CHECK(task_of(plan, "far")["with"]["url"] == "{{ params.region }}");
-  CHECK(plan["not_yet_available"].empty());
   const std::string text = plan_text(plan);
   CHECK_THAT(text, Catch::Contains("j: 4 tasks, timeout 2h"));
   CHECK_THAT(text, Catch::Contains("list jp jp 'a b' 'it'\\''s'"));

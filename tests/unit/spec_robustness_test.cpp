@@ -41,7 +41,6 @@ void check_total(const std::string& text) {
     CHECK(false);
   }
   (void)render_graph(result.job, GraphFormat::text);
-  (void)not_yet_available(result.job);
   const auto params = resolve_params(result.job, "{}");
   if (params) (void)plan_text(plan_json(result.job, *params, result.diagnostics));
 }
