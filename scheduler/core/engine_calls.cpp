@@ -279,13 +279,15 @@ bool Engine::State::would_circle(const Live& live, const std::string& job,
   return is_line_stuck({job, false}, turns, circle);
 }
 
-/// Whether all runs that are active in the line wait for one on the path.
+/// Whether so many runs of the line wait for one on the path that its turn never comes. There may
+/// be more active than it has turns (one that was forced, or resumed): those leave, these do not.
 bool Engine::State::is_line_stuck(const LineKey& line, std::int64_t turns, Circle& circle) const {
   const auto activity = jobs_.find(line);
   if (activity == jobs_.end() || activity->second.active < turns) return false;
+  std::int64_t may_leave = activity->second.active - turns;
   for (const auto& [id, run] : runs_) {
     if (!run->is_admitted || line_of(*run) != line) continue;
-    if (!is_stuck(*run, circle)) return false;
+    if (!is_stuck(*run, circle) && --may_leave < 0) return false;
   }
   return true;
 }

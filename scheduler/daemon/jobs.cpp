@@ -7,6 +7,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "scheduler/base/text.h"
 #include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/spec/job_name.h"
@@ -95,6 +96,10 @@ void Jobs::know(const JobVersionRow& row, const JobSpec& job) {
 }
 
 Error Jobs::unknown(std::string_view name) const {
+  if (const JobRow* row = find(name); row != nullptr && !row->quarantined.empty()) {
+    return {ErrorKind::refused, "job " + row->name + " has never had a valid definition: " +
+                                    escape_for_terminal(row->quarantined)};
+  }
   std::vector<std::string_view> names;
   for (const auto& [known, row] : jobs_) names.push_back(known);
   return unknown_job(name, names);

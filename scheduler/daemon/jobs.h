@@ -42,7 +42,7 @@ class Jobs {
   const Settings& settings() const { return settings_; }
   /// The place of its schedule is that of the start: Engine::schedule knows where it is now.
   const JobRow* find(std::string_view name) const;
-  /// That there is no such job, and the nearest that there is.
+  /// That there is no such job, and the nearest that there is; or why none of it can run.
   Error unknown(std::string_view name) const;
   const std::map<std::string, JobRow, std::less<>>& all() const { return jobs_; }
   /// Changes a job's row, durably, but for its pause and the place of its schedule, which are the

@@ -157,6 +157,70 @@ class Calls(GateTest):
             self.assertIn(text, tasks[name]["error"])
         self.assertEqual(self.runs("load"), [])
 
+    def test_a_job_whose_file_breaks_is_called_as_it_was_and_one_that_never_was_whole_says_why(self):
+        self.gated_job("load", [{"id": "x", "command": ["echo", "old"]}])
+        self.gated_job("top", [self.call("a", "load"), self.call("b", "broken")])
+        self.serve_jobs()
+        self.until("both are known",
+                   lambda: len(self.pawl("jobs", "-o", "json", code=None).out) > 2
+                   and {j["job"] for j in self.pawl("jobs", "-o", "json").json()} >= {"load", "top"})
+        self.write("jobs/load.json", '{"name": "load", "tasks": []}')
+        self.write("jobs/broken.json", '{"name": "broken", "tasks": []}')
+        self.until("both are quarantined", lambda: [
+            j["job"] for j in self.pawl("jobs", "-o", "json").json() if j["quarantined"]]
+            == ["broken", "load"])
+        run = self.trigger("top")
+        self.until_ended(run)
+        tasks = self.tasks_of(run)
+        self.assertEqual(tasks["a"]["state"], "succeeded")
+        self.assertEqual((tasks["b"]["state"], tasks["b"]["reason"]), ("failed", "permanent"))
+        self.assertIn("job broken has never had a valid definition", tasks["b"]["error"])
+
+    def test_items_that_are_paired_call_with_what_came_before_them(self):
+        self.gated_job("load", [{"id": "x", "output": "json",
+                                 "command": ["echo", "{{ params.n }}"]}],
+                       params={"n": {"type": "integer"}}, overlap="allow")
+        self.gated_job("top", [
+            {"id": "m", "map": {"items": [1, 2, 3]}, "output": "json",
+             "command": ["echo", "{{ item * 10 }}"]},
+            {"id": "c", "operator": "job", "depends_on": [{"task": "m", "each": True}],
+             "with": {"job": "load", "params": {"n": "{{ tasks.m.output + item }}"}}},
+            {"id": "z", "depends_on": ["c"],
+             "command": ["echo", "{{ json(tasks.c.output.map(o, o.outputs.x)) }}"]}])
+        self.serve_jobs()
+        run = self.trigger("top")
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assertEqual(self.pawl("logs", f"{run}/z").out, "[11,22,33]\n")
+
+    def test_what_is_run_again_calls_again_and_a_resume_of_the_called_stays_with_it(self):
+        self.gated_job("load", [{"id": "x", "command": ["true"]}])
+        self.gated_job("top", [self.call("a", "load")])
+        self.serve_jobs()
+        first = self.trigger("top")
+        self.until_ended(first)
+        called = self.called(first)
+        again = self.pawl("rerun", first, "-y", "--detach", "-o", "json").json()["runs"][0]
+        again = again["run"] if isinstance(again, dict) else again
+        self.until_ended(again)
+        self.assertNotEqual(self.called(again), called)
+        self.assertEqual(self.run_of(again)["parent"],
+                         {"run": first, "task": None, "index": None})
+        alone = self.pawl("rerun", called, "-y", "--detach", "-o", "json").json()["runs"][0]
+        alone = alone["run"] if isinstance(alone, dict) else alone
+        self.until_ended(alone)
+        self.assertEqual(self.called(first), called)
+
+    def test_a_plan_tells_of_the_call_and_of_no_slot(self):
+        top = self.gated_job("top", [self.call("a", "load", with_={"params": {"day": 1}},
+                                               retry={"max_attempts": 2, "delay": "5s"})])
+        plan = self.pawl("plan", top, "-o", "json").json()["tasks"][0]
+        self.assertEqual((plan["operator"], plan["with"]),
+                         ("job", {"job": "load", "params": {"day": 1}}))
+        self.assertNotIn("not_yet_available", plan)
+        self.assertIn('job {"job":"load"', self.pawl("plan", top).out)
+        self.assertNotIn("pool", self.pawl("plan", top).out)
+        self.pawl("validate", top)
+
     def test_a_foreground_run_is_the_scheduler_of_what_it_calls(self):
         load = self.gated_job("load", [{"id": "x", "command": ["true"]}])
         self.pawl("run", load)

@@ -145,6 +145,8 @@ class Served(GateTest):
         self.until("that too", lambda: self.pawl("job", "two", code=None).code == 0)
         self.assertRegex(self.pawl("jobs").out, r"two +quarantined .* \(at /tasks/0\), and more: "
                                                 r"pawl validate .*/jobs/two.json\n")
+        self.assertRegex(self.pawl("trigger", "two", code=4).err,
+                         r"job two has never had a valid definition: .* \(at /tasks/0\)")
         self.pawl("trigger", "one", "--wait")  # the last good version stays
         self.end(child)
 

@@ -268,6 +268,77 @@ TEST_CASE("a pause of the caller pauses what it waits for, and lets it go on wit
   CHECK(w.state(run) == "succeeded");
 }
 
+TEST_CASE("a called run that is paused keeps its caller waiting, and says so") {
+  World w;
+  w.define("job name=load; x; y after x");
+  const RunId run = w.start("job name=top; a call=load timeout=60s");
+  const RunId load = w.called(run, "a");
+  w.pause(load);
+  w.finish(load, "x", Outcome::succeeded);
+  CHECK(w.states(run) == "a=deferred");
+  CHECK_THAT(w.explain(run, "a"), Contains("of job load (paused)"));
+  SECTION("until it goes on") {
+    w.unpause(load);
+    w.finish(load, "y", Outcome::succeeded);
+    CHECK(w.state(run) == "succeeded");
+  }
+  SECTION("until the caller waits no longer") {
+    w.pass(60s);
+    CHECK(w.state(load) == "cancelled:cancelled");
+    CHECK(w.task(run, "a") == "failed:timeout");
+  }
+  SECTION("until somebody ends it") {
+    w.cancel(load);
+    CHECK(w.task(run, "a") == "failed:permanent");
+  }
+}
+
+TEST_CASE("a mark of what failed in a called run settles its caller, too") {
+  World w;
+  w.define("job name=load; x");
+  const RunId run = w.start("job name=top; a call=load; b after a");
+  const RunId load = w.called(run, "a");
+  w.mark(run, "a", TaskState::succeeded);
+  CHECK(w.last_reply() == "is deferred; cancel it first");
+  w.finish(load, "x", Outcome::failed);
+  CHECK(w.states(run) == "a=failed b=upstream_failed");
+  w.mark(load, "x", TaskState::succeeded);
+  REQUIRE(w.state(load) == "succeeded");
+  w.resume(run);
+  CHECK(w.states(run) == "a=succeeded b=running");
+  CHECK(w.store.runs.size() == 2);
+}
+
+TEST_CASE("a caller that was marked by hand leaves the run that failed to whoever resumes it") {
+  World w;
+  w.define("job name=load; x");
+  const RunId run = w.start("job name=top; a call=load; b after a");
+  const RunId load = w.called(run, "a");
+  w.finish(load, "x", Outcome::failed);
+  w.mark(run, "a", TaskState::succeeded);
+  CHECK(w.states(run) == "a=succeeded b=running");
+  w.resume(load);
+  w.finish(run, "b", Outcome::succeeded);
+  CHECK(w.state(run) == "succeeded");
+  w.finish(load, "x", Outcome::failed);
+  CHECK(w.state(load) == "failed");
+  CHECK(w.state(run) == "succeeded");
+}
+
+TEST_CASE("a caller that is cancelled takes its run out of the queue of that run's job") {
+  World w;
+  const VersionId load = w.define("job name=load; x");
+  const RunId other = w.start(load);
+  const RunId run = w.start("job name=top; a call=load");
+  const RunId called = w.called(run, "a");
+  REQUIRE(w.state(called) == "queued");
+  w.cancel(run);
+  CHECK(w.state(called) == "cancelled:cancelled");
+  CHECK(w.state(run) == "cancelled:cancelled");
+  w.finish(other, "x", Outcome::succeeded);
+  CHECK(w.state(w.start(load)) == "running");
+}
+
 TEST_CASE("each item of a mapped call has its run, as many at once as it may") {
   World w;
   w.define("job name=load overlap=allow active=100; x");
@@ -356,6 +427,23 @@ TEST_CASE("two jobs that call each other never wait for each other's turn for ev
   CHECK(w.state(second) == "failed");
   // Now it is the turn of the one that was called, which would start its own caller.
   CHECK(w.state(first) == "failed");
+}
+
+TEST_CASE("nor when a run that was forced into the line hides that they do") {
+  World w;
+  w.answers_calls = false;
+  const VersionId a = w.define("job name=a; x call=b");
+  const VersionId b = w.define("job name=b; y call=a");
+  const RunId first = w.start(a);
+  w.start(b);
+  const RunId forced = w.start(b, {}, true);
+  REQUIRE(w.calls.size() == 3);
+  w.answers_calls = true;
+  w.answer(w.calls[0]);
+  CHECK(w.state(w.called(first, "x")) == "queued");
+  w.answer(w.calls[1]);
+  w.cancel(forced);
+  CHECK(w.store.open_runs().empty());
 }
 
 TEST_CASE("a scheduler that dies between the start of a call and its run asks again") {
