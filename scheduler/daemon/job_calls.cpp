@@ -70,8 +70,14 @@ void JobCalls::on(read::CallAnswer&& answer) {
 
 void JobCalls::look_up(read::CallAnswer&& answer, const std::string& job, Json params) {
   const JobRow* row = jobs_.find(job);
-  if (row == nullptr || row->version.value == 0)
-    return fail(answer.start, Reason::permanent, jobs_.unknown(job).message);
+  if (row == nullptr || row->version.value == 0) {
+    const Error unknown = jobs_.unknown(job);
+    const bool is_new = unknown.kind == ErrorKind::not_found;
+    return fail(answer.start, Reason::permanent,
+                unknown.message + (is_new ? " (a job is known once its file was run, or its folder "
+                                            "is served)"
+                                          : ""));
+  }
   const bool resumes = answer.newest && answer.newest->job == job &&
                        is_final(answer.newest->state) &&
                        answer.newest->state != RunState::succeeded;

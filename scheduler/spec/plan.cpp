@@ -240,7 +240,8 @@ void add_task_text(const Json& task, std::string& out) {
   }
   if (!task["timeout"].is_null()) add_line(out, "timeout", task["timeout"].get<std::string>());
   if (task.contains("resources")) add_line(out, "limits", resources_text(task["resources"]));
-  if (task["pools"] != Json({{"default", 1}})) add_line(out, "pool", task["pools"].dump());
+  if (!task["pools"].empty() && task["pools"] != Json({{"default", 1}}))
+    add_line(out, "pool", task["pools"].dump());
   if (task["output"] != "none") add_line(out, "output", task["output"].get<std::string>());
 }
 

@@ -199,14 +199,12 @@ class Calls(GateTest):
         first = self.trigger("top")
         self.until_ended(first)
         called = self.called(first)
-        again = self.pawl("rerun", first, "-y", "--detach", "-o", "json").json()["runs"][0]
-        again = again["run"] if isinstance(again, dict) else again
+        again = self.pawl("rerun", first, "-y").lines[0]
         self.until_ended(again)
         self.assertNotEqual(self.called(again), called)
         self.assertEqual(self.run_of(again)["parent"],
                          {"run": first, "task": None, "index": None})
-        alone = self.pawl("rerun", called, "-y", "--detach", "-o", "json").json()["runs"][0]
-        alone = alone["run"] if isinstance(alone, dict) else alone
+        alone = self.pawl("rerun", called, "-y").lines[0]
         self.until_ended(alone)
         self.assertEqual(self.called(first), called)
 
