@@ -226,7 +226,13 @@ Result<Run*> Engine::State::begin_call(const Live& live, const input::CallJob& i
 Result<Run*> Engine::State::go_on_with(const Live& live, const input::CallJob& in) {
   const RunSnapshot* snapshot = adopt(*in.known, index_of(in.loaded));
   Run* run = find(*in.known);
-  if (run == nullptr) return nullptr;
+  if (run == nullptr) {
+    // It has ended since, or it never came into memory.
+    if (!in.loaded.empty() || left_.contains(*in.known)) return nullptr;
+    return Error{ErrorKind::refused,
+                 "the run that it waits for could not be read when the scheduler started, and was "
+                 "left alone"};
+  }
   PAWL_CHECK(run->row.caller && run->row.caller->key == live.key());
   if (!is_final(run->row.state)) {
     Circle circle{{live.run->row.id}, 0};

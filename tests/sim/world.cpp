@@ -550,6 +550,7 @@ void World::restart(bool new_boot, bool recover) {
     ++store.boot;
   }
   for (RunId run : store.open_runs()) {
+    if (unreadable.contains(run)) continue;
     const Step step = engine.handle(input::Recover{store.snapshot(run, false)}, now);
     if (std::string wrong = store.apply(step.mutations, false); !wrong.empty())
       throw BrokenInvariant(wrong);

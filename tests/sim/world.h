@@ -135,6 +135,7 @@ class World {
   std::vector<effect::Prepare> unanswered;    ///< when `answers` is false
   std::vector<effect::StartAttempt> calls;    ///< of operator `job`, when `answers_calls` is false
   std::vector<RunId> ended;
+  std::set<RunId> unreadable;       ///< left alone at a restart
   std::vector<std::string> paused;  ///< jobs, by the engine itself
   std::vector<WorkerId> workers{WorkerId{1}};
   std::map<std::string, Served> served;

@@ -470,6 +470,24 @@ TEST_CASE("a scheduler that dies between the start of a call and its run asks ag
   CHECK(w.state(run) == "succeeded");
 }
 
+TEST_CASE("a task whose run cannot be read any more fails, and does not ask for ever") {
+  World w;
+  w.checks = false;
+  w.define("job name=load; x");
+  const RunId run = w.start("job name=top; a call=load");
+  w.unreadable.insert(w.called(run, "a"));
+  w.answers_calls = false;
+  w.restart();
+  REQUIRE(w.calls.size() == 1);
+  const Step step = w.engine.handle(answer_of(w.calls[0], w.store, w.jobs).input, w.now);
+  std::string message;
+  for (const Mutation& change : step.mutations) {
+    const auto* end = std::get_if<mutation::UpdateAttempt>(&change);
+    if (end != nullptr && end->row.reason == Reason::permanent) message = end->row.failure.message;
+  }
+  CHECK_THAT(message, Contains("left alone"));
+}
+
 TEST_CASE("a call that is cancelled before it made its run makes none") {
   World w;
   w.define("job name=load; x");
