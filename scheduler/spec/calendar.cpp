@@ -159,6 +159,7 @@ std::vector<WallTime> Calendar::newest(WallTime after, WallTime until, std::size
 }
 
 Duration Calendar::start_delay(std::string_view job, WallTime fire) const {
+  if (fire >= kCalendarEnd) return Duration(0);
   std::optional<Duration> longest;
   for (const Schedule& schedule : schedules_) {
     if (longest && *longest <= schedule.jitter()) continue;
