@@ -81,7 +81,7 @@ struct Driver {
     run.job = job.name;
     run.version = version.id;
     handle(input::Recovered{});
-    handle(input::SetDefaultSlots{kLive});
+    handle(input::SetPool{kLive});
     handle(input::WorkerUp{WorkerId{1}});
     handle(input::WorkerUp{WorkerId{2}});
     handle(input::AddVersion{version, std::move(job), true});

@@ -230,9 +230,7 @@ void Engine::State::on(const input::WorkerGone& in) {
   }
 }
 
-void Engine::State::on(const input::SetDefaultSlots& in) {
-  set_pool({"", in.pool}, {in.slots, in.rate});
-}
+void Engine::State::on(const input::SetPool& in) { set_pool({"", in.pool}, {in.slots, in.rate}); }
 
 void Engine::State::on(const input::HoldStarts& in) { holds_starts_ = in.hold; }
 

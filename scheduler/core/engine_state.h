@@ -288,7 +288,7 @@ class Engine::State {
   void on(const input::CallJob& in);
   void on(const input::Prepared& in);
   void on(const input::ItemsRead& in);
-  void on(const input::SetDefaultSlots& in);
+  void on(const input::SetPool& in);
   void on(const input::RecoverRates& in);
   void on(const input::HoldStarts& in);
   void on(const input::RunDurable& in);

@@ -251,7 +251,7 @@ struct ItemsRead {
 };
 
 /// The slots of a pool of the settings; of one that is gone, 0.
-struct SetDefaultSlots {
+struct SetPool {
   std::int64_t slots = 4;
   std::string pool = "default";
   std::optional<Rate> rate = {};  ///< of the starts in it
@@ -275,7 +275,7 @@ using Input =
                  input::Cancel, input::Resume, input::Mark, input::Dismiss, input::Pause,
                  input::Unpause, input::WorkerUp, input::WorkerDrains, input::WorkerGone,
                  input::AttemptBegan, input::AttemptsEnded, input::AttemptHandle, input::CallJob,
-                 input::Prepared, input::ItemsRead, input::SetDefaultSlots, input::RecoverRates,
+                 input::Prepared, input::ItemsRead, input::SetPool, input::RecoverRates,
                  input::HoldStarts, input::RunDurable, input::Tick>;
 
 }  // namespace pawl

@@ -467,15 +467,14 @@ void Service::leave_if_drained() {
 void Service::set_pools(const Settings& before) {
   const Settings& now = options_.settings.settings;
   for (const auto& [name, pool] : before.pools) {
-    if (name != "default" && !now.pools.contains(name))
-      pump_->feed(input::SetDefaultSlots{0, name});
+    if (name != "default" && !now.pools.contains(name)) pump_->feed(input::SetPool{0, name});
   }
   for (const auto& [name, pool] : now.pools) {
-    if (name != "default") pump_->feed(input::SetDefaultSlots{pool.slots, name, pool.rate});
+    if (name != "default") pump_->feed(input::SetPool{pool.slots, name, pool.rate});
   }
   const auto own = now.pools.find("default");
-  pump_->feed(input::SetDefaultSlots{default_slots_, "default",
-                                     own == now.pools.end() ? std::nullopt : own->second.rate});
+  pump_->feed(input::SetPool{default_slots_, "default",
+                             own == now.pools.end() ? std::nullopt : own->second.rate});
 }
 
 void Service::reload() {

@@ -134,7 +134,7 @@ class Life {
     results_.clear();
     for (const auto& [id, job] : jobs_)
       feed(input::AddVersion{version_row(id), job, store_.versions.contains(id)}, false);
-    feed(input::SetDefaultSlots{kSlots}, false);
+    feed(input::SetPool{kSlots}, false);
     for (RunSnapshot& run : open_runs()) feed(input::Recover{std::move(run)}, false);
     if (planted_ != Planted::full_buckets)
       feed(input::RecoverRates{disk_ ? disk_->rates() : store_.rate_rows()}, false);

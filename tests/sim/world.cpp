@@ -87,7 +87,7 @@ void load_versions(Engine& to, const std::map<VersionId, JobSpec>& jobs, Now now
 
 World::World() : engine(EngineCounters{}) {
   handle(input::Recovered{});
-  handle(input::SetDefaultSlots{default_slots});
+  handle(input::SetPool{default_slots});
   for (WorkerId worker : workers) handle(input::WorkerUp{worker});
 }
 
@@ -544,7 +544,7 @@ void World::restart(bool new_boot, bool recover) {
   unanswered.clear();
   calls.clear();
   load_versions(engine, jobs, now);
-  (void)engine.handle(input::SetDefaultSlots{default_slots}, now);
+  (void)engine.handle(input::SetPool{default_slots}, now);
   if (new_boot) {
     now.mono = MonoTime{50'000};
     ++store.boot;
@@ -614,7 +614,7 @@ std::string difference_after_restart(const Engine& engine, const ModelStore& sto
                                      std::int64_t default_slots) {
   Engine other(EngineCounters{store.last_run(), store.last_attempt});
   load_versions(other, jobs, now);
-  (void)other.handle(input::SetDefaultSlots{default_slots}, now);
+  (void)other.handle(input::SetPool{default_slots}, now);
   (void)other.handle(input::HoldStarts{true}, now);
   for (RunId run : store.open_runs())
     (void)other.handle(input::Recover{store.snapshot(run, false)}, now);

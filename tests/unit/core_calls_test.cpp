@@ -35,7 +35,7 @@ TEST_CASE("a task that calls a job sleeps until that run has ended, and holds no
   World w;
   w.define("job name=load; x");
   w.default_slots = 1;
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   const RunId run = w.start("job name=top; a call=load; b after a");
   const RunId load = w.called(run, "a");
   REQUIRE(load != RunId{});

@@ -231,7 +231,7 @@ TEST_CASE("every state that is not running can be marked, and a running one says
     const TaskState state = *task_state_from(word);
     World w;
     w.default_slots = 1;
-    w.handle(input::SetDefaultSlots{1});
+    w.handle(input::SetPool{1});
     const RunId run =
         w.start("a priority=9; q; r priority=5 retry=2 delay=1h; w after q; z after w");
     w.mark(run, "a", state);
@@ -397,7 +397,7 @@ TEST_CASE("a cancel of very many items that wait goes in bounded steps") {
   World w;
   w.checks = false;
   w.default_slots = 10'000;
-  w.handle(input::SetDefaultSlots{10'000});
+  w.handle(input::SetPool{10'000});
   const RunId run = w.start("m map=9000 retry=3 delay=1h; z after m");
   w.finish_all(run, Outcome::failed);
   REQUIRE(w.items(run, "m") == "retrying=9000");
@@ -432,7 +432,7 @@ TEST_CASE("a resume that meets a cancel half done lets go on what was not reache
   World w;
   w.checks = false;
   w.default_slots = 10'000;
-  w.handle(input::SetDefaultSlots{10'000});
+  w.handle(input::SetPool{10'000});
   const RunId run = w.start("m map=9000 retry=3 delay=1h");
   w.finish(run, "m:0", End{Outcome::failed, Reason::permanent});
   w.finish_all(run, Outcome::failed);

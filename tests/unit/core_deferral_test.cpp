@@ -21,7 +21,7 @@ const AttemptRow& only_attempt(const World& w) {
 
 void use_slots(World& w, std::int64_t slots) {
   w.default_slots = slots;
-  w.handle(input::SetDefaultSlots{slots});
+  w.handle(input::SetPool{slots});
 }
 
 }  // namespace

@@ -136,7 +136,7 @@ TEST_CASE("the total time-out counts from the first start over all attempts") {
 
 TEST_CASE("a total time-out passes while the task waits for a slot again") {
   World w;
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   w.default_slots = 1;
   const RunId run = w.start("a retry=3 delay=1s total=5s; b priority=1");
   w.finish(run, "b", Outcome::succeeded);
@@ -150,7 +150,7 @@ TEST_CASE("a total time-out passes while the task waits for a slot again") {
 
 TEST_CASE("a queue time-out fails what gets no slot in time, once per wait") {
   World w;
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   w.default_slots = 1;
   const RunId run = w.start("a; b queue=5s");
   CHECK(w.states(run) == "a=running b=queued");
@@ -345,7 +345,7 @@ TEST_CASE("the same request id gives the same run, with other params it is refus
 TEST_CASE("higher priority starts first, equals take turns") {
   World w;
   w.default_slots = 1;
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   const RunId blocker = w.start("job name=blocker; x");
   const RunId run = w.start("job name=wide; a; b; m map=3; h priority=5");
   std::string order;
@@ -364,7 +364,7 @@ TEST_CASE("higher priority starts first, equals take turns") {
 TEST_CASE("two wide tasks of one pool start alternately") {
   World w;
   w.default_slots = 1;
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   const RunId one = w.start("job name=one; m map=4");
   const RunId two = w.start("job name=two; m map=4");
   w.starts.clear();
@@ -381,7 +381,7 @@ TEST_CASE("two wide tasks of one pool start alternately") {
 TEST_CASE("a run with slots of its own takes none from the pool, and not more than its own") {
   World w;
   w.default_slots = 1;
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   const RunId blocker = w.start("job name=blocker; x");
   const RunId run = w.start(w.define("a; b; c"), [](RunRow& r) { r.default_slots = 2; });
   CHECK(w.states(blocker) == "x=running");
@@ -416,14 +416,14 @@ TEST_CASE("a task takes as many slots as it says, and waits for them all") {
 
 TEST_CASE("more slots start more, fewer stop nothing") {
   World w;
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   w.default_slots = 1;
   const RunId run = w.start("a; b; c");
   CHECK(w.states(run) == "a=running b=queued c=queued");
-  w.handle(input::SetDefaultSlots{3});
+  w.handle(input::SetPool{3});
   w.default_slots = 3;
   CHECK(w.states(run) == "a=running b=running c=running");
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   w.default_slots = 1;
   CHECK(w.states(run) == "a=running b=running c=running");
 }
@@ -450,7 +450,7 @@ TEST_CASE("nothing starts without a worker, and one that drains gets nothing new
 
 TEST_CASE("a task whose operator no worker takes asks for one and is in nobody's way") {
   World w;
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   w.default_slots = 1;
   const RunId run = w.start("a op=http priority=5; b; c op=http");
   CHECK(w.states(run) == "a=queued b=running c=queued");

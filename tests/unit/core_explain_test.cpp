@@ -17,7 +17,7 @@ std::string short_name(const World& w, RunId run) { return w.store.runs.at(run).
 TEST_CASE("who waits for a slot is told who has them and who is ahead") {
   World w;
   w.default_slots = 3;
-  w.handle(input::SetDefaultSlots{3});
+  w.handle(input::SetPool{3});
   const RunId hog = w.start("job name=hog; q map=2 timeout=5m; vacuum");
   w.pass(4min + 10s);
   const RunId first = w.start("job name=first; fix priority=10");
@@ -87,7 +87,7 @@ TEST_CASE("held starts and missing workers are named") {
 TEST_CASE("pools show limits, holders and who waits") {
   World w;
   w.default_slots = 2;
-  w.handle(input::SetDefaultSlots{2});
+  w.handle(input::SetPool{2});
   const RunId run =
       w.start("job pool:db=3; a; b; c; d pool=db slots=2; e pool=db slots=2; m map=7 priority=-1");
   const auto pools = w.engine.pools(w.now);

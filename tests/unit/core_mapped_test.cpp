@@ -127,7 +127,7 @@ TEST_CASE("stop_after_failures cancels the rest in one row") {
 TEST_CASE("max_concurrent bounds the live items, and numbers them from 0") {
   World w;
   w.default_slots = 100;
-  w.handle(input::SetDefaultSlots{100});
+  w.handle(input::SetPool{100});
   const RunId run = w.start("m map=10 max=3; other");
   CHECK(w.items(run, "m") == "queued=7 running=3");
   std::set<std::int32_t> slots;
@@ -177,7 +177,7 @@ TEST_CASE(
     "an item that waits too long for another slot fails, and its place in the queue with it") {
   World w;
   w.default_slots = 2;
-  w.handle(input::SetDefaultSlots{2});
+  w.handle(input::SetPool{2});
   const RunId run = w.start("m map=3 queue=5s retry=2 delay=1s");
   w.finish(run, "m:0", Outcome::failed);
   const RunId hog = w.start("job name=hog; x priority=9; y priority=9");
@@ -266,7 +266,7 @@ TEST_CASE("fail_fast counts items once they pass the tolerance") {
 TEST_CASE("an item that never started gets its number back and comes next") {
   World w;
   w.default_slots = 1;
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   const RunId run = w.start("m map=3");
   w.finish(run, "m:0", Outcome::never_started);
   CHECK(w.starts.back().key.item == ItemIndex{0});
@@ -296,7 +296,7 @@ TEST_CASE("an open mapped task goes on after any restart, with its place and cou
 TEST_CASE("two mapped tasks write their counts once a step, not once an item") {
   World w;
   w.default_slots = 40;
-  w.handle(input::SetDefaultSlots{40});
+  w.handle(input::SetPool{40});
   const RunId run = w.start("m map=20; n map=20");
   input::AttemptsEnded ended;
   for (int i = 0; i < 20; ++i) {

@@ -28,7 +28,7 @@ std::vector<std::string> started(const World& w, RunId run) {
 
 TEST_CASE("an item waits for its own item, and not for the slowest of the others") {
   World w;
-  w.handle(input::SetDefaultSlots{4});
+  w.handle(input::SetPool{4});
   const RunId run = w.start("m map=3; n after m*; z after n");
   CHECK(w.items(run, "n") == "waiting=3");
   CHECK(w.states(run) == "m=running n=running z=waiting");
@@ -168,7 +168,7 @@ TEST_CASE("items that are still being read are followed as they come") {
 
 TEST_CASE("items are not read anew while something goes over those that were") {
   World w;
-  w.handle(input::SetDefaultSlots{1});
+  w.handle(input::SetPool{1});
   w.answers = false;
   const RunId run = w.start("x priority=1; m map=0; p after x,m*; q after p*");
   const auto prepare = w.unanswered.at(0);
@@ -376,7 +376,7 @@ TEST_CASE("what waits for its own item says so") {
 
 TEST_CASE("over restarts what was let go is, and what waits does") {
   World w;
-  w.handle(input::SetDefaultSlots{2});
+  w.handle(input::SetPool{2});
   const RunId run = w.start("m map=6; n after m* retry=2 delay=1s; o after n* queue=1h");
   for (int i = 0; i < 4; ++i) w.finish(run, "m:" + std::to_string(i), Outcome::succeeded);
   w.restart();
@@ -391,7 +391,7 @@ TEST_CASE("over restarts what was let go is, and what waits does") {
 
 TEST_CASE("an upstream's items are known again after a restart, however long ago they ended") {
   World w;
-  w.handle(input::SetDefaultSlots{100});
+  w.handle(input::SetPool{100});
   w.default_slots = 100;
   const RunId run = w.start("a; m map=4; n after m*,a");
   w.finish(run, "m:0", Outcome::skipped);

@@ -130,7 +130,7 @@ TEST_CASE("alarms that mean nothing any more do not pile up") {
   World w;
   w.checks = false;
   w.default_slots = 100;
-  w.handle(input::SetDefaultSlots{100});
+  w.handle(input::SetPool{100});
   const RunId run = w.start("m map=30000 total=24h queue=24h");
   w.finish_all(run);
   CHECK(w.state(run) == "succeeded");

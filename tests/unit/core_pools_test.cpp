@@ -182,16 +182,16 @@ TEST_CASE("a full pool holds up nobody who does not want it") {
 
 TEST_CASE("without its pool of the settings a task waits and says so") {
   World w;
-  w.handle(input::SetDefaultSlots{1, "gpu"});
+  w.handle(input::SetPool{1, "gpu"});
   const RunId run = w.start("a pool=gpu; b pool=gpu");
   CHECK(w.states(run) == "a=running b=queued");
-  w.handle(input::SetDefaultSlots{0, "gpu"});
+  w.handle(input::SetPool{0, "gpu"});
   w.finish(run, "a", Outcome::succeeded);
   CHECK(w.states(run) == "a=succeeded b=queued");
   CHECK(w.explain(run, "b") ==
         "needs 1 slot of pool gpu, which is not in the settings any more\nnothing: dependencies "
         "done, run not paused");
-  w.handle(input::SetDefaultSlots{2, "gpu"});
+  w.handle(input::SetPool{2, "gpu"});
   CHECK(w.states(run) == "a=succeeded b=running");
   w.finish_all(run);
 }

@@ -119,7 +119,7 @@ TEST_CASE("items start no faster than the rate, and what waits costs no wake-ups
   World w;
   w.checks = false;
   w.default_slots = 1'000;
-  w.handle(input::SetDefaultSlots{1'000});
+  w.handle(input::SetPool{1'000});
   const RunId run = w.start("m map=200000 rate=100/1s");
   CHECK(w.starts.size() == 100);
   const std::size_t steps = w.steps;
@@ -217,7 +217,7 @@ TEST_CASE("a token is kept for the first that lacks slots, so that it is not sta
 
 TEST_CASE("slots of a run's own go by the rate of the pool default") {
   World w;
-  w.handle(input::SetDefaultSlots{4, "default", Rate{2, 1min}});
+  w.handle(input::SetPool{4, "default", Rate{2, 1min}});
   const RunId own =
       w.start(w.define("job name=own; m map=5"), [](RunRow& row) { row.default_slots = 3; });
   CHECK(w.items(own, "m") == "queued=3 running=2");
@@ -227,12 +227,12 @@ TEST_CASE("slots of a run's own go by the rate of the pool default") {
   CHECK(w.items(plain, "m") == "queued=3 running=2");
   CHECK(w.items(own, "m") == "queued=3 running=2");
   SECTION("and a pool whose rate goes lets all through") {
-    w.handle(input::SetDefaultSlots{4});
+    w.handle(input::SetPool{4});
     CHECK(w.items(plain, "m") == "queued=1 running=4");
     CHECK(w.items(own, "m") == "queued=2 running=3");
   }
   SECTION("and a higher rate counts at once") {
-    w.handle(input::SetDefaultSlots{4, "default", Rate{3, 1min}});
+    w.handle(input::SetPool{4, "default", Rate{3, 1min}});
     CHECK(w.items(plain, "m") == "queued=2 running=3");
   }
 }
@@ -240,7 +240,7 @@ TEST_CASE("slots of a run's own go by the rate of the pool default") {
 TEST_CASE("a restart lets no more through than the rate, whatever the calendar does") {
   World w;
   w.default_slots = 9;
-  w.handle(input::SetDefaultSlots{9});
+  w.handle(input::SetPool{9});
   const RunId run = w.start("m map=90 rate=3/10m");
   CHECK(w.items(run, "m") == "queued=87 running=3");
   w.pass(4min);

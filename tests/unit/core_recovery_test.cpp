@@ -179,7 +179,7 @@ TEST_CASE("a dormant run records its ends, starts nothing, and holds nobody up")
   row.id = version;
   w.checks = false;
   w.handle(input::AddVersion{row, w.jobs.at(version), true});
-  w.handle(input::SetDefaultSlots{w.default_slots});
+  w.handle(input::SetPool{w.default_slots});
   w.handle(input::Recover{w.store.snapshot(run, false), true});
   w.handle(input::Recover{w.store.snapshot(other, false), false});
   w.handle(input::WorkerUp{WorkerId{1}});

@@ -467,7 +467,7 @@ TEST_CASE("a resume of very many items goes in bounded steps, and goes on where 
   World w;
   w.checks = false;
   w.default_slots = 10'000;
-  w.handle(input::SetDefaultSlots{10'000});
+  w.handle(input::SetPool{10'000});
   const RunId run = w.start("m map=9000 stop=9000; z after m");
   w.finish(run, "m:0", Outcome::succeeded);
   w.finish_all(run, Outcome::failed);

@@ -57,7 +57,7 @@ struct Driver {
     JobVersionRow row;
     row.id = VersionId{1};
     handle(input::Recovered{});
-    handle(input::SetDefaultSlots{16});
+    handle(input::SetPool{16});
     handle(input::WorkerUp{WorkerId{1}});
     handle(input::AddVersion{row, job, false});
     RunRow run;
@@ -131,7 +131,7 @@ TEST_CASE("a million items run to their end, and cancelling those that never sta
   for (std::int64_t first = 0; first < 1'000'000; first += 1'000) {
     d.handle(input::ItemsRead{run, TaskIndex{0}, 1, first, 1'000, "", "", first == 999'000, ""});
   }
-  d.handle(input::SetDefaultSlots{1'000});
+  d.handle(input::SetPool{1'000});
   SECTION("to their end") {
     while (!d.starts.empty()) d.end(Outcome::succeeded);
     CHECK(d.engine.run(run)->state == RunState::succeeded);
@@ -154,7 +154,7 @@ TEST_CASE("what is pending costs a step nothing: many runs that wait, many lanes
   JobVersionRow row;
   row.id = VersionId{1};
   d.handle(input::Recovered{});
-  d.handle(input::SetDefaultSlots{1});
+  d.handle(input::SetPool{1});
   d.handle(input::WorkerUp{WorkerId{1}});
   d.handle(input::AddVersion{row, job, false});
   RunRow run;
@@ -181,7 +181,7 @@ TEST_CASE("three tasks of 100,000 items each go item by item in bounded steps") 
   d.handle(input::Prepared{run, TaskIndex{0}, 1, {}, {}, {}});
   for (std::int64_t first = 0; first < 100'000; first += 1'000)
     d.handle(input::ItemsRead{run, TaskIndex{0}, 1, first, 1'000, "", "", first == 99'000, ""});
-  d.handle(input::SetDefaultSlots{1'000});
+  d.handle(input::SetPool{1'000});
   const auto count = [&](std::uint32_t task, TaskState state) {
     return d.engine.view(run)->tasks[task].counts->at(static_cast<std::size_t>(state));
   };

@@ -176,7 +176,7 @@ TEST_CASE("a thousand jobs of one second all start in that second, and idle jobs
   World w;
   w.checks = false;
   w.default_slots = 2'000;
-  w.handle(input::SetDefaultSlots{2'000});
+  w.handle(input::SetPool{2'000});
   const JobSpec busy = job_from_text("job every=1m; a");
   const JobSpec idle = job_from_text("job every=1h; a");
   for (int i = 0; i < 3'000; ++i) {
