@@ -12,8 +12,9 @@ using nlohmann::json;
 
 const json* find(const json& object, const char* key) {
   if (!object.is_object()) return nullptr;
-  auto it = object.find(key);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
+  const auto& members = object.get_ref<const json::object_t&>();
+  const auto it = members.find(key);
+  return it == members.end() || it->second.is_null() ? nullptr : &it->second;
 }
 
 std::optional<std::int32_t> max_attempts_of(const json& holder) {

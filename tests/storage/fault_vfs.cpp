@@ -1,6 +1,7 @@
 #include "fault_vfs.h"
 
 #include <cstring>
+#include <mutex>
 
 #include <sqlite3.h>
 
@@ -13,12 +14,20 @@ struct Plan {
   std::int64_t count = 0;
   bool struck = false;
 };
+// A writer's thread runs into the fault that the test's own takes back.
+std::mutex plan_mutex;
 Plan plan;
+
+Fault armed() {
+  const std::lock_guard lock(plan_mutex);
+  return plan.fault;
+}
 
 enum class Operation { write, sync };
 
 /// The error code of this operation, or SQLITE_OK to let it pass.
 int judge(Operation operation) {
+  const std::lock_guard lock(plan_mutex);
   if (plan.fault == Fault::none) return SQLITE_OK;
   if (plan.fault == Fault::sync_error && operation != Operation::sync) return SQLITE_OK;
   if ((plan.fault == Fault::no_room || plan.fault == Fault::write_error) &&
@@ -65,7 +74,7 @@ int x_truncate(sqlite3_file* f, sqlite3_int64 size) {
 }
 int x_sync(sqlite3_file* f, int flags) {
   const int code = judge(Operation::sync);
-  if (code != SQLITE_OK && plan.fault == Fault::cut) return code;
+  if (code != SQLITE_OK && armed() == Fault::cut) return code;
   const int done = real(f)->pMethods->xSync(real(f), flags);
   return code != SQLITE_OK ? code : done;
 }
@@ -135,9 +144,18 @@ const char* fault_vfs() {
   return vfs.zName;
 }
 
-void arm(Fault fault, std::int64_t at) { plan = {fault, at, 0, false}; }
-void disarm() { plan = {}; }
-std::int64_t operations() { return plan.count; }
-bool has_struck() { return plan.struck; }
+void arm(Fault fault, std::int64_t at) {
+  const std::lock_guard lock(plan_mutex);
+  plan = {fault, at, 0, false};
+}
+void disarm() { arm(Fault::none, 0); }
+std::int64_t operations() {
+  const std::lock_guard lock(plan_mutex);
+  return plan.count;
+}
+bool has_struck() {
+  const std::lock_guard lock(plan_mutex);
+  return plan.struck;
+}
 
 }  // namespace pawl::test

@@ -1,6 +1,7 @@
 #pragma once
 
-// A VFS over the system's in which the n-th operation that changes a file fails.
+// A VFS over the system's in which the n-th operation that changes a file fails. Everything here
+// may be called from any thread.
 
 #include <cstdint>
 #include <string>

@@ -12,6 +12,7 @@
 #include "fault_vfs.h"
 #include "storage/history.h"
 #include "support.h"
+#include "tests/patience.h"
 
 namespace pawl::test {
 namespace {
@@ -37,7 +38,7 @@ class Listener {
   template <typename Condition>
   void wait(Condition condition) {
     std::unique_lock lock(mutex_);
-    REQUIRE(changed_.wait_for(lock, 20s, condition));
+    REQUIRE(changed_.wait_for(lock, patient(20s), condition));
   }
   void wait_committed(std::uint64_t through) {
     wait([&] { return committed_ >= through; });
@@ -74,7 +75,7 @@ class Gate {
   Writer::Load load() {
     return [this](Store&) -> std::function<void()> {
       std::unique_lock lock(mutex_);
-      open_.wait_for(lock, 20s, [this] { return is_open_; });
+      open_.wait_for(lock, patient(20s), [this] { return is_open_; });
       return {};
     };
   }
@@ -251,13 +252,15 @@ TEST_CASE("after an unknown outcome of a load nothing is written either") {
   Folder folder;
   Listener listener;
   Writer writer(open_store(folder.store(), fault_vfs()), listener.callbacks(), {});
+  bool is_refused = false;
   REQUIRE(writer.load([&](Store& store) -> std::function<void()> {
     arm(Fault::sync_error, 1);
-    CHECK_FALSE(store.next_worker(WorkerId{}));
+    is_refused = !store.next_worker(WorkerId{});
     disarm();
     return {};
   }));
   listener.wait([&] { return !listener.fatal_.empty(); });
+  CHECK(is_refused);
   Mutations batch = one_run(1);
   CHECK_FALSE(writer.submit(1, batch));
 }
@@ -279,7 +282,7 @@ TEST_CASE("the log is copied back when there is nothing to do, and while there i
   }
   // Whoever asks the store keeps its writer from having nothing to do: only what it says is looked
   // at.
-  const auto until = std::chrono::steady_clock::now() + 20s;
+  const auto until = std::chrono::steady_clock::now() + patient(20s);
   while (writer.wal_pages() >= 5 && std::chrono::steady_clock::now() < until)
     std::this_thread::yield();
   CHECK(writer.wal_pages() < 5);
