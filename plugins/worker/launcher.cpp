@@ -18,9 +18,25 @@ namespace {
 
 constexpr std::size_t kStackBytes = 64u << 10;
 
+// The thread sanitizer takes a child in its parent's memory for the thread that made it, and then
+// reports races that are none. Under it the child has a copy of that memory, all but its stack.
+#ifdef __SANITIZE_THREAD__
+constexpr int kCloneFlags = CLONE_VFORK | SIGCHLD;
+constexpr int kStackSharing = MAP_SHARED;
+#else
+constexpr int kCloneFlags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+constexpr int kStackSharing = MAP_PRIVATE;
+#endif
+
 enum class Step { none, session, group, streams, limit, nice, folder, execute };
 
-/// What the child reads and where it says why it failed; in the parent's memory, which it shares.
+/// Where the child says why it failed: at the far end of its stack.
+struct ChildReport {
+  Step failed = Step::none;
+  int error = 0;
+};
+
+/// What the child reads.
 struct ChildPlan {
   const char* folder;
   const char* const* candidates;  ///< paths to try, null at the end
@@ -31,13 +47,11 @@ struct ChildPlan {
   rlimit locks;
   const LaunchLimits* limits;
   bool dies_with_parent;
-  Step failed = Step::none;
-  int error = 0;
+  ChildReport* report;
 };
 
-int fail(ChildPlan& plan, Step step, int error) {
-  plan.failed = step;
-  plan.error = error;
+int fail(const ChildPlan& plan, Step step, int error) {
+  *plan.report = {step, error};
   return 127;
 }
 
@@ -68,7 +82,7 @@ int execute(const ChildPlan& plan) {
 
 /// Runs in the child, on its own stack, in the parent's memory: system calls only.
 int run_child(void* argument) {
-  ChildPlan& plan = *static_cast<ChildPlan*>(argument);
+  const ChildPlan& plan = *static_cast<ChildPlan*>(argument);
   if (setsid() < 0) return fail(plan, Step::session, errno);
   const int entrance = plan.limits->group_entrance;
   if (entrance >= 0 && write(entrance, "0", 1) != 1) return fail(plan, Step::group, errno);
@@ -119,10 +133,10 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return all;
 }
 
-std::string explain(const ChildPlan& plan, const Launch& launch) {
+std::string explain(const ChildReport& report, const Launch& launch) {
   const std::string& program = launch.argv.front();
-  std::string why = std::strerror(plan.error);
-  switch (plan.failed) {
+  std::string why = std::strerror(report.error);
+  switch (report.failed) {
     case Step::none: return "cannot start " + program + ": " + why;
     case Step::session: return "cannot make a session for " + program + ": " + why;
     case Step::group: return "cannot put " + program + " into its control group: " + why;
@@ -130,7 +144,7 @@ std::string explain(const ChildPlan& plan, const Launch& launch) {
     case Step::limit: return "cannot set the descriptor limit of " + program + ": " + why;
     case Step::nice:
       return "cannot set resources.nice of " + program + ": " + why +
-             (plan.error == EACCES || plan.error == EPERM
+             (report.error == EACCES || report.error == EPERM
                   ? ". Below 0 needs a right (CAP_SYS_NICE, or LimitNICE= of the unit)"
                   : "");
     case Step::folder: return "cannot enter working_dir " + launch.working_dir + ": " + why;
@@ -138,19 +152,19 @@ std::string explain(const ChildPlan& plan, const Launch& launch) {
   }
   std::string text = "cannot start " + program + ": " + why;
   bool is_searched = program.find('/') == std::string::npos;
-  if (plan.error == ENOENT && is_searched) {
+  if (report.error == ENOENT && is_searched) {
     text += ". It is in none of the folders of PATH: " + std::string(path_variable(launch.env));
-  } else if (plan.error == ENOENT && !program.starts_with('/')) {
+  } else if (report.error == ENOENT && !program.starts_with('/')) {
     text += ". It was looked for from " + launch.working_dir;
-  } else if (plan.error == ENOENT) {
+  } else if (report.error == ENOENT) {
     text += ". It, or the interpreter named in its first line, is missing";
-  } else if (plan.error == ENOEXEC) {
+  } else if (report.error == ENOEXEC) {
     text += ". A script needs a first line such as #!/bin/sh";
-  } else if (plan.error == E2BIG) {
+  } else if (report.error == E2BIG) {
     text +=
         ". Arguments and environment together are too large: hand the data over in a file or "
         "by stdin";
-  } else if (plan.error == EACCES) {
+  } else if (report.error == EACCES) {
     text += ". Is it executable (chmod +x), also for this user?";
   }
   return text;
@@ -162,7 +176,7 @@ Launcher::Launcher(const rlimit& descriptors, Parting parting)
     : descriptors_(descriptors), parting_(parting) {
   getrlimit(RLIMIT_LOCKS, &locks_);
   stack_ = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+                kStackSharing | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   PAWL_CHECK(stack_ != MAP_FAILED);
 }
 
@@ -182,19 +196,21 @@ pid_t Launcher::start(const Launch& launch, const LaunchStreams& streams,
                  &descriptors_,
                  {mark, locks_.rlim_max},
                  &limits,
-                 parting_ == Parting::with_parent};
+                 parting_ == Parting::with_parent,
+                 static_cast<ChildReport*>(stack_)};
+  *plan.report = {};
   char* stack_top = static_cast<char*>(stack_) + kStackBytes;
-  pid_t pid = clone(run_child, stack_top, CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
+  pid_t pid = clone(run_child, stack_top, kCloneFlags, &plan);
   if (pid < 0) {
-    plan.error = errno;
-  } else if (plan.failed == Step::none) {
+    plan.report->error = errno;
+  } else if (plan.report->failed == Step::none) {
     return pid;
   } else {
     while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  failure.error = plan.error;
-  failure.message = explain(plan, launch);
+  failure.error = plan.report->error;
+  failure.message = explain(*plan.report, launch);
   return -1;
 }
 
