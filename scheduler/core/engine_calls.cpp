@@ -27,11 +27,17 @@ bool Engine::State::waits_for_call(const Run& run, TaskKey key, const Piece& wor
   return work.state == TaskState::deferred && run.spec(key.task).calls_job();
 }
 
-/// The open runs that the task or item made.
+/// The open runs that the task or item made for what it does now. One that it made for work that
+/// succeeded long ago, and that somebody resumed by hand, is none of them.
 std::vector<Run*> Engine::State::called_by(TaskKey key) {
   std::vector<Run*> runs;
-  for (auto it = calls_.lower_bound({key, RunId{}}); it != calls_.end() && it->first == key; ++it)
-    runs.push_back(&at(it->second));
+  const Run* caller = find(key.run);
+  const Piece* work = caller == nullptr ? nullptr : find_work(*caller, key);
+  if (work == nullptr) return runs;
+  for (auto it = calls_.lower_bound({key, RunId{}}); it != calls_.end() && it->first == key; ++it) {
+    Run& called = at(it->second);
+    if (called.row.caller->work == work->work) runs.push_back(&called);
+  }
   return runs;
 }
 
@@ -42,7 +48,9 @@ std::vector<RunId> Engine::State::awaited_by(const Run& run) const {
   for (auto it = calls_.lower_bound({first, RunId{}}); it != calls_.end(); ++it) {
     if (it->first.run != run.row.id) break;
     const Piece* work = find_work(run, it->first);
-    if (work != nullptr && work->live.value != 0) runs.push_back(it->second);
+    const Run* called = find(it->second);
+    if (work == nullptr || work->live.value == 0 || called == nullptr) continue;
+    if (called->row.caller->work == work->work) runs.push_back(it->second);
   }
   return runs;
 }

@@ -219,6 +219,42 @@ class Calls(GateTest):
         self.assertNotIn("pool", self.pawl("plan", top).out)
         self.pawl("validate", top)
 
+    def test_a_restored_home_goes_on_in_the_run_that_was_called(self):
+        self.gated_job("load", [self.gate("x")])
+        self.gated_job("top", [self.call("a", "load")])
+        serve = self.serve_jobs()
+        run = self.trigger("top")
+        self.until_started("x")
+        called = self.called(run)
+        self.pawl("backup", "copy.db")
+        self.open_gates("x")
+        self.until_ended(run)
+        self.kill(serve)
+        self.env["PAWL_HOME"] = str(self.root / "restored")
+        self.pawl("restore", "copy.db")
+        self.assertEqual((self.tasks_of(run)["a"]["state"], self.run_of(called)["state"]),
+                         ("held", "paused"))
+        self.serve_jobs()
+        self.until("the jobs are known", lambda: self.pawl("unpause", "--all", code=None).code == 0)
+        self.pawl("resume", called, "-y")
+        self.pawl("resume", run, "-y")
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assertEqual(self.called(run), called)
+        self.assertEqual(self.runs("load"), [called])
+
+    def test_a_task_that_waits_too_long_ends_with_its_run(self):
+        self.gated_job("load", [self.gate("x")])
+        self.gated_job("top", [self.call("a", "load", timeout="1s")])
+        self.serve_jobs()
+        run = self.trigger("top")
+        self.until_started("x")
+        called = self.called(run)
+        self.assertEqual(self.until_ended(run)["state"], "failed")
+        task = self.tasks_of(run)["a"]
+        self.assertEqual(task["reason"], "timeout")
+        self.assertIn("no end within 1s", task["error"])
+        self.assertEqual(self.run_of(called)["state"], "cancelled")
+
     def test_a_foreground_run_is_the_scheduler_of_what_it_calls(self):
         load = self.gated_job("load", [{"id": "x", "command": ["true"]}])
         self.pawl("run", load)

@@ -181,6 +181,28 @@ TEST_CASE("a call that had succeeded and runs again makes a new run") {
   CHECK(w.state(run) == "succeeded");
 }
 
+TEST_CASE("a run of work that is done is nothing to the task that made it, whoever resumes it") {
+  World w;
+  w.define("job name=load overlap=allow active=9; x");
+  const RunId run = w.start("job name=top; a call=load");
+  const RunId old = w.called(run, "a");
+  w.finish(old, "x", Outcome::succeeded);
+  w.resume(run, "a", [](input::Resume& in) { in.only = true; });
+  const RunId load = w.called(run, "a");
+  w.resume(old, "x", [](input::Resume& in) { in.only = true; });
+  REQUIRE(w.state(old) == "running");
+  SECTION("the task ends with the new one") {
+    w.finish(load, "x", Outcome::succeeded);
+    CHECK(w.state(run) == "succeeded");
+  }
+  SECTION("the old one is not cancelled with the task") {
+    w.cancel(run);
+    w.finish(load, "x", Outcome::failed);
+    CHECK(w.state(run) == "cancelled:cancelled");
+  }
+  CHECK(w.state(old) == "running");
+}
+
 TEST_CASE("to cancel the caller is to cancel the run that it called, and to wait for its end") {
   World w;
   w.define("job name=load; x; y after x");
