@@ -19,6 +19,10 @@ if(PAWL_SANITIZE)
     target_compile_options(pawl_flags INTERFACE -fsanitize-undefined-trap-on-error)
     target_link_options(pawl_flags INTERFACE -fsanitize-undefined-trap-on-error)
   endif()
+  # With the thread sanitizer's calls in between, g++ 12 takes iterators of nlohmann's for null.
+  if(PAWL_SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(pawl_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-null-dereference>)
+  endif()
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   # g++ 12 sees overlapping copies in `"x" + string` once it inlines (its bug 105651).
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "pawl/operator.hpp"
 
@@ -81,17 +82,26 @@ struct Chatter {
   static constexpr const char* kName = "chatter";
   static constexpr const char* kSummary = "says too much";
   static constexpr const char* kSchema = kAnything;
+  Chatter() = default;
+  Chatter(const Chatter&) = delete;
+  Chatter& operator=(const Chatter&) = delete;
+  ~Chatter() {
+    for (std::thread& thread : threads_) thread.join();
+  }
   void start(Attempt attempt, const Request&) {
-    std::thread([attempt]() mutable {
+    threads_.emplace_back([attempt]() mutable {
       attempt.log("first\n");
       attempt.finish(Result::success("1"));
       attempt.finish(Result::failure("too late"));
       attempt.log("too late\n");
       attempt.set_handle("too late");
       attempt.heartbeat();
-    }).detach();
+    });
   }
   void cancel(Attempt) {}
+
+ private:
+  std::vector<std::thread> threads_;
 };
 
 /// Logs its secret in two halves, and in its error.
