@@ -145,9 +145,9 @@ struct Footprint {
 /// nothing.
 std::int64_t allocated_bytes() {
   using Count = std::size_t (*)();
-  static const auto of_sanitizer =
+  static const auto kOfSanitizer =
       reinterpret_cast<Count>(::dlsym(RTLD_DEFAULT, "__sanitizer_get_current_allocated_bytes"));
-  if (of_sanitizer != nullptr) return static_cast<std::int64_t>(of_sanitizer());
+  if (kOfSanitizer != nullptr) return static_cast<std::int64_t>(kOfSanitizer());
   const auto told = ::mallinfo2();
   return static_cast<std::int64_t>(told.uordblks + told.hblkhd);
 }
