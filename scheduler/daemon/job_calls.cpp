@@ -152,9 +152,9 @@ void JobCalls::go_on(const read::CallAnswer& answer, Found&& found) {
   call.stay = answer.start.stay;
   call.known = answer.newest->id;
   if (found.snapshot && found.version_of_run) {
-    auto job = read_definition(*found.version_of_run);
+    auto job = spec_of(*found.version_of_run);
     if (!job) return fail(answer.start, Reason::permanent, job.error().message);
-    jobs_.know(*found.version_of_run, *job);
+    jobs_.know(*found.version_of_run, **job);
     call.loaded.push_back(std::move(*found.snapshot));
   }
   pump_.feed(std::move(call));
