@@ -77,15 +77,21 @@ std::string reader_uri(const std::string& path, bool beside_writer) {
   return uri_of(path, "mode=ro");
 }
 
-/// Repeats what reads while another process opens the store and has not made the log's index yet.
-/// It is a matter of a moment, or of as long as that process is kept from running, and no handler
-/// of SQLite waits for it.
+/// What SQLite answers a reader that may not mend the log's index while another process makes it or
+/// moves its read marks. It passes in a moment, or when that process gets on; no handler of SQLite
+/// waits for it.
+bool is_index_in_the_making(int code) {
+  return code == SQLITE_READONLY_RECOVERY || code == SQLITE_READONLY_CANTINIT ||
+         code == SQLITE_READONLY_CANTLOCK;
+}
+
+/// Repeats `read` for as long as its code says that the index is in the making, within patience.
 template <typename Read>
 int once_index_is_made(const Read& read) {
   const auto patience = std::chrono::milliseconds(kBusyTimeoutMs);
   const auto end = std::chrono::steady_clock::now() + patience;
   int code = read();
-  while (code == SQLITE_READONLY_RECOVERY && std::chrono::steady_clock::now() < end) {
+  while (is_index_in_the_making(code) && std::chrono::steady_clock::now() < end) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
     code = read();
   }
@@ -128,7 +134,12 @@ Error error_of(int code, int system_errno, const char* text, std::string_view do
                   path + " is no SQLite database (" + text +
                       "). If it was one, bring back a backup: pawl restore FILE");
     case SQLITE_READONLY:
-      if (code == SQLITE_READONLY_RECOVERY) {
+      if (code == SQLITE_READONLY_ROLLBACK) {
+        return make(ErrorKind::storage, "a change of " + path +
+                                            " was cut off by a kill, and a reader may not undo "
+                                            "it. Start pawl serve once: it does");
+      }
+      if (is_index_in_the_making(code)) {
         return make(ErrorKind::locked, "another program is opening " + path +
                                            " and does not get on. Look at it (fuser " + path +
                                            " names it)");
@@ -176,6 +187,29 @@ sqlite3* Database::handle() const { return connection_->database.getHandle(); }
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path, DatabaseOptions options) {
   configure_library();
+  if (options.mode != DatabaseOptions::Mode::read_only) return open_once(path, options);
+  // Each time anew, the last one closed: what keeps the index open is company to others that look
+  // at it, and an index which a killed writer left half made would wait for its readers for ever.
+  Result<std::unique_ptr<Database>> opened = std::unique_ptr<Database>();
+  const int code = once_index_is_made([&] {
+    opened = open_once(path, options);
+    if (!opened) return SQLITE_OK;
+    const int seen = (*opened)->first_read();
+    if (is_index_in_the_making(seen)) opened->reset();
+    return seen;
+  });
+  if (!is_index_in_the_making(code)) return opened;
+  return error_of(code, 0, sqlite3_errstr(code), "opening the store", path);
+}
+
+/// Begins to read and ends again; SQLite's extended code of it.
+int Database::first_read() {
+  sqlite3_exec(handle(), "PRAGMA schema_version", nullptr, nullptr, nullptr);
+  return sqlite3_extended_errcode(handle());
+}
+
+Result<std::unique_ptr<Database>> Database::open_once(const std::string& path,
+                                                      const DatabaseOptions& options) {
   const bool reads = options.mode == DatabaseOptions::Mode::read_only;
   const bool is_real_file = options.vfs.empty();
   if (options.mode != DatabaseOptions::Mode::create && is_real_file && !exists(path)) {
@@ -479,7 +513,7 @@ bool Statement::step() {
   int code = once_index_is_made([this] {
     const int done = sqlite3_step(statement_);
     // It failed as it began to read, so there was no row yet.
-    if (done == SQLITE_READONLY_RECOVERY) sqlite3_reset(statement_);
+    if (is_index_in_the_making(done)) sqlite3_reset(statement_);
     return done;
   });
   if (code == SQLITE_ROW) return true;

@@ -44,7 +44,8 @@ class Database {
  public:
   /// Opens and sets up. Errors: `not_found` (read_only and not there), `home_unusable` (cannot be
   /// created or opened), `locked` (a foreign program holds it), `storage` (damaged, I/O, full; a
-  /// damaged file names the command that restores a backup). Does not look at the schema.
+  /// damaged file names the command that restores a backup). Does not look at the schema. A reader
+  /// waits some seconds for another process that is making the log's index.
   static Result<std::unique_ptr<Database>> open(const std::string& path, DatabaseOptions options);
 
   ~Database();
@@ -92,6 +93,9 @@ class Database {
  private:
   struct Connection;
   explicit Database(std::string path);
+  static Result<std::unique_ptr<Database>> open_once(const std::string& path,
+                                                     const DatabaseOptions& options);
+  int first_read();
   Result<void> set_up_writer();
   Result<void> set_up_reader();
   Result<void> set_up_copy();
