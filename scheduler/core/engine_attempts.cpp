@@ -67,7 +67,7 @@ effect::StartAttempt Engine::State::start_of(AttemptId id, const Live& live) {
   start.attempt = id;
   start.key = live.key();
   start.number = live.number;
-  if (const Piece* work = find_work(std::as_const(*live.run), start.key)) start.work = work->work;
+  if (const Piece* work = find_awake(*live.run, start.key)) start.work = work->work;
   start.worker = live.worker;
   start.slot = live.slot;
   start.stay = live.stay;

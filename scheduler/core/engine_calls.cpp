@@ -32,7 +32,7 @@ bool Engine::State::waits_for_call(const Run& run, TaskKey key, const Piece& wor
 std::vector<Run*> Engine::State::called_by(TaskKey key) {
   std::vector<Run*> runs;
   const Run* caller = find(key.run);
-  const Piece* work = caller == nullptr ? nullptr : find_work(*caller, key);
+  const Piece* work = caller == nullptr ? nullptr : find_awake(*caller, key);
   if (work == nullptr) return runs;
   for (auto it = calls_.lower_bound({key, RunId{}}); it != calls_.end() && it->first == key; ++it) {
     Run& called = at(it->second);
@@ -47,7 +47,7 @@ std::vector<RunId> Engine::State::awaited_by(const Run& run) const {
   const TaskKey first{run.row.id, TaskIndex{0}, kWhole};
   for (auto it = calls_.lower_bound({first, RunId{}}); it != calls_.end(); ++it) {
     if (it->first.run != run.row.id) break;
-    const Piece* work = find_work(run, it->first);
+    const Piece* work = find_awake(run, it->first);
     const Run* called = find(it->second);
     if (work == nullptr || work->live.value == 0 || called == nullptr) continue;
     if (called->row.caller->work == work->work) runs.push_back(it->second);
@@ -97,7 +97,7 @@ void Engine::State::wake_calls(const Run& run) {
 void Engine::State::call_returned(TaskKey key) {
   Run* run = find(key.run);
   if (run == nullptr || !called_by(key).empty()) return;
-  auto* work = const_cast<Piece*>(find_work(std::as_const(*run), key));
+  Piece* work = find_awake(*run, key);
   if (work == nullptr || work->live.value == 0) return;
   if (waits_for_call(*run, key, *work)) {
     if (run->is_dormant) {
@@ -223,7 +223,7 @@ Result<Run*> Engine::State::begin_call(const Live& live, const input::CallJob& i
   row.interval_end = caller.interval_end;
   row.priority_class = caller.priority_class;
   row.parent = caller.id;
-  row.caller = Caller{live.key(), live.number, find_work(*live.run, live.key())->work};
+  row.caller = Caller{live.key(), live.number, find_awake(*live.run, live.key())->work};
   if (would_circle(live, job, turns_of(version->second->job))) return refuse(circle_text(job));
   Run& run = accept(std::move(row), *version->second, false);
   record("", std::string(to_string(Trigger::job)), Target{run.row.id, {}, {}}, "");

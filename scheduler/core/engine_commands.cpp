@@ -56,17 +56,6 @@ void Engine::State::forget_unopened(const std::vector<RunSnapshot>& loaded) {
   }
 }
 
-/// Whether the row of a final item says what it is now: a snapshot is as old as its way was long.
-bool Engine::State::is_current(const Mapped& mapped, const TaskRow& row) const {
-  const auto item = static_cast<std::size_t>(row.key.item.value);
-  if (item >= mapped.states.size() || mapped.works.contains(row.key.item.value)) return false;
-  const bool has_state = mapped.states[item] == kFinalUnknown
-                             ? is_final(row.state)
-                             : mapped.states[item] == static_cast<std::uint8_t>(row.state);
-  return has_state &&
-         (mapped.tries[item] == 0 || mapped.tries[item] == static_cast<std::uint8_t>(row.attempts));
-}
-
 void Engine::State::on(const input::Cancel& in) {
   effect::Reply reply{in.reply, {}, {}, {}, false, {}};
   for (const Target& target : in.targets) {

@@ -60,6 +60,17 @@ inline const TaskRow* final_item(const RunSnapshot* snapshot, TaskIndex task, st
   return it != part->final_items.end() && it->key.item.value == item ? &*it : nullptr;
 }
 
+/// Whether the row of a final item says what it is now: a snapshot is as old as its way was long.
+inline bool is_current(const Mapped& mapped, const TaskRow& row) {
+  const auto item = static_cast<std::size_t>(row.key.item.value);
+  if (item >= mapped.states.size() || mapped.works.contains(row.key.item.value)) return false;
+  const bool has_state = mapped.states[item] == kFinalUnknown
+                             ? is_final(row.state)
+                             : mapped.states[item] == static_cast<std::uint8_t>(row.state);
+  return has_state &&
+         (mapped.tries[item] == 0 || mapped.tries[item] == static_cast<std::uint8_t>(row.attempts));
+}
+
 inline constexpr const char* kNoDefinition = "the job's definition is not in memory; ask again";
 inline constexpr const char* kGone = "is not in memory and was not loaded; ask again";
 inline constexpr const char* kChanged = "changed while the command was on its way; ask again";

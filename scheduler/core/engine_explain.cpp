@@ -112,7 +112,7 @@ struct Engine::State::Explainer {
       if (is_final(up_state)) continue;
       std::string text =
           name(run, d.task, ItemIndex{item}) + " (" + std::string(to_string(up_state));
-      const Piece* up = find_work(run, {run.row.id, d.task, ItemIndex{item}});
+      const Piece* up = find_awake(run, {run.row.id, d.task, ItemIndex{item}});
       if (up != nullptr && up->state == TaskState::running)
         text += " " + span(now.wall - up->started_at);
       Explanation& line = say("upstream", text + ")");
@@ -357,7 +357,7 @@ std::vector<Explanation> Engine::State::explain(const Target& target, Now now) c
   const std::int64_t item = target.item->value;
   if (!node.mapped || item < 0 || item >= node.mapped->items) return std::move(explainer.out);
   const Mapped& mapped = *node.mapped;
-  const Piece* work = find_work(*run, {target.run, task, *target.item});
+  const Piece* work = find_awake(*run, {target.run, task, *target.item});
   if (work != nullptr && work->state == TaskState::running)
     explainer.runs(*run, task, *work, *target.item);
   if (work != nullptr && work->state == TaskState::deferred)

@@ -209,7 +209,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
       set_alarm({due, {kept.row.id, TaskIndex{0}, kWhole}, TimerKind::run, 0});
       continue;
     }
-    Piece* work = const_cast<Piece*>(find_work(std::as_const(kept), row.key));
+    Piece* work = find_awake(kept, row.key);
     if (work == nullptr || is_final(work->state)) continue;  // or it sleeps, and knows
     if (row.kind == TimerKind::total) {
       work->total_due = due;

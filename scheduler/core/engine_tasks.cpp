@@ -310,7 +310,7 @@ bool Engine::State::is_meant(const Alarm& alarm) {
     const Node& node = run->node(alarm.key.task);
     return node.mapped && alarm.due == node.mapped->wake_due;
   }
-  const Piece* work = find_work(std::as_const(*run), alarm.key);
+  const Piece* work = find_awake(*run, alarm.key);
   if (work == nullptr) return false;
   return alarm.kind == TimerKind::total ? alarm.due == work->total_due : alarm.stamp == work->stamp;
 }
@@ -341,18 +341,29 @@ void Engine::State::arm_queue_timers(Run& run) {
   }
 }
 
-const Piece* Engine::State::find_work(const Run& run, TaskKey key) {
+namespace {
+
+template <typename AnyRun>
+auto find_awake_in(AnyRun& run, TaskKey key) -> decltype(&run.node(key.task).work) {
   if (key.task.value >= run.nodes.size()) return nullptr;
-  const Node& node = run.node(key.task);
+  auto& node = run.node(key.task);
   if (key.item == kWhole) return &node.work;
   if (!node.mapped) return nullptr;
   auto it = node.mapped->works.find(key.item.value);
   return it == node.mapped->works.end() ? nullptr : &it->second;
 }
 
+}  // namespace
+
+const Piece* Engine::State::find_awake(const Run& run, TaskKey key) {
+  return find_awake_in(run, key);
+}
+
+Piece* Engine::State::find_awake(Run& run, TaskKey key) { return find_awake_in(run, key); }
+
 Piece* Engine::State::find_work(Run& run, TaskKey key) {
-  const Piece* awake = find_work(std::as_const(run), key);
-  return awake != nullptr ? const_cast<Piece*>(awake) : wake_for_command(run, key);
+  Piece* awake = find_awake(run, key);
+  return awake != nullptr ? awake : wake_for_command(run, key);
 }
 
 void Engine::State::on_timer(const Alarm& alarm) {
