@@ -81,6 +81,8 @@ inline TaskSpec valid_task(std::string_view keys, std::string_view job_keys = ""
   return valid_job(task_with(keys, job_keys)).tasks.at(0);
 }
 
+inline Json with_of(const TaskSpec& task) { return Json::parse(task.with); }
+
 /// The one error of a text.
 inline Diagnostic only_error(std::string_view text) {
   const ParseResult result = parse(text);
@@ -110,6 +112,19 @@ inline void check_error(std::string_view text, std::string_view pointer, std::st
                                  : offset - line_start;
   CHECK(error.line == line);
   CHECK(error.column == static_cast<int>(column));
+}
+
+/// One wrong text; the error stands where `place` first occurs.
+struct Wrong {
+  std::string text;
+  const char* pointer;
+  const char* place;
+  const char* message;
+};
+
+inline void check_all(const std::vector<Wrong>& cases) {
+  for (const Wrong& wrong : cases)
+    check_error(wrong.text, wrong.pointer, wrong.place, wrong.message);
 }
 
 }  // namespace pawl::test
