@@ -104,11 +104,35 @@ class Service {
 
  private:
   Service(ServiceOptions options, Home home, FileLock lock);
+
+  // service_start.cpp
   Result<void> start();
+  void start_writer(std::unique_ptr<Store> store);
   Result<void> load_runs(Store& store);
-  void start_parts(std::vector<JobRow> jobs, StoreCounters counters);
+  void start_parts(std::vector<JobRow> jobs);
+  Workers::Options worker_options() const;
+  Workers::Events worker_events();
+  ServiceHooks hooks();
+  Result<void> watch_folders();
+  void begin_recovery();
   void on_recovered();
   void start_schedules();
+
+  // service_settings.cpp
+  static std::size_t workers_wanted(const Settings& settings);
+  static Retention keep_of(const Settings& settings);
+  Result<std::int64_t> slots_of_default(const Settings& settings) const;
+  void take_settings(Result<ParsedSettings> read);
+  void change_settings(const Settings& before);
+  void tell_settings() const;
+  void set_pools(const Settings& before);
+
+  // service_status.cpp
+  nlohmann::json status() const;
+  std::vector<Hold> holds() const;
+  void tell_recovery();
+  void tell_run(const RunChange& change) const;
+
   void perform(std::vector<Effect>&& effects);
   void perform(effect::Prepare&& prepare);
   void want_worker(const std::string& operator_name);
@@ -116,18 +140,9 @@ class Service {
   void on_writer();
   bool has_writer_failed();
   void tell_durable();
-  nlohmann::json status() const;
-  std::vector<Hold> holds() const;
-  Result<std::int64_t> slots_of_default(const Settings& settings) const;
-  void take_settings(Result<ParsedSettings> read);
-  void change_settings(const Settings& before);
-  void tell_settings() const;
-  void set_pools(const Settings& before);
-  void hold_starts();
   void on_wal();
+  void hold_starts();
   void tell(Weight weight, const std::string& text) const;
-  void tell_recovery();
-  void tell_run(const RunChange& change) const;
   void leave_if_drained();
 
   ServiceOptions options_;
