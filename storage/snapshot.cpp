@@ -22,6 +22,9 @@ SnapshotLoader::SnapshotLoader(Database& database, std::int64_t boot)
       items_(database, "SELECT t.item, t.state, " PAWL_TASK_COLUMNS
                        " FROM task AS t WHERE t.run = ? AND t.task = ? AND t.item >= ? "
                        "AND t.item < ? ORDER BY t.item"),
+      to_dismiss_(database,
+                  "SELECT count(*) FROM task NOT INDEXED WHERE run = ? AND task = ? AND item >= 0 "
+                  "AND state IN ('failed', 'held') AND dismissed = 0"),
       attempt_(database, "SELECT " PAWL_ATTEMPT_COLUMNS " FROM attempt AS a WHERE a.id = ?"),
       timers_(database,
               "SELECT run, task, item, kind, due, due_wall, delay, boot FROM timer WHERE run = ? "
@@ -48,7 +51,10 @@ Result<std::optional<RunSnapshot>> SnapshotLoader::load(RunId run, LoadOptions o
   bool loaded = load_run(run, snapshot);
   if (loaded && snapshot.run.id != run) return std::optional<RunSnapshot>();
   loaded = loaded && load_mapped(snapshot) && load_tasks(snapshot);
-  for (auto& mapped : snapshot.mapped) loaded = loaded && load_items(mapped, options);
+  for (auto& mapped : snapshot.mapped) {
+    loaded = loaded && load_items(mapped, options);
+    if (options.to_dismiss) loaded = loaded && count_to_dismiss(mapped);
+  }
   loaded = loaded && load_attempts(snapshot) && load_timers(snapshot);
   if (loaded) return std::optional<RunSnapshot>(std::move(snapshot));
   if (bad_.empty()) return database_.error("reading run " + std::to_string(run.value));
@@ -143,6 +149,12 @@ bool SnapshotLoader::load_items(MappedSnapshot& mapped, LoadOptions options) {
   if (row.is_paired || expected == row.next_fresh) return true;
   return refuse("item " + std::to_string(expected) + " of task " + std::to_string(row.task.value) +
                 " has no row");
+}
+
+bool SnapshotLoader::count_to_dismiss(MappedSnapshot& mapped) {
+  to_dismiss_.bind(mapped.row.run, mapped.row.task);
+  if (to_dismiss_.step()) mapped.to_dismiss = to_dismiss_.integer(0);
+  return check(to_dismiss_, RowReader(to_dismiss_));
 }
 
 bool SnapshotLoader::load_attempts(RunSnapshot& snapshot) {

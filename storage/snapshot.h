@@ -23,6 +23,7 @@ class SnapshotLoader {
   bool load_mapped(RunSnapshot& snapshot);
   bool load_tasks(RunSnapshot& snapshot);
   bool load_items(MappedSnapshot& mapped, LoadOptions options);
+  bool count_to_dismiss(MappedSnapshot& mapped);
   bool load_attempts(RunSnapshot& snapshot);
   bool load_timers(RunSnapshot& snapshot);
   bool check(Statement& statement, const RowReader& reader);
@@ -30,7 +31,7 @@ class SnapshotLoader {
 
   Database& database_;
   std::int64_t boot_;
-  Statement run_, mapped_, tasks_, items_, attempt_, timers_;
+  Statement run_, mapped_, tasks_, items_, to_dismiss_, attempt_, timers_;
   std::string bad_;
 };
 

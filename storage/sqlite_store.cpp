@@ -233,6 +233,10 @@ bool SqliteStore::put(const mutation::UpdateTask& m) {
   return run_one(statements_->update_task, "the row", row.key);
 }
 
+bool SqliteStore::put(const mutation::DismissItems& m) {
+  return statements_->dismiss_items.bind(m.run, m.task, m.first, m.end).run();
+}
+
 bool SqliteStore::put(const mutation::SetMapped& m) {
   last_mapped_[{m.row.run, m.row.task}] = &m.row;
   return true;

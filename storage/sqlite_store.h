@@ -74,6 +74,7 @@ class SqliteStore final : public Store {
   bool put(const mutation::SetRunCounts& m);
   bool put(const mutation::InsertTask& m);
   bool put(const mutation::UpdateTask& m);
+  bool put(const mutation::DismissItems& m);
   bool put(const mutation::SetMapped& m);
   bool put(const mutation::InsertItems& m);
   bool put(const mutation::DeleteItems& m);

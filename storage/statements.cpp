@@ -43,6 +43,11 @@ SqliteStore::Statements::Statements(Database& db)
                   "first_attempt = coalesce(?, first_attempt), queued_at = ?, started_at = ?, "
                   "ended_at = ?, dismissed = ?, error = ? "
                   "WHERE run = ? AND task = ? AND item = ? AND state = ? AND live_attempt IS ?"),
+      // By the primary key: the index of what is unresolved is by time.
+      dismiss_items(db,
+                    "UPDATE task NOT INDEXED SET dismissed = 1 WHERE run = ? AND task = ? "
+                    "AND item >= ? AND item < ? AND state IN ('failed', 'held') "
+                    "AND dismissed = 0"),
       set_mapped(db,
                  "INSERT INTO mapped VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
                  "?, ?, ?, ?, ?, ?) ON CONFLICT (run, task) DO UPDATE SET items = excluded.items, "

@@ -14,7 +14,7 @@ struct SqliteStore::Statements {
   Statement insert_version, insert_version_task;
   Statement insert_run, insert_counts, update_run, set_counts;
   Statement insert_task, update_task;
-  Statement set_mapped, insert_items, delete_items;
+  Statement dismiss_items, set_mapped, insert_items, delete_items;
   Statement insert_attempt, inherit_handle, update_attempt, move_attempt, set_handle;
   Statement delete_attempt;
   Statement set_output, clear_outputs;

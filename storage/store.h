@@ -32,6 +32,7 @@ struct StoreCounters {
 struct LoadOptions {
   bool final_items = false;      ///< MappedSnapshot::final_items and all states from item 0
   bool succeeded_items = false;  ///< and those of `final_items` that succeeded, too
+  bool to_dismiss = false;       ///< MappedSnapshot::to_dismiss
 };
 
 /// How long ended runs are kept. A run goes when it is beyond the newest `runs` of its job or ended

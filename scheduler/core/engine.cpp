@@ -22,6 +22,7 @@ Step Engine::State::handle(const Input& input, Now now) {
   now_ = now;
   step_ = {};
   looked_at_ = 0;
+  changed_together_ = 0;
   drop_idle_versions();
   std::visit([this](const auto& in) { on(in); }, input);
   settle();
@@ -49,6 +50,8 @@ void Engine::State::settle() {
       admit_next();
     } else if (!repeats_.empty()) {
       repeat_some(repeats_.front());
+    } else if (!dismissals_.empty()) {
+      dismiss_some();
     } else if (!pairs_.empty()) {
       const Pair pair = pairs_.front();
       pairs_.pop_front();
@@ -72,7 +75,7 @@ void Engine::State::settle() {
   if (!is_full()) dispatch();
   const auto due = timers_.next_due();
   step_.more = is_full() || !pending_.empty() || !returns_.empty() || !freed_.empty() ||
-               !repeats_.empty() || !pairs_.empty() || !sweeps_.empty() ||
+               !repeats_.empty() || !dismissals_.empty() || !pairs_.empty() || !sweeps_.empty() ||
                (due && *due <= now_.mono);
 }
 

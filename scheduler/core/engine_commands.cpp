@@ -222,56 +222,91 @@ void Engine::State::on(const input::Mark& in) {
   act(std::move(reply));
 }
 
+namespace {
+
+bool is_unresolved(TaskState state) {
+  return state == TaskState::failed || state == TaskState::held;
+}
+
+}  // namespace
+
 CommandResult Engine::State::dismiss_one(Run& run, const Target& target,
-                                         const RunSnapshot* snapshot) {
+                                         const RunSnapshot* snapshot,
+                                         std::deque<Dismissed>& items) {
   if (!is_sound(run, target)) return {target, false, "there is no such task"};
   std::int64_t hidden = 0;
-  auto dismiss = [&](TaskRow row) {
-    if ((row.state != TaskState::failed && row.state != TaskState::held) || row.dismissed != 0)
-      return;
-    row.dismissed = 1;
-    const TaskState state = row.state;
-    change(mutation::UpdateTask{state, AttemptId{}, std::move(row)});
-    ++hidden;
-  };
-  for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
-    if (target.task && target.task->value != i) continue;
-    Node& node = run.nodes[i];
-    const MappedSnapshot* part = node.mapped ? mapped_part(snapshot, TaskIndex{i}) : nullptr;
-    for (std::size_t r = 0; part != nullptr && r < part->final_items.size(); ++r) {
-      const TaskRow& row = part->final_items[r];
-      if (names_an_item(target) && row.key.item != *target.item) continue;
-      if (is_current(*node.mapped, row)) dismiss(row);
+  if (names_an_item(target)) {
+    const std::int64_t item = target.item->value;
+    const Mapped* mapped = run.node(*target.task).mapped.get();
+    const TaskRow* row = final_item(snapshot, *target.task, item);
+    if (mapped != nullptr && row != nullptr && is_current(*mapped, *row) &&
+        is_unresolved(row->state) && row->dismissed == 0) {
+      items.push_back({run.row.id, *target.task, item, item + 1});
+      ++hidden;
     }
-    if (names_an_item(target) || !node.work.has_row || node.work.is_dismissed) continue;
-    TaskRow row;
-    fill(row, {run.row.id, TaskIndex{i}, kWhole}, node.work);
-    if (auto error = run.errors.find(TaskIndex{i}); error != run.errors.end())
-      row.error = error->second;
-    dismiss(std::move(row));
-    node.work.is_dismissed =
-        node.work.state == TaskState::failed || node.work.state == TaskState::held;
+  } else {
+    for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+      const TaskIndex task{i};
+      if (target.task && *target.task != task) continue;
+      const MappedSnapshot* part = mapped_part(snapshot, task);
+      if (part != nullptr && part->to_dismiss > 0) {
+        items.push_back({run.row.id, task, 0, part->row.next_fresh});
+        hidden += part->to_dismiss;
+      }
+      hidden += dismiss_whole(run, task);
+    }
   }
   if (hidden == 0)
     return {target, false, "has nothing failed or held that is not dismissed already"};
   return {target, true, std::to_string(hidden) + " dismissed"};
 }
 
+/// How many rows that hides: one, or none.
+std::int64_t Engine::State::dismiss_whole(Run& run, TaskIndex task) {
+  Piece& work = run.node(task).work;
+  if (!work.has_row || work.is_dismissed || !is_unresolved(work.state)) return 0;
+  TaskRow row;
+  fill(row, {run.row.id, task, kWhole}, work);
+  if (auto error = run.errors.find(task); error != run.errors.end()) row.error = error->second;
+  row.dismissed = 1;
+  work.is_dismissed = true;
+  change(mutation::UpdateTask{work.state, AttemptId{}, std::move(row)});
+  return 1;
+}
+
 void Engine::State::on(const input::Dismiss& in) {
   const Snapshots loaded = index_of(in.loaded);
-  effect::Reply reply{in.reply, {}, {}, {}, false, {}};
+  Dismissal all{{}, {in.reply, {}, {}, {}, false, {}}};
   for (const Target& target : in.targets) {
     const RunSnapshot* snapshot = adopt(target.run, loaded);
     Run* run = find(target.run);
     if (run == nullptr) {
-      reply.results.push_back({target, false, kGone});
+      all.reply.results.push_back({target, false, kGone});
       continue;
     }
-    reply.results.push_back(dismiss_one(*run, target, snapshot));
-    if (reply.results.back().ok) record(in.actor, "dismiss", target, in.note);
+    all.reply.results.push_back(dismiss_one(*run, target, snapshot, all.left));
+    if (all.reply.results.back().ok) record(in.actor, "dismiss", target, in.note);
   }
   forget_unopened(in.loaded);
-  act(std::move(reply));
+  dismissals_.push_back(std::move(all));
+}
+
+/// As many as the step has room for. No answer before the last: what a crash leaves undone was not
+/// promised.
+void Engine::State::dismiss_some() {
+  Dismissal& dismissal = dismissals_.front();
+  while (!dismissal.left.empty() && !is_full()) {
+    Dismissed& items = dismissal.left.front();
+    const std::int64_t count = std::min<std::int64_t>(
+        items.end - items.first, static_cast<std::int64_t>(limits::kMutationsPerStepMax));
+    change(mutation::DismissItems{items.run, items.task, items.first, items.first + count});
+    changed_together_ += static_cast<std::size_t>(count);
+    items.first += count;
+    if (items.first == items.end) dismissal.left.pop_front();
+  }
+  if (!dismissal.left.empty()) return;
+  act(std::move(dismissal.reply));
+  dismissals_.pop_front();
 }
 
 }  // namespace pawl

@@ -138,7 +138,8 @@ class Engine::State {
   void drop_idle_versions();
   void drop_pools(const std::string& job);
   bool is_full() const {
-    return step_.mutations.size() >= limits::kMutationsPerStepMax || looked_at_ >= kLookedAtMax;
+    return step_.mutations.size() + changed_together_ >= limits::kMutationsPerStepMax ||
+           looked_at_ >= kLookedAtMax;
   }
   template <typename M>
   void change(M&& mutation) {
@@ -410,7 +411,22 @@ class Engine::State {
   void learn_states(Run& run, const RunSnapshot& snapshot);
   CommandResult mark_one(Run& run, const Target& target, TaskState state,
                          const RunSnapshot* snapshot);
-  CommandResult dismiss_one(Run& run, const Target& target, const RunSnapshot* snapshot);
+  /// Items, from the first up to the end, whose failures are dismissed together.
+  struct Dismissed {
+    RunId run;
+    TaskIndex task;
+    std::int64_t first = 0;
+    std::int64_t end = 0;
+  };
+  /// A dismissal whose items go in steps of their own; then it is answered.
+  struct Dismissal {
+    std::deque<Dismissed> left;
+    effect::Reply reply;
+  };
+  CommandResult dismiss_one(Run& run, const Target& target, const RunSnapshot* snapshot,
+                            std::deque<Dismissed>& items);
+  std::int64_t dismiss_whole(Run& run, TaskIndex task);
+  void dismiss_some();
   CommandResult cancel_one(const Target& target, bool force);
   void judge_whole_anew(Run& run, TaskIndex task);
   void release_followers(Run& run, TaskIndex task);
@@ -483,6 +499,7 @@ class Engine::State {
   Now now_;
   Step step_;
   std::int64_t looked_at_ = 0;
+  std::size_t changed_together_ = 0;  ///< rows that mutations of many rows change in this step
 
   std::unordered_map<VersionId, std::unique_ptr<Version>> versions_;
   std::deque<std::pair<MonoTime, VersionId>> idle_versions_;  ///< without a run, since when
@@ -515,7 +532,8 @@ class Engine::State {
   std::set<std::pair<TaskKey, RunId>> calls_;  ///< open runs, by the task or item that made them
   std::deque<TaskKey> returns_;                ///< whose run has ended, perhaps
   std::deque<Place> pending_;                  ///< tasks whose rule wants looking at
-  std::deque<Place> repeats_;   ///< mapped tasks of which a resume or a cancel is under way
+  std::deque<Place> repeats_;  ///< mapped tasks of which a resume or a cancel is under way
+  std::deque<Dismissal> dismissals_;
   std::deque<Pair> pairs_;      ///< items whose pairs may have ended
   std::deque<Place> sweeps_;    ///< paired tasks of which all that waits is looked at
   std::vector<RunId> changed_;  ///< runs whose counts changed in this step

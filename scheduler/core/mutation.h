@@ -39,6 +39,13 @@ struct UpdateTask {
   AttemptId expected_attempt;
   TaskRow row;
 };
+/// Those of the items [first, end) that have failed or are held are not to be shown again.
+struct DismissItems {
+  RunId run;
+  TaskIndex task;
+  std::int64_t first = 0;
+  std::int64_t end = 0;
+};
 /// Inserted, or replaced. Only the last one of a batch for a task is written.
 struct SetMapped {
   MappedRow row;
@@ -135,13 +142,15 @@ struct AddEvent {
 
 namespace pawl {
 
-using Mutation = std::variant<
-    mutation::InsertVersion, mutation::InsertRun, mutation::UpdateRun, mutation::SetRunCounts,
-    mutation::InsertTask, mutation::UpdateTask, mutation::SetMapped, mutation::InsertItems,
-    mutation::DeleteItems, mutation::InsertAttempt, mutation::UpdateAttempt, mutation::MoveAttempt,
-    mutation::SetHandle, mutation::DeleteAttempt, mutation::SetOutput, mutation::ClearOutputs,
-    mutation::SetTimer, mutation::ClearTimer, mutation::SetRate, mutation::SetJob,
-    mutation::PauseJob, mutation::SetSchedule, mutation::DropFires, mutation::AddEvent>;
+using Mutation =
+    std::variant<mutation::InsertVersion, mutation::InsertRun, mutation::UpdateRun,
+                 mutation::SetRunCounts, mutation::InsertTask, mutation::UpdateTask,
+                 mutation::DismissItems, mutation::SetMapped, mutation::InsertItems,
+                 mutation::DeleteItems, mutation::InsertAttempt, mutation::UpdateAttempt,
+                 mutation::MoveAttempt, mutation::SetHandle, mutation::DeleteAttempt,
+                 mutation::SetOutput, mutation::ClearOutputs, mutation::SetTimer,
+                 mutation::ClearTimer, mutation::SetRate, mutation::SetJob, mutation::PauseJob,
+                 mutation::SetSchedule, mutation::DropFires, mutation::AddEvent>;
 
 using Mutations = std::vector<Mutation>;
 

@@ -286,6 +286,8 @@ struct MappedSnapshot {
   std::vector<std::uint8_t> states;
   /// Only when asked for: final and not succeeded, ascending. Also those that `repeat` still needs.
   std::vector<TaskRow> final_items;
+  std::int64_t to_dismiss =
+      0;  ///< only when asked for: items that failed or are held, not dismissed
 };
 
 /// One run with all that its engine needs, as of one commit.

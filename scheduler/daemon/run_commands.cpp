@@ -51,6 +51,10 @@ struct RunCommands::Command {
     return flag_of(options, "from") || flag_of(options, "only") || flag_of(options, "downstream") ||
            verb == "mark";
   }
+  bool names_items() const {
+    return std::any_of(targets.begin(), targets.end(),
+                       [](const Named& target) { return target.index.has_value(); });
+  }
   bool redefines() const { return verb == "resume" && options.contains("definition"); }
 
   std::vector<std::string> runs() const {
@@ -193,8 +197,9 @@ Result<RunCommands::LoadedRun> RunCommands::load_run(Store& store, const std::st
 
 void RunCommands::load(const Command& command, std::function<void(Result<Loaded>)> done) {
   LoadOptions options;
-  options.final_items = true;
+  options.final_items = command.verb != "dismiss" || command.names_items();
   options.succeeded_items = command.repeats_success();
+  options.to_dismiss = command.verb == "dismiss";
   std::map<std::string, VersionId> newest;
   if (command.redefines()) {
     for (const auto& [name, job] : jobs_.all()) newest.emplace(name, job.version);

@@ -113,7 +113,7 @@ std::string DiskStore::difference(const ModelStore& model) {
     return std::to_string(runs) + " runs are stored, and " + std::to_string(model.runs.size()) +
            " must be";
   for (const auto& [id, row] : model.runs) {
-    auto found = must(store_->load_run(id, {true, true}));
+    auto found = must(store_->load_run(id, {true, true, true}));
     if (!found) return "run " + row.name + " is not there";
     has = text_of(*std::move(found));
     must_have = text_of(model.snapshot(id, true));

@@ -39,6 +39,11 @@ std::string change_text(State from, State to) {
   return std::string(to_string(from)) + " to " + std::string(to_string(to));
 }
 
+/// Failed or held, and not dismissed.
+bool is_unresolved(const TaskRow& row) {
+  return (row.state == TaskState::failed || row.state == TaskState::held) && row.dismissed == 0;
+}
+
 }  // namespace
 
 std::string ModelStore::apply(const Mutations& batch, bool by_person) {
@@ -64,6 +69,13 @@ std::string ModelStore::one(const Mutation& change, bool by_person) {
     }
     std::string operator()(const m::InsertTask& c) const { return store.on(c); }
     std::string operator()(const m::UpdateTask& c) const { return store.on(c, by_person); }
+    std::string operator()(const m::DismissItems& c) const {
+      for (std::int64_t i = c.first; i < c.end; ++i) {
+        const auto it = store.tasks.find({c.run, c.task, ItemIndex{i}});
+        if (it != store.tasks.end() && is_unresolved(it->second)) it->second.dismissed = 1;
+      }
+      return {};
+    }
     std::string operator()(const m::SetMapped& c) const {
       store.mapped[{c.row.run, c.row.task}] = c.row;
       return {};
@@ -381,6 +393,7 @@ RunSnapshot ModelStore::snapshot(RunId run, bool with_final) const {
       part.states[static_cast<std::size_t>(row.key.item.value - first)] =
           static_cast<std::uint8_t>(row.state);
     }
+    part.to_dismiss += is_unresolved(row) ? 1 : 0;
     if (!is_final(row.state)) {
       part.open_items.push_back(row);
     } else if (with_final || is_resume(part.row.repeat)) {

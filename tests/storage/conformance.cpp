@@ -520,6 +520,22 @@ void snapshots(const OpenStore& open) {
     CHECK(items_of(s.mapped[0].final_items) == std::vector<std::int64_t>{0, 1, 2, 4});
     CHECK(items_of(s.mapped[0].open_items) == std::vector<std::int64_t>{3, 5});
   }
+  SECTION("items that failed are dismissed together, and counted when asked") {
+    start_items(*store);
+    LoadOptions options;
+    CHECK(load(*store, 1, options).mapped[0].to_dismiss == 0);
+    options.to_dismiss = options.final_items = true;
+    CHECK(load(*store, 1, options).mapped[0].to_dismiss == 1);
+    commit(*store, {mutation::DismissItems{RunId{1}, TaskIndex{1}, 0, 2}});
+    CHECK(load(*store, 1, options).mapped[0].to_dismiss == 1);
+    const std::string before = text(load(*store, 1).mapped[0].open_items.at(0));
+    commit(*store, {mutation::DismissItems{RunId{1}, TaskIndex{1}, 0, 6}});
+    const RunSnapshot s = load(*store, 1, options);
+    CHECK(s.mapped[0].to_dismiss == 0);
+    CHECK(s.mapped[0].final_items.at(0).dismissed == 1);
+    CHECK(text(s.mapped[0].open_items.at(0)) == before);
+    CHECK(s.tasks.at(1).dismissed == 0);
+  }
   SECTION("a snapshot is the same after the store was closed") {
     start_items(*store);
     const std::string before = text(load(*store, 1, {true, true}));

@@ -253,6 +253,7 @@ std::string text(const RunSnapshot& s) {
     for (auto state : mapped.states)
       all += " " + std::string(to_string(static_cast<TaskState>(state)));
     all += "\n";
+    if (mapped.to_dismiss > 0) all += "  to dismiss " + std::to_string(mapped.to_dismiss) + "\n";
     for (const auto& item : mapped.open_items) all += "  open " + text(item) + "\n";
     for (const auto& item : mapped.final_items) all += "  final " + text(item) + "\n";
   }

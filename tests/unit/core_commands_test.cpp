@@ -393,6 +393,43 @@ TEST_CASE("work that had succeeded and was marked failed is new work when it run
   CHECK(w.starts.back().number == 2);
 }
 
+TEST_CASE("a dismissal of very many items goes in bounded steps, and is answered after the last") {
+  World w;
+  w.checks = false;
+  w.default_slots = 10'000;
+  w.handle(input::SetPool{10'000});
+  const RunId run = w.start("m map=9000 tolerate=9000");
+  w.finish(run, "m:0", Outcome::succeeded);
+  w.finish_all(run, Outcome::failed);
+  REQUIRE(w.items(run, "m") == "succeeded=1 failed=8999");
+  w.know(w.store.runs.at(run).version);
+  const auto answers = [](const Step& step) {
+    return std::count_if(step.effects.begin(), step.effects.end(), [](const Effect& effect) {
+      return std::holds_alternative<effect::Reply>(effect);
+    });
+  };
+  const input::Dismiss dismiss{
+      {w.target(run)}, "seen", "ana", ReplyToken{7}, {w.store.snapshot(run, false)}};
+  Step step = w.engine.handle(dismiss, w.now);
+  int steps = 1;
+  for (; step.more && steps < 10; ++steps) {
+    CHECK(answers(step) == 0);
+    CHECK(w.store.apply(step.mutations, true).empty());
+    step = w.engine.handle(input::Tick{}, w.now);
+  }
+  CHECK(steps == 3);
+  REQUIRE(answers(step) == 1);
+  CHECK(w.store.apply(step.mutations, true).empty());
+  const auto seen = [&](std::int64_t item) {
+    return w.store.tasks.at({run, TaskIndex{0}, ItemIndex{item}}).dismissed;
+  };
+  CHECK(seen(0) == 0);
+  for (std::int64_t item = 1; item < 9000; ++item) CHECK(seen(item) == 1);
+  CHECK(w.store.snapshot(run, false).mapped.at(0).to_dismiss == 0);
+  w.dismiss(run);
+  CHECK(w.last_reply() == "has nothing failed or held that is not dismissed already");
+}
+
 TEST_CASE("a cancel of very many items that wait goes in bounded steps") {
   World w;
   w.checks = false;
