@@ -1,6 +1,6 @@
 # The real program, driven in scratch homes.
 find_program(PAWL_PYTHON python3 REQUIRED)
-foreach(area spec run change hooks calls serve schedule settings)
+foreach(area spec run change hooks calls serve schedule next selector settings)
   add_test(NAME "the command line: ${area}"
     COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/cli_${area}_test.py --pawl $<TARGET_FILE:pawl>)
   set_tests_properties("the command line: ${area}" PROPERTIES LABELS integration TIMEOUT 300)
