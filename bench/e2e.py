@@ -134,8 +134,13 @@ class Bench:
 
     def own_cpu(self):
         """Seconds of the scheduler and its workers themselves, without what they started."""
+        return self.cpu_of([self.scheduler.pid, *self.workers()])
+
+    @staticmethod
+    def cpu_of(pids):
+        """Seconds that these processes have used."""
         total = 0
-        for pid in [self.scheduler.pid, *self.workers()]:
+        for pid in pids:
             fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
             total += int(fields[11]) + int(fields[12])
         return total / TICKS

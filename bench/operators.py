@@ -165,24 +165,27 @@ def links(bench):
     e2e.row(f"chain of {LINKS} noop", shares([end for _, end in times]), "p50 <= 20 ms")
 
 
-def bare_calls(build):
-    """The rate of the same calls by the operator's own code, without the rest of pawl."""
-    program = build / "bench/bench_http"
-    if not os.access(program, os.X_OK):
-        return None
+def bare_calls(program):
+    """(calls a second, us of CPU each) of the same calls without the rest of pawl."""
     row = subprocess.run([program, str(e2e.TASKS), str(SLOTS)], stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, text=True, check=True).stdout
-    return float(row.split("|")[1].split()[0])
+    rate, cpu = row.split("|")[1].split(", ")[:2]
+    return float(rate.split()[0]), float(cpu.split()[0])
 
 
 def calls(bench):
-    """Calls of a local server that takes 100 ms for each."""
+    """Calls of a local server that takes 100 ms for each, beside the operator without the rest of pawl
+    and libcurl without the operator, in turns."""
     build = Path(os.environ.get("PAWL_BUILD", ""))
     server = build / "bench/http_bench_server"
     what = f"{e2e.TASKS:,} x http of 100 ms, durable, {SLOTS:,} in flight"
     if not os.access(server, os.X_OK):
         e2e.row(what, "not measured: PAWL_BUILD has no http_bench_server")
         return
+    others = [("their operator alone", build / "bench/bench_http"),
+              ("libcurl alone", build / "bench/bench_curl")]
+    others = [(name, program, []) for name, program in others if os.access(program, os.X_OK)]
+    times, cpus = [], []
     with subprocess.Popen([server, "100"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           text=True) as process:
         port = int(process.stdout.readline())
@@ -192,16 +195,23 @@ def calls(bench):
             {"id": "n", "operator": "http", "with": {"url": f"http://127.0.0.1:{port}/"},
              "map": {"items": bench.lines(e2e.TASKS)}}])
         bench.run_time(job, "--concurrency", SLOTS)
-        took = bench.median(lambda: bench.run_time(job, "--concurrency", SLOTS))
-        highest = max(memory_mib([pid], "VmHWM") for pid in bench.workers())
+        for _ in range(bench.rounds):
+            parts = [[bench.scheduler.pid], bench.workers(), [process.pid]]
+            before = [bench.cpu_of(pids) for pids in parts]
+            times.append(bench.run_time(job, "--concurrency", SLOTS))
+            cpus.append([bench.cpu_of(pids) - b for pids, b in zip(parts, before)])
+            for _, program, seen in others:
+                seen.append(bare_calls(program))
+        highest = memory_mib(everybody(bench), "VmHWM")
         bench.stop(hard=True)
         process.stdin.close()
-    e2e.row(what, e2e.per_second(e2e.TASKS, took), ">= 18,000/s (19,000)")
-    bare = bare_calls(build)
-    if bare:
-        e2e.row("the same calls without the rest of pawl, just after",
-                f"{bare:,.0f}/s, {e2e.TASKS / took / bare:.0%} of it reached")
-    e2e.row("memory of their host, highest", f"{highest:.0f} MiB", "<= 80 MB")
+    e2e.row(what, e2e.per_second(e2e.TASKS, statistics.median(times)), ">= 18,000/s (19,000)")
+    each = [f"{statistics.median(part) / e2e.TASKS * 1e6:.0f} us" for part in zip(*cpus)]
+    e2e.row("CPU for each of them", f"scheduler {each[0]}, host {each[1]}; the server {each[2]}")
+    for name, _, seen in others:
+        rate, cpu = (statistics.median(part) for part in zip(*seen))
+        e2e.row(f"the same calls, {name}, in turns with them", f"{rate:,.0f}/s, {cpu:.0f} us of CPU")
+    e2e.row("memory of all processes of pawl, highest", f"{highest:.0f} MiB", "<= 80 MB")
 
 
 def others(bench):

@@ -75,6 +75,54 @@ TEST_CASE_METHOD(Fixture, "http sends text as text, and POST is what a body asks
   CHECK_FALSE(plain["headers"].contains("content-type"));
 }
 
+TEST_CASE_METHOD(Fixture, "nothing of a call is in the next one that uses what it used") {
+  const json plain = {{"url", server.url("/echo")}};
+  json before = output(plain);
+  before.erase("peer");
+  const std::vector<json> others = {
+      {{"method", "PUT"}, {"body", "text"}, {"headers", {{"X-Own", "1"}, {"User-Agent", "own"}}}},
+      {{"method", "POST"}},
+      {{"body", {{"k", 1}}}, {"auth", {{"user", "u"}, {"password", "p"}}}},
+      {{"auth", {{"token", "t"}}}, {"headers", {{"X-Own", "1"}}}},
+      {{"method", "DELETE"}},
+      {{"method", "GET"}, {"body", "of a get"}},
+      {{"proxy", server.url("")}},
+      {{"tls", {{"verify", false}, {"ca_file", "/nowhere"}}}},
+  };
+  for (json other : others) {
+    other["url"] = server.url("/echo");
+    INFO(other.dump());
+    output(other);
+    json after = output(plain);
+    after.erase("peer");
+    CHECK(after == before);
+  }
+  Ask head = ask_for(server.url("/echo"), {{"method", "HEAD"}});
+  head.output = "none";
+  CHECK(host.run(head).outcome == PAWL_SUCCEEDED);
+  CHECK(output(plain)["body"] == "");
+  // And the other way round: what such a call needs is set although a plain one came before.
+  CHECK(output({{"url", server.url("/echo")},
+                {"auth", {{"token", "t"}}}})["headers"]["authorization"] == "Bearer t");
+}
+
+TEST_CASE_METHOD(Fixture, "an address is called and shown as it is written, plain or not") {
+  const std::string at = "http://127.0.0.1:" + server.port();
+  for (const std::string path :
+       {"/echo", "/echo/a-b_c.d~e/F", "/echo/x/../y", "/echo/%41?q=1#f", "/echo/a b", "/echo/ä"}) {
+    INFO(path);
+    CHECK(output({{"url", at + path}})["path"].get<std::string>().starts_with("/echo"));
+  }
+  CHECK(output({{"url", at + "/echo/x/../y"}})["path"] == "/echo/y");
+  CHECK(output({{"url", "http://127.1:" + server.port() + "/echo"}})["path"] == "/echo");
+  CHECK(output({{"url", "http://localhost:" + server.port() + "/echo"}})["path"] == "/echo");
+  for (const std::string wrong : {"http:///path", "http://127.0.0.1:/path", "ftp://h/",
+                                  "http://127.0.0.1:99999999/", "http://h:x/", "http:/h/"}) {
+    INFO(wrong);
+    CHECK(run({{"url", wrong}, {"connect_timeout", "1s"}}).outcome != PAWL_SUCCEEDED);
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "http tells the server which requests are the same work") {
   const auto header = [this](json with) {
     with["url"] = server.url("/echo");

@@ -67,11 +67,8 @@ void TransferShard::begin(Transfer& transfer) {
 void TransferShard::add(Transfer& transfer) {
   CURL* handle = transfer.handle_;
   curl_easy_setopt(handle, CURLOPT_PRIVATE, static_cast<void*>(&transfer));
-  curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, &TransferShard::on_connected);
   curl_easy_setopt(handle, CURLOPT_PREREQDATA, &transfer);
-  curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &TransferShard::on_open);
   curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, &transfer);
-  curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, &TransferShard::on_close);
   curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, this);
   const CURLMcode code = curl_multi_add_handle(multi_.get(), handle);
   if (code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(code));
@@ -121,6 +118,12 @@ void TransferShard::admit_waiting() {
       transfer->on_done(CURLE_OUT_OF_MEMORY);
     }
   }
+}
+
+void TransferShard::set_up(CURL* handle) {
+  curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, &TransferShard::on_connected);
+  curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &TransferShard::on_open);
+  curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, &TransferShard::on_close);
 }
 
 int TransferShard::on_connected(void* transfer, char*, char*, int, int) {
@@ -255,8 +258,8 @@ void TransferShard::report() {
   }
 }
 
-Transfers::Transfers(plugin::Host host)
-    : host_(host), connections_left_(descriptors_for_connections()) {
+Transfers::Transfers(plugin::Host host, SetUp set_up)
+    : host_(host), set_up_(set_up), connections_left_(descriptors_for_connections()) {
   const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (code != CURLE_OK) throw std::runtime_error(curl_easy_strerror(code));
 }
@@ -296,24 +299,28 @@ void Transfers::end(Transfer& transfer) {
 }
 
 EasyHandle Transfers::take_handle() {
-  EasyHandle handle;
   if (idle_.empty()) {
-    handle = own<EasyHandle>(curl_easy_init());
-  } else {
-    handle = std::move(idle_.back());
-    idle_.pop_back();
+    auto handle = own<EasyHandle>(curl_easy_init());
+    renew(handle.get());
+    return handle;
   }
-  curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle.get(), CURLOPT_NOPROGRESS, 1L);
-  // Else a transfer that is ended while its name is looked up waits for the answer to that.
-  curl_easy_setopt(handle.get(), CURLOPT_QUICK_EXIT, 1L);
+  EasyHandle handle = std::move(idle_.back());
+  idle_.pop_back();
   return handle;
 }
 
 void Transfers::give_handle(EasyHandle handle) {
-  if (idle_.size() >= kIdleHandlesMax) return;
-  curl_easy_reset(handle.get());
-  idle_.push_back(std::move(handle));
+  if (idle_.size() < kIdleHandlesMax) idle_.push_back(std::move(handle));
+}
+
+void Transfers::renew(CURL* handle) const {
+  curl_easy_reset(handle);
+  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 1L);
+  // Else a transfer that is ended while its name is looked up waits for the answer to that.
+  curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);
+  TransferShard::set_up(handle);
+  set_up_(handle);
 }
 
 }  // namespace pawl::operators

@@ -45,31 +45,44 @@ bool is_redirect(long status) {
 }  // namespace
 
 HttpExchange::HttpExchange(Shared& shared, plugin::Attempt attempt, HttpTarget target,
-                           std::string body_path, std::unique_ptr<HttpJudge> judge, OnEnd on_end)
+                           std::string body_path, std::unique_ptr<HttpJudge> judge, Owner& owner)
     : shared_(shared),
       attempt_(attempt),
       target_(std::move(target)),
       body_(shared.memory, std::move(body_path)),
       judge_(std::move(judge)),
-      on_end_(std::move(on_end)) {}
+      owner_(owner) {}
 
 HttpExchange::~HttpExchange() {
   shared_.transfers.end(*this);
-  if (handle_ != nullptr) shared_.transfers.give_handle(std::move(handle_));
+  if (handle_ != nullptr) release_handle();
 }
 
 void HttpExchange::send() {
-  std::string line = "> " + target_.method + ' ' + target_.shown;
-  if (target_.has_body) line += " (" + std::to_string(target_.body.size()) + " bytes)";
-  note(line + '\n');
+  is_sent_ = true;
+  if (tells_) tell_request();
   handle_ = shared_.transfers.take_handle();
   configure();
   shared_.transfers.begin(*this, handle_.get(), name_to_look_up(target_));
 }
 
 void HttpExchange::tell() {
-  if (!untold_.empty()) attempt_.log(std::exchange(untold_, {}));
-  tells_ = true;
+  if (std::exchange(tells_, true)) return;
+  if (is_sent_) tell_request();
+  if (untold_) tell_answer(*untold_);
+}
+
+void HttpExchange::tell_request() {
+  std::string line = "> " + target_.method + ' ' + target_.shown;
+  if (target_.has_body) line += " (" + std::to_string(target_.body.size()) + " bytes)";
+  attempt_.log(line + '\n');
+}
+
+void HttpExchange::tell_answer(const HttpAnswer& answer) {
+  std::string line =
+      "< " + std::to_string(answer.status) + ", " + std::to_string(answer.bytes) + " bytes";
+  if (!answer.content_type.empty()) line += " of " + answer.content_type;
+  attempt_.log(line + ", " + std::to_string(answer.took.count()) + " ms\n");
 }
 
 bool HttpExchange::is_older_than(std::chrono::steady_clock::duration age) const {
@@ -81,40 +94,55 @@ void HttpExchange::log(const std::string& line) {
   attempt_.log(line);
 }
 
-void HttpExchange::note(const std::string& line) {
-  if (tells_) {
-    attempt_.log(line);
-  } else {
-    untold_ += line;
-  }
-}
-
-void HttpExchange::configure() {
-  CURL* handle = handle_.get();
-  curl_easy_setopt(handle, CURLOPT_URL, target_.url.c_str());
+void HttpExchange::set_up(CURL* handle) {
   curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error_.data());
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &HttpExchange::on_data);
-  curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, kReceiveBytes);
   curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, kSendBytes);
   curl_easy_setopt(handle, CURLOPT_ACCEPT_ENCODING, "");
+  curl_easy_setopt(handle, CURLOPT_USERAGENT, "pawl");
   curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
+  // Always set: else libcurl asks the variables of this process.
+  curl_easy_setopt(handle, CURLOPT_PROXY, "");
+  curl_easy_setopt(handle, CURLOPT_NOPROXY, "");
+}
+
+/// `handle_` is as `set_up` leaves it.
+void HttpExchange::configure() {
+  CURL* handle = handle_.get();
+  is_handle_plain_ = true;
+  curl_easy_setopt(handle, CURLOPT_URL, target_.url.c_str());
+  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error_.data());
+  curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(target_.connect_timeout.count()));
   curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(target_.timeout.count()));
-  // Always set: else libcurl asks the variables of this process.
-  curl_easy_setopt(handle, CURLOPT_PROXY, target_.proxy.url.c_str());
-  curl_easy_setopt(handle, CURLOPT_NOPROXY, target_.proxy.exclude.c_str());
   configure_method();
   configure_headers();
+  configure_proxy();
   configure_trust();
+}
+
+/// The options that every call sets, or that cost nothing to set back, need no renewing.
+void HttpExchange::release_handle() {
+  CURL* handle = handle_.get();
+  if (is_handle_plain_) {
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, nullptr);  // makes it a POST
+    curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L);          // also one that leaves no body out
+    curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, nullptr);
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, nullptr);
+    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, nullptr);
+  } else {
+    shared_.transfers.renew(handle);
+  }
+  shared_.transfers.give_handle(std::move(handle_));
 }
 
 void HttpExchange::configure_method() {
   CURL* handle = handle_.get();
   const bool sends_length =
       target_.method == "POST" || target_.method == "PUT" || target_.method == "PATCH";
+  if (target_.method == "GET" && !target_.has_body) return;
   if (target_.has_body || sends_length) {
     curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(target_.body.size()));
@@ -131,14 +159,25 @@ void HttpExchange::configure_headers() {
   for (const auto& [name, value] : target_.headers) {
     headers_.add(value.empty() ? name + ';' : name + ": " + value);
   }
-  if (!target_.has_header("content-type")) headers_.add("Content-Type:");
-  if (!target_.has_header("expect")) headers_.add("Expect:");
-  if (!target_.has_header("user-agent")) headers_.add("User-Agent: pawl");
+  if (target_.method != "GET" || target_.has_body) {
+    // What libcurl would add of its own.
+    if (!target_.has_header("content-type")) headers_.add("Content-Type:");
+    if (!target_.has_header("expect")) headers_.add("Expect:");
+  }
   curl_easy_setopt(handle_.get(), CURLOPT_HTTPHEADER, headers_.get());
+}
+
+void HttpExchange::configure_proxy() {
+  if (target_.proxy.url.empty()) return;
+  is_handle_plain_ = false;
+  curl_easy_setopt(handle_.get(), CURLOPT_PROXY, target_.proxy.url.c_str());
+  curl_easy_setopt(handle_.get(), CURLOPT_NOPROXY, target_.proxy.exclude.c_str());
 }
 
 void HttpExchange::configure_trust() {
   CURL* handle = handle_.get();
+  if (target_.auth == HttpAuth{} && target_.tls == HttpTls{}) return;
+  is_handle_plain_ = false;
   const HttpAuth& auth = target_.auth;
   if (!auth.user.empty()) {
     curl_easy_setopt(handle, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
@@ -214,8 +253,7 @@ void HttpExchange::on_done(CURLcode code) {
   }
   if (!result) return;
   if (result->outcome != PAWL_SUCCEEDED) tell();
-  const OnEnd on_end = std::move(on_end_);  // it destroys the exchange
-  on_end(*result);
+  owner_.ended(attempt_, *result);
 }
 
 /// Nothing when a redirect is followed.
@@ -227,7 +265,11 @@ std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
     return judge_->judge_failure(*this, failure);
   }
   const HttpAnswer got = answer();
-  note_answer(got);
+  if (tells_) {
+    tell_answer(got);
+  } else {
+    untold_ = got;
+  }
   if (is_to_be_followed(got.status) && follow_redirect(got.status)) return std::nullopt;
   return judge_->judge(*this, got);
 }
@@ -243,6 +285,7 @@ bool HttpExchange::follow_redirect(long status) {
   if (next == nullptr) return false;
   ++redirects_;
   tell();
+  untold_.reset();
   const std::string url = next;
   if (!same_origin(target_.url, url)) {
     target_.auth = {};
@@ -259,7 +302,7 @@ bool HttpExchange::follow_redirect(long status) {
                   [](const auto& header) { return lower(header.first) == "content-type"; });
   }
   keep_.reset();
-  shared_.transfers.give_handle(std::move(handle_));
+  release_handle();
   send();
   return true;
 }
@@ -276,15 +319,8 @@ HttpAnswer HttpExchange::answer() const {
   curl_off_t micros = 0;
   curl_easy_getinfo(handle_.get(), CURLINFO_TOTAL_TIME_T, &micros);
   out.took = std::chrono::milliseconds(micros / 1000);
+  curl_easy_getinfo(handle_.get(), CURLINFO_SIZE_DOWNLOAD_T, &out.bytes);
   return out;
-}
-
-void HttpExchange::note_answer(const HttpAnswer& answer) {
-  curl_off_t bytes = 0;
-  curl_easy_getinfo(handle_.get(), CURLINFO_SIZE_DOWNLOAD_T, &bytes);
-  std::string line = "< " + std::to_string(answer.status) + ", " + std::to_string(bytes) + " bytes";
-  if (!answer.content_type.empty()) line += " of " + answer.content_type;
-  note(line + ", " + std::to_string(answer.took.count()) + " ms\n");
 }
 
 long HttpExchange::status() const {

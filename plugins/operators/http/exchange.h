@@ -6,7 +6,6 @@
 
 #include <array>
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +27,7 @@ struct HttpAnswer {
   std::string content_type;
   std::optional<std::chrono::seconds> retry_after;
   std::chrono::milliseconds took{};
+  curl_off_t bytes = 0;  ///< of the body, as it came
 };
 
 class HttpExchange;
@@ -57,19 +57,24 @@ class HttpJudge {
 class HttpExchange : public Transfer {
  public:
   struct Shared {
-    explicit Shared(plugin::Host host) : transfers(host) {}
+    explicit Shared(plugin::Host host) : transfers(host, &HttpExchange::set_up) {}
     Transfers transfers;
     BodyMemory memory;
   };
-  /// Gets the result, once, and may destroy the exchange.
-  using OnEnd = std::function<void(const plugin::Result&)>;
+  /// Who waits for the end.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    /// Once. May destroy the exchange.
+    virtual void ended(plugin::Attempt attempt, const plugin::Result& result) = 0;
+  };
 
   HttpExchange(Shared& shared, plugin::Attempt attempt, HttpTarget target, std::string body_path,
-               std::unique_ptr<HttpJudge> judge, OnEnd on_end);
+               std::unique_ptr<HttpJudge> judge, Owner& owner);
   /// Ends the transfer at once.
   ~HttpExchange() override;
 
-  /// Sends the request. `on_end` is called later.
+  /// Sends the request. The owner hears of its end later.
   void send();
   /// Says what was done so far, and from now on at once what is done.
   void tell();
@@ -86,20 +91,23 @@ class HttpExchange : public Transfer {
   nlohmann::json headers() const;
 
  private:
+  static void set_up(CURL* handle);
   static std::size_t on_data(char* data, std::size_t size, std::size_t count, void* self);
   void on_done(CURLcode code) override;
   std::optional<plugin::Result> conclude(CURLcode code);
   void configure();
   void configure_method();
   void configure_headers();
+  void configure_proxy();
   void configure_trust();
+  void release_handle();
   bool is_to_be_followed(long status) const;
   bool follow_redirect(long status);
   bool take(std::string_view piece);
   bool keep_piece(std::string_view piece);
   HttpAnswer answer() const;
-  void note(const std::string& line);
-  void note_answer(const HttpAnswer& answer);
+  void tell_request();
+  void tell_answer(const HttpAnswer& answer);
   long status() const;
 
   Shared& shared_;
@@ -107,8 +115,9 @@ class HttpExchange : public Transfer {
   HttpTarget target_;
   ResponseBody body_;
   std::unique_ptr<HttpJudge> judge_;
-  OnEnd on_end_;
+  Owner& owner_;
   EasyHandle handle_;
+  bool is_handle_plain_ = true;  ///< only what `release_handle` sets back was set
   TextList headers_;
   std::array<char, CURL_ERROR_SIZE> error_{};
   std::optional<HttpJudge::Keep> keep_;  ///< once the first piece of the body is there
@@ -117,7 +126,8 @@ class HttpExchange : public Transfer {
   std::optional<plugin::Result> stopped_;  ///< why we ended the transfer ourselves
   bool sample_is_enough_ = false;
   int redirects_ = 0;
-  std::string untold_;  ///< lines that are not in the log yet
+  bool is_sent_ = false;              ///< a request, which is not in the log unless `tells_`
+  std::optional<HttpAnswer> untold_;  ///< as its answer
   bool tells_ = false;
   const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point heartbeat_;

@@ -13,17 +13,17 @@ constexpr auto kTellAfter = std::chrono::seconds(1);
 
 void HttpExchanges::begin(plugin::Attempt attempt, HttpTarget target, std::string body_path,
                           std::unique_ptr<HttpJudge> judge) {
-  auto on_end = [this, attempt](const plugin::Result& result) mutable {
-    // Its file and its memory go before anybody learns that it is over.
-    open_.erase(attempt.get());
-    attempt.finish(result);
-  };
-  auto exchange =
-      std::make_unique<HttpExchange>(shared_, attempt, std::move(target), std::move(body_path),
-                                     std::move(judge), std::move(on_end));
+  auto exchange = std::make_unique<HttpExchange>(shared_, attempt, std::move(target),
+                                                 std::move(body_path), std::move(judge), *this);
   exchange->send();
   open_.emplace(attempt.get(), std::move(exchange));
   if (look_ == nullptr) look_later();
+}
+
+void HttpExchanges::ended(plugin::Attempt attempt, const plugin::Result& result) {
+  // Its file and its memory go before anybody learns that it is over.
+  open_.erase(attempt.get());
+  attempt.finish(result);
 }
 
 /// One timer for all: thousands begin and end before it fires.

@@ -11,7 +11,7 @@
 
 namespace pawl::operators {
 
-class HttpExchanges {
+class HttpExchanges final : public HttpExchange::Owner {
  public:
   explicit HttpExchanges(plugin::Host host) : host_(host), shared_(host) {}
 
@@ -22,6 +22,7 @@ class HttpExchanges {
   void cancel(plugin::Attempt attempt);
 
  private:
+  void ended(plugin::Attempt attempt, const plugin::Result& result) override;
   void look_later();
   void look();
 

@@ -20,6 +20,8 @@ struct HttpAuth {
   std::string user;  ///< with `password`: basic
   std::string password;
   std::string token;  ///< bearer
+
+  bool operator==(const HttpAuth&) const = default;
 };
 
 struct HttpTls {
@@ -28,6 +30,8 @@ struct HttpTls {
   std::string certificate_file;
   std::string key_file;
   std::string key_password;
+
+  bool operator==(const HttpTls&) const = default;
 };
 
 struct HttpProxy {
