@@ -1,14 +1,17 @@
 """One task of every kind of operator, each of which waits until the test lets it go: a program, a
-call of a server, a statement that waits for a lock, a Python function, a warm program, sensors that
-defer themselves. And one look from outside for each: whether what it does is still going on.
+call of a server, a mail, a statement that waits for a lock, a Python function, a warm program, a
+plugin, sensors that defer themselves. And one look from outside for each: whether what it does is
+still going on.
 
 Where postgres_cluster.py has brought a server, PostgreSQL is one of them."""
 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
+import socketserver
 import sqlite3
 import subprocess
 import threading
@@ -65,6 +68,69 @@ class Server(ThreadingHTTPServer):
         self.thread.join()
 
 
+def has_left(connection):
+    """True once the other side has gone; looks for a moment."""
+    connection.settimeout(0.02)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.settimeout(None)
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    """Says that it has taken a mail once `gate` is open."""
+
+    daemon_threads = True
+
+    def __init__(self, gate):
+        super().__init__(("127.0.0.1", 0), MailSession)
+        self.gate, self.waiting, self.taken = gate, 0, 0
+        self.port = self.server_address[1]
+        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+        self.thread.join()
+
+
+class MailSession(socketserver.StreamRequestHandler):
+    def handle(self):
+        with contextlib.suppress(OSError):
+            self.talk()
+
+    def say(self, text):
+        self.wfile.write(text.encode() + b"\r\n")
+
+    def talk(self):
+        self.say("220 here")
+        while line := self.rfile.readline():
+            verb = line.split()[0].upper()
+            if verb == b"DATA":
+                self.say("354 go on")
+                while self.rfile.readline() != b".\r\n":
+                    pass
+                if not self.may_take():
+                    return
+            self.say("221 bye" if verb == b"QUIT" else "250 fine")
+
+    def may_take(self):
+        self.server.waiting += 1
+        try:
+            while not self.server.gate("mail"):
+                if has_left(self.connection):
+                    return False
+        finally:
+            self.server.waiting -= 1
+        self.server.taken += 1
+        return True
+
+
 class Handler(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
@@ -83,13 +149,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.waiting += 1
         try:
             while not self.server.gate("http"):
-                self.connection.settimeout(0.02)
-                with contextlib.suppress(TimeoutError):
-                    if self.connection.recv(1, socket.MSG_PEEK) == b"":
-                        return None  # the client has gone
+                if has_left(self.connection):
+                    return None
         finally:
             self.server.waiting -= 1
-        self.connection.settimeout(None)
         return self.answer(200, b'"http"')
 
 
@@ -106,8 +169,13 @@ class KindsTest(GateTest):
         program.write_text(WARM.replace("GATES", str(self.gates)))
         program.chmod(0o755)
         (plugins / "warm.json").write_text(json.dumps({"command": ["./warm.sh"]}))
+        shutil.copy(os.environ["PAWL_FAULTY_PLUGIN"], plugins / "faulty.so")
+        self.native = self.root / "native"
+        self.native.mkdir()
         self.server = Server(self.is_open)
         self.addCleanup(self.server.close)
+        self.mail = MailServer(self.is_open)
+        self.addCleanup(self.mail.close)
         self.lock = sqlite3.connect(self.root / "data.db", isolation_level=None)
         self.addCleanup(self.lock.close)
         self.lock.execute("CREATE TABLE t (a)")
@@ -118,6 +186,11 @@ class KindsTest(GateTest):
                                     f"until [ -e {self.gates}/process ]; do sleep 0.02; done; "
                                     "echo process"], "output": "text"},
             "http": {"operator": "http", "with": {"url": f"{self.server.url}/wait"}},
+            "mail": {"operator": "mail", "output": "none",
+                     "with": {"host": "127.0.0.1", "port": self.mail.port, "tls": "none",
+                              "from": "a@example.org", "to": "b@example.org", "subject": "s",
+                              "text": "t"}},
+            "native": {"operator": "patient", "working_dir": str(self.native)},
             "sqlite": {"operator": "sqlite",
                        "with": {"database": "data.db", "busy_timeout": "10m",
                                 "sql": ["INSERT INTO t VALUES (1);", "SELECT 'sqlite' AS a"]}},
@@ -130,7 +203,7 @@ class KindsTest(GateTest):
                       "with": {"url": f"{self.server.url}/ready", "every": "100ms"}},
         }
         self.outputs = {"process": "process", "http": "http", "sqlite": [{"a": "sqlite"}],
-                        "python": "python", "warm": "warm", "file": str(self.gates / "file"),
+                        "python": "python", "warm": "warm", "native": "went", "file": str(self.gates / "file"),
                         "ready": "ready"}
         if "PAWL_POSTGRES_PID" in os.environ:
             self.add_postgres()
@@ -168,11 +241,20 @@ class KindsTest(GateTest):
 
     def let_all_go(self):
         self.open_gates(*self.kinds)
+        (self.native / "go").touch()
         self.lock.execute("ROLLBACK")
         if "postgres" in self.kinds:
             self.ask_postgres("SELECT pg_advisory_unlock(17)")
 
     # -- the job
+
+    def assert_outputs(self, run):
+        for name, output in self.outputs.items():
+            got = self.pawl("output", f"{run}/{name}").out
+            if name == "process":
+                self.assertEqual(got.strip(), output)
+            else:
+                self.assertEqual(json.loads(got), output, name)
 
     def run_kinds(self, **more):
         tasks = [{"id": name, "output": "json", **task, **more}
@@ -182,16 +264,18 @@ class KindsTest(GateTest):
     def states(self, run):
         return {name: task["state"] for name, task in self.tasks_of(run).items()}
 
-    def until_all_wait(self, run):
+    def until_all_wait(self, run, attempt=1):
         """Each does what it is to do, as far as can be seen from outside."""
-        sensors = ("file", "ready")
+        sensors = SENSORS
         self.until("programs and calls have begun", lambda: (
-            self.noted("start", "process") and self.pid_file.exists() and
-            self.is_open("warm.pid") and self.server.waiting == 1))
+            len(self.noted("start", "process")) == attempt and self.pid_file.exists() and
+            self.is_open("warm.pid") and self.server.seen == attempt and
+            self.server.waiting == 1 and self.mail.waiting == 1))
         self.until("the sensors have looked, and sleep", lambda: all(
             self.states(run)[name] == "deferred" for name in sensors))
         self.until("the rest runs", lambda: all(
-            state == "running" for name, state in self.states(run).items() if name not in sensors))
+            (task["state"], task["attempts"]) == ("running", attempt)
+            for name, task in self.tasks_of(run).items() if name not in sensors))
         if "postgres" in self.kinds:
             self.until("the statement waits on the server", self.statements)
 
@@ -207,6 +291,8 @@ class KindsTest(GateTest):
                 found.add(name)
         if self.server.waiting:
             found.add("http")
+        if self.mail.waiting:
+            found.add("mail")
         if "postgres" in self.kinds and self.statements():
             found.add("postgres")
         return found
@@ -233,3 +319,4 @@ class KindsTest(GateTest):
 
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
+SENSORS = ("file", "ready")
