@@ -4,6 +4,7 @@
 
 #include "cli/scheduler_probe.h"
 #include "cli/stored_job.h"
+#include "cli/task_limits.h"
 #include "cli/verb.h"
 #include "cli/view.h"
 #include "scheduler/base/text.h"
@@ -52,6 +53,10 @@ class ExplainVerb final : public Verb {
     const std::string state(named->task ? to_string(task->row.state) : to_string(named->run.state));
     if (const Result<void> own = explain_by_history(*access, *named, *task, reasons); !own) {
       return own.error();
+    }
+    if (const Result<void> limits = explain_limits(session, *access, *named, *task, reasons);
+        !limits) {
+      return limits.error();
     }
     print(session, *named, *task, state, reasons);
     return 0;
@@ -138,6 +143,23 @@ class ExplainVerb final : public Verb {
       case TaskState::upstream_failed: return explain_upstreams(access, named, row.state, reasons);
       case TaskState::queued: return {};
     }
+    return {};
+  }
+
+  /// Of a task that may yet run, and of one that was ended by a limit: who keeps them, and so how
+  /// closely they hold.
+  static Result<void> explain_limits(const Session& session, HistoryAccess& access,
+                                     const Named& named, const TaskView& task, Reasons& reasons) {
+    if (!named.task) return {};
+    const Reason why = task.row.reason;
+    const bool is_ended_by_one =
+        why == Reason::oom || why == Reason::cpu_time || why == Reason::pids;
+    if (is_final(task.row.state) && !is_ended_by_one) return {};
+    const auto attempts = access.history().attempts_of(named.key());
+    if (!attempts) return attempts.error();
+    const Result<Json> limits = limits_of_task(session, access, named, *attempts);
+    if (!limits) return limits.error();
+    if (!limits->empty()) reasons.add("limits", resources_text(*limits));
     return {};
   }
 

@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include "cli/job_source.h"
+#include "cli/task_limits.h"
 #include "cli/verb.h"
-#include "plugins/worker/control_group.h"
 #include "scheduler/spec/plan.h"
 
 namespace pawl {
@@ -49,7 +49,7 @@ class PlanVerb final : public Verb {
     const bool for_people = output_.format == Format::table;
     print(session, plan_json(checked->job, *params,
                              for_people ? std::vector<Diagnostic>() : checked->warnings,
-                             kernel_limits(find_control_groups("auto"))));
+                             kernel_limits_now(session)));
     return 0;
   }
 

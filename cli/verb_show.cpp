@@ -5,10 +5,9 @@
 
 #include "cli/scheduler_probe.h"
 #include "cli/stored_job.h"
+#include "cli/task_limits.h"
 #include "cli/verb.h"
 #include "cli/view.h"
-#include "plugins/worker/control_group.h"
-#include "plugins/worker/worker.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/plan.h"
 
@@ -244,7 +243,7 @@ class ShowVerb final : public Verb {
     }
     const Result<std::string> payload = payload_of(access, named);
     if (!payload) return payload.error();
-    const Result<Json> resources = resources_of(access, named, *attempts);
+    const Result<Json> resources = limits_of_task(session, access, named, *attempts);
     if (!resources) return resources.error();
     ask_progress(session, {task});
     if (output_.format == Format::name) {
@@ -295,19 +294,6 @@ class ShowVerb final : public Verb {
       task.row.reason = (*mapped)->rest_reason;
     }
     return task;
-  }
-
-  /// Its limits, and who keeps them: where its last attempt ran, or here for one that is to come.
-  static Result<Json> resources_of(HistoryAccess& access, const Named& named,
-                                   const std::vector<AttemptView>& attempts) {
-    const Result<JobSpec> job = stored_job(access, named.run.version);
-    if (!job) return job.error();
-    if (named.task->value >= job->node_count()) return Json::object();
-    std::optional<KernelLimits> kept;
-    if (!attempts.empty())
-      kept = kernel_limits_of_worker(worker_folder(access.home(), attempts.back().row.worker));
-    if (!kept) kept = kernel_limits(find_control_groups("auto"));
-    return resources_json(job->node(*named.task).resources, *kept);
   }
 
   static Result<std::string> payload_of(HistoryAccess& access, const Named& named) {
