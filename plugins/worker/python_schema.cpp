@@ -7,6 +7,7 @@ std::string_view python_schema() {
   "type": "object",
   "properties": {
     "call": {"type": "string", "pattern": "^[^:]+:[^:]+$",
+      "examples": ["module:function"],
       "description": "`module:function`; the function may be an attribute of a class: `module:Class.method`"},
     "args": {"type": "array", "x-pawl-secret": true, "description": "arguments by position"},
     "kwargs": {"type": "object", "x-pawl-secret": true, "description": "arguments by name"},
@@ -20,7 +21,8 @@ std::string_view python_schema() {
       "description": "interpreters at most; twice the cores, at least 4, unless said"},
     "recycle_after": {"type": "integer", "minimum": 1,
       "description": "an interpreter ends after so many calls"},
-    "memory_limit": {"type": "string", "description": "an interpreter ends above it, between calls"},
+    "memory_limit": {"type": "string", "x-pawl-type": "size",
+      "description": "an interpreter ends above it, between calls"},
     "permanent": {"type": "array", "items": {"type": "string"},
       "description": "classes of exceptions that another attempt would only repeat"}
   },

@@ -77,7 +77,10 @@ Result<std::vector<OperatorInfo>> ask(const std::string& program, const std::str
     return Error{ErrorKind::invalid, plugin + ": crashed when it was loaded (signal " +
                                          std::to_string(WTERMSIG(status)) + ")"};
   }
-  if (WEXITSTATUS(status) != 0) return Error{ErrorKind::invalid, std::string(*answer)};
+  if (WEXITSTATUS(status) != 0) {
+    const std::size_t end = answer->find_last_not_of('\n') + 1;
+    return Error{ErrorKind::invalid, answer->substr(0, end)};
+  }
   auto all = OperatorCatalog::read(*answer, plugin.substr(0, plugin.rfind('/')));
   if (!all) return Error{ErrorKind::invalid, plugin + ": " + all.error().message};
   return all;

@@ -167,9 +167,13 @@ TEST_CASE("a path below something that is no folder does not exist yet") {
   REQUIRE(waiting.look().outcome == PAWL_DEFERRED);
 }
 
-TEST_CASE("durations and sizes that are none are refused for good") {
-  Waiting waiting(R"({"path": "a", "every": "often"})");
-  REQUIRE(waiting.look().outcome == PAWL_FAILED_FOR_GOOD);
-  waiting.ask.with = R"({"path": "a", "min_size": "large"})";
-  REQUIRE(waiting.look().outcome == PAWL_FAILED_FOR_GOOD);
+TEST_CASE("durations and sizes that are none are no parameters") {
+  Loop loop;
+  OperatorHost host(loop, "basic", "wait_file");
+  for (const char* wrong :
+       {R"({"path": "a", "every": "often"})", R"({"path": "a", "min_size": "large"})",
+        R"({"path": "a", "stable_for": "5"})", R"({"path": "a", "timeout": "never"})"}) {
+    INFO(wrong);
+    REQUIRE(host.violation(wrong).has_value());
+  }
 }

@@ -74,6 +74,43 @@ TEST_CASE("a parameter that does not fit is refused with its reason") {
   for (const auto& [given, message] : cases) CHECK_THAT(refused(given), Catch::Contains(message));
 }
 
+TEST_CASE("what does not fit is told with its place, in words of people") {
+  const Json schema = Json::parse(R"({
+    "type": "object",
+    "properties": {
+      "wait": {"type": "string", "x-pawl-type": "duration"},
+      "room": {"type": "string", "x-pawl-type": "size"},
+      "to": {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1},
+      "name": {"type": "string", "minLength": 1},
+      "method": {"type": "string", "pattern": "^[A-Z]+$", "examples": ["GET"]},
+      "headers": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
+      "for": {}, "until": {}
+    },
+    "oneOf": [{"required": ["for"]}, {"required": ["until"]}]
+  })");
+  REQUIRE(check_schema(schema).empty());
+  const auto said = [&schema](const char* more) {
+    Json value = Json::parse(more);
+    if (!value.contains("until")) value["for"] = 1;
+    return schema_violation(schema, value).value_or("");
+  };
+  CHECK(said(R"({"wait": "1h30m", "room": "1GiB", "to": "a", "headers": {"a": 1}})").empty());
+  CHECK(said(R"({"wait": "soon"})") ==
+        R"(expected a duration such as "30s" or "1h30m", found "soon" (at /wait))");
+  CHECK(said(R"({"room": "much"})") ==
+        R"(expected a size such as "512KiB" or "1GiB", found "much" (at /room))");
+  CHECK(said(R"({"to": 5})") == R"(expected the type "string" or "array", found 5 (at /to))");
+  CHECK(said(R"({"to": ["a", 5]})") == R"(expected the type "string", found 5 (at /to/1))");
+  CHECK(said(R"({"to": []})") == "a list of at least 1 is expected, found [] (at /to)");
+  CHECK(said(R"({"name": ""})") == "an empty text is not allowed (at /name)");
+  CHECK(said(R"({"method": "get"})") ==
+        R"("get" does not match the pattern "^[A-Z]+$", as "GET" does (at /method))");
+  CHECK(said(R"({"headers": {"a": [1]}})") ==
+        R"(expected the type "string" or "number", found [1] (at /headers/a))");
+  CHECK(said(R"({"for": 1, "until": 2})") == R"("for" and "until" exclude each other)");
+  CHECK(schema_violation(schema, Json::object()) == R"("for" or "until" is missing)");
+}
+
 TEST_CASE("a pattern is harmless on any text") {
   const Json schema = {{"type", "string"}, {"pattern", "^(a+)+$"}};
   CHECK(check_schema(schema).empty());

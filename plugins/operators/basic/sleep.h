@@ -23,7 +23,7 @@ class Sleep {
         "type": "string",
         "minLength": 1,
         "maxLength": 64,
-        "pattern": "^[0-9]",
+        "x-pawl-type": "duration",
         "description": "how long, as a duration: \"30s\", \"1h30m\""
       },
       "until": {

@@ -21,24 +21,28 @@ struct WaitFile {
       },
       "stable_for": {
         "type": "string",
+        "x-pawl-type": "duration",
         "maxLength": 64,
         "default": "0s",
         "description": "size and time of change of all files found must have been the same for so long, and no file come or gone"
       },
       "min_size": {
         "type": "string",
+        "x-pawl-type": "size",
         "maxLength": 64,
         "default": "0B",
         "description": "each file must have at least this size: \"1MiB\""
       },
       "every": {
         "type": "string",
+        "x-pawl-type": "duration",
         "maxLength": 64,
         "default": "10s",
         "description": "time between two looks, at least 100ms"
       },
       "timeout": {
         "type": "string",
+        "x-pawl-type": "duration",
         "maxLength": 64,
         "description": "give up so long after the first look; never when not set"
       },

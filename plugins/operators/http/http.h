@@ -24,7 +24,7 @@ class Http {
     "required": ["url"],
     "properties": {
       "method": {"description": "of the request; without it POST when there is a `body`, else GET",
-        "type": "string", "pattern": "^[A-Z]{1,32}$"},)json") +
+        "type": "string", "pattern": "^[A-Z]{1,32}$", "examples": ["GET"]},)json") +
                                             kTargetSchema + R"json(,
       "expected_status": {"description": "statuses of success: 204, \"2xx\", \"200-299\", or a list of these",
         "type": ["array", "string", "integer"], "items": {"type": ["string", "integer"]},
@@ -33,7 +33,7 @@ class Http {
         "type": ["array", "string", "integer"], "items": {"type": ["string", "integer"]},
         "default": [408, 425, 429, "5xx"]},
       "max_retry_after": {"description": "how long in all an answer 429 or 503 may ask us to wait (Retry-After) before the same attempt asks again; \"0s\": never",
-        "type": "string", "default": "5m"},
+        "type": "string", "x-pawl-type": "duration", "default": "5m"},
       "idempotency_header": {"description": "header that tells the server which requests are the same piece of work, sent with POST and PATCH; empty: none",
         "type": "string", "default": "Idempotency-Key", "pattern": "^[A-Za-z0-9-]{0,64}$"},
       "response": {"description": "what becomes the output: the body, or status, headers and body",
@@ -41,7 +41,7 @@ class Http {
       "save_to": {"description": "file for the body, made or replaced when all of it is there; the output is then its path and size",
         "type": "string", "minLength": 1},
       "max_response": {"description": "size of a body that is kept, uncompressed; at most 1MiB without `save_to`; a larger one fails. Default 1MiB, with `save_to` 1GiB",
-        "type": "string"}
+        "type": "string", "x-pawl-type": "size"}
     },
     "additionalProperties": false
   })json";

@@ -98,7 +98,7 @@ inline constexpr const char* kTargetSchema = R"json(
       "max_redirects": {"description": "redirects that are followed; 0: a redirect is the answer",
         "type": "integer", "minimum": 0, "maximum": 50, "default": 10},
       "connect_timeout": {"description": "for name, connection and TLS together; the whole call is bounded by the task's `timeout`",
-        "type": "string", "default": "30s"},
+        "type": "string", "x-pawl-type": "duration", "default": "30s"},
       "proxy": {"description": "address of a proxy (http, https, socks5, socks5h); without it what the task's variables http_proxy, https_proxy, all_proxy and no_proxy say",
         "type": "string", "x-pawl-secret": true},
       "tls": {"description": "how the other side is trusted, and what is shown to it", "type": "object",

@@ -46,7 +46,7 @@ class Mail {
       "attachments": {"description": "files, together at most 25 MiB", "type": "array",
         "maxItems": 50, "items": {"type": "string", "minLength": 1}},
       "connect_timeout": {"description": "for name and connection; the whole is bounded by the task's `timeout`",
-        "type": "string", "default": "30s"}
+        "type": "string", "x-pawl-type": "duration", "default": "30s"}
     },
     "additionalProperties": false
   })json";

@@ -64,6 +64,7 @@ class Postgres final : private SessionOwner {
       },
       "connect_timeout": {
         "type": "string",
+        "x-pawl-type": "duration",
         "maxLength": 64,
         "default": "10s",
         "description": "for looking up the name and connecting"

@@ -49,6 +49,7 @@ class Sqlite {
       },
       "busy_timeout": {
         "type": "string",
+        "x-pawl-type": "duration",
         "maxLength": 64,
         "default": "5s",
         "description": "how long to wait for the locks of others"
