@@ -58,16 +58,11 @@ void write(Writer& out, const frame::Define& f) {
 }
 
 void write(Writer& out, const frame::AttemptStart& a) {
-  out.integer(a.attempt.value);
-  out.integer(a.definition.value);
-  out.integer(a.number);
-  out.integer(a.stay);
-  out.integer(a.item.value);
+  out.integers(a.attempt.value, a.definition.value, a.number, a.stay, a.item.value);
   out.text(a.key);
   out.text(a.payload);
-  out.integer(a.slot);
-  out.integer(static_cast<std::int64_t>(a.total_remaining.count()));
-  out.integer(static_cast<std::uint8_t>(a.previous_reason));
+  out.integers(a.slot, static_cast<std::int64_t>(a.total_remaining.count()),
+               static_cast<std::uint8_t>(a.previous_reason));
   out.text(a.idempotency_key);
   out.text(a.tasks);
   out.text(a.handle);
@@ -128,27 +123,19 @@ void write(Writer& out, const frame::Progress& f) {
 void write(Writer&, const frame::Drains&) {}
 
 void write(Writer& out, const AttemptEnd& e) {
-  out.integer(e.attempt.value);
-  out.integer(e.stay);
-  out.integer(static_cast<std::uint8_t>(e.outcome));
-  out.integer(static_cast<std::uint8_t>(e.reason));
+  out.integers(e.attempt.value, e.stay, static_cast<std::uint8_t>(e.outcome),
+               static_cast<std::uint8_t>(e.reason));
   write_optional(out, e.exit_code);
   write_optional(out, e.signal);
-  out.flag(e.stop_seen);
-  out.integer(e.started_at.ms);
-  out.integer(e.ended_at.ms);
-  out.integer(e.cpu_us);
-  out.integer(e.peak_memory_bytes);
-  out.integer(e.log_bytes);
+  out.integers(static_cast<std::uint8_t>(e.stop_seen ? 1 : 0), e.started_at.ms, e.ended_at.ms,
+               e.cpu_us, e.peak_memory_bytes, e.log_bytes);
   out.text(e.error_class);
   out.text(e.message);
   out.text(e.trace);
   out.integer(static_cast<std::uint8_t>(e.output.format));
   out.text(e.output.value);
   out.text(e.output.file);
-  out.integer(e.output.bytes);
-  out.integer(e.output.checksum);
-  out.integer(static_cast<std::int64_t>(e.defer_for.count()));
+  out.integers(e.output.bytes, e.output.checksum, static_cast<std::int64_t>(e.defer_for.count()));
   out.text(e.state);
 }
 

@@ -50,10 +50,9 @@ std::uint64_t checksum(std::uint32_t size, std::uint8_t kind, std::string_view p
 void append_record(std::string& to, Kind kind, std::string_view payload, std::uint32_t segment) {
   wire::Writer out(to);
   auto size = static_cast<std::uint32_t>(payload.size());
-  out.integer(size);
-  out.integer(static_cast<std::uint8_t>(kind));
-  to.append(3, '\0');
-  out.integer(checksum(size, static_cast<std::uint8_t>(kind), payload, segment));
+  constexpr std::uint8_t kZero = 0;
+  out.integers(size, static_cast<std::uint8_t>(kind), kZero, kZero, kZero,
+               checksum(size, static_cast<std::uint8_t>(kind), payload, segment));
   to.append(payload);
   const std::size_t bytes = kHeaderBytes + payload.size();
   to.append(padded(bytes) - bytes, '\0');
@@ -200,9 +199,7 @@ JournalWriter::Open& JournalWriter::append(AttemptId attempt, std::uint8_t kind,
 
 Result<void> JournalWriter::begin(AttemptId attempt, WallTime now, bool has_output) {
   payload_.clear();
-  wire::Writer out(payload_);
-  out.integer(attempt.value);
-  out.integer(now.ms);
+  wire::Writer(payload_).integers(attempt.value, now.ms);
   std::size_t record = padded(kHeaderBytes + payload_.size());
   std::size_t reserve = kSpawnedBytes + (has_output ? kEndWithOutputBytes : kEndBytes);
   if (!make_room(reserved_ + record + reserve)) {

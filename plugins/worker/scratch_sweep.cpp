@@ -33,6 +33,7 @@ void ScratchSweep::sweep() {
   std::vector<std::string> old = std::exchange(old_, {});
   if (old.size() >= kFoldersToList) {
     const std::set<std::string> made = names_in(folder_);
+    if (made.empty()) old.clear();  // most operators never ask for one
     std::erase_if(old, [&](const std::string& path) {
       return !made.contains(path.substr(path.rfind('/') + 1));
     });

@@ -17,22 +17,35 @@ class Writer {
 
   template <typename Int>
   void integer(Int value) {
-    static_assert(std::is_integral_v<Int>);
-    auto bits = static_cast<std::make_unsigned_t<Int>>(value);
-    char bytes[sizeof(Int)];
-    for (char& byte : bytes) {
-      byte = static_cast<char>(bits & 0xFF);
-      if constexpr (sizeof(Int) > 1) bits = static_cast<decltype(bits)>(bits >> 8);
-    }
-    out_.append(bytes, sizeof(Int));
+    integers(value);
+  }
+  /// One after the other. Each append to a string costs more than a value, and most records are
+  /// rows of values.
+  template <typename... Int>
+  void integers(Int... values) {
+    char bytes[(sizeof(Int) + ...)];
+    char* at = bytes;
+    ((at = put(at, values)), ...);
+    out_.append(bytes, sizeof(bytes));
   }
   void flag(bool value) { integer<std::uint8_t>(value ? 1 : 0); }
   void text(std::string_view value) {
     integer(static_cast<std::uint32_t>(value.size()));
-    out_.append(value);
+    if (!value.empty()) out_.append(value);
   }
 
  private:
+  template <typename Int>
+  static char* put(char* at, Int value) {
+    static_assert(std::is_integral_v<Int>);
+    auto bits = static_cast<std::make_unsigned_t<Int>>(value);
+    for (std::size_t i = 0; i < sizeof(Int); ++i) {
+      *at++ = static_cast<char>(bits & 0xFF);
+      if constexpr (sizeof(Int) > 1) bits = static_cast<decltype(bits)>(bits >> 8);
+    }
+    return at;
+  }
+
   std::string& out_;
 };
 
