@@ -203,6 +203,9 @@ TEST_CASE_METHOD(Fixture, "http follows redirects as far as it may") {
   CHECK_FALSE(got["headers"].contains("content-type"));
   CHECK(run({{"url", server.url("/redirect/302?to=/echo")}, {"max_redirects", 0}}).error_class ==
         "Status302");
+  const End enough =
+      run({{"url", server.url("/redirect/302?to=/redirect/301?to=/echo")}, {"max_redirects", 1}});
+  CHECK_THAT(enough.message, Catch::EndsWith("answered 301 after 1 redirect"));
   const json expected = {{"url", server.url("/redirect/302?to=/echo")},
                          {"expected_status", 302},
                          {"response", "full"}};
@@ -268,7 +271,7 @@ TEST_CASE_METHOD(Fixture, "a response that does not fit fails and says so") {
   const End large = host.run(text);
   CHECK(large.outcome == PAWL_FAILED);
   CHECK(large.error_class == "ResponseTooLarge");
-  CHECK(large.message == "the response is larger than 1048576 bytes");
+  CHECK(large.message == "the response is larger than 1.0 MiB, the `max_response`");
   text = get("/chunks/100");
   text.output = "text";
   CHECK(host.run(text).error_class == "ResponseTooLarge");
@@ -358,12 +361,13 @@ TEST_CASE_METHOD(Fixture, "parameters that cannot work fail for good and say whi
   refused({{"headers", {{"X A", "hidden"}}}}, "name");
   refused({{"expected_status", {"2yy"}}}, "expected_status");
   refused({{"expected_status", 42}}, "from 100 to 599");
-  refused({{"connect_timeout", "5"}}, "connect_timeout");
   refused({{"max_response", "2MiB"}}, "save_to");
 }
 
 TEST_CASE_METHOD(Fixture, "the schema of http refuses what is none of its parameters") {
   CHECK(host.violation(R"({"url": "http://a/", "methd": "GET"})").has_value());
+  CHECK(host.violation(R"({"url": "http://a/", "connect_timeout": "5"})").has_value());
+  CHECK(host.violation(R"({"url": "http://a/", "max_response": "all"})").has_value());
   CHECK(host.violation(R"({"method": "GET"})").has_value());
   CHECK(host.violation(R"({"url": "http://a/", "method": "get"})").has_value());
   CHECK(host.violation(R"({"url": "http://a/", "max_redirects": 51})").has_value());

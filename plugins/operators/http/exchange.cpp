@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "plugins/operators/curl/errors.h"
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/text.h"
 
 namespace pawl::operators {
@@ -235,7 +236,7 @@ bool HttpExchange::take(std::string_view piece) {
 bool HttpExchange::keep_piece(std::string_view piece) {
   if (body_.size() + piece.size() > judge_->bytes_max()) {
     stopped_ = plugin::Result::failure(
-        "the response is larger than " + std::to_string(judge_->bytes_max()) + " bytes",
+        "the response is larger than " + format_bytes(judge_->bytes_max()) + ", the `max_response`",
         "ResponseTooLarge");
     return false;
   }

@@ -85,6 +85,7 @@ class HttpExchange : public Transfer {
   /// A line for the log, which makes all that came before worth telling.
   void log(const std::string& line);
   ResponseBody& body() { return body_; }
+  int redirects() const { return redirects_; }  ///< that were followed
   /// The first bytes of a body that was not kept, as text for people.
   std::string sample() const;
   /// The header lines of the answer, names in small letters; lines of one name joined.

@@ -140,6 +140,10 @@ class Judge final : public HttpJudge {
     const HttpTarget& target = exchange.target();
     std::string message =
         target.method + ' ' + target.shown + " answered " + std::to_string(answer.status);
+    if (exchange.redirects() > 0) {
+      const int count = exchange.redirects();
+      message += " after " + std::to_string(count) + (count == 1 ? " redirect" : " redirects");
+    }
     if (answer.retry_after) {
       message += " and asked to wait " + format_duration(*answer.retry_after);
     }
