@@ -193,7 +193,8 @@ int main(int argc, char** argv) {
   work.run(calls);
   const double seconds = std::chrono::duration<double>(Clock::now() - before).count();
   std::printf(
-      "libcurl alone: %d calls of 100 ms, %d in flight | %.0f calls/s, %.0f us of CPU a call%s | |\n",
+      "libcurl alone: %d calls of 100 ms, %d in flight | %.0f calls/s, %.0f us of CPU a call%s | "
+      "|\n",
       calls, in_flight, calls / seconds, (cpu_us() - cpu_before) / calls,
       work.failed() == 0 ? "" : ", SOME FAILED");
   return work.failed() == 0 ? 0 : 1;

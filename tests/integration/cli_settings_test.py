@@ -195,6 +195,31 @@ class Settings(HomeTest):
 
     # What is shown.
 
+    def test_who_keeps_the_limits_of_a_task_is_said_as_the_settings_have_it(self):
+        self.settings({"control_groups": "none"})
+        gate = self.root / "gate"
+        job = self.job("limits", [
+            {"id": "a", "command": ["sh", "-c", f"until [ -e {gate} ]; do sleep 0.02; done"],
+             "resources": {"memory": "256MiB", "pids": 50}},
+            {"id": "b", "command": ["true"], "depends_on": ["a"], "resources": {"nice": 1}}])
+        limits = "memory 256.0 MiB, pids 50 (kept by looking at the processes)"
+        self.assertIn(limits, self.pawl("plan", job).out)
+        self.serve()
+        run = self.pawl("run", job, "--detach").lines[0]
+
+        def explained(task):
+            return self.pawl("explain", f"{run}/{task}").out
+
+        self.until("it runs", lambda: explained("a").startswith("running"))
+        self.assertIn(f"\n  limits    {limits}\n", explained("a"))
+        self.assertRegex(explained("b"), r"^waiting for a \(running .*\)\n  limits    nice 1\n$")
+        self.assertIn(limits, self.pawl("show", f"{run}/a").out)
+        reasons = self.pawl("explain", f"{run}/a", "-o", "json").json()["reasons"]
+        self.assertIn({"kind": "limits", "text": limits}, reasons)
+        gate.touch()
+        self.until("both have ended", lambda: explained("b").startswith("succeeded"))
+        self.assertNotIn("limits", explained("a") + explained("b"))
+
     def test_doctor_shows_each_value_where_it_is_from_and_whether_it_counts_yet(self):
         path = self.settings('{"workers": 1,\n "pools": {"warehouse": 3}}')
         found = self.doctor()
