@@ -409,7 +409,7 @@ TEST_CASE("a dismissal of very many items goes in bounded steps, and is answered
     });
   };
   const input::Dismiss dismiss{
-      {w.target(run)}, "seen", "ana", ReplyToken{7}, {w.store.snapshot(run, false)}};
+      {w.target(run, "")}, "seen", "ana", ReplyToken{7}, {w.store.snapshot(run, false)}};
   Step step = w.engine.handle(dismiss, w.now);
   int steps = 1;
   for (; step.more && steps < 10; ++steps) {
