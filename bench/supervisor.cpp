@@ -1,9 +1,12 @@
 // Programs per second of one real supervisor process, driven over its socket without a scheduler:
-// START and FORGET in batches, a window of attempts open. Beside it, xargs -P2.
+// START and FORGET in batches, a window of attempts open. Beside it what the kernel asks for
+// (posix_spawn and waitpid one after the other, alone and with the two pipes of an output), and
+// xargs -P2.
 //
 //   bench_supervisor [tasks] [window]
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -161,6 +164,37 @@ void print(const char* name, std::int64_t window, std::int64_t count, const Figu
   std::fflush(stdout);
 }
 
+/// The least that anybody pays who starts a program and waits for its end.
+Figures spawn_alone(std::int64_t count, bool has_pipes) {
+  Figures figures;
+  std::string program = "/bin/true";
+  char* arguments[] = {program.data(), nullptr};
+  char* environment[] = {nullptr};
+  const double cpu = cpu_of(getpid());
+  const double user_cpu = user_cpu_of(getpid());
+  const double from = seconds_now();
+  for (std::int64_t i = 0; i < count; ++i) {
+    int pipes[2][2] = {{-1, -1}, {-1, -1}};
+    for (auto& ends : pipes) {
+      if (has_pipes && pipe2(ends, O_CLOEXEC) != 0) std::abort();
+    }
+    pid_t pid = 0;
+    int status = -1;
+    const bool began =
+        posix_spawn(&pid, arguments[0], nullptr, nullptr, arguments, environment) == 0;
+    if (!began || waitpid(pid, &status, 0) != pid || status != 0) ++figures.failed;
+    for (const auto& ends : pipes) {
+      for (int end : ends) {
+        if (end >= 0) close(end);
+      }
+    }
+  }
+  figures.seconds = seconds_now() - from;
+  figures.worker_cpu = cpu_of(getpid()) - cpu;
+  figures.worker_user_cpu = user_cpu_of(getpid()) - user_cpu;
+  return figures;
+}
+
 void compare(const char* name, const std::string& command, std::int64_t count) {
   double from = seconds_now();
   if (std::system(command.c_str()) != 0) std::printf("%s failed\n", name);
@@ -191,6 +225,8 @@ int main(int argc, char** argv) {
     Driver shell(home, R"({"command":["sh","-c","echo hello"]})", count, window);
     print("sh -c 'echo hello'", window, count, shell.run(socket, worker, ++epoch));
   }
+  print("posix_spawn alone", 1, count, spawn_alone(count, false));
+  print("the same, two pipes", 1, count, spawn_alone(count, true));
   const std::string numbers = "seq " + std::to_string(count) + " | xargs -P2 -n1 ";
   compare("xargs -P2 /bin/true", numbers + "/bin/true", count);
   compare("xargs -P2 sh", numbers + "sh -c 'echo hello' > /dev/null", count);
