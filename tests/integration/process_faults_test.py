@@ -130,11 +130,15 @@ class Stopped(FaultTest):
     def test_a_worker_that_is_stopped_delays_its_own_tasks_and_no_others(self):
         self.give_slots(8)
         serve = self.serve()
-        run = self.detach(self.gated_job("gated", [self.gate(n) for n in "abcdefgh"]))
-        self.until_started(*"abcdefgh")
         workers = self.workers()
         if len(workers) < 2:
             self.skipTest("one worker only")
+        # Who is up first would take them all.
+        self.until("all workers are up", lambda: [
+            w["state"] for w in self.pawl("status", "-o", "json").json()["scheduler"]["workers"]
+        ] == ["up"] * len(workers))
+        run = self.detach(self.gated_job("gated", [self.gate(n) for n in "abcdefgh"]))
+        self.until_started(*"abcdefgh")
         os.kill(workers[0], signal.SIGSTOP)
         self.open_gates(*"abcdefgh")
         self.until("the others' tasks are recorded", lambda: [
