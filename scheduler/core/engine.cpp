@@ -153,9 +153,10 @@ void Engine::State::record_of_job(const std::string& job, const std::string& act
 void Engine::State::on(const input::AddVersion& in) {
   if (versions_.contains(in.row.id)) return;
   if (!in.is_stored) change(mutation::InsertVersion{in.row});
-  idle_versions_.emplace_back(now_.mono, in.row.id);
   const auto& version =
       versions_.emplace(in.row.id, std::make_unique<Version>(in.job)).first->second;
+  version->idle_since = now_.mono;
+  idle_versions_.emplace_back(now_.mono, in.row.id);
   for (const auto& [name, pool] : version->job.pools) {
     const PoolKey key{version->job.name, name};
     VersionId& newest = pool_versions_[key];
@@ -165,14 +166,23 @@ void Engine::State::on(const input::AddVersion& in) {
   }
 }
 
+/// One run in memory, or the schedule, goes without it.
+void Engine::State::unpin(Version& version, VersionId id) {
+  if (--version.runs > 0) return;
+  version.idle_since = now_.mono;
+  idle_versions_.emplace_back(now_.mono, id);
+}
+
 /// Definitions that no run in memory is pinned to leave after a while. With the last one of a job
 /// go its pools.
 void Engine::State::drop_idle_versions() {
   if (!is_recovered_) return;  // their runs are still to come
   while (!idle_versions_.empty() && now_.mono - idle_versions_.front().first >= kIdleVersionFor) {
-    const auto it = versions_.find(idle_versions_.front().second);
+    const auto [since, id] = idle_versions_.front();
+    const auto it = versions_.find(id);
     idle_versions_.pop_front();
-    if (it == versions_.end() || it->second->runs > 0) continue;
+    // One that was used meanwhile is named again further back.
+    if (it == versions_.end() || it->second->runs > 0 || it->second->idle_since > since) continue;
     const std::string job = it->second->job.name;
     versions_.erase(it);
     const bool is_last = std::none_of(versions_.begin(), versions_.end(),

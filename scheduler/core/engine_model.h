@@ -26,6 +26,7 @@ struct Version {
   JobSpec job;
   Graph graph;
   std::int64_t runs = 0;  ///< in memory
+  MonoTime idle_since;    ///< without a run, while it has none
   explicit Version(JobSpec spec) : job(std::move(spec)), graph(job) {}
 };
 

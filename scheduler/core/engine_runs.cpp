@@ -319,8 +319,7 @@ void Engine::State::forget(RunId id) {
   auto lane = lanes_.lower_bound({id, {}});
   while (lane != lanes_.end() && lane->first.first == id) lane = drop_lane(lane);
   std::erase_if(too_wide_, [id](const Place& place) { return place.run == id; });
-  const VersionId version = it->second->row.version;
-  if (--it->second->version->runs == 0) idle_versions_.emplace_back(now_.mono, version);
+  unpin(*it->second->version, it->second->row.version);
   runs_.erase(it);
 }
 

@@ -102,7 +102,7 @@ void Engine::State::pause_job(const std::string& job, bool pause, const std::str
 /// The definition may leave memory, as far as the schedule is concerned.
 void Engine::State::unpin(JobSchedule& s) {
   if (s.version == nullptr) return;
-  if (--s.version->runs == 0) idle_versions_.emplace_back(now_.mono, s.version_id);
+  unpin(*s.version, s.version_id);
   s.version = nullptr;
 }
 

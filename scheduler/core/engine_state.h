@@ -135,6 +135,7 @@ class Engine::State {
   void settle();
   void write_changes();
   void forget_marked();
+  void unpin(Version& version, VersionId id);
   void drop_idle_versions();
   void drop_pools(const std::string& job);
   bool is_full() const {

@@ -576,6 +576,18 @@ TEST_CASE("a definition leaves memory a minute after the last of its runs, and i
   }
 }
 
+TEST_CASE("a definition that is used again and again stays, however long ago its first run ended") {
+  World w;
+  const VersionId version = w.define("a");
+  for (int i = 0; i < 5; ++i) {
+    w.finish_all(w.start(version));
+    w.pass(45s);
+    CHECK(w.engine.knows_version(version));
+  }
+  w.pass(1min);
+  CHECK(!w.engine.knows_version(version));
+}
+
 TEST_CASE("a definition of which no run comes leaves memory, one whose run goes on stays") {
   World w;
   const VersionId used = w.define("a");
