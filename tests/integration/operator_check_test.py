@@ -105,6 +105,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         code, out, err = check(options.pawl, program(folder, "dies", DIES))
         expect(code == 1 and "dies: an attempt ends once" in out and "died" in out, out + err)
+        code, out, err = check(options.pawl, program(folder, "mute", "#!/bin/sh\nexit 3\n"))
+        expect(code == 1 and "did not get ready" in out, f"mute: exit code {code}\n{out}{err}")
+        gone = Path(folder) / "gone.json"
+        gone.write_text('{"command": ["./nothing"]}')
+        code, out, err = check(options.pawl, gone)
+        expect(code == 1 and "FAILED  gone: an attempt ends once" in out and
+               "cannot start" in out, f"gone: exit code {code}\n{out}{err}")
         code, out, err = check(options.pawl, program(folder, "naps", NAPS))
         expect(code == 0 and "no process" in out, f"naps: exit code {code}\n{out}{err}")
 
