@@ -11,7 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::eventually;
-using test::processes_with;
 using test::TestScheduler;
 using test::TestWorker;
 
@@ -81,16 +80,14 @@ void check_cpu_time(TestWorker& worker, TestScheduler& scheduler) {
 }
 
 void check_pids(TestWorker& worker, TestScheduler& scheduler) {
-  // Tests run beside each other: each knows its own.
-  const std::string sleep = "86402." + std::to_string(worker.pid());
   TaskDefinition task =
-      worker.shell("for i in 1 2 3 4 5 6 7 8 9 10; do sleep " + sleep + " & done; wait");
+      worker.shell("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 86402.6 & done; wait");
   task.resources.pids = 5;
   const AttemptEnd end = scheduler.run(task, 3);
   CHECK(end.outcome == Outcome::failed);
   CHECK(end.reason == Reason::pids);
   CHECK_THAT(end.message, Catch::Contains("resources.pids"));
-  CHECK(processes_with(sleep).empty());
+  CHECK(worker.programs_with("86402.6").empty());
 }
 
 void check_within(TestWorker& worker, TestScheduler& scheduler) {
@@ -154,8 +151,8 @@ TEST_CASE("a program that hides from its session is ended with its control group
   scheduler.start(9, 2);
   scheduler.begin_of(9);
   CHECK(scheduler.run(task, 1).outcome == Outcome::succeeded);
-  CHECK(processes_with("86402.3").empty());
-  CHECK(processes_with("86402.4").size() == 1);
+  CHECK(worker.programs_with("86402.3").empty());
+  CHECK(worker.programs_with("86402.4").size() == 1);
   scheduler.say(frame::Stop{AttemptId(9), Reason::cancelled, true});
   CHECK(scheduler.end_of(9).outcome == Outcome::cancelled);
 }
@@ -177,9 +174,9 @@ TEST_CASE("what a dead worker left in its control groups is ended, in a copy of 
   }
   worker.kill_now();
   remove_control_groups(worker.folder(), worker.home() + "-copy", WorkerId(3), 1s);
-  CHECK(processes_with("86402.5").size() == 1);
+  CHECK(worker.programs_with("86402.5").size() == 1);
   remove_control_groups(worker.folder(), worker.home(), WorkerId(3), 5s);
-  CHECK(processes_with("86402.5").empty());
+  CHECK(worker.programs_with("86402.5").empty());
   CHECK(groups.is_empty());
 }
 

@@ -8,7 +8,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::eventually;
-using test::processes_with;
 using test::TestScheduler;
 using test::TestWorker;
 

@@ -9,7 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::eventually;
-using test::processes_with;
 using test::read_whole;
 using test::TestScheduler;
 using test::TestWorker;

@@ -55,17 +55,6 @@ inline std::string read_whole(const std::string& path) {
   return text.str();
 }
 
-/// Processes whose command line holds `text`, zombies aside.
-inline std::vector<pid_t> processes_with(const std::string& text) {
-  std::vector<pid_t> found;
-  for (pid_t pid : all_processes()) {
-    if (pid == getpid()) continue;
-    std::string line = read_whole("/proc/" + std::to_string(pid) + "/cmdline");
-    if (line.find(text) != std::string::npos) found.push_back(pid);
-  }
-  return found;
-}
-
 class TestWorker {
  public:
   explicit TestWorker(std::function<void(WorkerOptions&)> change = {}) {
@@ -88,6 +77,20 @@ class TestWorker {
 
   const std::string& home() const { return home_; }
   std::string folder() const { return worker_folder(home_, options_.id); }
+  /// Programs of its tasks whose command line holds `text`, zombies aside. They run in its home, so
+  /// those of other tests, and of other runs of the same, are not among them.
+  std::vector<pid_t> programs_with(const std::string& text) const {
+    std::vector<pid_t> found;
+    for (pid_t pid : all_processes()) {
+      const std::string process = "/proc/" + std::to_string(pid);
+      std::error_code gone;
+      const auto place = std::filesystem::read_symlink(process + "/cwd", gone).string();
+      const bool is_here = !gone && place.starts_with(home_);
+      if (is_here && read_whole(process + "/cmdline").find(text) != std::string::npos)
+        found.push_back(pid);
+    }
+    return found;
+  }
   std::string socket() const { return folder() + "/sock"; }
   pid_t pid() const { return pid_; }
   std::string log_of(std::int32_t number) const {
