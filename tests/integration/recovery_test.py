@@ -101,6 +101,11 @@ class SchedulerDies(GateTest):
         self.until_started("one")
         self.kill(child)
         self.open_gates("one")
+        # The other run may be over sooner than this program.
+        pids = [pid for _, _, pid in self.noted("start")]
+        self.until("it is gone and reaped",
+                   lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+        self.until("its worker has nothing left to write", self.workers_sleep)
         other = self.gated_job("other", [{"id": "x", "command": ["true"]}])
         self.pawl("run", other)
         run = next(r for r in self.pawl("runs", "-o", "json").json() if r["job"] == "alone")["run"]
