@@ -4,20 +4,19 @@
 // `bench_curl [CALLS [IN_FLIGHT]]`.
 
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <curl/curl.h>
 
+#include "bench/http_calls.h"
 #include "scheduler/base/check.h"
 #include "tests/unit/server_process.h"
 
@@ -25,7 +24,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// As many as the operator puts into one: a handle looks through its connections for a free one.
+/// A handle looks through its connections for a free one; more handles are no faster when there is
+/// nothing but libcurl.
 constexpr int kCallsPerMulti = 250;
 
 class Calls;
@@ -168,34 +168,22 @@ class Calls {
   int failed_ = 0;
 };
 
-double cpu_us() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return 1e6 * static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int calls = argc > 1 ? std::atoi(argv[1]) : 10'000;
-  const int in_flight = argc > 2 ? std::atoi(argv[2]) : 2'000;
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  const auto [calls, in_flight] = pawl::bench::begin(argc, argv);
   const pawl::test::ServerProcess server({PAWL_HTTP_SERVER, "100"});
   PAWL_CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
   Calls work(server.url("/query"), in_flight);
   work.run(in_flight);  // the connections are up
-  const double cpu_before = cpu_us();
+  const double cpu_before = pawl::bench::cpu_us();
   const auto before = Clock::now();
   work.run(calls);
   const double seconds = std::chrono::duration<double>(Clock::now() - before).count();
   std::printf(
       "libcurl alone: %d calls of 100 ms, %d in flight | %.0f calls/s, %.0f us of CPU a call%s | "
       "|\n",
-      calls, in_flight, calls / seconds, (cpu_us() - cpu_before) / calls,
+      calls, in_flight, calls / seconds, (pawl::bench::cpu_us() - cpu_before) / calls,
       work.failed() == 0 ? "" : ", SOME FAILED");
   return work.failed() == 0 ? 0 : 1;
 }

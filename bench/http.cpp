@@ -5,10 +5,10 @@
 
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "bench/http_calls.h"
 #include "scheduler/base/check.h"
 #include "scheduler/loop/loop.h"
 #include "tests/unit/operator_host.h"
@@ -58,22 +58,10 @@ class Calls {
   std::vector<const pawl::test::TestAttempt*> started_;
 };
 
-double cpu_us() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return 1e6 * static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int calls = argc > 1 ? std::atoi(argv[1]) : 10'000;
-  const int in_flight = argc > 2 ? std::atoi(argv[2]) : 2'000;
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  const auto [calls, in_flight] = pawl::bench::begin(argc, argv);
   const pawl::test::ServerProcess server({PAWL_HTTP_SERVER, "100"});
 
   Loop loop;
@@ -85,11 +73,11 @@ int main(int argc, char** argv) {
     // The connections are up, as in a host that has been at work.
     Calls(host, server.url("/query"), in_flight).run(loop, in_flight);
     Calls work(host, server.url("/query"), calls);
-    const double used_before = cpu_us();
+    const double used_before = pawl::bench::cpu_us();
     const auto before = Clock::now();
     work.run(loop, in_flight);
     seconds = std::chrono::duration<double>(Clock::now() - before).count();
-    used_us = cpu_us() - used_before;
+    used_us = pawl::bench::cpu_us() - used_before;
     failed = work.failed();
   }
   rusage usage{};

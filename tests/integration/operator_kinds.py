@@ -50,15 +50,12 @@ done
 '''
 
 
-class Server(ThreadingHTTPServer):
-    """GET /wait is answered once `gate` is open; /ready says whether it is."""
+class OwnThread:
+    """A server that serves from `begin` to `close`."""
 
     daemon_threads = True
 
-    def __init__(self, gate):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.gate, self.waiting, self.seen = gate, 0, 0
-        self.url = f"http://127.0.0.1:{self.server_port}"
+    def begin(self):
         self.thread = threading.Thread(target=self.serve_forever, daemon=True)
         self.thread.start()
 
@@ -66,6 +63,16 @@ class Server(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
         self.thread.join()
+
+
+class Server(OwnThread, ThreadingHTTPServer):
+    """GET /wait is answered once `gate` is open; /ready says whether it is."""
+
+    def __init__(self, gate):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.gate, self.waiting, self.seen = gate, 0, 0
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.begin()
 
 
 def has_left(connection):
@@ -81,22 +88,14 @@ def has_left(connection):
         connection.settimeout(None)
 
 
-class MailServer(socketserver.ThreadingTCPServer):
+class MailServer(OwnThread, socketserver.ThreadingTCPServer):
     """Says that it has taken a mail once `gate` is open."""
-
-    daemon_threads = True
 
     def __init__(self, gate):
         super().__init__(("127.0.0.1", 0), MailSession)
         self.gate, self.waiting, self.taken = gate, 0, 0
         self.port = self.server_address[1]
-        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
-        self.thread.start()
-
-    def close(self):
-        self.shutdown()
-        self.server_close()
-        self.thread.join()
+        self.begin()
 
 
 class MailSession(socketserver.StreamRequestHandler):
