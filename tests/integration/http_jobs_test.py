@@ -121,6 +121,18 @@ class Jobs(unittest.TestCase):
         self.assertEqual(self.states, {"tell": "succeeded"}, done.stderr)
         mail = json.loads((self.root / "1.json").read_text(encoding="utf-8"))
         self.assertEqual(mail["headers"]["subject"], "job läuft")
+        # Where it went, and what the server called it: nothing else of a mail is in its log.
+        self.assertEqual(self.call("logs", f"{self.run_id}/tell").stdout,
+                         f"> smtp://127.0.0.1:{sink.port}: to ops@example.org\n"
+                         f"< taken, {mail['headers']['message-id']}\n")
+
+    def test_a_call_that_is_answered_soon_and_as_expected_leaves_no_log_file(self):
+        done = self.run_job({"tasks": [
+            {"id": "call", "operator": "http", "output": "json",
+             "with": {"url": f"{self.server.url}/echo"}},
+            {"id": "ready", "operator": "wait_http", "with": {"url": f"{self.server.url}/echo"}}]})
+        self.assertEqual(self.states, {"call": "succeeded", "ready": "succeeded"}, done.stderr)
+        self.assertEqual([p for p in (self.root / "home/logs").rglob("*") if p.is_file()], [])
 
 
 def main():

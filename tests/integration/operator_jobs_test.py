@@ -26,6 +26,11 @@ class OperatorJobs(HomeTest):
     def output(self, task):
         return json.loads(self.pawl("output", f"{self.run_id}/{task}").out)
 
+    def logged(self):
+        """The log files of the home, by the names of their tasks."""
+        return sorted(path.parent.name for path in (self.home / "logs").rglob("*")
+                      if path.is_file())
+
 
 class Known(OperatorJobs):
     def test_operators_are_listed_with_where_they_come_from(self):
@@ -38,6 +43,25 @@ class Known(OperatorJobs):
         schema = json.loads(self.pawl("schema", "operator", "sqlite").out)
         self.assertEqual(schema["required"], ["database", "sql"])
         self.pawl("schema", "operator", "nothing", code=3)
+
+
+class Silent(OperatorJobs):
+    """What has nothing to say leaves no file: a million tasks would be a million files."""
+
+    def test_only_who_says_something_has_a_log_file(self):
+        self.run_job([
+            {"id": "says", "command": ["echo", "a word"]},
+            {"id": "process", "command": ["true"]},
+            {"id": "noop", "operator": "noop"},
+            {"id": "sleep", "operator": "sleep", "with": {"for": "60ms"}},
+            {"id": "wait_file", "operator": "wait_file", "with": {"path": "work.json"}},
+            {"id": "sqlite", "operator": "sqlite", "output": "json",
+             "with": {"database": "data.db", "sql": ["CREATE TABLE t(a);", "SELECT 1 AS a"]}},
+            {"id": "python", "operator": "python", "with": {"call": "os:getcwd"}},
+            {"id": "wrong", "operator": "sqlite", "allow_failure": True,
+             "with": {"database": ":memory:", "sql": "SELEC 1"}}])
+        self.assertEqual(self.logged(), ["says"])
+        self.assertEqual(self.pawl("logs", f"{self.run_id}/sqlite").out, "")
 
 
 class Sleep(OperatorJobs):
@@ -128,6 +152,17 @@ class Postgres(OperatorJobs):
             params={"n": {"type": "integer", "default": 41}}, secrets=self.secrets)
         self.assertEqual(tasks["ask"]["state"], "succeeded")
         self.assertEqual(self.output("ask"), [{"who": "pawl work/ask", "n": 42}])
+
+    def test_a_statement_that_has_nothing_to_say_leaves_no_log_file_and_a_notice_does(self):
+        ask = {"dsn": "{{ secrets.WAREHOUSE }}"}
+        self.run_job([
+            {"id": "silent", "operator": "postgres", "output": "json",
+             "with": {**ask, "sql": "SELECT 1 AS a"}},
+            {"id": "notes", "operator": "postgres",
+             "with": {**ask, "sql": "DO $$ BEGIN RAISE NOTICE 'half way'; END $$"}}],
+            secrets=self.secrets)
+        self.assertEqual(self.logged(), ["notes"])
+        self.assertIn("half way", self.pawl("logs", f"{self.run_id}/notes").out)
 
     def test_a_timeout_ends_the_statement_on_the_server(self):
         tasks = self.run_job([

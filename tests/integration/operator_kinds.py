@@ -1,7 +1,8 @@
 """One task of every kind of operator, each of which waits until the test lets it go: a program, a
 call of a server, a mail, a statement that waits for a lock, a Python function, a warm program, a
-plugin, sensors that defer themselves. And one look from outside for each: whether what it does is
-still going on.
+plugin, a run of another job, sensors that defer themselves. And one look from outside for each:
+whether what it does is still going on. (`noop` ends at once, and `sleep` has nothing outside: tests
+that want them have jobs of their own.)
 
 Where postgres_cluster.py has brought a server, PostgreSQL is one of them."""
 
@@ -180,10 +181,12 @@ class KindsTest(GateTest):
         self.lock.execute("CREATE TABLE t (a)")
         self.lock.execute("BEGIN EXCLUSIVE")
         self.pid_file = self.gates / "python.pid"
+        self.write("jobs/below.json", {"name": "below", "tasks": [
+            {"id": "x", "command": self.gated_program("job"), "output": "text",
+             "retry": {"max_attempts": 3, "delay": "0s"}}]})
         self.kinds = {
-            "process": {"command": ["sh", "-c", f"echo start process 1 $$ >> {self.ledger}; "
-                                    f"until [ -e {self.gates}/process ]; do sleep 0.02; done; "
-                                    "echo process"], "output": "text"},
+            "process": {"command": self.gated_program("process"), "output": "text"},
+            "job": {"operator": "job", "with": {"job": "below"}},
             "http": {"operator": "http", "with": {"url": f"{self.server.url}/wait"}},
             "mail": {"operator": "mail", "output": "none",
                      "with": {"host": "127.0.0.1", "port": self.mail.port, "tls": "none",
@@ -233,6 +236,13 @@ class KindsTest(GateTest):
         self.psql.wait()
         self.psql.stdout.close()
 
+    def gated_program(self, name):
+        return ["sh", "-c", f"echo start {name} 1 $$ >> {self.ledger}; "
+                f"until [ -e {self.gates}/{name} ]; do sleep 0.02; done; echo {name}"]
+
+    def serve(self, *words, **more):
+        return super().serve("--jobs", self.root / "jobs", *words, **more)
+
     # -- the gates
 
     def is_open(self, name):
@@ -247,7 +257,13 @@ class KindsTest(GateTest):
 
     # -- the job
 
+    def runs_below(self):
+        """Those that the task `job` has made."""
+        return self.pawl("runs", "--job", "below", "-o", "json").json()
+
     def assert_outputs(self, run):
+        below = self.pawl("output", f"{run}/job").json()
+        self.assertEqual((below["state"], below["outputs"]), ("succeeded", {"x": "job"}))
         for name, output in self.outputs.items():
             got = self.pawl("output", f"{run}/{name}").out
             if name == "process":
@@ -256,8 +272,12 @@ class KindsTest(GateTest):
                 self.assertEqual(json.loads(got), output, name)
 
     def run_kinds(self, **more):
-        tasks = [{"id": name, "output": "json", **task, **more}
+        of_programs = {"output": "json", **more}
+        of_calls = {key: value for key, value in more.items() if key != "kill_grace"}
+        tasks = [{"id": name, **(of_calls if name == "job" else of_programs), **task}
                  for name, task in self.kinds.items()]
+        self.until("the job that one of them calls is known",
+                   lambda: "below" in self.pawl("jobs", "-o", "name").lines)
         return self.detach(self.job("kinds", tasks), "--concurrency", len(tasks))
 
     def states(self, run):
@@ -265,17 +285,17 @@ class KindsTest(GateTest):
 
     def until_all_wait(self, run, attempt=1):
         """Each does what it is to do, as far as can be seen from outside."""
-        sensors = SENSORS
         self.until("programs and calls have begun", lambda: (
-            len(self.noted("start", "process")) == attempt and self.pid_file.exists() and
+            {len(self.noted("start", name)) for name in ("process", "job")} == {attempt} and
+            self.pid_file.exists() and
             self.is_open("warm.pid") and self.server.seen == attempt and
             self.server.waiting == 1 and self.mail.waiting == 1))
         # One that was lost in a look runs alone in its host, so after what waits there.
         self.until("the sensors have looked, and sleep", lambda: attempt > 1 or all(
-            self.states(run)[name] == "deferred" for name in sensors))
+            state == "deferred" for name, state in self.states(run).items() if name in ASLEEP))
         self.until("the rest runs", lambda: all(
             (task["state"], task["attempts"]) == ("running", attempt)
-            for name, task in self.tasks_of(run).items() if name not in sensors))
+            for name, task in self.tasks_of(run).items() if name not in ASLEEP))
         if "postgres" in self.kinds:
             self.until("the statement waits on the server", self.statements)
 
@@ -283,6 +303,7 @@ class KindsTest(GateTest):
         """The kinds of which something outside still goes on."""
         found = set()
         pids = {"process": [pid for _, _, pid in self.noted("start", "process")],
+                "job": [pid for _, _, pid in self.noted("start", "job")],
                 "python": [self.pid_in(self.pid_file)],
                 "warm": [self.pid_in(self.gates / "warm.pid")]}
         for name, of in pids.items():
@@ -320,3 +341,4 @@ class KindsTest(GateTest):
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 SENSORS = ("file", "ready")
+ASLEEP = (*SENSORS, "job", "sleep")  # no worker has them while they wait

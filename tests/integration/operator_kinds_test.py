@@ -7,11 +7,12 @@ time-outs and failures.
 
 import json
 import os
+import shutil
 import time
 
 import cli_support
 from gate_support import GateTest
-from operator_kinds import KILL, SENSORS, TERM, KindsTest
+from operator_kinds import ASLEEP, KILL, SENSORS, TERM, KindsTest
 from patience import patient
 
 
@@ -25,7 +26,8 @@ class RestartedUnderThem(KindsTest):
         self.assertEqual(attempts, set(self.kinds))
         self.assertEqual(self.server.seen, 1, "the server was called twice")
         self.assertEqual(self.mail.taken, 1, "the mail was sent twice")
-        self.assert_ran_once("process")
+        self.assertEqual([r["state"] for r in self.runs_below()], ["succeeded"])
+        self.assert_ran_once("process", "job")
 
     def restart(self, how, ends_meanwhile):
         serve = self.serve()
@@ -40,7 +42,8 @@ class RestartedUnderThem(KindsTest):
             states = self.states(run)
             sensors = set(SENSORS)  # between two looks they may be anything
             self.assertEqual({n for n, s in states.items() if s == "running"} - sensors,
-                             set(self.kinds) - sensors, states)
+                             set(self.kinds) - set(ASLEEP), states)
+            self.assertEqual(states["job"], "deferred")
             self.let_all_go()
         self.assert_real_results(run)
 
@@ -54,32 +57,23 @@ class RestartedUnderThem(KindsTest):
         self.restart(KILL, ends_meanwhile=True)
 
 
-    def test_a_sleeper_wakes_when_it_was_to_wake(self):
-        serve = self.serve()
-        span = patient(1500)
-        job = self.job("sleeper", [{"id": "a", "operator": "sleep",
-                                    "with": {"for": f"{int(span)}ms"}}])
-        begun = time.monotonic()
-        run = self.detach(job)
-        self.until("it sleeps", lambda: self.states(run) == {"a": "deferred"})
-        self.stop(serve, KILL)
-        self.serve()
-        self.assertEqual(self.until_ended(run)["state"], "succeeded")
-        self.assertGreaterEqual(time.monotonic() - begun, span / 1000)
-        self.assertEqual(set(self.attempts_of(run)), {("a", 1)})
-
-
 class WorkersDie(KindsTest):
-    def test_what_they_had_is_lost_gone_and_begun_again_and_nothing_is_done_twice(self):
-        self.serve()
+    """What a worker had when it died is begun again, and what nobody had goes on as if nothing was."""
+
+    def die_under_them(self, with_scheduler):
+        serve = self.serve()
         run = self.run_kinds(retry={"max_attempts": 3, "delay": "0s"})
         self.until_all_wait(run)
-        first = [pid for _, _, pid in self.noted("start", "process")]
+        first = [pid for _, _, pid in self.noted("start")]
         pid_files = [self.pid_file, self.gates / "warm.pid"]
         first += map(self.pid_in, pid_files)
         for path in pid_files:
             path.unlink()
+        if with_scheduler:
+            self.kill(serve)
         self.kill_workers()
+        if with_scheduler:
+            self.serve()
         self.until_all_wait(run, attempt=2)
         self.assertEqual([pid for pid in first if self.is_running(pid)], [])
         self.let_all_go()
@@ -90,20 +84,149 @@ class WorkersDie(KindsTest):
             outcomes.setdefault(name, []).append(attempt["state"])
         for name in SENSORS:  # one that looked just then is lost, too
             self.assertEqual(outcomes.pop(name)[-1], "succeeded")
-        again = {name: ["lost", "succeeded"] for name in self.kinds if name not in SENSORS}
-        self.assertEqual(outcomes, again)
+        # The call is the scheduler's own; of its run the program was a worker's.
+        self.assertEqual(outcomes.pop("job"), ["succeeded"])
+        below, = self.runs_below()
+        how = "interrupted" if with_scheduler else "lost"
+        self.assertEqual([a["state"] for _, a in sorted(self.attempts_of(below["run"]).items())],
+                         [how, "succeeded"])
+        self.assertEqual(outcomes, {name: [how, "succeeded"] for name in self.kinds
+                                    if name not in ASLEEP})
         self.assertEqual((self.server.seen, self.mail.taken), (2, 1))
         self.assertEqual(self.lock.execute("SELECT count(*) FROM t").fetchone(), (1,))
+
+    def test_what_they_had_is_lost_gone_and_begun_again_and_nothing_is_done_twice(self):
+        self.die_under_them(with_scheduler=False)
+
+    def test_when_everything_dies_all_is_begun_again_and_nothing_is_done_twice(self):
+        self.die_under_them(with_scheduler=True)
+
+
+class Sleepers(GateTest):
+    """Nobody has them while they sleep."""
+
+    def sleeper(self, span, **more):
+        return {"id": "a", "operator": "sleep", "with": {"for": f"{int(span)}ms"}, **more}
+
+    def states(self, run):
+        return {name: task["state"] for name, task in self.tasks_of(run).items()}
+
+    def until_it_sleeps(self, run):
+        self.until("it sleeps", lambda: self.states(run) == {"a": "deferred"})
+
+    def test_a_sleeper_wakes_when_it_was_to_wake_whatever_dies_meanwhile(self):
+        deaths = {"scheduler": (True, False), "workers": (False, True), "both": (True, True)}
+        for name, (scheduler, workers) in deaths.items():
+            with self.subTest(name):
+                serve = self.serve()
+                span = patient(1500)
+                job = self.job("sleeper", [self.sleeper(span)])
+                begun = time.monotonic()
+                run = self.detach(job)
+                self.until_it_sleeps(run)
+                if scheduler:
+                    self.kill(serve)
+                if workers:
+                    self.kill_workers()
+                if scheduler:
+                    serve = self.serve()
+                self.assertEqual(self.states(run), {"a": "deferred"})
+                self.assertEqual(self.until_ended(run)["state"], "succeeded")
+                self.assertGreaterEqual(time.monotonic() - begun, span / 1000)
+                self.assertEqual({k: a["state"] for k, a in self.attempts_of(run).items()},
+                                 {("a", 1): "succeeded"})
+                self.kill(serve)
+                self.end_strays()
+
+    def test_a_time_out_of_an_attempt_does_not_count_sleep_and_one_of_the_task_does(self):
+        self.serve()
+        hour = 3_600_000
+        run = self.detach(self.job("sleeper", [self.sleeper(hour, timeout="50ms")]))
+        given_up = self.detach(self.job("short", [self.sleeper(hour, total_timeout="300ms")]))
+        self.assertEqual(self.until_ended(given_up)["state"], "failed")
+        task = self.tasks_of(given_up)["a"]
+        self.assertEqual((task["state"], task["reason"], task["attempts"]),
+                         ("failed", "total_timeout", 1))
+        self.assertEqual(self.states(run), {"a": "deferred"})
+        self.pawl("cancel", run, "-y")
+        self.assertEqual(self.until_ended(run)["state"], "cancelled")
+
+
+class Noop(GateTest):
+    """It ends at once: to meet it at work there must be many."""
+
+    COUNT = 3000
+
+    def begin(self, **more):
+        job = self.job("many", [
+            {"id": "a", "operator": "noop", "map": {"items": list(range(self.COUNT))}, **more},
+            {"id": "z", "depends_on": ["a"], "operator": "noop", "with": {"output": [1, "two"]},
+             "output": "json"}])
+        run = self.detach(job)
+        self.until_some_are_done(run, 1)
+        return run
+
+    def done(self, run):
+        return self.run_of(run)["counts"]["succeeded"]
+
+    def until_some_are_done(self, run, count):
+        self.until(f"{count} are done", lambda: self.done(run) >= count)
+
+    def assert_all_done(self, run):
+        ended = self.until_ended(run)
+        self.assertEqual((ended["state"], ended["counts"]["succeeded"]),
+                         ("succeeded", self.COUNT + 1), ended["counts"])
+        self.assertEqual(self.pawl("output", f"{run}/z").json(), [1, "two"])
+        # One success of each, and attempts without a gap.
+        found = {}
+        for attempt in self.pawl("attempts", "--run", run, "-o", "json", "--limit", 0).json():
+            found.setdefault((attempt["task"], attempt["index"]), {})[attempt["attempt"]] = (
+                attempt["state"])
+        self.assertEqual(len(found), self.COUNT + 1)
+        for key, attempts in found.items():
+            self.assertEqual(sorted(attempts), list(range(1, len(attempts) + 1)), key)
+            states = [state for _, state in sorted(attempts.items())]
+            self.assertEqual(states[-1:], ["succeeded"], key)
+            self.assertLessEqual(set(states[:-1]), {"lost", "interrupted"}, key)
+
+    def test_kills_of_the_scheduler_lose_and_double_none(self):
+        serve = self.serve()
+        run = self.begin()
+        for share in (8, 4, 2):
+            self.until_some_are_done(run, self.COUNT // share)
+            self.kill(serve)
+            serve = self.serve()
+        self.assertLess(self.done(run), self.COUNT, "all was done before the last kill")
+        self.assert_all_done(run)
+
+    def test_a_kill_of_their_host_loses_and_doubles_none(self):
+        serve = self.serve()
+        run = self.begin(retry={"max_attempts": 3, "delay": "0s"})
+        self.until_some_are_done(run, self.COUNT // 8)
+        self.kill_workers()
+        self.assertLess(self.done(run), self.COUNT, "all was done before the kill")
+        self.assert_all_done(run)
+        self.assertIsNone(serve.poll())
+
+    def test_a_cancellation_leaves_what_is_done_and_starts_no_more(self):
+        self.serve()
+        run = self.begin()
+        self.pawl("cancel", run, "-y")
+        self.assertEqual(self.until_ended(run)["state"], "cancelled")
+        done = self.done(run)
+        self.assertTrue(0 < done < self.COUNT, done)
 
 
 class Ended(KindsTest):
     def test_a_cancellation_ends_every_kind_outside_too(self):
         self.serve()
+        self.kinds["sleep"] = {"operator": "sleep", "with": {"for": "1h"}, "output": "none"}
         run = self.run_kinds(kill_grace="500ms")
         self.until_all_wait(run)
         self.pawl("cancel", run, "-y")
         self.assertEqual(self.until_ended(run)["state"], "cancelled")
         self.assertEqual(self.states(run), dict.fromkeys(self.kinds, "cancelled"))
+        self.assertEqual([r["state"] for r in self.runs_below()], ["cancelled"])
         self.until("nothing goes on outside", lambda: not self.going_on())
         self.assert_not_written()
 
@@ -117,6 +240,7 @@ class Ended(KindsTest):
         self.assertEqual({n: (t["state"], t["reason"]) for n, t in tasks.items()},
                          dict.fromkeys(self.kinds, ("failed", "timeout")))
         self.assertEqual(self.server.seen, 1)
+        self.assertEqual([r["state"] for r in self.runs_below()], ["cancelled"])
         self.until("nothing goes on outside", lambda: not self.going_on())
         self.assert_not_written()
 
@@ -137,6 +261,7 @@ class Failed(GateTest):
         program.write_text(WARM_THAT_FAILS)
         program.chmod(0o755)
         (self.home / "plugins" / "warm.json").write_text('{"command": ["./warm.sh"]}')
+        shutil.copy(os.environ["PAWL_FAULTY_PLUGIN"], self.home / "plugins")
         nobody = "127.0.0.1:1"
         wait = {"every": "100ms", "timeout": "100ms"}
         mail = {"host": "127.0.0.1", "port": 1, "tls": "none", "from": "a@example.org",
@@ -151,6 +276,9 @@ class Failed(GateTest):
             "python": ({"operator": "python", "with": {"call": "calls:fail"}},
                        ("error", "KeyError", "no such row")),
             "warm": ({"operator": "warm"}, ("permanent", "Denied", "not you")),
+            "native": ({"operator": "thrower"}, ("error", "std::out_of_range", "no such row")),
+            "noop": ({"operator": "noop", "with": {"output": "{{ int(params.span) }}"}},
+                     ("template", "", "a while")),
             "sleep": ({"operator": "sleep", "with": {"for": "{{ params.span }}"}},
                       ("template", "", "a while")),
             "file": ({"operator": "wait_file", "with": {"path": "nothing", **wait}},

@@ -27,7 +27,7 @@ add_test(NAME "jobs of operators, with a PostgreSQL server"
     ${CMAKE_CURRENT_SOURCE_DIR}/operator_jobs_test.py --pawl $<TARGET_FILE:pawl> Postgres)
 add_test(NAME "jobs of operators"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/operator_jobs_test.py
-    --pawl $<TARGET_FILE:pawl> Known Sleep WaitFile Sqlite)
+    --pawl $<TARGET_FILE:pawl> Known Silent Sleep WaitFile Sqlite)
 set_tests_properties("pawl operators check finds what breaks the contract"
   "jobs of operators, with a PostgreSQL server" "jobs of operators"
   PROPERTIES LABELS integration TIMEOUT 600 SKIP_RETURN_CODE 77)
@@ -39,7 +39,7 @@ set(with_server ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/postgres_cluster.py)
 add_test(NAME "operators outlive the scheduler and end when they are told"
   COMMAND ${PAWL_PYTHON} ${kinds})
 add_test(NAME "operators outlive the scheduler and end when they are told, PostgreSQL too"
-  COMMAND ${with_server} ${PAWL_PYTHON} ${kinds})
+  COMMAND ${with_server} ${PAWL_PYTHON} ${kinds} RestartedUnderThem WorkersDie Ended Failed)
 add_test(NAME "a secret that all operators use is found nowhere"
   COMMAND ${PAWL_PYTHON} ${secrets})
 add_test(NAME "a secret that all operators use is found nowhere, PostgreSQL too"
