@@ -29,6 +29,8 @@ constexpr Duration kAloneFor = std::chrono::seconds(10);
 constexpr Duration kRetireWithin = std::chrono::seconds(30);
 constexpr Duration kLoopPatience = std::chrono::seconds(30);
 constexpr std::size_t kStartsPerTurnMax = 2048;
+/// Looking at one's own memory costs a system call or two: not at each end.
+constexpr Duration kMemoryLookEvery{100};
 /// Ends of the process that are no crash of an operator.
 constexpr int kExitDeaf = 70;
 
@@ -497,13 +499,19 @@ void OperatorHost::on_signals() {
   schedule_turn();
 }
 
+bool OperatorHost::has_grown() {
+  if (options_.memory_bytes_max == 0) return false;
+  const MonoTime now = mono_now();
+  if (now - memory_looked_at_ < kMemoryLookEvery) return false;
+  memory_looked_at_ = now;
+  return resident_bytes() > options_.memory_bytes_max;
+}
+
 /// A host that has done much, or has grown, makes room for a fresh one.
 void OperatorHost::check_recycling() {
   if (desk_->is_draining()) return;
   const bool has_done_enough = options_.recycle_after > 0 && begun_ >= options_.recycle_after;
-  // Looking costs a system call or two: not at each end.
-  const bool looks = options_.memory_bytes_max > 0 && begun_ % 256 == 0;
-  if (!has_done_enough && !(looks && resident_bytes() > options_.memory_bytes_max)) return;
+  if (!has_done_enough && !has_grown()) return;
   note(has_done_enough ? "has done its attempts: a fresh host follows"
                        : "has grown over its memory limit: a fresh host follows");
   desk_->drain();

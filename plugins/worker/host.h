@@ -103,6 +103,7 @@ class OperatorHost final : private OperatorEvents {
   void run_turn();
   void arm_timer();
   void on_signals();
+  bool has_grown();
   void check_recycling();
   [[noreturn]] void end_process();
 
@@ -121,6 +122,7 @@ class OperatorHost final : private OperatorEvents {
   std::optional<AttemptId> alone_;                   ///< the suspect that runs
   std::size_t running_ = 0;
   std::uint64_t begun_ = 0;
+  MonoTime memory_looked_at_;
   MonoTime timer_at_;
   bool is_turn_scheduled_ = false;
   const std::shared_ptr<const Mask> no_mask_ = std::make_shared<const Mask>(Mask({}));

@@ -265,6 +265,12 @@ std::string copy_written(const OutputSource& source) {
 }
 
 OutputResult finish_lines(const OutputSource& source) {
+  // Programs spool theirs; this is what an operator gave back in one piece.
+  if (source.too_large) {
+    return wrong(
+        "the output is larger than the 1 MiB that an operator may give back: let it write "
+        "a file of its own");
+  }
   if (!source.spool_error.empty()) return wrong(source.spool_error);
   if (!source.written_file.empty()) {
     if (std::string error = copy_written(source); !error.empty()) return wrong(error);

@@ -31,6 +31,14 @@ def is_alive(pid):
     return stat.rsplit(")", 1)[1].split()[0] not in ("Z", "X")
 
 
+def most_memory_of(pid):
+    """The most that a process has had in memory, in MiB; 0 for a zombie."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) // 1024
+    return 0
+
+
 class GateTest(HomeTest):
     def setUp(self):
         super().setUp()

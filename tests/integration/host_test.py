@@ -77,7 +77,7 @@ class WhatOperatorsMayDo(PluginTest):
 
 class WhatOperatorsCannotBreak(PluginTest):
     def test_a_crash_is_lost_and_held_as_poison_after_three_times_and_hurts_nobody_else(self):
-        for how in ("abort", "segv"):
+        for how in ("abort", "exit", "segv"):
             self.run_of([self.task("a", "crash", **{"with": {"how": how}},
                                    retry={"max_attempts": 9, "delay": "0s"}),
                          {"id": "b", "command": ["true"]}], code=1)

@@ -20,7 +20,7 @@ from pathlib import Path
 import cli_support
 import sanitizers
 from cli_support import SECONDS
-from gate_support import GateTest, is_alive
+from gate_support import GateTest, is_alive, most_memory_of
 
 
 class Group:
@@ -47,6 +47,11 @@ class Group:
 
     def enter(self):
         (self.folder / "cgroup.procs").write_text(str(os.getpid()))
+
+    def oom_kills(self):
+        file = self.folder / ("memory.oom_control" if self.version == 1 else "memory.events")
+        counts = dict(line.split() for line in file.read_text().splitlines())
+        return int(counts["oom_kill"])
 
     def processes(self):
         return [int(pid) for pid in (self.folder / "cgroup.procs").read_text().split()]
@@ -98,13 +103,6 @@ class FaultTest(GateTest):
     def assert_works(self, serve):
         self.assertEqual(self.until_ended(self.detach(self.simple("well")))["state"], "succeeded")
         self.assertIsNone(serve.poll(), self.served())
-
-    def memory_of(self, pid):
-        """The most that a process has had in memory, in MiB."""
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) // 1024
-        return 0
 
 
 class Stopped(FaultTest):
@@ -336,6 +334,104 @@ class NoMore(FaultTest):
         self.assert_works(serve)
 
 
+class NoDescriptors(FaultTest):
+    """A process that is up may open no more: pipes, sockets, files."""
+
+    def starve(self, *pids):
+        self.limits = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
+        for pid, (_, hard) in self.limits.items():
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+
+    def feed(self):
+        for pid, limits in self.limits.items():
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+    def computed(self, pid):
+        """Seconds of CPU."""
+        words = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def test_a_scheduler_without_descriptors_records_what_ends_and_answers_once_it_has_some(self):
+        serve = self.serve()
+        run = self.detach(self.gated_job("gated", [self.gate("good"), self.gate("five", 5)]))
+        self.until_started("good", "five")
+        self.starve(serve.pid)
+        before = self.computed(serve.pid)
+        waits = self.start("run", self.simple("later"), "--detach")
+        self.open_gates("good", "five")
+        # What only looks needs no scheduler.
+        self.assertEqual(self.until_ended(run)["state"], "failed")
+        tasks = self.tasks_of(run)
+        self.assertEqual((tasks["good"]["state"], tasks["five"]["exit_code"]), ("succeeded", 5))
+        self.assertLess(self.computed(serve.pid) - before, 3, "it spins")
+        self.feed()
+        out, err = waits.communicate(timeout=SECONDS)
+        self.assertEqual(waits.returncode, 0, err)
+        self.assertEqual(self.until_ended(out.split()[0])["state"], "succeeded")
+        self.assert_ran_once("good", "five")
+        self.assert_works(serve)
+
+    def test_a_worker_without_descriptors_fails_what_it_cannot_start_and_keeps_what_runs(self):
+        self.write("calls.py", "def here():\n    return 'here'\n")
+        python = {"id": "p", "operator": "python", "output": "json", "with": {"call": "calls:here"}}
+        serve = self.serve()
+        # The host of interpreters is up, and has ended the one that it had.
+        first = self.detach(self.job("warm", [{**python, "with": {**python["with"],
+                                                                 "recycle_after": 1}}]))
+        self.assertEqual(self.until_ended(first)["state"], "succeeded")
+        run = self.detach(self.gated_job("gated", [self.gate("good")]))
+        self.until_started("good")
+        self.starve(*self.workers())
+        starved = self.detach(self.job("starved", [{"id": "a", "command": ["true"]}, python]))
+        self.assertEqual(self.until_ended(starved)["state"], "failed")
+        for name, task in self.tasks_of(starved).items():
+            self.assertEqual((task["state"], task["reason"]), ("failed", "spawn"), name)
+            self.assertIn("Too many open files", task["error"], name)
+        self.feed()
+        self.open_gates("good")
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assert_ran_once("good")
+        self.pawl("resume", starved, "-y")
+        self.assertEqual(self.until_ended(starved)["state"], "succeeded")
+        self.assert_works(serve)
+
+
+class NoMemory(FaultTest):
+    def test_a_scheduler_that_is_killed_for_memory_leaves_its_programs_to_the_next_one(self):
+        group = self.group("memory")
+        serve = self.serve()
+        run = self.detach(self.gated_job("gated", [self.gate("good"), self.gate("five", 5)]))
+        self.until_started("good", "five")
+        # What it has is not counted, what it takes from now on is.
+        try:
+            group.limit(memory__limit_in_bytes=48 << 20, memory__max=48 << 20)
+            with contextlib.suppress(OSError):
+                group.limit(memory__swap__max=0)
+        except OSError as error:
+            self.skipTest(f"no limit of memory: {error}")
+        (group.folder / "cgroup.procs").write_text(str(serve.pid))
+        accepted = [run]
+        def killed():
+            # Each stays open, and with it its definition.
+            big = self.gated_job(f"big{len(accepted)}", [self.gate("never")],
+                                 description="x" * 4_000_000)
+            done = self.pawl("run", big, "--detach", code=None)
+            accepted.extend(done.lines[:1])
+            return serve.poll() is not None
+        self.until("the kernel has killed it", killed, seconds=120)
+        self.assertEqual(serve.returncode, -signal.SIGKILL)
+        self.assertGreater(group.oom_kills(), 0)
+        serve = self.serve(log="second.log")
+        self.open_gates("good", "five")
+        self.until_ended(run)
+        tasks = self.tasks_of(run)
+        self.assertEqual((tasks["good"]["state"], tasks["five"]["exit_code"]), ("succeeded", 5))
+        self.assert_ran_once("good", "five")
+        known = {r["run"] for r in self.pawl("runs", "-o", "json", "--limit", 0).json()}
+        self.assertLessEqual(set(accepted), known, "an accepted run is gone")
+        self.assert_works(serve)
+
+
 class Floods(FaultTest):
     def test_a_gigabyte_on_standard_output_costs_no_memory_and_no_disk(self):
         serve = self.serve()
@@ -345,7 +441,7 @@ class Floods(FaultTest):
         while self.run_of(run)["state"] not in ("succeeded", "failed"):
             for pid in self.workers() + [serve.pid]:
                 with contextlib.suppress(OSError):
-                    peak = max(peak, self.memory_of(pid))
+                    peak = max(peak, most_memory_of(pid))
         self.assertEqual(self.until_ended(run)["state"], "succeeded")
         limit = 1000 if sanitizers.OPTIONS else 200
         self.assertLess(peak, limit, "MiB in memory")
@@ -374,7 +470,7 @@ class Floods(FaultTest):
                               env=self.env, capture_output=True, check=True)
         self.assertEqual(told.stdout.count(b"\n"), 100_000)
         for pid in self.workers() + [serve.pid]:
-            self.assertLess(self.memory_of(pid),
+            self.assertLess(most_memory_of(pid),
                             2000 if sanitizers.OPTIONS else 300)
         self.assert_works(serve)
 

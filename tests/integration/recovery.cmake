@@ -12,3 +12,13 @@ foreach(test IN LISTS PAWL_FAULT_TESTS)
   set_tests_properties("${name}" PROPERTIES LABELS faults TIMEOUT 600 COST 100
     RESOURCE_LOCK mounts SKIP_RETURN_CODE 77)
 endforeach()
+
+# These share nothing with others: no lock.
+add_test(NAME "plugins that block, leak, flood and starve hurt their host at most"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/plugin_faults_test.py --pawl $<TARGET_FILE:pawl>)
+add_test(NAME "what is no frame, half of one or said twice between scheduler and worker loses nothing"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/wire_faults_test.py --pawl $<TARGET_FILE:pawl>)
+set_tests_properties("plugins that block, leak, flood and starve hurt their host at most"
+  "what is no frame, half of one or said twice between scheduler and worker loses nothing"
+  PROPERTIES LABELS faults TIMEOUT 600 COST 100
+  ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>")

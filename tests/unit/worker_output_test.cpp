@@ -104,6 +104,13 @@ TEST_CASE("JSON lines are spooled to a file and each is checked") {
   CHECK(wrong.error.find("line 2 of the output: it is not JSON") == 0);
 }
 
+TEST_CASE("JSON lines that an operator gave back in one piece too large are no empty success") {
+  TempFolder folder;
+  auto source = source_of(folder, OutputFormat::jsonl);
+  source.too_large = true;
+  CHECK(finish_output(source).error.find("larger than the 1 MiB") != std::string::npos);
+}
+
 TEST_CASE("no JSON lines are an empty file") {
   TempFolder folder;
   auto result = collect(source_of(folder, OutputFormat::jsonl), "");

@@ -1,5 +1,7 @@
 // Operators that do what operators must not do, each in a way of its own.
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -43,6 +45,87 @@ struct Deaf {
   static constexpr const char* kSchema = kAnything;
   Result run(Attempt&, const Request&) {
     while (true) ::pause();
+  }
+};
+
+/// Never gives the loop of its host back.
+struct Blocker {
+  static constexpr const char* kName = "blocker";
+  static constexpr const char* kSummary = "blocks the loop";
+  static constexpr const char* kSchema = kAnything;
+  void start(Attempt, const Request&) {
+    while (true) ::pause();
+  }
+  void cancel(Attempt) {}
+};
+
+/// Keeps 20 MiB of each attempt for good.
+struct Hoarder {
+  static constexpr const char* kName = "hoarder";
+  static constexpr const char* kSummary = "leaks memory";
+  static constexpr const char* kSchema = kAnything;
+  void start(Attempt attempt, const Request&) {
+    kept_.emplace_back(20U << 20, 'x');
+    attempt.finish(Result::success());
+  }
+  void cancel(Attempt) {}
+
+ private:
+  std::vector<std::string> kept_;
+};
+
+/// Keeps every descriptor that its process may have, until a file `enough` is in its folder.
+struct Grabber {
+  static constexpr const char* kName = "grabber";
+  static constexpr const char* kSummary = "takes all descriptors";
+  static constexpr const char* kSchema = kAnything;
+  Result run(Attempt& attempt, const Request& request) {
+    std::vector<int> taken;
+    const std::string enough = std::string(request.working_dir()) + "/enough";
+    bool is_told = false;
+    while (::access(enough.c_str(), F_OK) != 0 && !attempt.is_cancelled()) {
+      const int one = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+      if (one >= 0) {
+        taken.push_back(one);
+        continue;
+      }
+      if (!is_told) ::mkdir((std::string(request.working_dir()) + "/all_taken").c_str(), 0700);
+      is_told = true;
+      ::usleep(2000);
+    }
+    for (const int one : taken) ::close(one);
+    return Result::success();
+  }
+};
+
+/// Gives back a hundred megabytes.
+struct Huge {
+  static constexpr const char* kName = "huge";
+  static constexpr const char* kSummary = "has an enormous result";
+  static constexpr const char* kSchema = kAnything;
+  Result run(Attempt&, const Request& request) {
+    if (request.output_format() == "jsonl") {
+      const std::string line = "{\"a\":\"" + std::string(990, 'x') + "\"}\n";
+      std::string lines;
+      for (int i = 0; i < 100'000; ++i) lines += line;
+      return Result::success(lines);
+    }
+    return Result::success('"' + std::string(100'000'000, 'x') + '"');
+  }
+};
+
+/// Logs a gigabyte, and fails with as much again of words.
+struct Flood {
+  static constexpr const char* kName = "flood";
+  static constexpr const char* kSummary = "logs a gigabyte";
+  static constexpr const char* kSchema = kAnything;
+  Result run(Attempt& attempt, const Request&) {
+    std::string lines;
+    while (lines.size() < (1U << 20)) lines += "a line of the flood\n";
+    for (int i = 0; i < 1024; ++i) attempt.log(lines);
+    attempt.log("end\n");
+    return Result::failure(std::string(100'000'000, 'm'), std::string(1'000'000, 'c'),
+                           std::string(100'000'000, 't'));
   }
 };
 
@@ -145,4 +228,5 @@ struct Counter {
 
 }  // namespace
 
-PAWL_PLUGIN("1.2", Crash, Deaf, Obedient, Patient, Thrower, Chatter, Leaky, Remote, Counter)
+PAWL_PLUGIN("1.2", Crash, Deaf, Blocker, Hoarder, Grabber, Huge, Flood, Obedient, Patient, Thrower,
+            Chatter, Leaky, Remote, Counter)

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Plugins that block, leak, flood and starve, through the real program: what they do wrong ends at
+most their host and its attempts.
+
+    plugin_faults_test.py --pawl PATH [unittest arguments]
+
+The plugin is plugins/faulty.cpp. Quicker misdeeds of it are in host_test.py."""
+
+import contextlib
+import json
+import os
+import shutil
+
+import cli_support
+import sanitizers
+from gate_support import GateTest, most_memory_of
+
+# Pours a gigabyte onto one of its streams, then says that it has ended.
+GUSH = """#!/bin/sh
+echo '{"type":"ready","protocol":1}'
+while read -r line; do
+  case $line in
+    '{"type":"shutdown"'*) exit 0 ;;
+    '{"type":"start"'*) ;;
+    *) continue ;;
+  esac
+  attempt=${line#*\\"attempt\\":}
+  attempt=${attempt%%,*}
+  case $line in
+    *'"to":"out"'*) head -c 1G /dev/zero | tr '\\0' x ;;
+    *) yes 'a line of the flood' | head -n 50000000 >&2; echo end >&2 ;;
+  esac
+  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' "$attempt"
+done
+"""
+
+
+class PluginFaultTest(GateTest):
+    def setUp(self):
+        super().setUp()
+        plugins = self.home / "plugins"
+        plugins.mkdir(parents=True, mode=0o700)
+        self.home.chmod(0o700)
+        shutil.copy(os.environ["PAWL_FAULTY_PLUGIN"], plugins / "faulty.so")
+        program = plugins / "gush.sh"
+        program.write_text(GUSH)
+        program.chmod(0o755)
+        (plugins / "gush.json").write_text('{"command": ["./gush.sh"]}')
+
+    def task(self, name, operator, **more):
+        return {"id": name, "operator": operator, **more}
+
+    def ended(self, run):
+        """The tasks of a run once it has ended, and the most memory that a process had meanwhile."""
+        peak = 0
+        while self.run_of(run)["state"] not in ("succeeded", "failed", "cancelled"):
+            for pid in [*self.workers(), self.scheduler.pid]:
+                with contextlib.suppress(OSError):
+                    peak = max(peak, most_memory_of(pid))
+        return self.tasks_of(run), peak
+
+    def serve(self, *words, **more):
+        self.scheduler = super().serve(*words, **more)
+        return self.scheduler
+
+    def assert_works(self):
+        """Programs, and operators of the same plugin."""
+        run = self.detach(self.job("well", [
+            {"id": "a", "command": ["true"]}, self.task("b", "counter")]))
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assertIsNone(self.scheduler.poll(), self.served())
+
+    def bound(self, mebibytes):
+        return mebibytes * (5 if sanitizers.OPTIONS else 1)
+
+
+class Blocked(PluginFaultTest):
+    def test_who_blocks_the_loop_of_its_host_ends_with_it_and_holds_up_nobody_elsewhere(self):
+        self.serve()
+        run = self.detach(self.gated_job("j", [
+            self.task("beside", "patient", output="json", retry={"max_attempts": 3, "delay": "0s"}),
+            self.gate("first"),
+            self.task("block", "blocker", depends_on=["first"], on_interrupt="fail")]))
+        self.until("one is at work", lambda: self.attempts_of(run).get(("beside", 1)))
+        self.until_started("first")
+        self.open_gates("first")
+        self.until("the other has begun", lambda: self.attempts_of(run).get(("block", 1)))
+        other = self.job("other", [{"id": "a", "command": ["true"]},
+                                   {"id": "b", "operator": "noop"}])
+        self.assertEqual(self.until_ended(self.detach(other))["state"], "succeeded")
+        # A host that does not answer is given half a minute.
+        self.until("it has ended", lambda: self.tasks_of(run)["block"]["state"] == "failed",
+                   seconds=120)
+        (self.root / "go").touch()
+        self.until_ended(run)
+        tasks = self.tasks_of(run)
+        self.assertEqual(tasks["block"]["reason"], "lost")
+        self.assertEqual(tasks["beside"]["state"], "succeeded")
+        self.assertEqual([a["state"] for (name, _), a in sorted(self.attempts_of(run).items())
+                          if name == "beside"], ["lost", "succeeded"])
+        self.assert_works()
+
+
+class Leaks(PluginFaultTest):
+    def test_a_host_that_has_grown_makes_room_for_a_fresh_one_between_attempts(self):
+        limit = self.bound(300)
+        (self.home / "settings.json").write_text(json.dumps({"hosts": {"memory": f"{limit}MiB"}}))
+        self.serve()
+        count = 2 * limit // 20
+        run = self.detach(self.job("leak", [
+            self.task("a", "hoarder", map={"items": list(range(count)), "max_concurrent": 2})]))
+        tasks, peak = self.ended(run)
+        self.assertEqual(tasks["a"]["state"], "succeeded", tasks["a"])
+        attempts = [a for a in self.pawl("attempts", "--run", run, "-o", "json", "--limit",
+                                         0).json() if a["index"] is not None]
+        self.assertEqual([(a["attempt"], a["state"]) for a in attempts],
+                         [(1, "succeeded")] * count)
+        self.assertGreater(len({a["worker"] for a in attempts}), 1)
+        # It is looked at ten times a second.
+        self.assertLess(peak, 2 * limit)
+        self.assert_works()
+
+
+class Descriptors(PluginFaultTest):
+    def test_a_plugin_that_takes_all_descriptors_keeps_its_result_and_others_have_theirs(self):
+        self.serve()
+        run = self.detach(self.job("grab", [self.task("a", "grabber")]))
+        self.until("all are taken", (self.root / "all_taken").exists)
+        # Its host has none for a log: that costs lines and nothing else.
+        beside = self.detach(self.job("beside", [self.task("a", "chatter", output="json")]))
+        self.assertEqual(self.until_ended(beside)["state"], "succeeded")
+        self.assertEqual(self.pawl("output", f"{beside}/a").out.strip(), "1")
+        # Nor for the next scheduler, which is not held up by it.
+        self.kill(self.scheduler)
+        self.serve()
+        other = self.job("other", [{"id": "a", "command": ["true"]}])
+        self.assertEqual(self.until_ended(self.detach(other))["state"], "succeeded")
+        self.assertEqual(self.tasks_of(run)["a"]["state"], "running")
+        (self.root / "enough").touch()
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assertEqual([a["state"] for a in self.attempts_of(run).values()], ["succeeded"])
+        self.assert_works()
+
+
+class Floods(PluginFaultTest):
+    def test_a_result_of_a_hundred_megabytes_fails_its_attempt_and_no_host(self):
+        self.serve()
+        run = self.detach(self.job("huge", [
+            self.task(name, "huge", output=name) for name in ("text", "json", "jsonl")]))
+        tasks, _ = self.ended(run)
+        self.assertEqual({name: (t["state"], t["reason"]) for name, t in tasks.items()},
+                         dict.fromkeys(tasks, ("failed", "output")), tasks)
+        for name, task in tasks.items():
+            self.assertIn("larger than", task["error"], name)
+        self.assertLess(most_memory_of(self.scheduler.pid), self.bound(200))
+        hosts = {a["worker"] for a in self.attempts_of(run).values()}
+        self.assert_works()
+        latest = self.pawl("runs", "-o", "name").lines[0]
+        self.assertIn(self.attempts_of(latest)["b", 1]["worker"], hosts)
+
+    def test_a_gigabyte_in_the_log_and_endless_words_of_an_error_are_cut(self):
+        self.serve()
+        run = self.detach(self.job("flood", [self.task("a", "flood")]))
+        tasks, peak = self.ended(run)
+        self.assertEqual((tasks["a"]["state"], tasks["a"]["reason"]), ("failed", "error"))
+        self.assertLess(len(json.dumps(self.attempts_of(run)["a", 1])), 1 << 20)
+        # The plugin itself has 200 MB of words.
+        self.assertLess(peak, self.bound(600))
+        self.assertLess(most_memory_of(self.scheduler.pid), self.bound(200))
+        self.assert_logged(run)
+        self.assert_works()
+
+    def assert_logged(self, run):
+        log = self.pawl("logs", f"{run}/a").out
+        self.assertTrue(log.startswith("a line of the flood\n"), log[:100])
+        self.assertTrue(log.endswith("\nend\n"), log[-100:])
+        used = sum(p.stat().st_size for p in (self.home / "logs").rglob("*") if p.is_file())
+        self.assertLess(used, 200 << 20)
+
+    def test_a_warm_program_that_pours_out_a_gigabyte_costs_no_memory(self):
+        self.serve()
+        run = self.detach(self.job("gush", [
+            self.task("a", "gush", **{"with": {"to": "err"}}),
+            self.task("b", "gush", on_interrupt="fail", **{"with": {"to": "out"}})]))
+        tasks, peak = self.ended(run)
+        self.assertEqual(tasks["a"]["state"], "succeeded", tasks["a"])
+        self.assert_logged(run)
+        # A line without an end is no line of the protocol.
+        self.assertEqual((tasks["b"]["state"], tasks["b"]["reason"]), ("failed", "lost"))
+        self.assertIn("a line of over 8 MiB", tasks["b"]["error"])
+        self.assertLess(peak, self.bound(200))
+        self.assert_works()
+
+
+if __name__ == "__main__":
+    cli_support.main()
