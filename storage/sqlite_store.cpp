@@ -1,5 +1,8 @@
 #include "storage/sqlite_store.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -44,9 +47,16 @@ auto of_caller(const RunRow& row, Get get) -> std::optional<decltype(get(*row.ca
   return get(*row.caller);
 }
 
+/// SQLite would make it as the umask says, and its log and index like it.
+void make_private(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd >= 0) ::close(fd);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, Options options) {
+  if (options.vfs.empty()) make_private(path);
   auto database = Database::open(path, {DatabaseOptions::Mode::create, options.vfs, false});
   if (!database) return std::move(database).error();
   if (auto done = migrate(**database); !done) return std::move(done).error();

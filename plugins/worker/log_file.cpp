@@ -17,11 +17,6 @@ namespace {
 
 constexpr std::size_t kCopyBytes = 256u << 10;
 
-bool is_removed(int fd) {
-  struct stat info {};
-  return fstat(fd, &info) == 0 && info.st_nlink == 0;
-}
-
 std::string note(std::int64_t wall_ns, const std::string& text) {
   std::string record;
   append_log_record(record, format_log_time(wall_ns), LogStream::err, true, "[pawl: " + text + "]");
@@ -65,8 +60,19 @@ bool LogFile::open_part(Part& part, const std::string& path, bool truncate) {
     last_error_ = errno;
     return false;
   }
-  off_t size = ::lseek(part.file.get(), 0, SEEK_END);
-  part.bytes = size > 0 ? static_cast<std::size_t>(size) : 0;
+  struct stat info {};
+  if (::fstat(part.file.get(), &info) != 0) info = {};
+  part.bytes = static_cast<std::size_t>(info.st_size);
+  part.device = info.st_dev;
+  part.inode = info.st_ino;
+  return true;
+}
+
+bool LogFile::is_in_place(Part& part, const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return errno != ENOENT;
+  if (info.st_ino != part.inode || info.st_dev != part.device) return false;
+  part.bytes = std::min(part.bytes, static_cast<std::size_t>(info.st_size));
   return true;
 }
 
@@ -92,7 +98,7 @@ bool LogFile::write_whole(Part& part, std::string_view records) {
 
 bool LogFile::append_to(Part& part, const std::string& path, std::string_view records,
                         std::int64_t wall_ns) {
-  if (part.file && is_removed(part.file.get())) part.file.reset();
+  if (part.file && !is_in_place(part, path)) part.file.reset();
   if (!part.file && !open_part(part, path, false)) return false;
   if (lost_ > 0) {
     std::string told =

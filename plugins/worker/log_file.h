@@ -40,8 +40,13 @@ class LogFile {
   struct Part {
     Fd file;
     std::size_t bytes = 0;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
   };
 
+  /// False once the file was removed, or moved by who rotates logs; one that was emptied is written
+  /// on from its new end.
+  static bool is_in_place(Part& part, const std::string& path);
   bool open_part(Part& part, const std::string& path, bool truncate);
   bool write_whole(Part& part, std::string_view records);
   void append_to_tail(std::string_view records);

@@ -346,8 +346,7 @@ void Workers::spawn(WorkerId id, const std::string& plugin) {
     if (Peer* p = find(id)) look_after(*p);
   });
   peer.ways = joined(ways_of(!plugin.empty()));
-  std::error_code failed;
-  std::filesystem::create_directories(peer.folder, failed);
+  ::mkdir(peer.folder.c_str(), 0700);
   // For a scheduler that takes it over, perhaps under other settings.
   std::ofstream(peer.folder + kWaysFile) << peer.ways;
 

@@ -23,6 +23,11 @@ from cli_support import SECONDS
 from gate_support import GateTest, is_alive, most_memory_of
 
 
+def may_trace():
+    return shutil.which("strace") is not None and subprocess.run(
+        ["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
+
+
 class Group:
     """A control group of its own, with one limit."""
 
@@ -147,9 +152,7 @@ class Stopped(FaultTest):
         self.assert_ran_once(*"abcdefgh")
 
     def test_a_disk_that_takes_seconds_for_a_sync_delays_and_breaks_nothing(self):
-        if shutil.which("strace") is None or subprocess.run(
-                ["strace", "-o", "/dev/null", "true"], capture_output=True,
-                check=False).returncode != 0:
+        if not may_trace():
             self.skipTest("strace may not trace")
         self.pawl("run", self.simple("first"))
         self.env["ASAN_OPTIONS"] = self.env.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
@@ -164,6 +167,80 @@ class Stopped(FaultTest):
             self.assertEqual(self.until_ended(run)["state"], "succeeded")
         self.assert_ran_once("t0", "t1", "t2")
         self.assertIsNone(tracer.poll())
+
+
+class WorkerAtEachCall(FaultTest):
+    """strace kills a worker as it enters one system call of the way of its attempts: before and
+    after the begin record, at the start of a program, while it reads and reaps, at the end record,
+    before it is told."""
+
+    CALLS = {"fallocate": 1, "pwrite64": 3, "clone": 3, "write": 3, "waitid": 3, "wait4": 3,
+             "sendto": 2}
+    PROGRAM = """#!/bin/sh
+echo "start $1 $PAWL_ATTEMPT $$" >> "$LEDGER"
+[ ! -e "$GATES/$1" ] || ! grep -q '^State:.[^ZX]' "/proc/$(cat "$GATES/$1")/status" 2>/dev/null ||
+  echo "overlap $1 $PAWL_ATTEMPT $$" >> "$LEDGER"
+echo $$ > "$GATES/$1"
+echo a line of its log
+sleep 0.05
+echo "end $1 $PAWL_ATTEMPT $$" >> "$LEDGER"
+"""
+
+    def test_whatever_it_was_at_nothing_runs_twice_at_once_and_all_ends_well(self):
+        if not may_trace():
+            self.skipTest("strace may not trace")
+        self.home.mkdir(mode=0o700)
+        (self.home / "settings.json").write_text('{"workers": 1}')
+        program = self.write("program", self.PROGRAM)
+        program.chmod(0o755)
+        job = self.gated_job("three", [
+            {"id": "a", "map": {"items": ["x", "y", "z"]}, "command": [str(program), "{{ item }}"],
+             "retry": {"max_attempts": 3, "delay": "0s"}}])
+        serve = self.serve()
+        again = 0
+        for call, times in self.CALLS.items():
+            for when in range(1, times + 1):
+                with self.subTest(call=call, when=when):
+                    self.ledger.write_text("")
+                    for gate in self.gates.iterdir():
+                        gate.unlink()
+                    worker = self.doom(call, when)
+                    run = self.detach(job)
+                    self.assertEqual(self.until_ended(run)["state"], "succeeded")
+                    self.assertFalse(is_alive(worker), "it was not killed")
+                    again += self.judge(run)
+        self.assertGreater(again, 0, "no attempt was under way at any of them")
+        self.assert_works(serve)
+
+    def doom(self, call, when):
+        """The pid of the worker that dies at its next such call."""
+        def up():
+            found = self.pawl("status", "-o", "json").json()["scheduler"]["workers"]
+            return [w["pid"] for w in found if w["state"] == "up"]
+        worker, = self.until("one worker is up", up)
+        self.children.append(subprocess.Popen(
+            ["strace", "-f", "-qqq", "-b", "execve", "-o", "/dev/null", "-p", str(worker),
+             "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={when}"]))
+        self.until("it is traced", lambda: "TracerPid:\t0" not in Path(
+            f"/proc/{worker}/status").read_text())
+        return worker
+
+    def judge(self, run):
+        """How many attempts were begun again."""
+        found = {}
+        for one in self.pawl("attempts", "--run", run, "-o", "json", "--limit", 0).json():
+            found.setdefault("xyz"[one["index"]], {})[one["attempt"]] = one["state"]
+        starts = [(name, number) for name, number, _ in self.noted("start")]
+        self.assertEqual(len(starts), len(set(starts)), "one attempt was started twice")
+        self.assertEqual(self.noted("overlap"), [])
+        self.assertEqual(sorted(found), ["x", "y", "z"])
+        for name, attempts in found.items():
+            self.assertEqual(sorted(attempts), list(range(1, len(attempts) + 1)))
+            self.assertLessEqual({n for of, n in starts if of == name}, set(attempts))
+            *lost, last = [state for _, state in sorted(attempts.items())]
+            self.assertEqual((set(lost) - {"lost"}, last), (set(), "succeeded"))
+            self.assertIn((name, len(attempts)), [(n, a) for n, a, _ in self.noted("end")])
+        return sum(len(attempts) - 1 for attempts in found.values())
 
 
 class ReusedPid(FaultTest):
@@ -530,6 +607,27 @@ class TheStore(FaultTest):
                 (self.home / name).unlink(missing_ok=True)
         store.write_bytes(good)
         self.assertEqual(len(self.pawl("runs", "-o", "name").lines), 3)
+
+    def test_a_row_that_makes_no_sense_costs_its_own_run_and_no_other(self):
+        serve = self.serve()
+        runs = [self.detach(self.gated_job(f"job{n}", [self.gate(f"g{n}")])) for n in range(3)]
+        self.until_started("g0", "g1", "g2")
+        self.kill(serve)
+        with contextlib.closing(sqlite3.connect(self.home / "pawl.db")) as db:
+            db.execute("PRAGMA ignore_check_constraints = ON")
+            changed = db.execute("UPDATE task SET state = 'sleepwalking' WHERE run = "
+                                 "(SELECT id FROM run WHERE name = ?)", (runs[1],))
+            self.assertEqual(changed.rowcount, 1)
+            db.commit()
+        serve = self.serve()
+        self.open_gates("g0", "g1", "g2")
+        for run in (runs[0], runs[2]):
+            self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assert_ran_once("g0", "g1", "g2")
+        self.assertIn("run number 2 cannot be read and is left alone", self.served())
+        self.assertIn("run number 2 has the unknown state sleepwalking",
+                      self.pawl("doctor", code=None).out)
+        self.assert_works(serve)
 
     def test_a_log_of_the_store_that_is_gone_or_foreign_leaves_a_store_that_works(self):
         self.pawl("run", self.simple("first"))

@@ -226,6 +226,33 @@ TEST_CASE("a log that is removed under a running task is made anew") {
   CHECK(worker.log_of(1).find("two") != std::string::npos);
 }
 
+TEST_CASE("a log that is moved or emptied under a running task goes on in a whole file") {
+  for (const bool is_moved : {true, false}) {
+    TestWorker worker;
+    TestScheduler scheduler(worker);
+    const std::string gate = worker.home() + "/gate";
+    const std::string log = worker.home() + "/logs/1.log";
+    REQUIRE(mkfifo(gate.c_str(), 0600) == 0);
+    scheduler.define(worker.shell("echo one; read x <> gate; echo two"));
+    scheduler.start(1);
+    eventually([&] { return worker.log_of(1).find("one") != std::string::npos; });
+    // The two ways of logrotate: create, and copytruncate.
+    if (is_moved) {
+      std::filesystem::rename(log, log + ".1");
+    } else {
+      std::filesystem::resize_file(log, 0);
+    }
+    Fd open_gate(::open(gate.c_str(), O_RDWR | O_CLOEXEC));
+    REQUIRE(::write(open_gate.get(), "\n", 1) == 1);
+    CHECK(scheduler.end_of(1).outcome == Outcome::succeeded);
+    const std::string text = worker.log_of(1);
+    CHECK(text.ends_with(" stdout F two\n"));
+    CHECK(text.find("one") == std::string::npos);
+    CHECK(text.find('\0') == std::string::npos);
+    if (is_moved) CHECK(read_whole(log + ".1").ends_with(" stdout F one\n"));
+  }
+}
+
 TEST_CASE(
     "a killed worker leaves a journal that tells all, and its programs are found and killed") {
   TestWorker worker;
