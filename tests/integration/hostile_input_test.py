@@ -195,6 +195,7 @@ class Others(GateTest):
             one.settimeout(cli_support.SECONDS)
             one.connect(str(self.home / "sock"))
             one.sendall(request)
+            one.shutdown(socket.SHUT_WR)
             answer = b""
             while True:
                 try:

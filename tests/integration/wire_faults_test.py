@@ -10,6 +10,7 @@ place of each worker's socket; it passes on what both sides say, but for what th
 import contextlib
 import os
 import select
+import shutil
 import socket
 import threading
 
@@ -143,11 +144,23 @@ def silence(scheduler, _):
 class WireFaults(GateTest):
     TASKS = {"good": 0, "five": 5}
 
+    def setUp(self):
+        super().setUp()
+        plugins = self.home / "plugins"
+        plugins.mkdir(parents=True, mode=0o700)
+        self.home.chmod(0o700)
+        shutil.copy(os.environ["PAWL_FAULTY_PLUGIN"], plugins / "faulty.so")
+        self.go = self.root / "go"
+
     def begin(self, **relay):
-        """Two programs run, their scheduler is dead, and relays stand before their workers."""
+        """Two programs and an operator are at work, their scheduler is dead, and relays stand before
+        their workers."""
         serve = self.serve()
-        run = self.detach(self.gated_job("gated", [self.gate(n, c) for n, c in self.TASKS.items()]))
+        run = self.detach(self.gated_job("gated", [
+            *(self.gate(n, c) for n, c in self.TASKS.items()),
+            {"id": "native", "operator": "patient"}]))
         self.until_started(*self.TASKS)
+        self.until("the operator is at work", lambda: self.attempts_of(run).get(("native", 1)))
         self.kill(serve)
         relays = [Relay(place.parent, **relay)
                   for place in (self.home / "workers").glob("*/sock")]
@@ -160,8 +173,9 @@ class WireFaults(GateTest):
         self.assertEqual(self.until_ended(run)["state"], "failed")
         tasks = self.tasks_of(run)
         self.assertEqual((tasks["good"]["state"], tasks["five"]["exit_code"]), ("succeeded", 5))
-        self.assertEqual({k: a["state"] for k, a in self.attempts_of(run).items()},
-                         {("good", 1): "succeeded", ("five", 1): "failed"})
+        self.assertEqual(
+            {k: a["state"] for k, a in self.attempts_of(run).items()},
+            {("good", 1): "succeeded", ("five", 1): "failed", ("native", 1): "succeeded"})
         self.assert_ran_once(*self.TASKS)
         well = self.detach(self.job("well", [{"id": "a", "command": ["true"]}]))
         self.assertEqual(self.until_ended(well)["state"], "succeeded")
@@ -173,7 +187,7 @@ class WireFaults(GateTest):
                 serve = self.serve()
                 self.until("all are asked again", lambda: all(r.connections > 1 for r in relays),
                            seconds=60)
-                self.open_gates(*self.TASKS)
+                self.let_go(*self.TASKS)
                 self.assert_real_ends(run)
                 self.assertIsNone(serve.poll(), self.served())
                 self.forget_all(serve)
@@ -181,7 +195,7 @@ class WireFaults(GateTest):
     def test_what_is_said_twice_counts_once(self):
         run, _ = self.begin(frames=lambda frame: [frame, frame])
         serve = self.serve()
-        self.open_gates(*self.TASKS)
+        self.let_go(*self.TASKS)
         self.assert_real_ends(run)
         self.assertIsNone(serve.poll(), self.served())
 
@@ -204,12 +218,17 @@ class WireFaults(GateTest):
         self.assertTrue(held.wait(cli_support.SECONDS), "the end is under way")
         self.pawl("cancel", f"{run}/good", "-y")
         passes.set()
-        self.open_gates("five")
+        self.let_go("five")
         self.assert_real_ends(run)
+
+    def let_go(self, *gates):
+        self.open_gates(*gates)
+        self.go.touch()
 
     def forget_all(self, serve):
         self.kill(serve)
         self.end_strays()
+        self.go.unlink()
         self.ledger.write_text("")
         for gate in self.gates.iterdir():
             gate.unlink()
