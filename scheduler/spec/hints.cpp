@@ -59,9 +59,15 @@ constexpr KeyHint kKeyHints[] = {
     {"schedule", "start_date", "it is \"start\""},
     {"schedule", "end_date", "it is \"end\""},
     {"schedule", "exclude", "it is \"except\", a list of dates"},
-    {"schedule", "file", "the word is reserved: schedules by file are not yet available"},
-    {"schedule", "job", "the word is reserved: schedules by another job are not yet available"},
-    {"schedule", "webhook", "the word is reserved: schedules by webhook are not yet available"},
+    {"schedule", "file",
+     "the word is reserved and does nothing: let the first task "
+     "wait, with the operator \"wait_file\""},
+    {"schedule", "job",
+     "the word is reserved and does nothing: a task of that job "
+     "starts this one, with the operator \"job\""},
+    {"schedule", "webhook",
+     "the word is reserved and does nothing: a program starts a "
+     "run with `pawl trigger`, or over the control socket"},
     {"schedule", "catchup", "it is a key of the job, beside \"schedule\""},
     {"job", "cron", "it stands in \"schedule\": {\"cron\": \"0 2 * * *\"}"},
     {"job", "every", "it stands in \"schedule\": {\"every\": \"5m\"}"},

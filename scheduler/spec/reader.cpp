@@ -292,7 +292,7 @@ class JobReader {
       if (job_.tasks[i].mapped_over)
         job_.tasks[i].pairs_used = tasks_.references().check_pairs(TaskIndex{i});
     }
-    warn_of_missing_outputs();
+    tasks_.references().check_outputs();
   }
 
   void report_cycle(const std::vector<TaskIndex>& cycle) {
@@ -337,36 +337,24 @@ class JobReader {
     }
   }
 
-  /// `tasks.X.output` of a program that keeps none.
-  void warn_of_missing_outputs() {
-    for (std::uint32_t i = 0; i < job_.tasks.size(); ++i) {
-      const MapSpec* map = job_.tasks[i].map ? &*job_.tasks[i].map : nullptr;
-      if (map == nullptr || map->kind != MapSpec::Kind::expression) continue;
-      const View items = View(doc_, task_nodes_[i]).member("map").member("items");
-      const auto compiled = Template::compile(items.string());
-      const auto* parsed = std::get_if<Template>(&compiled);
-      if (parsed == nullptr) continue;
-      for (const Reference& reference : parsed->references()) {
-        if (reference.path.size() < 3 || reference.path[0] != "tasks") continue;
-        if (!reference.path[2].starts_with("output")) continue;
-        const auto found = ids_.find(reference.path[1]);
-        if (found == ids_.end()) continue;
-        const TaskSpec& upstream = job_.tasks[found->second.value];
-        if (upstream.operator_name == "process" && upstream.output == OutputFormat::none) {
-          out_.error_in_string(items.node(), reference.offset,
-                               "the task " + quote(upstream.id) +
-                                   " keeps no output: give it \"output\": \"json\" or \"jsonl\"");
-        }
-      }
-    }
-  }
-
   void warn() {
+    const View schedule = root_.member("schedule");
     if (!job_.schedules.empty() && !root_.member("timeout").present()) {
-      out_.warn(root_.member("schedule").node(),
+      out_.warn(schedule.node(),
                 "the job has a schedule and no \"timeout\": a run that hangs holds up the next "
                 "ones");
     }
+    if (job_.max_active_runs > 1 && job_.overlap != Overlap::allow) {
+      warn_of_key("max_active_runs", "it is for \"overlap\": \"allow\", else one run is active");
+    }
+    if (schedule.present()) return;
+    for (const char* key : {"catchup", "queue_limit", "pause_after_failures"})
+      warn_of_key(key, "the job has no schedule");
+  }
+
+  void warn_of_key(const char* key, const char* why) {
+    const View value = root_.member(key);
+    if (value.present()) out_.warn(value.node(), quote(key) + " has no effect: " + why);
   }
 
   const Document& doc_;

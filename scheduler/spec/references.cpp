@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "scheduler/spec/job_operator.h"
+
 namespace pawl {
 namespace {
 
@@ -200,6 +202,10 @@ void ReferenceChecker::check_upstream(const Reference& reference, NodeId node,
     return;
   }
   insert_sorted(task.outputs_used, found->second);
+  if (reference.path.size() > 2 && reference.path[2].starts_with("output")) {
+    output_uses_.push_back(
+        {found->second, node, reference.offset, scope.place == ExpressionPlace::map_items});
+  }
   if (scope.is_hook) return;
   if (task.mapped_over) {
     pair_uses_[scope.task].push_back({found->second, node, reference.offset,
@@ -269,6 +275,22 @@ std::vector<TaskIndex> ReferenceChecker::check_pairs(TaskIndex task) {
     }
   }
   return used;
+}
+
+void ReferenceChecker::check_outputs() {
+  for (const OutputUse& use : output_uses_) {
+    const TaskSpec& upstream = job_.tasks[use.upstream.value];
+    // What a call of a job gives is kept in any case.
+    if (upstream.output != OutputFormat::none || upstream.operator_name == kJobOperator) continue;
+    const std::string message = "the task " + quote(upstream.id) + " keeps no output: give it ";
+    if (use.gives_items) {
+      out_.error_in_string(use.node, use.index_in_string,
+                           message + "\"output\": \"json\" or \"jsonl\"");
+    } else {
+      out_.warn(use.node, message + "\"output\": \"text\", \"json\" or \"jsonl\"");
+    }
+  }
+  output_uses_.clear();
 }
 
 void ReferenceChecker::check_ancestors() {

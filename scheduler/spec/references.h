@@ -55,6 +55,9 @@ class ReferenceChecker {
   /// cycle.
   std::vector<TaskIndex> check_pairs(TaskIndex task);
 
+  /// Tells of outputs that are named and that nobody keeps. All tasks are read.
+  void check_outputs();
+
  private:
   const std::vector<Reference>& references_of(NodeId node, const ExpressionScope& scope);
   void check_reference(const Reference& reference, NodeId node, const ExpressionScope& scope,
@@ -78,6 +81,13 @@ class ReferenceChecker {
     bool in_when = false;
     std::string field;
   };
+  /// That a task names the output of another one.
+  struct OutputUse {
+    TaskIndex upstream;
+    NodeId node = kNoNode;
+    std::size_t index_in_string = 0;
+    bool gives_items = false;
+  };
   void fail(const Reference& reference, NodeId node, std::string message);
 
   const Document& document_;
@@ -86,6 +96,7 @@ class ReferenceChecker {
   Diagnostics& out_;
   std::vector<AncestorQuery> queries_;
   std::unordered_map<TaskIndex, std::vector<PairUse>> pair_uses_;
+  std::vector<OutputUse> output_uses_;
   std::unordered_map<NodeId, std::vector<Reference>> shared_;  ///< of defaults and the job's env
   std::vector<Reference> own_;
   int suggestions_ = 0;

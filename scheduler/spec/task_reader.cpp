@@ -442,7 +442,16 @@ void TaskReader::read_map(const Source& source, TaskSpec& task) {
     spec.kind = MapSpec::Kind::file;
     const View file = items.member("file");
     spec.items = file.string();
-    spec.format = items.member("format").word(ItemFormat::jsonl, 4);
+    const View format = items.member("format");
+    spec.format = format.word(ItemFormat::jsonl, 4);
+    for (const auto& [ending, word] :
+         {std::pair(".csv", "csv"), std::pair(".json", "json"), std::pair(".txt", "lines")}) {
+      if (format.present() || !spec.items.ends_with(ending)) continue;
+      out_.warn(items.node(),
+                "without \"format\" each line is read as JSON; for such a file say "
+                "\"format\": \"" +
+                    std::string(word) + "\"");
+    }
     if (file.is(NodeKind::string)) texts_.push_back({file.node(), ExpressionPlace::map_items});
   }
   const View key = map.member("key");
@@ -489,6 +498,11 @@ void TaskReader::read_retry(const Source& source, TaskSpec& task) {
   policy.not_exit_codes = read_codes(retry.member("not_exit_codes"));
   if (policy.exit_codes && !policy.on.has(Reason::exit)) {
     out_.warn(codes.node(), "\"exit_codes\" has no effect: the reason \"exit\" is not retried");
+  }
+  // In the defaults it may be for other tasks.
+  const View own = source.view.own_member("retry");
+  if (own.is(NodeKind::object) && !retry.member("max_attempts").present()) {
+    out_.warn(own.node(), "nothing is tried again: without \"max_attempts\" there is one attempt");
   }
   const View interrupt = source.view.member("on_interrupt");
   task.on_interrupt =

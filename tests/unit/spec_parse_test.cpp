@@ -298,11 +298,41 @@ TEST_CASE("warnings do not make a job invalid") {
   warning(tasks_of(R"({"id": "a", "script": "echo {{ params.x }}"})"), "plain text in a script");
   warning(task_with(R"("shell": "sh")"), "a command has none");
   warning(task_with(R"("env": {"PAWL_RUN_ID": "x"})"), "may be set by pawl");
-  warning(task_with(R"("retry": {"on": ["signal"], "exit_codes": [3]})"), "has no effect");
+  warning(task_with(R"("retry": {"max_attempts": 2, "on": ["signal"], "exit_codes": [3]})"),
+          "has no effect");
+  warning(task_with(R"("retry": {"delay": "5s"})"), "nothing is tried again");
+  warning(task_with(R"("map": {"items": {"file": "in/orders.csv"}})"), "say \"format\": \"csv\"");
+  warning(job_with(R"("max_active_runs": 4)"), "it is for \"overlap\": \"allow\"");
+  warning(job_with(R"("catchup": {"policy": "all"})"), "the job has no schedule");
+  warning(job_with(R"("pause_after_failures": 3)"), "the job has no schedule");
   warning(task_with(R"("map": {"items": ["{{ x }}"]})"), "items of a list are data");
   CHECK(warnings_of(task_with(R"("env": {"API_TOKEN": "{{ secrets.T }}", "E_SECRET": ""})",
                               R"("secrets": {"T": {"env": "T"}})"))
             .empty());
+}
+
+TEST_CASE("an output that nobody keeps is told of where it is named") {
+  const auto is_told = [](const std::string& upstream, const std::string& use) {
+    const auto warnings = warnings_of(
+        tasks_of(R"({"id": "a", )" + upstream +
+                 R"(}, {"id": "b", "depends_on": ["a"], "command": ["x"], )" + use + "}"));
+    for (const Diagnostic& one : warnings)
+      CHECK_THAT(one.message, Catch::Contains("the task \"a\" keeps no output"));
+    return warnings.size() == 1;
+  };
+  const std::string env = R"("env": {"V": "{{ tasks.a.output }}"})";
+  CHECK(is_told(R"("command": ["x"])", env));
+  CHECK(is_told(R"("command": ["x"])", R"("when": "tasks.a.output == 'x'")"));
+  CHECK(is_told(R"("operator": "noop")", env));
+  CHECK_FALSE(is_told(R"("command": ["x"], "output": "text")", env));
+  CHECK_FALSE(is_told(R"("operator": "job", "with": {"job": "j2"})", env));
+  CHECK_FALSE(is_told(R"("command": ["x"])", R"("env": {"V": "{{ tasks.a.state }}"})"));
+}
+
+TEST_CASE("defaults for retries are no promise that each task has them") {
+  const char* const tasks = R"({"id": "a", "command": ["x"]},
+      {"id": "b", "command": ["x"], "retry": {"max_attempts": 3}})";
+  CHECK(warnings_of(tasks_of(tasks, R"("defaults": {"retry": {"delay": "5s"}})")).empty());
 }
 
 TEST_CASE("a warning about the job's env is given once, not per task") {

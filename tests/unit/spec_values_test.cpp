@@ -315,7 +315,7 @@ TEST_CASE("a schedule is checked to the last field") {
     const auto errors = errors_of(
         job_with("\"timeout\": \"1h\", \"schedule\": {\"" + std::string(reserved) + "\": \"x\"}"));
     REQUIRE(errors.size() == 1);
-    CHECK_THAT(errors[0].message, Catch::Contains("not yet available"));
+    CHECK_THAT(errors[0].message, Catch::Contains("the word is reserved"));
   }
 }
 
