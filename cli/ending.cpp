@@ -59,13 +59,38 @@ std::string done_text(const RunProgress& run) {
   return text;
 }
 
+/// The run and its definition, as the store has them.
+struct Pinned {
+  RunRow row;
+  JobSpec job;
+
+  /// A failure that its task allows is no reason why the run failed.
+  bool allows(const RunProgress& run, std::size_t task) const {
+    return task < job.tasks.size() && job.tasks[task].allow_failure &&
+           run.tasks[task].state == TaskState::failed;
+  }
+};
+
+Result<Pinned> pinned(HistoryAccess& access, const RunProgress& run) {
+  const Result<RunRow> row = access.find_run(run.run);
+  if (!row) return row.error();
+  const Result<JobSpec> job = stored_job(access, row->version);
+  if (!job) return job.error();
+  Pinned out;
+  out.row = *row;
+  out.job = *job;
+  return out;
+}
+
 /// `query failed, report upstream_failed`.
-std::string verdict(const RunProgress& run) {
+std::string verdict(const RunProgress& run, const Pinned* definition) {
   std::vector<const TaskProgress*> bad;
   for (const TaskState wanted :
        {TaskState::failed, TaskState::held, TaskState::upstream_failed, TaskState::cancelled}) {
-    for (const TaskProgress& task : run.tasks) {
-      if (task.state == wanted && !is_hook(task)) bad.push_back(&task);
+    for (std::size_t i = 0; i < run.tasks.size(); ++i) {
+      const TaskProgress& task = run.tasks[i];
+      const bool counts = definition == nullptr || !definition->allows(run, i);
+      if (task.state == wanted && counts && !is_hook(task)) bad.push_back(&task);
     }
   }
   std::string text;
@@ -79,24 +104,25 @@ std::string verdict(const RunProgress& run) {
 /// The screen of a failure.
 class FailureScreen {
  public:
-  FailureScreen(const Session& session, const RunProgress& run, HistoryAccess access)
-      : session_(session), run_(run), access_(std::move(access)), here_(session.here()) {}
+  FailureScreen(const Session& session, const RunProgress& run, HistoryAccess& access,
+                const Pinned& definition)
+      : session_(session),
+        run_(run),
+        access_(access),
+        here_(session.here()),
+        row_(definition.row),
+        job_(definition.job) {
+    for (std::uint32_t i = 0; i < run_.tasks.size() && i < job_.tasks.size(); ++i) {
+      const bool counts = is_bad(run_.tasks[i].state) && !definition.allows(run_, i);
+      if (counts && shown_.size() < kTasksShown) shown_.push_back(TaskIndex{i});
+    }
+  }
 
   void print() {
-    const auto row = access_.is_empty() ? Result<RunRow>(Error{}) : access_.find_run(run_.run);
-    if (!row) return;
-    row_ = *row;
-    const auto job = stored_job(access_, row_.version);
-    if (!job) return;
-    job_ = *job;
     int width = 0;
-    for (const TaskProgress& task : run_.tasks) {
-      if (is_bad(task.state) && !is_hook(task)) width = std::max(width, display_width(task.task));
-    }
-    std::size_t shown = 0;
-    for (std::uint32_t i = 0; i < run_.tasks.size() && i < job_.tasks.size(); ++i) {
-      if (is_bad(run_.tasks[i].state) && shown++ < kTasksShown) print_task(TaskIndex{i}, width);
-    }
+    for (const TaskIndex task : shown_)
+      width = std::max(width, display_width(run_.tasks[task.value].task));
+    for (const TaskIndex task : shown_) print_task(task, width);
     print_commands();
   }
 
@@ -269,10 +295,11 @@ class FailureScreen {
 
   const Session& session_;
   const RunProgress& run_;
-  HistoryAccess access_;
+  HistoryAccess& access_;
   Here here_;
-  RunRow row_;
-  JobSpec job_;
+  const RunRow& row_;
+  const JobSpec& job_;
+  std::vector<TaskIndex> shown_;
   std::string example_;  ///< whose log was shown
 };
 
@@ -327,13 +354,14 @@ int print_ending(const Session& session, const Followed& followed, bool was_sche
       return followed.interrupted ? exit_code(ErrorKind::interrupted)
                                   : exit_code(ErrorKind::failed);
     case RunState::failed: {
-      std::string why = verdict(run);
+      Result<HistoryAccess> access = HistoryAccess::open(session, was_scheduler);
+      const Result<Pinned> definition =
+          access ? pinned(*access, run) : Result<Pinned>(access.error());
+      std::string why = verdict(run, definition ? &*definition : nullptr);
       if (run.reason == "run_timeout") why = "run_timeout" + (why.empty() ? "" : ", " + why);
       err.line(fmt::format("{}  {} in {}{}", styled(err, Style::red, "FAILED"), name_of(run),
                            took(run, here), why.empty() ? "" : ": " + escape_for_terminal(why)));
-      if (Result<HistoryAccess> access = HistoryAccess::open(session, was_scheduler)) {
-        FailureScreen(session, run, *std::move(access)).print();
-      }
+      if (definition) FailureScreen(session, run, *access, *definition).print();
       print_failed_hooks(session, run);
       return exit_code(ErrorKind::failed);
     }

@@ -18,7 +18,8 @@ class FailedVerb final : public Verb {
     declare_selector(arguments, words_, SelectorOf::tasks, true);
     arguments.choice("--by", "WHAT", by_, {"reason", "error", "task", "job"},
                      "count them instead: by reason, error, task or job");
-    arguments.flag("--tolerated", tolerated_, "also items that their task's tolerance forgave");
+    arguments.flag("--tolerated", tolerated_,
+                   "also what was forgiven: by a tolerance, or allow_failure");
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
     arguments.note(

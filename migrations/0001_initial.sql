@@ -65,12 +65,13 @@ CREATE TABLE job_version (
 
 -- What listings say of a task beside its rows; hooks follow the tasks.
 CREATE TABLE version_task (
-  version      INTEGER NOT NULL,
-  task         INTEGER NOT NULL,
-  id           TEXT NOT NULL,
-  max_attempts INTEGER NOT NULL,
-  mapped       INTEGER NOT NULL,
-  source_task  INTEGER,           -- the mapped task whose items these are, through an `each`
+  version       INTEGER NOT NULL,
+  task          INTEGER NOT NULL,
+  id            TEXT NOT NULL,
+  max_attempts  INTEGER NOT NULL,
+  allow_failure INTEGER NOT NULL,
+  mapped        INTEGER NOT NULL,
+  source_task   INTEGER,          -- the mapped task whose items these are, through an `each`
   PRIMARY KEY (version, task)
 ) STRICT, WITHOUT ROWID;
 

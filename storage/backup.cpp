@@ -112,8 +112,8 @@ Result<BackupReport> backup_store(const std::string& path, const std::string& fi
                                          " is the store itself. Choose another file"};
   }
   if (exists(file) && !options.replace) {
-    return Error{ErrorKind::refused,
-                 "backup: " + escape_for_terminal(file) + " is there already. Choose another file"};
+    return Error{ErrorKind::refused, "backup: " + escape_for_terminal(file) +
+                                         " is there already. Choose another file, or --replace"};
   }
   auto from = Database::open(path, {DatabaseOptions::Mode::read_only, {}, options.beside_writer});
   if (!from) return std::move(from).error();
@@ -236,10 +236,8 @@ Result<void> refuse_used(const std::string& path, bool replace) {
   if (!fine && fine.error().kind == ErrorKind::version) return fine;
   auto runs = runs_in(**old);
   if (!runs || *runs == 0) return {};
-  return Error{ErrorKind::refused,
-               "restoring: the home has " + std::to_string(*runs) +
-                   " runs already. Use another home, or say that they are to be "
-                   "replaced"};
+  return Error{ErrorKind::refused, "restoring: the home has " + std::to_string(*runs) +
+                                       " runs already. Use another home, or --replace"};
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ struct TaskView {
   // Of `failed` only:
   std::string params;      ///< of the run, JSON
   std::string item;        ///< its payload, JSON; empty: not an item
-  bool tolerated = false;  ///< forgiven: its mapped task succeeded all the same
+  bool tolerated = false;  ///< forgiven: its mapped task succeeded, or it may fail
 
   /// The run that its last attempt made by operator `job`; empty: none.
   std::string_view child_run() const {

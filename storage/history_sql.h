@@ -41,10 +41,13 @@ struct History::Chunk {
   "t.state IN ('held', 'failed') AND t.dismissed = 0 AND NOT (t.item = -1 AND EXISTS " \
   "(SELECT 1 FROM mapped AS m WHERE m.run = t.run AND m.task = t.task AND m.failed + m.held > 0))"
 
-/// Whether it is an item that failed or is held, while its mapped task succeeded as a whole.
-#define PAWL_TASK_IS_FORGIVEN                                                                     \
-  "(t.item >= 0 AND EXISTS (SELECT 1 FROM task AS w WHERE w.run = t.run AND w.task = t.task AND " \
-  "w.item = -1 AND w.state = 'succeeded'))"
+/// Whether nobody need settle it: an item that failed or is held while its mapped task succeeded as
+/// a whole, or a failure that its task allows. What is held and no such item waits for a person.
+#define PAWL_TASK_IS_FORGIVEN                                                                      \
+  "(t.item >= 0 AND EXISTS (SELECT 1 FROM task AS w WHERE w.run = t.run AND w.task = t.task AND "  \
+  "w.item = -1 AND w.state = 'succeeded') OR t.state = 'failed' AND EXISTS (SELECT 1 FROM run AS " \
+  "f JOIN version_task AS a ON a.version = f.version AND a.task = t.task WHERE f.id = t.run AND "  \
+  "a.allow_failure = 1))"
 
 /// Reads PAWL_TASK_VIEW_COLUMNS; `run` and `job` are filled by the caller.
 TaskView read_task_view(RowReader& reader, std::optional<AttemptId>& first_attempt);

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "storage/history_sql.h"
+
 namespace pawl {
 namespace {
 
@@ -164,7 +166,7 @@ class Pruner {
     return old.ok();
   }
 
-  /// Failed or held, not dismissed, not forgiven by a tolerance.
+  /// Failed or held, not dismissed, not forgiven.
   bool has_unresolved(std::int64_t run, bool& found) {
     found = false;
     Statement counts(database_,
@@ -173,9 +175,7 @@ class Pruner {
     if (!counts.bind(run).step()) return counts.ok();
     Statement rows(database_,
                    "SELECT 1 FROM task AS t WHERE t.run = ? AND t.state IN ('held', 'failed') AND "
-                   "t.dismissed = 0 AND (t.item = -1 OR NOT EXISTS (SELECT 1 FROM task AS w "
-                   "WHERE w.run = t.run AND w.task = t.task AND w.item = -1 AND "
-                   "w.state = 'succeeded')) LIMIT 1");
+                   "t.dismissed = 0 AND NOT " PAWL_TASK_IS_FORGIVEN " LIMIT 1");
     found = rows.bind(run).step();
     return rows.ok();
   }

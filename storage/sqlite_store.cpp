@@ -170,7 +170,8 @@ bool SqliteStore::put(const mutation::InsertVersion& m) {
   std::int64_t place = 0;
   for (const VersionTask& task : summary.tasks) {
     if (!statements_->insert_version_task
-             .bind(row.id, place++, task.id, task.max_attempts, task.mapped, task.source_task)
+             .bind(row.id, place++, task.id, task.max_attempts, task.mapped, task.source_task,
+                   task.allow_failure)
              .run()) {
       return false;
     }

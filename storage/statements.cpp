@@ -10,7 +10,7 @@ SqliteStore::Statements::Statements(Database& db)
                      "VALUES (?, ?, ?, ?, ?, ?, ?)"),
       insert_version_task(db,
                           "INSERT INTO version_task (version, task, id, max_attempts, mapped, "
-                          "source_task) VALUES (?, ?, ?, ?, ?, ?)"),
+                          "source_task, allow_failure) VALUES (?, ?, ?, ?, ?, ?, ?)"),
       insert_run(
           db,
           "INSERT INTO run (id, name, job, version, state, reason, \"trigger\", "

@@ -25,6 +25,12 @@ std::optional<std::int32_t> max_attempts_of(const json& holder) {
       std::clamp<std::int64_t>(attempts->get<std::int64_t>(), 1, INT32_MAX));
 }
 
+std::optional<bool> allow_failure_of(const json& holder) {
+  const json* allowed = find(holder, "allow_failure");
+  if (allowed == nullptr || !allowed->is_boolean()) return std::nullopt;
+  return allowed->get<bool>();
+}
+
 /// The id of the task that a mapped task pairs its items with.
 std::string each_of(const json& task) {
   const json* list = find(task, "depends_on");
@@ -89,6 +95,7 @@ VersionSummary summarize_version(std::string_view body) {
   }
   const json* defaults = find(job, "defaults");
   const auto default_attempts = defaults != nullptr ? max_attempts_of(*defaults) : std::nullopt;
+  const bool default_allowed = defaults != nullptr && allow_failure_of(*defaults).value_or(false);
   const json* tasks = find(job, "tasks");
   if (tasks == nullptr || !tasks->is_array()) return summary;
   std::vector<std::string> each_ids;
@@ -96,6 +103,7 @@ VersionSummary summarize_version(std::string_view body) {
     VersionTask task;
     task.id = id_of(entry);
     task.max_attempts = max_attempts_of(entry).value_or(default_attempts.value_or(1));
+    task.allow_failure = allow_failure_of(entry).value_or(default_allowed);
     task.mapped = find(entry, "map") != nullptr;
     // A `map` of its own wins: then the pair only orders the items.
     each_ids.push_back(task.mapped ? std::string() : each_of(entry));

@@ -17,6 +17,7 @@ struct VersionTask {
   std::string id;  ///< of a hook: `hook:on_failure:0`
   std::int32_t max_attempts = 1;
   bool mapped = false;
+  bool allow_failure = false;
   std::optional<TaskIndex> source_task;  ///< whose items these are, through an `each`
 };
 

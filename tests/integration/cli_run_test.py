@@ -98,6 +98,24 @@ class Screens(Sales):
         self.assertIn("by cause   pawl failed --by error", lines[5])
         self.assertIn(f"pawl dismiss {self.short}", lines[5])
 
+    def test_a_failure_that_its_task_allows_waits_for_nobody(self):
+        path = self.job("may", [
+            {"id": "probe", "command": sh("echo not there >&2; exit 3"), "allow_failure": True},
+            {"id": "work", "depends_on": ["probe"], "trigger_rule": "all_done",
+             "command": sh("exit 4")}])
+        run = self.pawl("run", path, "-q", code=1)
+        self.assertIn(": work failed\n", run.err)
+        self.assertNotIn("not there", run.err)
+        self.assertEqual([t["task"] for t in self.pawl("failed", "-o", "json").json()], ["work"])
+        forgiven = self.pawl("failed", "--tolerated", "-o", "json").json()
+        self.assertCountEqual([t["task"] for t in forgiven], ["work", "probe"])
+        self.assertIn("1 tolerated (--tolerated)", self.pawl("failed").out)
+        self.assertEqual(self.pawl("status", "-o", "json").json()["unresolved"], 1)
+        self.pawl("mark", f"{run.lines[0]}/work", "succeeded")
+        self.assertIn("nothing failed", self.pawl("failed").out)
+        # Nobody need keep it for 90 days either.
+        self.assertEqual(self.pawl("prune", "--older-than", "0s", "-o", "json").json(), {"runs": 1})
+
     def test_explain_says_why_something_did_not_run(self):
         self.run_sales()
         self.assertEqual(self.pawl("explain", f"{self.short}/report").out,
@@ -134,7 +152,7 @@ class Json(Sales):
             self.assertRegex(run[name], f"^{ISO.pattern}$")
         self.assertIsNone(run["scheduled_for"])
         shown = self.pawl("show", self.run_id, "-o", "json").json()
-        self.fields(shown, RUN_FIELDS + " tasks")
+        self.fields(shown, RUN_FIELDS + " tasks events")
         self.fields(shown["tasks"], TASK_FIELDS + " progress")
         self.assertEqual([t["task"] for t in shown["tasks"]], ["list", "query", "report"])
 
@@ -258,6 +276,16 @@ class Logs(Sales):
         self.pawl("output", f"{self.short}/report", code=3)
         self.pawl("output", self.short, code=2)
 
+    def test_output_of_lines_ends_its_last_line_and_a_text_is_left_as_it_is(self):
+        path = self.job("ends", [
+            {"id": "lines", "command": ["printf", "1\\n2"], "output": "jsonl"},
+            {"id": "text", "command": ["printf", "abc"], "output": "text"},
+            {"id": "silent", "command": ["true"], "map": {"items": [1]}}])
+        self.pawl("run", path, "-q")
+        self.assertEqual(self.pawl("output", "@latest/lines").out, "1\n2\n")
+        self.assertEqual(self.pawl("output", "@latest/text").out, "abc")
+        self.assertIn("declares no `output`", self.pawl("output", "@latest/silent", code=3).err)
+
 
 class Names(Sales):
     def test_any_unambiguous_part_and_latest_name_a_run(self):
@@ -359,6 +387,9 @@ class CtrlC(GateTest):
         run = out.split()[0]
         self.assertEqual(child.returncode, 130, err)
         self.assertIn("nothing more starts", err)
+        self.assertIn("the run is paused", self.pawl("explain", f"{run}/b").out)
+        counts = self.pawl("status", "-o", "json").json()["open_tasks"]
+        self.assertNotIn("succeeded", counts)
         self.assertRegex(err, rf"paused  slow {run[-6:]} after .* · 1 done\n  go on       pawl resume {run[-6:]}\n")
         self.assertEqual(self.pawl("runs", "-o", "json").json()[0]["state"], "paused")
         done = self.pawl("resume", run)

@@ -90,15 +90,19 @@ TEST_CASE("errors that differ in numbers, ids, paths and times only are one erro
 
 TEST_CASE("a version knows its tasks' names, attempts and whose items they have") {
   const VersionSummary summary = summarize_version(R"({"name":"j","labels":{"team":"data"},
-    "defaults":{"retry":{"max_attempts":4}},
+    "defaults":{"retry":{"max_attempts":4},"allow_failure":true},
     "tasks":[{"id":"list","command":["x"]},
-             {"id":"query","command":["x"],"map":{"items":[1]},"retry":{"max_attempts":2}},
+             {"id":"query","command":["x"],"map":{"items":[1]},"retry":{"max_attempts":2},
+              "allow_failure":false},
              {"id":"load","command":["x"],"depends_on":["list",{"task":"query","each":true}]},
              {"id":"check","command":["x"],"depends_on":[{"task":"load","each":true}]}],
     "on_exit":[{"operator":"http"}],"on_failure":[{"operator":"http"},{"operator":"http","retry":{"max_attempts":3}}]})");
   CHECK(summary.labels == R"({"team":"data"})");
   REQUIRE(summary.tasks.size() == 7);
   CHECK(summary.tasks[0].max_attempts == 4);
+  CHECK(summary.tasks[0].allow_failure);
+  CHECK_FALSE(summary.tasks[1].allow_failure);
+  CHECK_FALSE(summary.tasks[4].allow_failure);
   CHECK_FALSE(summary.tasks[0].mapped);
   CHECK(summary.tasks[1].max_attempts == 2);
   CHECK(summary.tasks[1].mapped);
