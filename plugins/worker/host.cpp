@@ -414,8 +414,8 @@ void OperatorHost::describe(const Attempt& attempt, AttemptEnd& end) const {
     end.message = "no output and no heartbeat within " + format_duration(definition.stall_timeout);
   } else if (end.reason == Reason::total_timeout) {
     end.message = "no end within total_timeout";
-  } else if (end.reason == Reason::output) {
-    end.message = attempt.output.error;
+  } else if (end.reason == Reason::output && !attempt.output.error.empty()) {
+    end.message = attempt.output.error;  // ours; else the operator has said it itself
   } else {
     end.error_class = attempt.mask->hide(attempt.result.error_class);
     end.message = attempt.mask->hide(attempt.result.message);

@@ -275,6 +275,7 @@ TEST_CASE("which failures to connect are worth another try") {
     CHECK(end.error_class == expected.first);
     CHECK(end.outcome == expected.second);
     CHECK(end.message.find("LOCATION") == std::string::npos);
+    CHECK(end.message.find('\n') == std::string::npos);
   }
 }
 
@@ -293,6 +294,29 @@ TEST_CASE("a wrong password is not tried again, and is in no message") {
     CHECK(end.error_class == "28P01");
     CHECK((end.message + end.trace).find("hunter2") == std::string::npos);
   }
+}
+
+TEST_CASE(
+    "with verify-full the server's certificate must be of the authority that the task names") {
+  Bench bench;
+  const std::string certificate = ::getenv("PAWL_POSTGRES_CERTIFICATE");
+  const std::string folder = certificate.substr(0, certificate.rfind('/'));
+  const std::string there = R"(, "sslmode": "verify-full", "host": ")" +
+                            std::string(::getenv("PAWL_POSTGRES_ADDRESS")) + '"';
+  const char* const question = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+
+  Ask ask = Bench::ask(question, there + R"(, "sslrootcert": "server.crt")", "text");
+  ask.working_dir = folder;
+  const End good = bench.host.run(ask);
+  INFO(good.error_class << ' ' << good.message << ' ' << good.trace);
+  REQUIRE(good.outcome == PAWL_SUCCEEDED);
+  CHECK(good.output == "true");
+
+  ask.with = Bench::ask(question, there + R"(, "sslrootcert": "none.crt")").with;
+  const End none = bench.host.run(ask);
+  CHECK(none.outcome == PAWL_FAILED);
+  CHECK_THAT(none.message, Catch::EndsWith("\"" + folder + "/none.crt\" does not exist"));
+  CHECK_THAT(none.trace, Catch::Contains("change sslmode"));
 }
 
 TEST_CASE("a server that does not answer is given up, or cancelled") {

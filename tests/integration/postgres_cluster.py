@@ -3,9 +3,10 @@
 
     postgres_cluster.py COMMAND [ARGUMENT...]
 
-The cluster lives in a temporary folder and listens on a Unix socket there, nowhere else; the server
+The cluster lives in a temporary folder and listens on a Unix socket there; the server
 ends with this script. The command finds it by PGHOST, PGUSER and PGDATABASE, and its process by
-PAWL_POSTGRES_PID. The exit code is the command's, or 77 when no server can be started here, with
+PAWL_POSTGRES_PID. With TLS, and only so, it also listens on a loopback address of its own:
+PAWL_POSTGRES_ADDRESS, with the certificate PAWL_POSTGRES_CERTIFICATE. The exit code is the command's, or 77 when no server can be started here, with
 the reason on standard error.
 """
 
@@ -59,6 +60,33 @@ def without_privileges():
     raise NoServer("there is no unprivileged user to run PostgreSQL as")
 
 
+def address():
+    """One of 127.0.0.0/8 that no other cluster has, so that the port can be the usual one."""
+    pid = os.getpid()
+    return f"127.{1 + (pid >> 14) % 254}.{(pid >> 7) % 128}.{1 + pid % 128}"
+
+
+def make_certificate(folder, data, user):
+    """A certificate for the address that signs itself: for clients, and with its key in `data`."""
+    (folder / "certificate.cnf").write_text(
+        "[req]\ndistinguished_name = name\nx509_extensions = extensions\nprompt = no\n"
+        "[name]\nCN = localhost\n"
+        f"[extensions]\nsubjectAltName = IP:{address()}\nbasicConstraints = critical,CA:TRUE\n",
+        encoding="utf-8")
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "1", "-config", str(folder / "certificate.cnf"),
+         "-out", str(folder / "server.crt"), "-keyout", str(data / "server.key")],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
+    if made.returncode != 0:
+        raise NoServer(f"no certificate: {made.stderr}")
+    shutil.copy(folder / "server.crt", data / "server.crt")
+    for name in ("server.crt", "server.key"):
+        (data / name).chmod(0o600)
+        if user:
+            os.chown(data / name, user.pw_uid, user.pw_gid)
+
+
 def start(folder, log):
     before, user = without_privileges()
     folder.chmod(0o755)
@@ -78,12 +106,13 @@ def start(folder, log):
         raise NoServer(f"initdb failed:\n{made.stdout}{made.stderr}")
     # Everybody is trusted but `guarded`, who has to know a password once a test has given one.
     rules = folder / "data" / "pg_hba.conf"
-    rules.write_text("local all guarded scram-sha-256\n" + rules.read_text(encoding="utf-8"),
-                     encoding="utf-8")
+    rules.write_text("local all guarded scram-sha-256\nhostssl all all 127.0.0.0/8 trust\n" +
+                     rules.read_text(encoding="utf-8"), encoding="utf-8")
+    make_certificate(folder, folder / "data", user)
     server = subprocess.Popen(
         [*before, *(["--pdeathsig", "INT"] if before else []), str(bin_folder / "postgres"),
          "-D", str(folder / "data"), "-k", str(folder / "socket"),
-         "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=40",
+         "-c", f"listen_addresses={address()}", "-c", "ssl=on", "-c", "fsync=off", "-c", "max_connections=40",
          "-c", "shared_buffers=16MB", "-c", "logging_collector=off"],
         cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     ready = [str(bin_folder / "pg_isready"), "-q", "-h", str(folder / "socket")]
@@ -122,7 +151,8 @@ def main():
                 return SKIPPED
             environment = os.environ | {
                 "PGHOST": str(folder / "socket"), "PGUSER": "pawl", "PGDATABASE": "postgres",
-                "PAWL_POSTGRES_PID": str(server.pid)}
+                "PAWL_POSTGRES_PID": str(server.pid), "PAWL_POSTGRES_ADDRESS": address(),
+                "PAWL_POSTGRES_CERTIFICATE": str(folder / "server.crt")}
             return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
     finally:
         if server:

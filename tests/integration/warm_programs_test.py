@@ -33,6 +33,10 @@ def fail():
     raise ValueError("no good")
 
 
+def odd():
+    return object()
+
+
 def leave():
     os._exit(9)
 
@@ -154,19 +158,22 @@ class WarmPrograms(unittest.TestCase):
         others = {"depends_on": ["fail", "again", "show"], "trigger_rule": "all_done",
                   "timeout": f"{int(patient(500))}ms"}
         run = self.run_job(
-            call("fail"), call("leave", on_interrupt="fail"), call("again", output="text"),
+            call("fail"), call("odd", output="json"), call("leave", on_interrupt="fail"), call("again", output="text"),
             call("slow", **others), call("deaf", kill_grace="500ms", **others),
             {"id": "show", "operator": "python",
              "with": {"call": "calls:show", "args": ["{{ secrets.TOKEN }}"]}},
             secrets={"TOKEN": {"env": "TOKEN"}})
-        reasons = {name: self.task(run, name)["reason"] for name in ("fail", "leave", "slow", "deaf")}
-        self.assertEqual(
-            reasons, {"fail": "error", "leave": "lost", "slow": "timeout", "deaf": "timeout"})
+        names = ("fail", "odd", "leave", "slow", "deaf")
+        self.assertEqual([self.task(run, name)["reason"] for name in names],
+                         ["error", "output", "lost", "timeout", "timeout"])
         self.assertEqual(self.pawl("output", f"{run}/again").strip(), "second look")
         self.assertEqual(self.pawl("logs", f"{run}/slow"), "here\ncleaned up\n")
         self.assertEqual(self.pawl("logs", f"{run}/show"), "the secret is ***\n")
         failed = next(row for row in self.attempts(run) if row["task"] == "fail")
         self.assertIn("no good", json.dumps(failed))
+        odd = next(row for row in self.attempts(run) if row["task"] == "odd")["error"]
+        self.assertEqual(odd["class"], "TypeError")
+        self.assertIn("what the function returned cannot be written as JSON", odd["message"])
 
     def test_what_a_call_says_of_how_far_it_is_is_shown_while_it_runs(self):
         gate = self.folder / "gate"

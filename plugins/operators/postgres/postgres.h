@@ -62,6 +62,24 @@ class Postgres final : private SessionOwner {
         "default": "prefer",
         "description": "encryption, as libpq knows it"
       },
+      "sslrootcert": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 4096,
+        "description": "file of the authorities (PEM) that the server's certificate is checked against with verify-ca and verify-full, relative to `working_dir`"
+      },
+      "sslcert": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 4096,
+        "description": "file of a certificate of our own, for servers that ask for one"
+      },
+      "sslkey": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 4096,
+        "description": "file of its key, which nobody else may read"
+      },
       "connect_timeout": {
         "type": "string",
         "x-pawl-type": "duration",

@@ -36,6 +36,17 @@ std::string take_state(std::string& message) {
   return {};
 }
 
+/// A message is one line; advice that libpq puts below it goes to the trace.
+ServerError with_one_line(ServerError error) {
+  const std::size_t end = error.message.find('\n');
+  if (end == std::string::npos) return error;
+  std::size_t more = end + 1;
+  while (more < error.message.size() && error.message[more] == '\t') ++more;
+  error.trace = error.message.substr(more) + '\n' + error.trace;
+  error.message.resize(end);
+  return error;
+}
+
 }  // namespace
 
 ServerError error_of(const PGresult* result, std::string_view sql) {
@@ -70,11 +81,11 @@ ServerError connect_error(const PGconn* connection) {
   // libpq gives up by itself where it has no password; the server would have said this.
   if (error.state.empty() && ::PQconnectionNeedsPassword(connection) != 0) error.state = "28P01";
   if (error.state.empty()) error.state = "08001";
-  return error;
+  return with_one_line(std::move(error));
 }
 
 ServerError lost_connection(const PGconn* connection) {
-  return {"08006", trimmed(::PQerrorMessage(connection)), {}};
+  return with_one_line({"08006", trimmed(::PQerrorMessage(connection)), {}});
 }
 
 bool may_pass(std::string_view state) {

@@ -110,6 +110,13 @@ pawl::Result<Target> Target::of(const json& with, const plugin::Request& request
     words[word] = given->is_string() ? given->get<std::string>() : given->dump();
     if (word == std::string_view("host")) words.erase("hostaddr");
   }
+  for (const char* word : {"sslrootcert", "sslcert", "sslkey"}) {
+    const auto given = with.find(word);
+    if (given == with.end()) continue;
+    const std::string path = given->get<std::string>();
+    words[word] =
+        path.front() == '/' ? path : std::string(request.working_dir()).append("/").append(path);
+  }
   read_variables(request, words);
   words.emplace("application_name", name_of(request));
   words["client_encoding"] = "UTF8";
