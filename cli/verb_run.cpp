@@ -63,8 +63,7 @@ class RunVerb final : public Verb {
             {"folder", checked.source.folder},
             {"params", nlohmann::json::parse(params, nullptr, false)},
             {"request_id", request_id_},
-            {"concurrency", concurrency_ ? nlohmann::json(*concurrency_) : nlohmann::json()},
-            {"start", true}};
+            {"concurrency", concurrency_ ? nlohmann::json(*concurrency_) : nlohmann::json()}};
   }
 
   void announce(const Session& session, const CheckedJob& checked, const Port& port,

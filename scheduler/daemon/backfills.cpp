@@ -70,6 +70,8 @@ void Backfills::handle(const ControlRequest& request, const json& body, ControlA
   const std::string reprocess = text_of(body, "reprocess");
   if (reprocess == "failed") ask->reprocess = Reprocess::failed;
   if (reprocess == "all") ask->reprocess = Reprocess::all;
+  if (!reprocess.empty() && reprocess != "none" && ask->reprocess == Reprocess::none)
+    return refuse(answer, {ErrorKind::invalid, "reprocess is none, failed or all"});
   ask->from = text_of(body, "from");
   ask->to = text_of(body, "to");
   ask->reverse = flag_of(body, "reverse");

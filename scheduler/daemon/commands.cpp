@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "scheduler/daemon/definitions.h"
+#include "scheduler/daemon/request_body.h"
 #include "scheduler/daemon/run_json.h"
 #include "scheduler/loop/clock.h"
 
@@ -62,6 +63,8 @@ void Commands::post(const ControlRequest& request, ControlAnswer answer) {
       request.body.empty() ? json::object() : json::parse(request.body, nullptr, false);
   if (!body.is_object())
     return refuse(answer, {ErrorKind::invalid, "the body is not a JSON object"});
+  if (const auto known = check_body(request.path, body); !known)
+    return refuse(answer, known.error());
   if (request.path == "/v1/hand_over" || request.path == "/v1/reload") {
     const Result<void> done = request.path == "/v1/reload" ? hooks_.reload() : hooks_.hand_over();
     return done ? answer(200, "{}") : refuse(answer, done.error());

@@ -31,9 +31,11 @@ json run_json(const std::string& run, const std::string& job, bool created, json
 /// The parameters of a request: values as JSON, and texts as a command line has them.
 Result<std::string> params_of(const JobSpec& job, const json& body) {
   json given = body.value("params", json::object());
+  if (given.is_null()) given = json::object();
   if (auto texts = body.find("param_texts"); texts != body.end() && texts->is_object()) {
     for (const auto& [key, value] : texts->items()) {
-      if (!value.is_string()) continue;
+      if (!value.is_string())
+        return Error{ErrorKind::invalid, "'" + key + "' of param_texts is not a text"};
       auto converted = param_from_text(job, key, value.get<std::string>());
       if (!converted) return converted.error();
       given[key] = json::parse(*converted, nullptr, false);

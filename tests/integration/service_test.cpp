@@ -103,6 +103,16 @@ class LongReader {
 
 }  // namespace
 
+TEST_CASE("a command that says something of another type is refused, and the scheduler goes on") {
+  ServiceTest test(Settings{}.wal_bytes_max);
+  test.submit();
+  const json answer = test.ask("POST", "/v1/trigger",
+                               {{"job", "job1"}, {"params", 5}, {"param_texts", {{"a", "1"}}}});
+  CHECK(answer["error"]["kind"] == "invalid");
+  CHECK(answer["error"]["message"] == "'params' of a trigger is not an object");
+  CHECK(test.ask("GET", "/v1/status")["serves"] == true);
+}
+
 TEST_CASE("a reader that holds the write-ahead log stops new starts, is named, and all goes on") {
   // More than the writer leaves in the log by itself when nobody reads.
   constexpr std::int64_t kBound = 6'000'000;

@@ -19,4 +19,5 @@ pawl_test(daemon_test LABEL unit
     item_window_test.cpp
     log_test.cpp
     redefinition_test.cpp
+    request_body_test.cpp
     stall_watch_test.cpp)
