@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -67,7 +69,14 @@ Result<json> read_answer(const Reply& reply) {
     return answer;
   }
   Error error = error_from(reply.status, reply.body);
-  error.message = escape_for_terminal(error.message);
+  // A line for each thing that is wrong with a file.
+  const std::string text = std::exchange(error.message, {});
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    error.message += begin == 0 ? "" : "\n";
+    error.message += escape_for_terminal(std::string_view(text).substr(begin, end - begin));
+    begin = end + 1;
+  }
   return error;
 }
 

@@ -32,7 +32,8 @@ class ServeVerb final : public Verb {
     arguments.flag("--drain", drain_, "on SIGTERM wait for running tasks first");
     arguments.note(
         "Stays in the foreground. SIGTERM and Ctrl-C commit and leave at once: running tasks go on "
-        "and the next start takes them over. SIGHUP reads the settings and the folders again. A "
+        "and the next start takes them over. SIGHUP reads the settings, folders and plugins again. "
+        "A "
         "command that runs a job meanwhile hands the home over and follows.\n"
         "`packaging/pawl.service` is the unit for systemd.");
     arguments.example("pawl serve --jobs ~/jobs");

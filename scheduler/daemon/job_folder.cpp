@@ -496,6 +496,11 @@ JobFolders::~JobFolders() {
 Result<void> JobFolders::add(const std::string& folder) { return impl_->add(folder); }
 void JobFolders::rescan() { impl_->rescan(); }
 
+void JobFolders::change_operators(const OperatorCatalog& operators) {
+  impl_->options.operators = &operators;
+  impl_->reads_anew = true;
+}
+
 void JobFolders::change_settings(Settings settings) {
   impl_->options.settings = std::move(settings);
   // What is being read meanwhile is read under the old ones.

@@ -85,6 +85,8 @@ class JobFolders {
   void rescan();
   /// From now on files are read under these; all are read again.
   void change_settings(Settings settings);
+  /// The same for operators; read again with the next `rescan`. They must outlive this.
+  void change_operators(const OperatorCatalog& operators);
 
   struct Impl;
 

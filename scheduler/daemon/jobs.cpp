@@ -38,7 +38,7 @@ std::string definition_hash(std::string_view canonical_text, std::string_view fo
 
 Jobs::Jobs(Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows,
            const OperatorCatalog& operators)
-    : pump_(pump), writer_(writer), operators_(operators), last_version_(last_version) {
+    : pump_(pump), writer_(writer), operators_(&operators), last_version_(last_version) {
   for (JobRow& row : rows) jobs_.emplace(row.name, std::move(row));
 }
 
@@ -106,7 +106,7 @@ Error Jobs::unknown(std::string_view name) const {
 }
 
 ParseOptions Jobs::reading(const std::string& folder) const {
-  return parse_options(folder, &operators_, &settings_);
+  return parse_options(folder, operators_, &settings_);
 }
 
 const JobRow* Jobs::find(std::string_view name) const {

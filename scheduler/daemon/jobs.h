@@ -39,6 +39,8 @@ class Jobs {
   /// relative paths start at.
   ParseOptions reading(const std::string& folder) const;
   void change_settings(Settings settings) { settings_ = std::move(settings); }
+  /// They must outlive this, and whoever reads with them on another thread.
+  void change_operators(const OperatorCatalog& operators) { operators_ = &operators; }
   const Settings& settings() const { return settings_; }
   /// The place of its schedule is that of the start: Engine::schedule knows where it is now.
   const JobRow* find(std::string_view name) const;
@@ -56,7 +58,7 @@ class Jobs {
 
   Pump& pump_;
   Writer& writer_;
-  const OperatorCatalog& operators_;
+  const OperatorCatalog* operators_;
   Settings settings_;
   VersionId last_version_;
   std::map<std::string, JobRow, std::less<>> jobs_;

@@ -89,7 +89,7 @@ class Service {
   void leave();
   /// Starts nothing more, and leaves when nothing runs.
   void drain();
-  /// Reads the settings and the job folders again, in a while.
+  /// Reads the operators, the settings and the job folders again, in a while.
   void reload();
 
   /// Whether another scheduler has asked for the home; `leave` was called for it.
@@ -110,6 +110,10 @@ class Service {
   void start_writer(std::unique_ptr<Store> store);
   Result<void> load_runs(Store& store);
   void start_parts(std::vector<JobRow> jobs);
+  const OperatorCatalog& operators() const {
+    return catalogs_.empty() ? options_.operators : *catalogs_.back();
+  }
+  std::map<std::string, std::string> plugins() const;
   Workers::Options worker_options() const;
   Workers::Events worker_events();
   ServiceHooks hooks();
@@ -122,6 +126,8 @@ class Service {
   static std::size_t workers_wanted(const Settings& settings);
   static Retention keep_of(const Settings& settings);
   Result<std::int64_t> slots_of_default(const Settings& settings) const;
+  struct Reread;
+  void take_operators(Reread& read);
   void take_settings(Result<ParsedSettings> read);
   void change_settings(const Settings& before);
   void tell_settings() const;
@@ -146,6 +152,9 @@ class Service {
   void leave_if_drained();
 
   ServiceOptions options_;
+  /// Those that a reload found. Whoever reads a file on another thread may still use the one
+  /// before.
+  std::vector<std::unique_ptr<const OperatorCatalog>> catalogs_;
   Home home_;
   FileLock lock_;
   Loop loop_;

@@ -4,10 +4,21 @@
 #include <sstream>
 #include <thread>
 
+#include "scheduler/daemon/operator_loader.h"
 #include "scheduler/daemon/service.h"
 
 namespace pawl {
 namespace {
+
+bool are_the_same(const OperatorCatalog& a, const OperatorCatalog& b) {
+  return std::equal(a.all().begin(), a.all().end(), b.all().begin(), b.all().end(),
+                    [](const auto& one, const auto& other) {
+                      return one.first == other.first &&
+                             one.second.summary == other.second.summary &&
+                             one.second.schema == other.second.schema &&
+                             one.second.plugin == other.second.plugin;
+                    });
+}
 
 std::int64_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
 
@@ -45,17 +56,41 @@ void Service::set_pools(const Settings& before) {
                              own == now.pools.end() ? std::nullopt : own->second.rate});
 }
 
+struct Service::Reread {
+  OperatorCatalog operators;
+  std::vector<std::string> problems;
+  Result<ParsedSettings> settings{Error{}};
+};
+
 void Service::reload() {
-  if (options_.settings_file.path.empty()) return take_settings(options_.settings);
   if (!settings_work_) settings_work_ = std::make_unique<Work>(loop_);
-  auto read = std::make_shared<Result<ParsedSettings>>(Error{});
+  auto read = std::make_shared<Reread>();
   // The work may outlive this service.
   const bool begins = settings_work_->start(
-      [read, file = options_.settings_file, operators = options_.operators] {
-        *read = read_settings(file, &operators);
+      [read, file = options_.settings_file, now = options_.settings, program = options_.program,
+       home = home_.path()] {
+        read->operators = load_operators(program, home, [&read](std::string problem) {
+          read->problems.push_back(std::move(problem));
+        });
+        read->settings = file.path.empty() ? now : read_settings(file, &read->operators);
       },
-      [this, read] { take_settings(std::move(*read)); });
+      [this, read] {
+        take_operators(*read);
+        take_settings(std::move(read->settings));
+      });
   reloads_again_ = !begins;
+}
+
+/// Files of plugins may be other ones under the same name, so hosts are replaced in any case.
+void Service::take_operators(Reread& read) {
+  for (const std::string& problem : read.problems) tell(Weight::warning, problem);
+  if (!are_the_same(read.operators, operators())) {
+    tell(Weight::info, "the operators have changed");
+    catalogs_.push_back(std::make_unique<const OperatorCatalog>(std::move(read.operators)));
+    jobs_->change_operators(operators());
+    if (folders_) folders_->change_operators(operators());
+  }
+  workers_->change_plugins(plugins());
 }
 
 /// Wrong ones change nothing. The folders are read again under what then holds.

@@ -220,12 +220,18 @@ void Service::start_parts(std::vector<JobRow> job_rows) {
   commands_ = std::make_unique<Commands>(loop_, *pump_, *writer_, *jobs_, counters_.epoch, hooks());
 }
 
+std::map<std::string, std::string> Service::plugins() const {
+  std::map<std::string, std::string> out;
+  for (const auto& [name, info] : operators().all()) {
+    if (name != kJobOperator) out[name] = info.plugin;
+  }
+  return out;
+}
+
 Workers::Options Service::worker_options() const {
   const Settings& settings = options_.settings.settings;
   Workers::Options out;
-  for (const auto& [name, info] : options_.operators.all()) {
-    if (name != kJobOperator) out.plugins[name] = info.plugin;
-  }
+  out.plugins = plugins();
   out.folder = home_.workers();
   out.home = home_.path();
   out.program = options_.program;

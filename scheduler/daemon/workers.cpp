@@ -282,6 +282,13 @@ void Workers::change_settings(std::size_t count, const Settings& settings) {
   if (keeps_running_) keep_running();
 }
 
+void Workers::change_plugins(std::map<std::string, std::string> plugins) {
+  options_.plugins = std::move(plugins);
+  for (auto& [id, peer] : peers_) {
+    if (peer->state == State::up && is_host(*peer)) retire(*peer);
+  }
+}
+
 /// It ends what it has, and gets nothing more.
 void Workers::retire(Peer& peer) {
   peer.state = State::draining;

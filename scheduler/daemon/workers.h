@@ -92,6 +92,9 @@ class Workers {
   /// Workers that run otherwise than the settings now say take no more attempts, and others follow;
   /// so do more, or fewer, than there are.
   void change_settings(std::size_t count, const Settings& settings);
+  /// `plugins` as in the options. Hosts take no more attempts, and fresh ones follow: files of
+  /// plugins may have changed.
+  void change_plugins(std::map<std::string, std::string> plugins);
 
   /// Lets workers without attempts end now. Those with attempts go on and end when idle.
   void dismiss_idle();

@@ -47,6 +47,38 @@ class Settings(HomeTest):
     def log_of(self, run, task):
         return self.pawl("logs", f"{run}/{task}").out
 
+    # Operators.
+
+    def operator(self, name, answer):
+        """A warm program that answers every attempt with that text."""
+        self.write(f"home/plugins/{name}.sh", f"""#!/bin/sh
+echo '{{"type":"ready","protocol":1}}'
+while read -r line; do
+  case $line in '{{"type":"start"'*) ;; *) continue ;; esac
+  attempt=${{line#*\\"attempt\\":}}
+  echo '{{"type":"finish","attempt":'${{attempt%%,*}}',"outcome":"succeeded","output":"{answer}"}}'
+done
+""").chmod(0o755)
+        self.write(f"home/plugins/{name}.json", {"command": [f"./{name}.sh"]})
+
+    def test_plugins_are_taken_up_and_replaced_by_a_reload(self):
+        self.home.mkdir(mode=0o700)
+        served = self.serve()
+        path = self.job("say", [{"id": "a", "operator": "say", "output": "text"}])
+        self.operator("say", "one")
+        # The scheduler has not looked since; each of its errors has a line of its own.
+        self.assertRegex(self.pawl("run", path, "-q", code=2).err,
+                         r"^pawl: the job file has errors\n/\S*say.json:1:\d+: error: there is no operator")
+        self.hang_up(served, "the operators have changed")
+        self.until("the run is accepted",
+                   lambda: self.pawl("run", path, "-q", code=None).code == 0)
+        self.assertEqual(self.pawl("output", "@latest/a").out, "one")
+        self.operator("say", "two")
+        self.hang_up(served, "reading the job folders again")
+        self.pawl("run", path, "-q")
+        self.assertEqual(self.pawl("output", "@latest/a").out, "two")
+        self.end(served)
+
     # What is wrong.
 
     def test_wrong_settings_refuse_the_start_with_everything_that_is_wrong(self):
