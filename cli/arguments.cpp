@@ -121,6 +121,15 @@ struct Arguments::Parser {
     });
   }
 
+  /// The last word is an option that wants a value.
+  Result<void> without_value(const std::string& option) const {
+    const auto entry = std::find_if(described.begin(), described.end(), [&](const auto& one) {
+      return std::find(one.names.begin(), one.names.end(), option) != one.names.end();
+    });
+    const std::string value = entry == described.end() ? "a value" : entry->value;
+    return invalid(fmt::format("{}: {} wants {} behind it", verb, shown(option), value));
+  }
+
   Result<void> unknown(const std::vector<std::string>& words) const {
     const auto option = std::find_if(words.begin(), words.end(), [](const std::string& word) {
       return word.size() > 1 && word.front() == '-';
@@ -307,6 +316,9 @@ Result<void> Arguments::parse(std::vector<std::string> words) {
     std::vector<std::string> extra = parser_->app.remaining();
     std::transform(extra.begin(), extra.end(), extra.begin(), unprotect);
     if (!parser_->help) return parser_->unknown(extra);
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string text = error.what();  // `--param: 1 required TEXT missing`
+    if (!parser_->help) return parser_->without_value(text.substr(0, text.find(':')));
   } catch (const CLI::ParseError& error) {
     if (!parser_->help) return invalid(fmt::format("{}: {}", parser_->verb, shown(error.what())));
   }

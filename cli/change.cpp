@@ -214,10 +214,14 @@ Result<bool> agree(const Session& session, std::unique_ptr<Port>& port, const Ch
                   counted(static_cast<std::int64_t>(targets.size()), "target"))};
 }
 
-/// Prints what was refused; collects the runs.
-void read_results(const Session& session, const json& answer, Changed& changed) {
+/// Prints what was done and what was refused; collects the runs.
+void read_results(const Session& session, const Change& change, const json& answer,
+                  Changed& changed) {
+  constexpr std::size_t kToldOneByOne = 10;
   const auto results = answer.find("results");
   if (results == answer.end() || !results->is_array()) return;
+  const bool one_by_one = results->size() <= kToldOneByOne;
+  std::int64_t untold = 0;
   std::set<std::string> seen;
   for (const json& result : *results) {
     const std::string message = text_of(result, "message");
@@ -227,11 +231,18 @@ void read_results(const Session& session, const json& answer, Changed& changed) 
       changed.code = exit_code(ErrorKind::refused);
       continue;
     }
-    if (!message.empty()) session.err.line(escape_for_terminal(line_name(result) + ": " + message));
+    if (!message.empty() || (one_by_one && !change.done.empty())) {
+      session.err.line(escape_for_terminal(line_name(result) + ": " +
+                                           (message.empty() ? change.done : message)));
+    } else {
+      ++untold;
+    }
     const std::string made = text_of(result, "new_run");
     const std::string run = made.empty() ? text_of(result, "run") : made;
     if (seen.insert(run).second) changed.runs.push_back(run);
   }
+  if (untold > 0 && !change.done.empty())
+    session.err.line(counted(untold, "target") + ": " + change.done);
 }
 
 Result<bool> is_final_target(HistoryAccess& access, const ChangeTarget& target) {
@@ -303,7 +314,7 @@ Result<Changed> carry_out(const Session& session, const Change& change) {
   const auto answer = ask(session, changed.port, Reach::any, "POST", "/v1/commands",
                           body_of(change, changed.targets, false), kAnswerTimeout);
   if (!answer) return answer.error();
-  read_results(session, *answer, changed);
+  read_results(session, change, *answer, changed);
   return changed;
 }
 

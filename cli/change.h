@@ -33,6 +33,7 @@ struct Change {
   std::string task_of_runs;              ///< not empty: what is chosen is this task of runs
   std::vector<std::string> run_states;   ///< of runs that filters choose; empty: all
   std::vector<std::string> task_states;  ///< the same of tasks
+  std::string done;                      ///< said of what was changed; empty: nothing is
   std::string request_id;                ///< of what makes something: it may be asked again
   bool shows_plan = false;               ///< also for one target
   bool dry_run = false;

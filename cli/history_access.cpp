@@ -41,6 +41,21 @@ Result<Named> HistoryAccess::resolve(std::string_view name) {
   return history_->resolve(*object);
 }
 
+Result<Named> HistoryAccess::resolve_beside_jobs(std::string_view name) {
+  Result<Named> named = resolve(name);
+  const bool is_bare = name.find_first_of("/@:") == std::string_view::npos;
+  if (named || is_empty() || !is_bare || named.error().kind != ErrorKind::not_found) return named;
+  const Result<std::vector<JobView>> jobs = history_->jobs();
+  if (!jobs) return jobs.error();
+  std::vector<std::string_view> names;
+  for (const JobView& job : *jobs) names.push_back(job.row.name);
+  const std::string_view near = nearest_word(name, names);
+  return Error{ErrorKind::not_found,
+               fmt::format("'{}' is neither a job nor a run here. {}", escape_for_terminal(name),
+                           near.empty() ? "See pawl jobs, pawl runs"
+                                        : fmt::format("Did you mean {}?", near))};
+}
+
 Result<RunRow> HistoryAccess::find_run(std::string_view name) {
   const Result<Named> named = resolve(name);
   if (!named) return named.error();

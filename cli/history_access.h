@@ -28,6 +28,8 @@ class HistoryAccess {
 
   /// What a name stands for. Errors: invalid, not_found (of an empty history, everything).
   Result<Named> resolve(std::string_view name);
+  /// The same where a job could be meant too, and none is called so.
+  Result<Named> resolve_beside_jobs(std::string_view name);
   /// A run by its name or a part of it. Errors: as above.
   Result<RunRow> find_run(std::string_view name);
 

@@ -54,7 +54,7 @@ Result<Meant> what_is_meant(const Session& session, const Pausing& pausing) {
         continue;
       }
     }
-    const Result<Named> named = access->resolve(word);
+    const Result<Named> named = access->resolve_beside_jobs(word);
     if (!named) return named.error();
     if (named->task) {
       return Error{ErrorKind::invalid, fmt::format("{}: jobs and runs are paused, not tasks",
@@ -102,7 +102,7 @@ Result<std::vector<std::string>> set_runs(const Session& session, std::unique_pt
       session.err.line(
           fmt::format("run {} {}", run, pausing.pause ? "paused: nothing more starts" : "goes on"));
       changed.push_back(run);
-    } else {
+    } else if (!pausing.all) {  // of all, one that has ended meanwhile is none that is paused
       session.notice(fmt::format("{}: {}", short_name(run),
                                  escape_for_terminal(result.value("message", std::string()))));
       code = exit_code(ErrorKind::refused);

@@ -23,6 +23,7 @@ class CancelVerb final : public Verb {
     change_.run_states = {"queued", "running", "paused"};
     change_.task_states = {"waiting", "queued", "running", "retrying", "deferred"};
     change_.options = {{"force", force_}};
+    change_.done = force_ ? "is being killed" : "is being cancelled";
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();
     if (changed->is_dry) return 0;

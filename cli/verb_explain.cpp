@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/run_events.h"
 #include "cli/scheduler_probe.h"
 #include "cli/stored_job.h"
 #include "cli/task_limits.h"
@@ -54,6 +55,7 @@ class ExplainVerb final : public Verb {
     if (const Result<void> own = explain_by_history(*access, *named, *task, reasons); !own) {
       return own.error();
     }
+    if (const Result<void> who = explain_pause(*access, *named, reasons); !who) return who.error();
     if (const Result<void> limits = explain_limits(session, *access, *named, *task, reasons);
         !limits) {
       return limits.error();
@@ -95,6 +97,10 @@ class ExplainVerb final : public Verb {
     }
     if (!*answer) {
       reasons.add("no_scheduler", "no scheduler is up");
+      if (named.run.state == RunState::paused) {
+        reasons.add("paused", fmt::format("the run is paused; `pawl unpause {}` lets it go on",
+                                          short_name(named.run.name)));
+      }
       return {};
     }
     const auto list = (*answer)->find("reasons");
@@ -143,6 +149,20 @@ class ExplainVerb final : public Verb {
       case TaskState::upstream_failed: return explain_upstreams(access, named, row.state, reasons);
       case TaskState::queued: return {};
     }
+    return {};
+  }
+
+  /// Of a paused run who paused it, and why.
+  Result<void> explain_pause(HistoryAccess& access, const Named& named, Reasons& reasons) const {
+    if (named.run.state != RunState::paused) return {};
+    Named whole;
+    whole.run = named.run;
+    const Result<std::vector<EventRow>> events = events_of(access, whole);
+    if (!events) return events.error();
+    const auto pause = std::find_if(events->rbegin(), events->rend(),
+                                    [](const EventRow& event) { return event.verb == "pause"; });
+    if (pause != events->rend())
+      reasons.add("by", pause->actor + ": " + event_text(*pause, "", here_));
     return {};
   }
 

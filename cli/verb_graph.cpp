@@ -48,8 +48,9 @@ class GraphVerb final : public Verb {
   }
 
   Result<int> graph_of_run(const Session& session, HistoryAccess& access) const {
-    const Result<RunRow> run = access.find_run(name_);
-    if (!run) return run.error();
+    const Result<Named> named = access.resolve_beside_jobs(name_);
+    if (!named) return named.error();
+    const RunRow* const run = &named->run;
     const Result<JobSpec> job = stored_job(access, run->version);
     if (!job) return job.error();
     const Result<std::vector<TaskView>> tasks = all_tasks(access, *run, *job);

@@ -31,6 +31,7 @@ class MarkVerb final : public Verb {
     change_.of_tasks = true;
     change_.task_states = {"held", "failed", "cancelled"};
     change_.options = {{"state", state}};
+    change_.done = "marked " + state;
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();
     if (changed->is_dry) return 0;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/history_access.h"
+#include "cli/stored_job.h"
 #include "cli/verb.h"
 #include "cli/view.h"
 #include "scheduler/base/text.h"
@@ -66,15 +67,24 @@ class OutputVerb final : public Verb {
 
   Result<int> print_items(const Session& session, HistoryAccess& access, const Named& named) {
     OutputPager pager = access.history().outputs(named.run.id, *named.task);
+    bool has_any = false;
     for (;;) {
       const auto page = pager.next(kPage);
       if (!page) return page.error();
       for (const OutputRow& row : *page) {
         if (row.key.item == kWhole) continue;
+        has_any = true;
         if (const Result<void> done = print(session, access, row, true); !done) return done.error();
       }
-      if (page->size() < kPage) return 0;
+      if (page->size() < kPage) break;
     }
+    if (has_any) return 0;
+    const Result<JobSpec> job = stored_job(access, named.run.version);
+    if (!job) return job.error();
+    if (job->node(*named.task).output != OutputFormat::none) return 0;
+    return Error{ErrorKind::not_found,
+                 fmt::format("{} has no results: it declares no `output`",
+                             object_name(named.run.name, named.task_id, kWhole))};
   }
 
   Result<void> print(const Session& session, HistoryAccess& access, const OutputRow& row,
@@ -83,7 +93,9 @@ class OutputVerb final : public Verb {
     if (!row.file.empty()) return copy_file(session, access, row);
     const std::string& value = row.value;
     session.out.print(one_line && row.format == "text" ? dump(value) : value);
-    if (one_line || (row.format != "text" && !value.ends_with('\n'))) session.out.print("\n");
+    // A text is what it is, byte for byte; a person's prompt stands in a line of its own.
+    const bool ends_line = one_line || row.format != "text" || session.out.is_terminal;
+    if (one_line || (ends_line && !value.ends_with('\n'))) session.out.print("\n");
     return {};
   }
 
@@ -146,9 +158,13 @@ class OutputVerb final : public Verb {
     std::ifstream file(path, std::ios::binary);
     if (!file) return unreadable(path);
     std::array<char, 64 << 10> block;
+    char last = '\n';
     while (file.read(block.data(), block.size()) || file.gcount() > 0) {
-      session.out.print({block.data(), static_cast<std::size_t>(file.gcount())});
+      const auto size = static_cast<std::size_t>(file.gcount());
+      session.out.print({block.data(), size});
+      last = block[size - 1];
     }
+    if (last != '\n' && (row.format != "text" || session.out.is_terminal)) session.out.print("\n");
     return {};
   }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/run_events.h"
 #include "cli/scheduler_probe.h"
 #include "cli/stored_job.h"
 #include "cli/task_limits.h"
@@ -16,6 +17,8 @@ namespace pawl {
 namespace {
 
 constexpr std::size_t kErrorLines = 20;
+/// Who did what: the newest; `-o json` has more.
+constexpr std::size_t kEventsShown = 5;
 /// Of a run: more running tasks than that nobody reads.
 constexpr std::size_t kProgressesShown = 200;
 
@@ -72,16 +75,23 @@ class ShowVerb final : public Verb {
     if (!job) return job.error();
     const Result<std::vector<TaskView>> tasks = all_tasks(access, row, *job);
     if (!tasks) return tasks.error();
+    Named whole;
+    whole.run = row;
+    const Result<std::vector<EventRow>> events = events_of(access, whole);
+    if (!events) return events.error();
     ask_progress(session, *tasks);
     if (output_.format == Format::name) {
       session.out.line(row.name);
     } else if (output_.is_for_people()) {
       print_run(session, **run, *job, *tasks);
+      print_events(session, *job, *events);
+      print_next(session, row, *tasks);
     } else {
       OrderedJson object = run_object(**run);
       object["tasks"] = OrderedJson::array();
       for (const TaskView& task : *tasks)
         object["tasks"].push_back(with_progress(task, access.home()));
+      object["events"] = events_json(*job, *events);
       print_object(session.out, output_, object);
     }
     return 0;
@@ -116,7 +126,33 @@ class ShowVerb final : public Verb {
     if (row.resumes > 0) facts += " · resumed " + counted(row.resumes, "time");
     session.out.line(escape_for_terminal(facts));
     print_tasks(session, job, tasks);
-    print_next(session, row);
+  }
+
+  // Who did what.
+
+  static std::string task_of(const JobSpec& job, const EventRow& event) {
+    if (!event.task || event.task->task.value >= job.node_count()) return {};
+    return job.node(event.task->task).id;
+  }
+
+  static OrderedJson events_json(const JobSpec& job, const std::vector<EventRow>& events) {
+    OrderedJson list = OrderedJson::array();
+    for (const EventRow& event : events) list.push_back(event_object(event, task_of(job, event)));
+    return list;
+  }
+
+  void print_events(const Session& session, const JobSpec& job,
+                    std::vector<EventRow> events) const {
+    std::erase_if(events, is_making);
+    const std::size_t first = events.size() - std::min(events.size(), kEventsShown);
+    if (first > 0)
+      session.out.line(
+          fmt::format("  … {} before: -o json", counted(static_cast<std::int64_t>(first), "act")));
+    for (std::size_t i = first; i < events.size(); ++i) {
+      session.out.line(
+          fmt::format("  {}  {}", pad(escape_for_terminal(events[i].actor), 10),
+                      escape_for_terminal(event_text(events[i], task_of(job, events[i]), here_))));
+    }
   }
 
   void print_tasks(const Session& session, const JobSpec& job,
@@ -198,12 +234,16 @@ class ShowVerb final : public Verb {
     return names;
   }
 
-  static void print_next(const Session& session, const RunRow& row) {
+  static void print_next(const Session& session, const RunRow& row,
+                         const std::vector<TaskView>& tasks) {
     const std::string name(short_name(row.name));
+    const bool has_failed = std::any_of(tasks.begin(), tasks.end(), [](const TaskView& task) {
+      return task.row.state == TaskState::failed || task.row.state == TaskState::held;
+    });
     switch (row.state) {
       case RunState::failed:
       case RunState::cancelled:
-        session.out.line(fmt::format("  list them   pawl failed {}", name));
+        if (has_failed) session.out.line(fmt::format("  list them   pawl failed {}", name));
         session.out.line(fmt::format("  go on       pawl resume {}", name));
         return;
       case RunState::paused:
@@ -245,11 +285,16 @@ class ShowVerb final : public Verb {
     if (!payload) return payload.error();
     const Result<Json> resources = limits_of_task(session, access, named, *attempts);
     if (!resources) return resources.error();
+    const Result<std::vector<EventRow>> events = events_of(access, named);
+    if (!events) return events.error();
+    const Result<JobSpec> job = stored_job(access, named.run.version);
+    if (!job) return job.error();
     ask_progress(session, {task});
     if (output_.format == Format::name) {
       session.out.line(escape_for_terminal(object_name(task.run, task.task, named.item)));
     } else if (output_.is_for_people()) {
       print_task(session, access, task, *attempts, *payload, resources_text(*resources));
+      print_events(session, *job, *events);
     } else {
       OrderedJson object = with_progress(task, access.home());
       object["item"] =
@@ -261,6 +306,7 @@ class ShowVerb final : public Verb {
       for (const AttemptView& attempt : *attempts) {
         object["attempt_list"].push_back(attempt_object(attempt, access.home()));
       }
+      object["events"] = events_json(*job, *events);
       print_object(session.out, output_, object);
     }
     return 0;
@@ -343,6 +389,7 @@ class ShowVerb final : public Verb {
       if (!failure.trace.empty()) print_quoted(session, "  ", failure.trace);
       if (attempts.back().row.log_bytes > 0) fact("log", "pawl logs " + name);
     }
+    if (task.mapped) fact("items", "pawl tasks " + name);
     if (row.state == TaskState::failed || row.state == TaskState::held) {
       fact("go on", "pawl resume " + name);
     }

@@ -57,7 +57,12 @@ class StatusVerb final : public Verb {
     for (const std::string_view word : kRunStateWords) runs[std::string(word)] = 0;
     for (const auto& [state, count] : numbers.runs) runs[std::string(to_string(state))] = count;
     object["runs"] = std::move(runs);
-    object["open_tasks"] = counts_object(numbers.open_tasks);
+    OrderedJson open = OrderedJson::object();
+    for (std::size_t i = 0; i < numbers.open_tasks.size(); ++i) {
+      if (!is_final(static_cast<TaskState>(i)))
+        open[std::string(kTaskStateWords[i])] = numbers.open_tasks[i];
+    }
+    object["open_tasks"] = std::move(open);
     object["unresolved"] = numbers.unresolved;
     object["jobs"] = {{"known", numbers.jobs},
                       {"paused", numbers.paused_jobs},

@@ -132,6 +132,21 @@ class Changing(HomeTest):
         self.assertEqual((one["reason"], one["attempts"]), ("marked", 1))
         self.assertIn("last word", self.pawl("mark", f"{run}/second", code=2).err)
 
+    def test_who_did_what_to_a_run_is_shown(self):
+        run = self.failed_run()
+        self.pawl("dismiss", f"{run}/second", "--note", "known since May")
+        self.assertIn("marked succeeded", self.pawl("mark", f"{run}/second", "succeeded").err)
+        page = self.pawl("show", run).out
+        self.assertRegex(page, r"\n  \w+ +dismiss second, .*: known since May\n"
+                               r"  \w+ +mark succeeded second, ")
+        events = self.pawl("show", run, "-o", "json").json()["events"]
+        self.fields(events, "at actor verb task index text")
+        self.assertEqual([(e["verb"], e["task"], e["text"]) for e in events],
+                         [("manual", None, None), ("dismiss", "second", "known since May"),
+                          ("mark succeeded", "second", None)])
+        of_task = self.pawl("show", f"{run}/first", "-o", "json").json()["events"]
+        self.assertEqual(of_task, [])
+
     def test_dismiss_hides_and_changes_no_state(self):
         run = self.failed_run()
         self.pawl("dismiss", run, "--note", "known")
@@ -167,7 +182,8 @@ class Changing(HomeTest):
         self.assertTrue(self.pawl("job", "cure", "-o", "json").json()["paused"])
         self.pawl("unpause", "--all")
         self.assertFalse(self.pawl("job", "cure", "-o", "json").json()["paused"])
-        self.pawl("pause", "no-such-thing", code=3)
+        self.assertIn("neither a job nor a run", self.pawl("pause", "no-such-thing", code=3).err)
+        self.assertIn("Did you mean cure?", self.pawl("pause", "cured", code=3).err)
 
     def test_detach_needs_a_scheduler(self):
         self.assertIn("pawl serve", self.pawl("run", self.path, "--detach", code=69).err)
@@ -180,8 +196,22 @@ class Changing(HomeTest):
         self.pawl("--home", self.root / "second", "restore", "copy.db")
         listed = self.pawl("--home", self.root / "second", "runs", "-o", "name").lines
         self.assertEqual(listed, [run])
-        self.pawl("restore", "copy.db", code=4)
+        self.assertIn("--replace", self.pawl("restore", "copy.db", code=4).err)
         self.pawl("restore", "none.db", code=3)
+
+    def test_a_restored_home_goes_on_although_a_run_of_it_ended_meanwhile(self):
+        path = self.job("cut", [{"id": "a", "command": ["sleep", "300"]},
+                                {"id": "b", "depends_on": ["a"], "command": ["true"]}])
+        child = self.start("run", path)
+        self.until("a runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        self.pawl("backup", "copy.db")
+        child.terminate()
+        child.communicate(timeout=cli_support.SECONDS)
+        second = ["--home", self.root / "second"]
+        self.pawl(*second, "restore", "copy.db")
+        # Its held task decides the run as soon as somebody looks.
+        self.pawl(*second, "unpause", "--all")
+        self.assertEqual(self.pawl(*second, "runs", "-o", "json").json()[0]["state"], "failed")
 
     def test_doctor_finds_what_is_wrong_with_a_home(self):
         self.failed_run()
@@ -199,8 +229,14 @@ class Changing(HomeTest):
         self.cured.touch()
         self.pawl("run", self.path, "-q")
         self.assertEqual(self.pawl("prune", "-o", "json").json(), {"runs": 0})
-        self.assertEqual(self.pawl("prune", "--older-than", "0s", "-o", "json").json(), {"runs": 1})
+        self.pawl("run", self.path, "-q")
+        old = ["prune", "--older-than", "0s"]
+        self.assertEqual(self.pawl(*old, "--dry-run", "-o", "json").json(), {"old_runs": 2})
+        self.assertIn("2 runs ended so long ago. Say -y", self.pawl(*old, code=2).err)
+        self.assertEqual(len(self.pawl("runs", "-o", "json").json()), 2)
+        self.assertEqual(self.pawl(*old, "-y", "-o", "json").json(), {"runs": 2})
         self.assertEqual(self.pawl("runs", "-o", "json").json(), [])
+        self.pawl("prune", "--dry-run", code=2)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,9 @@ class WrongUsage(HomeTest):
         self.assertIn("pawl: validate: FILE is missing", self.pawl("validate", code=2).err)
         self.assertIn("there is no option '--hoem'", self.pawl("--hoem", "x", "runs", code=2).err)
 
+    def test_an_option_without_its_value_says_what_it_wants(self):
+        self.assertIn("run: --param wants K=V behind it", self.pawl("run", "x.json", "-p", code=2).err)
+
     def test_hostile_words_are_shown_escaped(self):
         done = self.pawl("\x1b[2J", code=2)
         self.assertNotIn("\x1b", done.err)
