@@ -20,31 +20,35 @@ struct Member {
   Holds holds;
 };
 
-constexpr std::size_t kTextBytesMax = 4'096;  // names, paths, notes; the text of a file has no limit
+constexpr std::size_t kTextBytesMax =
+    4'096;  // names, paths, notes; the text of a file has no limit
 
-constexpr std::array kRun = {Member{"text", Holds::file},         Member{"file", Holds::text},
-                             Member{"folder", Holds::text},       Member{"params", Holds::object},
-                             Member{"request_id", Holds::text},   Member{"concurrency", Holds::number}};
+constexpr std::array kRun = {
+    Member{"text", Holds::file},       Member{"file", Holds::text},
+    Member{"folder", Holds::text},     Member{"params", Holds::object},
+    Member{"request_id", Holds::text}, Member{"concurrency", Holds::number}};
 constexpr std::array kTrigger = {
-    Member{"job", Holds::text},        Member{"params", Holds::object},
+    Member{"job", Holds::text},           Member{"params", Holds::object},
     Member{"param_texts", Holds::object}, Member{"request_id", Holds::text},
-    Member{"for", Holds::text},        Member{"at", Holds::text},
+    Member{"for", Holds::text},           Member{"at", Holds::text},
     Member{"force", Holds::flag}};
 constexpr std::array kBackfill = {
-    Member{"job", Holds::text},          Member{"from", Holds::text},
-    Member{"to", Holds::text},           Member{"max_active", Holds::number},
-    Member{"reprocess", Holds::text},    Member{"reverse", Holds::flag},
-    Member{"dry_run", Holds::flag},      Member{"request_id", Holds::text}};
+    Member{"job", Holds::text},       Member{"from", Holds::text},
+    Member{"to", Holds::text},        Member{"max_active", Holds::number},
+    Member{"reprocess", Holds::text}, Member{"reverse", Holds::flag},
+    Member{"dry_run", Holds::flag},   Member{"request_id", Holds::text}};
 constexpr std::array kCommand = {Member{"verb", Holds::text}, Member{"targets", Holds::list},
                                  Member{"options", Holds::object}, Member{"dry_run", Holds::flag},
                                  Member{"request_id", Holds::text}};
 constexpr std::array kTarget = {Member{"run", Holds::text}, Member{"task", Holds::text},
                                 Member{"index", Holds::number}};
-constexpr std::array kOptions = {
-    Member{"force", Holds::flag},           Member{"from", Holds::flag},
-    Member{"only", Holds::flag},            Member{"downstream", Holds::flag},
-    Member{"definition", Holds::anything},  Member{"state", Holds::text},
-    Member{"note", Holds::text}};
+constexpr std::array kOptions = {Member{"force", Holds::flag},
+                                 Member{"from", Holds::flag},
+                                 Member{"only", Holds::flag},
+                                 Member{"downstream", Holds::flag},
+                                 Member{"definition", Holds::anything},
+                                 Member{"state", Holds::text},
+                                 Member{"note", Holds::text}};
 constexpr std::array kPrune = {Member{"older_than_ms", Holds::number}};
 constexpr std::array kPause = {Member{"note", Holds::text}};
 

@@ -1,8 +1,8 @@
 // What the bodies of commands may hold.
 
-#include <catch2/catch.hpp>
-
 #include "scheduler/daemon/request_body.h"
+
+#include <catch2/catch.hpp>
 
 namespace pawl::test {
 namespace {
