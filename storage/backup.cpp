@@ -11,6 +11,7 @@
 #include "scheduler/base/text.h"
 #include "storage/check.h"
 #include "storage/migrate.h"
+#include "storage/statement.h"
 
 namespace pawl {
 namespace {

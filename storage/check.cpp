@@ -1,6 +1,7 @@
 #include "storage/check.h"
 
 #include "storage/rows_sql.h"
+#include "storage/statement.h"
 
 namespace pawl {
 namespace {

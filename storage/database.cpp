@@ -4,11 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <limits>
+#include <exception>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include <SQLiteCpp/Backup.h>
@@ -17,11 +15,12 @@
 #include <sqlite3.h>
 
 #include "scheduler/base/text.h"
+#include "storage/sqlite_codes.h"
+#include "storage/statement.h"
 
 namespace pawl {
 namespace {
 
-constexpr int kBusyTimeoutMs = 10'000;         // a person with sqlite3 is waited for, within reason
 constexpr const char* kCachePages = "-65536";  // KiB: a million scattered rows stay quick
 
 /// Counting of memory is the one global lock left in SQLite; nobody reads the counts. Has no effect
@@ -77,25 +76,8 @@ std::string reader_uri(const std::string& path, bool beside_writer) {
   return uri_of(path, "mode=ro");
 }
 
-/// What SQLite answers a reader that may not mend the log's index while another process makes it or
-/// moves its read marks. It passes in a moment, or when that process gets on; no handler of SQLite
-/// waits for it.
-bool is_index_in_the_making(int code) {
-  return code == SQLITE_READONLY_RECOVERY || code == SQLITE_READONLY_CANTINIT ||
-         code == SQLITE_READONLY_CANTLOCK;
-}
-
-/// Repeats `read` for as long as its code says that the index is in the making, within patience.
-template <typename Read>
-int once_index_is_made(const Read& read) {
-  const auto patience = std::chrono::milliseconds(kBusyTimeoutMs);
-  const auto end = std::chrono::steady_clock::now() + patience;
-  int code = read();
-  while (is_index_in_the_making(code) && std::chrono::steady_clock::now() < end) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    code = read();
-  }
-  return code;
+SqliteFailure last_failure(sqlite3* handle) {
+  return {sqlite3_extended_errcode(handle), sqlite3_system_errno(handle), sqlite3_errmsg(handle)};
 }
 
 void match_glob(sqlite3_context* context, int, sqlite3_value** values) {
@@ -108,68 +90,6 @@ void match_glob(sqlite3_context* context, int, sqlite3_value** values) {
   };
   std::string_view pattern = text_of(values[0]);
   sqlite3_result_int(context, glob_match(pattern, text_of(values[1])) ? 1 : 0);
-}
-
-bool is_full_code(int code, int system_errno) {
-  if ((code & 0xFF) == SQLITE_FULL) return true;
-  // A quota is a full disk to its user; SQLite tells only ENOSPC apart.
-  return code == SQLITE_IOERR_WRITE && system_errno == EDQUOT;
-}
-
-Error error_of(int code, int system_errno, const char* text, std::string_view doing,
-               const std::string& path) {
-  auto make = [&](ErrorKind kind, std::string why) {
-    return Error{kind, std::string(doing) + ": " + std::move(why)};
-  };
-  std::string damage =
-      path + " is damaged (" + text + "). Stop pawl and bring back a backup: pawl restore FILE";
-  if (is_full_code(code, system_errno)) {
-    return make(ErrorKind::storage, "the disk of " + path + " is full. Free some room");
-  }
-  switch (code & 0xFF) {
-    case SQLITE_ERROR:  // of ours none fails so: the schema is not what it was
-    case SQLITE_CORRUPT: return make(ErrorKind::storage, std::move(damage));
-    case SQLITE_NOTADB:
-      return make(ErrorKind::storage,
-                  path + " is no SQLite database (" + text +
-                      "). If it was one, bring back a backup: pawl restore FILE");
-    case SQLITE_READONLY:
-      if (code == SQLITE_READONLY_ROLLBACK) {
-        return make(ErrorKind::storage, "a change of " + path +
-                                            " was cut off by a kill, and a reader may not undo "
-                                            "it. Start pawl serve once: it does");
-      }
-      if (is_index_in_the_making(code)) {
-        return make(ErrorKind::locked, "another program is opening " + path +
-                                           " and does not get on. Look at it (fuser " + path +
-                                           " names it)");
-      }
-      return make(ErrorKind::storage,
-                  path + " is read-only. Check its permissions and how its disk is mounted");
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return make(ErrorKind::locked,
-                  "another program is using " + path + ". End it (fuser " + path + " names it)");
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-      return make(ErrorKind::home_unusable,
-                  path + " cannot be opened (" +
-                      (system_errno != 0 ? std::strerror(system_errno) : text) +
-                      "). Check the folder and its permissions");
-    case SQLITE_IOERR:
-      return make(ErrorKind::storage,
-                  "the disk of " + path + " failed (" + text +
-                      (system_errno != 0 ? std::string(", ") + std::strerror(system_errno) : "") +
-                      "). Check the disk, then start pawl again: it reads what is there");
-    case SQLITE_CONSTRAINT:
-      return make(ErrorKind::storage, std::string("the store and the scheduler's memory differ (") +
-                                          text + "). Start pawl again: it reads what is there");
-    case SQLITE_NOMEM: return make(ErrorKind::storage, "out of memory. Give pawl more of it");
-    default:
-      return make(ErrorKind::storage, std::string(text) + " (SQLite code " + std::to_string(code) +
-                                          ", " + path + "). Start pawl again");
-  }
 }
 
 }  // namespace
@@ -199,7 +119,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, Databa
     return seen;
   });
   if (!is_index_in_the_making(code)) return opened;
-  return error_of(code, 0, sqlite3_errstr(code), "opening the store", path);
+  return SqliteFailure{code, 0, sqlite3_errstr(code)}.error("opening the store", path);
 }
 
 /// Begins to read and ends again; SQLite's extended code of it.
@@ -232,10 +152,11 @@ Result<std::unique_ptr<Database>> Database::open_once(const std::string& path,
     database->connection_ = std::make_unique<Connection>(name, flags, options.vfs);
   } catch (const SQLite::Exception& e) {
     int code = e.getExtendedErrorCode() > 0 ? e.getExtendedErrorCode() : e.getErrorCode();
-    return error_of(code, errno, e.what(), "opening the store", path);
+    return SqliteFailure{code, errno, e.what()}.error("opening the store", path);
   } catch (const std::exception& e) {
     return Error{ErrorKind::storage, std::string("opening the store: ") + e.what()};
   }
+  sqlite3_extended_result_codes(database->handle(), 1);
   auto set_up = [&]() -> Result<void> {
     switch (options.mode) {
       case DatabaseOptions::Mode::create:
@@ -266,11 +187,17 @@ Result<void> Database::pragma(const char* set, const char* name, std::string_vie
 }
 
 Result<void> Database::set_up_writer() {
-  sqlite3_extended_result_codes(handle(), 1);
   int defensive = 0;
   sqlite3_db_config(handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, &defensive);
   if (defensive != 1) {
     return Error{ErrorKind::storage, "setting up the store: this SQLite has no defensive mode"};
+  }
+  // A VFS that cannot map memory answers mmap_size with no row, which is as good as 0.
+  if (auto done = exec("PRAGMA mmap_size=0"); !done) return done;
+  auto mapped = integer("PRAGMA mmap_size");
+  if (!mapped) return std::move(mapped).error();
+  if (*mapped != 0) {
+    return Error{ErrorKind::storage, "setting up the store: mmap_size cannot be set to 0"};
   }
   struct Pragma {
     const char* set;
@@ -280,7 +207,6 @@ Result<void> Database::set_up_writer() {
   const Pragma pragmas[] = {
       {"PRAGMA trusted_schema=OFF", "trusted_schema", "0"},
       {"PRAGMA cell_size_check=ON", "cell_size_check", "1"},
-      {"PRAGMA mmap_size=0", "mmap_size", "0"},
       {"PRAGMA journal_mode=WAL", "journal_mode", "wal"},
       {"PRAGMA synchronous=FULL", "synchronous", "2"},
       {"PRAGMA wal_autocheckpoint=0", "wal_autocheckpoint", "0"},
@@ -288,15 +214,6 @@ Result<void> Database::set_up_writer() {
       {"PRAGMA secure_delete=OFF", "secure_delete", "0"},
   };
   for (const auto& p : pragmas) {
-    // A VFS that cannot map memory answers mmap_size with no row, which is as good as 0.
-    if (std::string_view(p.name) == "mmap_size") {
-      if (auto done = exec(p.set); !done) return done;
-      Statement query(*this, "PRAGMA mmap_size");
-      if (query.step() && query.integer(0) != 0) {
-        return Error{ErrorKind::storage, "setting up the store: mmap_size cannot be set to 0"};
-      }
-      continue;
-    }
     if (auto done = pragma(p.set, p.name, p.expected); !done) return done;
   }
   if (auto done = exec((std::string("PRAGMA cache_size=") + kCachePages).c_str()); !done)
@@ -316,7 +233,6 @@ Result<void> Database::set_up_writer() {
 }
 
 Result<void> Database::set_up_reader() {
-  sqlite3_extended_result_codes(handle(), 1);
   sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   return exec(
@@ -325,7 +241,6 @@ Result<void> Database::set_up_reader() {
 }
 
 Result<void> Database::set_up_copy() {
-  sqlite3_extended_result_codes(handle(), 1);
   return exec(
       "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; "
       "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY");
@@ -363,17 +278,14 @@ Result<std::int64_t> Database::integer(const char* sql) {
 }
 
 Error Database::error(std::string_view doing) const {
-  return error_of(sqlite3_extended_errcode(handle()), sqlite3_system_errno(handle()),
-                  sqlite3_errmsg(handle()), doing, path_);
+  return last_failure(handle()).error(doing, path_);
 }
 
 Error Database::error(std::string_view doing, const Statement& failed) const {
-  return error_of(failed.code(), 0, sqlite3_errstr(failed.code()), doing, path_);
+  return SqliteFailure{failed.code(), 0, sqlite3_errstr(failed.code())}.error(doing, path_);
 }
 
-bool Database::is_full() const {
-  return is_full_code(sqlite3_extended_errcode(handle()), sqlite3_system_errno(handle()));
-}
+bool Database::is_full() const { return last_failure(handle()).is_full(); }
 
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle()) == 0; }
 
@@ -409,8 +321,8 @@ Result<void> Database::copy_to(Database& to, int pages, const std::function<void
       if (pause) pause();
     }
   } catch (const SQLite::Exception& e) {
-    return error_of(e.getErrorCode(), sqlite3_system_errno(to.handle()), e.what(),
-                    "copying the store", to.path_);
+    return SqliteFailure{e.getErrorCode(), sqlite3_system_errno(to.handle()), e.what()}.error(
+        "copying the store", to.path_);
   }
 }
 
@@ -421,193 +333,6 @@ Result<void> Database::add_glob() {
   if (code != SQLITE_OK) return error("setting up the reader");
   return {};
 }
-
-// Statement --------------------------------------------------------------------------------------
-
-Statement::Statement(Database& database, std::string_view sql) {
-  code_ = once_index_is_made([&] {
-    return sqlite3_prepare_v3(database.handle(), sql.data(), static_cast<int>(sql.size()),
-                              SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
-  });
-  if (statement_ != nullptr) {
-    bound_.resize(static_cast<std::size_t>(sqlite3_bind_parameter_count(statement_)));
-  } else {
-    handle_ = database.handle();
-    sql_ = sql;
-  }
-}
-
-Statement::~Statement() { sqlite3_finalize(statement_); }
-
-Statement::Statement(Statement&& other) noexcept
-    : statement_(std::exchange(other.statement_, nullptr)),
-      code_(std::exchange(other.code_, 0)),
-      handle_(other.handle_),
-      sql_(std::move(other.sql_)),
-      bound_(std::move(other.bound_)) {}
-
-Statement& Statement::operator=(Statement&& other) noexcept {
-  std::swap(statement_, other.statement_);
-  std::swap(code_, other.code_);
-  std::swap(handle_, other.handle_);
-  std::swap(sql_, other.sql_);
-  std::swap(bound_, other.bound_);
-  return *this;
-}
-
-// Binding a value that is bound already costs twenty times the comparison, and of the forty values
-// of a task's start and end most are those of the task before.
-Statement::Bound& Statement::bound(int place) {
-  static thread_local Bound nowhere;  // of a statement that did not compile
-  auto index = static_cast<std::size_t>(place - 1);
-  return index < bound_.size() ? bound_[index] : nowhere;
-}
-
-void Statement::put(int place, std::int64_t value) {
-  Bound& last = bound(place);
-  if (last.kind == Bound::Kind::integer && last.integer == value) return;
-  sqlite3_bind_int64(statement_, place, value);
-  last.kind = Bound::Kind::integer;
-  last.integer = value;
-}
-
-void Statement::put(int place, std::nullopt_t) {
-  Bound& last = bound(place);
-  if (last.kind == Bound::Kind::null) return;
-  sqlite3_bind_null(statement_, place);
-  last.kind = Bound::Kind::null;
-}
-
-void Statement::put(int place, std::string_view text) {
-  bound(place).kind = Bound::Kind::unknown;
-  // A view without address would bind NULL.
-  sqlite3_bind_text64(statement_, place, text.data() == nullptr ? "" : text.data(), text.size(),
-                      SQLITE_STATIC, SQLITE_UTF8);
-}
-
-void Statement::put(int place, TextOrNull text) {
-  if (text.text.empty()) {
-    put(place, std::nullopt);
-  } else {
-    put(place, text.text);
-  }
-}
-
-void Statement::put(int place, Word word) {
-  if (word.text.empty()) return put(place, std::nullopt);
-  Bound& last = bound(place);
-  if (last.kind == Bound::Kind::word && last.word == word.text.data()) return;
-  put(place, word.text);
-  last.kind = Bound::Kind::word;
-  last.word = word.text.data();
-}
-
-void Statement::put(int place, Blob blob) {
-  bound(place).kind = Bound::Kind::unknown;
-  sqlite3_bind_blob64(statement_, place, blob.bytes.data() == nullptr ? "" : blob.bytes.data(),
-                      blob.bytes.size(), SQLITE_STATIC);
-}
-
-bool Statement::step() {
-  if (statement_ == nullptr) return fail_again();
-  int code = once_index_is_made([this] {
-    const int done = sqlite3_step(statement_);
-    // It failed as it began to read, so there was no row yet.
-    if (is_index_in_the_making(done)) sqlite3_reset(statement_);
-    return done;
-  });
-  if (code == SQLITE_ROW) return true;
-  code_ = code == SQLITE_DONE ? 0 : code;
-  return false;
-}
-
-/// Compiles a statement that did not compile once more, so that the database tells why.
-bool Statement::fail_again() {
-  code_ = SQLITE_MISUSE;
-  if (handle_ == nullptr) return false;
-  sqlite3_stmt* again = nullptr;
-  const int code =
-      sqlite3_prepare_v2(handle_, sql_.data(), static_cast<int>(sql_.size()), &again, nullptr);
-  sqlite3_finalize(again);
-  if (code != SQLITE_OK) code_ = code;
-  return false;
-}
-
-bool Statement::run() {
-  while (step()) {
-  }
-  if (statement_ == nullptr) return false;
-  // Resetting after an error tells the error again, so that the database still knows it.
-  sqlite3_reset(statement_);
-  return ok();
-}
-
-void Statement::reset() {
-  if (statement_ == nullptr) return;
-  sqlite3_reset(statement_);
-  code_ = 0;
-}
-
-std::int64_t Statement::integer(int column) const {
-  return sqlite3_column_int64(statement_, column);
-}
-
-std::string_view Statement::text(int column) const {
-  const void* bytes = sqlite3_column_type(statement_, column) == SQLITE_BLOB
-                          ? sqlite3_column_blob(statement_, column)
-                          : sqlite3_column_text(statement_, column);
-  if (bytes == nullptr) return {};
-  return {static_cast<const char*>(bytes),
-          static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
-}
-
-bool Statement::is_null(int column) const {
-  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
-}
-
-int Statement::columns() const { return sqlite3_column_count(statement_); }
-
-// RowReader --------------------------------------------------------------------------------------
-
-std::int32_t RowReader::small() {
-  std::int64_t value = integer();
-  if (value < std::numeric_limits<std::int32_t>::min() ||
-      value > std::numeric_limits<std::int32_t>::max()) {
-    note_bad(std::to_string(value));
-    return 0;
-  }
-  return static_cast<std::int32_t>(value);
-}
-
-std::optional<WallTime> RowReader::time_or_none() {
-  if (statement_.is_null(column_)) {
-    ++column_;
-    return std::nullopt;
-  }
-  return time();
-}
-
-std::optional<int> RowReader::small_or_none() {
-  if (statement_.is_null(column_)) {
-    ++column_;
-    return std::nullopt;
-  }
-  return small();
-}
-
-std::optional<std::string_view> RowReader::text_or_none() {
-  if (statement_.is_null(column_)) {
-    ++column_;
-    return std::nullopt;
-  }
-  return statement_.text(column_++);
-}
-
-void RowReader::note_bad(std::string_view text) {
-  if (bad_.empty()) bad_ = "'" + std::string(text) + "' cannot be read";
-}
-
-// ReadTransaction --------------------------------------------------------------------------------
 
 ReadTransaction::ReadTransaction(Database& database)
     : database_(database), is_outermost_(!database.in_transaction()) {

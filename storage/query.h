@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "storage/database.h"
+#include "storage/statement.h"
 
 namespace pawl {
 

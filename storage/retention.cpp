@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "storage/history_sql.h"
+#include "storage/statement.h"
 
 namespace pawl {
 namespace {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "scheduler/core/rows.h"
-#include "storage/database.h"
+#include "storage/row_reader.h"
 
 namespace pawl {
 

@@ -3,6 +3,7 @@
 #include "scheduler/core/item_chunk.h"
 #include "storage/database.h"
 #include "storage/rows_sql.h"
+#include "storage/statement.h"
 
 namespace pawl {
 namespace {

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "storage/database.h"
+#include "storage/row_reader.h"
+#include "storage/statement.h"
 #include "storage/store.h"
 
 namespace pawl {

@@ -8,7 +8,7 @@
 
 #include "storage/migrate.h"
 #include "storage/retention.h"
-#include "storage/statements.h"
+#include "storage/sqlite_store_statements.h"
 #include "storage/version_task.h"
 
 namespace pawl {

@@ -3,6 +3,7 @@
 #include "storage/rows_sql.h"
 #include "storage/snapshot.h"
 #include "storage/sqlite_store.h"
+#include "storage/statement.h"
 
 namespace pawl {
 

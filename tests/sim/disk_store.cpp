@@ -4,6 +4,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "storage/statement.h"
 #include "tests/sim/world.h"
 #include "tests/storage/support.h"
 

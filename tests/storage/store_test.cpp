@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "conformance.h"
+#include "storage/statement.h"
 #include "support.h"
 
 namespace pawl::test {

@@ -1,4 +1,4 @@
-#include "storage/statements.h"
+#include "storage/sqlite_store_statements.h"
 
 namespace pawl {
 

@@ -4,6 +4,7 @@
 
 #include "storage/rows_sql.h"
 #include "storage/sqlite_store.h"
+#include "storage/statement.h"
 
 namespace pawl {
 
