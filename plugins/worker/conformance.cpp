@@ -27,7 +27,7 @@
 #include "plugins/worker/native_operators.h"
 #include "plugins/worker/plugin_description.h"
 #include "scheduler/base/text.h"
-#include "scheduler/spec/params.h"
+#include "scheduler/spec/value_schema.h"
 
 namespace pawl {
 

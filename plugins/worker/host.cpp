@@ -18,7 +18,7 @@
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
-#include "scheduler/spec/params.h"
+#include "scheduler/spec/value_schema.h"
 
 namespace pawl {
 namespace {

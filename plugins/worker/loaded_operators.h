@@ -15,7 +15,7 @@
 #include "plugins/worker/program_host.h"
 #include "scheduler/base/result.h"
 #include "scheduler/loop/loop.h"
-#include "scheduler/spec/params.h"
+#include "scheduler/spec/value_schema.h"
 
 namespace pawl {
 

@@ -7,7 +7,7 @@
 #include "scheduler/spec/diagnostics.h"
 #include "scheduler/spec/document.h"
 #include "scheduler/spec/fields.h"
-#include "scheduler/spec/params.h"
+#include "scheduler/spec/value_schema.h"
 #include "scheduler/spec/structure.h"
 
 namespace pawl {

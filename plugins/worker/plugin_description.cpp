@@ -5,7 +5,7 @@
 
 #include "plugins/worker/manifest.h"
 #include "plugins/worker/native_operators.h"
-#include "scheduler/spec/params.h"
+#include "scheduler/spec/value_schema.h"
 
 namespace pawl {
 namespace {

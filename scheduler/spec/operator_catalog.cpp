@@ -4,7 +4,7 @@
 
 #include "scheduler/base/limits.h"
 #include "scheduler/spec/diagnostics.h"
-#include "scheduler/spec/params.h"
+#include "scheduler/spec/value_schema.h"
 
 namespace pawl {
 namespace {
@@ -19,13 +19,6 @@ bool has_template(const Json& value) {
 bool is_whole_template(const std::string& text) {
   return text.starts_with("{{") && text.ends_with("}}") && !text.starts_with("{{{{") &&
          text.find("{{", 2) == std::string::npos;
-}
-
-bool allows_text(const Json& schema) {
-  auto type = schema.is_object() ? schema.find("type") : schema.end();
-  if (!schema.is_object() || type == schema.end()) return true;
-  if (type->is_string()) return *type == "string";
-  return std::find(type->begin(), type->end(), "string") != type->end();
 }
 
 const Json* member(const Json& schema, const char* name) {

@@ -10,10 +10,10 @@
 #include "scheduler/spec/civil.h"
 #include "scheduler/spec/cron.h"
 #include "scheduler/spec/dag.h"
-#include "scheduler/spec/params.h"
 #include "scheduler/spec/references.h"
 #include "scheduler/spec/structure.h"
 #include "scheduler/spec/task_reader.h"
+#include "scheduler/spec/value_schema.h"
 #include "scheduler/spec/view.h"
 
 namespace pawl {

@@ -6,7 +6,7 @@
 
 #include "plugins/worker/process_table.h"
 #include "plugins/worker/python_program.h"
-#include "scheduler/spec/params.h"
+#include "scheduler/spec/value_schema.h"
 #include "tests/integration/program_support.h"
 
 using namespace pawl;

@@ -9,7 +9,7 @@
 #include "scheduler/base/limits.h"
 #include "scheduler/loop/poll.h"
 #include "scheduler/loop/timer.h"
-#include "scheduler/spec/params.h"
+#include "scheduler/spec/value_schema.h"
 #include "tests/unit/loop_support.h"
 
 namespace {

@@ -1,6 +1,6 @@
 #include <array>
 
-#include "scheduler/spec/params.h"
+#include "scheduler/spec/value_schema.h"
 #include "tests/unit/spec_support.h"
 
 using namespace pawl;

@@ -1,7 +1,8 @@
 #pragma once
 
-// Parameters of a run: a JSON Schema per value. The home of the schema library; its exceptions end
-// here. Regular expressions are RE2's, so no text and no pattern can take long or overflow.
+// A JSON Schema of one value: of a parameter, of what an operator takes. The home of the schema
+// library; its exceptions end here. Regular expressions are RE2's, so no text and no pattern can
+// take long or overflow.
 
 #include <memory>
 #include <optional>
@@ -41,5 +42,8 @@ class CompiledSchema {
 
 /// The same of a schema that is needed once.
 std::optional<std::string> schema_violation(const Json& schema, const Json& value);
+
+/// Whether a text may fit the schema as far as its `type` says.
+bool allows_text(const Json& schema);
 
 }  // namespace pawl

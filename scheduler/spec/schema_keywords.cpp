@@ -1,0 +1,246 @@
+#include "scheduler/spec/schema_keywords.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <re2/re2.h>
+
+#include "scheduler/base/limits.h"
+#include "scheduler/spec/diagnostics.h"
+
+namespace pawl {
+namespace {
+
+/// What the value of a keyword must be.
+enum class KeywordForm : std::uint8_t {
+  any,
+  text,
+  boolean,
+  number,
+  count,
+  list,
+  words,
+  type,
+  schema,
+  schema_or_list,
+  schema_list,
+  schema_map,
+  pattern,
+  format,
+};
+
+struct Keyword {
+  std::string_view word;
+  KeywordForm form;
+};
+constexpr std::array<Keyword, 36> kKeywords = {{
+    {"type", KeywordForm::type},
+    {"enum", KeywordForm::list},
+    {"const", KeywordForm::any},
+    {"default", KeywordForm::any},
+    {"examples", KeywordForm::list},
+    {"title", KeywordForm::text},
+    {"description", KeywordForm::text},
+    {"minimum", KeywordForm::number},
+    {"maximum", KeywordForm::number},
+    {"exclusiveMinimum", KeywordForm::number},
+    {"exclusiveMaximum", KeywordForm::number},
+    {"multipleOf", KeywordForm::number},
+    {"minLength", KeywordForm::count},
+    {"maxLength", KeywordForm::count},
+    {"pattern", KeywordForm::pattern},
+    {"format", KeywordForm::format},
+    {"items", KeywordForm::schema_or_list},
+    {"additionalItems", KeywordForm::schema},
+    {"contains", KeywordForm::schema},
+    {"minItems", KeywordForm::count},
+    {"maxItems", KeywordForm::count},
+    {"uniqueItems", KeywordForm::boolean},
+    {"properties", KeywordForm::schema_map},
+    {"additionalProperties", KeywordForm::schema},
+    {"propertyNames", KeywordForm::schema},
+    {"required", KeywordForm::words},
+    {"minProperties", KeywordForm::count},
+    {"maxProperties", KeywordForm::count},
+    {"allOf", KeywordForm::schema_list},
+    {"anyOf", KeywordForm::schema_list},
+    {"oneOf", KeywordForm::schema_list},
+    {"not", KeywordForm::schema},
+    {"if", KeywordForm::schema},
+    {"then", KeywordForm::schema},
+    {"else", KeywordForm::schema},
+    {"readOnly", KeywordForm::boolean},
+}};
+constexpr std::array<std::string_view, 7> kTypes = {"string", "integer", "number", "boolean",
+                                                    "array",  "object",  "null"};
+constexpr std::array<std::string_view, 2> kFormats = {"date", "date-time"};
+
+class SchemaChecker {
+ public:
+  std::vector<SchemaError> errors;
+
+  /// `reached`: own checks (patterns, formats) apply to every value that comes here.
+  void check(const Json& schema, const std::string& pointer, bool reached) {
+    if (schema.is_boolean()) return;
+    if (!schema.is_object()) {
+      fail(pointer, "a schema is an object");
+      return;
+    }
+    for (const auto& [key, value] : schema.items()) {
+      if (key.starts_with("x-") || key == "comment" || key == "$schema" || key == "$comment")
+        continue;
+      check_keyword(key, value, pointer + "/" + escape_pointer(key), reached);
+    }
+  }
+
+ private:
+  void fail(const std::string& pointer, std::string message) {
+    if (errors.size() < limits::kErrorsPerFileMax) errors.push_back({pointer, std::move(message)});
+  }
+
+  void check_keyword(const std::string& key, const Json& value, const std::string& pointer,
+                     bool reached) {
+    const auto* known = std::find_if(kKeywords.begin(), kKeywords.end(),
+                                     [&](const Keyword& k) { return k.word == key; });
+    if (known == kKeywords.end()) {
+      unknown(key, pointer);
+      return;
+    }
+    const bool through = reached && (key == "items" || key == "properties" ||
+                                     key == "additionalProperties" || key == "allOf");
+    switch (known->form) {
+      case KeywordForm::any: return;
+      case KeywordForm::text: expect(value.is_string(), pointer, key, "a text"); return;
+      case KeywordForm::boolean: expect(value.is_boolean(), pointer, key, "true or false"); return;
+      case KeywordForm::number:
+        expect(value.is_number() && (key != "multipleOf" || value.get<double>() > 0), pointer, key,
+               key == "multipleOf" ? "a number over 0" : "a number");
+        return;
+      case KeywordForm::count:
+        expect(value.is_number_unsigned() || (value.is_number_integer() && value >= 0), pointer,
+               key, "a whole number from 0");
+        return;
+      case KeywordForm::list: check_list(key, value, pointer); return;
+      case KeywordForm::words:
+        expect(value.is_array() && std::all_of(value.begin(), value.end(),
+                                               [](const Json& v) { return v.is_string(); }),
+               pointer, key, "a list of names");
+        return;
+      case KeywordForm::type: check_type(value, pointer); return;
+      case KeywordForm::schema: check(value, pointer, through); return;
+      case KeywordForm::schema_or_list:
+        if (value.is_array()) {
+          check_schema_list(value, pointer, through);
+        } else {
+          check(value, pointer, through);
+        }
+        return;
+      case KeywordForm::schema_list:
+        if (expect(value.is_array() && !value.empty(), pointer, key, "a list of schemas")) {
+          check_schema_list(value, pointer, through);
+        }
+        return;
+      case KeywordForm::schema_map:
+        if (!expect(value.is_object(), pointer, key, "an object of schemas")) return;
+        for (const auto& [name, schema] : value.items()) {
+          check(schema, pointer + "/" + escape_pointer(name), through);
+        }
+        return;
+      case KeywordForm::pattern: check_pattern(value, pointer, reached); return;
+      case KeywordForm::format: check_format(value, pointer, reached); return;
+    }
+  }
+
+  void unknown(const std::string& key, const std::string& pointer) {
+    constexpr std::array<std::string_view, 5> kNotOffered = {"$ref", "$defs", "definitions",
+                                                             "patternProperties", "dependencies"};
+    if (std::find(kNotOffered.begin(), kNotOffered.end(), key) != kNotOffered.end()) {
+      fail(pointer, quote(key) + " is not offered in parameters: write the schema out");
+      return;
+    }
+    std::vector<std::string_view> words;
+    for (const Keyword& keyword : kKeywords) words.push_back(keyword.word);
+    fail(pointer, "unknown keyword " + quote(key) + " of JSON Schema" + did_you_mean(key, words));
+  }
+
+  bool expect(bool holds, const std::string& pointer, const std::string& key,
+              std::string_view what) {
+    if (!holds) fail(pointer, quote(key) + " expects " + std::string(what));
+    return holds;
+  }
+
+  void check_list(const std::string& key, const Json& value, const std::string& pointer) {
+    expect(value.is_array() && (key != "enum" || !value.empty()), pointer, key,
+           key == "enum" ? "a list of at least one value" : "a list");
+  }
+
+  void check_schema_list(const Json& list, const std::string& pointer, bool reached) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      check(list[i], pointer + "/" + std::to_string(i), reached);
+    }
+  }
+
+  void check_type(const Json& value, const std::string& pointer) {
+    const Json list = value.is_array() ? value : Json::array({value});
+    for (const Json& type : list) {
+      const std::string word = type.is_string() ? type.get<std::string>() : type.dump();
+      const bool known = std::find(kTypes.begin(), kTypes.end(), word) != kTypes.end();
+      if (type.is_string() && known) continue;  // a bare null is not "null"
+      fail(pointer, quote(word) + " is not a type of JSON Schema" + foreign_type(word) +
+                        "; types are " + list_words(kTypes, "and"));
+    }
+    if (list.empty())
+      fail(pointer, "\"type\" expects a type; types are " + list_words(kTypes, "and"));
+  }
+
+  static std::string foreign_type(std::string_view word) {
+    if (word == "str" || word == "text") return "; did you mean \"string\"?";
+    if (word == "int" || word == "long") return "; did you mean \"integer\"?";
+    if (word == "float" || word == "double") return "; did you mean \"number\"?";
+    if (word == "bool") return "; did you mean \"boolean\"?";
+    if (word == "list") return "; did you mean \"array\"?";
+    if (word == "dict" || word == "map") return "; did you mean \"object\"?";
+    if (word == "date") return ": a date is {\"type\": \"string\", \"format\": \"date\"}";
+    return did_you_mean(word, kTypes);
+  }
+
+  void check_pattern(const Json& value, const std::string& pointer, bool reached) {
+    if (!value.is_string()) {
+      fail(pointer, "\"pattern\" expects a regular expression (a text)");
+      return;
+    }
+    const RE2 pattern(value.get<std::string>(), RE2::Quiet);
+    if (!pattern.ok()) {
+      fail(pointer, "this regular expression (RE2) does not compile: " + pattern.error());
+    } else if (!reached) {
+      fail(pointer,
+           "\"pattern\" is not offered inside anyOf, oneOf, not, if, contains or "
+           "propertyNames");
+    }
+  }
+
+  void check_format(const Json& value, const std::string& pointer, bool reached) {
+    if (!value.is_string() ||
+        std::find(kFormats.begin(), kFormats.end(), value.get<std::string>()) == kFormats.end()) {
+      fail(pointer, "\"format\" expects " + list_words(kFormats) +
+                        "; anything else would not be checked, a \"pattern\" is");
+    } else if (!reached) {
+      fail(pointer,
+           "\"format\" is not offered inside anyOf, oneOf, not, if, contains or "
+           "propertyNames");
+    }
+  }
+};
+
+}  // namespace
+
+std::vector<SchemaError> keyword_errors(const Json& schema) {
+  SchemaChecker checker;
+  checker.check(schema, "", true);
+  return std::move(checker.errors);
+}
+
+}  // namespace pawl

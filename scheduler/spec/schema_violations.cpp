@@ -1,0 +1,215 @@
+#include "scheduler/spec/schema_violations.h"
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "scheduler/base/text.h"
+#include "scheduler/spec/civil.h"
+#include "scheduler/spec/diagnostics.h"
+
+namespace pawl {
+namespace {
+
+void collect_patterns(const Json& schema, Patterns& patterns) {
+  if (schema.is_object()) {
+    if (const auto pattern = schema.find("pattern");
+        pattern != schema.end() && pattern->is_string()) {
+      const auto& text = pattern->get_ref<const std::string&>();
+      patterns.try_emplace(text, text, RE2::Quiet);
+    }
+  }
+  // Too many do no harm: a property may be called "pattern".
+  if (schema.is_structured()) {
+    for (const Json& part : schema) collect_patterns(part, patterns);
+  }
+}
+
+/// A sentence about the value at that place, a JSON pointer from the value that is checked.
+std::string said(const std::string& sentence, const std::string& at) {
+  return at.empty() ? sentence : sentence + " (at " + at + ")";
+}
+
+/// What `check` finds first in the parts of the value, each with its schema.
+template <class Check>
+std::optional<std::string> first_in_parts(const Json& schema, const Json& value,
+                                          const std::string& at, Check check) {
+  if (const auto items = schema.find("items"); value.is_array() && items != schema.end()) {
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      if (items->is_array() && i >= items->size()) break;
+      const Json& item = items->is_array() ? (*items)[i] : *items;
+      if (auto found = check(item, value[i], at + "/" + std::to_string(i))) return found;
+    }
+  }
+  if (!value.is_object()) return std::nullopt;
+  const auto properties = schema.find("properties");
+  const auto others = schema.find("additionalProperties");
+  for (const auto& [key, member] : value.items()) {
+    const bool named = properties != schema.end() && properties->contains(key);
+    if (!named && others == schema.end()) continue;
+    const Json& inner = named ? (*properties)[key] : *others;
+    if (auto found = check(inner, member, at + "/" + escape_pointer(key))) return found;
+  }
+  return std::nullopt;
+}
+
+/// A schema's own example for people, if it has one.
+std::string example_of(const Json& schema) {
+  const auto examples = schema.find("examples");
+  if (examples == schema.end() || examples->empty()) return {};
+  return ", as " + examples->front().dump() + " does";
+}
+
+/// Why a text is none of pawl's own kinds: `x-pawl-type`.
+std::optional<std::string> kind_violation(const Json& schema, const std::string& text) {
+  const auto kind = schema.find("x-pawl-type");
+  if (kind == schema.end()) return std::nullopt;
+  if (*kind == "duration" && !parse_duration(text)) {
+    return "expected a duration such as \"30s\" or \"1h30m\", found " + shown_value(text);
+  }
+  if (*kind == "size" && !parse_size(text)) {
+    return "expected a size such as \"512KiB\" or \"1GiB\", found " + shown_value(text);
+  }
+  return std::nullopt;
+}
+
+bool is_of_type(const Json& value, std::string_view word) {
+  const bool whole = value.is_number_integer() ||
+                     (value.is_number_float() &&
+                      value.get<double>() == static_cast<double>(static_cast<std::int64_t>(
+                                                 std::clamp(value.get<double>(), -9e18, 9e18))));
+  return (word == "string" && value.is_string()) || (word == "integer" && whole) ||
+         (word == "number" && value.is_number()) || (word == "boolean" && value.is_boolean()) ||
+         (word == "array" && value.is_array()) || (word == "object" && value.is_object()) ||
+         (word == "null" && value.is_null());
+}
+
+std::optional<std::string> type_violation(const Json& schema, const Json& value) {
+  const auto type = schema.find("type");
+  if (type == schema.end()) return std::nullopt;
+  std::vector<std::string> words;
+  for (const Json& word : type->is_array() ? *type : Json::array({*type})) {
+    words.push_back(word.get<std::string>());
+    if (is_of_type(value, words.back())) return std::nullopt;
+  }
+  const std::vector<std::string_view> views(words.begin(), words.end());
+  return "expected the type " + list_words(views) + ", found " + shown_value(value);
+}
+
+/// How large a number is, how long a text, how many elements a list has.
+std::optional<std::string> bounds_violation(const Json& schema, const Json& value) {
+  const auto bound = [&schema](const char* key) {
+    const auto found = schema.find(key);
+    return found == schema.end() ? std::optional<Json>() : std::optional<Json>(*found);
+  };
+  if (value.is_number()) {
+    if (const auto least = bound("minimum"); least && value < *least) {
+      return shown_value(value) + " is too small: at least " + least->dump() + " is allowed";
+    }
+    if (const auto most = bound("maximum"); most && value > *most) {
+      return shown_value(value) + " is too large: at most " + most->dump() + " is allowed";
+    }
+  }
+  if (value.is_string() && value.get_ref<const std::string&>().empty() &&
+      bound("minLength").value_or(0) > 0) {
+    return "an empty text is not allowed";
+  }
+  if (value.is_array()) {
+    if (const auto least = bound("minItems"); least && value.size() < *least) {
+      return "a list of at least " + least->dump() + " is expected, found " + shown_value(value);
+    }
+    if (const auto most = bound("maxItems"); most && value.size() > *most) {
+      return "a list of at most " + most->dump() + " is expected, this one has " +
+             std::to_string(value.size());
+    }
+  }
+  return std::nullopt;
+}
+
+/// `oneOf` of nothing but `required`: members that exclude each other.
+std::optional<std::string> choice_violation(const Json& schema, const Json& value) {
+  const auto choices = schema.find("oneOf");
+  if (choices == schema.end() || !value.is_object()) return std::nullopt;
+  std::vector<std::string> given;
+  std::vector<std::string> all;
+  for (const Json& choice : *choices) {
+    if (choice.size() != 1 || !choice.contains("required") || choice["required"].size() != 1) {
+      return std::nullopt;
+    }
+    all.push_back(choice["required"][0].get<std::string>());
+    if (value.contains(all.back())) given.push_back(all.back());
+  }
+  if (given.size() == 1) return std::nullopt;
+  const std::vector<std::string>& meant = given.empty() ? all : given;
+  const std::vector<std::string_view> words(meant.begin(), meant.end());
+  return given.empty() ? list_words(words) + " is missing"
+                       : list_words(words, "and") + " exclude each other";
+}
+
+}  // namespace
+
+Patterns patterns_of(const Json& schema) {
+  Patterns patterns;
+  collect_patterns(schema, patterns);
+  return patterns;
+}
+
+std::optional<std::string> plain_violation(const Json& schema, const Json& value,
+                                           const std::string& at) {
+  if (!schema.is_object()) return std::nullopt;
+  if (const auto words = schema.find("enum"); words != schema.end()) {
+    if (std::find(words->begin(), words->end(), value) == words->end()) {
+      return said(shown_value(value) + " is not allowed; allowed are " + shown_value(*words), at);
+    }
+  }
+  for (const auto& check : {type_violation, bounds_violation, choice_violation}) {
+    if (auto found = check(schema, value)) return said(*found, at);
+  }
+  return first_in_parts(schema, value, at, plain_violation);
+}
+
+std::optional<std::string> text_violation(const Json& schema, const Patterns& patterns,
+                                          const Json& value, const std::string& at) {
+  if (!schema.is_object()) return std::nullopt;
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    if (auto found = kind_violation(schema, text)) return said(*found, at);
+    if (const auto pattern = schema.find("pattern"); pattern != schema.end()) {
+      const auto expression = patterns.find(pattern->get_ref<const std::string&>());
+      if (!RE2::PartialMatch(text, expression->second)) {
+        return said(shown_value(value) + " does not match the pattern " + pattern->dump() +
+                        example_of(schema),
+                    at);
+      }
+    }
+    if (const auto format = schema.find("format"); format != schema.end()) {
+      const bool is_date = *format == "date";
+      if (is_date ? !parse_date(text) : !parse_utc(text)) {
+        return said(
+            shown_value(value) + (is_date ? " is not a date such as \"2026-11-20\""
+                                          : " is not a time such as \"2026-11-20T22:58:00Z\""),
+            at);
+      }
+    }
+  }
+  if (const auto all = schema.find("allOf"); all != schema.end()) {
+    for (const Json& part : *all) {
+      if (auto found = text_violation(part, patterns, value, at)) return found;
+    }
+  }
+  return first_in_parts(schema, value, at,
+                        [&](const Json& part, const Json& inner, const std::string& place) {
+                          return text_violation(part, patterns, inner, place);
+                        });
+}
+
+std::string shown_value(const Json& value) {
+  constexpr std::size_t kShown = 80;
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (text.size() <= kShown) return text;
+  std::size_t end = kShown;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "…";
+}
+
+}  // namespace pawl

@@ -1,0 +1,137 @@
+#include "scheduler/spec/value_schema.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+// Without it the library ends the process where it finds a mistake.
+#define VALIJSON_USE_EXCEPTIONS 1
+// It was not written for these warnings.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wall"
+#pragma GCC diagnostic ignored "-Wextra"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+#pragma GCC diagnostic ignored "-Woverloaded-virtual"
+#pragma GCC diagnostic ignored "-Wnull-dereference"
+#include <valijson/adapters/nlohmann_json_adapter.hpp>
+#include <valijson/schema.hpp>
+#include <valijson/schema_parser.hpp>
+#include <valijson/validation_results.hpp>
+#include <valijson/validator.hpp>
+#pragma GCC diagnostic pop
+
+#include "scheduler/spec/schema_keywords.h"
+#include "scheduler/spec/schema_violations.h"
+
+namespace pawl {
+namespace {
+
+/// The schema without what the library must not see: patterns and formats (own checks), and keys
+/// that mean nothing.
+Json for_library(const Json& schema) {
+  if (!schema.is_object()) return schema;
+  Json out = Json::object();
+  for (const auto& [key, value] : schema.items()) {
+    if (key == "pattern" || key == "format" || key == "default" || key == "examples" ||
+        key == "title" || key == "description" || key.starts_with("x-") || key.starts_with("$") ||
+        key == "comment") {
+      continue;
+    }
+    if (key == "properties") {
+      Json properties = Json::object();
+      for (const auto& [name, property] : value.items()) properties[name] = for_library(property);
+      out[key] = std::move(properties);
+    } else if (key == "enum" || key == "const" || key == "required" || key == "type") {
+      out[key] = value;
+    } else if (value.is_array()) {
+      Json list = Json::array();
+      for (const Json& element : value) list.push_back(for_library(element));
+      out[key] = std::move(list);
+    } else {
+      out[key] = for_library(value);
+    }
+  }
+  return out;
+}
+
+/// Hands the schema to the library; why the library cannot work with it, empty when it can.
+std::string compile(const Json& schema, valijson::Schema& compiled) {
+  try {
+    const Json plain = for_library(schema);
+    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(plain),
+                                            compiled);
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+  return {};
+}
+
+std::string cannot_check(const std::string& why) { return "the value cannot be checked: " + why; }
+
+}  // namespace
+
+std::vector<SchemaError> check_schema(const Json& schema) {
+  if (auto errors = keyword_errors(schema); !errors.empty()) return errors;
+  valijson::Schema compiled;
+  if (const std::string why = compile(schema, compiled); !why.empty()) {
+    return {{"", "this is not a JSON Schema: " + why}};
+  }
+  return {};
+}
+
+struct CompiledSchema::Impl {
+  Json schema;
+  Patterns patterns;
+  valijson::Schema compiled;
+  std::string error;  ///< the library cannot work with it
+};
+
+CompiledSchema::CompiledSchema(Json schema) {
+  auto made = std::make_unique<Impl>();
+  made->schema = std::move(schema);
+  made->patterns = patterns_of(made->schema);
+  made->error = compile(made->schema, made->compiled);
+  impl_ = std::move(made);
+}
+
+CompiledSchema::~CompiledSchema() = default;
+CompiledSchema::CompiledSchema(CompiledSchema&&) noexcept = default;
+CompiledSchema& CompiledSchema::operator=(CompiledSchema&&) noexcept = default;
+
+std::optional<std::string> CompiledSchema::violation(const Json& value) const {
+  if (auto found = plain_violation(impl_->schema, value)) return found;
+  if (!impl_->error.empty()) return cannot_check(impl_->error);
+  try {
+    const valijson::adapters::NlohmannJsonAdapter adapter(value);
+    // Reasons are collected only for a value that has some.
+    if (valijson::Validator().validate(impl_->compiled, adapter, nullptr)) {
+      return text_violation(impl_->schema, impl_->patterns, value);
+    }
+    valijson::ValidationResults results;
+    (void)valijson::Validator().validate(impl_->compiled, adapter, &results);
+    valijson::ValidationResults::Error first;
+    if (!results.popError(first)) return shown_value(value) + " is not allowed";
+    std::string where;
+    for (std::size_t i = 1; i < first.context.size(); ++i) where += first.context[i];
+    return shown_value(value) + " is not allowed" + (where.empty() ? "" : " (at " + where + ")") +
+           ": " + first.description;
+  } catch (const std::exception& e) {
+    return cannot_check(e.what());
+  }
+}
+
+std::optional<std::string> schema_violation(const Json& schema, const Json& value) {
+  return CompiledSchema(schema).violation(value);
+}
+
+bool allows_text(const Json& schema) {
+  const auto type = schema.find("type");
+  if (type == schema.end()) return true;
+  if (type->is_string()) return *type == "string";
+  return std::find(type->begin(), type->end(), "string") != type->end();
+}
+
+}  // namespace pawl
