@@ -5,6 +5,7 @@
 
 #include "scheduler/base/text.h"
 #include "tests/sim/life.h"
+#include "tests/sim/restart_check.h"
 
 namespace pawl::sim {
 

@@ -20,8 +20,7 @@ void Life::define_scheduled() {
       " limit=3 window=40s waiting=2" + (random_.one_in(3) ? " pause_after=2" : "") +
       (random_.one_in(3) ? " jitter=2s" : "") + "; ta retry=2 delay=2s interrupt=retry");
   define(job);
-  served_[kScheduled] = {VersionId{static_cast<std::int64_t>(jobs_.size())}, calendar_of(job),
-                         calendar_key_of(job)};
+  served_[kScheduled] = served_of(VersionId{static_cast<std::int64_t>(jobs_.size())}, job);
 }
 
 void Life::define(JobSpec job) {

@@ -559,4 +559,11 @@ std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& 
   return {};
 }
 
+std::string reason_text(Reason reason, std::int32_t detail) {
+  if (reason == Reason::none) return {};
+  std::string text = ":" + std::string(to_string(reason));
+  if (reason == Reason::exit || reason == Reason::signal) text += ":" + std::to_string(detail);
+  return text;
+}
+
 }  // namespace pawl::sim

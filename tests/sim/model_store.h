@@ -82,4 +82,8 @@ class ModelStore {
 /// owners of open tasks. Empty when all holds.
 std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& job);
 
+/// What follows a state's word: `:timeout`, `:exit:1`, nothing where there is no reason. `detail`:
+/// the exit code or the signal.
+std::string reason_text(Reason reason, std::int32_t detail = 0);
+
 }  // namespace pawl::sim

@@ -1,90 +1,8 @@
 #include "tests/sim/world.h"
 
 #include <algorithm>
-#include <sstream>
-
-#include "scheduler/base/check.h"
-#include "scheduler/core/job_call.h"
 
 namespace pawl::sim {
-namespace {
-
-std::string why(Reason reason, std::int32_t detail) {
-  if (reason == Reason::none) return {};
-  std::string text = ":" + std::string(to_string(reason));
-  if (reason == Reason::exit || reason == Reason::signal) text += ":" + std::to_string(detail);
-  return text;
-}
-
-/// One line per task, whatever differs shows.
-std::string view_text(const RunView& view) {
-  std::ostringstream out;
-  out << to_string(view.run.state) << why(view.run.reason, 0) << " resumes " << view.run.resumes;
-  for (std::int64_t count : view.run.counts) out << ' ' << count;
-  for (const TaskView& task : view.tasks) {
-    out << '\n'
-        << to_string(task.state) << why(task.reason, task.detail) << " attempts " << task.attempts;
-    out << " started " << (task.started_at ? task.started_at->ms : 0) << " ended "
-        << (task.ended_at ? task.ended_at->ms : 0);
-    if (!task.counts) continue;
-    out << " items " << task.items << " retries " << task.retries;
-    for (std::int64_t count : *task.counts) out << ' ' << count;
-  }
-  return out.str();
-}
-
-std::string effect_text(const Effect& effect) {
-  std::ostringstream out;
-  if (const auto* start = std::get_if<effect::StartAttempt>(&effect)) {
-    out << "start " << start->attempt.value << " of " << start->key.run.value << '/'
-        << start->key.task.value << ':' << start->key.item.value << " number " << start->number
-        << " work " << start->work << " worker " << start->worker.value << " slot " << start->slot;
-  } else if (const auto* stop = std::get_if<effect::StopAttempt>(&effect)) {
-    out << "stop " << stop->attempt.value << ' ' << to_string(stop->reason);
-  } else if (const auto* prepare = std::get_if<effect::Prepare>(&effect)) {
-    out << "prepare " << prepare->run.value << '/' << prepare->task.value << " open "
-        << prepare->is_open << " from " << prepare->from;
-  } else {
-    out << "another effect";
-  }
-  return out.str();
-}
-
-std::string mutation_text(const Mutation& change) {
-  std::string text = "mutation " + std::to_string(change.index());
-  auto row_text = [](const TaskRow& row) {
-    return " of " + std::to_string(row.key.run.value) + "/" + std::to_string(row.key.task.value) +
-           ":" + std::to_string(row.key.item.value) + " to " + std::string(to_string(row.state)) +
-           why(row.reason, row.detail);
-  };
-  if (const auto* m = std::get_if<mutation::InsertTask>(&change)) text += row_text(m->row);
-  if (const auto* m = std::get_if<mutation::UpdateTask>(&change))
-    text += row_text(m->row) + " from " + std::string(to_string(m->expected));
-  if (const auto* m = std::get_if<mutation::UpdateRun>(&change)) {
-    text += " of " + std::to_string(m->row.id.value) + " to " +
-            std::string(to_string(m->row.state)) + why(m->row.reason, 0) + " from " +
-            std::string(to_string(m->expected));
-  }
-  return text;
-}
-
-std::string effects_text(const std::vector<Effect>& effects) {
-  std::string text;
-  for (const Effect& effect : effects) text += effect_text(effect) + "\n";
-  return text;
-}
-
-void load_versions(Engine& to, const std::map<VersionId, JobSpec>& jobs, Now now) {
-  for (const auto& [id, spec] : jobs) {
-    JobVersionRow row;
-    row.id = id;
-    row.job = spec.name;
-    (void)to.handle(input::AddVersion{row, spec, true}, now);
-  }
-}
-
-}  // namespace
-
 World::World() : engine(EngineCounters{}) {
   handle(input::Recovered{});
   handle(input::SetPool{default_slots});
@@ -95,11 +13,7 @@ VersionId World::define(std::string_view text) { return define(job_from_text(tex
 
 VersionId World::define(JobSpec job) {
   const VersionId id{static_cast<std::int64_t>(jobs.size()) + 1};
-  jobs.emplace(id, job);
-  JobVersionRow row;
-  row.id = id;
-  row.job = job.name;
-  handle(input::AddVersion{row, std::move(job), false});
+  handle(definition_of(id, jobs.emplace(id, std::move(job)).first->second, false));
   return id;
 }
 
@@ -108,50 +22,10 @@ void World::know(VersionId version) {
   handle(input::AddVersion{store.versions.at(version), jobs.at(version), true});
 }
 
-std::shared_ptr<const Calendar> calendar_of(const JobSpec& job) {
-  CalendarSources sources;
-  sources.zone = [](std::string_view name) -> std::optional<cctz::time_zone> {
-    cctz::time_zone zone;
-    if (!cctz::load_time_zone(std::string(name), &zone)) return std::nullopt;
-    return zone;
-  };
-  auto calendar = Calendar::compile(job.schedules, sources);
-  PAWL_CHECK(calendar.ok());
-  return std::make_shared<const Calendar>(*std::move(calendar));
-}
-
-std::string calendar_key_of(const JobSpec& job) {
-  std::string key;
-  for (const ScheduleSpec& s : job.schedules) {
-    key += s.cron + "|" + std::to_string(s.every.count()) + "|" + s.at + "|" + s.timezone + "|" +
-           s.start + "|" + s.end + "|" + std::to_string(s.jitter.count()) + "\n";
-  }
-  return key;
-}
-
-input::SetSchedule schedule_of(const std::string& job, const Served& served,
-                               const ModelStore& store) {
-  input::SetSchedule set;
-  set.job = job;
-  set.version = served.version;
-  set.calendar = served.calendar;
-  set.calendar_key = served.key;
-  const auto row = store.jobs.find(job);
-  if (row == store.jobs.end()) return set;
-  set.decided_through = row->second.decided_through;
-  set.paused = row->second.paused;
-  set.failures = row->second.failures;
-  for (const auto& [id, run] : store.runs) {
-    const bool lies_ahead = run.scheduled_for && set.decided_through <= run.scheduled_for;
-    if (run.job == job && lies_ahead) set.taken.push_back(*run.scheduled_for);
-  }
-  return set;
-}
-
 VersionId World::serve(JobSpec job) {
   const VersionId version = define(job);
   Served& now_served = served[job.name];
-  now_served = {version, calendar_of(job), calendar_key_of(job)};
+  now_served = served_of(version, job);
   handle(schedule_of(job.name, now_served, store));
   return version;
 }
@@ -197,32 +71,6 @@ RunId World::start(VersionId version, const std::function<void(RunRow&)>& change
   return reply.run;
 }
 
-TaskKey World::key(RunId run, const std::string& task) const {
-  const std::size_t colon = task.find(':');
-  const std::string id = task.substr(0, colon);
-  for (std::uint32_t i = 0; i < job(run).node_count(); ++i) {
-    const std::string& known = job(run).node(TaskIndex{i}).id;
-    if (known == task) return {run, TaskIndex{i}, kWhole};
-    if (known == id) return {run, TaskIndex{i}, ItemIndex{std::stoll(task.substr(colon + 1))}};
-  }
-  throw BrokenInvariant("there is no task " + task);
-}
-
-Target World::target(RunId run, const std::string& task) const {
-  if (task.empty()) return {run, {}, {}};
-  const TaskKey k = key(run, task);
-  if (k.item == kWhole) return {run, k.task, {}};
-  return {run, k.task, k.item};
-}
-
-AttemptId World::live(RunId run, const std::string& task) const {
-  const TaskKey k = key(run, task);
-  for (const auto& [id, start] : running) {
-    if (start.key == k) return id;
-  }
-  return {};
-}
-
 void World::finish(RunId run, const std::string& task, Outcome outcome) {
   finish(run, task, End{outcome});
 }
@@ -240,13 +88,12 @@ void World::set_handle(RunId run, const std::string& task, std::string text) {
   handle(input::AttemptHandle{id, running.at(id).worker, ++handle_serial_, std::move(text)});
 }
 
-void World::finish(RunId run, const std::string& task, const End& end) {
-  const AttemptId id = live(run, task);
-  if (id == AttemptId{}) throw BrokenInvariant("nothing of " + task + " is live");
+AttemptResult World::result_of(AttemptId id, const End& end) const {
+  const effect::StartAttempt& start = running.at(id);
   AttemptResult result;
   result.attempt = id;
-  result.worker = running.at(id).worker;
-  result.stay = running.at(id).stay;
+  result.worker = start.worker;
+  result.stay = start.stay;
   result.outcome = end.outcome;
   result.reason = end.reason;
   if (end.outcome == Outcome::failed && end.reason == Reason::none) result.reason = Reason::exit;
@@ -257,24 +104,20 @@ void World::finish(RunId run, const std::string& task, const End& end) {
   result.look_again_after = end.look_again_after;
   result.state_text = end.state_text;
   result.ended_at = now.wall;
-  handle(input::AttemptsEnded{{result}});
+  return result;
+}
+
+void World::finish(RunId run, const std::string& task, const End& end) {
+  const AttemptId id = live(run, task);
+  if (id == AttemptId{}) throw BrokenInvariant("nothing of " + task + " is live");
+  handle(input::AttemptsEnded{{result_of(id, end)}});
 }
 
 void World::finish_all(RunId run, Outcome outcome) {
   while (true) {
     input::AttemptsEnded ended_now;
     for (const auto& [id, start] : running) {
-      if (start.key.run != run) continue;
-      AttemptResult result;
-      result.attempt = id;
-      result.worker = start.worker;
-      result.stay = start.stay;
-      result.outcome = outcome;
-      result.reason = outcome == Outcome::failed ? Reason::exit : Reason::none;
-      if (outcome == Outcome::failed) result.exit_code = 1;
-      result.stop_seen = stopped.contains(id);
-      result.ended_at = now.wall;
-      ended_now.results.push_back(std::move(result));
+      if (start.key.run == run) ended_now.results.push_back(result_of(id, End{outcome}));
     }
     if (ended_now.results.empty()) return;
     handle(ended_now);
@@ -321,22 +164,6 @@ void World::resume(RunId run, const std::string& task,
   know(store.runs.at(run).version);
   dormant_.erase(run);
   handle(resume, true);
-}
-
-std::vector<std::string> World::plan(RunId run, const std::string& task,
-                                     const std::function<void(input::Resume&)>& change) const {
-  input::Resume resume;
-  resume.targets = {target(run, task)};
-  if (change) change(resume);
-  resume.loaded = loaded(resume.targets);
-  auto lines = engine.plan_resume(resume);
-  if (!lines) return {lines.error().message};
-  std::vector<std::string> out;
-  for (const PlanLine& line : *lines) {
-    out.push_back(line.action + " " + job(run).node(line.task).id +
-                  (line.items < 0 ? "" : " " + std::to_string(line.items)));
-  }
-  return out;
 }
 
 void World::mark(RunId run, const std::string& task, TaskState state) {
@@ -460,81 +287,26 @@ void World::answer(const effect::Prepare& prepare, std::int64_t items, std::stri
       inbox_.emplace_back(std::move(read));
     } while (first < items);
   }
-  if (answers) return;
-  std::vector<Input> todo;
-  todo.swap(inbox_);
-  for (const Input& in : todo) handle(in);
-}
-
-CallAnswer answer_of(const effect::StartAttempt& call, const ModelStore& store,
-                     const std::map<VersionId, JobSpec>& jobs) {
-  const RunRow* newest = nullptr;
-  for (const auto& [id, run] : store.runs) {
-    if (run.caller && run.caller->key == call.key) newest = &run;
-  }
-  const auto& spec = jobs.at(store.runs.at(call.key.run).version).node(call.key.task);
-  VersionId version;
-  for (const auto& [id, job] : jobs) {
-    if (job.name == spec.with) version = id;
-  }
-  AttemptResult end;
-  end.attempt = call.attempt;
-  end.stay = call.stay;
-  end.reason = Reason::permanent;
-  if (version == VersionId{}) {
-    end.failure.message = "there is no job " + spec.with;
-    return {{}, input::AttemptsEnded{{end}}};
-  }
-  input::CallJob answer{call.attempt, call.stay, {}, {}, {}};
-  switch (
-      next_call_move(call.stay, call.work, newest, newest != nullptr && newest->job == spec.with)) {
-    case CallMove::begin:
-      answer.run.job = spec.with;
-      answer.run.version = version;
-      return {{version}, answer};
-    case CallMove::go_on:
-      answer.known = newest->id;
-      if (is_final(newest->state)) answer.loaded.push_back(store.snapshot(newest->id, true));
-      return {{newest->version}, answer};
-    case CallMove::conclude: break;
-  }
-  if (newest != nullptr) end.called = newest->id;
-  if (newest == nullptr) {
-    end.failure.message = "its run is gone";
-  } else if (newest->state == RunState::succeeded) {
-    end.outcome = Outcome::succeeded;
-    end.reason = Reason::none;
-  } else {
-    if (newest->state == RunState::failed) end.reason = Reason::error;
-    end.failure.message = "run " + newest->name + " " + std::string(to_string(newest->state));
-  }
-  return {{}, input::AttemptsEnded{{end}}};
+  if (!answers) handle_inbox();
 }
 
 void World::answer_later(const effect::StartAttempt& call) {
   const CallAnswer answer = answer_of(call, store, jobs);
   for (VersionId version : answer.versions) {
-    JobVersionRow row;
-    row.id = version;
-    row.job = jobs.at(version).name;
-    inbox_.emplace_back(input::AddVersion{row, jobs.at(version), store.versions.contains(version)});
+    inbox_.emplace_back(definition_of(version, jobs.at(version), store.versions.contains(version)));
   }
   inbox_.push_back(answer.input);
 }
 
 void World::answer(const effect::StartAttempt& call) {
   answer_later(call);
+  handle_inbox();
+}
+
+void World::handle_inbox() {
   std::vector<Input> todo;
   todo.swap(inbox_);
   for (const Input& in : todo) handle(in);
-}
-
-RunId World::called(RunId run, const std::string& task) const {
-  RunId newest;
-  for (const auto& [id, row] : store.runs) {
-    if (row.caller && row.caller->key == key(run, task)) newest = id;
-  }
-  return newest;
 }
 
 void World::restart(bool new_boot, bool recover) {
@@ -543,7 +315,7 @@ void World::restart(bool new_boot, bool recover) {
   dormant_.clear();
   unanswered.clear();
   calls.clear();
-  load_versions(engine, jobs, now);
+  for (const auto& [id, spec] : jobs) (void)engine.handle(definition_of(id, spec, true), now);
   (void)engine.handle(input::SetPool{default_slots}, now);
   if (new_boot) {
     now.mono = MonoTime{50'000};
@@ -565,161 +337,6 @@ void World::restart(bool new_boot, bool recover) {
 void World::recovered() {
   handle(input::Recovered{});
   for (const auto& [job, what] : served) handle(schedule_of(job, what, store));
-}
-
-void World::check() {
-  for (const auto& [id, row] : store.runs) {
-    if (std::string wrong = broken_invariant(store, id, job(id)); !wrong.empty())
-      throw BrokenInvariant(wrong);
-    if (const RunRow* known = engine.run(id)) {
-      if (known->state != row.state) throw BrokenInvariant("memory and store disagree over a run");
-    } else if (!is_final(row.state)) {
-      throw BrokenInvariant("an open run is not in memory");
-    }
-  }
-  std::map<TaskKey, AttemptId> awake = store.live;
-  std::erase_if(awake, [this](const auto& l) {
-    return store.attempts.at(l.second).state == AttemptState::deferred;
-  });
-  if (engine.live_attempts() != static_cast<std::int64_t>(awake.size()))
-    throw BrokenInvariant("memory and store disagree over live attempts");
-  std::int64_t slots = 0;
-  for (const auto& [key, id] : awake) {
-    for (const PoolUse& use : job(key.run).node(key.task).pools) {
-      const bool is_own = store.runs.at(key.run).default_slots > 0 && use.pool == "default";
-      if (!is_own) slots += use.slots;
-    }
-  }
-  std::int64_t taken = 0;
-  for (const PoolView& pool : engine.pools(now)) {
-    taken += pool.taken;
-    std::int64_t held = 0;
-    for (const auto& holder : pool.holders) held += holder.slots;
-    if (held != pool.taken) throw BrokenInvariant("slots are taken that nobody holds");
-  }
-  if (taken != slots) throw BrokenInvariant("slots taken are not those of live attempts");
-  if (!has_more_) check_same_after_restart();
-}
-
-void World::check_same_after_restart() {
-  if (!dormant_.empty() || !is_recovered_) return;
-  if (std::string wrong = difference_after_restart(engine, store, jobs, served, now, default_slots);
-      !wrong.empty())
-    throw BrokenInvariant(wrong);
-}
-
-std::string difference_after_restart(const Engine& engine, const ModelStore& store,
-                                     const std::map<VersionId, JobSpec>& jobs,
-                                     const std::map<std::string, Served>& served, Now now,
-                                     std::int64_t default_slots) {
-  Engine other(EngineCounters{store.last_run(), store.last_attempt});
-  load_versions(other, jobs, now);
-  (void)other.handle(input::SetPool{default_slots}, now);
-  (void)other.handle(input::HoldStarts{true}, now);
-  for (RunId run : store.open_runs())
-    (void)other.handle(input::Recover{store.snapshot(run, false)}, now);
-  std::vector<Input> todo{input::RecoverRates{store.rate_rows()}, input::Recovered{}};
-  for (std::size_t i = 0; i < todo.size(); ++i) {
-    const Input input = todo[i];
-    const Step step = other.handle(input, now);
-    for (const Mutation& change : step.mutations) {
-      // Rates that count nothing any more may be forgotten.
-      if (!std::holds_alternative<mutation::SetRunCounts>(change) &&
-          !std::holds_alternative<mutation::SetRate>(change)) {
-        return "a restart changes what is settled: " + mutation_text(change);
-      }
-    }
-    for (const Effect& effect : step.effects) {
-      // What waits for a slot has no row, so its `when` is judged again: as before.
-      const auto* prepare = std::get_if<effect::Prepare>(&effect);
-      if (prepare == nullptr || !engine.has_run(prepare->run)) continue;
-      const bool was_judged =
-          engine.view(prepare->run)->tasks[prepare->task.value].state == TaskState::queued;
-      if (was_judged)
-        todo.emplace_back(input::Prepared{prepare->run, prepare->task, prepare->stamp, {}, {}, {}});
-    }
-    if (step.more) todo.emplace_back(input::Tick{});
-  }
-  for (const auto& [job, what] : served) {
-    const auto here = engine.schedule(job);
-    if (!here) continue;  // not told of yet
-    (void)other.handle(schedule_of(job, what, store), now);
-    const auto there = other.schedule(job);
-    if (here->decided_through != there->decided_through || here->next != there->next ||
-        here->is_paused != there->is_paused || here->is_served != there->is_served)
-      return "a restored schedule differs: " + job;
-  }
-  for (RunId run : store.open_runs()) {
-    if (!engine.has_run(run)) return "an open run is not in memory";
-    const std::string here = view_text(*engine.view(run));
-    const std::string there = view_text(*other.view(run));
-    if (here != there) return "a restored engine differs:\n" + here + "\n--\n" + there;
-  }
-  const std::string here = effects_text(engine.regenerate_effects());
-  const std::string there = effects_text(other.regenerate_effects());
-  if (here != there) return "a restored engine wants other effects:\n" + here + "--\n" + there;
-  return {};
-}
-
-std::string World::state(RunId run) const {
-  const RunRow& row = store.runs.at(run);
-  return std::string(to_string(row.state)) + why(row.reason, 0);
-}
-
-std::string World::states(RunId run) const {
-  std::string out;
-  const auto view = engine.view(run);
-  for (std::uint32_t i = 0; i < job(run).node_count(); ++i) {
-    TaskState state = TaskState::waiting;
-    if (view) {
-      state = view->tasks[i].state;
-    } else if (auto it = store.tasks.find({run, TaskIndex{i}, kWhole}); it != store.tasks.end()) {
-      state = it->second.state;
-    }
-    // A hook that is not due is no news.
-    const bool is_hook = job(run).is_hook(TaskIndex{i});
-    if (is_hook && state == TaskState::waiting) continue;
-    if (!out.empty()) out += ' ';
-    out += job(run).node(TaskIndex{i}).id + "=" + std::string(to_string(state));
-  }
-  return out;
-}
-
-TaskRow World::row(RunId run, const std::string& task) const {
-  const auto it = store.tasks.find(key(run, task));
-  return it == store.tasks.end() ? TaskRow{} : it->second;
-}
-
-std::string World::task(RunId run, const std::string& name) const {
-  const TaskRow r = row(run, name);
-  return std::string(to_string(r.state)) + why(r.reason, r.detail);
-}
-
-std::string World::items(RunId run, const std::string& task) const {
-  const auto it = store.mapped.find({run, key(run, task).task});
-  if (it == store.mapped.end()) return "none";
-  std::string out;
-  for (std::size_t s = 0; s < kTaskStateCount; ++s) {
-    if (it->second.counts[s] == 0) continue;
-    if (!out.empty()) out += ' ';
-    out += std::string(kTaskStateWords[s]) + "=" + std::to_string(it->second.counts[s]);
-  }
-  return out.empty() ? "none" : out;
-}
-
-std::string World::explain(RunId run, const std::string& task) const {
-  std::string out;
-  for (const Explanation& line : engine.explain(target(run, task), now))
-    out += (out.empty() ? "" : "\n") + line.text;
-  return out;
-}
-
-std::string World::last_reply() const {
-  if (!reply.status) return reply.status.error().message;
-  for (const CommandResult& result : reply.results) {
-    if (!result.ok) return result.message;
-  }
-  return "ok";
 }
 
 }  // namespace pawl::sim

@@ -7,7 +7,6 @@
 
 #include <functional>
 #include <map>
-#include <memory>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -17,6 +16,7 @@
 #include "scheduler/core/engine.h"
 #include "tests/sim/job_text.h"
 #include "tests/sim/model_store.h"
+#include "tests/sim/service.h"
 
 namespace pawl::sim {
 
@@ -41,21 +41,6 @@ struct End {
 inline const auto kFrom = [](input::Resume& r) { r.from = true; };
 inline const auto kOnly = [](input::Resume& r) { r.only = true; };
 inline const auto kDownstream = [](input::Resume& r) { r.downstream = true; };
-
-/// A calendar of UTC, and a text that tells it from others.
-std::shared_ptr<const Calendar> calendar_of(const JobSpec& job);
-std::string calendar_key_of(const JobSpec& job);
-
-/// A job that is served by its schedule.
-struct Served {
-  VersionId version;
-  std::shared_ptr<const Calendar> calendar;
-  std::string key;
-};
-
-/// What the service tells the engine of it after a start.
-input::SetSchedule schedule_of(const std::string& job, const Served& served,
-                               const ModelStore& store);
 
 class World {
  public:
@@ -159,10 +144,11 @@ class World {
 
  private:
   void perform(const Effect& effect);
+  AttemptResult result_of(AttemptId id, const End& end) const;
   void answer_later(const effect::StartAttempt& call);
+  void handle_inbox();
   std::vector<RunSnapshot> loaded(const std::vector<Target>& targets) const;
   const JobSpec& job(RunId run) const { return jobs.at(store.runs.at(run).version); }
-  void check_same_after_restart();
 
   std::uint64_t token_ = 0;
   std::int64_t handle_serial_ = 0;
@@ -172,20 +158,5 @@ class World {
   bool is_recovered_ = false;
   std::set<RunId> dormant_;
 };
-
-/// What the service would do about an attempt of operator `job`: by the store as it is, and the
-/// newest definition of the job.
-struct CallAnswer {
-  std::vector<VersionId> versions;  ///< that the engine must know
-  Input input;
-};
-CallAnswer answer_of(const effect::StartAttempt& call, const ModelStore& store,
-                     const std::map<VersionId, JobSpec>& jobs);
-
-/// How an engine restored from the store would differ from this one, which has settled; empty: not.
-std::string difference_after_restart(const Engine& engine, const ModelStore& store,
-                                     const std::map<VersionId, JobSpec>& jobs,
-                                     const std::map<std::string, Served>& served, Now now,
-                                     std::int64_t default_slots);
 
 }  // namespace pawl::sim
