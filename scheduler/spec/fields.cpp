@@ -4,21 +4,17 @@
 #include <array>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/spec/leaf_shapes.h"
 
 namespace pawl {
 namespace {
 
-constexpr double kHundredYearsMs = 36'500.0 * 86'400'000.0;  // so that instants cannot overflow
-constexpr double kCountMax = 1'000'000'000.0;
 constexpr double kAttemptsMax = 100'000.0;
 constexpr double kListMax = 1'000'000.0;
 constexpr double kJobListMax = static_cast<double>(limits::kTasksPerJobMax);
 
 // Leaves.
 
-constexpr Shape kBool = {.form = Form::boolean, .what = "true or false"};
-constexpr Shape kAny = {.form = Form::any, .what = "any value"};
-constexpr Shape kWord = {.form = Form::string, .what = "a text"};
 constexpr Shape kLongText = {
     .form = Form::text, .what = "a text or a list of lines", .empty_allowed = true};
 constexpr Shape kPlainText = {.form = Form::string, .what = "a text", .empty_allowed = true};
@@ -33,27 +29,11 @@ constexpr Shape kTemplateOrEmpty = {
 constexpr Shape kExpression = {
     .form = Form::string, .what = "an expression (a text)", .check = Check::expression};
 
-constexpr Shape duration_shape(double least_ms) {
-  return {.form = Form::string,
-          .what = "a duration such as \"90s\", \"5m\" or \"1h30m\"",
-          .check = Check::duration,
-          .min = least_ms,
-          .max = kHundredYearsMs};
-}
-constexpr Shape kDuration = duration_shape(1);
-constexpr Shape kDurationOrZero = duration_shape(0);
 constexpr Shape kSecondsAtLeast = duration_shape(1000);
-constexpr Shape kSize = {
-    .form = Form::string, .what = "a size such as \"512MiB\" or \"2GB\"", .check = Check::size};
 
-constexpr Shape count_shape(double least, double most = kCountMax) {
-  return {.form = Form::integer, .what = "a whole number", .min = least, .max = most};
-}
-constexpr Shape kCount = count_shape(1);
 constexpr Shape kCountOrZero = count_shape(0);
 constexpr Shape kPriority = count_shape(-kCountMax);
 constexpr Shape kNice = count_shape(-20, 19);
-constexpr Shape kFormat = count_shape(1, 1);
 constexpr Shape kAttempts = count_shape(1, kAttemptsMax);
 constexpr Shape kQueueLimit = count_shape(0, 1'000'000);
 constexpr Shape kCatchupLimit = count_shape(0, limits::kBackfillRunsMax);  // made at once, too
@@ -70,14 +50,9 @@ constexpr Shape words_shape(std::span<const std::string_view> words) {
   return {.form = Form::string, .what = "one of", .check = Check::word, .words = words};
 }
 
-constexpr Shape name_shape(Check check, std::string_view what) {
-  return {.form = Form::string, .what = what, .check = check};
-}
 constexpr Shape kJobName = name_shape(Check::job_name, "a job name (a text)");
 constexpr Shape kTaskId = name_shape(Check::task_id, "a task id (a text)");
-constexpr Shape kOperatorName = name_shape(Check::name, "the name of an operator (a text)");
 constexpr Shape kVariable = name_shape(Check::variable, "the name of a variable (a text)");
-constexpr Shape kZone = name_shape(Check::zone, "an IANA time zone such as \"Asia/Tokyo\"");
 constexpr Shape kCronText =
     name_shape(Check::cron, "a cron expression such as \"0 2 * * *\" (five fields)");
 constexpr Shape kDate = name_shape(Check::date, "a date such as \"2026-11-20\"");
@@ -486,6 +461,7 @@ constexpr std::array<Field, 22> kHookFields = {
 
 constexpr std::array<Field, 5> kProcessFields = {
     {kCommandField, kScriptField, kShellField, kStdinField, kSkipExitCodesField}};
+
 }  // namespace
 
 constexpr Shape kProcessShape = {.form = Form::object,

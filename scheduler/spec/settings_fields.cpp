@@ -3,30 +3,12 @@
 #include <array>
 
 #include "scheduler/base/check.h"
+#include "scheduler/spec/leaf_shapes.h"
 
 namespace pawl {
 namespace {
 
-constexpr double kHundredYearsMs = 36'500.0 * 86'400'000.0;
-
-constexpr Shape kText = {.form = Form::string, .what = "a text"};
-constexpr Shape kWorkers = {
-    .form = Form::integer, .what = "a whole number", .min = 1, .max = 1'024};
-constexpr Shape kCount = {.form = Form::integer, .what = "a whole number", .min = 1, .max = 1e9};
-constexpr Shape kFormat = {.form = Form::integer, .what = "a whole number", .min = 1, .max = 1};
-constexpr Shape kSize = {
-    .form = Form::string, .what = "a size such as \"512MiB\"", .check = Check::size};
-constexpr Shape duration_shape(double least_ms) {
-  return {.form = Form::string,
-          .what = "a duration such as \"90s\"",
-          .check = Check::duration,
-          .min = least_ms,
-          .max = kHundredYearsMs};
-}
-constexpr Shape kDuration = duration_shape(1);
-constexpr Shape kDurationOrZero = duration_shape(0);
-constexpr Shape kZone = {
-    .form = Form::string, .what = "an IANA time zone such as \"Asia/Tokyo\"", .check = Check::zone};
+constexpr Shape kWorkers = count_shape(1, 1'024);
 
 constexpr std::array<Field, 3> kHostFields = {{
     {"idle", &kDuration, "A host without an attempt for so long ends.", "\"5m\""},
@@ -62,10 +44,8 @@ constexpr Shape kRetention = {.form = Form::object,
                               .name = "retention"};
 
 constexpr Shape kWith = {.form = Form::open_object, .what = "an object of parameters"};
-constexpr Shape kOperator = {
-    .form = Form::string, .what = "the name of an operator (a text)", .check = Check::name};
 constexpr std::array<Field, 2> kConnectionFields = {{
-    {"operator", &kOperator, "Whose tasks may name it.", {}, true},
+    {"operator", &kOperatorName, "Whose tasks may name it.", {}, true},
     {"with",
      &kWith,
      "Parameters that those tasks then have; a secret is {\"env\": NAME} or {\"file\": PATH}.",
@@ -118,7 +98,7 @@ const Shape& settings_shape() {
       {"format", &kFormat, "The version of this format.", "1"},
       {"workers", &kWorkers, "Processes that start programs.", {}, false, "one per core"},
       {"worker_idle", &kDuration, "A worker without scheduler and work ends after it.", "\"1m\""},
-      {"control_groups", &kText,
+      {"control_groups", &kWord,
        "Where attempts with limits get control groups: a folder, auto, none.", "\"auto\""},
       pools,
       {"hosts", &kHosts, "Processes that run operators."},

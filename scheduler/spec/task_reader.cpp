@@ -12,21 +12,7 @@
 namespace pawl {
 namespace {
 
-/// What the defaults multiply with the tasks to; a file of 16 MiB could ask for terabytes.
-constexpr std::size_t kResolvedBytesMax = std::size_t{256} << 20;
-constexpr std::size_t kEntryBytes = 96;  ///< of a small string in a map
 constexpr Duration kHookTimeout = std::chrono::minutes(5);
-
-std::vector<int> read_codes(View list) {
-  std::vector<int> codes;
-  list.for_each_element([&](View code) {
-    const std::int64_t value = code.integer(0);
-    if (value >= 1 && value <= 255) codes.push_back(static_cast<int>(value));
-  });
-  std::sort(codes.begin(), codes.end());
-  codes.erase(std::unique(codes.begin(), codes.end()), codes.end());
-  return codes;
-}
 
 ReasonSet read_reasons(View list) {
   ReasonSet set;
@@ -37,66 +23,7 @@ ReasonSet read_reasons(View list) {
   return set;
 }
 
-std::vector<std::string> read_words(View list) {
-  std::vector<std::string> words;
-  list.for_each_element([&](View word) {
-    if (std::find(words.begin(), words.end(), word.string()) == words.end()) {
-      words.emplace_back(word.string());
-    }
-  });
-  return words;
-}
-
-/// A shell and its options: a list, or one text cut at blanks.
-Json read_shell(View shell) {
-  Json out = Json::array();
-  if (shell.is(NodeKind::array)) {
-    shell.for_each_element([&](View word) { out.push_back(std::string(word.string())); });
-  } else if (shell.is(NodeKind::string)) {
-    const std::string_view text = shell.string();
-    for (std::size_t at = text.find_first_not_of(' '); at != std::string_view::npos;
-         at = text.find_first_not_of(' ', at)) {
-      const std::size_t end = std::min(text.find(' ', at), text.size());
-      out.push_back(std::string(text.substr(at, end - at)));
-      at = end;
-    }
-  }
-  if (out.empty()) out = {"/bin/bash", "-eo", "pipefail"};
-  return out;
-}
-
-/// Pointers of the texts that name a secret in a template.
-std::vector<std::string> texts_with_secrets(const Json& value) {
-  std::vector<std::string> out;
-  const Json flat = value.flatten();
-  for (const auto& [pointer, text] : flat.items()) {
-    if (!text.is_string()) continue;
-    auto compiled = Template::compile(text.get_ref<const std::string&>());
-    const auto* made = std::get_if<Template>(&compiled);
-    if (made == nullptr) continue;
-    for (const Reference& reference : made->references()) {
-      if (reference.path.empty() || reference.path.front() != "secrets") continue;
-      out.push_back(pointer);
-      break;
-    }
-  }
-  return out;
-}
-
 }  // namespace
-
-void overlay_variables(Variables& variables, const Document& document, NodeId env) {
-  if (!document.is(env, NodeKind::object)) return;
-  for (NodeId m = document.first_child(env); m != kNoNode; m = document.next(m)) {
-    const std::string_view name = document.key(m);
-    if (name == "$schema" || name.starts_with("x-")) continue;
-    if (document.kind(m) == NodeKind::null) {
-      variables.erase(name);
-    } else if (document.kind(m) == NodeKind::string) {
-      variables[name] = m;
-    }
-  }
-}
 
 TaskReader::TaskReader(const Document& document, const ParseOptions& options, const JobSpec& job,
                        const TaskIds& ids, Diagnostics& diagnostics)
@@ -106,13 +33,6 @@ TaskReader::TaskReader(const Document& document, const ParseOptions& options, co
       ids_(ids),
       out_(diagnostics),
       references_(document, job, ids, diagnostics) {}
-
-void TaskReader::set_job_keys(View job) {
-  const View env = job.member("env");
-  if (env.present()) overlay_variables(job_variables_, doc_, env.node());
-  job_pass_env_ = read_words(job.member("pass_env"));
-  job_working_dir_ = job.member("working_dir");
-}
 
 TaskSpec TaskReader::read_task(NodeId node, NodeId defaults, TaskIndex index) {
   return read({View(doc_, node, defaults), node, defaults, index, false});
@@ -127,7 +47,7 @@ TaskSpec TaskReader::read(const Source& source) {
   const View& view = source.view;
   texts_.clear();
   task.id = view.own_member("id").string();
-  if (out_.full() || bytes_ > kResolvedBytesMax) return task;  // the file is refused anyway
+  if (out_.full() || is_too_large()) return task;
   read_dependencies(source, task);
   read_map(source, task);
   read_work(source, task);
@@ -145,224 +65,6 @@ TaskSpec TaskReader::read(const Source& source) {
   read_output(source, task);
   check_texts(source, task);
   return task;
-}
-
-void TaskReader::read_work(const Source& source, TaskSpec& task) {
-  const View command = source.view.own_member("command");
-  const View script = source.view.own_member("script");
-  const View own_operator = source.view.own_member("operator");
-  if (command.present() && script.present()) {
-    out_.error_at_key(std::max(command.node(), script.node()),
-                      "\"command\" and \"script\" exclude each other: a task does one thing");
-  }
-  const View program = command.present() ? command : script;
-  if (program.present() && own_operator.present()) {
-    out_.error_at_key(own_operator.node(), "\"operator\" stands beside " +
-                                               quote(doc_.key(program.node())) +
-                                               ": a task does one thing");
-  }
-  if (program.present()) {
-    read_program(source, command, script, task);
-  } else {
-    read_operator(source, task);
-  }
-}
-
-void TaskReader::read_program(const Source& source, View command, View script, TaskSpec& task) {
-  const View& view = source.view;
-  Json with = Json::object();
-  if (command.present()) {
-    Json arguments = Json::array();
-    command.for_each_element([&](View argument) {
-      arguments.push_back(std::string(argument.string()));
-      if (argument.is(NodeKind::string)) {
-        texts_.push_back({argument.node(), ExpressionPlace::command});
-      }
-    });
-    if (!arguments.empty() && arguments[0].get_ref<const std::string&>().empty()) {
-      out_.error(doc_.first_child(command.node()), "the program's name is empty");
-    }
-    with["command"] = std::move(arguments);
-    if (const View shell = view.own_member("shell"); shell.present()) {
-      out_.warn(shell.node(), "\"shell\" runs a script; a command has none");
-    }
-  } else {
-    std::string text = script.text();
-    if (text.find("{{") != std::string::npos) {
-      out_.warn(script.node(),
-                "`{{` is plain text in a script: hand data over in \"env\", such as "
-                "\"env\": {\"REGION\": \"{{ params.region }}\"} and $REGION");
-    }
-    spend(script.node(), text.size());
-    with["script"] = std::move(text);
-    with["shell"] = read_shell(view.member("shell"));
-  }
-  if (const View input = view.own_member("stdin"); input.present()) {
-    with["stdin"] = input.text();
-    if (input.is(NodeKind::string)) texts_.push_back({input.node(), ExpressionPlace::stdin_text});
-    input.for_each_element([&](View line) {
-      if (line.is(NodeKind::string)) texts_.push_back({line.node(), ExpressionPlace::stdin_text});
-    });
-  }
-  const std::vector<int> skip = read_codes(view.member("skip_exit_codes"));
-  if (!skip.empty()) with["skip_exit_codes"] = skip;
-  if (const View own = view.own_member("with"); own.present()) {
-    out_.error_at_key(own.node(),
-                      "\"with\" holds the parameters of an \"operator\"; this task "
-                      "runs a program");
-  }
-  task.with = with.dump();
-}
-
-void TaskReader::read_operator(const Source& source, TaskSpec& task) {
-  const View& view = source.view;
-  const View name = view.member("operator");
-  if (!name.present()) {
-    out_.error(source.node, std::string(source.is_hook ? "a hook" : "a task") +
-                                " needs one of \"command\", \"script\" or \"operator\"");
-    return;
-  }
-  task.operator_name = name.string();
-  for (const std::string_view key : {"stdin", "shell", "skip_exit_codes"}) {
-    if (const View own = view.own_member(key); own.present()) {
-      out_.error_at_key(own.node(), quote(key) +
-                                        " belongs to \"command\" and \"script\"; this "
-                                        "task has the operator " +
-                                        quote(task.operator_name));
-    }
-  }
-  const bool same_operator =
-      doc_.is(source.defaults, NodeKind::object) &&
-      View(doc_, source.defaults).member("operator").string() == task.operator_name;
-  const View with = same_operator ? view.member("with") : view.own_member("with");
-  if (with.is(NodeKind::object)) {
-    task.with = merged_json(with).dump();
-    if (with.merged() || !doc_.contains(source.node, with.node())) {
-      spend(with.node(), task.with.size());
-    }
-  } else {
-    task.with = "{}";
-  }
-  if (options_.operators != nullptr) check_operator(name, with, task);
-  if (task.calls_job()) check_call(source, with, task);
-}
-
-/// A task that calls a job has no process: what is said of one belongs to the tasks of that job.
-void TaskReader::check_call(const Source& source, View with, TaskSpec& task) {
-  for (const std::string_view key :
-       {"pool", "working_dir", "pass_env", "output", "stall_timeout", "kill_grace"}) {
-    if (const View own = source.view.own_member(key); own.present()) {
-      out_.error_at_key(own.node(), "the operator \"job\" starts no process and takes no slot: " +
-                                        quote(key) + " belongs to the tasks of the job it calls");
-    }
-  }
-  task.pools.clear();
-  task.output = OutputFormat::json;
-  task.output_from_file = false;
-  const View job = with.is(NodeKind::object) ? with.member("job") : with;
-  if (job.is(NodeKind::string) && job.string() == job_.name)
-    out_.error(job.node(), "job " + quote(job_.name) + " would start itself");
-}
-
-void TaskReader::check_operator(View name, View with, const TaskSpec& task) {
-  if (!name.present() || task.operator_name == "process") return;
-  const OperatorInfo* info = options_.operators->find(task.operator_name);
-  if (info == nullptr) {
-    const std::vector<std::string> names = options_.operators->names();
-    const std::vector<std::string_view> known(names.begin(), names.end());
-    out_.error(name.node(), "there is no operator " + quote(task.operator_name) +
-                                did_you_mean(task.operator_name, known) + "; there are " +
-                                list_words(known, "and") + " (pawl operators)");
-    return;
-  }
-  // What comes from the defaults stands elsewhere: then the last one on the way that the file has.
-  const NodeId place = with.present() ? with.node() : name.node();
-  std::string whole = task.with;
-  if (options_.connections) {
-    auto connected = with_connection(task.with, task.operator_name, *options_.connections);
-    if (!connected) {
-      out_.error(doc_.deepest(place, "/connection"), connected.error().message);
-      return;
-    }
-    whole = *std::move(connected);
-  } else if (names_connection(task.with)) {
-    return;  // of a machine whose settings are not known here
-  }
-  const Json parameters = Json::parse(whole, nullptr, false);
-  for (const ParameterError& wrong : check_parameters(info->schema, parameters)) {
-    out_.error(doc_.deepest(place, wrong.pointer),
-               "operator " + quote(task.operator_name) + ": " + wrong.message);
-  }
-  for (const std::string& pointer : texts_with_secrets(parameters)) {
-    if (may_use_secrets(info->schema, Json::json_pointer(pointer))) continue;
-    out_.error(doc_.deepest(place, pointer),
-               "operator " + quote(task.operator_name) + " takes no secrets here: it may show");
-  }
-}
-
-Json TaskReader::merged_json(View view) {
-  if (view.is(NodeKind::object)) {
-    Json object = Json::object();
-    // Without defaults underneath a null is a value like any other.
-    if (!view.merged()) {
-      for (NodeId m = doc_.first_child(view.node()); m != kNoNode; m = doc_.next(m)) {
-        object[std::string(doc_.key(m))] = merged_json(View(doc_, m));
-      }
-    } else {
-      view.for_each_member(
-          [&](std::string_view key, View value) { object[std::string(key)] = merged_json(value); });
-    }
-    return object;
-  }
-  if (view.is(NodeKind::array)) {
-    Json list = Json::array();
-    view.for_each_element([&](View element) { list.push_back(merged_json(element)); });
-    return list;
-  }
-  if (view.is(NodeKind::string)) texts_.push_back({view.node(), ExpressionPlace::with});
-  return doc_.to_json(view.node());
-}
-
-void TaskReader::read_environment(const Source& source, TaskSpec& task) {
-  Variables variables = job_variables_;
-  if (source.defaults != kNoNode) {
-    overlay_variables(variables, doc_, doc_.member(source.defaults, "env"));
-  }
-  overlay_variables(variables, doc_, source.view.own_member("env").node());
-  for (const auto& [name, node] : variables) {
-    const std::string_view value = doc_.string(node);
-    task.env.emplace(name, value);
-    texts_.push_back({node, ExpressionPlace::env});
-    spend(node, name.size() + value.size() + kEntryBytes);
-    if (sounds_secret(name) && !value.empty() && value.find("{{") == std::string_view::npos) {
-      out_.warn(node, "the variable " + quote(name) +
-                          " holds a literal: keep it out of the file, "
-                          "with \"secrets\" and {{ secrets.NAME }}");
-    }
-    if (name.starts_with("PAWL_")) {
-      out_.warn(node, "the variable " + quote(name) + " may be set by pawl, which then wins");
-    }
-  }
-  const View pass = source.view.member("pass_env");
-  task.pass_env = pass.is(NodeKind::array) ? read_words(pass) : job_pass_env_;
-  spend(source.node, task.pass_env.size() * kEntryBytes);
-  View folder = source.view.member("working_dir");
-  if (!folder.present()) folder = job_working_dir_;
-  if (folder.is(NodeKind::string)) {
-    task.working_dir = folder.string();
-    texts_.push_back({folder.node(), ExpressionPlace::working_dir});
-    spend(folder.node(), task.working_dir.size());
-  }
-}
-
-void TaskReader::spend(NodeId node, std::size_t bytes) {
-  const bool within = bytes_ <= kResolvedBytesMax;
-  bytes_ += bytes;
-  if (within && bytes_ > kResolvedBytesMax) {
-    out_.error(node, "what the job and its defaults set for every task comes to more than " +
-                         std::to_string(kResolvedBytesMax >> 20) +
-                         " MiB over all tasks: move it into a file that the tasks read");
-  }
 }
 
 void TaskReader::read_dependencies(const Source& source, TaskSpec& task) {
@@ -475,6 +177,17 @@ void TaskReader::read_map(const Source& source, TaskSpec& task) {
   task.map = std::move(spec);
 }
 
+std::vector<int> TaskReader::exit_codes(View list) {
+  std::vector<int> codes;
+  list.for_each_element([&](View code) {
+    const std::int64_t value = code.integer(0);
+    if (value >= 1 && value <= 255) codes.push_back(static_cast<int>(value));
+  });
+  std::sort(codes.begin(), codes.end());
+  codes.erase(std::unique(codes.begin(), codes.end()), codes.end());
+  return codes;
+}
+
 void TaskReader::read_retry(const Source& source, TaskSpec& task) {
   const View retry = source.view.member("retry");
   RetryPolicy& policy = task.retry;
@@ -494,8 +207,8 @@ void TaskReader::read_retry(const Source& source, TaskSpec& task) {
   if (on.is(NodeKind::array)) policy.on = read_reasons(on);
   policy.on.bits &= ~read_reasons(retry.member("not_on")).bits;
   const View codes = retry.member("exit_codes");
-  if (codes.is(NodeKind::array)) policy.exit_codes = read_codes(codes);
-  policy.not_exit_codes = read_codes(retry.member("not_exit_codes"));
+  if (codes.is(NodeKind::array)) policy.exit_codes = exit_codes(codes);
+  policy.not_exit_codes = exit_codes(retry.member("not_exit_codes"));
   if (policy.exit_codes && !policy.on.has(Reason::exit)) {
     out_.warn(codes.node(), "\"exit_codes\" has no effect: the reason \"exit\" is not retried");
   }

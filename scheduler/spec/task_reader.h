@@ -67,8 +67,9 @@ class TaskReader {
   void too_wide(NodeId node, const PoolUse& use, std::int64_t slots);
   void check_texts(const Source& source, TaskSpec& task);
   Json merged_json(View view);
-  Json exit_codes(View list) const;
+  static std::vector<int> exit_codes(View list);
   void spend(NodeId node, std::size_t bytes);
+  bool is_too_large() const;  ///< the tasks with their defaults: the file is refused anyway
 
   const Document& doc_;
   const ParseOptions& options_;
@@ -81,7 +82,7 @@ class TaskReader {
   View job_working_dir_;
   std::vector<Text> texts_;               ///< of the task at hand
   std::vector<std::uint32_t> listed_by_;  ///< task that listed a dependency last, plus one
-  std::size_t bytes_ = 0;
+  std::size_t bytes_ = 0;                 ///< spent
 };
 
 }  // namespace pawl
