@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "plugins/worker/native_operators.h"
+#include "plugins/worker/native_operator.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/timer.h"
 

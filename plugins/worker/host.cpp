@@ -2,11 +2,8 @@
 
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <utility>
@@ -14,7 +11,6 @@
 #include "plugins/worker/login.h"
 #include "plugins/worker/loop_watchdog.h"
 #include "plugins/worker/secrets.h"
-#include "scheduler/base/check.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
@@ -33,13 +29,6 @@ constexpr std::size_t kStartsPerTurnMax = 2048;
 constexpr Duration kMemoryLookEvery{100};
 /// Ends of the process that are no crash of an operator.
 constexpr int kExitDeaf = 70;
-
-Fd watched_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
-  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-}
 
 std::uint64_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
@@ -60,8 +49,7 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
       supervision_(options.supervision),
       operators_(loop, folder_, descriptors, *this),
       scratches_(loop, folder_ + "/scratch", [this] { schedule_turn(); }),
-      signals_(watched_signals()),
-      signal_poll_(loop, signals_.get(), [this](PollEvents) { on_signals(); }),
+      signal_poll_(loop, signals_.descriptor(), [this](PollEvents) { on_signals(); }),
       timer_(loop,
              [this] {
                supervision_.advance(mono_now(), actions_);
@@ -79,7 +67,6 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
         [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
         ::kill(::getpid(), SIGKILL);
       })) {
-  PAWL_CHECK(static_cast<bool>(signals_));
   signal_poll_.watch({.readable = true});
   std::error_code ignored;
   std::filesystem::create_directories(folder_ + "/scratch", ignored);
@@ -488,12 +475,11 @@ void OperatorHost::arm_timer() {
 }
 
 void OperatorHost::on_signals() {
-  signalfd_siginfo info;
-  while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
-    if (info.ssi_signo == SIGCHLD) {
+  while (auto number = signals_.next()) {
+    if (*number == SIGCHLD) {
       operators_.schedule_reaping();
     } else {
-      desk_->terminate("a signal to end");
+      desk_->terminate(signal_name(*number));
     }
   }
   schedule_turn();

@@ -35,6 +35,7 @@
 #include "plugins/worker/streams.h"
 #include "plugins/worker/supervision.h"
 #include "plugins/worker/worker.h"
+#include "plugins/worker/worker_signals.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/poll.h"
 #include "scheduler/loop/timer.h"
@@ -126,7 +127,7 @@ class OperatorHost final : private OperatorEvents {
   MonoTime timer_at_;
   bool is_turn_scheduled_ = false;
   const std::shared_ptr<const Mask> no_mask_ = std::make_shared<const Mask>(Mask({}));
-  Fd signals_;
+  WorkerSignals signals_;
   Poll signal_poll_;
   Timer timer_;
   Timer alone_timer_;

@@ -214,6 +214,20 @@ pid_t Launcher::start(const Launch& launch, const LaunchStreams& streams,
   return -1;
 }
 
+Fd stdin_of(std::string_view text) {
+  Fd input(memfd_create("stdin", MFD_CLOEXEC));
+  while (input && !text.empty()) {
+    ssize_t written = ::write(input.get(), text.data(), text.size());
+    if (written <= 0) break;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (input && text.empty() && ::lseek(input.get(), 0, SEEK_SET) == 0) return input;
+  const int error = errno;
+  input.reset();
+  errno = error;
+  return input;
+}
+
 std::string errno_name(int error) {
   const char* name = strerrorname_np(error);
   return name != nullptr ? name : "error " + std::to_string(error);

@@ -10,10 +10,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plugins/worker/rendering.h"
 #include "scheduler/base/result.h"
+#include "scheduler/loop/fd.h"
 
 namespace pawl {
 
@@ -60,6 +62,10 @@ class Launcher {
   Parting parting_;
   void* stack_;
 };
+
+/// A descriptor from which a program reads `text` as its standard input. None, with `errno` set,
+/// when it cannot be made.
+Fd stdin_of(std::string_view text);
 
 /// `ENOENT` of an errno; `error N` when it has no name here.
 std::string errno_name(int error);

@@ -2,7 +2,8 @@
 
 #include <utility>
 
-#include "plugins/worker/native_operators.h"
+#include "plugins/worker/native_library.h"
+#include "plugins/worker/native_operator.h"
 #include "plugins/worker/plugin_description.h"
 #include "plugins/worker/program_operator.h"
 #include "plugins/worker/python_program.h"

@@ -7,8 +7,8 @@
 #include "scheduler/spec/diagnostics.h"
 #include "scheduler/spec/document.h"
 #include "scheduler/spec/fields.h"
-#include "scheduler/spec/value_schema.h"
 #include "scheduler/spec/structure.h"
+#include "scheduler/spec/value_schema.h"
 
 namespace pawl {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 
 // What a host knows of the operators it runs, whatever they are made of: shared libraries in this
-// process (native_operators.h) or programs beside it that stay warm (program_operator.h). A backend
+// process (native_operator.h) or programs beside it that stay warm (program_operator.h). A backend
 // begins, cancels and kills; how an attempt goes on and ends comes back through OperatorEvents. All
 // of it on the host's loop; no call blocks.
 
@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "plugins/worker/attempt_end.h"
@@ -73,6 +74,14 @@ struct OperatorResult {
   std::int64_t cpu_us = 0;             ///< 0: cannot be told
   std::int64_t peak_memory_bytes = 0;  ///< 0: cannot be told
 };
+
+inline OperatorResult failed_result(Reason reason, std::string message) {
+  OperatorResult result;
+  result.outcome = Outcome::failed;
+  result.reason = reason;
+  result.message = std::move(message);
+  return result;
+}
 
 /// What a backend tells its host. An attempt that the host does not know any more is ignored.
 class OperatorEvents {

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "plugins/worker/manifest.h"
-#include "plugins/worker/native_operators.h"
+#include "plugins/worker/native_library.h"
 #include "scheduler/spec/value_schema.h"
 
 namespace pawl {

@@ -26,6 +26,16 @@ struct ProcessStat {
   bool has_ended() const { return state == 'Z' || state == 'X'; }
 };
 
+/// A process that was started. Its start time lies in [`ticks_min`, `ticks_max`], in clock ticks
+/// since boot as in /proc/PID/stat: read around the start, because asking /proc costs as much as
+/// the start itself.
+struct Spawned {
+  pid_t pid = 0;  ///< leader of a session and group of its own
+  std::uint64_t ticks_min = 0;
+  std::uint64_t ticks_max = 0;
+  friend bool operator==(const Spawned&, const Spawned&) = default;
+};
+
 /// Nothing when there is no such process.
 std::optional<ProcessStat> read_process_stat(pid_t pid);
 

@@ -18,7 +18,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "plugins/worker/journal.h"
 #include "plugins/worker/process_table.h"
 #include "plugins/worker/supervision.h"
 #include "scheduler/base/ids.h"

@@ -65,11 +65,7 @@ void ProgramOperators::start(std::shared_ptr<const OperatorRequest> attempt) {
 }
 
 void ProgramOperators::refuse(AttemptId attempt, std::string message) {
-  OperatorResult result;
-  result.outcome = Outcome::failed;
-  result.reason = Reason::permanent;
-  result.message = std::move(message);
-  events_.finished(attempt, std::move(result));
+  events_.finished(attempt, failed_result(Reason::permanent, std::move(message)));
 }
 
 ProgramPool* ProgramOperators::pool_of(AttemptId attempt) const {

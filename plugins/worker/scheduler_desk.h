@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "plugins/worker/frames.h"
-#include "plugins/worker/journal.h"
+#include "plugins/worker/journal_writer.h"
 #include "plugins/worker/scheduler_link.h"
 #include "plugins/worker/worker.h"
 #include "scheduler/loop/loop.h"

@@ -3,23 +3,17 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
-#include "plugins/worker/login.h"
 #include "plugins/worker/process_table.h"
 #include "plugins/worker/secrets.h"
 #include "scheduler/base/check.h"
-#include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
 
@@ -56,42 +50,24 @@ std::unique_ptr<ControlGroups> groups_of(const WorkerOptions& options) {
   return std::move(*groups);
 }
 
-Fd watched_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
-  return Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-}
-
 std::string format_limit(std::string_view text, Duration limit) {
   return std::string(text) + " " + format_duration(limit);
 }
 
-std::string signal_name(int number) {
-  const char* name = sigabbrev_np(number);
-  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
-}
-
 }  // namespace
-
-Supervisor::Definition::~Definition() {
-  if (!script_file.empty()) ::unlink(script_file.c_str());
-}
 
 Supervisor::Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter journal,
                        Fd listening, const rlimit& descriptors)
     : loop_(loop),
       options_(options),
-      folder_(worker_folder(options.home, options.id)),
-      login_defaults_(login_defaults()),
       supervision_(options.supervision),
       tree_(options.home),
       resources_(tree_, groups_of(options)),
-      scratch_(folder_ + "/scratch"),
+      scratch_(worker_folder(options.home, options.id) + "/scratch"),
       launcher_(descriptors),
       null_input_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
-      signals_(watched_signals()),
       events_(epoll_create1(EPOLL_CLOEXEC)),
+      definitions_(worker_folder(options.home, options.id) + "/scripts"),
       poll_(loop, events_.get(), [this](PollEvents) { on_events(); }),
       timer_(loop,
              [this] {
@@ -102,11 +78,11 @@ Supervisor::Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter j
       limits_timer_(loop, [this] { watch_limits(); }),
       scratch_timer_(loop, [this] { clean_scratch(); }),
       desk_(loop, options, std::move(journal), std::move(listening), {"process"}, desk_events()) {
-  PAWL_CHECK(null_input_ && signals_ && events_);
+  PAWL_CHECK(null_input_ && events_);
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kSignalsTag;
-  PAWL_CHECK(epoll_ctl(events_.get(), EPOLL_CTL_ADD, signals_.get(), &event) == 0);
+  PAWL_CHECK(epoll_ctl(events_.get(), EPOLL_CTL_ADD, signals_.descriptor(), &event) == 0);
   poll_.watch({.readable = true});
   schedule_turn();
 }
@@ -120,12 +96,12 @@ Supervisor::~Supervisor() {
 
 SchedulerDesk::Events Supervisor::desk_events() {
   SchedulerDesk::Events events;
-  events.define = [this](frame::Define&& f) { define(std::move(f)); };
+  events.define = [this](frame::Define&& f) { definitions_.add(f); };
   events.start = [this](frame::AttemptStart&& f) { accept(std::move(f)); };
   events.stop = [this](const frame::Stop& f) {
     supervision_.stop(f.attempt, f.reason, f.force, mono_now(), actions_);
   };
-  events.undefine = [this](DefinitionId id) { definitions_.erase(id); };
+  events.undefine = [this](DefinitionId id) { definitions_.remove(id); };
   events.forget = [this](AttemptId id) { return supervision_.forget(id); };
   events.new_epoch = [this] { definitions_.clear(); };
   events.open_attempts = [this] {
@@ -140,50 +116,12 @@ SchedulerDesk::Events Supervisor::desk_events() {
   return events;
 }
 
-void Supervisor::define(frame::Define&& define) {
-  auto made = std::make_shared<Definition>();
-  if (auto done = compile(define.json, *made); !done) {
-    made->error = done.error().message;
-    made->reason = done.error().kind == ErrorKind::invalid ? Reason::template_ : Reason::spawn;
-  }
-  definitions_[define.definition] = std::move(made);
-}
-
-Result<void> Supervisor::compile(const std::string& json, Definition& made) {
-  auto decoded = decode_definition(json);
-  if (!decoded) return Error{ErrorKind::refused, decoded.error().message};
-  if (decoded->operator_name != "process") {
-    return Error{ErrorKind::refused, "operator '" + decoded->operator_name + "' is no program"};
-  }
-  auto compiled = CompiledDefinition::compile(std::move(*decoded), login_defaults_);
-  if (!compiled) return compiled.error();
-  made.compiled = std::move(*compiled);
-  if (!made.compiled->script()) return {};
-  // Named after the task, because shells begin their messages with it.
-  const std::string& task = made.compiled->definition().task;
-  if (task.find('/') != std::string::npos) {
-    return Error{ErrorKind::refused, "task '" + task + "' is no name of a task"};
-  }
-  std::string path = folder_ + "/scripts/" + std::to_string(++last_script_) + "-" + task;
-  Fd file;
-  if (make_folders_of(path)) {
-    file.reset(::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0500));
-  }
-  const std::string& text = *made.compiled->script();
-  if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    return Error{ErrorKind::storage,
-                 "cannot write the script to " + path + ": " + std::strerror(errno)};
-  }
-  made.script_file = path;
-  return {};
-}
-
 void Supervisor::accept(frame::AttemptStart&& start) {
   AttemptId id = start.attempt;
   auto known = definitions_.find(start.definition);
   AttemptLimits bounds;
-  if (known != definitions_.end() && known->second->compiled) {
-    const TaskDefinition& definition = known->second->compiled->definition();
+  if (known && known->compiled) {
+    const TaskDefinition& definition = known->compiled->definition();
     bounds = {definition.timeout, start.total_remaining, definition.stall_timeout,
               definition.kill_grace};
   }
@@ -192,10 +130,10 @@ void Supervisor::accept(frame::AttemptStart&& start) {
   Attempt& attempt = attempts_[id];
   attempt.start = std::move(start);
   attempt.started_at = wall_now();
-  if (known == definitions_.end()) {
+  if (!known) {
     return refuse(id, attempt, Reason::spawn, "", "the worker was not told what this task is");
   }
-  attempt.definition = known->second;
+  attempt.definition = std::move(known);
   if (!attempt.definition->error.empty()) {
     return refuse(id, attempt, attempt.definition->reason, "", attempt.definition->error);
   }
@@ -258,21 +196,6 @@ void Supervisor::refuse(AttemptId id, Attempt& attempt, Reason reason, std::stri
   supervision_.refused(id, reason, actions_);
 }
 
-Fd Supervisor::input_of(const Launch& launch, std::string& error) const {
-  Fd input(memfd_create("stdin", MFD_CLOEXEC));
-  std::string_view rest = *launch.input;
-  while (input && !rest.empty()) {
-    ssize_t written = ::write(input.get(), rest.data(), rest.size());
-    if (written <= 0) break;
-    rest.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (!input || !rest.empty() || ::lseek(input.get(), 0, SEEK_SET) != 0) {
-    error = std::string("cannot hand over stdin: ") + std::strerror(errno);
-    input.reset();
-  }
-  return input;
-}
-
 void Supervisor::watch_pipes() {
   const MonoTime now = mono_now();
   for (; !unwatched_.empty(); unwatched_.pop_front()) {
@@ -295,9 +218,12 @@ void Supervisor::start_program(AttemptId id, Attempt& attempt) {
   }
   Fd input;
   if (attempt.launch.input) {
-    std::string error;
-    input = input_of(attempt.launch, error);
-    if (!input) return refuse(id, attempt, Reason::spawn, errno_name(errno), error);
+    input = stdin_of(*attempt.launch.input);
+    if (!input) {
+      int error = errno;
+      return refuse(id, attempt, Reason::spawn, errno_name(error),
+                    std::string("cannot hand over stdin: ") + std::strerror(error));
+    }
   }
   LaunchStreams ends{input ? input.get() : null_input_.get(), streams.program_end(LogStream::out),
                      streams.program_end(LogStream::err)};
@@ -376,12 +302,11 @@ void Supervisor::on_pipe(std::uint64_t tag) {
 }
 
 void Supervisor::on_signals() {
-  signalfd_siginfo info;
-  while (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
-    if (info.ssi_signo == SIGCHLD) {
+  while (auto number = signals_.next()) {
+    if (*number == SIGCHLD) {
       may_be_more_dead_ = true;
     } else {
-      desk_.terminate(signal_name(static_cast<int>(info.ssi_signo)));
+      desk_.terminate(signal_name(*number));
     }
   }
   schedule_turn();

@@ -11,7 +11,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,10 +19,11 @@
 #include <vector>
 
 #include "plugins/worker/frames.h"
-#include "plugins/worker/journal.h"
+#include "plugins/worker/journal_writer.h"
 #include "plugins/worker/launcher.h"
 #include "plugins/worker/oom.h"
 #include "plugins/worker/output_keeping.h"
+#include "plugins/worker/process_definition.h"
 #include "plugins/worker/process_tree.h"
 #include "plugins/worker/rendering.h"
 #include "plugins/worker/resource_watch.h"
@@ -32,6 +32,7 @@
 #include "plugins/worker/streams.h"
 #include "plugins/worker/supervision.h"
 #include "plugins/worker/worker.h"
+#include "plugins/worker/worker_signals.h"
 #include "scheduler/loop/fd.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/poll.h"
@@ -49,19 +50,10 @@ class Supervisor {
   Supervisor& operator=(const Supervisor&) = delete;
 
  private:
-  /// A definition and the file of its script, removed with the last attempt that uses it.
-  struct Definition {
-    std::unique_ptr<const CompiledDefinition> compiled;
-    std::string error;  ///< attempts of it cannot be started, and this is why
-    Reason reason = Reason::spawn;
-    std::string script_file;
-    ~Definition();
-  };
-
   /// An attempt from START until its end is recorded.
   struct Attempt {
     frame::AttemptStart start;
-    std::shared_ptr<const Definition> definition;
+    std::shared_ptr<const ProcessDefinition> definition;
     std::optional<Scratch> scratch;
     std::unique_ptr<AttemptStreams> streams;
     Launch launch;  ///< until it is started
@@ -77,15 +69,12 @@ class Supervisor {
   };
 
   // From the scheduler.
-  void define(frame::Define&& define);
-  Result<void> compile(const std::string& json, Definition& made);
   void accept(frame::AttemptStart&& start);
 
   // Starting.
   Result<void> prepare(Attempt& attempt);
   void start_queued();
   void start_program(AttemptId id, Attempt& attempt);
-  Fd input_of(const Launch& launch, std::string& error) const;
   void refuse(AttemptId id, Attempt& attempt, Reason reason, std::string error_class,
               std::string message);
 
@@ -112,8 +101,6 @@ class Supervisor {
 
   Loop& loop_;
   WorkerOptions options_;
-  std::string folder_;
-  std::map<std::string, std::string> login_defaults_;
   Supervision supervision_;
   Supervision::Actions actions_;
   ProcessTree tree_;
@@ -122,11 +109,10 @@ class Supervisor {
   ScratchPool scratch_;
   Launcher launcher_;
   Fd null_input_;
-  Fd signals_;
+  WorkerSignals signals_;
   Fd events_;
 
-  std::unordered_map<DefinitionId, std::shared_ptr<const Definition>> definitions_;
-  std::uint64_t last_script_ = 0;
+  ProcessDefinitions definitions_;
   std::unordered_map<AttemptId, Attempt> attempts_;  ///< not ended
   std::deque<AttemptId> queued_;                     ///< to be started this turn
   /// Started so lately that their pipes are not in `events_` yet, oldest first.

@@ -14,9 +14,10 @@
 #include <utility>
 
 #include "plugins/worker/host.h"
-#include "plugins/worker/journal.h"
+#include "plugins/worker/journal_writer.h"
 #include "plugins/worker/log_file.h"
 #include "plugins/worker/supervisor.h"
+#include "plugins/worker/worker_signals.h"
 #include "scheduler/base/result.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
@@ -39,9 +40,7 @@ void set_signals() {
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
-  sigset_t blocked;
-  sigemptyset(&blocked);
-  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&blocked, number);
+  const sigset_t blocked = worker_signals();
   sigprocmask(SIG_SETMASK, &blocked, nullptr);
 }
 

@@ -11,6 +11,7 @@
 #include "plugins/worker/definition.h"
 #include "plugins/worker/frames.h"
 #include "plugins/worker/journal.h"
+#include "plugins/worker/journal_writer.h"
 #include "plugins/worker/process_table.h"
 #include "tests/fuzz/fuzz.h"
 

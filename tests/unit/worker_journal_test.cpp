@@ -11,6 +11,7 @@
 #include <catch2/catch.hpp>
 
 #include "plugins/worker/journal.h"
+#include "plugins/worker/journal_writer.h"
 #include "scheduler/base/limits.h"
 #include "tests/unit/worker_support.h"
 

@@ -1,0 +1,249 @@
+#include "plugins/worker/journal_writer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "plugins/worker/frames.h"
+#include "plugins/worker/wire.h"
+#include "scheduler/base/check.h"
+#include "scheduler/base/limits.h"
+
+namespace pawl {
+namespace {
+
+using journal::Kind;
+using journal::record_bytes;
+using journal::system_error;
+
+/// Set aside for an end without output: its fields, a message and a trace cut to fit.
+constexpr std::size_t kEndBytes = 1024;
+/// The same with an inline output of the largest size.
+constexpr std::size_t kEndWithOutputBytes = kEndBytes + limits::kJournalInlineBytesMax;
+/// The largest record: an end with everything at its limit. At most this is left unused at the end
+/// of a segment.
+constexpr std::size_t kRecordBytesMax = kEndWithOutputBytes + 4 * limits::kErrorMessageBytesMax;
+constexpr std::size_t kSpawnedBytes = 64;
+
+void shorten(std::string& text, std::size_t bytes_max) {
+  if (text.size() > bytes_max) text.resize(bytes_max);
+}
+
+/// Cuts what is for people only, then the output or the state, until the end fits what is set aside
+/// at least.
+void make_small(AttemptEnd& end) {
+  end.trace.clear();
+  shorten(end.error_class, 64);
+  shorten(end.message, 256);
+  if (end.outcome == Outcome::deferred && !end.state.empty()) {
+    end.state.clear();
+    end.outcome = Outcome::failed;
+    end.reason = Reason::error;
+    end.message = "its state was lost: no space left for the worker's journal";
+  }
+  if (end.output.value.empty() && end.output.file.size() <= 256) return;
+  end.output = {};
+  if (end.outcome != Outcome::succeeded) return;
+  end.outcome = Outcome::failed;
+  end.reason = Reason::output;
+  end.message = "the output was lost: no space left for the worker's journal";
+}
+
+}  // namespace
+
+Result<JournalWriter> JournalWriter::open(const std::string& folder) {
+  JournalWriter writer(folder);
+  auto numbers = journal::list_segments(folder);
+  if (!numbers) return numbers.error();
+  if (!numbers->empty()) writer.last_number_ = numbers->back();
+  return writer;
+}
+
+std::string JournalWriter::path(std::uint32_t number) const {
+  return journal::segment_path(folder_, number);
+}
+
+std::size_t JournalWriter::free_bytes() const {
+  std::size_t bytes = 0;
+  for (std::size_t i = current_; i < segments_.size(); ++i) {
+    std::size_t left = limits::kJournalSegmentBytes - segments_[i].used;
+    // The last record's worth of a segment may go unused because the next record is longer.
+    bytes += left > kRecordBytesMax ? left - kRecordBytesMax : 0;
+  }
+  return bytes;
+}
+
+bool JournalWriter::add_segment() {
+  std::uint32_t number = last_number_ + 1;
+  Fd file(::open(path(number).c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+  if (!file) return false;
+  int error = posix_fallocate(file.get(), 0, limits::kJournalSegmentBytes);
+  if (error != 0) {
+    ::unlink(path(number).c_str());
+    errno = error;
+    return false;
+  }
+  last_number_ = number;
+  segments_.push_back({number, std::move(file), 0, 0});
+  return true;
+}
+
+bool JournalWriter::make_room(std::size_t bytes) {
+  while (free_bytes() < bytes) {
+    if (!add_segment()) return false;
+  }
+  return true;
+}
+
+JournalWriter::Segment& JournalWriter::segment_for(std::size_t bytes) {
+  while (limits::kJournalSegmentBytes - segments_[current_].used < bytes &&
+         current_ + 1 < segments_.size()) {
+    ++current_;
+  }
+  return segments_[current_];
+}
+
+bool JournalWriter::fits(std::size_t bytes) {
+  return !segments_.empty() && limits::kJournalSegmentBytes - segment_for(bytes).used >= bytes;
+}
+
+JournalWriter::Open& JournalWriter::append(AttemptId attempt, Kind kind, std::string_view payload) {
+  std::size_t bytes = record_bytes(payload.size());
+  Segment& segment = segment_for(bytes);
+  if (pending_.empty() || pending_.back().segment != segment.number) {
+    pending_.push_back({segment.number, segment.used, {}});
+  }
+  journal::append_record(pending_.back().bytes, kind, payload, segment.number);
+  segment.used += bytes;
+  Open& open = open_[attempt];
+  const std::uint32_t last = open.later.empty() ? open.first_segment : open.later.back();
+  if (last == segment.number) return open;
+  if (last == 0) {
+    open.first_segment = segment.number;
+  } else {
+    open.later.push_back(segment.number);
+  }
+  ++segment.attempts;
+  return open;
+}
+
+Result<void> JournalWriter::begin(AttemptId attempt, WallTime now, bool has_output) {
+  payload_.clear();
+  wire::Writer(payload_).integers(attempt.value, now.ms);
+  std::size_t record = record_bytes(payload_.size());
+  std::size_t reserve = kSpawnedBytes + (has_output ? kEndWithOutputBytes : kEndBytes);
+  if (!make_room(reserved_ + record + reserve)) {
+    return system_error("cannot make a journal segment in " + folder_, errno);
+  }
+  append(attempt, Kind::begin, payload_).reserved = reserve;
+  reserved_ += reserve;
+  return {};
+}
+
+void JournalWriter::spawned(AttemptId attempt, const Spawned& process) {
+  payload_.clear();
+  wire::Writer out(payload_);
+  out.integer(attempt.value);
+  out.integer(static_cast<std::int32_t>(process.pid));
+  out.integer(process.ticks_min);
+  out.integer(process.ticks_max);
+  Open& open = open_[attempt];
+  PAWL_CHECK(open.reserved > kSpawnedBytes);
+  append(attempt, Kind::spawned, payload_);
+  open.reserved -= kSpawnedBytes;
+  reserved_ -= kSpawnedBytes;
+}
+
+Result<void> JournalWriter::handle(AttemptId attempt, const std::string& handle) {
+  payload_.clear();
+  wire::Writer out(payload_);
+  out.integer(attempt.value);
+  out.text(handle);
+  if (!make_room(reserved_ + record_bytes(payload_.size()))) {
+    return system_error("cannot make a journal segment in " + folder_, errno);
+  }
+  append(attempt, Kind::handle, payload_);
+  return {};
+}
+
+void JournalWriter::end(AttemptEnd& end) {
+  PAWL_CHECK(end.output.value.size() <= limits::kJournalInlineBytesMax);
+  shorten(end.message, limits::kErrorMessageBytesMax);
+  shorten(end.trace, 2 * limits::kErrorMessageBytesMax);
+  shorten(end.error_class, 128);
+  auto open = open_.find(end.attempt);
+  std::size_t own = open == open_.end() ? 0 : open->second.reserved;
+  payload_.clear();
+  append_attempt_end(payload_, end);
+  std::size_t bytes = record_bytes(payload_.size());
+  // What the others have set aside stays theirs.
+  if (bytes > own && !make_room(reserved_ - own + bytes)) {
+    AttemptEnd small = end;
+    if (own < kEndWithOutputBytes) {
+      make_small(small);
+    } else {
+      small.trace.clear();
+      shorten(small.message, 256);
+    }
+    end = std::move(small);
+    payload_.clear();
+    append_attempt_end(payload_, end);
+  }
+  bytes = record_bytes(payload_.size());
+  if (own == 0 && !fits(bytes)) return;  // never begun: nothing to prove
+  append(end.attempt, Kind::end, payload_).reserved = 0;
+  reserved_ -= own;
+}
+
+void JournalWriter::forget(AttemptId attempt) {
+  auto open = open_.find(attempt);
+  if (open == open_.end()) return;
+  reserved_ -= open->second.reserved;
+  const Open& its = open->second;
+  for (Segment& segment : segments_) {
+    const bool is_later = std::binary_search(its.later.begin(), its.later.end(), segment.number);
+    if (segment.number == its.first_segment || is_later) --segment.attempts;
+  }
+  open_.erase(open);
+  remove_unneeded();
+}
+
+void JournalWriter::remove_unneeded() {
+  if (current_ == 0) return;
+  const std::uint32_t current_number = segments_[current_].number;
+  auto is_unneeded = [&](const Segment& segment) {
+    if (segment.attempts > 0 || segment.number >= current_number) return false;
+    return std::none_of(pending_.begin(), pending_.end(),
+                        [&](const Pending& p) { return p.segment == segment.number; });
+  };
+  for (const Segment& segment : segments_) {
+    if (is_unneeded(segment)) ::unlink(path(segment.number).c_str());
+  }
+  std::erase_if(segments_, is_unneeded);
+  current_ = 0;
+  while (segments_[current_].number != current_number) ++current_;
+}
+
+Result<void> JournalWriter::flush() {
+  while (!pending_.empty()) {
+    Pending& next = pending_.front();
+    auto segment = std::find_if(segments_.begin(), segments_.end(),
+                                [&](const Segment& s) { return s.number == next.segment; });
+    PAWL_CHECK(segment != segments_.end());
+    while (!next.bytes.empty()) {
+      ssize_t written = ::pwrite(segment->file.get(), next.bytes.data(), next.bytes.size(),
+                                 static_cast<off_t>(next.offset));
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) return system_error(path(next.segment), written < 0 ? errno : EIO);
+      next.offset += static_cast<std::size_t>(written);
+      next.bytes.erase(0, static_cast<std::size_t>(written));
+    }
+    pending_.erase(pending_.begin());
+  }
+  return {};
+}
+
+}  // namespace pawl

@@ -1,0 +1,75 @@
+#pragma once
+
+// The attempts that plugins of this process have. Private to NativeOperator and its host functions.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "pawl/operator.h"
+#include "plugins/worker/native_operator.h"
+
+namespace pawl {
+
+/// An attempt that a plugin has.
+struct NativeAttempt {
+  AttemptId id;
+  NativeOperator::Impl* owner = nullptr;
+  std::shared_ptr<const OperatorRequest> request;
+  pawl_request asked{};
+  std::atomic<bool> is_cancelled{false};
+  std::atomic<void*> data{nullptr};
+  std::once_flag environment_made;
+  std::vector<std::string> environment;
+  std::vector<pawl_bytes> entries;
+};
+
+/// The attempts of this process by the number that plugins take for a pointer.
+class NativeAttempts {
+ public:
+  pawl_attempt* add(std::shared_ptr<NativeAttempt> cell) {
+    const std::uintptr_t number = next_.fetch_add(1, std::memory_order_relaxed);
+    Shard& shard = shard_of(number);
+    std::lock_guard lock(shard.mutex);
+    shard.cells.emplace(number, std::move(cell));
+    return reinterpret_cast<pawl_attempt*>(number);
+  }
+  std::shared_ptr<NativeAttempt> find(const pawl_attempt* attempt) {
+    const auto number = reinterpret_cast<std::uintptr_t>(attempt);
+    Shard& shard = shard_of(number);
+    std::lock_guard lock(shard.mutex);
+    auto at = shard.cells.find(number);
+    return at == shard.cells.end() ? nullptr : at->second;
+  }
+  std::shared_ptr<NativeAttempt> take(const pawl_attempt* attempt) {
+    const auto number = reinterpret_cast<std::uintptr_t>(attempt);
+    Shard& shard = shard_of(number);
+    std::lock_guard lock(shard.mutex);
+    auto at = shard.cells.extract(number);
+    return at.empty() ? nullptr : std::move(at.mapped());
+  }
+
+ private:
+  struct Shard {
+    std::mutex mutex;
+    std::unordered_map<std::uintptr_t, std::shared_ptr<NativeAttempt>> cells;
+  };
+  Shard& shard_of(std::uintptr_t number) { return shards_[number % shards_.size()]; }
+
+  std::atomic<std::uintptr_t> next_{1};
+  std::array<Shard, 16> shards_;
+};
+
+/// Plugins hold threads that outlive everything: it is never destroyed.
+inline NativeAttempts& native_attempts() {
+  static NativeAttempts* const kOne = new NativeAttempts;
+  return *kOne;
+}
+
+}  // namespace pawl

@@ -1,0 +1,35 @@
+#include "plugins/worker/worker_signals.h"
+
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "scheduler/base/check.h"
+
+namespace pawl {
+
+sigset_t worker_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  return set;
+}
+
+WorkerSignals::WorkerSignals() {
+  const sigset_t set = worker_signals();
+  descriptor_.reset(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  PAWL_CHECK(static_cast<bool>(descriptor_));
+}
+
+std::optional<int> WorkerSignals::next() {
+  signalfd_siginfo info;
+  if (::read(descriptor_.get(), &info, sizeof(info)) != sizeof(info)) return std::nullopt;
+  return static_cast<int>(info.ssi_signo);
+}
+
+std::string signal_name(int number) {
+  const char* name = sigabbrev_np(number);
+  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
+}
+
+}  // namespace pawl
