@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "cli/job_view.h"
 #include "cli/stored_job.h"
 #include "cli/verb.h"
 #include "cli/view.h"

@@ -1,6 +1,6 @@
+#include "cli/job_view.h"
 #include "cli/stored_job.h"
 #include "cli/verb.h"
-#include "cli/view.h"
 
 namespace pawl {
 

@@ -3,16 +3,9 @@
 #include <fmt/format.h>
 
 #include "scheduler/base/bytes.h"
-#include "scheduler/base/shell.h"
 #include "scheduler/base/text.h"
 
 namespace pawl {
-
-OrderedJson text_or_null(std::string_view text) {
-  if (text.empty()) return nullptr;
-  return text;
-}
-
 namespace {
 
 OrderedJson reason_or_null(Reason reason) { return text_or_null(to_string(reason)); }
@@ -27,11 +20,6 @@ OrderedJson detail_or_null(Reason reason, Reason wanted, std::int32_t detail) {
   return detail;
 }
 
-OrderedJson json_of(std::string_view text) {
-  OrderedJson value = OrderedJson::parse(text, nullptr, false);
-  return value.is_discarded() ? OrderedJson(nullptr) : value;
-}
-
 OrderedJson log_or_null(const std::string& home, const std::string& log) {
   if (log.empty()) return nullptr;
   return home + "/" + log;
@@ -41,10 +29,6 @@ template <typename Number>
 OrderedJson number_or_null(const std::optional<Number>& number) {
   if (!number) return nullptr;
   return *number;
-}
-
-std::string when_or_blank(const std::optional<WallTime>& time, const Here& here) {
-  return time ? format_when(*time, here) : "";
 }
 
 std::string took_text(const std::optional<WallTime>& from, const std::optional<WallTime>& to,
@@ -92,6 +76,20 @@ std::string counts_text(const Counts& counts) {
   return text;
 }
 
+OrderedJson parent_or_null(const RunView& run) {
+  if (run.parent.empty()) return nullptr;
+  const auto& caller = run.row.caller;
+  return {{"run", run.parent},
+          {"task", text_or_null(run.parent_task)},
+          {"index", caller ? index_or_null(caller->key.item) : OrderedJson(nullptr)}};
+}
+
+/// Whether the run is for the moment in which somebody asked for it, and for no other time.
+bool is_of_its_moment(const RunRow& row) {
+  return row.trigger == Trigger::manual && row.logical_time <= row.created_at &&
+         row.created_at - row.logical_time < std::chrono::seconds(1);
+}
+
 }  // namespace
 
 OrderedJson counts_object(const Counts& counts) {
@@ -101,9 +99,23 @@ OrderedJson counts_object(const Counts& counts) {
   return object;
 }
 
+OrderedJson text_or_null(std::string_view text) {
+  if (text.empty()) return nullptr;
+  return text;
+}
+
 OrderedJson time_or_null(const std::optional<WallTime>& time) {
   if (!time) return nullptr;
   return format_utc(*time);
+}
+
+OrderedJson json_of(std::string_view text) {
+  OrderedJson value = OrderedJson::parse(text, nullptr, false);
+  return value.is_discarded() ? OrderedJson(nullptr) : value;
+}
+
+std::string when_or_blank(const std::optional<WallTime>& time, const Here& here) {
+  return time ? format_when(*time, here) : "";
 }
 
 std::string task_name(std::string_view task, ItemIndex item) {
@@ -140,14 +152,6 @@ ListShape run_shape() {
            {"PARAMS", true, false, 20}}};
 }
 
-static OrderedJson parent_or_null(const RunView& run) {
-  if (run.parent.empty()) return nullptr;
-  const auto& caller = run.row.caller;
-  return {{"run", run.parent},
-          {"task", text_or_null(run.parent_task)},
-          {"index", caller ? index_or_null(caller->key.item) : OrderedJson(nullptr)}};
-}
-
 OrderedJson run_object(const RunView& run) {
   const RunRow& row = run.row;
   return {{"run", row.name},
@@ -173,12 +177,6 @@ Result<OrderedJson> run_object(HistoryAccess& access, const std::string& name) {
   if (!view) return view.error();
   if (!*view) return Error{ErrorKind::not_found, "there is no run " + escape_for_terminal(name)};
   return run_object(**view);
-}
-
-/// Whether the run is for the moment in which somebody asked for it, and for no other time.
-static bool is_of_its_moment(const RunRow& row) {
-  return row.trigger == Trigger::manual && row.logical_time <= row.created_at &&
-         row.created_at - row.logical_time < std::chrono::seconds(1);
 }
 
 Entry run_entry(const RunView& run, const Here& here) {
@@ -381,129 +379,6 @@ Entry attempt_entry(const AttemptView& attempt, const std::string& home, const H
        {attempt.key},
        {row.failure.message}},
       object_name(attempt.run, attempt.task, row.key.item) + name};
-}
-
-// Jobs -------------------------------------------------------------------------------------------
-
-ListShape job_shape() {
-  return {{"job", "state", "file", "paused", "quarantined", "schedule", "timezone", "next_fire_at",
-           "last_run", "last_state"},
-          {{"JOB", false, false, 12},
-           {"STATE"},
-           {"SCHEDULE", false, false, 12},
-           {"NEXT"},
-           {"LAST RUN"},
-           {"LAST STATE"},
-           {"WHEN"},
-           {"DROPPED"},
-           {"FILE", true, false, 16},
-           {"NOTE", false, false, 16}}};
-}
-
-const char* state_of(const JobRow& row) {
-  if (!row.quarantined.empty()) return "quarantined";
-  if (row.paused) return "paused";
-  if (row.removed) return "removed";
-  return row.file.empty() ? "by hand" : "served";
-}
-
-OrderedJson job_object(const JobView& job, std::string_view definition) {
-  const OrderedJson body = json_of(definition);
-  OrderedJson schedule = nullptr;
-  OrderedJson timezone = nullptr;
-  if (body.is_object() && body.contains("schedule")) {
-    schedule = body["schedule"];
-    const OrderedJson& first = schedule.is_array() && !schedule.empty() ? schedule[0] : schedule;
-    if (first.is_object()) timezone = first.value("timezone", "UTC");
-  }
-  const JobRow& row = job.row;
-  return {{"job", row.name},
-          {"state", state_of(row)},
-          {"file", text_or_null(row.file)},
-          {"paused", row.paused},
-          {"quarantined", text_or_null(row.quarantined)},
-          {"schedule", std::move(schedule)},
-          {"timezone", std::move(timezone)},
-          {"next_fire_at", time_or_null(row.next_fire_at)},
-          {"last_run", job.last_run ? OrderedJson(job.last_run->name) : OrderedJson(nullptr)},
-          {"last_state",
-           job.last_run ? OrderedJson(to_string(job.last_run->state)) : OrderedJson(nullptr)}};
-}
-
-std::string dropped_text(const DroppedRow& row, const Here& here) {
-  std::string text = counted(row.count, "fire");
-  text += row.first == row.last ? " at " + format_local(row.first, here)
-                                : fmt::format(" from {} to {}", format_local(row.first, here),
-                                              format_local(row.last, here));
-  switch (row.reason) {
-    case DropReason::catchup: return text + ": missed, and catchup does not ask for more";
-    case DropReason::limit: return text + ": missed, and beyond catchup.limit";
-    case DropReason::window: return text + ": missed, and older than catchup.window";
-    case DropReason::skip: return text + ": a run was active, overlap skip";
-    case DropReason::queue_limit: return text + ": too many waited, queue_limit";
-    case DropReason::replaced: return text + ": a later one took its place, overlap replace";
-  }
-  return text;
-}
-
-/// `warehouse is being moved (ana, 2 min ago)`.
-std::string pause_text(const JobRow& row, const Here& here) {
-  std::string who = row.paused_by;
-  if (row.paused_at) who += (who.empty() ? "" : ", ") + format_when(*row.paused_at, here);
-  if (who.empty()) return row.pause_note;
-  return row.pause_note.empty() ? who : fmt::format("{} ({})", row.pause_note, who);
-}
-
-/// `30 2 * * * Europe/Berlin` or `every 2s, at 2026-12-01T00:00`.
-std::string schedule_text(const OrderedJson& schedule) {
-  const OrderedJson list = schedule.is_object() ? OrderedJson::array({schedule}) : schedule;
-  std::string text;
-  for (const OrderedJson& one : list) {
-    for (const char* kind : {"cron", "every", "at"}) {
-      if (!one.is_object() || !one.contains(kind) || !one[kind].is_string()) continue;
-      text += text.empty() ? "" : ", ";
-      if (kind != std::string_view("cron")) text += std::string(kind) + " ";
-      text += one[kind].get<std::string>();
-    }
-    if (one.is_object() && one.contains("timezone") && one["timezone"].is_string())
-      text += " " + one["timezone"].get<std::string>();
-  }
-  return text;
-}
-
-namespace {
-
-/// The first of the errors; `validate` shows all of them.
-std::string quarantine_text(const JobRow& row) {
-  const std::size_t end = row.quarantined.find('\n');
-  if (end == std::string::npos) return row.quarantined;
-  return row.quarantined.substr(0, end) + ", and more: pawl validate " + shell_word(row.file);
-}
-
-}  // namespace
-
-Entry job_entry(const JobView& job, std::string_view definition, const Here& here) {
-  Entry entry;
-  entry.object = job_object(job, definition);
-  const JobRow& row = job.row;
-  const bool bad = !row.quarantined.empty();
-  entry.cells = {{row.name},
-                 {state_of(row), bad          ? Style::red
-                                 : row.paused ? Style::yellow
-                                              : Style::plain},
-                 {schedule_text(entry.object["schedule"])},
-                 {when_or_blank(row.next_fire_at, here)},
-                 {job.last_run ? std::string(short_name(job.last_run->name)) : ""},
-                 {job.last_run ? std::string(to_string(job.last_run->state)) : "",
-                  job.last_run ? style_of(job.last_run->state) : Style::plain},
-                 {job.last_run ? format_when(job.last_run->created_at, here) : ""},
-                 {job.dropped > 0 ? format_count(job.dropped) : ""},
-                 {row.file},
-                 {bad          ? quarantine_text(row)
-                  : row.paused ? pause_text(row, here)
-                               : ""}};
-  entry.name = row.name;
-  return entry;
 }
 
 }  // namespace pawl

@@ -1,7 +1,7 @@
 #pragma once
 
-// Runs, tasks, attempts and jobs as verbs show them: one JSON object each, with names that scripts
-// rely on, and the cells of a table.
+// Runs, tasks and attempts as verbs show them: one JSON object each, with names that scripts rely
+// on, and the cells of a table. Jobs: job_view.h.
 
 #include <string>
 #include <string_view>
@@ -38,16 +38,13 @@ ListShape attempt_shape();
 Entry attempt_entry(const AttemptView& attempt, const std::string& home, const Here& here);
 OrderedJson attempt_object(const AttemptView& attempt, const std::string& home);
 
-ListShape job_shape();
-/// `definition` is the text of its newest version; may be empty.
-OrderedJson job_object(const JobView& job, std::string_view definition);
-/// What became of the fires of a row: `4 fires from … to …: missed, and …`.
-std::string dropped_text(const DroppedRow& row, const Here& here);
-Entry job_entry(const JobView& job, std::string_view definition, const Here& here);
-
 OrderedJson counts_object(const Counts& counts);
 OrderedJson text_or_null(std::string_view text);
 OrderedJson time_or_null(const std::optional<WallTime>& time);
+/// The value that the text holds; null of what is no JSON.
+OrderedJson json_of(std::string_view text);
+/// As tables show a time; empty: none.
+std::string when_or_blank(const std::optional<WallTime>& time, const Here& here);
 
 /// `query:17`, or `query` of a whole.
 std::string task_name(std::string_view task, ItemIndex item);
