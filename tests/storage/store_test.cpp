@@ -6,9 +6,39 @@
 
 namespace pawl::test {
 
-TEST_CASE("a store over SQLite does what a store must") {
+namespace {
+
+void over_sqlite(void (*conformance)(const OpenStore&)) {
   Folder folder;
-  store_conformance([&] { return open_store(folder.store()); });
+  conformance([&] { return open_store(folder.store()); });
+}
+
+}  // namespace
+
+TEST_CASE("a store over SQLite gives runs and tasks back with every column") {
+  over_sqlite(store_keeps_runs);
+}
+
+TEST_CASE("a store over SQLite gives attempts back with every column") {
+  over_sqlite(store_keeps_attempts);
+}
+
+TEST_CASE("a store over SQLite gives versions, jobs, schedules, rates and timers back") {
+  over_sqlite(store_keeps_jobs);
+}
+
+TEST_CASE("a store over SQLite refuses a change that expects what is not there") {
+  over_sqlite(store_guards_changes);
+}
+
+TEST_CASE("a store over SQLite gives no number out twice") { over_sqlite(store_counts_on); }
+
+TEST_CASE("a store over SQLite commits a group of batches as one") {
+  over_sqlite(store_commits_groups);
+}
+
+TEST_CASE("a store over SQLite loads of a run what was asked for") {
+  over_sqlite(store_gives_snapshots);
 }
 
 TEST_CASE("what was committed is there after the process was killed") {

@@ -6,9 +6,12 @@ target_link_libraries(print_states PRIVATE pawl_states_page)
 pawl_test(core_test ONE_THREAD LABEL unit
   DEPENDS pawl_core pawl_sim pawl_states_page
   SOURCES
+    core_attempts_test.cpp
     core_calls_test.cpp
+    core_catchup_test.cpp
     core_commands_test.cpp
     core_deferral_test.cpp
+    core_dispatch_test.cpp
     core_engine_test.cpp
     core_explain_test.cpp
     core_hooks_test.cpp
