@@ -129,6 +129,8 @@ Log::~Log() {
   if (!impl_) return;
   impl_->tell_drops();
   impl_->sink->end();
+  // Its thread writes what is queued and has ended then: no line is left that knows the logger.
+  impl_->pool.reset();
 }
 
 void Log::line(Weight weight, std::string_view text) {

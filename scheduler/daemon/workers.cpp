@@ -1,24 +1,15 @@
 #include "scheduler/daemon/workers.h"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <csignal>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
 #include "scheduler/loop/unix_socket.h"
-
-extern char** environ;
 
 namespace pawl {
 namespace {
@@ -29,20 +20,6 @@ constexpr Duration kSilentRetry = std::chrono::seconds(1);
 constexpr Duration kYoung = std::chrono::seconds(10);  ///< dying sooner counts as a failed start
 constexpr Duration kHostLooksEvery = std::chrono::minutes(1);
 constexpr int kReplaceDelayShiftMax = 6;  ///< 2^6 s between tries at the most
-
-constexpr const char* kWaysFile = "/ways";  ///< in a worker's folder
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += word + "\n";
-  return text;
-}
-
-std::string text_of_file(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 std::optional<WorkerId> worker_id_from(const std::string& name) {
   std::int64_t number = 0;
@@ -69,6 +46,16 @@ Workers::~Workers() {
   }
 }
 
+std::string Workers::folder_of(WorkerId id) const {
+  return options_.folder + "/" + std::to_string(id.value);
+}
+
+std::unique_ptr<Timer> Workers::look_timer(WorkerId id) {
+  return std::make_unique<Timer>(loop_, [this, id] {
+    if (Peer* peer = find(id)) look_after(*peer);
+  });
+}
+
 Workers::Peer* Workers::find(WorkerId id) {
   auto it = peers_.find(id);
   return it == peers_.end() ? nullptr : it->second.get();
@@ -88,17 +75,13 @@ void Workers::recover(const std::vector<WorkerId>& referenced) {
   if (!ids.empty()) highest_found_ = ids.back();
 
   for (WorkerId id : ids) {
-    auto owned = std::make_unique<Peer>();
-    Peer& peer = *owned;
-    peer.id = id;
-    peer.folder = options_.folder + "/" + std::to_string(id.value);
-    peer.is_found = true;
-    peer.ways = text_of_file(peer.folder + kWaysFile);
-    peer.since = mono_now();
-    peer.timer = std::make_unique<Timer>(loop_, [this, id] {
-      if (Peer* p = find(id)) look_after(*p);
-    });
-    peers_.emplace(id, std::move(owned));
+    const std::string folder = folder_of(id);
+    auto peer = std::make_unique<Peer>(folder, WorkerWays::of_folder(folder));
+    peer->id = id;
+    peer->is_found = true;
+    peer->since = mono_now();
+    peer->timer = look_timer(id);
+    peers_.emplace(id, std::move(peer));
   }
   for (WorkerId id : ids) {
     if (Peer* peer = find(id)) look_after(*peer);
@@ -275,7 +258,7 @@ void Workers::change_settings(std::size_t count, const Settings& settings) {
   bool any_host = false;
   for (auto& [id, peer] : peers_) {
     any_host |= is_host(*peer);
-    if (peer->state == State::up && peer->ways != joined(ways_of(is_host(*peer)))) retire(*peer);
+    if (peer->state == State::up && peer->ways != ways_of(is_host(*peer))) retire(*peer);
   }
   if (any_host) retire_timer_.start_after(look_at_hosts_after());
   retire_surplus();
@@ -310,91 +293,36 @@ void Workers::retire_surplus() {
   for (std::size_t i = 0; i < up.size() - options_.count; ++i) retire(*up[i].second);
 }
 
-/// The words of a worker that come from the settings.
-std::vector<std::string> Workers::ways_of(bool is_host) const {
-  std::vector<std::string> words = {"--control-groups", options_.control_groups, "--idle-ms",
-                                    std::to_string(options_.worker_idle.count())};
-  if (is_host && options_.hosts.recycle_after > 0)
-    words.insert(words.end(), {"--recycle-after", std::to_string(options_.hosts.recycle_after)});
-  if (is_host && options_.hosts.memory_bytes > 0)
-    words.insert(words.end(), {"--memory-max", std::to_string(options_.hosts.memory_bytes)});
-  return words;
+WorkerWays Workers::ways_of(bool is_host) const {
+  return {options_.control_groups, options_.worker_idle, is_host ? &options_.hosts : nullptr};
 }
 
-std::vector<std::string> Workers::words_of(const Peer& peer) const {
-  std::vector<std::string> words = {options_.program, "worker",
-                                    "--home",         options_.home,
-                                    "--id",           std::to_string(peer.id.value),
-                                    "--class",        peer.plugin.empty() ? "supervisor" : "host"};
-  if (options_.program_descriptors > 0) {
-    words.emplace_back("--descriptors");
-    words.push_back(std::to_string(options_.program_descriptors));
+std::vector<std::string> Workers::operators_of(const std::string& plugin) const {
+  std::vector<std::string> names;
+  for (const auto& [name, path] : options_.plugins) {
+    if (path == plugin) names.push_back(name);
   }
-  const std::vector<std::string> ways = ways_of(!peer.plugin.empty());
-  words.insert(words.end(), ways.begin(), ways.end());
-  if (peer.plugin.empty()) return words;
-  words.insert(words.end(), {"--plugin", peer.plugin});
-  for (const auto& [name, plugin] : options_.plugins) {
-    if (plugin == peer.plugin) words.insert(words.end(), {"--operator", name});
-  }
-  return words;
+  return names;
 }
 
 void Workers::spawn(WorkerId id, const std::string& plugin) {
-  const std::string number = std::to_string(id.value);
-  auto owned = std::make_unique<Peer>();
-  Peer& peer = *owned;
-  peer.id = id;
-  peer.plugin = plugin;
-  peer.folder = options_.folder + "/" + number;
-  peer.since = mono_now();
-  peer.is_child = true;
-  peer.timer = std::make_unique<Timer>(loop_, [this, id] {
-    if (Peer* p = find(id)) look_after(*p);
-  });
-  peer.ways = joined(ways_of(!plugin.empty()));
-  ::mkdir(peer.folder.c_str(), 0700);
-  // For a scheduler that takes it over, perhaps under other settings.
-  std::ofstream(peer.folder + kWaysFile) << peer.ways;
-
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  sigset_t all;
-  sigfillset(&all);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  const std::string log = peer.folder + "/log";
-  posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  posix_spawn_file_actions_adddup2(&actions, 1, 2);
-  posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-
-  std::vector<std::string> words = words_of(peer);
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  pid_t pid = 0;
-  const int error =
-      posix_spawn(&pid, options_.program.c_str(), &actions, &attributes, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-
-  Peer* kept = peers_.emplace(id, std::move(owned)).first->second.get();
-  if (error != 0) {
-    events_.problem("cannot start a worker: " + std::string(std::strerror(error)) +
-                    ". Trying again");
-    kept->is_child = false;
-    bury(*kept, true);
+  auto owned = std::make_unique<Peer>(folder_of(id), ways_of(!plugin.empty()));
+  owned->id = id;
+  owned->plugin = plugin;
+  owned->since = mono_now();
+  owned->timer = look_timer(id);
+  Peer& peer = *peers_.emplace(id, std::move(owned)).first->second;
+  const Result<pid_t> pid = start_worker(
+      {options_.program, options_.home, peer.folder, id, options_.program_descriptors, plugin,
+       plugin.empty() ? std::vector<std::string>{} : operators_of(plugin), peer.ways});
+  if (!pid) {
+    events_.problem("cannot start a worker: " + pid.error().message + ". Trying again");
+    bury(peer, true);
     return;
   }
-  kept->pid = pid;
-  kept->timer->start_after(kConnectEvery);
+  peer.is_child = true;
+  peer.pid = *pid;
+  peer.timer->start_after(kConnectEvery);
 }
 
 void Workers::reap() {
@@ -531,7 +459,7 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
   peer.was_met = true;
   peer.timer->cancel();
   peer.since = mono_now();
-  const bool is_as_now = peer.ways == joined(ways_of(is_host(peer)));
+  const bool is_as_now = peer.ways == ways_of(is_host(peer));
   if (peer.version == options_.version && is_as_now) {
     peer.state = State::up;
     if (auto hosting = hosts_.find(peer.plugin); hosting != hosts_.end()) {
@@ -604,15 +532,18 @@ void Workers::bury(Peer& peer, bool was_watched) {
       });
 }
 
+/// Off the loop's thread: results that were too large for a frame lie there, as many as there were.
 void Workers::remove_folder(Peer& peer) {
-  std::error_code ignored;
-  std::filesystem::remove_all(peer.folder, ignored);
-  const WorkerId id = peer.id;
   settle(peer);
-  // Not from inside a call on it.
-  loop_.defer([this, alive = alive_, id] {
-    if (*alive) peers_.erase(id);
-  });
+  // Until its fate is known the folder is read; then this is asked again.
+  peer.work->start(
+      [folder = peer.folder] {
+        std::error_code ignored;
+        std::filesystem::remove_all(folder, ignored);
+      },
+      [this, alive = alive_, id = peer.id] {
+        if (*alive) peers_.erase(id);
+      });
 }
 
 // Views ------------------------------------------------------------------------------------------

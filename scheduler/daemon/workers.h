@@ -9,11 +9,13 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plugins/worker/frames.h"
 #include "scheduler/base/ids.h"
 #include "scheduler/core/input.h"
+#include "scheduler/daemon/worker_process.h"
 #include "scheduler/loop/channel.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/signal.h"
@@ -112,13 +114,15 @@ class Workers {
  private:
   enum class State { starting, greeting, up, draining, silent, dead };
   struct Peer {
+    Peer(std::string its_folder, WorkerWays its_ways)
+        : folder(std::move(its_folder)), ways(std::move(its_ways)) {}
     WorkerId id;
     State state = State::starting;
     std::string folder;
     std::string version;
     std::string plugin;                  ///< of a host that we started; empty: a supervisor
     std::vector<std::string> operators;  ///< as it said
-    std::string ways;                    ///< as it was started with: see `ways_of`
+    WorkerWays ways;                     ///< that it was started with
     pid_t pid = 0;
     bool is_child = false;  ///< ours to reap
     bool is_found = false;  ///< from an earlier scheduler; settles recovery
@@ -150,8 +154,10 @@ class Workers {
   Duration look_at_hosts_after() const;
   void retire(Peer& peer);
   void retire_surplus();
-  std::vector<std::string> ways_of(bool is_host) const;
-  std::vector<std::string> words_of(const Peer& peer) const;
+  WorkerWays ways_of(bool is_host) const;
+  std::vector<std::string> operators_of(const std::string& plugin) const;
+  std::string folder_of(WorkerId id) const;
+  std::unique_ptr<Timer> look_timer(WorkerId id);
   void spawn(WorkerId id, const std::string& plugin);
   void connect(Peer& peer);
   void greet(Peer& peer, Fd socket);
