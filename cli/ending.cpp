@@ -11,6 +11,7 @@
 #include "cli/view.h"
 #include "plugins/worker/definition.h"
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/run_context.h"
 
 namespace pawl {
@@ -23,28 +24,14 @@ constexpr std::size_t kItemsRead = 20'000;
 constexpr std::int64_t kLogLines = 8;
 constexpr std::size_t kPage = 500;
 
-bool is_bad(TaskState state) { return state == TaskState::failed || state == TaskState::held; }
-
 /// From the start, else from the making, to the end, else to now.
 std::string took(const RunProgress& run, const Here& here) {
   const std::optional<WallTime> from = run.started_at ? run.started_at : run.created_at;
   return from ? format_took(run.ended_at.value_or(here.now) - *from) : "0ms";
 }
 
-/// Hooks are told of beside the run: they change nothing of its result.
-bool is_hook(const TaskProgress& task) { return task.task.starts_with("hook:"); }
-
 std::string name_of(const RunProgress& run) {
   return fmt::format("{} {}", escape_for_terminal(run.job), short_name(run.run));
-}
-
-std::int64_t retried(const RunProgress& run) {
-  std::int64_t sum = 0;
-  for (const TaskProgress& task : run.tasks) {
-    sum += task.retries;
-    if (!task.counts && task.attempts > 1) sum += task.attempts - 1;
-  }
-  return sum;
 }
 
 std::string done_text(const RunProgress& run) {
@@ -55,7 +42,7 @@ std::string done_text(const RunProgress& run) {
   };
   add(count_of(run.counts, TaskState::skipped), "skipped");
   add(count_of(run.counts, TaskState::failed), "failed");
-  add(retried(run), "retried");
+  add(run.retries, "retried");
   return text;
 }
 
@@ -65,9 +52,10 @@ struct Pinned {
   JobSpec job;
 
   /// A failure that its task allows is no reason why the run failed.
-  bool allows(const RunProgress& run, std::size_t task) const {
-    return task < job.tasks.size() && job.tasks[task].allow_failure &&
-           run.tasks[task].state == TaskState::failed;
+  bool allows(const TaskProgress& task) const {
+    if (task.state != TaskState::failed) return false;
+    const auto index = task_named(job, task.task);
+    return index && job.node(*index).allow_failure;
   }
 };
 
@@ -85,11 +73,12 @@ Result<Pinned> pinned(HistoryAccess& access, const RunProgress& run) {
 /// `query failed, report upstream_failed`.
 std::string verdict(const RunProgress& run, const Pinned* definition) {
   std::vector<const TaskProgress*> bad;
+  std::int64_t more = 0;
   for (const TaskState wanted :
        {TaskState::failed, TaskState::held, TaskState::upstream_failed, TaskState::cancelled}) {
-    for (std::size_t i = 0; i < run.tasks.size(); ++i) {
-      const TaskProgress& task = run.tasks[i];
-      const bool counts = definition == nullptr || !definition->allows(run, i);
+    more += unlisted(run, wanted);
+    for (const TaskProgress& task : run.tasks) {
+      const bool counts = definition == nullptr || !definition->allows(task);
       if (task.state == wanted && counts && !is_hook(task)) bad.push_back(&task);
     }
   }
@@ -97,7 +86,8 @@ std::string verdict(const RunProgress& run, const Pinned* definition) {
   for (std::size_t i = 0; i < std::min(bad.size(), kTasksShown); ++i) {
     text += fmt::format("{}{} {}", i == 0 ? "" : ", ", bad[i]->task, to_string(bad[i]->state));
   }
-  if (bad.size() > kTasksShown) text += fmt::format(" and {} more", bad.size() - kTasksShown);
+  if (bad.size() > kTasksShown) more += static_cast<std::int64_t>(bad.size() - kTasksShown);
+  if (more > 0) text += fmt::format(" and {} more", format_count(more));
   return text;
 }
 
@@ -112,25 +102,24 @@ class FailureScreen {
         here_(session.here()),
         row_(definition.row),
         job_(definition.job) {
-    for (std::uint32_t i = 0; i < run_.tasks.size() && i < job_.tasks.size(); ++i) {
-      const bool counts = is_bad(run_.tasks[i].state) && !definition.allows(run_, i);
-      if (counts && shown_.size() < kTasksShown) shown_.push_back(TaskIndex{i});
+    for (const TaskProgress& task : run_.tasks) {
+      if (shown_.size() == kTasksShown) break;
+      if (!is_bad(task.state) || is_hook(task) || definition.allows(task)) continue;
+      if (const auto index = task_named(job_, task.task)) shown_.push_back({&task, *index});
     }
   }
 
   void print() {
     int width = 0;
-    for (const TaskIndex task : shown_)
-      width = std::max(width, display_width(run_.tasks[task.value].task));
-    for (const TaskIndex task : shown_) print_task(task, width);
+    for (const Shown& one : shown_) width = std::max(width, display_width(one.task->task));
+    for (const Shown& one : shown_) print_task(*one.task, one.index, width);
     print_commands();
   }
 
  private:
   void line(const std::string& text) const { session_.err.line(text); }
 
-  void print_task(TaskIndex index, int width) {
-    const TaskProgress& task = run_.tasks[index.value];
+  void print_task(const TaskProgress& task, TaskIndex index, int width) {
     const std::string title = "  " + pad(task.task, width) + "   ";
     ErrorGroups collected;
     if (const Result<void> read = read_failures(index, collected); !read) {
@@ -276,17 +265,12 @@ class FailureScreen {
       }
     }
     if (items > 0) again.insert(again.begin(), counted(items, "item"));
-    const auto joined = [](const std::vector<std::string>& names) {
-      constexpr std::size_t kNames = 3;
-      std::string text;
-      for (std::size_t i = 0; i < std::min(names.size(), kNames); ++i) {
-        text += (i == 0 ? "" : ", ") + names[i];
-      }
-      return names.size() > kNames ? text + fmt::format(" and {} more", names.size() - kNames)
-                                   : text;
-    };
-    std::string text = again.empty() ? "" : "runs " + joined(again);
-    if (!then.empty()) text += (text.empty() ? "runs " : ", then ") + joined(then);
+    std::int64_t again_more = 0;
+    for (const TaskState state : {TaskState::failed, TaskState::held, TaskState::cancelled})
+      again_more += unlisted(run_, state);
+    const std::int64_t then_more = unlisted(run_, TaskState::upstream_failed);
+    std::string text = again.empty() ? "" : "runs " + joined_names(again, again_more);
+    if (!then.empty()) text += (text.empty() ? "runs " : ", then ") + joined_names(then, then_more);
     const std::int64_t stay =
         count_of(run_.counts, TaskState::succeeded) + count_of(run_.counts, TaskState::skipped);
     if (stay > 0) text += fmt::format("; {} finished stay", format_count(stay));
@@ -299,7 +283,11 @@ class FailureScreen {
   Here here_;
   const RunRow& row_;
   const JobSpec& job_;
-  std::vector<TaskIndex> shown_;
+  struct Shown {
+    const TaskProgress* task;
+    TaskIndex index;
+  };
+  std::vector<Shown> shown_;
   std::string example_;  ///< whose log was shown
 };
 

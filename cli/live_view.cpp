@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "scheduler/daemon/run_progress.h"
+
 namespace pawl {
 
 namespace {
@@ -29,36 +31,23 @@ int task_width(const RunProgress& run) {
   return std::min(width, kTaskWidthMax);
 }
 
-/// What is shown first when not all fits: what moves, what went wrong, what is next.
-int rank(TaskState state) {
-  switch (state) {
-    case TaskState::running:
-    case TaskState::retrying:
-    case TaskState::deferred: return 0;
-    case TaskState::held:
-    case TaskState::failed: return 1;
-    case TaskState::queued: return 2;
-    case TaskState::upstream_failed:
-    case TaskState::cancelled: return 3;
-    case TaskState::waiting: return 4;
-    case TaskState::succeeded:
-    case TaskState::skipped: return 5;
-  }
-  return 5;
-}
-
 /// At most `count` tasks, those that matter most, in the order of the job.
 std::vector<const TaskProgress*> chosen(const RunProgress& run, std::size_t count) {
+  std::vector<TaskState> states;
+  for (const TaskProgress& task : run.tasks) states.push_back(task.state);
   std::vector<const TaskProgress*> tasks;
-  for (const TaskProgress& task : run.tasks) tasks.push_back(&task);
-  if (tasks.size() <= count) return tasks;
-  std::stable_sort(tasks.begin(), tasks.end(), [](const TaskProgress* a, const TaskProgress* b) {
-    return rank(a->state) < rank(b->state);
-  });
-  tasks.resize(count);
-  std::sort(tasks.begin(), tasks.end());  // all point into one vector
+  for (TaskIndex place : foremost_tasks(states, count)) tasks.push_back(&run.tasks[place.value]);
   return tasks;
 }
+
+/// Tasks of the run that are not among these.
+std::int64_t others(const RunProgress& run, const std::vector<const TaskProgress*>& tasks) {
+  const auto shown = std::count_if(tasks.begin(), tasks.end(),
+                                   [](const TaskProgress* task) { return !is_hook(*task); });
+  return total_of(run.task_counts) - shown;
+}
+
+bool is_whole(const RunProgress& run) { return others(run, chosen(run, run.tasks.size())) <= 0; }
 
 }  // namespace
 
@@ -90,10 +79,8 @@ void LiveView::redraw(const RunProgress& run, const Here& here) {
   std::vector<ProgressLine> lines;
   for (const TaskProgress* task : tasks) lines.push_back(progress_line(*task, here));
   std::vector<std::string> texts = format_lines(terminal_, lines, task_width(run));
-  if (tasks.size() < run.tasks.size()) {
-    texts.push_back(fmt::format(
-        "  and {}",
-        counted(static_cast<std::int64_t>(run.tasks.size() - tasks.size()), "more task")));
+  if (const std::int64_t more = others(run, tasks); more > 0) {
+    texts.push_back(fmt::format("  and {}", counted(more, "more task")));
   }
   erase();
   for (const std::string& text : texts) terminal_.line(text);
@@ -103,7 +90,9 @@ void LiveView::redraw(const RunProgress& run, const Here& here) {
 void LiveView::print_changes(const RunProgress& run, const Here& here) {
   std::vector<ProgressLine> lines;
   std::int64_t left_out = 0;
+  const bool tells_all = is_whole(run);
   for (const TaskProgress& task : run.tasks) {
+    if (!tells_all && !is_bad(task.state)) continue;
     const auto [entry, is_new] = seen_.try_emplace(task.task);
     Seen& seen = entry->second;
     const std::int64_t finished = task.counts ? finished_of(*task.counts) : 0;
@@ -123,6 +112,19 @@ void LiveView::print_changes(const RunProgress& run, const Here& here) {
     terminal_.line(text);
   }
   if (left_out > 0) terminal_.line(fmt::format("  and {}", counted(left_out, "more change")));
+  if (!tells_all) print_total(run, here);
+}
+
+void LiveView::print_total(const RunProgress& run, const Here& here) {
+  if (!run.ended && here.now - total_at_ < kCountsEvery) return;
+  total_at_ = here.now;
+  std::string text = fmt::format("  {} of {}", format_count(finished_of(run.task_counts)),
+                                 counted(total_of(run.task_counts), "task"));
+  for (const TaskState state : {TaskState::failed, TaskState::held}) {
+    if (const std::int64_t count = count_of(run.task_counts, state); count > 0)
+      text += fmt::format(" · {} {}", format_count(count), to_string(state));
+  }
+  terminal_.line(text);
 }
 
 }  // namespace pawl

@@ -68,6 +68,8 @@ std::optional<TaskProgress> read_task(const json& object) {
     for (const json& name : *list) {
       if (name.is_string()) task.waiting_for.push_back(name.get<std::string>());
     }
+    task.waiting_for_more =
+        number_of(object, "waiting_for_count") - static_cast<std::int64_t>(task.waiting_for.size());
   }
   return task;
 }
@@ -107,16 +109,6 @@ std::string mapped_detail(const TaskProgress& task) {
   return text;
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  constexpr std::size_t kNamesMax = 3;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), kNamesMax); ++i) {
-    text += (i == 0 ? "" : ", ") + names[i];
-  }
-  if (names.size() > kNamesMax) text += fmt::format(" and {} more", names.size() - kNamesMax);
-  return text;
-}
-
 std::string took(const TaskProgress& task) {
   if (!task.started_at || !task.ended_at) return {};
   return format_took(*task.ended_at - *task.started_at);
@@ -127,7 +119,8 @@ std::string detail_of(const TaskProgress& task, const Here& here) {
   switch (task.state) {
     case TaskState::waiting:
     case TaskState::queued:
-      if (!task.waiting_for.empty()) text = "for " + joined(task.waiting_for);
+      if (!task.waiting_for.empty())
+        text = "for " + joined_names(task.waiting_for, task.waiting_for_more);
       return text;
     case TaskState::running:
       if (task.counts) return mapped_detail(task);
@@ -136,7 +129,8 @@ std::string detail_of(const TaskProgress& task, const Here& here) {
     case TaskState::retrying:
     case TaskState::deferred:
       append(text, reason_text(task.reason, task.exit_code, task.signal));
-      if (!task.waiting_for.empty()) append(text, "for " + joined(task.waiting_for));
+      if (!task.waiting_for.empty())
+        append(text, "for " + joined_names(task.waiting_for, task.waiting_for_more));
       return text;
     case TaskState::held:
     case TaskState::succeeded:
@@ -172,6 +166,11 @@ Result<RunProgress> read_progress(const json& answer) {
   if (const auto counts = answer.find("counts"); counts != answer.end() && counts->is_object()) {
     run.counts = read_counts(*counts);
   }
+  if (const auto counts = answer.find("task_counts");
+      counts != answer.end() && counts->is_object()) {
+    run.task_counts = read_counts(*counts);
+  }
+  run.retries = number_of(answer, "retries");
   if (const auto tasks = answer.find("tasks"); tasks != answer.end() && tasks->is_array()) {
     for (const json& object : *tasks) {
       auto task = read_task(object);
@@ -207,6 +206,26 @@ std::vector<std::string> format_lines(const Terminal& terminal,
     out.push_back("  " + name + "   " + styled(terminal, line.style, state) + rest);
   }
   return out;
+}
+
+bool is_hook(const TaskProgress& task) { return task.task.starts_with("hook:"); }
+
+bool is_bad(TaskState state) { return state == TaskState::failed || state == TaskState::held; }
+
+std::int64_t unlisted(const RunProgress& run, TaskState state) {
+  const auto listed = std::count_if(
+      run.tasks.begin(), run.tasks.end(),
+      [&](const TaskProgress& task) { return task.state == state && !is_hook(task); });
+  return count_of(run.task_counts, state) - listed;
+}
+
+std::string joined_names(const std::vector<std::string>& names, std::int64_t more) {
+  constexpr std::size_t kNamesMax = 3;
+  std::string text;
+  const std::size_t shown = std::min(names.size(), kNamesMax);
+  for (std::size_t i = 0; i < shown; ++i) text += (i == 0 ? "" : ", ") + names[i];
+  more += static_cast<std::int64_t>(names.size() - shown);
+  return more > 0 ? text + fmt::format(" and {} more", more) : text;
 }
 
 std::int64_t count_of(const Counts& counts, TaskState state) {

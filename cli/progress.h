@@ -26,10 +26,11 @@ struct TaskProgress {
   std::optional<WallTime> started_at;
   std::optional<WallTime> ended_at;
   std::vector<std::string> waiting_for;
-  double rate = 0;            ///< items a second
-  std::int64_t retrying = 0;  ///< items that wait for another attempt
-  std::int64_t retries = 0;   ///< of a mapped task: attempts after the first, so far
-  std::int64_t attempts = 0;  ///< of one that is not mapped
+  std::int64_t waiting_for_more = 0;  ///< upstreams beside those that are named
+  double rate = 0;                    ///< items a second
+  std::int64_t retrying = 0;          ///< items that wait for another attempt
+  std::int64_t retries = 0;           ///< of a mapped task: attempts after the first, so far
+  std::int64_t attempts = 0;          ///< of one that is not mapped
 
   friend bool operator==(const TaskProgress&, const TaskProgress&) = default;
 };
@@ -44,7 +45,9 @@ struct RunProgress {
   std::optional<WallTime> started_at;
   std::optional<WallTime> ended_at;
   Counts counts{};
-  std::vector<TaskProgress> tasks;
+  Counts task_counts{};  ///< wholes only, without hooks
+  std::int64_t retries = 0;
+  std::vector<TaskProgress> tasks;  ///< of a run with very many: those that matter most
   bool ended = false;
   std::int64_t scheduler_pid = 0;
 };
@@ -65,6 +68,16 @@ ProgressLine progress_line(const TaskProgress& task, const Here& here);
 /// The lines as they are printed: names and states in columns.
 std::vector<std::string> format_lines(const Terminal& terminal,
                                       const std::vector<ProgressLine>& lines, int task_width);
+
+/// Hooks are told of beside the run: they change nothing of its result.
+bool is_hook(const TaskProgress& task);
+/// Failed, or held.
+bool is_bad(TaskState state);
+/// How many tasks in this state are not among those listed.
+std::int64_t unlisted(const RunProgress& run, TaskState state);
+
+/// The first names, and how many others there are beside `more` that have none.
+std::string joined_names(const std::vector<std::string>& names, std::int64_t more = 0);
 
 /// Counts over states.
 std::int64_t count_of(const Counts& counts, TaskState state);

@@ -289,6 +289,12 @@ std::optional<ScheduleView> Engine::schedule(std::string_view job) const {
 
 std::optional<RunView> Engine::view(RunId run) const { return state_->view(run); }
 
+TaskView Engine::task(RunId run, TaskIndex task) const {
+  return State::task_view(state_->at(run).nodes[task.value]);
+}
+
+RunStates Engine::states(RunId run) const { return State::states(state_->at(run)); }
+
 bool Engine::has_mapped_tasks(RunId id) const {
   const Run* run = state_->find(id);
   return run != nullptr && std::any_of(run->nodes.begin(), run->nodes.end(),

@@ -49,6 +49,12 @@ struct RunView {
   std::vector<TaskView> tasks;
 };
 
+/// Where all tasks of a run are, its hooks last.
+struct RunStates {
+  std::vector<TaskState> tasks;
+  std::int64_t retries = 0;  ///< attempts after the first, of all tasks and items, so far
+};
+
 /// Where a job's schedule is.
 struct ScheduleView {
   bool is_served = false;
@@ -117,6 +123,9 @@ class Engine {
   /// Of a job that SetSchedule has told of.
   std::optional<ScheduleView> schedule(std::string_view job) const;
   std::optional<RunView> view(RunId run) const;
+  /// The run is in memory. One task, and the states of all in a single pass.
+  TaskView task(RunId run, TaskIndex task) const;
+  RunStates states(RunId run) const;
   /// True when the run has mapped tasks of which a command may name final items.
   bool has_mapped_tasks(RunId run) const;
   /// Runs in memory, ascending.

@@ -51,6 +51,8 @@ class Engine::State {
 
   // engine_views.cpp
   std::optional<RunView> view(RunId id) const;
+  static TaskView task_view(const Node& node);
+  static RunStates states(const Run& run);
   std::vector<Explanation> explain(const Target& target, Now now) const;
   std::vector<PoolView> pools(Now now) const;
   struct Holding {

@@ -21,20 +21,32 @@ std::optional<RunView> Engine::State::view(RunId id) const {
   RunView out;
   out.run = run->row;
   out.tasks.reserve(run->nodes.size());
-  for (const Node& node : run->nodes) {
-    TaskView task;
-    task.state = node.work.state;
-    task.reason = node.work.reason;
-    task.detail = node.work.detail;
-    task.attempts = node.work.attempts;
-    task.started_at = if_set(node.work.started_at);
-    task.ended_at = if_set(node.work.ended_at);
-    if (node.mapped) {
-      task.counts = node.mapped->counts;
-      task.items = node.mapped->items;
-      task.retries = node.mapped->retries;
-    }
-    out.tasks.push_back(std::move(task));
+  for (const Node& node : run->nodes) out.tasks.push_back(task_view(node));
+  return out;
+}
+
+TaskView Engine::State::task_view(const Node& node) {
+  TaskView task;
+  task.state = node.work.state;
+  task.reason = node.work.reason;
+  task.detail = node.work.detail;
+  task.attempts = node.work.attempts;
+  task.started_at = if_set(node.work.started_at);
+  task.ended_at = if_set(node.work.ended_at);
+  if (node.mapped) {
+    task.counts = node.mapped->counts;
+    task.items = node.mapped->items;
+    task.retries = node.mapped->retries;
+  }
+  return task;
+}
+
+RunStates Engine::State::states(const Run& run) {
+  RunStates out;
+  out.tasks.reserve(run.nodes.size());
+  for (const Node& node : run.nodes) {
+    out.tasks.push_back(node.work.state);
+    out.retries += node.mapped ? node.mapped->retries : std::max(node.work.attempts - 1, 0);
   }
   return out;
 }

@@ -125,16 +125,15 @@ void Commands::explain(const ControlRequest& request, const ControlAnswer& answe
                  "run " + name + " is not open; its history says how it ended: pawl show " + name});
   }
   Target target{*id, {}, {}};
-  const RunView view = *engine.view(*id);
-  json out = {
-      {"run", name}, {"state", to_string(view.run.state)}, {"reason", to_string(view.run.reason)}};
+  const RunRow& row = *engine.run(*id);
+  json out = {{"run", name}, {"state", to_string(row.state)}, {"reason", to_string(row.reason)}};
   if (const std::string task = asked("task"); !task.empty()) {
     target.task = task_named(*engine.job_of(*id), task);
     if (!target.task)
       return refuse(answer, {ErrorKind::not_found, "run " + name + " has no task '" + task + "'"});
     const std::int64_t index = number_of(request.query, "index", -1);
     if (index >= 0) target.item = ItemIndex{index};
-    const TaskView& at = view.tasks[target.task->value];
+    const TaskView at = engine.task(*id, *target.task);
     out["task"] = task;
     out["state"] = to_string(at.state);
     out["reason"] = to_string(at.reason);

@@ -23,6 +23,12 @@ TaskIndex first_hook(const JobSpec& job) {
 
 }  // namespace
 
+read::Upstream upstream_of(const Engine& engine, RunId run, TaskIndex index) {
+  const TaskSpec& task = engine.job_of(run)->tasks[index.value];
+  const TaskView view = engine.task(run, index);
+  return {index, task.id, view.state, task.is_mapped(), view.counts, view.items};
+}
+
 read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex index) {
   const JobSpec& job = *engine.job_of(run);
   const TaskSpec& task = job.node(index);
@@ -36,14 +42,10 @@ read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex 
   request.wants_output_files = names_word(task, "output_file");
   if (job.is_hook(index) && names_word(task, "failed")) request.failed_before = first_hook(job);
   if (task.outputs_used.empty()) return request;
-  const std::optional<RunView> view = engine.view(run);
   for (TaskIndex used : task.outputs_used) {
     // Told to each attempt, of its own item.
     if (std::binary_search(task.pairs_used.begin(), task.pairs_used.end(), used)) continue;
-    const TaskView& upstream = view->tasks[used.value];
-    request.upstreams.push_back({used, job.tasks[used.value].id, upstream.state,
-                                 job.tasks[used.value].is_mapped(), upstream.counts,
-                                 upstream.items});
+    request.upstreams.push_back(upstream_of(engine, run, used));
   }
   return request;
 }
@@ -103,7 +105,7 @@ void Dispatcher::to_worker(const effect::StartAttempt& start) {
   if (!is_live(start)) return;
   const Task task{start.key.run, start.key.task};
   Definition& definition = definitions_[task];
-  if (!definition.json.empty() && definition.is_passing) definition = Definition{};
+  if (has_passed(task, definition)) take_back(std::exchange(definition, Definition{}));
   if (definition.json.empty()) {
     definition.waiting.push_back(start);
     if (definition.ticket == 0) ask_for_context(task, definition);
@@ -119,10 +121,24 @@ void Dispatcher::ask_for_context(const Task& task, Definition& definition) {
     make(task, definition, request.names);
     return;
   }
-  definition.is_passing = std::any_of(request.upstreams.begin(), request.upstreams.end(),
-                                      [](const read::Upstream& u) { return !is_final(u.state); });
+  std::copy_if(request.upstreams.begin(), request.upstreams.end(),
+               std::back_inserter(definition.passing),
+               [](const read::Upstream& u) { return !is_final(u.state); });
   definition.ticket = request.ticket = next_ticket_++;
   reader_.ask(std::move(request));
+}
+
+/// It was made while an upstream that it names was not final, and that has gone on since.
+bool Dispatcher::has_passed(const Task& task, const Definition& definition) const {
+  return !definition.json.empty() &&
+         std::any_of(definition.passing.begin(), definition.passing.end(),
+                     [&](const read::Upstream& then) {
+                       return upstream_of(engine_, task.first, then.task) != then;
+                     });
+}
+
+void Dispatcher::take_back(const Definition& definition) {
+  for (WorkerId worker : definition.known_by) outdated_.emplace_back(worker, definition.id);
 }
 
 void Dispatcher::make(const Task& task, Definition& definition, std::string context) {
@@ -225,6 +241,8 @@ void Dispatcher::flush() {
   for (auto& [worker, attempts] : outgoing_) {
     if (!attempts.empty()) workers_.start(worker, std::exchange(attempts, {}));
   }
+  // After the starts that name them.
+  for (const auto& [worker, id] : std::exchange(outdated_, {})) workers_.undefine(worker, id);
 }
 
 void Dispatcher::fail(const effect::StartAttempt& start, Reason reason, std::string message) {
@@ -242,10 +260,16 @@ void Dispatcher::fail(const effect::StartAttempt& start, Reason reason, std::str
 }
 
 void Dispatcher::forget_definitions() {
-  for (RunId run : engine_.runs()) forget_definitions(run);
+  for (RunId run : engine_.runs()) forget(run);
+  flush();
 }
 
 void Dispatcher::forget_definitions(RunId run) {
+  forget(run);
+  flush();
+}
+
+void Dispatcher::forget(RunId run) {
   for (auto it = definitions_.lower_bound({run, TaskIndex{0}});
        it != definitions_.end() && it->first.first == run;) {
     // One that starts wait for is being made from what is true now.
@@ -253,7 +277,7 @@ void Dispatcher::forget_definitions(RunId run) {
       ++it;
       continue;
     }
-    for (WorkerId worker : it->second.known_by) workers_.undefine(worker, it->second.id);
+    take_back(it->second);
     it = definitions_.erase(it);
   }
   for (auto it = windows_.lower_bound({run, TaskIndex{0}});
@@ -263,7 +287,7 @@ void Dispatcher::forget_definitions(RunId run) {
 }
 
 void Dispatcher::run_ended(RunId run) {
-  forget_definitions(run);
+  forget(run);
   for (auto it = definitions_.lower_bound({run, TaskIndex{0}});
        it != definitions_.end() && it->first.first == run;) {
     it = definitions_.erase(it);

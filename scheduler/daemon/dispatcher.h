@@ -49,9 +49,9 @@ class Dispatcher {
   using Task = std::pair<RunId, TaskIndex>;
   struct Definition {
     DefinitionId id;
-    std::uint64_t ticket = 0;  ///< of the question for its context, while it is open
-    std::string json;          ///< empty: not made yet
-    bool is_passing = false;   ///< an upstream it names was not final: for these starts only
+    std::uint64_t ticket = 0;             ///< of the question for its context, while it is open
+    std::string json;                     ///< empty: not made yet
+    std::vector<read::Upstream> passing;  ///< that it names and that were not final, as they were
     std::set<WorkerId> known_by;
     std::vector<effect::StartAttempt> waiting;
   };
@@ -64,6 +64,9 @@ class Dispatcher {
   void send(const effect::StartAttempt& start, Definition& definition);
   void ask_for_context(const Task& task, Definition& definition);
   void refuse(const Task& task, const std::string& why);
+  bool has_passed(const Task& task, const Definition& definition) const;
+  void take_back(const Definition& definition);
+  void forget(RunId run);
   void make(const Task& task, Definition& definition, std::string context);
   bool take_item(const effect::StartAttempt& start, frame::AttemptStart& out);
   void ask_for_chunks(const Task& task, ItemWindow& window);
@@ -83,7 +86,11 @@ class Dispatcher {
   std::map<Task, ItemWindow> windows_;         ///< of the tasks whose items are started
   std::unordered_map<AttemptId, Past> pasts_;  ///< of starts on their way
   std::map<WorkerId, std::vector<frame::AttemptStart>> outgoing_;
+  std::vector<std::pair<WorkerId, DefinitionId>> outdated_;  ///< that workers know, and may forget
 };
+
+/// An upstream of a task of an open run, as it is now.
+read::Upstream upstream_of(const Engine& engine, RunId run, TaskIndex index);
 
 /// What the reader needs to make the names that a task's templates may use.
 read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex task);

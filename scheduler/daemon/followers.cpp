@@ -5,7 +5,7 @@
 
 #include "scheduler/daemon/control.h"
 #include "scheduler/daemon/definitions.h"
-#include "scheduler/daemon/run_json.h"
+#include "scheduler/daemon/run_progress.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
@@ -41,7 +41,7 @@ std::pair<int, std::string> stored_progress(Store& store, const std::string& nam
   if (!definition || !*definition || !snapshot || !*snapshot) return error(unreadable);
   auto job = read_definition(**definition);
   if (!job) return error(job.error());
-  return {200, with_scheduler(progress_json(view_of(**snapshot, *job), *job, wall_now()), version,
+  return {200, with_scheduler(progress_json(**snapshot, *job, wall_now()), version,
                               is_final((*row)->state))};
 }
 
@@ -68,7 +68,9 @@ std::uint64_t Followers::version_of(RunId run) const {
 
 std::string Followers::progress(RunId run, bool ended) const {
   const Engine& engine = pump_.engine();
-  return with_scheduler(progress_json(*engine.view(run), *engine.job_of(run), wall_now()),
+  return with_scheduler(progress_json(
+                            *engine.run(run), *engine.job_of(run), engine.states(run),
+                            [&](TaskIndex task) { return engine.task(run, task); }, wall_now()),
                         version_of(run), ended);
 }
 
@@ -92,12 +94,12 @@ void Followers::follow(const std::string& run, const ControlRequest& request,
   const Duration patience =
       std::clamp(Duration(number_of(request.query, "timeout_ms", kFollowDefault.count())),
                  Duration{0}, kFollowMax);
-  wait(run, known, patience, std::move(answer));
+  wait(*id, run, known, patience, std::move(answer));
   if (!has_ended && version_of(*id) > known && !tell_timer_.armed())
     tell_timer_.start_after(kTellEvery);
 }
 
-void Followers::wait(std::string run, std::uint64_t known, Duration patience,
+void Followers::wait(RunId run, std::string name, std::uint64_t known, Duration patience,
                      ControlAnswer answer) {
   const std::uint64_t ticket = ++last_ticket_;
   answer.on_gone([this, alive = alive_, ticket] {
@@ -105,7 +107,7 @@ void Followers::wait(std::string run, std::uint64_t known, Duration patience,
   });
   auto timer = std::make_unique<Timer>(loop_, [this, ticket] { timed_out(ticket); });
   timer->start_after(patience);
-  waiting_.push_back({ticket, std::move(run), known, std::move(answer), std::move(timer)});
+  waiting_.push_back({ticket, run, std::move(name), known, std::move(answer), std::move(timer)});
 }
 
 void Followers::leave(std::uint64_t ticket) {
@@ -117,11 +119,10 @@ void Followers::timed_out(std::uint64_t ticket) {
   const auto found = std::find_if(waiting_.begin(), waiting_.end(),
                                   [&](const Follower& f) { return f.ticket == ticket; });
   if (found == waiting_.end()) return;
-  const std::string run = found->run;
-  const ControlAnswer answer = std::move(found->answer);
+  const Follower left = std::move(*found);
   waiting_.erase(found);
-  if (const auto id = open_run(pump_.engine(), run)) return answer(200, progress(*id, false));
-  answer_stored(run, answer);
+  if (pump_.engine().has_run(left.run)) return left.answer(200, progress(left.run, false));
+  answer_stored(left.name, left.answer);
 }
 
 void Followers::changed() {
@@ -134,10 +135,10 @@ void Followers::changed() {
 void Followers::tell() {
   std::vector<std::pair<RunId, ControlAnswer>> told;
   for (auto it = waiting_.begin(); it != waiting_.end();) {
-    const auto id = open_run(pump_.engine(), it->run);
+    const RunRow* row = pump_.engine().run(it->run);
     const bool has_news =
-        id && !is_final(pump_.engine().run(*id)->state) && version_of(*id) > it->version;
-    if (has_news) told.emplace_back(*id, std::move(it->answer));
+        row != nullptr && !is_final(row->state) && version_of(it->run) > it->version;
+    if (has_news) told.emplace_back(it->run, std::move(it->answer));
     it = has_news ? waiting_.erase(it) : std::next(it);
   }
   for (const auto& [id, answer] : told) answer(200, progress(id, false));
@@ -156,7 +157,7 @@ void Followers::run_ended(RunId run) {
   if (ended_.size() > kEndedMax) ended_.pop_front();
   std::vector<ControlAnswer> told;
   for (auto it = waiting_.begin(); it != waiting_.end();) {
-    const bool is_meant = it->run == name;
+    const bool is_meant = it->run == run;
     if (is_meant) told.push_back(std::move(it->answer));
     it = is_meant ? waiting_.erase(it) : std::next(it);
   }

@@ -41,13 +41,15 @@ class Followers {
   using Json = nlohmann::json;
   struct Follower {
     std::uint64_t ticket = 0;
-    std::string run;
+    RunId run;
+    std::string name;
     std::uint64_t version = 0;
     ControlAnswer answer;
     std::unique_ptr<Timer> timer;
   };
 
-  void wait(std::string run, std::uint64_t known, Duration patience, ControlAnswer answer);
+  void wait(RunId run, std::string name, std::uint64_t known, Duration patience,
+            ControlAnswer answer);
   void timed_out(std::uint64_t ticket);
   void leave(std::uint64_t ticket);
   void tell();

@@ -36,6 +36,8 @@ struct Upstream {
   bool is_mapped = false;
   std::optional<Counts> counts;
   std::int64_t items = 0;
+
+  friend bool operator==(const Upstream&, const Upstream&) = default;
 };
 
 /// The names of a run and of some of its tasks.

@@ -227,6 +227,8 @@ TEST_CASE("other tasks say what they wait for, how long they took and why they f
   CHECK(progress_line(task, {}).detail == "for query");
   task.waiting_for = {"a", "b", "c", "d", "e"};
   CHECK(progress_line(task, {}).detail == "for a, b, c and 2 more");
+  task.waiting_for_more = 40;
+  CHECK(progress_line(task, {}).detail == "for a, b, c and 42 more");
   task.state = TaskState::failed;
   task.reason = "exit";
   task.exit_code = 5;
