@@ -287,8 +287,6 @@ std::optional<ScheduleView> Engine::schedule(std::string_view job) const {
                       s->is_armed() ? s->next : std::nullopt};
 }
 
-std::optional<RunView> Engine::view(RunId run) const { return state_->view(run); }
-
 TaskView Engine::task(RunId run, TaskIndex task) const {
   return State::task_view(state_->at(run).nodes[task.value]);
 }

@@ -44,11 +44,6 @@ struct TaskView {
   std::int64_t retries = 0;  ///< attempts after the first, so far, of a mapped task
 };
 
-struct RunView {
-  RunRow run;
-  std::vector<TaskView> tasks;
-};
-
 /// Where all tasks of a run are, its hooks last.
 struct RunStates {
   std::vector<TaskState> tasks;
@@ -122,7 +117,6 @@ class Engine {
   const RunRow* run(RunId run) const;
   /// Of a job that SetSchedule has told of.
   std::optional<ScheduleView> schedule(std::string_view job) const;
-  std::optional<RunView> view(RunId run) const;
   /// The run is in memory. One task, and the states of all in a single pass.
   TaskView task(RunId run, TaskIndex task) const;
   RunStates states(RunId run) const;

@@ -50,7 +50,6 @@ class Engine::State {
   std::optional<MonoTime> next_deadline() const;
 
   // engine_views.cpp
-  std::optional<RunView> view(RunId id) const;
   static TaskView task_view(const Node& node);
   static RunStates states(const Run& run);
   std::vector<Explanation> explain(const Target& target, Now now) const;

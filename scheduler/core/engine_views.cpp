@@ -15,16 +15,6 @@ std::optional<WallTime> if_set(WallTime time) {
 
 }  // namespace
 
-std::optional<RunView> Engine::State::view(RunId id) const {
-  const Run* run = find(id);
-  if (run == nullptr) return std::nullopt;
-  RunView out;
-  out.run = run->row;
-  out.tasks.reserve(run->nodes.size());
-  for (const Node& node : run->nodes) out.tasks.push_back(task_view(node));
-  return out;
-}
-
 TaskView Engine::State::task_view(const Node& node) {
   TaskView task;
   task.state = node.work.state;

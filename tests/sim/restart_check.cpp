@@ -7,12 +7,13 @@ namespace pawl::sim {
 namespace {
 
 /// One line per task, whatever differs shows.
-std::string view_text(const RunView& view) {
+std::string run_text(const Engine& engine, RunId id) {
   std::ostringstream out;
-  out << to_string(view.run.state) << reason_text(view.run.reason) << " resumes "
-      << view.run.resumes;
-  for (std::int64_t count : view.run.counts) out << ' ' << count;
-  for (const TaskView& task : view.tasks) {
+  const RunRow& run = *engine.run(id);
+  out << to_string(run.state) << reason_text(run.reason) << " resumes " << run.resumes;
+  for (std::int64_t count : run.counts) out << ' ' << count;
+  for (std::uint32_t i = 0; i < engine.job_of(id)->node_count(); ++i) {
+    const TaskView task = engine.task(id, TaskIndex{i});
     out << '\n'
         << to_string(task.state) << reason_text(task.reason, task.detail) << " attempts "
         << task.attempts;
@@ -93,8 +94,7 @@ std::string difference_after_restart(const Engine& engine, const ModelStore& sto
       // What waits for a slot has no row, so its `when` is judged again: as before.
       const auto* prepare = std::get_if<effect::Prepare>(&effect);
       if (prepare == nullptr || !engine.has_run(prepare->run)) continue;
-      const bool was_judged =
-          engine.view(prepare->run)->tasks[prepare->task.value].state == TaskState::queued;
+      const bool was_judged = engine.task(prepare->run, prepare->task).state == TaskState::queued;
       if (was_judged)
         todo.emplace_back(input::Prepared{prepare->run, prepare->task, prepare->stamp, {}, {}, {}});
     }
@@ -111,8 +111,8 @@ std::string difference_after_restart(const Engine& engine, const ModelStore& sto
   }
   for (RunId run : store.open_runs()) {
     if (!engine.has_run(run)) return "an open run is not in memory";
-    const std::string here = view_text(*engine.view(run));
-    const std::string there = view_text(*other.view(run));
+    const std::string here = run_text(engine, run);
+    const std::string there = run_text(other, run);
     if (here != there) return "a restored engine differs:\n" + here + "\n--\n" + there;
   }
   const std::string here = effects_text(engine.regenerate_effects());

@@ -46,11 +46,10 @@ std::string World::state(RunId run) const {
 
 std::string World::states(RunId run) const {
   std::string out;
-  const auto view = engine.view(run);
   for (std::uint32_t i = 0; i < job(run).node_count(); ++i) {
     TaskState state = TaskState::waiting;
-    if (view) {
-      state = view->tasks[i].state;
+    if (engine.has_run(run)) {
+      state = engine.task(run, TaskIndex{i}).state;
     } else if (auto it = store.tasks.find({run, TaskIndex{i}, kWhole}); it != store.tasks.end()) {
       state = it->second.state;
     }

@@ -118,10 +118,9 @@ struct Waiting {
 std::vector<Waiting> waiting_in(const World& w, const JobSpec& job) {
   std::vector<Waiting> out;
   for (RunId run : w.engine.runs()) {
-    const RunView view = *w.engine.view(run);
     for (std::uint32_t i = 0; i < job.tasks.size(); ++i) {
       const TaskSpec& spec = job.tasks[i];
-      const TaskView& task = view.tasks[i];
+      const TaskView task = w.engine.task(run, TaskIndex{i});
       bool waits = task.state == TaskState::queued;
       if (task.counts) {
         const std::int64_t limit = spec.map->max_concurrent;

@@ -150,9 +150,9 @@ TEST_CASE("an item is retried by itself while the others go on") {
   CHECK(w.states(run) == "m=running");
   w.pass(5s);
   CHECK(w.row(run, "m:0").attempts == 2);
-  CHECK(w.engine.view(run)->tasks[0].retries == 1);
+  CHECK(w.engine.task(run, TaskIndex{0}).retries == 1);
   w.restart();
-  CHECK(w.engine.view(run)->tasks[0].retries == 1);
+  CHECK(w.engine.task(run, TaskIndex{0}).retries == 1);
   w.finish(run, "m:0", Outcome::succeeded);
   CHECK(w.task(run, "m") == "succeeded");
 }

@@ -38,10 +38,9 @@ struct Waiting {
 std::vector<Waiting> waiting_in(const World& w) {
   std::vector<Waiting> out;
   for (RunId run : w.engine.runs()) {
-    const RunView view = *w.engine.view(run);
-    const auto& tasks = w.jobs.at(view.run.version).tasks;
+    const auto& tasks = w.jobs.at(w.engine.run(run)->version).tasks;
     for (std::uint32_t i = 0; i < tasks.size(); ++i) {
-      if (view.tasks[i].state == TaskState::queued)
+      if (w.engine.task(run, TaskIndex{i}).state == TaskState::queued)
         out.push_back({{run, TaskIndex{i}, kWhole}, &tasks[i]});
     }
   }

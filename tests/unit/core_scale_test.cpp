@@ -135,8 +135,8 @@ TEST_CASE("a million items run to their end, and cancelling those that never sta
   SECTION("to their end") {
     while (!d.starts.empty()) d.end(Outcome::succeeded);
     CHECK(d.engine.run(run)->state == RunState::succeeded);
-    CHECK(d.engine.view(run)->tasks[0].counts->at(static_cast<std::size_t>(TaskState::succeeded)) ==
-          1'000'000);
+    CHECK(d.engine.task(run, TaskIndex{0})
+              .counts->at(static_cast<std::size_t>(TaskState::succeeded)) == 1'000'000);
     CHECK(d.largest <= kStepMax + 1'000);
   }
   SECTION("cancelled") {
@@ -183,7 +183,7 @@ TEST_CASE("three tasks of 100,000 items each go item by item in bounded steps") 
     d.handle(input::ItemsRead{run, TaskIndex{0}, 1, first, 1'000, "", "", first == 99'000, ""});
   d.handle(input::SetPool{1'000});
   const auto count = [&](std::uint32_t task, TaskState state) {
-    return d.engine.view(run)->tasks[task].counts->at(static_cast<std::size_t>(state));
+    return d.engine.task(run, TaskIndex{task}).counts->at(static_cast<std::size_t>(state));
   };
   SECTION("to their end, with a constant number of changes per item") {
     while (!d.starts.empty()) d.end(Outcome::succeeded);
