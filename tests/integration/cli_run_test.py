@@ -367,6 +367,43 @@ class WhatIsRefused(HomeTest):
         self.pawl("--home", self.root / "file", "run", path, code=73)
 
 
+class LargeRuns(HomeTest):
+    def test_without_a_terminal_totals_and_what_went_wrong_are_told(self):
+        tasks = [{"id": f"t{i}", "operator": "noop"} for i in range(300)]
+        tasks[7] = {"id": "t7", "command": ["false"]}
+        tasks += [{"id": "last", "depends_on": [t["id"] for t in tasks], "operator": "noop"}]
+        done = self.pawl("run", self.job("wide", tasks), code=1)
+        lines = done.err.splitlines()
+        listed = [line.split() for line in lines if line.startswith("  t")]
+        self.assertEqual({words[0] for words in listed}, {"t7"}, done.err)
+        self.assertIn("  301 of 301 tasks · 1 failed", lines)
+        end = next(line for line in lines if line.startswith("FAILED"))
+        self.assertRegex(end, r": t7 failed, last upstream_failed$")
+        self.assertTrue(any(re.search(r"go on +pawl resume \w+ +runs t7, then last; 299 finished stay$", line)
+                            for line in lines), done.err)
+
+
+class Upstreams(GateTest):
+    def test_an_upstream_that_has_not_ended_is_told_of_as_it_is_when_an_item_starts(self):
+        path = self.gated_job("early", [
+            {"id": "fast", "command": ["true"]},
+            self.gate("slow"),
+            {"id": "each", "depends_on": ["fast", "slow"], "trigger_rule": "one_success",
+             "map": {"items": [0, 1, 2], "max_concurrent": 1}, "output": "text",
+             "env": {"SLOW": "{{ tasks.slow.state }}"},
+             "command": sh(f"echo $SLOW; exec {self.gate_program} item 0")}])
+        child = self.start("run", path)
+        self.until_started("item")
+        self.open_gates("slow")
+        self.until("slow has ended", lambda: self.pawl(
+            "tasks", "--task", "slow", "--state", "succeeded", "-o", "name").out)
+        self.open_gates("item")
+        self.assertEqual(child.wait(SECONDS), 0)
+        told = [json.loads(line)["value"].strip()
+                for line in self.pawl("output", "@latest/each", "-o", "jsonl").lines]
+        self.assertEqual(told, ["running", "succeeded", "succeeded"])
+
+
 class CtrlC(GateTest):
     def slow(self):
         path = self.gated_job("slow", [self.gate("a"), {"id": "b", "depends_on": ["a"],
