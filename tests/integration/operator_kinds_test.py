@@ -119,7 +119,7 @@ class Sleepers(GateTest):
         for name, (scheduler, workers) in deaths.items():
             with self.subTest(name):
                 serve = self.serve()
-                span = patient(1500)
+                span = patient(4000)
                 job = self.job("sleeper", [self.sleeper(span)])
                 begun = time.monotonic()
                 run = self.detach(job)
@@ -155,12 +155,12 @@ class Sleepers(GateTest):
 class Noop(GateTest):
     """It ends at once: to meet it at work there must be many, for some seconds."""
 
-    COUNT = 2000
+    COUNT = 3000
 
     def begin(self, **more):
         job = self.job("many", [
             {"id": "a", "operator": "noop", "map": {"items": list(range(self.COUNT))},
-             "rate_limit": {"count": self.COUNT // 5, "per": "1s"}, **more},
+             "rate_limit": {"count": 400, "per": "1s"}, **more},
             {"id": "z", "depends_on": ["a"], "operator": "noop", "with": {"output": [1, "two"]},
              "output": "json"}])
         run = self.detach(job)
