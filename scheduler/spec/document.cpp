@@ -213,7 +213,7 @@ class DocumentBuilder {
       if (at_end) return {at, "the file is empty; a job file is a JSON object"};
       return explain_.value(at);
     }
-    if (ends_in_leading_zero()) return explain_.value(doc_.nodes_.back().offset);
+    if (ends_in_no_number()) return explain_.value(doc_.nodes_.back().offset);
     if (pending_key_ != kNoNode) {
       if (at_end) return ends_inside(at);
       if (text_[at] != ':') return {at, "a colon is missing after the key"};
@@ -243,12 +243,33 @@ class DocumentBuilder {
     return in_object ? explain_.key(after) : explain_.value(after);
   }
 
-  /// The parser takes `01` for a zero and something after it; `cursor_` is behind both.
-  bool ends_in_leading_zero() const {
+  /// The parser takes `01` and `2026-11-20` for a number and something after it; `cursor_` is
+  /// behind all of it.
+  bool ends_in_no_number() const {
     const Document::Node& last = doc_.nodes_.back();
-    if (last.kind != NodeKind::integer) return false;
-    const std::size_t digits = last.offset + (text_[last.offset] == '-' ? 1 : 0);
-    return text_[digits] == '0' && cursor_ > digits + 1;
+    if (last.kind != NodeKind::integer && last.kind != NodeKind::real) return false;
+    const std::string_view token = text_.substr(last.offset, cursor_ - last.offset);
+    return std::all_of(token.begin(), token.end(), is_json_number) && !is_number(token);
+  }
+
+  static bool is_number(std::string_view token) {
+    const auto take = [&token](std::string_view some) {
+      const bool has = !token.empty() && some.find(token.front()) != std::string_view::npos;
+      if (has) token.remove_prefix(1);
+      return has;
+    };
+    const auto take_digits = [&take] {
+      if (!take("0123456789")) return false;
+      while (take("0123456789")) {
+      }
+      return true;
+    };
+    take("-");
+    if (!take("0") && !take_digits()) return false;
+    if (take(".") && !take_digits()) return false;
+    if (!take("eE")) return token.empty();
+    take("+-");
+    return take_digits() && token.empty();
   }
 
   SyntaxError ends_inside(std::size_t at) const {

@@ -70,6 +70,7 @@ SyntaxError SyntaxExplainer::between(std::size_t at) const {
 }
 
 std::string SyntaxExplainer::found_at(std::size_t at) const {
+  if (at >= text_.size()) return "the end";
   const char c = text_[at];
   if (is_letter(c)) return "\"" + shorten(word_at(at)) + "\"";
   if (c == '"') return "a text";
@@ -108,6 +109,9 @@ SyntaxError SyntaxExplainer::number(std::size_t at) const {
   if (digits.size() > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9') {
     return {at, head + ": it has a leading zero"};
   }
+  const std::size_t dash = digits.find_first_of("-:");
+  if (dash != std::string_view::npos && dash > 0 && (digits[dash - 1] | 0x20) != 'e')
+    return {at, head + ": dates and times are texts, such as \"2026-11-20\""};
   if (found[0] == '+') return {at, head + ": it has a leading plus"};
   if (!digits.empty() && digits[0] == '.') return {at, head + ": a digit stands before the point"};
   if (std::any_of(found.begin(), found.end(),

@@ -31,7 +31,7 @@ class SyntaxExplainer {
   SyntaxError key(std::size_t at) const;
   /// Why neither a comma nor the end stands there; `at` is within the text.
   SyntaxError between(std::size_t at) const;
-  /// What stands there, in words; `at` is within the text.
+  /// What stands there, in words.
   std::string found_at(std::size_t at) const;
 
  private:

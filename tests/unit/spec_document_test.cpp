@@ -100,7 +100,7 @@ TEST_CASE("duplicates without end are bounded") {
 }
 
 TEST_CASE("what is not JSON is said with its place in plain words") {
-  const std::array<Wrong, 52> cases = {{
+  const std::array<Wrong, 59> cases = {{
       {"", 1, 1, "the file is empty"},
       {"  \n ", 2, 2, "the file is empty"},
       {"{", 1, 2, "the file ends inside the object of line 1"},
@@ -136,6 +136,13 @@ TEST_CASE("what is not JSON is said with its place in plain words") {
       {"{\"a\": NaN}", 1, 7, "`NaN` is not JSON"},
       {"{\"a\": 01}", 1, 7, "it has a leading zero"},
       {"{\"a\": -01}", 1, 7, "it has a leading zero"},
+      {"{\"a\": 2026-11-20}", 1, 7, "dates and times are texts"},
+      {"{\"a\": 2026-11-20T22:58, \"b\": 1}", 1, 7, "dates and times are texts"},
+      {"2026-11-20", 1, 1, "dates and times are texts"},
+      {"1-", 1, 1, "`1-` is not a JSON number"},
+      {"1.5.2", 1, 1, "`1.5.2` is not a JSON number"},
+      {"[0] 1", 1, 5, "the JSON value has ended before: `1` is too much"},
+      {"{\"a\": [0] 1}", 1, 11, "a comma is missing before `1`"},
       {"{\"a\": +1}", 1, 7, "it has a leading plus"},
       {"{\"a\": .5}", 1, 7, "a digit stands before the point"},
       {"{\"a\": 1.}", 1, 7, "`1.` is not a JSON number"},
