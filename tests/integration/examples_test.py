@@ -114,8 +114,8 @@ class Played:
     def output(self, place):
         return self.ask("output", f"{self.run}/{place}")
 
-    def failed(self):
-        return json.loads(self.ask("failed", "-o", "json", "--limit", "0"))
+    def failed(self, *words):
+        return json.loads(self.ask("failed", "-o", "json", "--limit", "0", *words))
 
 
 # --- what each example must do -------------------------------------------------------------------
@@ -243,7 +243,9 @@ def check_queue(run):
     expect(tries == {1: 90, 2: 10}, f"tries by count: {tries}")
     expect(run.items("work")[13]["attempts"] == 1, "the hopeless one was tried again")
     expect(run.output("report").strip() == "99 succeeded, 1 given up", run.output("report"))
-    expect([t["index"] for t in run.failed()] == [13], "pawl failed does not list the given up one")
+    expect(run.failed() == [], "what the job lets fail waits for somebody")
+    expect([t["index"] for t in run.failed("--tolerated")] == [13],
+           "pawl failed --tolerated does not list the given up one")
 
 
 def check_queries(run):
