@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "scheduler/base/text.h"
+#include "tests/sim/store_invariants.h"
 
 namespace pawl::sim {
 

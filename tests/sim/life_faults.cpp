@@ -5,6 +5,7 @@
 
 #include "scheduler/base/text.h"
 #include "tests/sim/life.h"
+#include "tests/sim/store_invariants.h"
 
 namespace pawl::sim {
 

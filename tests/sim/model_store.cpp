@@ -8,12 +8,6 @@
 namespace pawl::sim {
 namespace {
 
-std::string name(TaskKey key) {
-  std::string text = std::to_string(key.run.value) + "/" + std::to_string(key.task.value);
-  if (key.item != kWhole) text += ":" + std::to_string(key.item.value);
-  return text;
-}
-
 template <typename State, typename Table>
 bool has_edge(const Table& table, State from, State to, bool by_person) {
   return std::any_of(table.begin(), table.end(), [&](const auto& t) {
@@ -214,20 +208,21 @@ std::string ModelStore::on(const mutation::SetSchedule& m) {
 
 std::string ModelStore::on(const mutation::InsertTask& m) {
   if (!runs.contains(m.row.key.run)) return "a task of an unknown run";
-  if (!tasks.emplace(m.row.key, m.row).second) return "a second row for task " + name(m.row.key);
+  if (!tasks.emplace(m.row.key, m.row).second)
+    return "a second row for task " + task_text(m.row.key);
   if (!is_legal(kTaskTransitions, kTaskStateCount, TaskState::waiting, m.row.state, false) &&
       !is_legal(kTaskTransitions, kTaskStateCount, TaskState::waiting, m.row.state, true)) {
-    return "task " + name(m.row.key) + " is born " + std::string(to_string(m.row.state));
+    return "task " + task_text(m.row.key) + " is born " + std::string(to_string(m.row.state));
   }
   return {};
 }
 
 std::string ModelStore::on(const mutation::UpdateTask& m, bool by_person) {
   auto it = tasks.find(m.row.key);
-  if (it == tasks.end()) return "an unknown task changes: " + name(m.row.key);
+  if (it == tasks.end()) return "an unknown task changes: " + task_text(m.row.key);
   TaskRow& row = it->second;
   if (compares && (row.state != m.expected || row.live_attempt != m.expected_attempt)) {
-    return "task " + name(m.row.key) + " is " + std::string(to_string(row.state)) +
+    return "task " + task_text(m.row.key) + " is " + std::string(to_string(row.state)) +
            " with attempt " + std::to_string(row.live_attempt.value) + ", expected was " +
            std::string(to_string(m.expected)) + " with " + std::to_string(m.expected_attempt.value);
   }
@@ -238,7 +233,7 @@ std::string ModelStore::on(const mutation::UpdateTask& m, bool by_person) {
                            m.row.key.item.value >= whole->second.repeat_next;
   if (!is_legal(kTaskTransitions, kTaskStateCount, row.state, m.row.state,
                 by_person || is_repeated)) {
-    return "the table has no way for task " + name(m.row.key) + " from " +
+    return "the table has no way for task " + task_text(m.row.key) + " from " +
            change_text(row.state, m.row.state);
   }
   row = m.row;
@@ -256,8 +251,8 @@ std::string ModelStore::on(const mutation::InsertItems& m) {
 std::string ModelStore::on(const mutation::InsertAttempt& m) {
   if (m.row.id <= last_attempt) return "an attempt's id is not new";
   if (m.row.number != numbers[m.row.key] + 1)
-    return "attempt numbers of " + name(m.row.key) + " have a gap";
-  if (live.contains(m.row.key)) return "two live attempts of " + name(m.row.key);
+    return "attempt numbers of " + task_text(m.row.key) + " have a gap";
+  if (live.contains(m.row.key)) return "two live attempts of " + task_text(m.row.key);
   auto task = tasks.find(m.row.key);
   if (task == tasks.end() || task->second.live_attempt != m.row.id)
     return "an attempt that its task does not name";
@@ -412,151 +407,10 @@ RunSnapshot ModelStore::snapshot(RunId run, bool with_final) const {
   return out;
 }
 
-namespace {
-
-/// An open run that the task made.
-bool has_open_call(const ModelStore& store, TaskKey key) {
-  return std::any_of(store.runs.begin(), store.runs.end(), [&](const auto& entry) {
-    const RunRow& run = entry.second;
-    return run.caller && run.caller->key == key && !is_final(run.state);
-  });
-}
-
-std::string broken_task(const ModelStore& store, const TaskRow& row, bool is_whole_of_items,
-                        bool calls) {
-  const bool has_live = store.live.contains(row.key);
-  const bool says_live = row.live_attempt.value != 0;
-  if (has_live != says_live) return "task " + name(row.key) + " and its live attempt disagree";
-  if (is_whole_of_items) return {};
-  const bool is_asleep =
-      has_live && store.attempts.at(store.live.at(row.key)).state == AttemptState::deferred;
-  if ((row.state == TaskState::running) != (has_live && !is_asleep))
-    return "task " + name(row.key) + " runs without an attempt, or the other way round";
-  if (row.state == TaskState::deferred && !is_asleep)
-    return "task " + name(row.key) + " sleeps without an attempt";
-  if (is_asleep && row.state != TaskState::deferred && row.state != TaskState::queued)
-    return "an attempt of task " + name(row.key) + " sleeps, and the task does not know";
-  if (row.state == TaskState::deferred && calls && !has_open_call(store, row.key))
-    return "task " + name(row.key) + " waits for a run that is not open";
-  if (row.state == TaskState::deferred && !calls &&
-      !store.timers.contains({row.key, TimerKind::deferral}))
-    return "task " + name(row.key) + " sleeps and nobody will wake it";
-  if (row.state == TaskState::retrying && !store.timers.contains({row.key, TimerKind::retry})) {
-    return "task " + name(row.key) + " waits for a retry that nobody will start";
-  }
-  const auto number = store.numbers.find(row.key);
-  if (row.attempts != (number == store.numbers.end() ? 0 : number->second))
-    return "task " + name(row.key) + " has miscounted its attempts";
-  return {};
-}
-
-std::string broken_whole(const MappedRow& row, const Counts& found, std::int64_t rows_open) {
-  Counts counts = found;
-  std::int64_t fresh = std::max<std::int64_t>(0, row.items - row.next_fresh);
-  Counts said = row.counts;
-  if (row.is_paired) {
-    fresh = row.items;
-    for (const std::int64_t count : found) fresh -= count;
-    // Who waits for a slot and has no row is said to wait.
-    const auto waiting = static_cast<std::size_t>(TaskState::waiting);
-    const auto queued = static_cast<std::size_t>(TaskState::queued);
-    if (row.rest_state == TaskState::queued && said[queued] >= found[queued]) {
-      said[waiting] += said[queued] - found[queued];
-      said[queued] = found[queued];
-      counts[waiting] += std::exchange(fresh, 0);
-    }
-  }
-  counts[static_cast<std::size_t>(row.rest_state)] += fresh;
-  if (counts != said) return "the counts of a mapped task are not those of its items";
-  (void)rows_open;
-  return {};
-}
-
-}  // namespace
-
-std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& job) {
-  const RunRow& row = store.runs.at(run);
-  std::map<TaskIndex, Counts> items;
-  std::map<TaskIndex, TaskState> states;
-  bool has_open = false;
-  bool has_open_task = false;
-  const auto end = store.tasks.lower_bound({RunId{run.value + 1}, TaskIndex{}, kWhole});
-  for (auto it = store.tasks.lower_bound({run, TaskIndex{}, kWhole}); it != end; ++it) {
-    const TaskRow& task = it->second;
-    const bool is_mapped = job.node(task.key.task).is_mapped();
-    const bool is_whole = task.key.item == kWhole;
-    const bool calls = job.node(task.key.task).calls_job();
-    if (std::string wrong = broken_task(store, task, is_mapped && is_whole, calls); !wrong.empty())
-      return wrong;
-    if (is_whole) {
-      states[task.key.task] = task.state;
-    } else {
-      const auto whole = store.mapped.find({run, task.key.task});
-      if (whole == store.mapped.end()) return "an item without its whole";
-      if (task.key.item.value >= whole->second.next_fresh)
-        return "an item that never started has a row";
-      if (task.key.item.value < whole->second.low_water && !is_final(task.state))
-        return "an open item below the low-water mark";
-      if (task.key.item.value < whole->second.items)
-        ++items[task.key.task][static_cast<std::size_t>(task.state)];
-      if (!is_final(task.state) && is_final(row.state))
-        return "an open item in an ended run: " + name(task.key);
-    }
-  }
-  Counts all{};
-  for (std::uint32_t i = 0; i < job.node_count(); ++i) {
-    const TaskIndex task{i};
-    const TaskState state = states.contains(task) ? states[task] : TaskState::waiting;
-    if (job.is_hook(task)) {
-      has_open |= state != TaskState::waiting && !is_final(state);
-      continue;
-    }
-    has_open |= !is_final(state);
-    has_open_task |= !is_final(state);
-    if (!job.tasks[i].is_mapped()) {
-      ++all[static_cast<std::size_t>(state)];
-      continue;
-    }
-    const auto whole = store.mapped.find({run, task});
-    if (whole == store.mapped.end()) continue;
-    if (std::string wrong = broken_whole(whole->second, items[task], 0); !wrong.empty())
-      return wrong;
-    for (std::size_t s = 0; s < kTaskStateCount; ++s) all[s] += whole->second.counts[s];
-    std::int64_t read = 0;
-    if (auto chunks = store.chunks.find({run, task}); chunks != store.chunks.end()) {
-      for (const auto& [first, count] : chunks->second) read += count;
-    }
-    if (whole->second.is_paired != job.tasks[i].mapped_over.has_value())
-      return "a task does not know whose items it has";
-    if (whole->second.is_paired) {
-      const auto source = store.mapped.find({run, *job.tasks[i].mapped_over});
-      const std::int64_t known = source == store.mapped.end() ? 0 : source->second.items;
-      if (known < whole->second.items) return "a task has items that its source does not have";
-      continue;
-    }
-    if (read != whole->second.items)
-      return "items were read and not stored, or the other way round";
-  }
-  // Who waits for a slot has no row: the store counts it as waiting.
-  const auto waiting = static_cast<std::size_t>(TaskState::waiting);
-  const auto queued = static_cast<std::size_t>(TaskState::queued);
-  Counts said = row.counts;
-  if (said[waiting] + said[queued] != all[waiting] + all[queued])
-    return "the counts of a run are not those of its tasks";
-  said[waiting] = all[waiting];
-  said[queued] = all[queued];
-  if (said != all) return "the counts of a run are not those of its tasks";
-  if (is_final(row.state) && has_open) return "an ended run has open tasks";
-  if (is_final(row.state) && row.outcome) return "an ended run has hooks to run";
-  if ((row.reason == Reason::hooks) != row.outcome.has_value())
-    return "a run says that hooks run, and they do not, or the other way round";
-  if (row.outcome && has_open_task) return "hooks run before all tasks are final";
-  if (is_final(row.state) != row.ended_at.has_value())
-    return "a run has an end and is open, or the other way round";
-  for (const auto& [key, timer] : store.timers) {
-    if (key.first.run == run && is_final(row.state)) return "an ended run has a timer";
-  }
-  return {};
+std::string task_text(TaskKey key) {
+  std::string text = std::to_string(key.run.value) + "/" + std::to_string(key.task.value);
+  if (key.item != kWhole) text += ":" + std::to_string(key.item.value);
+  return text;
 }
 
 std::string reason_text(Reason reason, std::int32_t detail) {

@@ -12,7 +12,6 @@
 
 #include "scheduler/core/mutation.h"
 #include "scheduler/core/rows.h"
-#include "scheduler/spec/job.h"
 
 namespace pawl::sim {
 
@@ -78,9 +77,8 @@ class ModelStore {
   std::map<RateKey, std::int64_t> rate_boots_;
 };
 
-/// What does not hold in the store as a whole: counts against rows, live attempts against tasks,
-/// owners of open tasks. Empty when all holds.
-std::string broken_invariant(const ModelStore& store, RunId run, const JobSpec& job);
+/// `RUN/TASK`, `RUN/TASK:ITEM`, in numbers.
+std::string task_text(TaskKey key);
 
 /// What follows a state's word: `:timeout`, `:exit:1`, nothing where there is no reason. `detail`:
 /// the exit code or the signal.

@@ -1,6 +1,7 @@
 // What is asked of a world: what it shows, and whether all holds that must.
 
 #include "tests/sim/restart_check.h"
+#include "tests/sim/store_invariants.h"
 #include "tests/sim/world.h"
 
 namespace pawl::sim {
