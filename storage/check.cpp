@@ -1,5 +1,8 @@
 #include "storage/check.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "storage/rows_sql.h"
 #include "storage/statement.h"
 
@@ -178,6 +181,18 @@ bool collect(Database& database, const std::string& sql, std::size_t limit, bool
   return query.ok();
 }
 
+/// The rules know runs by their numbers, people by their names: a run that is there is named.
+void name_run(Database& database, std::string& what) {
+  constexpr std::string_view kMark = "run number ";
+  const std::size_t at = what.find(kMark);
+  if (at == std::string::npos) return;
+  const std::size_t begin = at + kMark.size();
+  const std::size_t end = std::min(what.find_first_not_of("0123456789", begin), what.size());
+  Statement query(database, "SELECT name FROM run WHERE id = CAST(? AS INTEGER)");
+  query.bind(what.substr(begin, end - begin));
+  if (query.step()) what.replace(at, end - at, "run " + std::string(query.text(0)));
+}
+
 }  // namespace
 
 Result<std::vector<StoreFinding>> check_file(Database& database, std::size_t findings_max) {
@@ -203,6 +218,7 @@ Result<std::vector<StoreFinding>> check_store(Database& database,
       return database.error("checking the store");
     }
   }
+  for (StoreFinding& finding : *findings) name_run(database, finding.what);
   return findings;
 }
 

@@ -1,5 +1,9 @@
 // What SqliteStore reads back: runs as snapshots, versions, jobs.
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "storage/rows_sql.h"
 #include "storage/snapshot.h"
 #include "storage/sqlite_store.h"
@@ -9,22 +13,23 @@ namespace pawl {
 
 Result<void> SqliteStore::load_open_runs(const std::function<void(RunSnapshot&&)>& each,
                                          const std::function<void(RunId, std::string)>& bad) {
-  std::vector<RunId> open;
-  Statement ids(*database_,
-                "SELECT id FROM run WHERE state IN ('queued', 'running', 'paused') ORDER BY id");
-  while (ids.step()) open.push_back(RunId{ids.integer(0)});
+  std::vector<std::pair<RunId, std::string>> open;
+  Statement ids(
+      *database_,
+      "SELECT id, name FROM run WHERE state IN ('queued', 'running', 'paused') ORDER BY id");
+  while (ids.step()) open.emplace_back(RunId{ids.integer(0)}, ids.text(1));
   if (!ids.ok()) return database_->error("reading the open runs");
   ids.reset();
 
   SnapshotLoader loader(*database_, boot_);
-  for (RunId run : open) {
+  for (const auto& [run, name] : open) {
     std::string why;
     auto snapshot = loader.load(run, {}, why);
     if (!snapshot) return std::move(snapshot).error();
     if (*snapshot) {
       each(std::move(**snapshot));
     } else {
-      bad(run, why);
+      bad(run, "run " + name + ": " + why);
     }
   }
   return {};

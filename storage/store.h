@@ -95,7 +95,7 @@ class Store {
   virtual Result<WorkerId> next_worker(WorkerId above) = 0;
 
   /// Calls `each` with every open run (queued, running, paused), in order of id. A run that cannot
-  /// be read is reported through `bad` (its id and why) and the others go on.
+  /// be read is reported through `bad` (its id; its name and why) and the others go on.
   virtual Result<void> load_open_runs(const std::function<void(RunSnapshot&&)>& each,
                                       const std::function<void(RunId, std::string)>& bad) = 0;
   virtual Result<std::optional<RunSnapshot>> load_run(RunId run, LoadOptions options) = 0;

@@ -152,9 +152,8 @@ Result<void> Service::load_runs(Store& store) {
   std::vector<RunSnapshot> runs;
   auto loaded =
       store.load_open_runs([&](RunSnapshot&& run) { runs.push_back(std::move(run)); },
-                           [this](RunId run, std::string why) {
-                             bad_runs_.push_back("run number " + std::to_string(run.value) +
-                                                 " cannot be read and is left alone: " + why);
+                           [this](RunId, const std::string& why) {
+                             bad_runs_.push_back("cannot be read and is left alone: " + why);
                            });
   if (!loaded) return loaded;
   auto rates = store.rates();

@@ -624,8 +624,8 @@ class TheStore(FaultTest):
         for run in (runs[0], runs[2]):
             self.assertEqual(self.until_ended(run)["state"], "succeeded")
         self.assert_ran_once("g0", "g1", "g2")
-        self.assertIn("run number 2 cannot be read and is left alone", self.served())
-        self.assertIn("run number 2 has the unknown state sleepwalking",
+        self.assertIn(f"cannot be read and is left alone: run {runs[1]}: ", self.served())
+        self.assertIn(f"run {runs[1]} has the unknown state sleepwalking",
                       self.pawl("doctor", code=None).out)
         self.assert_works(serve)
 

@@ -115,7 +115,7 @@ void store_gives_snapshots(const OpenStore& open) {
                                  why = std::to_string(run.value) + ": " + text;
                                }));
     CHECK(good == std::vector<std::int64_t>{2});
-    CHECK(why == "1: item 6 of task 1 has no row");
+    CHECK(why == "1: run " + run_row(1).name + ": item 6 of task 1 has no row");
     auto one = store->load_run(RunId{1}, {});
     REQUIRE_FALSE(one);
     CHECK(one.error().kind == ErrorKind::storage);
