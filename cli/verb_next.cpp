@@ -44,7 +44,9 @@ std::string utc_text(WallTime time) {
 
 /// `Sun 2026-03-08 03:30:00 EDT`.
 std::string local_text(WallTime time, const cctz::time_zone& zone) {
-  const std::chrono::system_clock::time_point point{std::chrono::milliseconds(time.ms)};
+  // Not in nanoseconds, as the clock of the system counts: those end in 2262.
+  const std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds> point{
+      std::chrono::milliseconds(time.ms)};
   return cctz::format("%a %Y-%m-%d %H:%M:%S %Z", point, zone);
 }
 

@@ -48,6 +48,8 @@ class OperatorsVerb final : public Verb {
   Result<int> check(const Session& session) const {
     if (subject_.plugin.empty())
       return Error{ErrorKind::invalid, "operators check: PLUGIN is missing"};
+    if (!nlohmann::json::accept(subject_.parameters))
+      return Error{ErrorKind::invalid, "operators check: --with is not JSON"};
     ConformanceSubject subject = subject_;
     std::error_code failed;
     subject.plugin = std::filesystem::absolute(subject.plugin, failed).string();

@@ -17,7 +17,7 @@ class ResumeVerb final : public Verb {
   void declare(Arguments& arguments) override {
     declare_change(arguments, change_);
     arguments.option("--from", "TASK", from_,
-                     "also this task and all downstream, whatever their state");
+                     "this task and all downstream, whatever their state, and no others");
     arguments.option("--only", "TASK", only_, "this task alone");
     arguments.flag("--downstream", downstream_,
                    "also what succeeded downstream of what runs again");

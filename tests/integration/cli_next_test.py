@@ -42,6 +42,10 @@ class Next(HomeTest):
                          "--from", "2026-03-08T00:00:00Z", "-n", "1")
         self.assertIn("Sun 2026-03-08 03:30:00 EDT", done.out)
 
+    def test_a_table_goes_as_far_as_the_calendar(self):
+        done = self.next("--cron", "0 2 * * *", "--from", "2300-01-01", "-n", "1", "--no-header")
+        self.assertTrue(done.out.startswith("Mon 2300-01-01 02:00:00 UTC"), done.out)
+
     def test_a_file_is_asked_before_anybody_serves_it(self):
         path = self.scheduled("dump", [{"cron": "0 2 * * *", "timezone": "Asia/Tokyo"},
                                  {"at": "2026-01-01T00:00:00Z"}])

@@ -127,6 +127,13 @@ class Plan(HomeTest):
         self.assertEqual(report["trigger_rule"], "all_done")
         self.assertEqual(report["retry_delays_seconds"], [])
 
+    def test_a_date_is_a_parameter_like_others(self):
+        path = self.job("day", [{"id": "a", "command": ["load", "{{ params.day }}"]}],
+                        params={"day": {"type": "string", "format": "date"}})
+        plan = self.pawl("plan", path, "-p", "day=2026-11-20", "-o", "json").json()
+        self.assertEqual(plan["tasks"][0]["command"], ["load", "2026-11-20"])
+        self.pawl("plan", path, "-p", "day=2026-11-31", code=2)
+
     def test_params_are_rendered_and_checked(self):
         path = self.write("sales.json", SALES)
         plan = self.pawl("plan", path, "-p", "region=us", "-o", "json").json()

@@ -124,6 +124,9 @@ TEST_CASE("text of the command line becomes the declared type") {
   CHECK(from_text("region", "jp") == "\"jp\"");
   CHECK(from_text("region", "5") == "\"5\"");
   CHECK(from_text("region", "") == "\"\"");
+  // Begins as a number does.
+  CHECK(from_text("day", "2026-11-20") == "\"2026-11-20\"");
+  CHECK(from_text("region", "1-") == "\"1-\"");
   CHECK(from_text("full", "true") == "true");
   CHECK(from_text("share", "0.25") == "0.25");
   CHECK(from_text("big", "9007199254740993") == "9007199254740993");
