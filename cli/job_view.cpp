@@ -10,8 +10,8 @@ namespace {
 
 const char* state_of(const JobRow& row) {
   if (!row.quarantined.empty()) return "quarantined";
-  if (row.paused) return "paused";
   if (row.removed) return "removed";
+  if (row.paused) return "paused";
   return row.file.empty() ? "by hand" : "served";
 }
 

@@ -55,7 +55,10 @@ Result<std::vector<DroppedRow>> History::dropped(std::string_view job, std::size
 
 Result<std::vector<JobView>> History::jobs() {
   ReadTransaction transaction(*database_);
-  Statement query(*database_, "SELECT " PAWL_JOB_COLUMNS " FROM job ORDER BY name");
+  // A file that never held a job and is gone has left nothing to tell of.
+  Statement query(*database_, "SELECT " PAWL_JOB_COLUMNS
+                              " FROM job WHERE removed = 0 OR version IS NOT NULL OR "
+                              "quarantined IS NOT NULL ORDER BY name");
   std::vector<JobRow> rows;
   while (query.step()) {
     RowReader reader(query);

@@ -19,7 +19,17 @@ bool was_served(const JobRow* row) {
          row->decided_through.has_value();
 }
 
+/// Whether anything is told of it: one that was removed may be quarantined under its name later.
+bool is_told(const JobRow& row) { return !row.removed || !row.quarantined.empty(); }
+
 }  // namespace
+
+FolderJobs::FolderJobs(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Tell tell)
+    : loop_(loop), pump_(pump), writer_(writer), jobs_(jobs), tell_(std::move(tell)) {
+  for (const auto& [name, row] : jobs_.all()) {
+    if (is_told(row) && !row.file.empty()) names_of_file_[row.file].insert(name);
+  }
+}
 
 void FolderJobs::on(JobFolderEvent event) {
   std::visit([this](auto&& e) { on_event(std::forward<decltype(e)>(e)); }, std::move(event));
@@ -142,6 +152,15 @@ void FolderJobs::set_row(const Arming& arming) {
   jobs_.set(std::move(row));
   tell_(is_new ? Weight::info : Weight::debug,
         "job " + arming.name + " is loaded from " + arming.file);
+  remove_others_of(arming.file, arming.name);
+}
+
+void FolderJobs::remove_others_of(const std::string& file, const std::string& name) {
+  for (const std::string& other : std::exchange(names_of_file_[file], {name})) {
+    const JobRow* row = jobs_.find(other);
+    if (other != name && row != nullptr && row->file == file && is_told(*row))
+      remove(*row, file + " holds job " + name + " now");
+  }
 }
 
 void FolderJobs::on_event(JobQuarantined&& quarantined) {
@@ -158,6 +177,7 @@ void FolderJobs::on_event(JobQuarantined&& quarantined) {
   const bool stays_in_force = was_served(&row);
   row.file = quarantined.file;
   row.quarantined = quarantined.why;
+  names_of_file_[row.file].insert(row.name);
   // A line each: whoever reads the log sees all errors at once.
   std::istringstream errors(quarantined.why);
   for (std::string error; std::getline(errors, error);)
@@ -198,7 +218,10 @@ void FolderJobs::serve_stored(const JobRow& row) {
 
 void FolderJobs::on_event(JobRemoved&& removed) {
   arming_.erase(removed.name);
-  remove_where([&](const JobRow& row) { return row.file == removed.file; });
+  // Of a file that has another job now, only the old one is told of.
+  remove_where([&](const JobRow& row) {
+    return row.file == removed.file && (removed.name.empty() || row.name == removed.name);
+  });
 }
 
 /// Files that went while no scheduler was up.
@@ -214,18 +237,22 @@ void FolderJobs::on_event(FolderScanned&& scanned) {
 void FolderJobs::remove_where(const std::function<bool(const JobRow&)>& fits) {
   std::vector<JobRow> gone;
   for (const auto& [name, row] : jobs_.all()) {
-    if (!row.removed && fits(row)) gone.push_back(row);
+    if (is_told(row) && fits(row)) gone.push_back(row);
   }
   for (JobRow& row : gone) {
-    tell_(Weight::info,
-          "job " + row.name + " is removed: " + row.file + " is gone, or holds no job now");
-    arming_.erase(row.name);
-    with_dates_.erase(row.name);
-    pump_.feed(input::RemoveSchedule{row.name});
-    row.removed = true;
-    row.quarantined.clear();
-    jobs_.set(std::move(row));
+    const std::string why = row.file + " is gone, or holds no job now";
+    remove(std::move(row), why);
   }
+}
+
+void FolderJobs::remove(JobRow row, const std::string& why) {
+  tell_(Weight::info, "job " + row.name + " is removed: " + why);
+  arming_.erase(row.name);
+  with_dates_.erase(row.name);
+  pump_.feed(input::RemoveSchedule{row.name});
+  row.removed = true;
+  row.quarantined.clear();
+  jobs_.set(std::move(row));
 }
 
 void FolderJobs::reload_dates() {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,7 @@ namespace pawl {
 
 class FolderJobs {
  public:
-  FolderJobs(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Tell tell)
-      : loop_(loop), pump_(pump), writer_(writer), jobs_(jobs), tell_(std::move(tell)) {}
+  FolderJobs(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Tell tell);
   ~FolderJobs() { *alive_ = false; }
   FolderJobs(const FolderJobs&) = delete;
   FolderJobs& operator=(const FolderJobs&) = delete;
@@ -52,6 +52,9 @@ class FolderJobs {
   void on_event(FolderScanned&& scanned);
   /// Takes jobs away whose row fits.
   void remove_where(const std::function<bool(const JobRow&)>& fits);
+  void remove(JobRow row, const std::string& why);
+  /// A file holds one job: what else was told of it, good or bad, is over.
+  void remove_others_of(const std::string& file, const std::string& name);
 
   bool is_current(const Arming& arming) const;
   void look_up(std::shared_ptr<Arming> arming);
@@ -68,6 +71,8 @@ class FolderJobs {
   Tell tell_;
   std::map<std::string, std::uint64_t> arming_;  ///< the last one of each name that is on its way
   std::uint64_t last_arming_ = 0;
+  /// The rows that are about a file; some of them may be about another one by now.
+  std::map<std::string, std::set<std::string>> names_of_file_;
   std::map<std::string, Arming> with_dates_;  ///< armed, with a file of dates
   std::vector<std::unique_ptr<Work>> works_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

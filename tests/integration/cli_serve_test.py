@@ -2,6 +2,7 @@
 """With `pawl serve` up: verbs talk to it over the home's socket."""
 
 import fcntl
+import json
 import os
 import re
 import signal
@@ -148,6 +149,33 @@ class Served(GateTest):
         self.assertRegex(self.pawl("trigger", "two", code=4).err,
                          r"job two has never had a valid definition: .* \(at /tasks/0\)")
         self.pawl("trigger", "one", "--wait")  # the last good version stays
+        self.end(child)
+
+    def test_a_file_that_holds_another_job_or_has_another_name_leaves_nothing_behind(self):
+        (self.root / "jobs").mkdir()
+        one = self.root / "jobs/one.json"
+
+        def job(name):
+            return json.dumps({"name": name, "tasks": [{"id": "a", "command": ["true"]}]})
+
+        def told():
+            return {j["job"]: j["state"] for j in self.pawl("jobs", "-o", "json").json()}
+
+        one.write_text(job("one"))
+        child = self.serve("--jobs", "jobs")
+        self.until("it is served", lambda: told() == {"one": "served"})
+        self.pawl("pause", "one")
+        one.write_text(job("two"))
+        self.until("the other is", lambda: told() == {"one": "removed", "two": "served"})
+        one.rename(self.root / "jobs/other.json")
+        self.until("the file is followed",
+                   lambda: self.pawl("job", "two", "-o", "json").json()["file"].endswith("/other.json"))
+        self.until("nobody has two", lambda: told() == {"one": "removed", "two": "served"})
+        one.write_text("{")
+        self.until("it is quarantined", lambda: told().get("one") == "quarantined")
+        one.write_text(job("three"))
+        self.until("it is none any more",
+                   lambda: told() == {"one": "removed", "two": "served", "three": "served"})
         self.end(child)
 
     def test_a_second_scheduler_is_refused(self):
