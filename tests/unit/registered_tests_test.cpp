@@ -3,13 +3,13 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
+#include <re2/re2.h>
 
 namespace {
 
@@ -77,14 +77,15 @@ struct Shown {
 
 /// What the last cell of a row names.
 std::vector<Shown> shown_by(const std::string& row) {
-  static const std::regex words(R"(`([a-z_]+\.(?:py|cpp))`|test_[a-z0-9_]+|"[^"]+")");
+  static const RE2 words(R"((`[a-z_]+\.(?:py|cpp)`|test_[a-z0-9_]+|"[^"]+"))");
   const std::string cell = row.substr(row.rfind(" | ", row.size() - 3));
   std::vector<Shown> all;
-  for (std::sregex_iterator at(cell.begin(), cell.end(), words), end; at != end; ++at) {
-    if ((*at)[1].matched) {
-      all.push_back({(*at)[1], {}});
+  re2::StringPiece left(cell);
+  for (std::string word; RE2::FindAndConsume(&left, words, &word);) {
+    if (word.front() == '`') {
+      all.push_back({word.substr(1, word.size() - 2), {}});
     } else if (!all.empty()) {
-      all.back().tests.push_back(at->str());
+      all.back().tests.push_back(word);
     }
   }
   return all;
