@@ -167,9 +167,12 @@ std::atomic<std::uint64_t> late_finish_count{0};
 void host_finish(pawl_attempt* attempt, const pawl_result* result) {
   auto cell = native_attempts().take(attempt);
   if (!cell) late_finish_count.fetch_add(1, std::memory_order_relaxed);
-  if (!cell || result == nullptr) return;
+  if (!cell) return;
   Impl& owner = *cell->owner;
-  owner.finish(std::move(cell), result_of(*result));
+  owner.finish(std::move(cell),
+               result != nullptr
+                   ? result_of(*result)
+                   : failed_result(Reason::permanent, "the operator ended without a result"));
 }
 
 void host_set_data(pawl_attempt* attempt, void* data) {

@@ -124,6 +124,13 @@ class WhatOperatorsCannotBreak(PluginTest):
         self.assertIn("newer.so", done.err)
         self.assertIn("build it anew", done.err)
 
+    def test_an_end_without_a_result_is_a_failure_for_good(self):
+        shutil.copy(os.environ["PAWL_NO_RESULT_PLUGIN"], self.home / "plugins" / "no_result.so")
+        self.run_of([self.task("a", "no_result", retry={"max_attempts": 3, "delay": "0s"})], code=1)
+        attempts = self.attempts("a")
+        self.assertEqual([a["reason"] for a in attempts], ["permanent"])
+        self.assertEqual(attempts[0]["error"]["message"], "the operator ended without a result")
+
     def test_a_plugin_that_is_gone_when_it_is_needed_fails_what_needs_it(self):
         # It is read when the run begins, and needed when its first task does.
         path = self.job("j", [

@@ -124,7 +124,8 @@ typedef struct pawl_host {
    * attempt of the same work gets it as `handle`. 0 when it could not be kept. An empty handle
    * takes the name back. */
   int (*set_handle)(pawl_attempt* attempt, pawl_bytes handle);
-  /* [any] Ends the attempt, once. Everything is copied before it returns. */
+  /* [any] Ends the attempt, once. Everything is copied before it returns. Without a result it has
+   * failed for good. */
   void (*finish)(pawl_attempt* attempt, const pawl_result* result);
 
   /* [any] The operator's own pointer for an attempt; null at first. Not synchronised. */
