@@ -23,11 +23,12 @@ Step Engine::State::handle(const Input& input, Now now) {
   step_ = {};
   looked_at_ = 0;
   changed_together_ = 0;
-  drop_idle_versions();
   std::visit([this](const auto& in) { on(in); }, input);
   settle();
   write_changes();
   forget_marked();
+  // Last, so that what was found here a moment ago is still known to the input that needs it.
+  drop_idle_versions();
   return std::move(step_);
 }
 
@@ -48,17 +49,6 @@ void Engine::State::settle() {
     } else if (!freed_.empty()) {
       ++looked_at_;
       admit_next();
-    } else if (!repeats_.empty()) {
-      repeat_some(repeats_.front());
-    } else if (!dismissals_.empty()) {
-      dismiss_some();
-    } else if (!pairs_.empty()) {
-      const Pair pair = pairs_.front();
-      pairs_.pop_front();
-      ++looked_at_;
-      if (Run* run = find(pair.run)) look_at_pair(*run, pair.task, pair.item);
-    } else if (!sweeps_.empty()) {
-      sweep_some(sweeps_.front());
     } else if (auto timer = timers_.take_due(now_.mono)) {
       ++looked_at_;
       on_timer(*timer);
@@ -68,6 +58,8 @@ void Engine::State::settle() {
     } else if (const auto due = schedules_.next_due(); due && *due <= now_.wall) {
       ++looked_at_;
       fire_due();
+    } else if (has_bulk() && !is_half_full()) {
+      settle_bulk();
     } else {
       break;
     }
@@ -75,8 +67,33 @@ void Engine::State::settle() {
   if (!is_full()) dispatch();
   const auto due = timers_.next_due();
   step_.more = is_full() || !pending_.empty() || !returns_.empty() || !freed_.empty() ||
-               !repeats_.empty() || !dismissals_.empty() || !pairs_.empty() || !sweeps_.empty() ||
-               (due && *due <= now_.mono);
+               has_bulk() || (due && *due <= now_.mono);
+}
+
+bool Engine::State::has_bulk() const {
+  return !cancellations_.empty() || !cancelled_.empty() || !repeats_.empty() ||
+         !dismissals_.empty() || !pairs_.empty() || !sweeps_.empty();
+}
+
+/// A piece of what may be very much, cancels first: they are to stop what starts meanwhile, and
+/// what is paired with cancelled items is not decided before it is cancelled itself.
+void Engine::State::settle_bulk() {
+  if (!cancellations_.empty()) {
+    cancel_targets();
+  } else if (!cancelled_.empty()) {
+    cancel_tasks(cancelled_.front());
+  } else if (!repeats_.empty()) {
+    repeat_some(repeats_.front());
+  } else if (!dismissals_.empty()) {
+    dismiss_some();
+  } else if (!pairs_.empty()) {
+    const Pair pair = pairs_.front();
+    pairs_.pop_front();
+    ++looked_at_;
+    if (Run* run = find(pair.run)) look_at_pair(*run, pair.task, pair.item);
+  } else {
+    sweep_some(sweeps_.front());
+  }
 }
 
 std::optional<MonoTime> Engine::State::next_deadline() const {
@@ -151,12 +168,14 @@ void Engine::State::record_of_job(const std::string& job, const std::string& act
 }
 
 void Engine::State::on(const input::AddVersion& in) {
-  if (versions_.contains(in.row.id)) return;
+  if (const auto known = versions_.find(in.row.id); known != versions_.end()) {
+    if (known->second->runs == 0) keep_idle(*known->second, in.row.id);
+    return;
+  }
   if (!in.is_stored) change(mutation::InsertVersion{in.row});
   const auto& version =
       versions_.emplace(in.row.id, std::make_unique<Version>(in.job)).first->second;
-  version->idle_since = now_.mono;
-  idle_versions_.emplace_back(now_.mono, in.row.id);
+  keep_idle(*version, in.row.id);
   for (const auto& [name, pool] : version->job.pools) {
     const PoolKey key{version->job.name, name};
     VersionId& newest = pool_versions_[key];
@@ -168,7 +187,11 @@ void Engine::State::on(const input::AddVersion& in) {
 
 /// One run in memory, or the schedule, goes without it.
 void Engine::State::unpin(Version& version, VersionId id) {
-  if (--version.runs > 0) return;
+  if (--version.runs == 0) keep_idle(version, id);
+}
+
+/// No run has it: it stays for a while from now on.
+void Engine::State::keep_idle(Version& version, VersionId id) {
   version.idle_since = now_.mono;
   idle_versions_.emplace_back(now_.mono, id);
 }
@@ -249,7 +272,8 @@ void Engine::State::on(const input::HoldStarts& in) { holds_starts_ = in.hold; }
 
 void Engine::State::on(const input::Tick&) {}
 
-Engine::Engine(EngineCounters counters) : state_(std::make_unique<State>(counters)) {}
+Engine::Engine(EngineCounters counters, std::size_t step_max)
+    : state_(std::make_unique<State>(counters, step_max)) {}
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
@@ -263,6 +287,10 @@ bool Engine::is_dormant(RunId id) const {
   return run != nullptr && run->is_dormant;
 }
 bool Engine::knows_version(VersionId version) const { return state_->versions_.contains(version); }
+SharedJob Engine::definition(VersionId version) const {
+  const auto it = state_->versions_.find(version);
+  return it == state_->versions_.end() ? SharedJob() : it->second->shared;
+}
 
 std::optional<RunId> Engine::run_of_request(const std::string& request_id) const {
   auto it = state_->requests_.find(request_id);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "scheduler/base/limits.h"
 #include "scheduler/core/effect.h"
 #include "scheduler/core/input.h"
 
@@ -91,7 +92,8 @@ struct PoolView {
 
 class Engine {
  public:
-  explicit Engine(EngineCounters counters);
+  /// `step_max`: mutations of a step, for tests that want many steps.
+  explicit Engine(EngineCounters counters, std::size_t step_max = limits::kMutationsPerStepMax);
   ~Engine();
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
@@ -113,6 +115,8 @@ class Engine {
   /// The run with this request id, as far as it is in memory or left it lately.
   std::optional<RunId> run_of_request(const std::string& request_id) const;
   bool knows_version(VersionId version) const;
+  /// None when it is not in memory. What is found here is known to the next input, too.
+  SharedJob definition(VersionId version) const;
   const JobSpec* job_of(RunId run) const;
   const RunRow* run(RunId run) const;
   /// Of a job that SetSchedule has told of.

@@ -312,7 +312,9 @@ bool Engine::State::is_stuck(const Run& run, Circle& circle) const {
   if (++circle.looks > kCircleLooksMax) return false;
   circle.path.push_back(run.row.id);
   bool is_so = false;
-  if (run.row.state == RunState::queued && !run.is_admitted) {
+  // One that is paused before its turn will wait for it like the others.
+  const bool is_paused = run.row.state == RunState::paused;
+  if ((run.row.state == RunState::queued || is_paused) && !run.is_admitted) {
     is_so = is_line_stuck(line_of(run), active_limit(run), circle);
   } else {
     for (RunId id : awaited_by(run)) {

@@ -45,25 +45,42 @@ void Engine::State::learn_states(Run& run, const RunSnapshot& snapshot) {
   }
 }
 
-/// Runs that were loaded for a command and stayed ended leave memory with its step.
-void Engine::State::forget_unopened(const std::vector<RunSnapshot>& loaded) {
+/// Runs that were loaded for a command and stayed ended leave memory with its step. Of one that was
+/// changed all the same an older snapshot may be on its way: it stays until that is durable.
+void Engine::State::forget_unopened(const std::vector<RunSnapshot>& loaded,
+                                    const std::unordered_set<RunId>& changed) {
   for (const RunSnapshot& s : loaded) {
     const Run* run = find(s.run.id);
     if (run == nullptr || !is_final(run->row.state) || !is_final(s.run.state)) continue;
     // Opened and ended again: until that is durable.
     if (run->row.resumes != s.run.resumes) continue;
-    forget_.push_back(s.run.id);
+    if (changed.contains(s.run.id)) {
+      act(effect::RunEnded{s.run.id});
+    } else {
+      forget_.push_back(s.run.id);
+    }
   }
 }
 
 void Engine::State::on(const input::Cancel& in) {
-  effect::Reply reply{in.reply, {}, {}, {}, false, {}};
-  for (const Target& target : in.targets) {
-    reply.results.push_back(cancel_one(target, in.force));
-    if (reply.results.back().ok)
-      record(in.actor, in.force ? "cancel --force" : "cancel", target, "");
-  }
-  act(std::move(reply));
+  cancellations_.push_back({in, {}});
+  if (cancellations_.size() == 1) cancel_targets();
+}
+
+/// As many as the step has room for, and one at least. No answer before the last: what a crash
+/// leaves undone was not promised.
+void Engine::State::cancel_targets() {
+  Cancellation& all = cancellations_.front();
+  const input::Cancel& in = all.in;
+  do {
+    if (all.results.size() == in.targets.size()) break;
+    const Target& target = in.targets[all.results.size()];
+    all.results.push_back(cancel_one(target, in.force));
+    if (all.results.back().ok) record(in.actor, in.force ? "cancel --force" : "cancel", target, "");
+  } while (!is_half_full());
+  if (all.results.size() < in.targets.size()) return;
+  act(effect::Reply{in.reply, {}, {}, {}, false, std::move(all.results)});
+  cancellations_.pop_front();
 }
 
 CommandResult Engine::State::cancel_one(const Target& target, bool force) {
@@ -206,6 +223,7 @@ CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState 
 
 void Engine::State::on(const input::Mark& in) {
   const Snapshots loaded = index_of(in.loaded);
+  std::unordered_set<RunId> marked;
   effect::Reply reply{in.reply, {}, {}, {}, false, {}};
   for (const Target& target : in.targets) {
     const RunSnapshot* snapshot = adopt(target.run, loaded);
@@ -215,10 +233,11 @@ void Engine::State::on(const input::Mark& in) {
       continue;
     }
     reply.results.push_back(mark_one(*run, target, in.state, snapshot));
-    if (reply.results.back().ok)
-      record(in.actor, "mark " + std::string(to_string(in.state)), target, "");
+    if (!reply.results.back().ok) continue;
+    record(in.actor, "mark " + std::string(to_string(in.state)), target, "");
+    marked.insert(target.run);
   }
-  forget_unopened(in.loaded);
+  forget_unopened(in.loaded, marked);
   act(std::move(reply));
 }
 
@@ -295,10 +314,10 @@ void Engine::State::on(const input::Dismiss& in) {
 /// promised.
 void Engine::State::dismiss_some() {
   Dismissal& dismissal = dismissals_.front();
-  while (!dismissal.left.empty() && !is_full()) {
+  while (!dismissal.left.empty() && !is_half_full()) {
     Dismissed& items = dismissal.left.front();
     const std::int64_t count = std::min<std::int64_t>(
-        items.end - items.first, static_cast<std::int64_t>(limits::kMutationsPerStepMax));
+        items.end - items.first, static_cast<std::int64_t>((step_max_ + 1) / 2));
     change(mutation::DismissItems{items.run, items.task, items.first, items.first + count});
     changed_together_ += static_cast<std::size_t>(count);
     items.first += count;

@@ -179,20 +179,12 @@ void Engine::State::cancel_items(Run& run, TaskIndex task, Reason reason, bool f
   settle_rest(run, task, TaskState::cancelled, reason);
   std::vector<std::int64_t> running;
   for (const auto& [item, work] : mapped.works) {
-    const TaskKey key{run.row.id, task, ItemIndex{item}};
-    if (work.state == TaskState::running || waits_for_call(run, key, work)) running.push_back(item);
+    if (work.state == TaskState::running) running.push_back(item);
   }
   std::sort(running.begin(), running.end());
-  for (std::int64_t item : running) {
-    const TaskKey key{run.row.id, task, ItemIndex{item}};
-    Piece& work = mapped.works.at(item);
-    if (waits_for_call(run, key, work)) {
-      stop_call(run, key, work, reason, force);
-    } else {
-      stop_attempt(work.live, reason, force);
-    }
-  }
+  for (std::int64_t item : running) stop_attempt(mapped.works.at(item).live, reason, force);
   if (mapped.repeat != Repeat::cancel) begin_cancel(run, task, reason);
+  mapped.cancel_force |= force;
 }
 
 /// After an item became final: limits of failures, and the end of the whole.

@@ -18,16 +18,18 @@
 #include "scheduler/core/sleepers.h"
 #include "scheduler/core/slots.h"
 #include "scheduler/core/trigger_rule.h"
+#include "scheduler/spec/shared_job.h"
 
 namespace pawl {
 
 /// A definition that runs in memory are pinned to. It leaves some time after the last of them.
 struct Version {
-  JobSpec job;
+  SharedJob shared;
+  const JobSpec& job;
   Graph graph;
   std::int64_t runs = 0;  ///< in memory
   MonoTime idle_since;    ///< without a run, while it has none
-  explicit Version(JobSpec spec) : job(std::move(spec)), graph(job) {}
+  explicit Version(SharedJob spec) : shared(std::move(spec)), job(*shared), graph(job) {}
 };
 
 /// What is known of an unmapped task, a mapped whole, or an item that has started and is open.
@@ -95,6 +97,7 @@ struct Mapped {
   std::vector<Sleeper> to_cancel;  ///< those asleep that a cancel still has to end, descending
   std::vector<std::int64_t> to_cancel_awake;  ///< and those in `works`, descending
   Reason cancel_reason = Reason::none;
+  bool cancel_force = false;
 
   std::int64_t fresh() const { return items > next_fresh ? items - next_fresh : 0; }
   bool may_start_fresh() const { return rest_state == TaskState::queued && fresh() > 0; }
@@ -151,8 +154,10 @@ struct Run {
   MonoTime timeout_due;                     ///< 0: no time-out runs
   std::map<TaskIndex, std::string> errors;  ///< of what failed without an attempt
   Reason stopping = Reason::none;           ///< why nothing more of it starts
-  bool is_stopped = false;                  ///< and what waited was cancelled, what runs was told
-  bool is_admitted = false;                 ///< counts as active for its job
+  bool is_stopped = false;  ///< and what waits is cancelled, what runs is told, in these steps:
+  std::int64_t cancel_next = -1;  ///< the next task to cancel; -1: none is left
+  bool cancel_force = false;
+  bool is_admitted = false;  ///< counts as active for its job
   bool is_forced = false;
   bool is_dormant = false;  ///< adopted, but nothing of it starts
   bool counts_changed = false;

@@ -151,7 +151,7 @@ void Engine::State::sweep_some(const Place& place_of) {
   }
   const std::optional<TaskIndex> upstream = only_pair(*run, swept.task);
   const bool has_rest = upstream && ends_short(*run, *upstream, mapped->items);
-  while (is_open() && mapped->sweep < mapped->items && !is_full()) {
+  while (is_open() && mapped->sweep < mapped->items && !is_half_full()) {
     ++looked_at_;
     const std::int64_t item = mapped->sweep++;
     if (mapped->states[static_cast<std::size_t>(item)] ==

@@ -250,12 +250,13 @@ void Engine::State::on(const input::Recovered&) {
     Run& run = *each;
     if (is_final(run.row.state)) continue;
     look_at_calls(run);
+    const bool stops = run.stopping != Reason::none && !run.runs_hooks();
     if (run.row.state == RunState::queued) {
-      admit(run);
+      stops ? cancel_rest(run, run.stopping, false) : admit(run);
       continue;
     }
     look_at_all(run);
-    if (run.stopping != Reason::none && !run.runs_hooks()) cancel_rest(run, run.stopping, false);
+    if (stops) cancel_rest(run, run.stopping, false);
     finish_run_if_done(run);
   }
   std::vector<AttemptId> untold;

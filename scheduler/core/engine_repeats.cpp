@@ -24,13 +24,15 @@ void Engine::State::begin_repeat(Run& run, TaskIndex task, Repeat repeat,
   repeats_.push_back({run.row.id, task});
 }
 
-/// Of its open items those that do not run are to end.
+/// Of its open items those that do not run are to end, and those that wait for a run of theirs.
 void Engine::State::begin_cancel(Run& run, TaskIndex task, Reason reason) {
   Mapped& mapped = *run.node(task).mapped;
   if (mapped.repeat != Repeat::none) mapped_changed(run, task);
   end_repeat(run, task);
+  // A call may have returned before it was reached, and then the scheduler died.
+  const bool has_untold = !is_recovered_ && run.spec(task).calls_job();
   for (const auto& [item, work] : mapped.works) {
-    if (item < mapped.items && work.state != TaskState::running)
+    if (item < mapped.items && (has_untold || work.state != TaskState::running))
       mapped.to_cancel_awake.push_back(item);
   }
   std::sort(mapped.to_cancel_awake.begin(), mapped.to_cancel_awake.end(), std::greater<>());
@@ -41,6 +43,7 @@ void Engine::State::begin_cancel(Run& run, TaskIndex task, Reason reason) {
   mapped_changed(run, task);
   mapped.repeat = Repeat::cancel;
   mapped.cancel_reason = reason;
+  mapped.cancel_force = false;
   repeats_.push_back({run.row.id, task});
 }
 
@@ -76,7 +79,7 @@ void Engine::State::repeat_some(const Place& place_of) {
 
 void Engine::State::repeat_rows(Run& run, TaskIndex task) {
   Mapped& mapped = *run.node(task).mapped;
-  while (!mapped.to_repeat.empty() && !is_full()) {
+  while (!mapped.to_repeat.empty() && !is_half_full()) {
     ++looked_at_;
     const TaskRow row = std::move(mapped.to_repeat.front());
     mapped.to_repeat.pop_front();
@@ -102,7 +105,7 @@ void Engine::State::cancel_some(Run& run, TaskIndex task) {
   auto& asleep = mapped.to_cancel;
   auto& awake = mapped.to_cancel_awake;
   const Reason reason = mapped.cancel_reason;
-  while (!is_full() && !(asleep.empty() && awake.empty())) {
+  while (!is_half_full() && !(asleep.empty() && awake.empty())) {
     ++looked_at_;
     if (awake.empty() || (!asleep.empty() && asleep.back().item < awake.back())) {
       const TaskKey key{run.row.id, task, ItemIndex{asleep.back().item}};
@@ -113,8 +116,7 @@ void Engine::State::cancel_some(Run& run, TaskIndex task) {
       const TaskKey key{run.row.id, task, ItemIndex{awake.back()}};
       awake.pop_back();
       const auto it = mapped.works.find(key.item.value);
-      if (it == mapped.works.end() || it->second.state == TaskState::running) continue;
-      move(run, key, it->second, TaskEvent::cancel, {reason, 0, {}, {}});
+      if (it != mapped.works.end()) cancel_awake(run, key, it->second);
     }
   }
   if (!asleep.empty() || !awake.empty()) return;
@@ -122,6 +124,18 @@ void Engine::State::cancel_some(Run& run, TaskIndex task) {
   end_repeat(run, task);
   mapped_changed(run, task);
   item_ended(run, task);
+}
+
+/// One that runs was told to end before, unless it waited for a run of its own then.
+void Engine::State::cancel_awake(Run& run, TaskKey key, Piece& work) {
+  const Mapped& mapped = *run.node(key.task).mapped;
+  if (waits_for_call(run, key, work)) {
+    stop_call(run, key, work, mapped.cancel_reason, mapped.cancel_force);
+  } else if (work.state != TaskState::running) {
+    move(run, key, work, TaskEvent::cancel, {mapped.cancel_reason, 0, {}, {}});
+  } else if (run.spec(key.task).calls_job()) {
+    stop_attempt(work.live, mapped.cancel_reason, false);
+  }
 }
 
 /// An item that failed, was held or cancelled waits for a slot again.

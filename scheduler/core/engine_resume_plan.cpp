@@ -308,7 +308,7 @@ std::vector<PlanLine> Engine::State::lines_of(const Run& run, const ResumeParts&
 
 Result<std::vector<PlanLine>> Engine::State::plan_resume(const input::Resume& in) const {
   // Planned on a copy of the state that only this command sees.
-  State scratch(counters_);
+  State scratch(counters_, step_max_);
   scratch.now_ = now_;
   std::vector<PlanLine> lines;
   const Snapshots loaded = index_of(in.loaded);
@@ -320,7 +320,8 @@ Result<std::vector<PlanLine>> Engine::State::plan_resume(const input::Resume& in
       auto version = versions_.find(snapshot->run.version);
       if (version == versions_.end()) return refuse(kGone);
       if (!scratch.versions_.contains(version->first)) {
-        scratch.versions_.emplace(version->first, std::make_unique<Version>(version->second->job));
+        scratch.versions_.emplace(version->first,
+                                  std::make_unique<Version>(version->second->shared));
       }
       run = &scratch.restore(*snapshot);
     }

@@ -197,7 +197,8 @@ void Engine::State::admit_next() {
       continue;
     }
     Run* run = find(first->second.front());
-    const bool waits = run != nullptr && run->row.state == RunState::queued && !run->is_admitted;
+    const bool waits = run != nullptr && run->row.state == RunState::queued && !run->is_admitted &&
+                       run->stopping == Reason::none;
     if (waits && !run->is_forced && job.active >= active_limit(*run)) break;
     first->second.pop_front();
     if (!waits) continue;
@@ -285,7 +286,8 @@ void Engine::State::begin_stopping(Run& run, Reason reason) {
   write_run(run);
 }
 
-/// Nothing more of the run starts, what waits is cancelled and what runs is stopped.
+/// Nothing more of the run starts, what waits is cancelled and what runs is stopped: task by task,
+/// as steps have room for it. The run's row knows from now on, so a restart goes on with it.
 void Engine::State::cancel_rest(Run& run, Reason reason, bool force) {
   if (run.runs_hooks()) {
     cancel_hooks(run, force);
@@ -293,10 +295,27 @@ void Engine::State::cancel_rest(Run& run, Reason reason, bool force) {
   }
   begin_stopping(run, reason);
   run.is_stopped = true;
-  for (std::uint32_t i = 0; i < run.version->job.tasks.size(); ++i) {
-    if (!is_final(run.nodes[i].work.state)) cancel_node(run, TaskIndex{i}, run.stopping, force);
+  run.cancel_force = force || (run.cancel_force && run.cancel_next >= 0);
+  run.cancel_next = 0;
+  cancelled_.push_back(run.row.id);
+}
+
+void Engine::State::cancel_tasks(RunId id) {
+  Run* run = find(id);
+  // Meanwhile it may have ended, or somebody has resumed it; or it was cancelled twice.
+  const bool is_meant = run != nullptr && run->cancel_next >= 0 && run->is_stopped &&
+                        !is_final(run->row.state) && !run->runs_hooks();
+  const auto tasks = static_cast<std::int64_t>(is_meant ? run->version->job.tasks.size() : 0);
+  while (is_meant && run->cancel_next < tasks && !is_half_full()) {
+    ++looked_at_;
+    const TaskIndex task{static_cast<std::uint32_t>(run->cancel_next++)};
+    if (!is_final(run->node(task).work.state))
+      cancel_node(*run, task, run->stopping, run->cancel_force);
   }
-  finish_run_if_done(run);
+  if (is_meant && run->cancel_next < tasks) return;
+  cancelled_.pop_front();
+  if (run != nullptr) run->cancel_next = -1;
+  if (is_meant) finish_run_if_done(*run);
 }
 
 /// The run leaves memory.

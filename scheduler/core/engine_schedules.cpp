@@ -247,8 +247,9 @@ std::vector<Run*> Engine::State::waiting_runs(const Activity& activity) {
   for (const auto& [rank, ids] : activity.waiting) {
     for (RunId id : ids) {
       Run* run = find(id);
-      if (run != nullptr && run->row.state == RunState::queued && !run->is_admitted)
-        waiting.push_back(run);
+      const bool waits = run != nullptr && run->row.state == RunState::queued &&
+                         !run->is_admitted && run->stopping == Reason::none;
+      if (waits) waiting.push_back(run);
     }
   }
   return waiting;

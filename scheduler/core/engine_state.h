@@ -42,7 +42,7 @@ inline constexpr Duration kWaitMax = std::chrono::hours(24 * 365 * 100);
 
 class Engine::State {
  public:
-  explicit State(EngineCounters counters) : counters_(counters) {
+  State(EngineCounters counters, std::size_t step_max) : counters_(counters), step_max_(step_max) {
     pools_[{"", "default"}].limit = 4;
   }
 
@@ -134,14 +134,21 @@ class Engine::State {
 
   // engine.cpp
   void settle();
+  bool has_bulk() const;
+  void settle_bulk();
   void write_changes();
   void forget_marked();
   void unpin(Version& version, VersionId id);
+  void keep_idle(Version& version, VersionId id);
   void drop_idle_versions();
   void drop_pools(const std::string& job);
   bool is_full() const {
-    return step_.mutations.size() + changed_together_ >= limits::kMutationsPerStepMax ||
-           looked_at_ >= kLookedAtMax;
+    return step_.mutations.size() + changed_together_ >= step_max_ || looked_at_ >= kLookedAtMax;
+  }
+  /// For what works off very much: the other half of a step is for all that waits beside it.
+  bool is_half_full() const {
+    return step_.mutations.size() + changed_together_ >= (step_max_ + 1) / 2 ||
+           looked_at_ >= kLookedAtMax / 2;
   }
   template <typename M>
   void change(M&& mutation) {
@@ -209,6 +216,7 @@ class Engine::State {
   void forget(RunId id);
   void begin_stopping(Run& run, Reason reason);
   void cancel_rest(Run& run, Reason reason, bool force);
+  void cancel_tasks(RunId id);
   void arm_run_timers(Run& run);
   std::int64_t active_limit(const Run& run) const;
 
@@ -429,11 +437,18 @@ class Engine::State {
                             std::deque<Dismissed>& items);
   std::int64_t dismiss_whole(Run& run, TaskIndex task);
   void dismiss_some();
+  /// A cancel of very many targets; it is answered after the last.
+  struct Cancellation {
+    input::Cancel in;
+    std::vector<CommandResult> results;
+  };
+  void cancel_targets();
   CommandResult cancel_one(const Target& target, bool force);
   void judge_whole_anew(Run& run, TaskIndex task);
   void release_followers(Run& run, TaskIndex task);
   void settle_marked(Run& run, RunState before);
-  void forget_unopened(const std::vector<RunSnapshot>& loaded);
+  void forget_unopened(const std::vector<RunSnapshot>& loaded,
+                       const std::unordered_set<RunId>& changed = {});
 
   // engine_resume_plan.cpp
   class ResumeSelector;
@@ -458,6 +473,7 @@ class Engine::State {
   void repeat_some(const Place& place);
   void repeat_rows(Run& run, TaskIndex task);
   void cancel_some(Run& run, TaskIndex task);
+  void cancel_awake(Run& run, TaskKey key, Piece& work);
   void repeat_failed(Run& run, const TaskRow& row);
   void repeat_any(Run& run, const TaskRow& row);
   void unsettle_rest(Run& run, TaskIndex task);
@@ -496,6 +512,7 @@ class Engine::State {
   };
 
   EngineCounters counters_;
+  std::size_t step_max_;
   bool is_recovered_ = false;
   bool holds_starts_ = false;
   Now now_;
@@ -536,9 +553,11 @@ class Engine::State {
   std::deque<Place> pending_;                  ///< tasks whose rule wants looking at
   std::deque<Place> repeats_;  ///< mapped tasks of which a resume or a cancel is under way
   std::deque<Dismissal> dismissals_;
-  std::deque<Pair> pairs_;      ///< items whose pairs may have ended
-  std::deque<Place> sweeps_;    ///< paired tasks of which all that waits is looked at
-  std::vector<RunId> changed_;  ///< runs whose counts changed in this step
+  std::deque<Cancellation> cancellations_;
+  std::deque<RunId> cancelled_;  ///< runs whose tasks are being cancelled
+  std::deque<Pair> pairs_;       ///< items whose pairs may have ended
+  std::deque<Place> sweeps_;     ///< paired tasks of which all that waits is looked at
+  std::vector<RunId> changed_;   ///< runs whose counts changed in this step
   std::vector<Place> changed_mapped_;
   std::vector<RateLimit*> changed_rates_;
   std::vector<RunId> forget_;  ///< runs that leave memory with this step

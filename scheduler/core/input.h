@@ -14,6 +14,7 @@
 #include "scheduler/core/rows.h"
 #include "scheduler/spec/calendar.h"
 #include "scheduler/spec/job.h"
+#include "scheduler/spec/shared_job.h"
 
 namespace pawl {
 
@@ -71,8 +72,8 @@ namespace input {
 /// Engine::knows_version says what is known; a Submit of another one is refused.
 struct AddVersion {
   JobVersionRow row;
-  JobSpec job;
-  bool is_stored = false;
+  SharedJob job;
+  bool is_stored = false;  ///< then of `row` only the number matters
 };
 
 /// An open run, found at start. With `dormant` what runs of it is adopted and its ends are

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "tests/sim/store_invariants.h"
 
@@ -12,8 +13,13 @@ namespace pawl::sim {
 
 using namespace std::chrono_literals;
 
-Life::Life(std::uint64_t seed, Planted planted, bool has_disk) : random_(seed), planted_(planted) {
+Life::Life(std::uint64_t seed, Planted planted, bool has_disk)
+    : random_(seed),
+      steps_(~seed),
+      has_small_steps_(planted == Planted::nothing && steps_.one_in(2)),
+      planted_(planted) {
   store_.compares = planted != Planted::no_compare;
+  store_.wakes_at_once = !has_small_steps_;
   if (has_disk) disk_ = std::make_unique<DiskStore>(planted != Planted::no_sync);
 }
 
@@ -30,6 +36,8 @@ Tale Life::live() {
 
 Tale Life::live(const Scenario& scenario, std::int64_t cut_at, Remains remains) {
   try {
+    has_small_steps_ = false;
+    store_.wakes_at_once = true;
     define(job_from_text(scenario.job));
     open_world();
     remains_ = remains;
@@ -73,7 +81,10 @@ void Life::open_world() {
 }
 
 void Life::start_engine() {
-  engine_ = std::make_unique<Engine>(EngineCounters{store_.last_run(), store_.last_attempt});
+  const std::size_t step_max = has_small_steps_ ? static_cast<std::size_t>(steps_.below(60) + 1)
+                                                : limits::kMutationsPerStepMax;
+  engine_ =
+      std::make_unique<Engine>(EngineCounters{store_.last_run(), store_.last_attempt}, step_max);
   gate_ = EffectGate();
   queue_.clear();
   answers_.clear();
@@ -106,9 +117,15 @@ JobVersionRow Life::version_row(VersionId id) const {
 }
 
 void Life::handle(const Input& input, bool by_person) {
-  feed(input, by_person);
-  for (int i = 0; more_ && i < 10'000; ++i) feed(input::Tick{}, false);
-  if (more_) fail("a step asks for more for ever");
+  // What a command left to be done in small steps is still of a person.
+  feed(input, by_person || has_small_steps_);
+  while (more_ && !(has_small_steps_ && steps_.one_in(4))) go_on();
+}
+
+void Life::go_on() {
+  if (++in_a_row_ > 10'000) fail("a step asks for more for ever");
+  feed(input::Tick{}, has_small_steps_);
+  if (!more_) in_a_row_ = 0;
 }
 
 void Life::feed(const Input& input, bool by_person) {
@@ -247,6 +264,7 @@ void Life::deliver_results() {
 
 void Life::step() {
   ++tale_.steps;
+  if (more_ && steps_.one_in(2)) go_on();
   Worker& worker = random_.pick(workers_);
   const std::int64_t dice = random_.below(1'000);
   if (dice < 40)
@@ -281,7 +299,7 @@ void Life::step() {
     write_as_zombie();
   else
     look_after_workers();
-  if (queue_.empty() && random_.one_in(10)) check_quiet();
+  if (queue_.empty() && random_.one_in(10) && !more_) check_quiet();
 }
 
 void Life::quiet_phase(Act act) {
@@ -290,6 +308,7 @@ void Life::quiet_phase(Act act) {
   served_.clear();
   for (int i = 0; i < 20'000; ++i) {
     ++tale_.steps;
+    while (more_) go_on();
     // One by one where a cut may come between any two.
     for (std::size_t left = queue_.size(); left > 0; left = queue_.size()) {
       const std::size_t size = remains_ ? 1 : left;
@@ -320,7 +339,7 @@ void Life::quiet_phase(Act act) {
       now_.wall = *row.start_at;
       calendar_stepped();
     }
-    if (queue_.empty() && results_.empty() && answers_.empty() && dead_.empty() &&
+    if (!more_ && queue_.empty() && results_.empty() && answers_.empty() && dead_.empty() &&
         store_.open_runs().empty()) {
       check_quiet();
       if (engine_->live_attempts() != 0) fail("attempts live on after all runs ended");

@@ -78,6 +78,8 @@ class Life {
   JobVersionRow version_row(VersionId id) const;
   void handle(const Input& input, bool by_person = false);
   void feed(const Input& input, bool by_person);
+  /// The step that the last one has asked for.
+  void go_on();
   /// Makes the first `count` batches durable and lets their effects go; false when the power went
   /// instead.
   bool commit(std::size_t count);
@@ -181,6 +183,11 @@ class Life {
   static constexpr std::int64_t kSlots = 3;
   static constexpr const char* kScheduled = "clockwork";
   Random random_;
+  // In every other life a step of the engine is small, so that commands on a few items go on over
+  // steps, and something else comes between. With dice of its own.
+  Random steps_;
+  bool has_small_steps_;
+  int in_a_row_ = 0;  ///< steps that asked for more
   Planted planted_;
   std::unique_ptr<DiskStore> disk_;  ///< the real store, where it lives along
   std::optional<Remains> remains_;   ///< of every cut, in a scenario

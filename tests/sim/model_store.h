@@ -21,6 +21,9 @@ class ModelStore {
 
   /// False: updates are applied whatever they expect (a planted bug).
   bool compares = true;
+  /// Whoever waits for a run wakes in the step that ends it. False where steps are so small that
+  /// the next one may do it.
+  bool wakes_at_once = true;
 
   /// Applies a step's mutations. What is wrong with them, or nothing. `by_person`: the step came
   /// of a command, and may leave final states.

@@ -29,7 +29,8 @@ std::string broken_task(const ModelStore& store, const TaskRow& row, bool is_who
     return "task " + task_text(row.key) + " sleeps without an attempt";
   if (is_asleep && row.state != TaskState::deferred && row.state != TaskState::queued)
     return "an attempt of task " + task_text(row.key) + " sleeps, and the task does not know";
-  if (row.state == TaskState::deferred && calls && !has_open_call(store, row.key))
+  if (row.state == TaskState::deferred && calls && store.wakes_at_once &&
+      !has_open_call(store, row.key))
     return "task " + task_text(row.key) + " waits for a run that is not open";
   if (row.state == TaskState::deferred && !calls &&
       !store.timers.contains({row.key, TimerKind::deferral}))

@@ -468,6 +468,21 @@ TEST_CASE("nor when a run that was forced into the line hides that they do") {
   CHECK(w.store.open_runs().empty());
 }
 
+TEST_CASE("a called run that is paused before its turn closes a circle like one that waits") {
+  World w;
+  w.define("job name=j2; a call=j0");
+  w.define("job name=j3; x; y after x call=j2");
+  const RunId first = w.start("job name=j0; m call=j3");
+  const RunId second = w.start(VersionId{1});
+  const RunId waiting = w.called(second, "a");
+  REQUIRE(w.state(waiting) == "queued");
+  w.pause(waiting);
+  const RunId middle = w.called(first, "m");
+  w.finish(middle, "x", Outcome::succeeded);
+  CHECK(w.task(middle, "y") == "failed:permanent");
+  CHECK_THAT(message_of(w, middle, "y"), Contains("neither would ever end"));
+}
+
 TEST_CASE("a scheduler that dies between the start of a call and its run asks again") {
   World w;
   w.define("job name=load; x");

@@ -418,7 +418,7 @@ TEST_CASE("a dismissal of very many items goes in bounded steps, and is answered
     CHECK(w.store.apply(step.mutations, true).empty());
     step = w.engine.handle(input::Tick{}, w.now);
   }
-  CHECK(steps == 3);
+  CHECK(steps == 5);
   REQUIRE(answers(step) == 1);
   CHECK(w.store.apply(step.mutations, true).empty());
   const auto seen = [&](std::int64_t item) {
@@ -502,4 +502,21 @@ TEST_CASE(
   CHECK(w.state(second) == "succeeded");
   w.finish_all(first);
   CHECK(w.engine.runs().empty());
+}
+
+TEST_CASE("an ended run that was marked stays in memory until that is durable") {
+  World w;
+  w.forgets = false;
+  const RunId run = w.start("a; b after a; c after b");
+  w.cancel(run);
+  w.finish_all(run, Outcome::failed);
+  REQUIRE(w.state(run) == "cancelled:cancelled");
+  w.handle(input::RunDurable{run});
+  REQUIRE(!w.engine.has_run(run));
+  w.mark(run, "b", TaskState::succeeded);
+  CHECK(w.state(run) == "cancelled:cancelled");
+  // A call may have loaded it a moment before.
+  CHECK(w.engine.has_run(run));
+  w.handle(input::RunDurable{run});
+  CHECK(!w.engine.has_run(run));
 }

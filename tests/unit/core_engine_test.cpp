@@ -248,6 +248,33 @@ TEST_CASE("a definition leaves memory a minute after the last of its runs, and i
   }
 }
 
+TEST_CASE("a definition that is found is known to the next input, however long nobody used it") {
+  World w;
+  const VersionId version = w.define("a");
+  const RunId first = w.start(version);
+  w.finish_all(first);
+  w.now.mono = w.now.mono + 3h;  // and nothing happens
+  REQUIRE(w.engine.knows_version(version));
+  RunRow row;
+  row.job = w.jobs.at(version).name;
+  row.version = version;
+  w.handle(input::Submit{row, false, "ana", ReplyToken{7}});
+  CHECK(w.last_reply() == "ok");
+}
+
+TEST_CASE("a definition that is told of again stays for another minute") {
+  World w;
+  const VersionId version = w.define("a");
+  const VersionId other = w.define("b");
+  w.finish_all(w.start(version));
+  w.finish_all(w.start(other));
+  w.pass(50s);
+  w.handle(input::AddVersion{w.store.versions.at(version), w.jobs.at(version), true});
+  w.pass(50s);
+  CHECK(w.engine.knows_version(version));
+  CHECK(!w.engine.knows_version(other));
+}
+
 TEST_CASE("a definition that is used again and again stays, however long ago its first run ended") {
   World w;
   const VersionId version = w.define("a");

@@ -478,6 +478,7 @@ TEST_CASE("a resume of very many items goes in bounded steps, and goes on where 
   resume.targets = {w.target(run, from ? "m" : "")};
   resume.from = from;
   resume.loaded = {w.store.snapshot(run, true)};
+  w.handle(input::HoldStarts{true});
   std::size_t steps = 0;
   Step step = w.engine.handle(resume, w.now);
   CHECK(w.store.apply(step.mutations, true).empty());

@@ -36,6 +36,7 @@ struct Driver {
   std::size_t steps = 0;
   std::size_t mutations = 0;
   std::vector<effect::StartAttempt> starts;
+  std::vector<effect::Reply> replies;  ///< to somebody
 
   void handle(const Input& input, bool bounded = true) {
     bool more = true;
@@ -49,6 +50,9 @@ struct Driver {
       for (const Effect& effect : step.effects) {
         if (const auto* start = std::get_if<effect::StartAttempt>(&effect))
           starts.push_back(*start);
+        if (const auto* reply = std::get_if<effect::Reply>(&effect);
+            reply != nullptr && reply->token != ReplyToken{})
+          replies.push_back(*reply);
       }
       REQUIRE(steps < 10'000'000);
     }
@@ -146,6 +150,58 @@ TEST_CASE("a million items run to their end, and cancelling those that never sta
     d.end(Outcome::failed);
     CHECK(d.engine.run(run)->counts[static_cast<std::size_t>(TaskState::cancelled)] == 999'000);
   }
+}
+
+TEST_CASE("a cancel of a run of 100,000 tasks goes in bounded steps, and others start meanwhile") {
+  Driver d;
+  const RunId run = d.start(wide_job(100'000, false));
+  d.end(Outcome::succeeded);
+  REQUIRE(d.starts.size() == 16);
+  JobVersionRow row;
+  row.id = VersionId{2};
+  d.handle(input::AddVersion{row, job_from_text("job name=other; a"), false});
+  Step step = d.engine.handle(input::Cancel{{{run, {}, {}}}, false, "", {}, {}}, d.now);
+  REQUIRE(step.more);
+  CHECK(step.mutations.size() <= kStepMax);
+  (void)d.engine.handle(input::SetPool{17}, d.now);
+  RunRow other;
+  other.job = "other";
+  other.version = VersionId{2};
+  step = d.engine.handle(input::Submit{other, false, "", {}}, d.now);
+  const auto begins = [](const Effect& effect) {
+    const auto* start = std::get_if<effect::StartAttempt>(&effect);
+    return start != nullptr && start->key.run == RunId{2};
+  };
+  CHECK(std::any_of(step.effects.begin(), step.effects.end(), begins));
+  REQUIRE(step.more);
+  d.handle(input::Tick{});
+  CHECK(d.largest <= kStepMax);
+  CHECK(d.engine.run(run)->counts[static_cast<std::size_t>(TaskState::cancelled)] == 99'983);
+}
+
+TEST_CASE(
+    "a cancel of 20,000 runs is answered when all of them are told, and goes in bounded steps") {
+  Driver d;
+  JobVersionRow row;
+  row.id = VersionId{1};
+  d.handle(input::Recovered{});
+  d.handle(input::SetPool{1});
+  d.handle(input::AddVersion{row, job_from_text("job name=j active=10; a; b after a"), false});
+  RunRow run;
+  run.job = "j";
+  run.version = VersionId{1};
+  input::Cancel cancel;
+  cancel.reply = ReplyToken{7};
+  for (std::int64_t i = 1; i <= 20'000; ++i) {
+    d.handle(input::Submit{run, false, "", {}});
+    cancel.targets.push_back({RunId{i}, {}, {}});
+  }
+  d.handle(cancel);
+  CHECK(d.largest <= kStepMax);
+  REQUIRE(d.replies.size() == 1);
+  CHECK(d.replies.front().results.size() == 20'000);
+  for (const CommandResult& result : d.replies.front().results) CHECK(result.ok);
+  CHECK(d.engine.run(RunId{20'000})->state == RunState::cancelled);
 }
 
 TEST_CASE("what is pending costs a step nothing: many runs that wait, many lanes, many retries") {
