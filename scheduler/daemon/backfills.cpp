@@ -6,7 +6,6 @@
 
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
-#include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/spec/civil.h"
 
@@ -91,40 +90,37 @@ void Backfills::load(const Ask& ask, std::function<std::function<void()>(Store&)
 /// The definition, and whether this very request was accepted before.
 void Backfills::begin(const Ask& ask) {
   load(ask, [this, alive = alive_, ask](Store& store) -> std::function<void()> {
-    auto version = store.version(ask->row.version);
     auto known = ask->request_id.empty() || ask->dry_run
                      ? Result<std::vector<std::string>>(std::vector<std::string>())
                      : store.runs_of_request(ask->request_id);
-    return [this, alive, ask, version = std::move(version), known = std::move(known)] {
+    return [this, alive, ask, known = std::move(known)] {
       if (!*alive) return;
-      if (!version) return fail(*ask, version.error());
       if (!known) return fail(*ask, known.error());
       if (!known->empty()) return answer_with(*ask, 200, *known, false, {});
-      if (!*version)
-        return fail(*ask, {ErrorKind::storage, "job " + ask->row.job + " has lost its definition"});
-      ask->version = **version;
-      read(ask);
+      jobs_.stored(ask->row.version, [this, alive, ask](const Result<SharedJob>& job) {
+        if (!*alive) return;
+        if (!job) return fail(*ask, job.error());
+        ask->job = *job;
+        read(ask);
+      });
     };
   });
 }
 
 void Backfills::read(const Ask& ask) {
-  auto job = read_definition(ask->version);
-  if (!job) return fail(*ask, job.error());
-  ask->job = *std::move(job);
-  if (ask->job.schedules.empty()) {
+  if (ask->job->schedules.empty()) {
     return fail(*ask, {ErrorKind::refused,
                        "job " + ask->row.job +
                            " has no schedule, so no fire times to run. One run at a time: pawl "
                            "trigger " +
                            ask->row.job + " --for TIME"});
   }
-  auto params = resolve_params(ask->job, "{}");
+  auto params = resolve_params(*ask->job, "{}");
   if (!params) return fail(*ask, params.error());
   ask->row.params = *params;
   auto calendar = std::make_shared<Result<JobCalendar>>(JobCalendar{});
   work_ = std::make_unique<Work>(loop_);
-  work_->start([ask, calendar] { *calendar = calendar_of(ask->job); },
+  work_->start([ask, calendar] { *calendar = calendar_of(*ask->job); },
                [this, ask, calendar] {
                  if (!*calendar) return fail(*ask, calendar->error());
                  ask->calendar = **calendar;
@@ -150,7 +146,7 @@ Result<void> Backfills::find_fires(Asked& ask) const {
     ask.to_come = calendar.count(std::max(ask.end, *from) - kTick, *to - kTick).fires;
   if (ask.end <= ask.begin) return {};
   const std::int64_t count = calendar.count(ask.begin - kTick, ask.end - kTick).fires;
-  const auto tasks = static_cast<std::int64_t>(ask.job.tasks.size());
+  const auto tasks = static_cast<std::int64_t>(ask.job->tasks.size());
   const std::int64_t limit = std::min(limits::kBackfillRunsMax,
                                       std::max<std::int64_t>(1, limits::kBackfillTasksMax / tasks));
   if (count > limit) {
@@ -225,7 +221,7 @@ void Backfills::submit(const Ask& ask, const std::vector<FireRun>& runs) {
     for (CommandResult& result : reply.results) names.push_back(std::move(result.message));
     answer_with(*ask, 201, names, true, fires);
   });
-  jobs_.know(ask->version, ask->job);
+  jobs_.know(ask->row.version, ask->job);
   pump_.feed(std::move(all));
 }
 

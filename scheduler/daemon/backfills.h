@@ -41,8 +41,7 @@ class Backfills {
     std::string actor;
     ControlAnswer answer;
     // Found on the way.
-    JobVersionRow version;
-    JobSpec job;
+    SharedJob job;
     JobCalendar calendar;
     WallTime begin, end;  ///< [begin, end)
     std::vector<WallTime> fires;

@@ -20,6 +20,13 @@ std::string_view between(std::string_view path, std::string_view begin, std::str
               : std::string_view();
 }
 
+// A text is read by ten megabytes a second or more, so one of this size takes some milliseconds.
+constexpr std::size_t kBodyOnLoopMax = 64U << 10;
+
+json body_of(const std::string& text) {
+  return text.empty() ? json::object() : json::parse(text, nullptr, false);
+}
+
 Error no_such_route(const ControlRequest& request) {
   return {ErrorKind::not_found, "there is no " + request.method + " " + request.path +
                                     ". Is the scheduler of an older version? See pawl status"};
@@ -31,15 +38,17 @@ Commands::Commands(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Epoch epo
                    ServiceHooks hooks)
     : pump_(pump),
       jobs_(jobs),
+      works_(loop),
       hooks_(std::move(hooks)),
       followers_(loop, pump, writer, epoch),
       submissions_(loop, pump, writer, jobs, replies_, hooks_.slots_max),
       backfills_(loop, pump, writer, jobs, replies_),
-      run_commands_(pump, writer, jobs, replies_, submissions_, followers_, hooks_.run_changed) {}
+      run_commands_(loop, pump, writer, jobs, replies_, submissions_, followers_,
+                    hooks_.run_changed) {}
 
 void Commands::handle(ControlRequest request, ControlAnswer answer) {
   if (request.method == "GET") return get(request, std::move(answer));
-  if (request.method == "POST") return post(request, std::move(answer));
+  if (request.method == "POST") return post(std::move(request), std::move(answer));
   refuse(answer, no_such_route(request));
 }
 
@@ -58,9 +67,17 @@ void Commands::get(const ControlRequest& request, ControlAnswer answer) {
   refuse(answer, no_such_route(request));
 }
 
-void Commands::post(const ControlRequest& request, ControlAnswer answer) {
-  const json body =
-      request.body.empty() ? json::object() : json::parse(request.body, nullptr, false);
+void Commands::post(ControlRequest request, ControlAnswer answer) {
+  std::string text = std::exchange(request.body, {});
+  if (text.size() <= kBodyOnLoopMax) return post(request, body_of(text), std::move(answer));
+  auto body = std::make_shared<json>();
+  works_.start([body, text = std::move(text)] { *body = body_of(text); },
+               [this, body, request = std::move(request), answer = std::move(answer)] {
+                 post(request, std::move(*body), answer);
+               });
+}
+
+void Commands::post(const ControlRequest& request, Json body, ControlAnswer answer) {
   if (!body.is_object())
     return refuse(answer, {ErrorKind::invalid, "the body is not a JSON object"});
   if (const auto known = check_body(request.path, body); !known)
@@ -74,7 +91,8 @@ void Commands::post(const ControlRequest& request, ControlAnswer answer) {
                            "the disk is full: nothing new is accepted, what runs goes on. Make "
                            "room; it goes on by itself"});
   }
-  if (request.path == "/v1/runs") return submissions_.of_file(request, body, std::move(answer));
+  if (request.path == "/v1/runs")
+    return submissions_.of_file(request, std::move(body), std::move(answer));
   if (request.path == "/v1/trigger") return submissions_.of_job(request, body, std::move(answer));
   if (request.path == "/v1/backfill") return backfills_.handle(request, body, std::move(answer));
   if (request.path == "/v1/commands") return run_commands_.handle(request, body, std::move(answer));

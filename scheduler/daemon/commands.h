@@ -20,6 +20,7 @@
 #include "scheduler/daemon/run_commands.h"
 #include "scheduler/daemon/submissions.h"
 #include "scheduler/loop/loop.h"
+#include "scheduler/loop/work.h"
 
 namespace pawl {
 
@@ -62,7 +63,8 @@ class Commands {
  private:
   using Json = nlohmann::json;
   void get(const ControlRequest& request, ControlAnswer answer);
-  void post(const ControlRequest& request, ControlAnswer answer);
+  void post(ControlRequest request, ControlAnswer answer);
+  void post(const ControlRequest& request, Json body, ControlAnswer answer);
   void explain(const ControlRequest& request, const ControlAnswer& answer);
   Json reasons(const Target& target) const;
   void pause_job(const std::string& name, bool pause, const Json& body, const std::string& actor,
@@ -71,6 +73,7 @@ class Commands {
 
   Pump& pump_;
   Jobs& jobs_;
+  Works works_;
   ServiceHooks hooks_;
   Replies replies_;
   Followers followers_;

@@ -7,7 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
@@ -25,7 +24,7 @@ bool is_told(const JobRow& row) { return !row.removed || !row.quarantined.empty(
 }  // namespace
 
 FolderJobs::FolderJobs(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Tell tell)
-    : loop_(loop), pump_(pump), writer_(writer), jobs_(jobs), tell_(std::move(tell)) {
+    : pump_(pump), writer_(writer), jobs_(jobs), tell_(std::move(tell)), works_(loop) {
   for (const auto& [name, row] : jobs_.all()) {
     if (is_told(row) && !row.file.empty()) names_of_file_[row.file].insert(name);
   }
@@ -39,7 +38,7 @@ void FolderJobs::on_event(JobLoaded&& loaded) {
   auto arming = std::make_shared<Arming>();
   arming->name = loaded.name;
   arming->file = loaded.file;
-  arming->spec = loaded.spec;
+  arming->spec = SharedJob(std::move(loaded.spec));
   arming->calendar = std::move(loaded.calendar);
   arming->number = arming_[loaded.name] = ++last_arming_;
   auto set = [this, alive = alive_, arming](Result<VersionId> version) {
@@ -51,7 +50,7 @@ void FolderJobs::on_event(JobLoaded&& loaded) {
     arming->version = *version;
     look_up(arming);
   };
-  jobs_.version_of(loaded.text, std::move(loaded.spec), std::move(set));
+  jobs_.version_of(std::move(loaded.text), arming->spec, std::move(set));
 }
 
 bool FolderJobs::is_current(const Arming& arming) const {
@@ -71,16 +70,11 @@ void FolderJobs::look_up(std::shared_ptr<Arming> arming) {
   auto ask = [this, alive = alive_, arming, place,
               old_version](Store& store) -> std::function<void()> {
     auto taken = store.fires_with_run(arming->name, place);
-    std::optional<JobVersionRow> old;
-    if (old_version.value != 0) {
-      if (auto found = store.version(old_version)) old = *std::move(found);
-    }
-    return [this, alive, arming, taken = std::move(taken), old = std::move(old)] {
+    return [this, alive, arming, old_version, taken = std::move(taken)] {
       if (!*alive || !is_current(*arming)) return;
       if (!taken) return tell_(Weight::warning, taken.error().message);
-      auto spec = old ? read_definition(*old) : Result<JobSpec>(JobSpec{});
-      if (!spec || spec->schedules.empty()) return arm(*arming, nullptr, *taken);
-      settle_old(arming, *std::move(spec), *taken);
+      if (old_version.value == 0) return arm(*arming, nullptr, *taken);
+      settle_old(arming, old_version, *taken);
     };
   };
   if (!writer_.load(std::move(ask)))
@@ -89,16 +83,21 @@ void FolderJobs::look_up(std::shared_ptr<Arming> arming) {
 
 /// The schedule has changed while nobody was looking: the old one, with the new definition, says
 /// what was missed.
-void FolderJobs::settle_old(std::shared_ptr<Arming> arming, JobSpec old,
+void FolderJobs::settle_old(std::shared_ptr<Arming> arming, VersionId old,
                             std::vector<WallTime> taken) {
-  auto calendar = std::make_shared<std::optional<JobCalendar>>();
-  on_thread(
-      [calendar, old = std::move(old)] {
-        if (auto made = calendar_of(old)) *calendar = *std::move(made);
-      },
-      [this, arming, calendar, taken = std::move(taken)] {
-        if (is_current(*arming)) arm(*arming, *calendar ? &**calendar : nullptr, taken);
-      });
+  jobs_.stored(old, [this, alive = alive_, arming,
+                     taken = std::move(taken)](const Result<SharedJob>& found) {
+    if (!*alive || !is_current(*arming)) return;
+    if (!found || (*found)->schedules.empty()) return arm(*arming, nullptr, taken);
+    auto calendar = std::make_shared<std::optional<JobCalendar>>();
+    works_.start(
+        [calendar, job = *found] {
+          if (auto made = calendar_of(*job)) *calendar = *std::move(made);
+        },
+        [this, arming, calendar, taken] {
+          if (is_current(*arming)) arm(*arming, *calendar ? &**calendar : nullptr, taken);
+        });
+  });
 }
 
 /// The job's row and its schedule, in one commit. `old`: the calendar that was in force before.
@@ -109,7 +108,7 @@ void FolderJobs::arm(const Arming& arming, const JobCalendar* old, std::vector<W
   if (!arming.file.empty()) set_row(arming);
   with_dates_.erase(arming.name);
   if (arming.calendar.calendar == nullptr) return pump_.feed(input::RemoveSchedule{arming.name});
-  const auto params = resolve_params(arming.spec, "{}");
+  const auto params = resolve_params(*arming.spec, "{}");
   if (!params) {
     tell_(Weight::warning, "job " + arming.name + " is not scheduled: " + params.error().message);
     return pump_.feed(input::RemoveSchedule{arming.name});
@@ -127,6 +126,7 @@ void FolderJobs::arm(const Arming& arming, const JobCalendar* old, std::vector<W
   const bool goes_on =
       before && was_served(&*before) && (old != nullptr || before->version == arming.version);
   set.from_now = !goes_on && !pump_.engine().schedule(arming.name);
+  jobs_.know(arming.version, arming.spec);
   if (old != nullptr) {
     set.calendar = old->calendar;
     set.calendar_key = old->key;
@@ -135,7 +135,7 @@ void FolderJobs::arm(const Arming& arming, const JobCalendar* old, std::vector<W
   set.calendar = arming.calendar.calendar;
   set.calendar_key = arming.calendar.key;
   pump_.feed(std::move(set));
-  if (!has_date_file(arming.spec)) return;
+  if (!has_date_file(*arming.spec)) return;
   with_dates_.insert_or_assign(arming.name, arming).first->second.file.clear();
 }
 
@@ -193,24 +193,27 @@ void FolderJobs::serve_stored(const JobRow& row) {
   arming->name = row.name;
   arming->version = row.version;
   arming->number = arming_[row.name] = ++last_arming_;
-  auto ask = [this, alive = alive_, arming,
-              place = *row.decided_through](Store& store) -> std::function<void()> {
-    auto version = store.version(arming->version);
+  jobs_.stored(arming->version, [this, alive = alive_, arming,
+                                 place = *row.decided_through](const Result<SharedJob>& found) {
+    if (!*alive || !is_current(*arming)) return;
+    if (!found) return tell_(Weight::warning, found.error().message);
+    arming->spec = *found;
+    auto calendar = std::make_shared<Result<JobCalendar>>(JobCalendar{});
+    works_.start([job = *found, calendar] { *calendar = calendar_of(*job); },
+                 [this, arming, calendar, place] {
+                   if (!is_current(*arming)) return;
+                   if (!*calendar) return tell_(Weight::warning, calendar->error().message);
+                   arming->calendar = **calendar;
+                   arm_stored(arming, place);
+                 });
+  });
+}
+
+void FolderJobs::arm_stored(std::shared_ptr<Arming> arming, WallTime place) {
+  auto ask = [this, alive = alive_, arming, place](Store& store) -> std::function<void()> {
     auto taken = store.fires_with_run(arming->name, place);
-    return [this, alive, arming, version = std::move(version), taken = std::move(taken)] {
-      if (!*alive || !is_current(*arming) || !version || !*version || !taken) return;
-      auto spec = read_definition(**version);
-      if (!spec) return tell_(Weight::warning, spec.error().message);
-      jobs_.know(**version, *spec);
-      arming->spec = *std::move(spec);
-      auto calendar = std::make_shared<Result<JobCalendar>>(JobCalendar{});
-      on_thread([arming, calendar] { *calendar = calendar_of(arming->spec); },
-                [this, arming, calendar, taken = *taken] {
-                  if (!is_current(*arming)) return;
-                  if (!*calendar) return tell_(Weight::warning, calendar->error().message);
-                  arming->calendar = **calendar;
-                  arm(*arming, nullptr, taken);
-                });
+    return [this, alive, arming, taken = std::move(taken)] {
+      if (*alive && is_current(*arming) && taken) arm(*arming, nullptr, *taken);
     };
   };
   (void)writer_.load(std::move(ask));
@@ -260,17 +263,17 @@ void FolderJobs::reload_dates() {
     auto arming = std::make_shared<Arming>(armed);
     arming->number = arming_[name] = ++last_arming_;
     auto calendar = std::make_shared<Result<JobCalendar>>(JobCalendar{});
-    on_thread([arming, calendar] { *calendar = calendar_of(arming->spec); },
-              [this, arming, calendar] {
-                if (!is_current(*arming)) return;
-                if (!*calendar) {
-                  arming_.erase(arming->name);
-                  return tell_(Weight::warning, "job " + arming->name + " keeps its schedule: " +
-                                                    calendar->error().message);
-                }
-                arming->calendar = **calendar;
-                arm(*arming, nullptr, {});
-              });
+    works_.start([job = armed.spec, calendar] { *calendar = calendar_of(*job); },
+                 [this, arming, calendar] {
+                   if (!is_current(*arming)) return;
+                   if (!*calendar) {
+                     arming_.erase(arming->name);
+                     return tell_(Weight::warning, "job " + arming->name + " keeps its schedule: " +
+                                                       calendar->error().message);
+                   }
+                   arming->calendar = **calendar;
+                   arm(*arming, nullptr, {});
+                 });
   }
 }
 
@@ -284,12 +287,6 @@ void FolderJobs::disarm_others(const std::vector<std::string>& folders) {
                                                std::nullopt, row.failures});
   }
   if (!changes.empty()) pump_.write(std::move(changes), {});
-}
-
-void FolderJobs::on_thread(std::function<void()> work, std::function<void()> done) {
-  std::erase_if(works_, [](const auto& w) { return !w->busy(); });
-  works_.push_back(std::make_unique<Work>(loop_));
-  works_.back()->start(std::move(work), std::move(done));
 }
 
 }  // namespace pawl

@@ -41,7 +41,7 @@ class FolderJobs {
     std::string name;
     std::string file;  ///< empty: its row stays as it is
     VersionId version;
-    JobSpec spec;
+    SharedJob spec;
     JobCalendar calendar;
     std::uint64_t number = 0;  ///< a later one of the same name takes its place
   };
@@ -58,13 +58,12 @@ class FolderJobs {
 
   bool is_current(const Arming& arming) const;
   void look_up(std::shared_ptr<Arming> arming);
-  void settle_old(std::shared_ptr<Arming> arming, JobSpec old, std::vector<WallTime> taken);
+  void settle_old(std::shared_ptr<Arming> arming, VersionId old, std::vector<WallTime> taken);
   void arm(const Arming& arming, const JobCalendar* old, std::vector<WallTime> taken);
   void set_row(const Arming& arming);
   void serve_stored(const JobRow& row);
-  void on_thread(std::function<void()> work, std::function<void()> done);
+  void arm_stored(std::shared_ptr<Arming> arming, WallTime place);
 
-  Loop& loop_;
   Pump& pump_;
   Writer& writer_;
   Jobs& jobs_;
@@ -74,7 +73,7 @@ class FolderJobs {
   /// The rows that are about a file; some of them may be about another one by now.
   std::map<std::string, std::set<std::string>> names_of_file_;
   std::map<std::string, Arming> with_dates_;  ///< armed, with a file of dates
-  std::vector<std::unique_ptr<Work>> works_;
+  Works works_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -2,7 +2,6 @@
 
 #include "scheduler/base/limits.h"
 #include "scheduler/core/job_call.h"
-#include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/dispatcher.h"
 #include "scheduler/daemon/request.h"
 #include "scheduler/loop/clock.h"
@@ -55,7 +54,7 @@ void JobCalls::on(read::CallAnswer&& answer) {
   if (answer.start.stay > 0) {
     const RunRow* newest = answer.newest ? &*answer.newest : nullptr;
     if (next_call_move(answer.start.stay, answer.start.work, newest, true) == CallMove::go_on)
-      return go_on(answer, {});
+      return go_on(answer, {}, {});
     return conclude(answer);
   }
   const Json with = Json::parse(answer.parameters, nullptr, false);
@@ -78,84 +77,73 @@ void JobCalls::look_up(read::CallAnswer&& answer, const std::string& job, Json p
                                             "is served)"
                                           : ""));
   }
-  const bool resumes = answer.newest && answer.newest->job == job &&
-                       is_final(answer.newest->state) &&
-                       answer.newest->state != RunState::succeeded;
-  pump_.flush();
-  writer_.load([this, alive = alive_, version = row->version, resumes, answer = std::move(answer),
-                params = std::move(params)](Store& store) mutable -> std::function<void()> {
-    Found found;
-    std::optional<Error> error;
-    auto take = [&](auto result, auto& into) {
-      if (!result) {
-        error = result.error();
-      } else {
-        into = std::move(*result);
-      }
-    };
-    take(store.version(version), found.version);
-    if (resumes) {
-      take(store.version(answer.newest->version), found.version_of_run);
-      take(store.load_run(answer.newest->id, {true, false}), found.snapshot);
-    }
-    return [this, alive, answer = std::move(answer), params = std::move(params),
-            found = std::move(found), error]() mutable {
-      if (!*alive || !is_live(answer.start)) return;
-      if (!error && !found.version)
-        error = Error{ErrorKind::storage, "the job has lost its definition"};
-      if (error) return fail(answer.start, Reason::permanent, error->message);
-      call(answer, params, std::move(found));
-    };
-  });
+  jobs_.stored(row->version,
+               [this, alive = alive_, version = row->version, answer = std::move(answer),
+                params = std::move(params)](const Result<SharedJob>& found) {
+                 if (!*alive || !is_live(answer.start)) return;
+                 if (!found) return fail(answer.start, Reason::permanent, found.error().message);
+                 call(answer, params, version, *found);
+               });
 }
 
-Result<const JobSpec*> JobCalls::spec_of(const JobVersionRow& version) {
-  if (!last_ || last_->first != version.id) {
-    auto job = read_definition(version);
-    if (!job) return job.error();
-    last_.emplace(version.id, std::move(*job));
-  }
-  return &last_->second;
-}
-
-void JobCalls::call(const read::CallAnswer& answer, const Json& params, Found&& found) {
-  auto job = spec_of(*found.version);
-  if (!job) return fail(answer.start, Reason::permanent, job.error().message);
-  auto resolved = resolve_params(**job, dump(params));
+void JobCalls::call(const read::CallAnswer& answer, const Json& params, VersionId version,
+                    const SharedJob& job) {
+  auto resolved = resolve_params(*job, dump(params));
   if (!resolved) {
     return fail(answer.start, Reason::permanent,
-                "job " + (*job)->name + ": " + resolved.error().message);
+                "job " + job->name + ": " + resolved.error().message);
   }
   const RunRow* newest = answer.newest ? &*answer.newest : nullptr;
   const bool fits =
-      newest != nullptr && newest->job == (*job)->name &&
+      newest != nullptr && newest->job == job->name &&
       Json::parse(newest->params, nullptr, false) == Json::parse(*resolved, nullptr, false);
   switch (next_call_move(0, answer.start.work, newest, fits)) {
     case CallMove::begin: {
-      jobs_.know(*found.version, **job);
+      jobs_.know(version, job);
       input::CallJob call;
       call.attempt = answer.start.attempt;
-      call.run.job = (*job)->name;
-      call.run.version = found.version->id;
+      call.run.job = job->name;
+      call.run.version = version;
       call.run.params = std::move(*resolved);
       pump_.feed(std::move(call));
       return;
     }
-    case CallMove::go_on: return go_on(answer, std::move(found));
+    case CallMove::go_on:
+      if (is_final(newest->state)) return load_ended(answer);
+      return go_on(answer, {}, {});
     case CallMove::conclude: return conclude(answer);
   }
 }
 
-void JobCalls::go_on(const read::CallAnswer& answer, Found&& found) {
+/// A run that is to be resumed has left memory, or leaves it soon.
+void JobCalls::load_ended(const read::CallAnswer& answer) {
+  jobs_.stored(
+      answer.newest->version, [this, alive = alive_, answer](const Result<SharedJob>& job) {
+        if (!*alive || !is_live(answer.start)) return;
+        if (!job) return fail(answer.start, Reason::permanent, job.error().message);
+        pump_.flush();
+        writer_.load([this, alive, answer, job = *job](Store& store) -> std::function<void()> {
+          auto loaded = std::make_shared<Result<std::optional<RunSnapshot>>>(
+              store.load_run(answer.newest->id, {true, false}));
+          return [this, alive, answer, job, loaded] {
+            if (!*alive || !is_live(answer.start)) return;
+            if (!*loaded) return fail(answer.start, Reason::permanent, loaded->error().message);
+            go_on(answer, job, std::move(**loaded));
+          };
+        });
+      });
+}
+
+/// `job`: of the snapshot's version, as it was looked up.
+void JobCalls::go_on(const read::CallAnswer& answer, const SharedJob& job,
+                     std::optional<RunSnapshot> snapshot) {
   input::CallJob call;
   call.attempt = answer.start.attempt;
   call.stay = answer.start.stay;
   call.known = answer.newest->id;
-  if (found.snapshot && found.version_of_run) {
-    auto job = spec_of(*found.version_of_run);
-    if (!job) return fail(answer.start, Reason::permanent, job.error().message);
-    jobs_.know(*found.version_of_run, **job);
-    call.loaded.push_back(std::move(*found.snapshot));
+  if (snapshot) {
+    jobs_.know(answer.newest->version, job);
+    call.loaded.push_back(std::move(*snapshot));
   }
   pump_.feed(std::move(call));
 }

@@ -8,7 +8,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/pump.h"
@@ -31,26 +30,20 @@ class JobCalls {
 
  private:
   using Json = nlohmann::json;
-  /// A job that is to be called, and the run that was called before.
-  struct Found {
-    std::optional<JobVersionRow> version;
-    std::optional<RunSnapshot> snapshot;
-    std::optional<JobVersionRow> version_of_run;
-  };
-
   bool is_live(const effect::StartAttempt& start) const;
   void look_up(read::CallAnswer&& answer, const std::string& job, Json params);
-  void call(const read::CallAnswer& answer, const Json& params, Found&& found);
-  void go_on(const read::CallAnswer& answer, Found&& found);
+  void call(const read::CallAnswer& answer, const Json& params, VersionId version,
+            const SharedJob& job);
+  void load_ended(const read::CallAnswer& answer);
+  void go_on(const read::CallAnswer& answer, const SharedJob& job,
+             std::optional<RunSnapshot> snapshot);
   void conclude(const read::CallAnswer& answer);
   void fail(const effect::StartAttempt& start, Reason reason, std::string message);
-  Result<const JobSpec*> spec_of(const JobVersionRow& version);
 
   Pump& pump_;
   Writer& writer_;
   Reader& reader_;
   Jobs& jobs_;
-  std::optional<std::pair<VersionId, JobSpec>> last_;  ///< items call one job again and again
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

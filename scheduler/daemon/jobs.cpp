@@ -36,34 +36,49 @@ std::string definition_hash(std::string_view canonical_text, std::string_view fo
   return text;
 }
 
-Jobs::Jobs(Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows,
+Jobs::Jobs(Loop& loop, Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows,
            const OperatorCatalog& operators)
-    : pump_(pump), writer_(writer), operators_(&operators), last_version_(last_version) {
+    : pump_(pump),
+      writer_(writer),
+      operators_(&operators),
+      definitions_(loop, pump, writer),
+      works_(loop),
+      last_version_(last_version) {
   for (JobRow& row : rows) jobs_.emplace(row.name, std::move(row));
 }
 
-void Jobs::version_of(const std::string& text, JobSpec job,
+void Jobs::version_of(std::string text, SharedJob job,
                       std::function<void(Result<VersionId>)> done) {
-  JobVersionRow row;
-  row.job = job.name;
-  row.body = canonical_job_text(text);
-  row.folder = job.folder;
-  row.hash = definition_hash(row.body, row.folder);
+  auto row = std::make_shared<JobVersionRow>();
+  row->job = job->name;
+  row->folder = job->folder;
+  works_.start(
+      [row, text = std::move(text)] {
+        row->body = canonical_job_text(text);
+        row->hash = definition_hash(row->body, row->folder);
+      },
+      [this, row, job = std::move(job), done = std::move(done)] {
+        find_or_make(std::move(*row), job, done);
+      });
+}
+
+void Jobs::find_or_make(JobVersionRow row, SharedJob job,
+                        std::function<void(Result<VersionId>)> done) {
   if (auto it = versions_.find({row.job, row.hash});
       it != versions_.end() && pump_.engine().knows_version(it->second)) {
-    done(it->second);
-    return;
+    return done(it->second);
   }
-  auto ask = [this, row, job = std::move(job),
+  auto ask = [this, alive = alive_, row = std::move(row), job = std::move(job),
               done](Store& store) mutable -> std::function<void()> {
     auto stored = store.version_by_hash(row.job, row.hash);
-    return [this, row = std::move(row), job = std::move(job), done = std::move(done),
+    return [this, alive, row = std::move(row), job = std::move(job), done = std::move(done),
             stored = std::move(stored)]() mutable {
+      if (!*alive) return;
       if (!stored) return done(stored.error());
       const auto key = std::pair(row.job, row.hash);
       bool is_stored = stored->has_value();
       if (is_stored) {
-        row = **stored;
+        row.id = (*stored)->id;
       } else if (auto it = versions_.find(key); it != versions_.end()) {
         row.id = it->second;  // made while this one asked
         is_stored = true;
@@ -72,8 +87,11 @@ void Jobs::version_of(const std::string& text, JobSpec job,
         row.created_at = wall_now();
       }
       const VersionId id = row.id;
-      if (!is_stored || !pump_.engine().knows_version(id))
-        pump_.feed(input::AddVersion{std::move(row), std::move(job), is_stored});
+      if (is_stored) {
+        know(id, job);
+      } else {
+        pump_.feed(input::AddVersion{std::move(row), std::move(job), false});
+      }
       remember(key, id);
       done(id);
     };
@@ -90,9 +108,10 @@ void Jobs::remember(const std::pair<std::string, std::string>& key, VersionId id
   versions_to_sift_ = std::max(kVersionsToSift, 2 * versions_.size());
 }
 
-void Jobs::know(const JobVersionRow& row, const JobSpec& job) {
-  if (pump_.engine().knows_version(row.id)) return;
-  pump_.feed(input::AddVersion{row, job, true});
+void Jobs::know(VersionId version, const SharedJob& job) {
+  JobVersionRow row;
+  row.id = version;
+  pump_.feed(input::AddVersion{std::move(row), job, true});
 }
 
 Error Jobs::unknown(std::string_view name) const {

@@ -4,15 +4,19 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "scheduler/core/rows.h"
+#include "scheduler/daemon/definition_reader.h"
 #include "scheduler/daemon/pump.h"
-#include "scheduler/spec/job.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/work.h"
 #include "scheduler/spec/operator_catalog.h"
 #include "scheduler/spec/settings.h"
+#include "scheduler/spec/shared_job.h"
 #include "storage/store.h"
 #include "storage/writer.h"
 
@@ -25,15 +29,22 @@ std::string definition_hash(std::string_view canonical_text, std::string_view fo
 class Jobs {
  public:
   /// `operators`: what new definitions may use; must outlive this.
-  Jobs(Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows,
+  Jobs(Loop& loop, Pump& pump, Writer& writer, VersionId last_version, std::vector<JobRow> rows,
        const OperatorCatalog& operators);
+  ~Jobs() { *alive_ = false; }
+  Jobs(const Jobs&) = delete;
+  Jobs& operator=(const Jobs&) = delete;
 
-  /// Finds the version of this definition, or makes it, and sees that the engine knows it. `done`
-  /// gets its number; an error when the store fails.
-  void version_of(const std::string& text, JobSpec job,
-                  std::function<void(Result<VersionId>)> done);
-  /// Sees that the engine knows a stored version, which parses to `job`.
-  void know(const JobVersionRow& row, const JobSpec& job);
+  /// Finds the version of this definition, which `text` was read to, or makes it. `done` gets its
+  /// number; an error when the store fails. See `know`.
+  void version_of(std::string text, SharedJob job, std::function<void(Result<VersionId>)> done);
+  /// The definition of a stored version, as DefinitionReader::read. See `know`.
+  void stored(VersionId version, DefinitionReader::Done done) {
+    definitions_.read(version, std::move(done));
+  }
+  /// Sees that the engine knows a version that was found or made here, for the input that is fed
+  /// next. On the way to it a definition that no run has may have left memory.
+  void know(VersionId version, const SharedJob& job);
 
   /// How new definitions are read: with the operators and settings there are. `folder`: where their
   /// relative paths start at.
@@ -54,11 +65,14 @@ class Jobs {
   void note_paused(const std::string& name, bool paused);
 
  private:
+  void find_or_make(JobVersionRow row, SharedJob job, std::function<void(Result<VersionId>)> done);
   void remember(const std::pair<std::string, std::string>& key, VersionId id);
 
   Pump& pump_;
   Writer& writer_;
   const OperatorCatalog* operators_;
+  DefinitionReader definitions_;
+  Works works_;
   Settings settings_;
   VersionId last_version_;
   std::map<std::string, JobRow, std::less<>> jobs_;
@@ -66,6 +80,7 @@ class Jobs {
       versions_;  ///< by (job, hash), of this process: those that the engine knows, and few more
   static constexpr std::size_t kVersionsToSift = 1'000;
   std::size_t versions_to_sift_ = kVersionsToSift;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace pawl

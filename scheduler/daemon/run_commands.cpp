@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <set>
 
 #include "scheduler/daemon/control.h"
 #include "scheduler/daemon/definitions.h"
-#include "scheduler/daemon/redefinition.h"
+#include "scheduler/daemon/run_command.h"
 
 namespace pawl {
 namespace {
@@ -31,42 +33,7 @@ json result_json(const std::string& run, const std::string& task,
 
 }  // namespace
 
-struct RunCommands::Command {
-  struct Named {
-    std::string run;
-    std::string task;
-    std::optional<std::int64_t> index;
-  };
-  std::string verb;
-  std::vector<Named> targets;
-  Json options;
-  std::string actor;
-  std::string request_id;
-  bool dry_run = false;
-  ControlAnswer answer;
-
-  /// What must be known of runs that may have left memory.
-  bool needs_snapshot() const { return verb == "resume" || verb == "mark" || verb == "dismiss"; }
-  bool repeats_success() const {
-    return flag_of(options, "from") || flag_of(options, "only") || flag_of(options, "downstream") ||
-           verb == "mark";
-  }
-  bool names_items() const {
-    return std::any_of(targets.begin(), targets.end(),
-                       [](const Named& target) { return target.index.has_value(); });
-  }
-  bool redefines() const { return verb == "resume" && options.contains("definition"); }
-
-  std::vector<std::string> runs() const {
-    std::vector<std::string> names;
-    for (const Named& target : targets) names.push_back(target.run);
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    return names;
-  }
-};
-
-RunCommands::RunCommands(Pump& pump, Writer& writer, Jobs& jobs, Replies& replies,
+RunCommands::RunCommands(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Replies& replies,
                          Submissions& submissions, Followers& followers,
                          std::function<void(RunId)> run_changed)
     : pump_(pump),
@@ -75,7 +42,8 @@ RunCommands::RunCommands(Pump& pump, Writer& writer, Jobs& jobs, Replies& replie
       replies_(replies),
       submissions_(submissions),
       followers_(followers),
-      run_changed_(std::move(run_changed)) {}
+      run_changed_(std::move(run_changed)),
+      works_(loop) {}
 
 RunCommands::~RunCommands() { *alive_ = false; }
 
@@ -125,20 +93,7 @@ void RunCommands::run_next() {
   is_busy_ = true;
   auto command = std::shared_ptr<Command>(std::move(queue_.front()));
   queue_.pop_front();
-  load(*command, [this, command](Result<Loaded> loaded) { carry_out(command, std::move(loaded)); });
-}
-
-void RunCommands::carry_out(const std::shared_ptr<Command>& command, Result<Loaded> loaded) {
-  if (loaded && command->redefines()) {
-    auto redefined = redefine_runs(*loaded);
-    if (!redefined) {
-      loaded = redefined.error();
-    } else {
-      return store_next(command, std::make_shared<Loaded>(std::move(*loaded)),
-                        std::make_shared<Redefined>(std::move(*redefined)));
-    }
-  }
-  finish(*command, std::move(loaded), json::array());
+  load_rows(command);
 }
 
 void RunCommands::finish(Command& command, Result<Loaded> loaded, Json differences) {
@@ -154,113 +109,6 @@ void RunCommands::finish(Command& command, Result<Loaded> loaded, Json differenc
   run_next();
 }
 
-// Loading ----------------------------------------------------------------------------------------
-
-namespace {
-
-/// A definition that a client hands in with a command.
-Result<Definition> definition_of(const json& given, const ParseOptions& reading) {
-  if (!reading.folder.starts_with('/'))
-    return Error{ErrorKind::invalid, "`folder` is not an absolute path"};
-  ParseResult parsed = parse_job(text_of(given, "text"), reading);
-  if (parsed.ok) return Definition{canonical_job_text(parsed.text), std::move(parsed.job)};
-  std::string message = "the job file has errors";
-  for (const Diagnostic& d : parsed.diagnostics)
-    message += "\n" + format_diagnostic(text_of(given, "file"), d);
-  return Error{ErrorKind::invalid, message};
-}
-
-}  // namespace
-
-/// One run with all that the command needs of it. On the writer's thread.
-Result<RunCommands::LoadedRun> RunCommands::load_run(Store& store, const std::string& name,
-                                                     bool with_snapshot,
-                                                     const LoadOptions& options) {
-  auto row = store.run_by_name(name);
-  if (!row) return row.error();
-  if (!*row) return Error{ErrorKind::not_found, "there is no run " + name};
-  LoadedRun run;
-  run.row = **row;
-  auto version = store.version(run.row.version);
-  if (!version) return version.error();
-  if (!*version) return Error{ErrorKind::storage, "run " + name + " has lost its definition"};
-  run.version = **version;
-  auto job = read_definition(run.version);
-  if (!job) return job.error();
-  run.job = std::move(*job);
-  if (!with_snapshot) return run;
-  auto snapshot = store.load_run(run.row.id, options);
-  if (!snapshot) return snapshot.error();
-  run.snapshot = std::move(*snapshot);
-  return run;
-}
-
-void RunCommands::load(const Command& command, std::function<void(Result<Loaded>)> done) {
-  LoadOptions options;
-  options.final_items = command.verb != "dismiss" || command.names_items();
-  options.succeeded_items = command.repeats_success();
-  options.to_dismiss = command.verb == "dismiss";
-  std::map<std::string, VersionId> newest;
-  if (command.redefines()) {
-    for (const auto& [name, job] : jobs_.all()) newest.emplace(name, job.version);
-  }
-  json given = command.options.value("definition", json());
-  ParseOptions reading = jobs_.reading(text_of(given, "folder"));
-  pump_.flush();
-  auto work = [alive = alive_, names = command.runs(), with_snapshot = command.needs_snapshot(),
-               options, newest = std::move(newest), given = std::move(given),
-               reading = std::move(reading), redefines = command.redefines(),
-               done](Store& store) -> std::function<void()> {
-    Loaded runs;
-    std::optional<Error> error;
-    for (const std::string& name : names) {
-      auto run = load_run(store, name, with_snapshot, options);
-      if (run && redefines) {
-        if (auto found = load_newest(store, newest, given, reading, *run); !found)
-          error = found.error();
-      }
-      if (!run) error = run.error();
-      if (error) break;
-      runs.push_back(std::move(*run));
-    }
-    auto loaded = std::make_shared<Result<Loaded>>(error ? Result<Loaded>(*error)
-                                                         : Result<Loaded>(std::move(runs)));
-    return [alive, done, loaded] {
-      if (*alive) done(std::move(*loaded));
-    };
-  };
-  if (!writer_.load(std::move(work))) done(Error{ErrorKind::storage, "the store is closed"});
-}
-
-/// The definition that the run shall go on with. On the writer's thread.
-Result<void> RunCommands::load_newest(Store& store, const std::map<std::string, VersionId>& newest,
-                                      const Json& given, const ParseOptions& reading,
-                                      LoadedRun& run) {
-  if (given.is_object()) {
-    auto definition = definition_of(given, reading);
-    if (!definition) return definition.error();
-    if (definition->job.name != run.row.job) {
-      return Error{ErrorKind::refused, "run " + run.row.name + " is of job " + run.row.job +
-                                           ", not of " + definition->job.name};
-    }
-    run.newest = *std::move(definition);
-    run.newest_folder = reading.folder;
-    return {};
-  }
-  const auto found = newest.find(run.row.job);
-  if (found == newest.end() || found->second.value == 0)
-    return Error{ErrorKind::not_found, "job " + run.row.job + " is not known here any more"};
-  auto version = store.version(found->second);
-  if (!version) return version.error();
-  if (!*version)
-    return Error{ErrorKind::storage, "job " + run.row.job + " has lost its definition"};
-  auto job = read_definition(**version);
-  if (!job) return job.error();
-  run.newest = Definition{(*version)->body, std::move(*job)};
-  run.newest_folder = (*version)->folder;
-  return {};
-}
-
 Result<std::vector<Target>> RunCommands::targets_of(const Command& command, const Loaded& loaded) {
   std::map<std::string, const LoadedRun*> runs;
   for (const LoadedRun& run : loaded) runs.emplace(run.row.name, &run);
@@ -269,7 +117,7 @@ Result<std::vector<Target>> RunCommands::targets_of(const Command& command, cons
     const LoadedRun& run = *runs.at(named.run);
     Target target{run.row.id, {}, {}};
     if (!named.task.empty()) {
-      target.task = task_named(run.job, named.task);
+      target.task = task_named(*run.job, named.task);
       if (!target.task) {
         return Error{ErrorKind::not_found,
                      "run " + named.run + " has no task '" + named.task + "'"};
@@ -281,60 +129,12 @@ Result<std::vector<Target>> RunCommands::targets_of(const Command& command, cons
   return targets;
 }
 
-// Another definition -----------------------------------------------------------------------------
-
-/// What is to be stored before the command itself.
-Result<RunCommands::Redefined> RunCommands::redefine_runs(const Loaded& loaded) const {
-  Redefined out;
-  for (std::size_t i = 0; i < loaded.size(); ++i) {
-    const LoadedRun& run = loaded[i];
-    const std::string name = run.row.name;
-    if (!run.snapshot || !is_final(run.row.state) || pump_.engine().has_run(run.row.id)) {
-      return Error{ErrorKind::refused,
-                   "run " + name +
-                       " is open: its definition changes only between its end and a "
-                       "resume. pawl cancel " +
-                       name + " ends it; what was cancelled runs again"};
-    }
-    auto redefinition = redefine({run.version.body, run.job}, run.newest, *run.snapshot);
-    if (!redefinition) return redefinition.error();
-    for (const Redefinition::Line& line : redefinition->lines) {
-      out.differences.push_back({{"run", name},
-                                 {"task", line.task.empty() ? json(nullptr) : json(line.task)},
-                                 {"change", to_string(line.change)},
-                                 {"text", line.text}});
-    }
-    if (redefinition->is_same()) continue;
-    ParseResult parsed = parse_job(redefinition->text, stored_options(run.newest_folder));
-    if (!parsed.ok) {
-      return Error{ErrorKind::refused, "the new definition does not fit the run: " +
-                                           parsed.diagnostics.front().message +
-                                           ". Make a new run: pawl trigger " + run.row.job};
-    }
-    out.runs.push_back({i, std::move(redefinition->text), std::move(parsed.job)});
+/// Once for each version, however many of its runs are meant.
+void RunCommands::know(const Loaded& loaded) {
+  std::set<VersionId> known;
+  for (const LoadedRun& run : loaded) {
+    if (known.insert(run.row.version).second) jobs_.know(run.row.version, run.job);
   }
-  return out;
-}
-
-/// Stores the definitions one after the other, then does what the command says.
-void RunCommands::store_next(const std::shared_ptr<Command>& command,
-                             const std::shared_ptr<Loaded>& loaded,
-                             const std::shared_ptr<Redefined>& redefined) {
-  if (redefined->runs.empty())
-    return finish(*command, std::move(*loaded), std::move(redefined->differences));
-  Redefined::Run next = std::move(redefined->runs.back());
-  redefined->runs.pop_back();
-  jobs_.version_of(next.text, next.job,
-                   [this, alive = alive_, command, loaded, redefined, place = next.place,
-                    job = next.job](Result<VersionId> version) mutable {
-                     if (!*alive) return;
-                     if (!version) return finish(*command, version.error(), json::array());
-                     LoadedRun& run = (*loaded)[place];
-                     run.row.version = run.snapshot->run.version = *version;
-                     run.version.id = *version;
-                     run.job = std::move(job);
-                     store_next(command, loaded, redefined);
-                   });
 }
 
 // Doing ------------------------------------------------------------------------------------------
@@ -342,9 +142,9 @@ void RunCommands::store_next(const std::shared_ptr<Command>& command,
 void RunCommands::apply(Command& command, Loaded loaded) {
   auto targets = targets_of(command, loaded);
   if (!targets) return refuse(command.answer, targets.error());
+  know(loaded);
   std::vector<RunSnapshot> snapshots;
   for (LoadedRun& run : loaded) {
-    jobs_.know(run.version, run.job);
     if (run.snapshot) snapshots.push_back(std::move(*run.snapshot));
     run_changed_(run.row.id);
     followers_.forget_ending(run.row.name);
@@ -416,7 +216,6 @@ void RunCommands::rerun(Command& command, const Loaded& loaded) {
   together->answer = command.answer;
   together->open = loaded.size();
   for (const LoadedRun& old : loaded) {
-    jobs_.know(old.version, old.job);
     RunRow row;
     row.job = old.row.job;
     row.version = old.row.version;
@@ -441,7 +240,8 @@ void RunCommands::rerun(Command& command, const Loaded& loaded) {
       if (--together->open == 0)
         together->answer(200, dump({{"results", std::move(together->results)}}));
     };
-    submissions_.submit(std::move(row), false, command.actor, json::array(), std::move(answer));
+    submissions_.submit(std::move(row), old.job, false, command.actor, json::array(),
+                        std::move(answer));
   }
 }
 
@@ -491,10 +291,10 @@ Result<RunCommands::Json> RunCommands::plan_of_resume(const Command& command,
   resume.from = flag_of(command.options, "from");
   resume.only = flag_of(command.options, "only");
   resume.downstream = flag_of(command.options, "downstream");
-  std::map<RunId, std::pair<std::string, JobSpec>> runs;
+  know(loaded);
+  std::map<RunId, std::pair<std::string, SharedJob>> runs;
   for (LoadedRun& run : loaded) {
-    jobs_.know(run.version, run.job);
-    runs.emplace(run.row.id, std::pair(run.row.name, std::move(run.job)));
+    runs.emplace(run.row.id, std::pair(run.row.name, run.job));
     if (run.snapshot) resume.loaded.push_back(std::move(*run.snapshot));
   }
   auto planned = pump_.engine().plan_resume(resume);
@@ -504,7 +304,7 @@ Result<RunCommands::Json> RunCommands::plan_of_resume(const Command& command,
     const auto& [name, job] = runs.at(line.run);
     lines.push_back(
         {{"run", name},
-         {"task", job.node(line.task).id},
+         {"task", job->node(line.task).id},
          {"items", line.items < 0 ? json(nullptr) : json(line.items)},
          {"action", line.action},
          {"text", line.action == "stale" ? "succeeded before; --downstream runs it again" : ""}});

@@ -15,18 +15,21 @@
 #include "scheduler/daemon/followers.h"
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/pump.h"
-#include "scheduler/daemon/redefinition.h"
 #include "scheduler/daemon/replies.h"
 #include "scheduler/daemon/request.h"
 #include "scheduler/daemon/submissions.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/work.h"
+#include "scheduler/spec/shared_job.h"
 
 namespace pawl {
 
 class RunCommands {
  public:
   /// `run_changed`: the run's definitions must be told to workers anew.
-  RunCommands(Pump& pump, Writer& writer, Jobs& jobs, Replies& replies, Submissions& submissions,
-              Followers& followers, std::function<void(RunId)> run_changed);
+  RunCommands(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Replies& replies,
+              Submissions& submissions, Followers& followers,
+              std::function<void(RunId)> run_changed);
   ~RunCommands();
   RunCommands(const RunCommands&) = delete;
   RunCommands& operator=(const RunCommands&) = delete;
@@ -40,18 +43,19 @@ class RunCommands {
   struct LoadedRun {
     RunRow row;
     std::optional<RunSnapshot> snapshot;
-    JobVersionRow version;
-    JobSpec job;        ///< of `version`
-    Definition newest;  ///< that it shall go on with, when it shall
-    std::string newest_folder;
+    SharedJob job;
+    // When it shall go on with another definition.
+    std::string text;                     ///< of `job`
+    std::optional<JobVersionRow> newest;  ///< with that one; none: with what was handed in
   };
   using Loaded = std::vector<LoadedRun>;
+  using Newest = std::map<std::string, VersionId>;  ///< the version of each job
   /// Definitions to be stored, for runs by their place in what was loaded.
   struct Redefined {
     struct Run {
       std::size_t place;
       std::string text;
-      JobSpec job;
+      SharedJob job;
     };
     std::vector<Run> runs;
     Json differences = Json::array();
@@ -59,20 +63,25 @@ class RunCommands {
 
   static Result<std::unique_ptr<Command>> read(const ControlRequest& request, const Json& body);
   void run_next();
-  void carry_out(const std::shared_ptr<Command>& command, Result<Loaded> loaded);
   void finish(Command& command, Result<Loaded> loaded, Json differences);
+  void fail(Command& command, const Error& error);
 
-  static Result<LoadedRun> load_run(Store& store, const std::string& name, bool with_snapshot,
-                                    const LoadOptions& options);
-  static Result<void> load_newest(Store& store, const std::map<std::string, VersionId>& newest,
-                                  const Json& given, const ParseOptions& reading, LoadedRun& run);
-  void load(const Command& command, std::function<void(Result<Loaded>)> done);
+  void load_rows(const std::shared_ptr<Command>& command);
+  void load_jobs(const std::shared_ptr<Command>& command, const std::shared_ptr<Loaded>& loaded);
+  void load_rest(const std::shared_ptr<Command>& command, const std::shared_ptr<Loaded>& loaded);
+  static Result<void> load_run(Store& store, const LoadOptions& options, bool redefines,
+                               const std::optional<Newest>& newest, LoadedRun& run);
+  void carry_out(const std::shared_ptr<Command>& command, const std::shared_ptr<Loaded>& loaded);
   static Result<std::vector<Target>> targets_of(const Command& command, const Loaded& loaded);
 
-  Result<Redefined> redefine_runs(const Loaded& loaded) const;
+  void redefine_runs(const std::shared_ptr<Command>& command,
+                     const std::shared_ptr<Loaded>& loaded);
+  static Result<Redefined> redefined_of(const Loaded& loaded, const Json& given,
+                                        const ParseOptions& reading);
   void store_next(const std::shared_ptr<Command>& command, const std::shared_ptr<Loaded>& loaded,
                   const std::shared_ptr<Redefined>& redefined);
 
+  void know(const Loaded& loaded);
   void apply(Command& command, Loaded loaded);
   static Result<Input> input_of(const Command& command, std::vector<Target> targets,
                                 std::vector<RunSnapshot> snapshots);
@@ -89,6 +98,7 @@ class RunCommands {
   std::function<void(RunId)> run_changed_;
   std::deque<std::unique_ptr<Command>> queue_;
   bool is_busy_ = false;
+  Works works_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -194,7 +194,7 @@ void Service::start_parts(std::vector<JobRow> job_rows) {
   wal_options.bytes_max = settings.wal_bytes_max;
   wal_watch_ =
       std::make_unique<WalWatch>(loop_, *writer_, std::move(wal_options), [this] { on_wal(); });
-  jobs_ = std::make_unique<Jobs>(*pump_, *writer_, counters_.version, std::move(job_rows),
+  jobs_ = std::make_unique<Jobs>(loop_, *pump_, *writer_, counters_.version, std::move(job_rows),
                                  options_.operators);
   jobs_->change_settings(settings);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "scheduler/base/text.h"
-#include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
@@ -57,27 +56,30 @@ Result<void> read_time(const json& body, const char* key, std::optional<WallTime
 
 Submissions::Submissions(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Replies& replies,
                          std::int64_t slots_max)
-    : loop_(loop),
-      pump_(pump),
+    : pump_(pump),
       writer_(writer),
       jobs_(jobs),
       replies_(replies),
-      slots_max_(slots_max) {}
+      slots_max_(slots_max),
+      works_(loop) {}
 
 // Of a file --------------------------------------------------------------------------------------
 
-void Submissions::of_file(const ControlRequest& request, const Json& body, ControlAnswer answer) {
+void Submissions::of_file(const ControlRequest& request, Json body, ControlAnswer answer) {
   const std::string folder = text_of(body, "folder");
   if (!folder.starts_with('/'))
     return refuse(answer, {ErrorKind::invalid, "`folder` is not an absolute path"});
-  std::erase_if(works_, [](const auto& w) { return !w->busy(); });
-  works_.push_back(std::make_unique<Work>(loop_));
+  std::string text;
+  if (const auto it = body.find("text"); it != body.end() && it->is_string()) {
+    text = std::move(it->get_ref<std::string&>());
+    body.erase(it);
+  }
   auto parsed = std::make_shared<ParseResult>();
-  works_.back()->start([parsed, text = text_of(body, "text"),
-                        options = jobs_.reading(folder)] { *parsed = parse_job(text, options); },
-                       [this, alive = alive_, parsed, body, actor = request.actor, answer] {
-                         if (*alive) begin_of_file(std::move(*parsed), body, actor, answer);
-                       });
+  works_.start([parsed, text = std::move(text),
+                options = jobs_.reading(folder)] { *parsed = parse_job(text, options); },
+               [this, parsed, body = std::move(body), actor = request.actor, answer] {
+                 begin_of_file(std::move(*parsed), body, actor, answer);
+               });
 }
 
 void Submissions::begin_of_file(ParseResult parsed, const Json& body, std::string actor,
@@ -99,8 +101,10 @@ void Submissions::begin_of_file(ParseResult parsed, const Json& body, std::strin
   if (auto read = read_concurrency(body, parsed.job, row); !read)
     return refuse(answer, read.error());
   json diagnostics = diagnostics_json(parsed.diagnostics);
-  auto submit_it = [this, row, actor = std::move(actor), answer,
+  const SharedJob spec(std::move(parsed.job));
+  auto submit_it = [this, alive = alive_, row, spec, actor = std::move(actor), answer,
                     diagnostics = std::move(diagnostics)](Result<VersionId> version) mutable {
+    if (!*alive) return;
     if (!version) return refuse(answer, version.error());
     row.version = *version;
     // Known by name from now on, so that it can be triggered again.
@@ -112,9 +116,10 @@ void Submissions::begin_of_file(ParseResult parsed, const Json& body, std::strin
       if (!job.first_loaded_at) job.first_loaded_at = wall_now();
       jobs_.set(std::move(job));
     }
-    submit(std::move(row), false, std::move(actor), std::move(diagnostics), std::move(answer));
+    submit(std::move(row), spec, false, std::move(actor), std::move(diagnostics),
+           std::move(answer));
   };
-  jobs_.version_of(parsed.text, std::move(parsed.job), std::move(submit_it));
+  jobs_.version_of(std::move(parsed.text), spec, std::move(submit_it));
 }
 
 Result<void> Submissions::read_concurrency(const Json& body, const JobSpec& job,
@@ -155,32 +160,15 @@ void Submissions::of_job(const ControlRequest& request, const Json& body, Contro
   if (auto read = read_time(body, "for", logical_time); !read) return refuse(answer, read.error());
   if (auto read = read_time(body, "at", row.start_at); !read) return refuse(answer, read.error());
   row.logical_time = *logical_time;
-  pump_.flush();
-  const bool is_queued = writer_.load([this, alive = alive_, row, body, actor = request.actor,
-                                       answer](Store& store) mutable -> std::function<void()> {
-    auto version = store.version(row.version);
-    return [this, alive, row = std::move(row), body = std::move(body), actor = std::move(actor),
-            answer, version = std::move(version)]() mutable {
-      if (!*alive) return;
-      if (!version) return refuse(answer, version.error());
-      if (!*version)
-        return refuse(answer, {ErrorKind::storage, "job " + row.job + " has lost its definition"});
-      begin_of_job(std::move(row), **version, body, std::move(actor), answer);
-    };
+  jobs_.stored(row.version, [this, alive = alive_, row, body, actor = request.actor,
+                             answer](const Result<SharedJob>& spec) mutable {
+    if (!*alive) return;
+    if (!spec) return refuse(answer, spec.error());
+    auto params = params_of(**spec, body);
+    if (!params) return refuse(answer, params.error());
+    row.params = *params;
+    submit(std::move(row), *spec, flag_of(body, "force"), std::move(actor), json::array(), answer);
   });
-  if (!is_queued) refuse(answer, {ErrorKind::storage, "the store is closed"});
-}
-
-void Submissions::begin_of_job(RunRow row, const JobVersionRow& version, const Json& body,
-                               std::string actor, ControlAnswer answer) {
-  auto job = read_definition(version);
-  if (!job) return refuse(answer, job.error());
-  jobs_.know(version, *job);
-  auto params = params_of(*job, body);
-  if (!params) return refuse(answer, params.error());
-  row.params = *params;
-  submit(std::move(row), flag_of(body, "force"), std::move(actor), json::array(),
-         std::move(answer));
 }
 
 // All of them ------------------------------------------------------------------------------------
@@ -201,39 +189,42 @@ void answer_existing(const RunRow& known, const RunRow& asked, const ControlAnsw
 
 }  // namespace
 
-void Submissions::submit(RunRow row, bool force, std::string actor, Json diagnostics,
+void Submissions::submit(RunRow row, SharedJob job, bool force, std::string actor, Json diagnostics,
                          ControlAnswer answer) {
   if (row.request_id.empty()) {
-    return feed(std::move(row), force, std::move(actor), std::move(diagnostics), std::move(answer));
+    return feed(std::move(row), job, force, std::move(actor), std::move(diagnostics),
+                std::move(answer));
   }
   if (auto id = pump_.engine().run_of_request(row.request_id)) {
     if (const RunRow* known = pump_.engine().run(*id)) return answer_existing(*known, row, answer);
   }
   pump_.flush();
-  auto look = [this, alive = alive_, row = std::move(row), force, actor = std::move(actor),
-               diagnostics = std::move(diagnostics),
+  auto look = [this, alive = alive_, row = std::move(row), job = std::move(job), force,
+               actor = std::move(actor), diagnostics = std::move(diagnostics),
                answer](Store& store) mutable -> std::function<void()> {
     auto known = store.run_by_request(row.request_id);
-    return [this, alive, row = std::move(row), force, actor = std::move(actor),
-            diagnostics = std::move(diagnostics), answer, known = std::move(known)]() mutable {
-      if (!*alive) return;
-      if (!known) return refuse(answer, known.error());
-      if (*known) return answer_existing(**known, row, answer);
-      feed(std::move(row), force, std::move(actor), std::move(diagnostics), answer);
-    };
+    return
+        [this, alive, row = std::move(row), job = std::move(job), force, actor = std::move(actor),
+         diagnostics = std::move(diagnostics), answer, known = std::move(known)]() mutable {
+          if (!*alive) return;
+          if (!known) return refuse(answer, known.error());
+          if (*known) return answer_existing(**known, row, answer);
+          feed(std::move(row), job, force, std::move(actor), std::move(diagnostics), answer);
+        };
   };
   if (!writer_.load(std::move(look))) refuse(answer, {ErrorKind::storage, "the store is closed"});
 }
 
-void Submissions::feed(RunRow row, bool force, std::string actor, Json diagnostics,
-                       ControlAnswer answer) {
+void Submissions::feed(RunRow row, const SharedJob& job, bool force, std::string actor,
+                       Json diagnostics, ControlAnswer answer) {
   const ReplyToken token =
-      replies_.expect([answer = std::move(answer), job = row.job,
+      replies_.expect([answer = std::move(answer), name = row.job,
                        diagnostics = std::move(diagnostics)](effect::Reply&& reply) {
         if (!reply.status) return refuse(answer, reply.status.error());
         answer(reply.created ? 201 : 200,
-               dump(run_json(reply.run_name, job, reply.created, diagnostics)));
+               dump(run_json(reply.run_name, name, reply.created, diagnostics)));
       });
+  jobs_.know(row.version, job);
   pump_.feed(input::Submit{std::move(row), force, std::move(actor), token});
 }
 

@@ -5,7 +5,6 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/pump.h"
@@ -27,30 +26,28 @@ class Submissions {
   Submissions& operator=(const Submissions&) = delete;
 
   /// `POST /v1/runs`.
-  void of_file(const ControlRequest& request, const nlohmann::json& body, ControlAnswer answer);
+  void of_file(const ControlRequest& request, nlohmann::json body, ControlAnswer answer);
   /// `POST /v1/trigger`.
   void of_job(const ControlRequest& request, const nlohmann::json& body, ControlAnswer answer);
 
-  /// A run of a version that the engine knows. Answers 201 with `run`, `job`, `created` and
+  /// A run of `row.version`, which is `job`. Answers 201 with `run`, `job`, `created` and
   /// `diagnostics`; 200 when its request id made it before.
-  void submit(RunRow row, bool force, std::string actor, nlohmann::json diagnostics,
+  void submit(RunRow row, SharedJob job, bool force, std::string actor, nlohmann::json diagnostics,
               ControlAnswer answer);
 
  private:
   using Json = nlohmann::json;
   void begin_of_file(ParseResult parsed, const Json& body, std::string actor, ControlAnswer answer);
-  void begin_of_job(RunRow row, const JobVersionRow& version, const Json& body, std::string actor,
-                    ControlAnswer answer);
   Result<void> read_concurrency(const Json& body, const JobSpec& job, RunRow& row) const;
-  void feed(RunRow row, bool force, std::string actor, Json diagnostics, ControlAnswer answer);
+  void feed(RunRow row, const SharedJob& job, bool force, std::string actor, Json diagnostics,
+            ControlAnswer answer);
 
-  Loop& loop_;
   Pump& pump_;
   Writer& writer_;
   Jobs& jobs_;
   Replies& replies_;
   std::int64_t slots_max_;
-  std::vector<std::unique_ptr<Work>> works_;
+  Works works_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

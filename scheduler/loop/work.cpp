@@ -42,4 +42,10 @@ bool Work::start(std::function<void()> work, std::function<void()> done) {
 
 bool Work::busy() const { return impl_ != nullptr; }
 
+void Works::start(std::function<void()> work, std::function<void()> done) {
+  std::erase_if(works_, [](const auto& w) { return !w->busy(); });
+  works_.push_back(std::make_unique<Work>(loop_));
+  works_.back()->start(std::move(work), std::move(done));
+}
+
 }  // namespace pawl

@@ -3,6 +3,8 @@
 // Work that would block, on the loop's small pool of threads, its end reported on the loop.
 
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "scheduler/loop/loop.h"
 
@@ -28,6 +30,18 @@ class Work {
  private:
   Loop& loop_;
   Impl* impl_ = nullptr;
+};
+
+/// Any number of them for one owner, each forgotten when it has ended.
+class Works {
+ public:
+  explicit Works(Loop& loop) : loop_(loop) {}
+  /// As Work::start. After this object has gone no `done` is called.
+  void start(std::function<void()> work, std::function<void()> done);
+
+ private:
+  Loop& loop_;
+  std::vector<std::unique_ptr<Work>> works_;
 };
 
 }  // namespace pawl

@@ -17,6 +17,7 @@ pawl_test(daemon_test LABEL unit
     definitions_test.cpp
     followers_test.cpp
     item_window_test.cpp
+    jobs_test.cpp
     log_test.cpp
     redefinition_test.cpp
     request_body_test.cpp
