@@ -159,7 +159,7 @@ Result<Replacement> definition_of(const json& given, const ParseOptions& reading
 
 /// The one that the run shall go on with.
 Result<Replacement> newest_of(const RunRow& run, const std::optional<JobVersionRow>& stored,
-                         const json& given, const ParseOptions& reading) {
+                              const json& given, const ParseOptions& reading) {
   if (stored) {
     auto job = read_definition(*stored);
     if (!job) return job.error();

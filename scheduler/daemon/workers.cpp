@@ -95,8 +95,7 @@ void Workers::look_after(Peer& peer) {
   const bool is_alive = held && *held;
   const bool is_starting = peer.is_child && peer.pid != 0;
   if (!is_alive && !is_starting) {
-    // One that died while its lock was looked at is dead as one that was seen dying.
-    bury(peer, peer.was_met || !peer.is_found);
+    bury(peer);
     return;
   }
   if (peer.state == State::greeting) {
@@ -317,7 +316,7 @@ void Workers::spawn(WorkerId id, const std::string& plugin) {
        plugin.empty() ? std::vector<std::string>{} : operators_of(plugin), peer.ways});
   if (!pid) {
     events_.problem("cannot start a worker: " + pid.error().message + ". Trying again");
-    bury(peer, true);
+    bury(peer);
     return;
   }
   peer.is_child = true;
@@ -490,14 +489,16 @@ void Workers::on_closed(WorkerId id) {
     settle(*peer);
     return;
   }
-  bury(*peer, true);
+  bury(*peer);
 }
 
 // The dead ---------------------------------------------------------------------------------------
 
 /// Finds out what became of a dead worker's attempts, off the loop's thread.
-void Workers::bury(Peer& peer, bool was_watched) {
+void Workers::bury(Peer& peer) {
   if (peer.state == State::dead) return;
+  // Of one that an earlier scheduler left and that never answered this one, nobody saw the death.
+  const bool was_watched = peer.was_met || !peer.is_found;
   const bool was_young = mono_now() - peer.since < kYoung && !peer.is_found;
   if (was_young && peer.plugin.empty()) ++failures_in_a_row_;
   peer.state = State::dead;

@@ -165,7 +165,7 @@ class Workers {
   void on_closed(WorkerId id);
   void on_status(Peer& peer, const frame::Status& status);
   void look_after(Peer& peer);
-  void bury(Peer& peer, bool was_watched);
+  void bury(Peer& peer);
   void remove_folder(Peer& peer);
   void settle(Peer& peer);
   void check_settled();

@@ -99,9 +99,8 @@ TEST_CASE("who asks for a stored definition that is being read waits for the sam
   home.restart();
   std::vector<std::pair<int, SharedJob>> read;
   for (int asked = 0; asked < 3; ++asked) {
-    home.jobs->stored(version, [&read, asked](const Result<SharedJob>& job) {
-      read.emplace_back(asked, *job);
-    });
+    home.jobs->stored(
+        version, [&read, asked](const Result<SharedJob>& job) { read.emplace_back(asked, *job); });
   }
   CHECK(read.empty());
   REQUIRE(run_until(home.loop, [&] { return read.size() == 3; }));
