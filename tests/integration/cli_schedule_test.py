@@ -23,6 +23,9 @@ class Scheduling(HomeTest):
     def serve(self, *words):
         child = self.start("serve", "--jobs", "jobs", *words)
         self.until("the scheduler is up", lambda: self.is_served_by(child))
+        # It answers before it has read its folders.
+        names = {path.stem for path in (self.root / "jobs").glob("*.json")}
+        self.until("its jobs are there", lambda: names <= set(self.pawl("jobs", "-o", "name").lines))
         return child
 
     def end(self, child, how=signal.SIGTERM):
@@ -73,7 +76,6 @@ class Scheduled(Scheduling):
         for policy in ("none", "latest", "all"):
             self.served(policy, catchup={"policy": policy, "limit": 3}, queue_limit=1000)
         child = self.serve()
-        # A scheduler answers before it has read its folders.
         self.until("all fired", lambda: {run["job"] for run in self.runs()} == {
             "none", "latest", "all"})
         self.end(child, signal.SIGKILL)
