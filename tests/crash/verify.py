@@ -197,6 +197,12 @@ def name_of(work):
 # --- the checks ----------------------------------------------------------------------------------
 
 
+def has_items(spec):
+    """Of its own, or item by item with those of another task."""
+    return "map" in spec or any(isinstance(dependency, dict)
+                                for dependency in spec.get("depends_on", []))
+
+
 class Judge:
     def __init__(self, store, starts, job, accepted, faults, before, at_rest):
         self.store = store
@@ -434,7 +440,7 @@ class Judge:
         """The state of every unmapped task and every item of a run."""
         states = {}
         for name, spec in self.job.items():
-            if "map" in spec and (run, name, WHOLE) not in self.store.mapped:
+            if has_items(spec) and (run, name, WHOLE) not in self.store.mapped:
                 continue  # it never began: it has no items, and a whole is not counted
             for work in self.works_of(run, name):
                 task = self.store.tasks.get(work)

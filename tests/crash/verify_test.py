@@ -24,7 +24,8 @@ JOB = {"name": "story", "defaults": {"retry": {"max_attempts": 4}}, "tasks": [
     {"id": "m", "command": ["x"], "map": {"items": [1, 2]}},
     {"id": "once", "command": ["x"], "retry": {"max_attempts": 1}},
     {"id": "late", "command": ["x"], "depends_on": ["once"]},
-    {"id": "never", "command": ["x"], "depends_on": ["once"], "map": {"items": [1, 2]}}]}
+    {"id": "never", "command": ["x"], "depends_on": ["once"], "map": {"items": [1, 2]}},
+    {"id": "paired", "command": ["x"], "depends_on": [{"task": "never", "each": True}]}]}
 # id, task, item, number, state, reason, exit_code, worker, start, end, code in the ledger (or None)
 ATTEMPTS = [
     (1, 0, -1, 1, "failed", "exit", 3, 1, 100, 200, 3),
@@ -87,6 +88,7 @@ class Story:
         self.task(3, -1, "held", 1, "interrupted")
         self.task(4, -1, "upstream_failed", 0, "upstream")
         self.task(5, -1, "upstream_failed", 0, "upstream")
+        self.task(6, -1, "upstream_failed", 0, "upstream")
         for number, task, item, count, state, reason, exit_code, worker, start, end, code in ATTEMPTS:
             self.insert("attempt", id=number, run=1, task=task, item=item, number=count,
                         state=state, reason=reason, exit_code=exit_code, worker=worker)
