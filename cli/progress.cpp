@@ -225,7 +225,7 @@ std::string joined_names(const std::vector<std::string>& names, std::int64_t mor
   const std::size_t shown = std::min(names.size(), kNamesMax);
   for (std::size_t i = 0; i < shown; ++i) text += (i == 0 ? "" : ", ") + names[i];
   more += static_cast<std::int64_t>(names.size() - shown);
-  return more > 0 ? text + fmt::format(" and {} more", more) : text;
+  return more > 0 ? text + fmt::format(" and {} more", format_count(more)) : text;
 }
 
 std::int64_t count_of(const Counts& counts, TaskState state) {
