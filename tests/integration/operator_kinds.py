@@ -19,6 +19,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from gate_support import GateTest
+from warm_program import warm_program
 
 CALLS = '''
 import os
@@ -34,21 +35,11 @@ def wait(gates, pid_file):
 '''
 
 # A warm program that waits without reading: it hears of a cancellation only by being killed.
-WARM = '''#!/bin/sh
-echo '{"type":"ready","protocol":1}'
-while read -r line; do
-  case $line in
-    '{"type":"shutdown"'*) exit 0 ;;
-    '{"type":"start"'*) ;;
-    *) continue ;;
-  esac
-  attempt=${line#*\\"attempt\\":}
-  attempt=${attempt%%,*}
+WARM = warm_program('''\
   echo $$ > GATES/warm.pid
   until [ -e GATES/warm ]; do sleep 0.02; done
   printf '{"type":"finish","attempt":%s,"outcome":"succeeded","output":"warm"}\\n' "$attempt"
-done
-'''
+''')
 
 
 class OwnThread:

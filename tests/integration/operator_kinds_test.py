@@ -14,6 +14,7 @@ import cli_support
 from gate_support import GateTest
 from operator_kinds import ASLEEP, KILL, SENSORS, TERM, KindsTest
 from patience import patient
+from warm_program import warm_program
 
 
 class RestartedUnderThem(KindsTest):
@@ -305,20 +306,10 @@ class Failed(GateTest):
         self.assertEqual(set(self.tasks_of(run)), set(kinds))
 
 
-WARM_THAT_FAILS = """#!/bin/sh
-echo '{"type":"ready","protocol":1}'
-while read -r line; do
-  case $line in
-    '{"type":"shutdown"'*) exit 0 ;;
-    '{"type":"start"'*) ;;
-    *) continue ;;
-  esac
-  attempt=${line#*\\"attempt\\":}
-  attempt=${attempt%%,*}
+WARM_THAT_FAILS = warm_program("""\
   echo '{"type":"finish","outcome":"failed","reason":"permanent","class":"Denied",' \\
        '"message":"not you","attempt":'"$attempt}"
-done
-"""
+""")
 
 
 if __name__ == "__main__":

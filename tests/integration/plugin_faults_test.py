@@ -14,25 +14,16 @@ import shutil
 import cli_support
 import sanitizers
 from gate_support import GateTest, most_memory_of
+from warm_program import warm_program
 
 # Pours a gigabyte onto one of its streams, then says that it has ended.
-GUSH = """#!/bin/sh
-echo '{"type":"ready","protocol":1}'
-while read -r line; do
-  case $line in
-    '{"type":"shutdown"'*) exit 0 ;;
-    '{"type":"start"'*) ;;
-    *) continue ;;
-  esac
-  attempt=${line#*\\"attempt\\":}
-  attempt=${attempt%%,*}
+GUSH = warm_program("""\
   case $line in
     *'"to":"out"'*) head -c 1G /dev/zero | tr '\\0' x ;;
     *) yes 'a line of the flood' | head -n 50000000 >&2; echo end >&2 ;;
   esac
   printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' "$attempt"
-done
-"""
+""")
 
 
 class PluginFaultTest(GateTest):
