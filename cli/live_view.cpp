@@ -47,7 +47,11 @@ std::int64_t others(const RunProgress& run, const std::vector<const TaskProgress
   return total_of(run.task_counts) - shown;
 }
 
-bool is_whole(const RunProgress& run) { return others(run, chosen(run, run.tasks.size())) <= 0; }
+bool is_whole(const RunProgress& run) {
+  const auto listed = std::count_if(run.tasks.begin(), run.tasks.end(),
+                                    [](const TaskProgress& task) { return !is_hook(task); });
+  return listed >= total_of(run.task_counts);
+}
 
 }  // namespace
 
