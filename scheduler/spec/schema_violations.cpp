@@ -60,6 +60,12 @@ std::string example_of(const Json& schema) {
   return ", as " + examples->front().dump() + " does";
 }
 
+/// Whether somebody who knows all about addresses should be asked.
+bool is_http_address(std::string_view text) {
+  static const RE2 kBegin("(?i)^https?://[^/?#]");
+  return RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), kBegin);
+}
+
 /// Why a text is none of pawl's own kinds: `x-pawl-type`.
 std::optional<std::string> kind_violation(const Json& schema, const std::string& text) {
   const auto kind = schema.find("x-pawl-type");
@@ -69,6 +75,9 @@ std::optional<std::string> kind_violation(const Json& schema, const std::string&
   }
   if (*kind == "size" && !parse_size(text)) {
     return "expected a size such as \"512KiB\" or \"1GiB\", found " + shown_value(text);
+  }
+  if (*kind == "url" && !is_http_address(text)) {
+    return "expected an address such as \"https://example.org/path\", with http or https";
   }
   return std::nullopt;
 }
@@ -126,9 +135,11 @@ std::optional<std::string> bounds_violation(const Json& schema, const Json& valu
   return std::nullopt;
 }
 
-/// `oneOf` of nothing but `required`: members that exclude each other.
+/// `oneOf` or `anyOf` of nothing but `required`: members that exclude each other, or of which one
+/// is needed.
 std::optional<std::string> choice_violation(const Json& schema, const Json& value) {
-  const auto choices = schema.find("oneOf");
+  const bool is_exclusive = schema.contains("oneOf");
+  const auto choices = schema.find(is_exclusive ? "oneOf" : "anyOf");
   if (choices == schema.end() || !value.is_object()) return std::nullopt;
   std::vector<std::string> given;
   std::vector<std::string> all;
@@ -139,7 +150,7 @@ std::optional<std::string> choice_violation(const Json& schema, const Json& valu
     all.push_back(choice["required"][0].get<std::string>());
     if (value.contains(all.back())) given.push_back(all.back());
   }
-  if (given.size() == 1) return std::nullopt;
+  if (given.size() == 1 || (!is_exclusive && !given.empty())) return std::nullopt;
   const std::vector<std::string>& meant = given.empty() ? all : given;
   const std::vector<std::string_view> words(meant.begin(), meant.end());
   return given.empty() ? list_words(words) + " is missing"

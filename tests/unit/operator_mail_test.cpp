@@ -123,7 +123,18 @@ TEST_CASE_METHOD(Fixture, "nothing that is put into mail can begin a line of its
   refused({{"host", "a\r\nb"}});
   refused({{"user", "a\r\nb"}, {"password", "c"}});
   refused({{"attachments", {"none.txt"}}});
-  refused({{"to", json::array()}});
+}
+
+TEST_CASE_METHOD(Fixture, "mail needs somebody to send it to") {
+  const json mail = {{"host", "a"}, {"from", "a@example.org"}, {"subject", "s"}};
+  const auto violation = [&](json with) {
+    with.update(mail);
+    return host.violation(with.dump()).value_or("");
+  };
+  CHECK(violation(json::object()) == R"("to", "cc" or "bcc" is missing)");
+  CHECK_FALSE(violation({{"to", json::array()}}).empty());
+  CHECK_FALSE(violation({{"to", ""}}).empty());
+  CHECK(violation({{"bcc", "b@example.org"}}).empty());
 }
 
 TEST_CASE_METHOD(Fixture,

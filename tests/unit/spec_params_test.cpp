@@ -84,6 +84,7 @@ TEST_CASE("what does not fit is told with its place, in words of people") {
       "name": {"type": "string", "minLength": 1},
       "method": {"type": "string", "pattern": "^[A-Z]+$", "examples": ["GET"]},
       "headers": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
+      "url": {"type": "string", "x-pawl-type": "url"},
       "for": {}, "until": {}
     },
     "oneOf": [{"required": ["for"]}, {"required": ["until"]}]
@@ -108,7 +109,25 @@ TEST_CASE("what does not fit is told with its place, in words of people") {
   CHECK(said(R"({"headers": {"a": [1]}})") ==
         R"(expected the type "string" or "number", found [1] (at /headers/a))");
   CHECK(said(R"({"for": 1, "until": 2})") == R"("for" and "until" exclude each other)");
+  CHECK(said(R"({"url": "HTTPS://example.org"})").empty());
+  for (const char* none : {"example.org/path", "ftp://example.org", "http://", "https:/x", ""}) {
+    CHECK(
+        said(Json{{"url", none}}.dump().c_str()) ==
+        R"(expected an address such as "https://example.org/path", with http or https (at /url))");
+  }
   CHECK(schema_violation(schema, Json::object()) == R"("for" or "until" is missing)");
+}
+
+TEST_CASE("what needs one of several members says which") {
+  const Json schema = Json::parse(R"({
+    "type": "object",
+    "properties": {"to": {"type": "string"}, "cc": {"type": "string"}},
+    "anyOf": [{"required": ["to"]}, {"required": ["cc"]}]
+  })");
+  REQUIRE(check_schema(schema).empty());
+  CHECK(schema_violation(schema, Json::object()) == R"("to" or "cc" is missing)");
+  CHECK_FALSE(schema_violation(schema, Json::parse(R"({"cc": "a"})")));
+  CHECK_FALSE(schema_violation(schema, Json::parse(R"({"cc": "a", "to": "b"})")));
 }
 
 TEST_CASE("a pattern is harmless on any text") {

@@ -29,6 +29,7 @@ class Sleep {
       "until": {
         "type": "string",
         "maxLength": 64,
+        "format": "date-time",
         "description": "until when, with its offset: \"2026-11-20T22:00:00Z\"; past: not at all"
       }
     },

@@ -78,7 +78,7 @@ bool same_origin(const std::string& one, const std::string& other);
 
 inline constexpr const char* kTargetSchema = R"json(
       "url": {"description": "address, http or https", "type": "string", "minLength": 1,
-        "x-pawl-secret": true},
+        "x-pawl-type": "url", "x-pawl-secret": true},
       "query": {"description": "parameters of the query, encoded and added to the address; a list repeats its name",
         "type": "object", "x-pawl-secret": true,
         "additionalProperties": {"type": ["string", "number", "boolean", "array"],

@@ -31,7 +31,7 @@ class Mail {
       "password": {"description": "its password", "type": "string", "x-pawl-secret": true},
       "from": {"description": "sender: ops@example.org or Ops <ops@example.org>", "type": "string"},
       "to": {"description": "one address or a list; with `cc` and `bcc` at most 100",
-        "type": ["string", "array"], "items": {"type": "string"}},
+        "type": ["string", "array"], "minLength": 1, "minItems": 1, "items": {"type": "string"}},
       "cc": {"description": "further addresses, seen by all", "type": ["string", "array"],
         "items": {"type": "string"}},
       "bcc": {"description": "further addresses, seen by nobody", "type": ["string", "array"],
@@ -48,7 +48,8 @@ class Mail {
       "connect_timeout": {"description": "for name and connection; the whole is bounded by the task's `timeout`",
         "type": "string", "x-pawl-type": "duration", "default": "30s"}
     },
-    "additionalProperties": false
+    "additionalProperties": false,
+    "anyOf": [{"required": ["to"]}, {"required": ["cc"]}, {"required": ["bcc"]}]
   })json";
 
   Mail();
