@@ -34,6 +34,16 @@ void FolderJobs::on(JobFolderEvent event) {
   std::visit([this](auto&& e) { on_event(std::forward<decltype(e)>(e)); }, std::move(event));
 }
 
+void FolderJobs::when_read(std::size_t folders, std::function<void()> done) {
+  to_be_read_ = folders;
+  on_read_ = std::move(done);
+  check_read();
+}
+
+void FolderJobs::check_read() {
+  if (on_read_ && read_.size() >= to_be_read_ && arming_.empty()) std::exchange(on_read_, {})();
+}
+
 void FolderJobs::on_event(JobLoaded&& loaded) {
   auto arming = std::make_shared<Arming>();
   arming->name = loaded.name;
@@ -43,10 +53,7 @@ void FolderJobs::on_event(JobLoaded&& loaded) {
   arming->number = arming_[loaded.name] = ++last_arming_;
   auto set = [this, alive = alive_, arming](Result<VersionId> version) {
     if (!*alive || !is_current(*arming)) return;
-    if (!version) {
-      return tell_(Weight::warning,
-                   "job " + arming->name + " could not be stored: " + version.error().message);
-    }
+    if (!version) return give_up(*arming, "could not be stored: " + version.error().message);
     arming->version = *version;
     look_up(arming);
   };
@@ -72,13 +79,12 @@ void FolderJobs::look_up(std::shared_ptr<Arming> arming) {
     auto taken = store.fires_with_run(arming->name, place);
     return [this, alive, arming, old_version, taken = std::move(taken)] {
       if (!*alive || !is_current(*arming)) return;
-      if (!taken) return tell_(Weight::warning, taken.error().message);
+      if (!taken) return give_up(*arming, "is not loaded: " + taken.error().message);
       if (old_version.value == 0) return arm(*arming, nullptr, *taken);
       settle_old(arming, old_version, *taken);
     };
   };
-  if (!writer_.load(std::move(ask)))
-    tell_(Weight::warning, "job " + arming->name + ": the store is closed");
+  if (!writer_.load(std::move(ask))) give_up(*arming, "is not loaded: the store is closed");
 }
 
 /// The schedule has changed while nobody was looking: the old one, with the new definition, says
@@ -100,9 +106,21 @@ void FolderJobs::settle_old(std::shared_ptr<Arming> arming, VersionId old,
   });
 }
 
+void FolderJobs::give_up(const Arming& arming, const std::string& why) {
+  arming_.erase(arming.name);
+  tell_(Weight::warning, "job " + arming.name + " " + why);
+  check_read();
+}
+
 /// The job's row and its schedule, in one commit. `old`: the calendar that was in force before.
 void FolderJobs::arm(const Arming& arming, const JobCalendar* old, std::vector<WallTime> taken) {
   arming_.erase(arming.name);
+  put_in_force(arming, old, std::move(taken));
+  check_read();
+}
+
+void FolderJobs::put_in_force(const Arming& arming, const JobCalendar* old,
+                              std::vector<WallTime> taken) {
   std::optional<JobRow> before;
   if (const JobRow* row = jobs_.find(arming.name)) before = *row;
   if (!arming.file.empty()) set_row(arming);
@@ -196,13 +214,14 @@ void FolderJobs::serve_stored(const JobRow& row) {
   jobs_.stored(arming->version, [this, alive = alive_, arming,
                                  place = *row.decided_through](const Result<SharedJob>& found) {
     if (!*alive || !is_current(*arming)) return;
-    if (!found) return tell_(Weight::warning, found.error().message);
+    if (!found) return give_up(*arming, "is not loaded: " + found.error().message);
     arming->spec = *found;
     auto calendar = std::make_shared<Result<JobCalendar>>(JobCalendar{});
     works_.start([job = *found, calendar] { *calendar = calendar_of(*job); },
                  [this, arming, calendar, place] {
                    if (!is_current(*arming)) return;
-                   if (!*calendar) return tell_(Weight::warning, calendar->error().message);
+                   if (!*calendar)
+                     return give_up(*arming, "is not scheduled: " + calendar->error().message);
                    arming->calendar = **calendar;
                    arm_stored(arming, place);
                  });
@@ -213,10 +232,12 @@ void FolderJobs::arm_stored(std::shared_ptr<Arming> arming, WallTime place) {
   auto ask = [this, alive = alive_, arming, place](Store& store) -> std::function<void()> {
     auto taken = store.fires_with_run(arming->name, place);
     return [this, alive, arming, taken = std::move(taken)] {
-      if (*alive && is_current(*arming) && taken) arm(*arming, nullptr, *taken);
+      if (!*alive || !is_current(*arming)) return;
+      if (!taken) return give_up(*arming, "is not scheduled: " + taken.error().message);
+      arm(*arming, nullptr, *taken);
     };
   };
-  (void)writer_.load(std::move(ask));
+  if (!writer_.load(std::move(ask))) give_up(*arming, "is not scheduled: the store is closed");
 }
 
 void FolderJobs::on_event(JobRemoved&& removed) {
@@ -230,11 +251,14 @@ void FolderJobs::on_event(JobRemoved&& removed) {
 /// Files that went while no scheduler was up.
 void FolderJobs::on_event(FolderScanned&& scanned) {
   // What was loaded from a folder that cannot be read stays in force.
-  if (!scanned.why.empty()) return;
-  remove_where([&](const JobRow& row) {
-    const std::filesystem::path file(row.file);
-    return file.parent_path() == scanned.folder && !scanned.files.contains(file.filename());
-  });
+  if (scanned.why.empty()) {
+    remove_where([&](const JobRow& row) {
+      const std::filesystem::path file(row.file);
+      return file.parent_path() == scanned.folder && !scanned.files.contains(file.filename());
+    });
+  }
+  if (on_read_) read_.insert(scanned.folder);
+  check_read();
 }
 
 void FolderJobs::remove_where(const std::function<bool(const JobRow&)>& fits) {
@@ -266,11 +290,8 @@ void FolderJobs::reload_dates() {
     works_.start([job = armed.spec, calendar] { *calendar = calendar_of(*job); },
                  [this, arming, calendar] {
                    if (!is_current(*arming)) return;
-                   if (!*calendar) {
-                     arming_.erase(arming->name);
-                     return tell_(Weight::warning, "job " + arming->name + " keeps its schedule: " +
-                                                       calendar->error().message);
-                   }
+                   if (!*calendar)
+                     return give_up(*arming, "keeps its schedule: " + calendar->error().message);
                    arming->calendar = **calendar;
                    arm(*arming, nullptr, {});
                  });

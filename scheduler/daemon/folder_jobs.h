@@ -29,6 +29,9 @@ class FolderJobs {
 
   /// After the recovery: what is armed may fire at once.
   void on(JobFolderEvent event);
+  /// Calls back once: when so many folders have been told of as a whole, and what they brought is
+  /// in force.
+  void when_read(std::size_t folders, std::function<void()> done);
   /// Files of dates are read again.
   void reload_dates();
   /// Jobs whose schedule was armed by an earlier scheduler and whose folder is none of these have
@@ -57,9 +60,12 @@ class FolderJobs {
   void remove_others_of(const std::string& file, const std::string& name);
 
   bool is_current(const Arming& arming) const;
+  void give_up(const Arming& arming, const std::string& why);
+  void check_read();
   void look_up(std::shared_ptr<Arming> arming);
   void settle_old(std::shared_ptr<Arming> arming, VersionId old, std::vector<WallTime> taken);
   void arm(const Arming& arming, const JobCalendar* old, std::vector<WallTime> taken);
+  void put_in_force(const Arming& arming, const JobCalendar* old, std::vector<WallTime> taken);
   void set_row(const Arming& arming);
   void serve_stored(const JobRow& row);
   void arm_stored(std::shared_ptr<Arming> arming, WallTime place);
@@ -70,6 +76,9 @@ class FolderJobs {
   Tell tell_;
   std::map<std::string, std::uint64_t> arming_;  ///< the last one of each name that is on its way
   std::uint64_t last_arming_ = 0;
+  std::set<std::string> read_;  ///< folders that were told of as a whole
+  std::size_t to_be_read_ = 0;
+  std::function<void()> on_read_;  ///< until it was called
   /// The rows that are about a file; some of them may be about another one by now.
   std::map<std::string, std::set<std::string>> names_of_file_;
   std::map<std::string, Arming> with_dates_;  ///< armed, with a file of dates

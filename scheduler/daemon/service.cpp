@@ -69,11 +69,17 @@ bool Service::turn() {
 }
 
 void Service::call(ControlRequest request, ControlAnswer answer) {
-  if (!is_ready_) {
+  const bool awaits_folders = folders_timer_ && folders_timer_->armed() && request.method != "GET";
+  if (!is_ready_ || awaits_folders) {
     early_calls_.emplace_back(std::move(request), std::move(answer));
     return;
   }
   commands_->handle(std::move(request), std::move(answer));
+}
+
+void Service::take_early_calls() {
+  for (auto& [request, answer] : std::exchange(early_calls_, {}))
+    call(std::move(request), std::move(answer));
 }
 
 void Service::leave() {

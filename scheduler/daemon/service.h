@@ -150,6 +150,7 @@ class Service {
   void hold_starts();
   void tell(Weight weight, const std::string& text) const;
   void leave_if_drained();
+  void take_early_calls();
 
   ServiceOptions options_;
   /// Those that a reload found. Whoever reads a file on another thread may still use the one
@@ -194,7 +195,9 @@ class Service {
   std::unique_ptr<WallTimer> calendar_timer_;
   std::unique_ptr<WalWatch> wal_watch_;
   std::unique_ptr<StallWatch> stall_watch_;
+  /// That came before it was ready, or that change something before the job folders were read.
   std::vector<std::pair<ControlRequest, ControlAnswer>> early_calls_;
+  std::unique_ptr<Timer> folders_timer_;  ///< armed: the folders are still being read
   std::unique_ptr<Work> settings_work_;
   bool reloads_again_ = false;  ///< asked for while the settings were being read
   std::optional<Error> failure_;

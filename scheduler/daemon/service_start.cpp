@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/service.h"
@@ -18,6 +19,8 @@ namespace {
 constexpr std::uint64_t kDescriptorsPerSlot = 6;
 constexpr std::uint64_t kDescriptorsForItself = 256;
 constexpr Duration kStallPatience = std::chrono::seconds(10);
+/// A folder that takes longer is on a disk or a network that hangs.
+constexpr Duration kFoldersPatience = std::chrono::seconds(10);
 
 struct DescriptorLimit {
   std::uint64_t given = 1024;   ///< soft limit of whoever started us: what programs get
@@ -344,7 +347,7 @@ void Service::on_recovered() {
       ControlRequest asked{std::move(request.method), std::move(request.path),
                            std::move(request.query), std::move(request.body),
                            std::move(request.user)};
-      commands_->handle(std::move(asked), answer_to(responder));
+      call(std::move(asked), answer_to(responder));
     };
     auto server = HttpServer::start(loop_, std::move(*socket), handler, HttpServer::Options{});
     if (server)
@@ -356,10 +359,9 @@ void Service::on_recovered() {
   }
   is_ready_ = true;
   tell(Weight::info, "ready: serving " + home_.path());
-  for (auto& [request, answer] : std::exchange(early_calls_, {}))
-    commands_->handle(std::move(request), std::move(answer));
+  if (options_.serves) start_schedules();
+  take_early_calls();
   if (!options_.serves) return;
-  start_schedules();
   // Not before: to read what was left is no stall, however long it takes.
   stall_watch_ = std::make_unique<StallWatch>(
       [this] { return loop_.pulse(); }, kStallPatience,
@@ -375,6 +377,15 @@ void Service::start_schedules() {
     pump_->feed(input::Tick{});
   });
   if (!folder_jobs_) return;
+  // Who starts a scheduler and then a job of its folders means the file that is there.
+  const auto read = [this] {
+    folders_timer_->cancel();
+    take_early_calls();
+  };
+  folders_timer_ = std::make_unique<Timer>(loop_, read);
+  folders_timer_->start_after(kFoldersPatience);
+  folder_jobs_->when_read(std::set(options_.job_folders.begin(), options_.job_folders.end()).size(),
+                          read);
   folder_jobs_->disarm_others(options_.job_folders);
   for (JobFolderEvent& event : std::exchange(early_events_, {})) folder_jobs_->on(std::move(event));
 }

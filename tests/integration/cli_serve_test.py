@@ -151,6 +151,14 @@ class Served(GateTest):
         self.pawl("trigger", "one", "--wait")  # the last good version stays
         self.end(child)
 
+    def test_a_job_can_be_triggered_as_soon_as_its_scheduler_answers(self):
+        for number in range(400):
+            self.write(f"jobs/job{number:03}.json", {
+                "name": f"job{number:03}", "tasks": [{"id": "a", "command": ["true"]}]})
+        child = self.serve("--jobs", self.root / "jobs")
+        self.pawl("trigger", "job399", "--wait")
+        self.end(child)
+
     def test_a_file_that_holds_another_job_or_has_another_name_leaves_nothing_behind(self):
         (self.root / "jobs").mkdir()
         one = self.root / "jobs/one.json"
