@@ -42,6 +42,7 @@ struct AttemptEnd {
   std::optional<int> exit_code;  ///< of the program, whatever the outcome
   std::optional<int> signal;     ///< that ended the program, whatever the outcome
   bool stop_seen = false;        ///< a STOP had reached the worker before this end was recorded
+  bool may_be_cause = false;     ///< of `lost`: it could be why its process died
   WallTime started_at;
   WallTime ended_at;
   std::int64_t cpu_us = 0;  ///< user and system, of all that was reaped; 0: not known

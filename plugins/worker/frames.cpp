@@ -62,7 +62,7 @@ void write(Writer& out, const frame::AttemptStart& a) {
   out.text(a.key);
   out.text(a.payload);
   out.integers(a.slot, static_cast<std::int64_t>(a.total_remaining.count()),
-               static_cast<std::uint8_t>(a.previous_reason));
+               static_cast<std::uint8_t>(a.previous_reason), a.losses);
   out.text(a.idempotency_key);
   out.text(a.tasks);
   out.text(a.handle);
@@ -127,7 +127,8 @@ void write(Writer& out, const AttemptEnd& e) {
                static_cast<std::uint8_t>(e.reason));
   write_optional(out, e.exit_code);
   write_optional(out, e.signal);
-  out.integers(static_cast<std::uint8_t>(e.stop_seen ? 1 : 0), e.started_at.ms, e.ended_at.ms,
+  out.integers(static_cast<std::uint8_t>(e.stop_seen ? 1 : 0),
+               static_cast<std::uint8_t>(e.may_be_cause ? 1 : 0), e.started_at.ms, e.ended_at.ms,
                e.cpu_us, e.peak_memory_bytes, e.log_bytes);
   out.text(e.error_class);
   out.text(e.message);
@@ -182,6 +183,7 @@ frame::AttemptStart read_attempt_start(Reader& in) {
   a.slot = in.integer<std::int32_t>();
   a.total_remaining = Duration(in.integer<std::int64_t>());
   a.previous_reason = in.word<Reason>(kReasonCount);
+  a.losses = in.integer<std::int32_t>();
   a.idempotency_key = in.text();
   a.tasks = in.text();
   a.handle = in.text();
@@ -253,6 +255,7 @@ AttemptEnd read_attempt_end(Reader& in) {
   e.exit_code = read_optional(in);
   e.signal = read_optional(in);
   e.stop_seen = in.flag();
+  e.may_be_cause = in.flag();
   e.started_at.ms = in.integer<std::int64_t>();
   e.ended_at.ms = in.integer<std::int64_t>();
   e.cpu_us = in.integer<std::int64_t>();

@@ -72,6 +72,7 @@ struct AttemptStart {
   std::int32_t slot = 0;                  ///< PAWL_SLOT
   Duration total_remaining{};             ///< until `total_timeout`; 0: none
   Reason previous_reason = Reason::none;  ///< PAWL_PREVIOUS_REASON
+  std::int32_t losses = 0;                ///< attempts in a row before this one that were `lost`
   std::string idempotency_key;
   /// JSON object of what `tasks` names beside the definition's: the items that this one is paired
   /// with. Empty: none.

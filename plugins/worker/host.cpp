@@ -8,6 +8,7 @@
 #include <fstream>
 #include <utility>
 
+#include "plugins/worker/crash_record.h"
 #include "plugins/worker/login.h"
 #include "plugins/worker/loop_watchdog.h"
 #include "plugins/worker/secrets.h"
@@ -19,8 +20,6 @@
 namespace pawl {
 namespace {
 
-/// A suspect that has lived so long did not crash at once; others need not wait any longer.
-constexpr Duration kAloneFor = std::chrono::seconds(10);
 /// What the others get to end when an operator does not listen.
 constexpr Duration kRetireWithin = std::chrono::seconds(30);
 constexpr Duration kLoopPatience = std::chrono::seconds(30);
@@ -55,11 +54,7 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
                supervision_.advance(mono_now(), actions_);
                schedule_turn();
              }),
-      alone_timer_(loop,
-                   [this] {
-                     alone_.reset();
-                     schedule_turn();
-                   }),
+      suspects_timer_(loop, [this] { schedule_turn(); }),
       retire_timer_(loop, [this] { end_process(); }),
       watchdog_(std::make_unique<LoopWatchdog>(loop, kLoopPatience, [] {
         // Nothing of this process can be trusted any more; the journal has what ended.
@@ -68,6 +63,7 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
         ::kill(::getpid(), SIGKILL);
       })) {
   signal_poll_.watch({.readable = true});
+  record_crashes(folder_);
   std::error_code ignored;
   std::filesystem::create_directories(folder_ + "/scratch", ignored);
   for (const std::string& plugin : options.plugins) {
@@ -155,8 +151,6 @@ void OperatorHost::accept(frame::AttemptStart&& start) {
   Attempt& attempt = attempts_[id];
   attempt.start = std::move(start);
   attempt.started_at = wall_now();
-  attempt.is_suspect = attempt.start.previous_reason == Reason::lost ||
-                       attempt.start.previous_reason == Reason::interrupted;
   if (known == definitions_.end()) {
     return refuse(id, attempt, Reason::spawn, "the worker was not told what this task is");
   }
@@ -206,13 +200,10 @@ void OperatorHost::refuse(AttemptId id, Attempt& attempt, Reason reason, std::st
   supervision_.refused(id, reason, actions_);
 }
 
-bool OperatorHost::must_wait(const Attempt& attempt) const {
-  return alone_.has_value() || (attempt.is_suspect && running_ > 0);
-}
-
 /// Begin records of all that may start, one write for them, then the starts.
 void OperatorHost::start_queued() {
   std::vector<AttemptId> begun;
+  const MonoTime now = mono_now();
   while (!queued_.empty() && begun.size() < kStartsPerTurnMax) {
     const AttemptId id = queued_.front();
     Attempt& attempt = attempts_.at(id);
@@ -221,7 +212,11 @@ void OperatorHost::start_queued() {
       refuse(id, attempt, Reason::cancelled, "stopped before it was started");
       continue;
     }
-    if (must_wait(attempt)) break;
+    const std::int32_t losses = attempt.start.losses;
+    if (!suspects_.may_start(losses, now)) {
+      if (auto next = suspects_.next_change(now)) suspects_timer_.start_at(*next);
+      break;
+    }
     queued_.pop_front();
     if (auto prepared = prepare(id, attempt); !prepared) {
       const bool is_template = prepared.error().kind == ErrorKind::invalid;
@@ -230,17 +225,14 @@ void OperatorHost::start_queued() {
       continue;
     }
     const bool has_output = attempt.definition->compiled->definition().output != OutputFormat::none;
-    if (auto done = desk_->journal().begin(id, attempt.started_at, has_output); !done) {
+    if (auto done = desk_->journal().begin(id, attempt.started_at, has_output, losses > 0); !done) {
       refuse(id, attempt, Reason::spawn, done.error().message);
       continue;
     }
     ++running_;
     attempt.is_running = true;
     begun.push_back(id);
-    if (attempt.is_suspect) {
-      alone_ = id;
-      alone_timer_.start_after(kAloneFor);
-    }
+    suspects_.started(id, losses, now);
   }
   if (begun.empty()) return;
   const bool is_safe = desk_->flush();
@@ -249,10 +241,17 @@ void OperatorHost::start_queued() {
     if (is_safe) {
       start(id, attempt);
     } else {
+      stopped_running(id, attempt);
       refuse(id, attempt, Reason::spawn, "cannot write the worker's journal");
     }
   }
   if (!queued_.empty()) schedule_turn();
+}
+
+void OperatorHost::stopped_running(AttemptId id, Attempt& attempt) {
+  attempt.is_running = false;
+  --running_;
+  suspects_.ended(id);
 }
 
 void OperatorHost::start(AttemptId id, Attempt& attempt) {
@@ -298,13 +297,10 @@ void OperatorHost::finished(AttemptId id, OperatorResult&& result) {
   auto at = attempts_.find(id);
   if (at == attempts_.end() || !at->second.is_running) return;
   Attempt& attempt = at->second;
-  attempt.is_running = false;
-  --running_;
   deaf_.erase(id);
-  if (alone_ == id) {
-    alone_.reset();
-    alone_timer_.cancel();
-  }
+  if (result.outcome == Outcome::lost)
+    result.may_be_cause |= suspects_.is_watched_alone(id, mono_now());
+  stopped_running(id, attempt);
   attempt.result = std::move(result);
   supervision_.exited(id, ProgramExit{0, std::nullopt}, false, mono_now());
   supervision_.cleared(id);
@@ -425,6 +421,7 @@ void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& ve
   if (end.outcome == Outcome::succeeded) {
     end.outcome = attempt.result.outcome;
     end.reason = attempt.result.reason;
+    end.may_be_cause = attempt.result.may_be_cause;
     end.defer_for = attempt.result.after;
     end.state = std::move(attempt.result.state);
     if (end.outcome == Outcome::succeeded && !attempt.output.error.empty()) {

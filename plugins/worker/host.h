@@ -7,9 +7,7 @@
 // What one turn of the loop brings is done in the protocol's order, as in supervisor.h: begin
 // records are written, then operators are started, ends are written, then frames go out.
 //
-// Suspects. An attempt that was lost once may be what took its host along. It runs alone: nothing
-// else is started until it has ended or has lived for a while, so that if the host dies again there
-// is one suspect, and the journal names it.
+// An attempt that was lost may be what took its host along: suspects.h says beside whom it starts.
 //
 // Who does not listen. An operator that has not ended when its grace is over can only be ended with
 // this process. So the host takes no more attempts, lets the others end for a while, writes down
@@ -34,6 +32,7 @@
 #include "plugins/worker/scratch_sweep.h"
 #include "plugins/worker/streams.h"
 #include "plugins/worker/supervision.h"
+#include "plugins/worker/suspects.h"
 #include "plugins/worker/worker.h"
 #include "plugins/worker/worker_signals.h"
 #include "scheduler/loop/loop.h"
@@ -74,7 +73,6 @@ class OperatorHost final : private OperatorEvents {
     OutputResult output;
     OutputKeeping keeping;
     std::string refusal;
-    bool is_suspect = false;
   };
 
   SchedulerDesk::Events desk_events();
@@ -85,7 +83,7 @@ class OperatorHost final : private OperatorEvents {
   void refuse(AttemptId id, Attempt& attempt, Reason reason, std::string message);
   void start_queued();
   void start(AttemptId id, Attempt& attempt);
-  bool must_wait(const Attempt& attempt) const;
+  void stopped_running(AttemptId id, Attempt& attempt);
 
   // From operators.
   void log(AttemptId id, LogStream stream, std::string_view text) override;
@@ -120,7 +118,7 @@ class OperatorHost final : private OperatorEvents {
   std::unordered_map<AttemptId, Attempt> attempts_;  ///< not ended
   std::deque<AttemptId> queued_;                     ///< accepted, not begun
   std::set<AttemptId> deaf_;                         ///< did not listen: end with the process
-  std::optional<AttemptId> alone_;                   ///< the suspect that runs
+  Suspects suspects_;
   std::size_t running_ = 0;
   std::uint64_t begun_ = 0;
   MonoTime memory_looked_at_;
@@ -130,7 +128,7 @@ class OperatorHost final : private OperatorEvents {
   WorkerSignals signals_;
   Poll signal_poll_;
   Timer timer_;
-  Timer alone_timer_;
+  Timer suspects_timer_;
   Timer retire_timer_;
   std::optional<SchedulerDesk> desk_;  ///< from when the plugins are loaded on
   std::unique_ptr<LoopWatchdog> watchdog_;

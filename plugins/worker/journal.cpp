@@ -65,9 +65,11 @@ class Collector {
     wire::Reader in(payload);
     AttemptId id(in.integer<std::int64_t>());
     WallTime at{in.integer<std::int64_t>()};
+    const bool is_suspect = in.flag();
     if (!in.done()) return false;
     JournalAttempt& attempt = of(id);
     attempt.begun_at = at;
+    attempt.is_suspect = is_suspect;
     if (attempt.end && attempt.end->outcome == Outcome::deferred) {
       attempt.end.reset();
       attempt.spawned.reset();

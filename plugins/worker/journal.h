@@ -37,6 +37,7 @@ namespace pawl {
 struct JournalAttempt {
   AttemptId attempt;
   WallTime begun_at;
+  bool is_suspect = false;         ///< it had been lost before
   std::optional<Spawned> spawned;  ///< nothing: the worker died before it noted the pid
   std::string handle;              ///< the last one set; empty: none
   std::optional<AttemptEnd> end;   ///< of its last stay; beats that stay's beginning

@@ -130,9 +130,12 @@ JournalWriter::Open& JournalWriter::append(AttemptId attempt, Kind kind, std::st
   return open;
 }
 
-Result<void> JournalWriter::begin(AttemptId attempt, WallTime now, bool has_output) {
+Result<void> JournalWriter::begin(AttemptId attempt, WallTime now, bool has_output,
+                                  bool is_suspect) {
   payload_.clear();
-  wire::Writer(payload_).integers(attempt.value, now.ms);
+  wire::Writer out(payload_);
+  out.integers(attempt.value, now.ms);
+  out.flag(is_suspect);
   std::size_t record = record_bytes(payload_.size());
   std::size_t reserve = kSpawnedBytes + (has_output ? kEndWithOutputBytes : kEndBytes);
   if (!make_room(reserved_ + record + reserve)) {

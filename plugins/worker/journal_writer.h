@@ -31,9 +31,10 @@ class JournalWriter {
   JournalWriter& operator=(JournalWriter&&) noexcept = default;
 
   /// The attempt is about to start. `has_output`: room for an inline output is set aside too.
+  /// `is_suspect`: it had been lost before.
   /// Errors (`storage`): no room; the attempt must not start, and its end needs no record to be
   /// safe, but may still be appended.
-  Result<void> begin(AttemptId attempt, WallTime now, bool has_output);
+  Result<void> begin(AttemptId attempt, WallTime now, bool has_output, bool is_suspect = false);
   /// Its program runs.
   void spawned(AttemptId attempt, const Spawned& process);
   /// What it named lives outside (empty: no more). Errors (`storage`): no room.

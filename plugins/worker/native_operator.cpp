@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "plugins/worker/crash_record.h"
 #include "plugins/worker/native_bytes.h"
 #include "plugins/worker/native_operator_impl.h"
 #include "scheduler/base/limits.h"
@@ -138,12 +139,16 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
   pawl_attempt* attempt = native_attempts().add(cell);
   impl.attempts[id] = attempt;
   if (impl.table->start != nullptr) {
+    const WorksFor working(id);
     impl.table->start(impl.self, attempt, &cell->asked);
     return;
   }
   impl.threads.run([&impl, cell, attempt] {
     cpu_at_start_us = thread_cpu_us();
-    impl.table->run(impl.self, attempt, &cell->asked);
+    {
+      const WorksFor working(cell->id);
+      impl.table->run(impl.self, attempt, &cell->asked);
+    }
     auto unfinished = native_attempts().take(attempt);
     if (!unfinished) return;
     OperatorResult none =
@@ -159,7 +164,9 @@ void NativeOperator::cancel(AttemptId id) {
   pawl_attempt* attempt = at->second;
   auto cell = native_attempts().find(attempt);
   if (!cell || cell->is_cancelled.exchange(true)) return;
-  if (impl_->table->cancel != nullptr) impl_->table->cancel(impl_->self, attempt);
+  if (impl_->table->cancel == nullptr) return;
+  const WorksFor working(id);
+  impl_->table->cancel(impl_->self, attempt);
 }
 
 }  // namespace pawl

@@ -65,6 +65,7 @@ struct OperatorRequest {
 struct OperatorResult {
   Outcome outcome = Outcome::succeeded;
   Reason reason = Reason::none;  ///< of a failure: `error`, `permanent`, `lost`, `oom`, `signal`
+  bool may_be_cause = false;     ///< of `lost`: nothing else was in the process that died
   std::string output;            ///< as the task's `output` declares it
   std::string error_class;
   std::string message;

@@ -1,7 +1,5 @@
 #include "plugins/worker/program_pool.h"
 
-#include <string.h>
-
 #include <algorithm>
 #include <type_traits>
 #include <utility>
@@ -31,11 +29,6 @@ OperatorResult failure(Reason reason, std::string message, std::string trace = {
   result.message = std::move(message);
   result.trace = std::move(trace);
   return result;
-}
-
-std::string signal_name(int number) {
-  const char* name = sigabbrev_np(number);
-  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
 }
 
 /// `exited with code 3`, to follow "its process".
@@ -239,10 +232,13 @@ void ProgramPool::on_gone(AttemptId id) {
              !process.kill_reason().empty()) {
     note(process, "it " + gone.end);
   }
+  const bool is_one = lost.size() == 1;
   for (AttemptId attempt : lost) {
-    finish(attempt, failure(Reason::lost,
-                            "its process (pid " + std::to_string(process.pid()) + ") " + gone.end,
-                            lost.size() == 1 ? words.trace : ""));
+    OperatorResult result =
+        failure(Reason::lost, "its process (pid " + std::to_string(process.pid()) + ") " + gone.end,
+                is_one ? words.trace : "");
+    result.may_be_cause = is_one;
+    finish(attempt, std::move(result));
   }
 }
 

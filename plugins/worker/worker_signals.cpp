@@ -1,6 +1,5 @@
 #include "plugins/worker/worker_signals.h"
 
-#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -25,11 +24,6 @@ std::optional<int> WorkerSignals::next() {
   signalfd_siginfo info;
   if (::read(descriptor_.get(), &info, sizeof(info)) != sizeof(info)) return std::nullopt;
   return static_cast<int>(info.ssi_signo);
-}
-
-std::string signal_name(int number) {
-  const char* name = sigabbrev_np(number);
-  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
 }
 
 }  // namespace pawl

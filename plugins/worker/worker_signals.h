@@ -6,7 +6,6 @@
 #include <signal.h>
 
 #include <optional>
-#include <string>
 
 #include "scheduler/loop/fd.h"
 
@@ -26,8 +25,5 @@ class WorkerSignals {
  private:
   Fd descriptor_;
 };
-
-/// `SIGTERM`; `signal 64` of one without a name.
-std::string signal_name(int number);
 
 }  // namespace pawl

@@ -33,6 +33,9 @@ inline constexpr std::size_t kLogBytesMax = std::size_t{64} << 20;  ///< head an
 inline constexpr std::size_t kErrorMessageBytesMax = 4u << 10;
 inline constexpr Duration kKillGraceDefault = std::chrono::seconds(10);
 inline constexpr Duration kUnkillableAfter = std::chrono::seconds(60);  ///< after SIGKILL
+/// How long an attempt that was lost before is watched when it starts again: one that kills its
+/// process mostly does so at once.
+inline constexpr Duration kSuspectWatchedFor = std::chrono::seconds(5);
 
 // Jobs that call jobs.
 inline constexpr int kCallDepthMax = 8;  ///< runs above a run; each is a level of recursion

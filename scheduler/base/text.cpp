@@ -1,5 +1,7 @@
 #include "scheduler/base/text.h"
 
+#include <string.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -425,6 +427,11 @@ std::optional<WallTime> parse_utc(std::string_view text) {
   const std::int64_t minutes_total = *hours_number * 60 + *minutes_number - *offset;
   return WallTime{sys_days(date).time_since_epoch().count() * std::int64_t{86'400'000} +
                   minutes_total * 60'000 + seconds_number * 1'000 + ms};
+}
+
+std::string signal_name(int number) {
+  const char* name = sigabbrev_np(number);
+  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
 }
 
 }  // namespace pawl

@@ -44,4 +44,7 @@ std::string format_utc(WallTime time);
 /// Reads `YYYY-MM-DDTHH:MM[:SS[.fff]](Z|±HH:MM)`. Nothing when it is anything else.
 std::optional<WallTime> parse_utc(std::string_view text);
 
+/// `SIGTERM`; `signal 64` of one without a name.
+std::string signal_name(int number);
+
 }  // namespace pawl

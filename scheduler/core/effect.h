@@ -33,7 +33,7 @@ struct StartAttempt {
   std::int32_t slot = 0;
   Duration total_left{};  ///< 0: no total time-out
   Reason previous_reason = Reason::none;
-  std::int32_t previous_detail = 0;
+  std::int32_t previous_detail = 0;  ///< of `lost`: how many attempts in a row were
   /// The row of this attempt may hold a handle and a state text (RunData::attempt_past): what its
   /// operator set before a deferral, or an attempt before it that was lost or interrupted. Read
   /// them before the worker gets it.

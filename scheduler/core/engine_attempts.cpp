@@ -268,6 +268,11 @@ void Engine::State::follow_end(const AttemptResult& result, const Live& live,
       work.interrupted_at = now_.wall;
     }
   }
+  std::int32_t losses = 0;
+  if (verdict.event == AttemptEvent::lose) {
+    losses = 1 + (live.previous == Reason::lost ? live.previous_detail : 0);
+    is_poison |= losses >= kLossesInARow;
+  }
   TaskHistory history;
   history.counted = work.counted;
   history.is_poison = is_poison;
@@ -280,6 +285,7 @@ void Engine::State::follow_end(const AttemptResult& result, const Live& live,
   std::int32_t detail = 0;
   if (verdict_of_task.reason == Reason::exit) detail = result.exit_code.value_or(0);
   if (verdict_of_task.reason == Reason::signal) detail = result.signal.value_or(0);
+  if (verdict_of_task.reason == Reason::lost) detail = losses;
   const bool sleeps = verdict_of_task.event == TaskEvent::defer;
   if (sleeps) detail = live.stay + 1;
   move(run, key, work, verdict_of_task.event,

@@ -36,7 +36,7 @@ struct AttemptResult {
     skipped,
     deferred,       ///< its stay in the worker ended; the attempt goes on later
     lost,           ///< no evidence; its worker died while we watched
-    interrupted,    ///< no evidence; found at recovery
+    interrupted,    ///< no evidence; found at recovery, or another attempt is to blame
     never_started,  ///< proof that it did not begin
   };
   AttemptId attempt;

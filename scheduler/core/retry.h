@@ -14,6 +14,9 @@ namespace pawl {
 /// Interruptions within kPoisonWindow, of which the task could be the cause, that hold it.
 inline constexpr std::int32_t kPoisonInterruptions = 3;
 inline constexpr Duration kPoisonWindow = std::chrono::hours(72);
+/// Attempts in a row whose process died while a scheduler looked on: whether or not the task could
+/// be why, it is held. One that kills its process late, beside others, is never seen alone.
+inline constexpr std::int32_t kLossesInARow = 10;
 
 /// Whether the interruption now is one too many: `last_but_one` is the time of the one before the
 /// last (0: there is none). The window slides: only these three count.

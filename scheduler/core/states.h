@@ -87,7 +87,7 @@ enum class AttemptState : std::uint8_t {
   skipped,
   cancelled,
   lost,         ///< the process that ran it died without a result, seen at once
-  interrupted,  ///< the same, found at recovery
+  interrupted,  ///< the same, found at recovery, or while another attempt is to blame
 };
 inline constexpr std::size_t kAttemptStateCount = 10;
 inline constexpr std::array<std::string_view, kAttemptStateCount> kAttemptStateWords = {

@@ -181,6 +181,7 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
   out.slot = start.slot;
   out.total_remaining = start.total_left;
   out.previous_reason = start.previous_reason;
+  if (start.previous_reason == Reason::lost) out.losses = start.previous_detail;
   const std::string& task = engine_.job_of(start.key.run)->node(start.key.task).id;
   out.idempotency_key =
       idempotency_key(engine_.run(start.key.run)->name, task, start.key.item, start.work);

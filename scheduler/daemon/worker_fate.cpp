@@ -1,11 +1,14 @@
 // What became of the attempts of a dead worker: docs/operations.md has the table.
 
 #include <algorithm>
+#include <optional>
 
 #include "plugins/worker/control_group.h"
+#include "plugins/worker/crash_record.h"
 #include "plugins/worker/journal.h"
 #include "plugins/worker/remains.h"
 #include "scheduler/base/limits.h"
+#include "scheduler/base/text.h"
 #include "scheduler/daemon/workers.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
@@ -15,6 +18,41 @@ namespace {
 
 /// For the kernel to take away what was killed.
 constexpr Duration kGroupPatience = std::chrono::seconds(1);
+
+struct Suspicion {
+  std::vector<AttemptId> suspects;   ///< ascending
+  std::optional<AttemptId> culprit;  ///< who did it, as far as that can be known
+  bool has(AttemptId id) const { return std::binary_search(suspects.begin(), suspects.end(), id); }
+};
+
+/// Who of `open` (ascending) may have taken the process along: who says so itself, else those that
+/// their host was watching (suspects.h), else all. A single one is the culprit, unless it was a
+/// program: those are not to blame for the death of their supervisor.
+Suspicion suspicion_of(const std::vector<AttemptId>& open, const JournalContents* journal,
+                       const std::optional<Crash>& crash, WallTime died_at) {
+  if (crash) return {{crash->attempt}, crash->attempt};
+  std::vector<AttemptId> watched;
+  bool is_one_operator = false;
+  for (AttemptId id : open) {
+    const JournalAttempt* attempt = journal != nullptr ? journal->find(id) : nullptr;
+    if (attempt == nullptr) continue;
+    is_one_operator = open.size() == 1 && !attempt->spawned;
+    if (attempt->is_suspect && died_at - attempt->begun_at < limits::kSuspectWatchedFor)
+      watched.push_back(id);
+  }
+  if (watched.size() == 1) return {watched, watched.front()};
+  if (!watched.empty()) return {std::move(watched), std::nullopt};
+  return {open, is_one_operator ? std::optional(open.front()) : std::nullopt};
+}
+
+std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, bool is_same_boot) {
+  if (!is_same_boot) return "the machine restarted; it may have done its work";
+  if (!crash) return "its worker died; what was left of it was killed";
+  const std::string how =
+      crash->signal == 0 ? "called exit()" : "crashed with " + signal_name(crash->signal);
+  if (crash->attempt == attempt) return "its operator " + how + ", which ended the whole host";
+  return "another attempt of its host " + how + ", which ended both";
+}
 
 }  // namespace
 
@@ -37,6 +75,7 @@ AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
   result.exit_code = end.exit_code;
   result.signal = end.signal;
   result.stop_seen = end.stop_seen && end.outcome == Outcome::cancelled;
+  result.may_be_cause = end.may_be_cause;
   result.started_at = end.started_at;
   result.ended_at = end.ended_at;
   result.cpu_us = end.cpu_us;
@@ -62,24 +101,6 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
   const auto identity = FileLock::last_holder(worker_folder + "/lock");
   const bool is_same_boot = identity && identity->boot_id == boot_id();
   const auto journal = read_journal(worker_folder);
-
-  // Programs are not to blame for their supervisor's death. What ran in the process itself is, if
-  // it was the only one.
-  bool is_alone = false;
-  auto without_evidence = [&](AttemptId id) {
-    AttemptResult result;
-    result.attempt = id;
-    result.worker = worker;
-    result.outcome =
-        was_watched ? AttemptResult::Outcome::lost : AttemptResult::Outcome::interrupted;
-    result.reason = was_watched ? Reason::lost : Reason::interrupted;
-    // What took the whole machine down may be, too.
-    result.may_be_cause = !is_same_boot || is_alone;
-    result.ended_at = now;
-    result.failure.message = is_same_boot ? "its worker died; what was left of it was killed"
-                                          : "the machine restarted; it may have done its work";
-    return result;
-  };
 
   std::vector<JournalAttempt> to_kill;
   std::vector<AttemptId> open;
@@ -115,10 +136,20 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
   Remains remains;
   if (is_same_boot && !to_kill.empty())
     remains = kill_remains(home, to_kill, limits::kUnkillableAfter);
-  is_alone = open.size() == 1 && journal && journal->find(open.front()) != nullptr &&
-             !journal->find(open.front())->spawned;
+  std::sort(open.begin(), open.end());
+  const auto crash = is_same_boot ? read_crash(worker_folder) : std::nullopt;
+  const Suspicion suspicion = suspicion_of(open, journal ? &*journal : nullptr, crash, now);
   for (AttemptId id : open) {
-    AttemptResult result = without_evidence(id);
+    AttemptResult result;
+    result.attempt = id;
+    result.worker = worker;
+    const bool is_lost = was_watched && suspicion.has(id);
+    result.outcome = is_lost ? AttemptResult::Outcome::lost : AttemptResult::Outcome::interrupted;
+    result.reason = is_lost ? Reason::lost : Reason::interrupted;
+    // What took the whole machine down may be, too.
+    result.may_be_cause = !is_same_boot || suspicion.culprit == id;
+    result.ended_at = now;
+    result.failure.message = what_happened(id, crash, is_same_boot);
     if (const JournalAttempt* known = journal ? journal->find(id) : nullptr)
       result.handle = known->handle;
     if (std::binary_search(remains.alive.begin(), remains.alive.end(), id)) {

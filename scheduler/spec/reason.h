@@ -29,7 +29,7 @@ enum class Reason : std::uint8_t {
   output,     ///< the output is missing, too large or not what was declared
   // No evidence how it ended; `on_interrupt` decides.
   lost,         ///< the process that ran it died, seen at once
-  interrupted,  ///< the same, found at recovery
+  interrupted,  ///< the same, found at recovery, or while another attempt is to blame
   // Decided by pawl or a person; never retried.
   upstream,
   rule,

@@ -26,12 +26,12 @@ class PluginTest(HomeTest):
     def run_of(self, tasks, code=0, **more):
         return self.pawl("run", self.job("j", tasks, **more), code=code)
 
-    def row(self, task):
-        rows = self.pawl("tasks", "@latest", "-o", "json").json()
-        return next(r for r in rows if r["task"] == task and r["index"] is None)
+    def row(self, task, run="@latest"):
+        rows = self.pawl("tasks", run, "-o", "json").json()
+        return next((r for r in rows if r["task"] == task and r["index"] is None), None)
 
-    def attempts(self, task):
-        rows = self.pawl("attempts", "@latest", "-o", "json").json()
+    def attempts(self, task, run="@latest"):
+        rows = self.pawl("attempts", run, "-o", "json", "--limit", 0).json()
         return sorted((r for r in rows if r["task"] == task), key=lambda r: r["attempt"])
 
 
@@ -85,6 +85,50 @@ class WhatOperatorsCannotBreak(PluginTest):
             self.assertEqual((row["state"], row["reason"]), ("held", "poison"))
             self.assertEqual([a["state"] for a in self.attempts("a")], ["lost"] * 3)
             self.assertEqual(self.row("b")["state"], "succeeded")
+
+    def test_who_crashes_the_host_is_named_and_the_others_are_no_suspects(self):
+        for how, words in (("abort", "crashed with SIGABRT"), ("leave", "called exit()"),
+                           ("segv", "crashed with SIGSEGV")):
+            go = self.write(f"{how}/began", "").with_name("go")
+            again = {"max_attempts": 9, "delay": "0s"}
+            running = self.start("run", self.job(how, [
+                self.task("waits", "patient", working_dir=str(go.parent), retry=again),
+                self.task("a", "crash", **{"with": {"how": how}}, retry=again)]))
+            run = running.stdout.readline().split()[0]
+            self.until("it is held", lambda: (self.row("a", run) or {}).get("reason") == "poison")
+            go.touch()
+            running.communicate()
+            self.assertEqual([(a["state"], a["error"]["message"]) for a in self.attempts("a", run)],
+                             [("lost", f"its operator {words}, which ended the whole host")] * 3)
+            *before, last = self.attempts("waits", run)
+            self.assertEqual(last["state"], "succeeded")
+            for attempt in before:
+                self.assertEqual((attempt["state"], attempt["error"]["message"]),
+                                 ("interrupted",
+                                  f"another attempt of its host {words}, which ended both"))
+
+    def test_what_a_killed_host_had_begins_again_together(self):
+        """A hundred that last as long as they like: 64 at once, the others five seconds later."""
+        running = self.start("run", "--concurrency", 100, self.job("many", [
+            self.task("a", "patient", map={"items": list(range(100))}, output="json",
+                      retry={"max_attempts": 2, "delay": "0s"})]))
+        run = running.stdout.readline().split()[0]
+
+        def live(number):
+            return [r for r in self.attempts("a", run)
+                    if r["attempt"] == number and r["state"] == "running"]
+
+        self.until("all run", lambda: len(live(1)) == 100)
+        for worker in (self.home / "workers").iterdir():
+            pid = int((worker / "lock").read_text().split()[1])
+            if b"faulty.so" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+        self.until("most run again", lambda: len(live(2)) >= 64)
+        self.write("go", "")
+        running.communicate()
+        self.assertEqual(running.returncode, 0)
+        states = sorted(a["state"] for a in self.attempts("a", run))
+        self.assertEqual(states, ["lost"] * 100 + ["succeeded"] * 100)
 
     def test_an_innocent_beside_one_that_crashes_is_run_again_and_never_poison(self):
         self.write("go", "")

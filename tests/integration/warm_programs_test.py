@@ -175,6 +175,13 @@ class WarmPrograms(unittest.TestCase):
         self.assertEqual(odd["class"], "TypeError")
         self.assertIn("what the function returned cannot be written as JSON", odd["message"])
 
+    def test_a_call_that_always_ends_its_interpreter_is_held_as_poison(self):
+        run = self.run_job({"id": "leave", "operator": "python", "with": {"call": "calls:leave"},
+                            "retry": {"max_attempts": 9, "delay": "0s"}}, code=1)
+        found = self.task(run, "leave")
+        self.assertEqual((found["state"], found["reason"]), ("held", "poison"))
+        self.assertEqual([a["state"] for a in self.attempts(run)], ["lost"] * 3)
+
     def test_what_a_call_says_of_how_far_it_is_is_shown_while_it_runs(self):
         gate = self.folder / "gate"
         job = self.job({"id": "tells", "operator": "python",

@@ -198,6 +198,46 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("each start tells how often in a row the task was lost, and ten times hold it") {
+  World w;
+  const RunId run = w.start("a interrupt=retry retry=2");
+  const End lost{Outcome::lost, Reason::none, 0, true, false};
+  auto told = [&] {
+    w.pass(0s);
+    REQUIRE(w.states(run) == "a=running");
+    const effect::StartAttempt& start = w.starts.back();
+    return start.previous_reason == Reason::lost ? start.previous_detail : 0;
+  };
+  CHECK(told() == 0);
+  w.finish(run, "a", lost);
+  CHECK(told() == 1);
+  w.finish(run, "a", lost);
+  CHECK(told() == 2);
+  SECTION("one that never started is no proof of anything") {
+    w.finish(run, "a", Outcome::never_started);
+    CHECK(told() == 2);
+  }
+  SECTION("nor is a restart") {
+    w.finish(run, "a", lost);
+    w.restart();
+    CHECK(told() == 3);
+  }
+  SECTION("another end clears it") {
+    w.finish(run, "a", {Outcome::interrupted, Reason::none, 0, true, false});
+    CHECK(told() == 0);
+    w.finish(run, "a", lost);
+    CHECK(told() == 1);
+  }
+  SECTION("ten in a row hold it, though it may not be the cause") {
+    for (int losses = 3; losses <= 9; ++losses) {
+      w.finish(run, "a", lost);
+      CHECK(told() == losses);
+    }
+    w.finish(run, "a", lost);
+    CHECK(w.task(run, "a") == "held:poison");
+  }
+}
+
 TEST_CASE("the window of interruptions slides, and a restart does not empty it") {
   World w;
   const RunId run = w.start("a interrupt=retry");

@@ -2,6 +2,7 @@ pawl_test(worker_test LABEL unit
   DEPENDS pawl_worker
   SOURCES
     worker_control_group_test.cpp
+    worker_crash_record_test.cpp
     worker_environment_test.cpp
     worker_frames_test.cpp
     worker_journal_test.cpp
@@ -10,6 +11,7 @@ pawl_test(worker_test LABEL unit
     worker_output_test.cpp
     worker_protocol_test.cpp
     worker_scratch_test.cpp
-    worker_supervision_test.cpp
     worker_streams_test.cpp
+    worker_supervision_test.cpp
+    worker_suspects_test.cpp
     worker_words_test.cpp)

@@ -20,7 +20,8 @@ frame::AttemptStart full_start(std::int64_t id) {
   start.payload = "{\"id\":17}";
   start.slot = 4;
   start.total_remaining = Duration(90'000);
-  start.previous_reason = Reason::timeout;
+  start.previous_reason = Reason::lost;
+  start.losses = 2;
   start.idempotency_key = "7k3f9q/query:17";
   start.tasks = R"({"fetch":{"state":"succeeded"}})";
   start.stay = 3;

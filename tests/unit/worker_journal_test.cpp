@@ -66,7 +66,7 @@ TEST_CASE("the journal of a dead worker tells who began, as which process, and h
   run_one(journal, 1);
   REQUIRE(journal.begin(AttemptId(2), {2000}, true).ok());
   journal.spawned(AttemptId(2), {202, 7, 8});
-  REQUIRE(journal.begin(AttemptId(3), {3000}, false).ok());
+  REQUIRE(journal.begin(AttemptId(3), {3000}, false, true).ok());
   REQUIRE(journal.flush().ok());
 
   auto contents = contents_of(folder.path());
@@ -82,9 +82,11 @@ TEST_CASE("the journal of a dead worker tells who began, as which process, and h
   REQUIRE(second != nullptr);
   CHECK(second->spawned == Spawned{202, 7, 8});
   CHECK_FALSE(second->end);
+  CHECK_FALSE(second->is_suspect);
   const JournalAttempt* third = contents.find(AttemptId(3));
   REQUIRE(third != nullptr);
   CHECK_FALSE(third->spawned);
+  CHECK(third->is_suspect);
   CHECK(contents.find(AttemptId(4)) == nullptr);
 }
 

@@ -54,6 +54,7 @@ inline AttemptEnd full_end(std::int64_t attempt) {
   end.reason = Reason::exit;
   end.exit_code = 3;
   end.stop_seen = true;
+  end.may_be_cause = true;
   end.started_at = {1'795'000'000'000};
   end.ended_at = {1'795'000'001'250};
   end.cpu_us = 1234;

@@ -1,0 +1,123 @@
+#include "plugins/worker/crash_record.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+
+namespace pawl {
+namespace {
+
+constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
+constexpr std::size_t kStackBytes = 64u << 10;
+/// Two numbers, a space and a line's end.
+constexpr std::size_t kTextBytesMax = 48;
+
+// Read by a signal handler: nothing that needs a lock or a constructor.
+thread_local std::int64_t working_for = 0;
+std::atomic<int> record_file{-1};
+pid_t recording_process = 0;
+
+/// A handler needs a stack of its own where the thread's has run out.
+class HandlerStack {
+ public:
+  HandlerStack() {
+    stack_t there{};
+    // A sanitizer has given the thread one.
+    if (sigaltstack(nullptr, &there) != 0 || (there.ss_flags & SS_DISABLE) == 0) return;
+    memory_ = std::make_unique_for_overwrite<char[]>(kStackBytes);
+    stack_t ours{};
+    ours.ss_sp = memory_.get();
+    ours.ss_size = kStackBytes;
+    sigaltstack(&ours, nullptr);
+  }
+  ~HandlerStack() {
+    if (!memory_) return;
+    stack_t none{};
+    none.ss_flags = SS_DISABLE;
+    sigaltstack(&none, nullptr);
+  }
+  HandlerStack(const HandlerStack&) = delete;
+  HandlerStack& operator=(const HandlerStack&) = delete;
+
+ private:
+  std::unique_ptr<char[]> memory_;
+};
+
+/// Its digits into `text` from `at` on; nothing but arithmetic, as a handler may run anywhere.
+std::size_t append_digits(std::array<char, kTextBytesMax>& text, std::size_t at,
+                          std::uint64_t number) {
+  std::array<char, 20> reversed{};
+  std::size_t count = 0;
+  do {
+    reversed[count++] = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  while (count > 0) text[at++] = reversed[--count];
+  return at;
+}
+
+/// A child of this process that crashes, or exits, before it runs another program is not this one.
+void leave_word(int signal) {
+  if (working_for == 0 || ::getpid() != recording_process) return;
+  const int file = record_file.exchange(-1);
+  if (file < 0) return;
+  std::array<char, kTextBytesMax> text{};
+  std::size_t size = append_digits(text, 0, static_cast<std::uint64_t>(working_for));
+  text[size++] = ' ';
+  size = append_digits(text, size, static_cast<std::uint64_t>(signal));
+  text[size++] = '\n';
+  [[maybe_unused]] ssize_t written = ::write(file, text.data(), size);
+}
+
+void on_crash(int signal, siginfo_t* info, void*) {
+  leave_word(signal);
+  // What the processor found happens again when this returns, and ends the process as it would have
+  // without us. What somebody sent does not.
+  if (info->si_code <= 0) ::raise(signal);
+}
+
+void on_exit() { leave_word(0); }
+
+std::string record_path(const std::string& worker_folder) { return worker_folder + "/crash"; }
+
+}  // namespace
+
+std::optional<Crash> read_crash(const std::string& worker_folder) {
+  std::ifstream file(record_path(worker_folder));
+  Crash crash;
+  if (!(file >> crash.attempt.value >> crash.signal) || crash.attempt.value <= 0)
+    return std::nullopt;
+  return crash;
+}
+
+void record_crashes(const std::string& worker_folder) {
+  const int file = ::open(record_path(worker_folder).c_str(),
+                          O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (file < 0) return;
+  recording_process = ::getpid();
+  record_file = file;
+  for (int number : kSignals) {
+    struct sigaction action {};
+    action.sa_sigaction = on_crash;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | static_cast<int>(SA_RESETHAND);
+    ::sigaction(number, &action, nullptr);
+  }
+  std::atexit(on_exit);
+}
+
+WorksFor::WorksFor(AttemptId attempt) {
+  static thread_local HandlerStack stack;
+  working_for = attempt.value;
+}
+
+WorksFor::~WorksFor() { working_for = 0; }
+
+}  // namespace pawl

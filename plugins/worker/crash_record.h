@@ -1,0 +1,35 @@
+#pragma once
+
+// Which attempt a host was working for when it crashed: its last words, in a file of its folder.
+// What ends a process without a word (SIGKILL, `_exit`, no memory) leaves none.
+
+#include <optional>
+#include <string>
+
+#include "scheduler/base/ids.h"
+
+namespace pawl {
+
+struct Crash {
+  AttemptId attempt;
+  int signal = 0;  ///< that ended the process; 0: `exit` was called
+};
+
+/// Of a worker that is dead. Nothing: it left no word, or none that can be read.
+std::optional<Crash> read_crash(const std::string& worker_folder);
+
+/// From now on this process leaves one, when a thread that works for an attempt (below) crashes,
+/// aborts or calls `exit`. Once in a process, on its main thread. Without the file there is no
+/// record, and nothing else changes.
+void record_crashes(const std::string& worker_folder);
+
+/// While it lives, this thread works for the attempt. Cheap; not nested.
+class WorksFor {
+ public:
+  explicit WorksFor(AttemptId attempt);
+  ~WorksFor();
+  WorksFor(const WorksFor&) = delete;
+  WorksFor& operator=(const WorksFor&) = delete;
+};
+
+}  // namespace pawl
