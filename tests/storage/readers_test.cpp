@@ -1,7 +1,7 @@
 // A reader beside a scheduler, after one, and without one.
 
 #include <fcntl.h>
-#include <sched.h>
+#include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,7 +34,7 @@ struct flock company_lock(short type) {
   return lock;
 }
 
-/// A process that looks at the log's index and goes as soon as somebody else does, too.
+/// A process that looks at the log's index and goes as soon as somebody else has done so, too.
 class PassingCompany {
  public:
   explicit PassingCompany(const std::string& index_path) {
@@ -47,13 +47,13 @@ class PassingCompany {
     }
     const int index = ::open(index_path.c_str(), O_RDWR);
     auto mine = company_lock(F_RDLCK);
-    if (::fcntl(index, F_SETLK, &mine) != 0 || ::write(ready_[1], &byte, 1) != 1) _exit(1);
-    while (true) {
-      auto other = company_lock(F_WRLCK);
-      if (::fcntl(index, F_GETLK, &other) != 0) _exit(1);
-      if (other.l_type != F_UNLCK) _exit(0);
-      ::sched_yield();
-    }
+    const int watch = ::inotify_init1(IN_CLOEXEC);
+    const bool watches =
+        ::inotify_add_watch(watch, index_path.c_str(), IN_CLOSE_WRITE | IN_CLOSE_NOWRITE) >= 0;
+    if (::fcntl(index, F_SETLK, &mine) != 0 || !watches || ::write(ready_[1], &byte, 1) != 1)
+      _exit(1);
+    inotify_event closed{};
+    _exit(::read(watch, &closed, sizeof(closed)) > 0 ? 0 : 1);
   }
   ~PassingCompany() {
     ::kill(pid_, SIGKILL);
