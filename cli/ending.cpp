@@ -122,7 +122,8 @@ class FailureScreen {
   void print_task(const TaskProgress& task, TaskIndex index, int width) {
     const std::string title = "  " + pad(task.task, width) + "   ";
     ErrorGroups collected;
-    if (const Result<void> read = read_failures(index, collected); !read) {
+    const Result<Read> read = read_failures(index, collected);
+    if (!read) {
       line(title + escape_for_terminal(read.error().message));
       return;
     }
@@ -135,6 +136,10 @@ class FailureScreen {
            (task.state == TaskState::held ? ", held for you" : "") + tries);
     }
     print_groups(groups, task.counts.has_value());
+    if (read->is_cut) {
+      line(fmt::format("    among the first {}; among all: pawl failed {} --by error",
+                       format_count(static_cast<std::int64_t>(kItemsRead)), short_name(run_.run)));
+    }
     if (!groups.empty() && !groups.front().examples.empty()) {
       print_log_end(index, groups.front().examples.front());
     }
@@ -152,8 +157,12 @@ class FailureScreen {
                        counted(total_of(*task.counts), "item"), tolerated);
   }
 
+  struct Read {
+    bool is_cut = false;  ///< there are more items that failed
+  };
+
   /// Items that failed, or the task itself when it is no fan-out or none of its items did.
-  Result<void> read_failures(TaskIndex index, ErrorGroups& groups) {
+  Result<Read> read_failures(TaskIndex index, ErrorGroups& groups) {
     Selector selector;
     ObjectName name;
     name.run = row_.name;
@@ -163,7 +172,7 @@ class FailureScreen {
     TaskPager pager = access_.history().tasks(selector);
     std::optional<Failed> whole;
     std::size_t items = 0;
-    while (items < kItemsRead) {
+    while (true) {
       const auto page = pager.next(kPage);
       if (!page) return page.error();
       for (const TaskView& task : *page) {
@@ -172,15 +181,16 @@ class FailureScreen {
                       task.row.counted};
         if (task.row.key.item == kWhole) {
           whole = std::move(failed);
-        } else {
-          groups.add(failed);
-          ++items;
+          continue;
         }
+        if (items == kItemsRead) return Read{true};
+        groups.add(failed);
+        ++items;
       }
       if (page->size() < kPage) break;
     }
     if (items == 0 && whole) groups.add(*whole);
-    return {};
+    return Read{};
   }
 
   void print_groups(const std::vector<ErrorGroup>& groups, bool are_items) const {

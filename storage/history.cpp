@@ -27,6 +27,9 @@ History::Statements::Statements(Database& db)
       attempt_by_number(db, "SELECT " PAWL_ATTEMPT_COLUMNS
                             " FROM attempt AS a WHERE a.run = ? AND "
                             "a.task = ? AND a.item = ? AND a.number = ? AND a.number > 1"),
+      later_attempts(db, "SELECT " PAWL_ATTEMPT_COLUMNS
+                         " FROM attempt AS a WHERE a.run = ? AND a.task = ? AND a.item = ? AND "
+                         "a.number > 1 ORDER BY a.number"),
       first_attempt(
           db, "SELECT first_attempt, attempts FROM task WHERE run = ? AND task = ? AND item = ?"),
       mapped(db, "SELECT " PAWL_MAPPED_COLUMNS " FROM mapped AS m WHERE m.run = ? AND m.task = ?"),
@@ -328,24 +331,40 @@ Result<std::vector<TaskView>> History::run_tasks(const RunRow& run) {
 
 Result<std::vector<AttemptView>> History::attempts_of(TaskKey key) {
   ReadTransaction transaction(*database_);
+  TaskView task;
+  task.row.key = key;
   auto run_view = run(key.run);
   if (!run_view) return std::move(run_view).error();
-  std::vector<AttemptView> views;
-  if (!*run_view) return views;
+  if (!*run_view) return std::vector<AttemptView>();
+  task.run = (*run_view)->row.name;
+  task.job = (*run_view)->row.job;
   auto id = task_id((*run_view)->row, key.task);
   if (!id) return std::move(id).error();
+  task.task = *id;
+  return attempts_of_task(task);
+}
+
+Result<std::vector<AttemptView>> History::attempts_of_task(const TaskView& task) {
+  ReadTransaction transaction(*database_);
+  std::vector<AttemptView> views;
   auto take = [&](Statement& query) {
     RowReader reader(query);
     AttemptView view;
     view.row = read_attempt(reader);
-    view.run = (*run_view)->row.name;
-    view.job = (*run_view)->row.job;
-    view.task = *id;
+    view.run = task.run;
+    view.job = task.job;
+    view.task = task.task;
     views.push_back(std::move(view));
   };
+  const TaskKey& key = task.row.key;
   Statement& place = statements_->first_attempt.bind(key.run, key.task, key.item);
   std::int64_t first = 0;
-  if (place.step()) first = place.integer(0);
+  std::int32_t count = 0;
+  if (place.step()) {
+    RowReader reader(place);
+    first = reader.integer();
+    count = reader.small();
+  }
   bool ok = place.ok();
   place.reset();
   Statement& by_id = statements_->attempt_by_id.bind(first);
@@ -353,13 +372,13 @@ Result<std::vector<AttemptView>> History::attempts_of(TaskKey key) {
   ok = ok && by_id.ok();
   by_id.reset();
   if (!ok) return error();
-  Statement again(*database_,
-                  "SELECT " PAWL_ATTEMPT_COLUMNS
-                  " FROM attempt AS a WHERE a.run = ? AND a.task = ? AND a.item = ? AND "
-                  "a.number > 1 ORDER BY a.number");
-  again.bind(key.run, key.task, key.item);
-  while (again.step()) take(again);
-  if (!again.ok()) return error();
+  if (count > 1) {
+    Statement& again = statements_->later_attempts.bind(key.run, key.task, key.item);
+    while (again.step()) take(again);
+    ok = again.ok();
+    again.reset();
+    if (!ok) return error();
+  }
   for (AttemptView& view : views) {
     if (!complete(view)) return error();
   }

@@ -9,10 +9,12 @@
 // its read-only view of the log's index with the writer.
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -208,7 +210,8 @@ class AttemptPager {
   Selector selector_;
   std::int64_t before_;
   TaskPager tasks_;
-  std::vector<AttemptView> pending_;  ///< of the last task, what did not fit, last first
+  std::deque<TaskView> ahead_;       ///< tasks of which nothing was told yet
+  std::deque<AttemptView> pending_;  ///< of the last task, what did not fit, last first
 };
 
 class FailedPager {
@@ -297,6 +300,8 @@ class History {
   Result<std::optional<TaskView>> task(TaskKey key);
   /// Of one task or item, ascending.
   Result<std::vector<AttemptView>> attempts_of(TaskKey key);
+  /// The same of a task whose names are known.
+  Result<std::vector<AttemptView>> attempts_of_task(const TaskView& task);
   Result<std::optional<AttemptView>> attempt(AttemptId id);
   Result<std::optional<MappedRow>> mapped(RunId run, TaskIndex task);
 
@@ -338,6 +343,10 @@ class History {
 
   Error error() const { return database_->error("reading history"); }
   bool complete(TaskView& view, TaskDetail detail, std::optional<AttemptId> first_attempt);
+  Result<void> count_failed(const Selector& selector, FailedSummary& summary,
+                            std::set<RunId>& runs);
+  Result<void> count_failed_rows(const Selector& selector, FailedSummary& summary,
+                                 std::set<RunId>& runs);
   bool complete(AttemptView& view);
   /// The chunk with the item, decoded; null when there is none or after an error (then `ok` false).
   const Chunk* chunk(RunId run, TaskIndex task, std::int64_t index, bool& ok);

@@ -15,8 +15,10 @@ constexpr std::size_t kScanned = 1'000;
 constexpr std::size_t kGroupsMax = 10'000;
 constexpr std::size_t kRunsCounted = 1'000;
 
-constexpr const char* kTables =
-    " FROM task AS t INDEXED BY task_unresolved CROSS JOIN run AS r ON r.id = t.run "
+constexpr const char* kLatestFirst = " FROM task AS t INDEXED BY task_unresolved";
+constexpr const char* kByKey = " FROM task AS t";
+constexpr const char* kWithNames =
+    " CROSS JOIN run AS r ON r.id = t.run "
     "LEFT JOIN job_version AS v ON v.id = r.version "
     "LEFT JOIN version_task AS n ON n.version = r.version AND n.task = t.task WHERE";
 
@@ -47,7 +49,14 @@ Result<std::vector<TaskView>> FailedPager::next(std::size_t limit) {
   while (views.size() < limit) {
     const std::size_t scanned = filters_here ? kScanned : limit - views.size();
     Query query("SELECT " PAWL_TASK_VIEW_COLUMNS ", r.name, r.job, r.params, ");
-    query.add(PAWL_TASK_IS_FORGIVEN).add(kTables).add(" " PAWL_TASK_IS_UNRESOLVED);
+    const Named* item =
+        names_->size() == 1 && names_->front().item != kWhole ? &names_->front() : nullptr;
+    query.add(PAWL_TASK_IS_FORGIVEN).add(item != nullptr ? kByKey : kLatestFirst).add(kWithNames);
+    query.add(" " PAWL_TASK_IS_UNRESOLVED);
+    if (item != nullptr) {
+      query.add(" AND t.run = ? AND t.task = ? AND t.item = ?", item->run.id.value,
+                std::int64_t{item->task->value}, item->item.value);
+    }
     if (!tolerated_) query.add(" AND NOT " PAWL_TASK_IS_FORGIVEN);
     if (has_begun_) {
       query.add(" AND (t.ended_at, t.run, t.task, t.item) < (?, ?, ?, ?)", ended_, key_.run.value,
@@ -176,23 +185,132 @@ Result<FailedGroups> History::failed_groups(const Selector& selector, FailedBy b
   return groups;
 }
 
-Result<FailedSummary> History::failed_summary(const Selector& selector) {
-  FailedSummary summary;
-  std::set<RunId> runs;
+namespace {
+
+/// Unresolved tasks of a run that have task, state and reason in common: items, and the task
+/// itself.
+struct Unresolved {
+  RunId run;
+  TaskIndex task;
+  bool is_held = false;
+  std::int64_t items = 0;
+  std::int64_t wholes = 0;
+  bool items_forgiven = false;
+  bool whole_forgiven = false;
+  bool whole_is_told = true;  ///< not by its items
+};
+
+/// Whether `unresolved_groups` can choose as the selector does.
+bool chooses_groups(const Selector& selector, const std::vector<Named>& names) {
+  const bool names_items = std::any_of(names.begin(), names.end(),
+                                       [](const Named& name) { return name.item != kWhole; });
+  return selector.key.empty() && (!names_items || names.size() == 1);
+}
+
+/// Reads each group from the index task_unresolved_of_run: PAWL_TASK_IS_UNRESOLVED and
+/// PAWL_TASK_IS_FORGIVEN, once for all that have run, task and state in common.
+template <typename Take>
+bool unresolved_groups(Database& database, const Selector& selector,
+                       const std::vector<Named>& names, Take take) {
+  Query query(
+      "SELECT g.run, g.task, g.state = 'held', g.items, g.wholes, "
+      "EXISTS (SELECT 1 FROM mapped AS m WHERE m.run = g.run AND m.task = g.task AND "
+      "m.failed + m.held > 0), "
+      "EXISTS (SELECT 1 FROM task AS w WHERE w.run = g.run AND w.task = g.task AND w.item = -1 AND "
+      "w.state = 'succeeded'), coalesce(n.allow_failure, 0) "
+      "FROM (SELECT t.run, t.task, t.state, sum(t.item >= 0) AS items, sum(t.item < 0) AS wholes "
+      "FROM task AS t INDEXED BY task_unresolved_of_run "
+      "WHERE t.state IN ('held', 'failed') AND t.dismissed = 0");
+  if (!names.empty()) {
+    query.add(" AND t.run IN (");
+    for (std::size_t i = 0; i < names.size(); ++i)
+      query.add(i == 0 ? "?" : ", ?", names[i].run.id.value);
+    query.add(")");
+  }
+  if (names.size() == 1 && names.front().item != kWhole) {
+    query.add(" AND t.task = ? AND t.item = ?", std::int64_t{names.front().task->value},
+              names.front().item.value);
+  }
+  query.add_in("t.state", selector.states).add_in("t.reason", words_of(selector.reasons));
+  if (selector.since) query.add(" AND t.ended_at >= ?", selector.since->ms);
+  if (selector.until) query.add(" AND t.ended_at < ?", selector.until->ms);
+  query.add(
+      " GROUP BY t.run, t.task, t.state) AS g CROSS JOIN run AS r ON r.id = g.run "
+      "LEFT JOIN job_version AS v ON v.id = r.version "
+      "LEFT JOIN version_task AS n ON n.version = r.version AND n.task = g.task WHERE true");
+  add_run_filter(query, selector);
+  query.add_glob("coalesce(n.id, g.task)", selector.task);
+  Statement statement = query.prepare(database);
+  while (statement.step()) {
+    RowReader reader(statement);
+    Unresolved group;
+    group.run = reader.id<RunId>();
+    group.task = TaskIndex{static_cast<std::uint32_t>(reader.integer())};
+    group.is_held = reader.flag();
+    group.items = reader.integer();
+    group.wholes = reader.integer();
+    group.whole_is_told = !reader.flag();
+    const bool has_succeeded = reader.flag();
+    group.whole_forgiven = reader.flag() && !group.is_held;
+    group.items_forgiven = has_succeeded || group.whole_forgiven;
+    const bool is_meant = std::any_of(names.begin(), names.end(), [&](const Named& name) {
+      return name.run.id == group.run && (!name.task || *name.task == group.task);
+    });
+    if (names.empty() || is_meant) take(group);
+  }
+  return statement.ok();
+}
+
+void count(FailedSummary& summary, std::set<RunId>& runs, const Unresolved& group) {
+  auto add = [&](std::int64_t number, bool is_forgiven) {
+    if (number == 0) return;
+    if (is_forgiven) {
+      summary.tolerated += number;
+      return;
+    }
+    (group.is_held ? summary.held : summary.failed) += number;
+    runs.insert(group.run);
+  };
+  add(group.items, group.items_forgiven);
+  if (group.whole_is_told) add(group.wholes, group.whole_forgiven);
+}
+
+}  // namespace
+
+/// What only rows can tell: of keys, and of items by their numbers.
+Result<void> History::count_failed_rows(const Selector& selector, FailedSummary& summary,
+                                        std::set<RunId>& runs) {
   FailedPager pager(*this, selector, true, {false, false, false});
   while (true) {
     auto page = pager.next(kScanned);
     if (!page) return std::move(page).error();
     for (const TaskView& view : *page) {
-      if (view.tolerated) {
-        ++summary.tolerated;
-        continue;
-      }
-      ++(view.row.state == TaskState::held ? summary.held : summary.failed);
-      runs.insert(view.row.key.run);
+      Unresolved one;
+      one.run = view.row.key.run;
+      one.is_held = view.row.state == TaskState::held;
+      one.items = 1;
+      one.items_forgiven = view.tolerated;
+      count(summary, runs, one);
     }
-    if (page->size() < kScanned) break;
+    if (page->size() < kScanned) return {};
   }
+}
+
+Result<void> History::count_failed(const Selector& selector, FailedSummary& summary,
+                                   std::set<RunId>& runs) {
+  const auto names = resolve_all(selector.names);
+  if (!names) return names.error();
+  if (!chooses_groups(selector, *names)) return count_failed_rows(selector, summary, runs);
+  ReadTransaction transaction(*database_);
+  const bool ok = unresolved_groups(*database_, selector, *names,
+                                    [&](const Unresolved& group) { count(summary, runs, group); });
+  return ok ? Result<void>() : error();
+}
+
+Result<FailedSummary> History::failed_summary(const Selector& selector) {
+  FailedSummary summary;
+  std::set<RunId> runs;
+  if (auto counted = count_failed(selector, summary, runs); !counted) return counted.error();
   summary.runs = static_cast<std::int64_t>(runs.size());
   Statement counts(*database_, "SELECT upstream_failed FROM run_counts WHERE run = ?");
   for (RunId run : runs) {
@@ -205,13 +323,9 @@ Result<FailedSummary> History::failed_summary(const Selector& selector) {
   Selector before = selector;
   before.until = selector.since;
   before.since.reset();
-  FailedPager older(*this, before, false, {false, false, false});
-  while (true) {
-    auto page = older.next(kScanned);
-    if (!page) return std::move(page).error();
-    summary.older += static_cast<std::int64_t>(page->size());
-    if (page->size() < kScanned) break;
-  }
+  FailedSummary older;
+  if (auto counted = count_failed(before, older, runs); !counted) return counted.error();
+  summary.older = older.failed + older.held;
   return summary;
 }
 

@@ -143,9 +143,6 @@ Result<StatusNumbers> History::status() {
   std::int64_t free_pages = 0;
   std::int64_t page_size = 0;
   const Number parts[] = {
-      {numbers.unresolved,
-       "SELECT count(*) FROM task AS t INDEXED BY task_unresolved WHERE " PAWL_TASK_IS_UNRESOLVED
-       " AND NOT " PAWL_TASK_IS_FORGIVEN},
       {numbers.jobs, "SELECT count(*) FROM job WHERE removed = 0"},
       {numbers.paused_jobs, "SELECT count(*) FROM job WHERE removed = 0 AND paused <> 0"},
       {numbers.quarantined_jobs,
@@ -161,6 +158,10 @@ Result<StatusNumbers> History::status() {
     if (!value) return std::move(value).error();
     part.to = *value;
   }
+  FailedSummary failed;
+  std::set<RunId> failed_runs;
+  if (auto counted = count_failed({}, failed, failed_runs); !counted) return counted.error();
+  numbers.unresolved = failed.failed + failed.held;
   numbers.store_bytes = pages * page_size;
   numbers.free_bytes = free_pages * page_size;
   numbers.wal_bytes = file_size(database_->path() + "-wal");

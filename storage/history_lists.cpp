@@ -1,6 +1,7 @@
 // Lists of runs, tasks, attempts, outputs and events, by pages.
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "storage/history_sql.h"
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::int64_t kNewest = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kRunsAhead = 64;
+constexpr std::size_t kTasksAhead = 100;
 constexpr std::size_t kScanned = 1'000;  // rows of one query where the last filter is not in SQL
 
 constexpr const char* kTaskTime = "coalesce(t.ended_at, t.started_at, t.queued_at)";
@@ -115,11 +117,15 @@ Result<bool> TaskPager::fetch_tasks(std::size_t limit, std::vector<TaskView>& vi
   const std::size_t scanned = filters_here ? kScanned : limit;
   Query query("SELECT " PAWL_TASK_VIEW_COLUMNS " FROM task AS t LEFT JOIN version_task AS n ON ");
   query.add("n.version = ? AND n.task = t.task ", run.version.value);
-  query.add("WHERE t.run = ? AND (t.task, t.item) > (?, ?)", run.id.value, after_task_,
-            after_item_);
-  if (names_->size() == 1 && names_->front().task) {  // then SQL finds it at once
-    query.add(" AND t.task = ?", std::int64_t{names_->front().task->value});
+  if (names_->size() == 1 && names_->front().task) {
+    // With one task the pair below would be no range of the primary key: each page would begin with
+    // its first item.
+    query.add("WHERE t.run = ? AND t.task = ? AND t.item > ?", run.id.value,
+              std::int64_t{names_->front().task->value}, after_item_);
     if (names_->front().item != kWhole) query.add(" AND t.item = ?", names_->front().item.value);
+  } else {
+    query.add("WHERE t.run = ? AND (t.task, t.item) > (?, ?)", run.id.value, after_task_,
+              after_item_);
   }
   query.add_glob("coalesce(n.id, t.task)", selector_.task);
   query.add_in("t.state", selector_.states).add_in("t.reason", words_of(selector_.reasons));
@@ -230,14 +236,18 @@ Result<std::vector<AttemptView>> AttemptPager::next_by_task(std::size_t limit) {
   while (views.size() < limit) {
     if (!pending_.empty()) {
       views.push_back(std::move(pending_.front()));
-      pending_.erase(pending_.begin());
+      pending_.pop_front();
       continue;
     }
-    auto tasks = tasks_.next(1);
-    if (!tasks) return std::move(tasks).error();
-    if (tasks->empty()) break;
-    auto attempts = history_.attempts_of(tasks->front().row.key);
+    if (ahead_.empty()) {
+      auto tasks = tasks_.next(kTasksAhead);
+      if (!tasks) return std::move(tasks).error();
+      if (tasks->empty()) break;
+      std::move(tasks->begin(), tasks->end(), std::back_inserter(ahead_));
+    }
+    auto attempts = history_.attempts_of_task(ahead_.front());
     if (!attempts) return std::move(attempts).error();
+    ahead_.pop_front();
     std::reverse(attempts->begin(), attempts->end());
     for (AttemptView& view : *attempts) {
       const bool is_chosen =

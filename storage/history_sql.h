@@ -16,7 +16,8 @@ namespace pawl {
 struct History::Statements {
   explicit Statements(Database& db);
 
-  Statement run_by_id, task_by_key, attempt_by_id, attempt_by_number, first_attempt, mapped;
+  Statement run_by_id, task_by_key, attempt_by_id, attempt_by_number, later_attempts, first_attempt,
+      mapped;
   Statement chunk, task_name, source_task;
 };
 

@@ -223,6 +223,36 @@ TEST_CASE("failed lists what is unresolved and nothing else, the latest first") 
   }
 }
 
+TEST_CASE("the counts of failures are those of their list, whatever is named") {
+  FilledHistory f(10);
+  std::vector<Selector> named(1);
+  for (const RunRow& run : f.told.runs) {
+    for (const std::string& name :
+         {run.name, run.name + "/query", run.name + "/query:1", run.name + "/report"}) {
+      auto parsed = parse_object_name(name);
+      Selector s;
+      s.names = {must(parsed)};
+      named.push_back(s);
+    }
+  }
+  Selector several;
+  several.names = {named[1].names.front(), named[7].names.front(), named[10].names.front()};
+  named.push_back(several);
+  std::size_t found = 0;
+  for (const Selector& s : named) {
+    INFO((s.names.empty() ? std::string("all") : s.names.front().run + "/" + s.names.front().task));
+    const std::size_t unresolved = all_pages(f.history->failed(s, false), 100).size();
+    const std::size_t all = all_pages(f.history->failed(s, true), 100).size();
+    const auto summary = must(f.history->failed_summary(s));
+    CHECK(static_cast<std::size_t>(summary.failed + summary.held) == unresolved);
+    CHECK(static_cast<std::size_t>(summary.tolerated) == all - unresolved);
+    found += unresolved;
+  }
+  CHECK(found > 50);
+  CHECK(must(f.history->status()).unresolved ==
+        static_cast<std::int64_t>(all_pages(f.history->failed({}, false), 100).size()));
+}
+
 TEST_CASE("failures are grouped by what they have in common") {
   FilledHistory f(9);
   const auto by_error = must(f.history->failed_groups({}, FailedBy::error));
