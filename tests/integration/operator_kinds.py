@@ -281,7 +281,7 @@ class KindsTest(GateTest):
             self.pid_file.exists() and
             self.is_open("warm.pid") and self.server.seen == attempt and
             self.server.waiting == 1 and self.mail.waiting == 1))
-        # One that was lost in a look runs alone in its host, so after what waits there.
+        # One that was lost in a look begins again a while after what was not.
         self.until("the sensors have looked, and sleep", lambda: attempt > 1 or all(
             state == "deferred" for name, state in self.states(run).items() if name in ASLEEP))
         self.until("the rest runs", lambda: all(

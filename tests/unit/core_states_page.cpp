@@ -158,7 +158,8 @@ std::string states_page() {
   out += "## Reasons\n\nThe word beside a state that says why. " +
          std::to_string(kPoisonInterruptions) + " interruptions within " +
          std::to_string(std::chrono::duration_cast<std::chrono::hours>(kPoisonWindow).count()) +
-         " hours of which the task could be the cause hold it as `poison`.\n\n" + reasons();
+         " hours of which the task could be the cause hold it as `poison`, and so do " +
+         std::to_string(kLossesInARow) + " attempts in a row that were `lost`.\n\n" + reasons();
   return out;
 }
 

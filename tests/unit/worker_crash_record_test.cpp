@@ -78,6 +78,12 @@ TEST_CASE("a thread that crashes at work tells whose work it was, and how it end
   REQUIRE(aborted.crash);
   CHECK(aborted.crash->signal == SIGABRT);
 
+  // What the processor goes on after: a breakpoint.
+  const Death trapped = death_at_work([] { ::raise(SIGTRAP); });
+  CHECK(trapped.signal == SIGTRAP);
+  REQUIRE(trapped.crash);
+  CHECK(trapped.crash->signal == SIGTRAP);
+
   const Death left = death_at_work([] { std::exit(3); });
   CHECK(left.signal == 0);
   REQUIRE(left.crash);
