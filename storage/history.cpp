@@ -84,9 +84,9 @@ void add_run_filter(Query& query, const Selector& selector) {
   }
 }
 
-void add_named_runs(Query& query, const std::vector<Named>& names) {
+void add_named_runs(Query& query, const std::vector<Named>& names, std::string_view column) {
   if (names.empty()) return;
-  query.add(" AND r.id IN (");
+  query.add(" AND ").add(column).add(" IN (");
   for (std::size_t i = 0; i < names.size(); ++i) {
     query.add(i == 0 ? "?" : ", ?", names[i].run.id.value);
   }

@@ -221,12 +221,7 @@ bool unresolved_groups(Database& database, const Selector& selector,
       "FROM (SELECT t.run, t.task, t.state, sum(t.item >= 0) AS items, sum(t.item < 0) AS wholes "
       "FROM task AS t INDEXED BY task_unresolved_of_run "
       "WHERE t.state IN ('held', 'failed') AND t.dismissed = 0");
-  if (!names.empty()) {
-    query.add(" AND t.run IN (");
-    for (std::size_t i = 0; i < names.size(); ++i)
-      query.add(i == 0 ? "?" : ", ?", names[i].run.id.value);
-    query.add(")");
-  }
+  add_named_runs(query, names, "t.run");
   if (names.size() == 1 && names.front().item != kWhole) {
     query.add(" AND t.task = ? AND t.item = ?", std::int64_t{names.front().task->value},
               names.front().item.value);

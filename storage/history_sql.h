@@ -67,8 +67,9 @@ std::map<std::string, std::string> labels_of(std::string_view json);
 
 /// The filters that a run alone decides: job, labels. The run is `r`, its version is joined as `v`.
 void add_run_filter(Query& query, const Selector& selector);
-/// ` AND r.id IN (…)` for the named runs.
-void add_named_runs(Query& query, const std::vector<Named>& names);
+/// ` AND COLUMN IN (…)` for the named runs; nothing when nothing is named.
+void add_named_runs(Query& query, const std::vector<Named>& names,
+                    std::string_view column = "r.id");
 std::vector<std::string> words_of(const std::vector<Reason>& reasons);
 
 /// Whether one of the names (all, when there are none) means this task.
