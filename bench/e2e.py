@@ -426,7 +426,7 @@ def history(bench):
         run = db.execute("SELECT name FROM run").fetchone()[0]
         db.execute("UPDATE task SET state = 'failed', reason = 'exit', detail = 1 WHERE item >= 0")
         db.commit()
-    took_unresolved = bench.median(failed)
+    took_unresolved = bench.median(lambda: took("failed"))  # with its counts
     took_status = bench.median(lambda: took("status"))
     took_pages = bench.median(
         lambda: took("attempts", f"{run}/m", "--limit", "20000", "-o", "csv"))
@@ -434,7 +434,7 @@ def history(bench):
     bench.env["PAWL_HOME"] = str(empty)
     took_empty = bench.median(start)
     row("pawl failed over 1,000,000 finished tasks", f"{took_failed * 1e3:.1f} ms", "<= 50 ms")
-    row("the same with all of them failed", f"{took_unresolved * 1e3:.0f} ms")
+    row("pawl failed with all of them failed, and their counts", f"{took_unresolved * 1e3:.0f} ms")
     row("pawl status with all of them failed", f"{took_status * 1e3:.0f} ms")
     row("20,000 of their attempts by their task's name", f"{took_pages * 1e3:.0f} ms")
     row("start over 1,000,000 finished tasks, to the first answer", f"{took_start * 1e3:.1f} ms",
