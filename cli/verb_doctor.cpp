@@ -62,9 +62,10 @@ class DoctorVerb final : public Verb {
       if (history.error().kind == ErrorKind::not_found) {
         add({{"store", Level::good, "none yet: the first run makes it", ""}});
       } else {
+        // Of another version, older or newer, the message says what to do.
         add({{"store", Level::problem, history.error().message,
               history.error().kind == ErrorKind::version
-                  ? "Use the version of pawl that wrote it"
+                  ? ""
                   : "pawl restore FILE brings a backup back"}});
       }
       return;

@@ -79,7 +79,8 @@ struct TaskRow {
   TaskKey key;
   TaskState state = TaskState::waiting;
   Reason reason = Reason::none;
-  /// Exit code for `exit`, number for `signal`, deferrals of an attempt that sleeps; else 0.
+  /// Exit code for `exit`, number for `signal`, attempts in a row for `lost`, deferrals of an
+  /// attempt that sleeps; else 0.
   std::int32_t detail = 0;
   std::int32_t attempts = 0;               ///< all, over resumes
   std::int32_t counted = 0;                ///< since the last resume; lost, interrupted not counted

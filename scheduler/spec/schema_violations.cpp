@@ -60,7 +60,7 @@ std::string example_of(const Json& schema) {
   return ", as " + examples->front().dump() + " does";
 }
 
-/// Whether somebody who knows all about addresses should be asked.
+/// Whether it begins as an address does; the rest is for whoever calls it to judge.
 bool is_http_address(std::string_view text) {
   static const RE2 kBegin("(?i)^https?://[^/?#]");
   return RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), kBegin);
