@@ -40,19 +40,17 @@ Result<Identity> identify(Database& database) {
   return found;
 }
 
-Result<void> apply(Database& database, const Migration& migration,
+Result<void> apply(Database& database, std::int64_t after,
                    const std::function<void(int)>& before_statement) {
-  auto run = [&]() -> Result<void> {
-    if (auto done = database.exec("BEGIN IMMEDIATE"); !done) return done;
+  if (auto done = database.exec("BEGIN IMMEDIATE"); !done) return done;
+  for (const Migration& migration : migrations()) {
+    if (migration.number <= after) continue;
     if (auto done = database.exec_each(migration.sql, before_statement); !done) return done;
-    std::string mark = "PRAGMA application_id=" + std::to_string(kApplicationId) +
-                       "; PRAGMA user_version=" + std::to_string(migration.number);
-    if (auto done = database.exec(mark.c_str()); !done) return done;
-    return database.exec("COMMIT");
-  };
-  auto done = run();
-  if (!done) database.rollback();
-  return done;
+  }
+  std::string mark = "PRAGMA application_id=" + std::to_string(kApplicationId) +
+                     "; PRAGMA user_version=" + std::to_string(schema_version());
+  if (auto done = database.exec(mark.c_str()); !done) return done;
+  return database.exec("COMMIT");
 }
 
 }  // namespace
@@ -62,11 +60,11 @@ int schema_version() { return migrations().back().number; }
 Result<void> migrate(Database& database, const std::function<void(int)>& before_statement) {
   auto found = identify(database);
   if (!found) return found.error();
-  for (const Migration& migration : migrations()) {
-    if (migration.number <= found->version) continue;
-    if (auto done = apply(database, migration, before_statement); !done) return done;
-  }
-  return {};
+  if (found->version == schema_version()) return {};
+  // All in one transaction: nobody ever sees a version between.
+  auto done = apply(database, found->version, before_statement);
+  if (!done) database.rollback();
+  return done;
 }
 
 Result<void> check_schema(Database& database) {

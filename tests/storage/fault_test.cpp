@@ -156,23 +156,14 @@ TEST_CASE("a store can be made again after each fault while it was made") {
   }
 }
 
-TEST_CASE("a migration killed at any statement leaves the version before it or after it") {
+TEST_CASE("migrations killed at any statement leave the version before them") {
   int statements = 0;
-  int of_first = 0;
-  std::vector<std::int64_t> objects = {0};  // by version
   {
     Folder folder;
     auto database = must(Database::open(folder.store(), {}));
-    must(migrate(*database, [&](int number) {
-      if (number == 0 && statements > 0) {
-        objects.push_back(must(database->integer("SELECT count(*) FROM sqlite_schema")));
-        if (of_first == 0) of_first = statements;
-      }
-      ++statements;
-    }));
+    must(migrate(*database, [&](int) { ++statements; }));
   }
-  REQUIRE(of_first > 20);
-  REQUIRE(static_cast<int>(objects.size()) == schema_version());
+  REQUIRE(statements > 20);
   for (int kill_at = 0; kill_at < statements; ++kill_at) {
     Folder folder;
     const int code = in_child([&] {
@@ -184,10 +175,8 @@ TEST_CASE("a migration killed at any statement leaves the version before it or a
     });
     REQUIRE(code == 17);
     auto database = must(Database::open(folder.store(), {}));
-    const auto version = static_cast<std::size_t>(must(database->integer("PRAGMA user_version")));
-    REQUIRE(version < objects.size());
-    CHECK(must(database->integer("SELECT count(*) FROM sqlite_schema")) == objects[version]);
-    CHECK((version == 0) == (kill_at < of_first));
+    CHECK(must(database->integer("PRAGMA user_version")) == 0);
+    CHECK(must(database->integer("SELECT count(*) FROM sqlite_schema")) == 0);
     must(migrate(*database));
     CHECK(must(database->integer("PRAGMA user_version")) == schema_version());
   }
