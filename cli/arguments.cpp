@@ -48,33 +48,6 @@ std::string join(const std::vector<std::string>& words, std::string_view between
   return text;
 }
 
-/// `text` in lines of at most `columns`, broken between words.
-std::string wrapped(std::string_view text, int columns) {
-  std::string out;
-  int width = 0;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find_first_of(" \n"), text.size());
-    const std::string_view word = text.substr(0, end);
-    const int more = display_width(word);
-    if (width > 0 && width + 1 + more > columns) {
-      out += '\n';
-      width = 0;
-    }
-    if (width > 0) {
-      out += ' ';
-      ++width;
-    }
-    out += word;
-    width += more;
-    if (end < text.size() && text[end] == '\n') {
-      out += '\n';
-      width = 0;
-    }
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out;
-}
-
 Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
 
 std::string shown(const std::string& text) { return escape_for_terminal(text); }
@@ -376,7 +349,8 @@ std::string Arguments::help(const Terminal& terminal) const {
   page += "\n" + usage() + "\n";
   if (!words.empty()) page += "\n" + words;
   page += fmt::format("\n{}\n{}", title("Options"), options);
-  for (const std::string& note : parser_->notes) page += "\n" + wrapped(note, kColumns) + "\n";
+  for (const std::string& note : parser_->notes)
+    page += "\n" + join(wrap_to_width(note, kColumns), "\n") + "\n";
   if (!parser_->examples.empty()) page += fmt::format("\n{}\n", title("Examples"));
   for (const auto& [command, text] : parser_->examples) {
     page += text.empty() ? fmt::format("  {}\n", command)

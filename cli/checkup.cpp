@@ -214,6 +214,17 @@ std::vector<Finding> check_limits() {
 Finding check_limits_of_tasks(const std::string& control_groups) {
   const auto parent = find_control_groups(control_groups);
   const std::string text = "`resources` are kept " + escape_for_terminal(describe_limits(parent));
+  if (parent && !check_control_groups(*parent)) {
+    return {
+        "control groups", Level::warning, text,
+        "Setting `control_groups`: a folder (cgroup v2) that programs can be moved to, or none"};
+  }
+  const KernelLimits kept = kernel_limits(parent);
+  if (parent && (!kept.memory || !kept.pids)) {
+    return {"control groups", Level::warning, text,
+            fmt::format("echo \"+memory +pids\" > {}/cgroup.subtree_control",
+                        escape_for_terminal(fs::path(*parent).parent_path().string()))};
+  }
   if (parent || control_groups == "none") return {"control groups", Level::good, text, ""};
   return {"control groups", Level::good, text,
           "To have the kernel keep them: Delegate=yes and DelegateSubgroup= in the unit (systemd "

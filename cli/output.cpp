@@ -146,25 +146,37 @@ void Listing::fit_widths(std::vector<int>& widths) const {
 }
 
 void Listing::print_row(const std::vector<Cell>& cells, const std::vector<int>& widths) const {
-  std::string line;
-  int blanks = 0;  // owed before the next text, so that no line ends in blanks
-  bool first = true;
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    if (!is_shown(columns_[i])) continue;
-    if (!first) blanks += kGap;
-    first = false;
-    const bool cut = out_.width != 0 && columns_[i].shrink_to != 0;
-    const std::string text = cut ? cut_to_width(cells[i].text, widths[i]) : cells[i].text;
-    const int missing = std::max(0, widths[i] - display_width(text));
-    if (columns_[i].right) blanks += missing;
-    if (!text.empty()) {
-      line.append(static_cast<std::size_t>(blanks), ' ');
-      line += styled(out_, cells[i].style, text);
-      blanks = 0;
+  std::vector<std::vector<std::string>> lines(cells.size());
+  std::size_t height = 1;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    const bool narrow = out_.width != 0 && columns_[i].shrink_to != 0;
+    if (narrow && columns_[i].wraps) {
+      lines[i] = wrap_to_width(cells[i].text, widths[i]);
+    } else {
+      lines[i].push_back(narrow ? cut_to_width(cells[i].text, widths[i]) : cells[i].text);
     }
-    if (!columns_[i].right) blanks += missing;
+    if (is_shown(columns_[i])) height = std::max(height, lines[i].size());
   }
-  out_.line(line);
+  for (std::size_t at = 0; at < height; ++at) {
+    std::string line;
+    int blanks = 0;  // owed before the next text, so that no line ends in blanks
+    bool first = true;
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      if (!is_shown(columns_[i])) continue;
+      if (!first) blanks += kGap;
+      first = false;
+      const std::string text = at < lines[i].size() ? lines[i][at] : "";
+      const int missing = std::max(0, widths[i] - display_width(text));
+      if (columns_[i].right) blanks += missing;
+      if (!text.empty()) {
+        line.append(static_cast<std::size_t>(blanks), ' ');
+        line += styled(out_, cells[i].style, text);
+        blanks = 0;
+      }
+      if (!columns_[i].right) blanks += missing;
+    }
+    out_.line(line);
+  }
 }
 
 void print_object(const Terminal& out, const OutputOptions& options, const OrderedJson& object) {

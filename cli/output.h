@@ -33,7 +33,8 @@ struct Column {
   std::string header;
   bool wide_only = false;
   bool right = false;
-  int shrink_to = 0;  ///< least columns when a terminal is too narrow; 0: never cut
+  int shrink_to = 0;   ///< least columns when a terminal is too narrow; 0: never narrower
+  bool wraps = false;  ///< what does not fit goes on in the next line; else it is cut
 };
 
 struct Cell {

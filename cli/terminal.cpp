@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cwchar>
@@ -64,6 +65,19 @@ int character_width(char32_t code) {
   return width < 0 ? 1 : width;
 }
 
+/// Bytes at the beginning of `text` that take at most `columns` columns, whole characters.
+std::size_t bytes_within(std::string_view text, int columns) {
+  int width = 0;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const Character c = character_at(text, at);
+    width += character_width(c.code);
+    if (width > columns) break;
+    at += c.bytes;
+  }
+  return at;
+}
+
 const char* code_of(Style style) {
   switch (style) {
     case Style::plain: return "";
@@ -117,16 +131,37 @@ int display_width(std::string_view text) {
 std::string cut_to_width(std::string_view text, int columns) {
   if (columns <= 0) return {};
   if (display_width(text) <= columns) return std::string(text);
+  return std::string(text.substr(0, bytes_within(text, columns - 1))) + "…";
+}
+
+std::vector<std::string> wrap_to_width(std::string_view text, int columns) {
+  std::vector<std::string> lines(1);
   int width = 0;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const Character c = character_at(text, at);
-    const int more = character_width(c.code);
-    if (width + more > columns - 1) break;
-    width += more;
-    at += c.bytes;
+  const auto next_line = [&] {
+    lines.emplace_back();
+    width = 0;
+  };
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(" \n"), text.size());
+    std::string_view word = text.substr(0, end);
+    if (width > 0 && width + 1 + display_width(word) > columns) next_line();
+    if (width > 0) {
+      lines.back() += ' ';
+      ++width;
+    }
+    while (display_width(word) > columns) {
+      const std::size_t bytes = std::max(bytes_within(word, columns), character_at(word, 0).bytes);
+      if (bytes == word.size()) break;
+      lines.back() += word.substr(0, bytes);
+      word.remove_prefix(bytes);
+      next_line();
+    }
+    lines.back() += word;
+    width += display_width(word);
+    if (end < text.size() && text[end] == '\n') next_line();
+    text.remove_prefix(std::min(end + 1, text.size()));
   }
-  return std::string(text.substr(0, at)) + "…";
+  return lines;
 }
 
 std::string pad(std::string_view text, int columns, bool right) {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pawl {
 
@@ -34,6 +35,10 @@ int display_width(std::string_view text);
 
 /// At most `columns` columns of `text`, the last one `…` when something was cut.
 std::string cut_to_width(std::string_view text, int columns);
+
+/// `text` in lines of at most `columns` columns, at least one: broken between words, and within one
+/// that is longer than a line.
+std::vector<std::string> wrap_to_width(std::string_view text, int columns);
 
 /// `text` with blanks after it (or before it) up to `columns` columns.
 std::string pad(std::string_view text, int columns, bool right = false);

@@ -176,7 +176,10 @@ class DoctorVerb final : public Verb {
 
   int print(const Session& session) const {
     Listing list(session.out, output_, {"check", "state", "text", "remedy"},
-                 {{"CHECK"}, {"STATE"}, {"FOUND", false, false, 20}, {"REMEDY", false, false, 20}});
+                 {{"CHECK"},
+                  {"STATE"},
+                  {"FOUND", false, false, 20, true},
+                  {"REMEDY", false, false, 20, true}});
     bool problem = false;
     for (const Finding& finding : findings_) {
       problem |= finding.level == Level::problem;

@@ -26,7 +26,7 @@ class OperatorsVerb final : public Verb {
   Result<int> run(Session& session) override {
     if (!what_.empty()) return check(session);
     Listing list(session.out, output_, {"operator", "description", "from"},
-                 {{"OPERATOR"}, {"WHAT", false, false, 20}, {"FROM"}});
+                 {{"OPERATOR"}, {"WHAT", false, false, 20, true}, {"FROM"}});
     add(list, "process", "runs a program (`command`) or a script (`script`)", "");
     const OperatorCatalog catalog = known_operators(session);
     for (const auto& [name, info] : catalog.all()) {

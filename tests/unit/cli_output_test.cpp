@@ -61,6 +61,38 @@ TEST_CASE("a table without a header is only as wide as its content") {
   CHECK(listing(page, {Format::table, false}, {entry("a", "x", 1)}) == "a  x  1\n");
 }
 
+TEST_CASE("a column that wraps goes on in the next line where a terminal is too narrow") {
+  const auto text_at = [](int width) {
+    Page page(width);
+    Listing list(page.terminal(), {}, {}, {{"CHECK"}, {"FOUND", false, false, 10, true}, {"N"}});
+    list.add({{}, {{"clock"}, {"nobody keeps it in step"}, {"1"}}, ""});
+    list.add({{}, {{"home"}, {"/srv/abcdefghijkl"}, {"2"}}, ""});
+    list.finish();
+    return page.text();
+  };
+  CHECK(text_at(20) ==
+        "CHECK  FOUND       N\n"
+        "clock  nobody      1\n"
+        "       keeps it\n"
+        "       in step\n"
+        "home   /srv/abcde  2\n"
+        "       fghijkl\n");
+  CHECK(text_at(80) ==
+        "CHECK  FOUND                    N\n"
+        "clock  nobody keeps it in step  1\n"
+        "home   /srv/abcdefghijkl        2\n");
+}
+
+TEST_CASE("text is broken between words, and within one that is longer than a line") {
+  using Lines = std::vector<std::string>;
+  CHECK(wrap_to_width("", 5) == Lines{""});
+  CHECK(wrap_to_width("one two three", 7) == Lines{"one two", "three"});
+  CHECK(wrap_to_width("one\ntwo", 7) == Lines{"one", "two"});
+  CHECK(wrap_to_width("a 1234567890 b", 4) == Lines{"a", "1234", "5678", "90 b"});
+  CHECK(wrap_to_width("日本語です", 5) == Lines{"日本", "語で", "す"});
+  CHECK(wrap_to_width("日本", 1) == Lines{"日", "本"});
+}
+
 TEST_CASE("wide shows the columns that a table leaves out") {
   Page page;
   CHECK(listing(page, {Format::wide, true}, {entry("a", "x", 1)}) ==
