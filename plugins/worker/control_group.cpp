@@ -346,7 +346,8 @@ KernelLimits kernel_limits(const std::optional<std::string>& parent) {
 
 std::optional<KernelLimits> kernel_limits_of_worker(const std::string& worker_folder) {
   const std::string group = read_text(worker_folder + kNote);
-  if (group.empty()) return std::nullopt;
+  // The note of one that has ended stays; its group does not.
+  if (group.empty() || ::access(group.c_str(), F_OK) != 0) return std::nullopt;
   const std::string handed_down = read_text(group + "/cgroup.subtree_control");
   return KernelLimits{has_word(handed_down, "memory"), has_word(handed_down, "pids")};
 }

@@ -108,6 +108,19 @@ TEST_CASE("controllers are handed down where the folder has them") {
   }
 }
 
+TEST_CASE("of a worker that has ended nobody says by which means it keeps limits") {
+  const Delegated delegated("memory pids");
+  {
+    const auto groups = delegated.open();
+    write_whole(delegated.group() + "/cgroup.subtree_control", "memory pids\n");
+    const auto kept = kernel_limits_of_worker(delegated.worker_folder());
+    REQUIRE(kept.has_value());
+    CHECK(kept->pids);
+  }
+  std::filesystem::remove_all(delegated.group());
+  CHECK_FALSE(kernel_limits_of_worker(delegated.worker_folder()).has_value());
+}
+
 TEST_CASE("limits are written as the kernel takes them") {
   const Delegated delegated("memory pids");
   const auto groups = delegated.open();
