@@ -1,8 +1,11 @@
 #include "scheduler/daemon/settings_file.h"
 
+#include <filesystem>
+
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/definitions.h"
+#include "scheduler/daemon/home.h"
 #include "scheduler/daemon/trusted_file.h"
 
 namespace pawl {
@@ -15,6 +18,10 @@ Result<ParsedSettings> read_settings(const SettingsFile& file, const OperatorCat
   const auto text = read_trusted_file(file.path, limits::kSettingsFileBytesMax);
   const bool is_missing = !text && text.error().kind == ErrorKind::not_found;
   if (is_missing && !file.must_exist) return parse_settings("{}", options);
+  if (!text && !file.must_exist) {
+    const auto home = Home::open(std::filesystem::path(file.path).parent_path());
+    if (!home && home.error().kind == ErrorKind::home_unusable) return home.error();
+  }
   if (!text) return Error{text.error().kind, shown + ": " + text.error().message};
   ParsedSettings parsed = parse_settings(*text, options);
   if (parsed.ok) return parsed;

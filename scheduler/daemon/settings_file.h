@@ -19,7 +19,8 @@ struct SettingsFile {
 SettingsFile settings_file_of(const std::string& home);
 
 /// Reads it. `operators`: what connections may be for; null: any. Errors: not_found, invalid (may
-/// not be read, or everything that is wrong with it, a line each). Blocks on the file system.
+/// not be read, or everything that is wrong with it, a line each), home_unusable (it is a home's
+/// and the home cannot be entered). Blocks on the file system.
 Result<ParsedSettings> read_settings(const SettingsFile& file, const OperatorCatalog* operators);
 
 }  // namespace pawl

@@ -3,6 +3,7 @@
 #include "scheduler/daemon/settings_file.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -13,6 +14,8 @@
 
 namespace pawl::test {
 namespace {
+
+constexpr uid_t kSomebody = 65534;
 
 std::string why_not(const std::string& path, bool must_exist = false) {
   const auto read = read_settings({path, must_exist}, nullptr);
@@ -60,6 +63,20 @@ TEST_CASE("settings that others could have written are refused, and what is no f
   CHECK(why_not(scratch / "fifo") == scratch / "fifo: a FIFO, not a file");
   write_file(scratch / "large", std::string(limits::kSettingsFileBytesMax + 1, ' '));
   CHECK(why_not(scratch / "large") == scratch / "large: larger than 1 MiB");
+}
+
+TEST_CASE("of a home that may not be entered it is said that the home cannot be used") {
+  const ScratchFolder scratch;
+  const std::string shut = scratch / "shut";
+  REQUIRE(::mkdir(shut.c_str(), 0) == 0);
+  const uid_t user = ::geteuid();
+  // To root nothing is shut.
+  if (user == 0) REQUIRE(::seteuid(kSomebody) == 0);
+  const auto read = read_settings(settings_file_of(shut + "/home"), nullptr);
+  if (user == 0) REQUIRE(::seteuid(0) == 0);
+  REQUIRE_FALSE(read);
+  CHECK(read.error().kind == ErrorKind::home_unusable);
+  CHECK_THAT(read.error().message, Catch::Contains(shut + "/home") && Catch::Contains("--home"));
 }
 
 }  // namespace pawl::test
