@@ -15,6 +15,10 @@ using nlohmann::json;
 
 namespace {
 
+/// A name that no resolver asks anybody about: its first part is longer than DNS allows.
+const std::string kNobody = std::string(64, 'n') + ".invalid";
+const std::string kNowhere = "http://" + kNobody + "/";
+
 struct Fixture : HttpOperator {
   Fixture() : HttpOperator("http") {}
 
@@ -339,7 +343,7 @@ TEST_CASE_METHOD(Fixture, "errors of the network have names, and may heal") {
     return end.outcome;
   };
   CHECK(fails("http://127.0.0.1:" + silent_port() + "/x", "CouldntConnect") == PAWL_FAILED);
-  CHECK(fails("http://nobody.invalid/", "CouldntResolveHost") == PAWL_FAILED);
+  CHECK(fails(kNowhere, "CouldntResolveHost") == PAWL_FAILED);
   CHECK(fails(server.url("/drop"), "EmptyReply") == PAWL_FAILED);
   CHECK(fails(server.url("/echo", "https"), "TlsHandshake") == PAWL_FAILED);
 }
@@ -401,7 +405,7 @@ TEST_CASE_METHOD(Fixture, "a cancelled call ends at once") {
 TEST_CASE_METHOD(Fixture, "many calls of one host look up its name a few at a time") {
   std::vector<TestAttempt*> attempts;
   for (int i = 0; i < 200; ++i) {
-    attempts.push_back(&host.start(ask({{"url", "http://nobody.invalid/"}})));
+    attempts.push_back(&host.start(ask({{"url", kNowhere}})));
   }
   host.cancel(*attempts[150]);
   std::ptrdiff_t threads = 0;
@@ -426,12 +430,12 @@ TEST_CASE_METHOD(Fixture, "one connection serves call after call") {
 }
 
 TEST_CASE_METHOD(Fixture, "http goes through the proxy that it or its task names") {
-  const json with = {{"url", "http://far.invalid/x"}, {"proxy", server.url("")}};
-  CHECK(output(with)["proxied"] == "http://far.invalid/x");
-  Ask ask = ask_for("http://far.invalid/y", json::object());
+  const json with = {{"url", kNowhere + "x"}, {"proxy", server.url("")}};
+  CHECK(output(with)["proxied"] == kNowhere + "x");
+  Ask ask = ask_for(kNowhere + "y", json::object());
   ask.environment = {"http_proxy=" + server.url("")};
-  CHECK(json::parse(host.run(ask).output)["proxied"] == "http://far.invalid/y");
-  ask.environment.emplace_back("no_proxy=far.invalid");
+  CHECK(json::parse(host.run(ask).output)["proxied"] == kNowhere + "y");
+  ask.environment.emplace_back("no_proxy=" + kNobody);
   CHECK(host.run(ask).error_class == "CouldntResolveHost");
 }
 
