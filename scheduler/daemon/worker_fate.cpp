@@ -1,4 +1,6 @@
-// What became of the attempts of a dead worker: docs/operations.md has the table.
+// docs/operations.md has the table of what is found.
+
+#include "scheduler/daemon/worker_fate.h"
 
 #include <algorithm>
 #include <optional>
@@ -9,7 +11,6 @@
 #include "plugins/worker/remains.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
-#include "scheduler/daemon/workers.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
 

@@ -15,6 +15,8 @@
 #include "plugins/worker/frames.h"
 #include "scheduler/base/ids.h"
 #include "scheduler/core/input.h"
+#include "scheduler/daemon/host_demand.h"
+#include "scheduler/daemon/worker_fate.h"
 #include "scheduler/daemon/worker_process.h"
 #include "scheduler/loop/channel.h"
 #include "scheduler/loop/loop.h"
@@ -24,12 +26,6 @@
 #include "scheduler/spec/settings.h"
 
 namespace pawl {
-
-/// Which stay of an attempt a worker was given.
-struct StayOfAttempt {
-  AttemptId attempt;
-  std::int32_t stay = 0;
-};
 
 class Workers {
  public:
@@ -112,6 +108,9 @@ class Workers {
   std::vector<WorkerId> silent() const;
 
  private:
+  /// Pause between tries to reach one that is starting.
+  static constexpr Duration kConnectEvery = std::chrono::milliseconds(5);
+
   enum class State { starting, greeting, up, draining, silent, dead };
   struct Peer {
     Peer(std::string its_folder, WorkerWays its_ways)
@@ -138,18 +137,9 @@ class Workers {
     std::deque<std::string> unsent;  ///< bodies that the channel did not take yet
   };
 
-  /// What is known of the hosts of one plugin.
-  struct Hosting {
-    std::string operator_name;  ///< that one was wanted for last
-    bool is_coming = false;     ///< asked for, and not up yet
-    int failures_in_a_row = 0;
-    std::unique_ptr<Timer> timer;
-  };
-
   static bool is_host(const Peer& peer);
   void ask_for_id(const std::string& plugin);
   void start_host(const std::string& plugin);
-  void host_is_dead(const Peer& peer, bool was_young);
   void retire_idle_hosts();
   Duration look_at_hosts_after() const;
   void retire(Peer& peer);
@@ -180,8 +170,8 @@ class Workers {
   Options options_;
   Events events_;
   std::map<WorkerId, std::unique_ptr<Peer>> peers_;
-  std::map<std::string, Hosting> hosts_;  ///< by plugin
-  std::vector<AttemptResult> results_;    ///< of this turn
+  HostDemand demand_;
+  std::vector<AttemptResult> results_;  ///< of this turn
   bool results_are_deferred_ = false;
   bool keeps_running_ = false;
   bool is_recovering_ = false;
@@ -193,16 +183,5 @@ class Workers {
   Signal child_signal_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
-
-/// What the journal of a dead worker, and what is left of its processes, say of attempts. Kills
-/// what is left of those that had begun, which may take seconds: not for the loop's thread.
-/// `was_watched`: it died while a scheduler was connected (`lost`, not `interrupted`).
-std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
-                                            const std::string& home, WorkerId worker,
-                                            const std::vector<StayOfAttempt>& attempts,
-                                            bool was_watched, WallTime now);
-
-/// A worker's account of an end as the engine's.
-AttemptResult result_of(WorkerId worker, const AttemptEnd& end);
 
 }  // namespace pawl

@@ -1,0 +1,40 @@
+#pragma once
+
+// Which plugins somebody waits for a host of, and when the next one of each starts: at once, and
+// with back-off after hosts that died young.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/timer.h"
+
+namespace pawl {
+
+class HostDemand {
+ public:
+  /// `start` starts a host of that plugin; called from `want` or from the loop.
+  HostDemand(Loop& loop, std::function<void(const std::string& plugin)> start);
+
+  /// Somebody waits for a host of the plugin. Nothing happens while one is on its way.
+  void want(const std::string& plugin);
+  void came_up(const std::string& plugin);
+  /// One is dead. `was_young`: so soon after its start that it counts as a failed one. True:
+  /// somebody waited for it, and does until `want` is called again.
+  bool died(const std::string& plugin, bool was_young);
+
+ private:
+  struct OfPlugin {
+    bool is_coming = false;  ///< asked for, and not up yet
+    int failures_in_a_row = 0;
+    std::unique_ptr<Timer> timer;
+  };
+
+  Loop& loop_;
+  std::function<void(const std::string&)> start_;
+  std::map<std::string, OfPlugin> plugins_;
+};
+
+}  // namespace pawl

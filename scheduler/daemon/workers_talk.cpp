@@ -1,0 +1,224 @@
+// Connections to workers: reaching them, what is said to them, and what they say.
+
+#include <algorithm>
+#include <utility>
+
+#include "scheduler/daemon/workers.h"
+#include "scheduler/loop/clock.h"
+#include "scheduler/loop/file_lock.h"
+#include "scheduler/loop/unix_socket.h"
+
+namespace pawl {
+namespace {
+
+constexpr Duration kSilentAfter = std::chrono::seconds(10);
+constexpr Duration kSilentRetry = std::chrono::seconds(1);
+
+}  // namespace
+
+/// Tries to reach a worker, or finds out that it is dead.
+void Workers::look_after(Peer& peer) {
+  const auto held = FileLock::is_held(peer.folder + "/lock");
+  const bool is_alive = held && *held;
+  const bool is_starting = peer.is_child && peer.pid != 0;
+  if (!is_alive && !is_starting) {
+    bury(peer);
+    return;
+  }
+  if (peer.state == State::greeting) {
+    // Connected, and no answer yet.
+    if (mono_now() - peer.since >= kSilentAfter) {
+      events_.problem("worker " + std::to_string(peer.id.value) +
+                      " holds its lock and does not answer; what it runs goes on");
+      peer.channel.reset();
+      peer.state = State::silent;
+      settle(peer);
+    }
+    peer.timer->start_after(kSilentRetry);
+    return;
+  }
+  connect(peer);
+}
+
+void Workers::connect(Peer& peer) {
+  auto socket = connect_unix(peer.folder + "/sock");
+  if (socket) {
+    greet(peer, std::move(*socket));
+    return;
+  }
+  const bool was_silent = peer.state == State::silent;
+  if (!was_silent && mono_now() - peer.since >= kSilentAfter) {
+    events_.problem("worker " + std::to_string(peer.id.value) +
+                    " cannot be reached: " + socket.error().message);
+    peer.state = State::silent;
+    settle(peer);
+  }
+  peer.timer->start_after(peer.state == State::silent ? kSilentRetry : kConnectEvery);
+}
+
+void Workers::greet(Peer& peer, Fd socket) {
+  const WorkerId id = peer.id;
+  if (peer.state != State::silent) peer.since = mono_now();
+  peer.state = State::greeting;
+  peer.named.clear();
+  peer.unsent.clear();
+  peer.channel = std::make_unique<Channel>(
+      loop_, std::move(socket), [this, id](std::string_view message) { on_message(id, message); },
+      [this, id](ChannelEnd) { on_closed(id); });
+  peer.channel->on_drained([this, id] {
+    if (Peer* p = find(id)) flush_unsent(*p);
+  });
+  send(peer, frame::Hello{kProtocolVersion, options_.epoch, options_.version});
+  peer.timer->start_after(kSilentAfter);
+}
+
+void Workers::send(Peer& peer, const Frame& frame) {
+  if (!peer.channel || !peer.channel->open()) return;
+  std::vector<std::string> bodies = encode_frame(frame);
+  for (std::string& body : bodies) {
+    // One who does not read is waited for: what it has not been told it did not start.
+    if (!peer.unsent.empty() || !peer.channel->send(body)) peer.unsent.push_back(std::move(body));
+  }
+}
+
+void Workers::flush_unsent(Peer& peer) {
+  while (!peer.unsent.empty() && peer.channel && peer.channel->send(peer.unsent.front()))
+    peer.unsent.pop_front();
+}
+
+void Workers::define(WorkerId worker, DefinitionId id, const std::string& json) {
+  if (Peer* peer = find(worker)) send(*peer, frame::Define{id, json});
+}
+
+void Workers::undefine(WorkerId worker, DefinitionId id) {
+  if (Peer* peer = find(worker)) send(*peer, frame::Undefine{id});
+}
+
+void Workers::start(WorkerId worker, std::vector<frame::AttemptStart> attempts) {
+  if (Peer* peer = find(worker)) send(*peer, frame::Start{std::move(attempts)});
+}
+
+void Workers::stop(WorkerId worker, AttemptId attempt, Reason reason, bool force) {
+  if (Peer* peer = find(worker)) send(*peer, frame::Stop{attempt, reason, force});
+}
+
+void Workers::forget(WorkerId worker, const std::vector<frame::DurableEnd>& ends) {
+  Peer* peer = find(worker);
+  if (peer == nullptr) return;
+  if (peer->state != State::dead) {
+    send(*peer, frame::Forget{ends});
+    return;
+  }
+  for (const frame::DurableEnd& end : ends) std::erase(peer->unforgotten, end.attempt);
+  if (peer->unforgotten.empty()) remove_folder(*peer);
+}
+
+void Workers::dismiss_idle() {
+  keeps_running_ = false;
+  for (auto& [id, peer] : peers_) {
+    if (peer->channel && events_.attempts_of(id).empty()) send(*peer, frame::Shutdown{});
+    if (peer->channel) peer->channel->flush();
+  }
+}
+
+void Workers::tell(AttemptResult&& result) {
+  results_.push_back(std::move(result));
+  if (results_are_deferred_) return;
+  results_are_deferred_ = true;
+  loop_.defer([this, alive = alive_] {
+    if (!*alive) return;
+    results_are_deferred_ = false;
+    events_.ended(std::exchange(results_, {}));
+  });
+}
+
+void Workers::on_message(WorkerId id, std::string_view message) {
+  Peer* peer = find(id);
+  if (peer == nullptr) return;
+  auto frame = decode_frame(message);
+  if (!frame) {
+    events_.problem("worker " + std::to_string(id.value) +
+                    " sent garbage: " + frame.error().message);
+    peer->channel->close();
+    on_closed(id);
+    return;
+  }
+  if (const auto* ended = std::get_if<frame::Ended>(&*frame)) {
+    tell(result_of(id, ended->end));
+  } else if (const auto* began = std::get_if<frame::Began>(&*frame)) {
+    events_.began(began->attempt, began->started_at);
+  } else if (auto* handle = std::get_if<frame::Handle>(&*frame)) {
+    events_.handle({handle->attempt, id, handle->serial, std::move(handle->handle)});
+  } else if (auto* progress = std::get_if<frame::Progress>(&*frame)) {
+    events_.progress(std::move(*progress));
+  } else if (std::holds_alternative<frame::Drains>(*frame)) {
+    if (std::exchange(peer->state, State::draining) == State::up) events_.drains(id);
+  } else if (const auto* welcome = std::get_if<frame::Welcome>(&*frame)) {
+    peer->pid = welcome->pid;
+    peer->version = welcome->version;
+    peer->operators = welcome->operators;
+    if (!welcome->accepted) {
+      events_.problem("worker " + std::to_string(id.value) + " follows a newer scheduler");
+      peer->channel->close();
+      on_closed(id);
+    }
+  } else if (const auto* status = std::get_if<frame::Status>(&*frame)) {
+    on_status(*peer, *status);
+  }
+}
+
+/// The worker has told all it knows: what it does not name never started.
+void Workers::on_status(Peer& peer, const frame::Status& status) {
+  for (const frame::KnownAttempt& known : status.attempts)
+    peer.named.emplace_back(known.attempt, known.stay);
+  if (!status.complete || peer.state != State::greeting) return;
+  std::sort(peer.named.begin(), peer.named.end());
+  for (const auto& [id, stay] : events_.attempts_of(peer.id)) {
+    if (std::binary_search(peer.named.begin(), peer.named.end(), std::pair(id, stay))) continue;
+    AttemptResult result;
+    result.attempt = id;
+    result.stay = stay;
+    result.worker = peer.id;
+    result.outcome = AttemptResult::Outcome::never_started;
+    result.ended_at = wall_now();
+    tell(std::move(result));
+  }
+  peer.named.clear();
+  peer.was_met = true;
+  peer.timer->cancel();
+  peer.since = mono_now();
+  const bool is_as_now = peer.ways == ways_of(is_host(peer));
+  if (peer.version == options_.version && is_as_now) {
+    peer.state = State::up;
+    if (peer.plugin.empty()) {
+      failures_in_a_row_ = 0;
+    } else {
+      demand_.came_up(peer.plugin);
+    }
+    events_.up(peer.id, peer.operators);
+    retire_surplus();
+  } else {
+    retire(peer);
+    if (keeps_running_) keep_running();
+  }
+  settle(peer);
+}
+
+void Workers::on_closed(WorkerId id) {
+  Peer* peer = find(id);
+  if (peer == nullptr) return;
+  peer->channel.reset();
+  peer->unsent.clear();
+  if (peer->state == State::up) events_.drains(id);
+  const auto held = FileLock::is_held(peer->folder + "/lock");
+  if (held && *held) {
+    // Alive without a connection: garbage on the wire, or a refusal. Ask again.
+    peer->state = State::silent;
+    peer->timer->start_after(kSilentRetry);
+    settle(*peer);
+    return;
+  }
+  bury(*peer);
+}
+
+}  // namespace pawl
