@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <string_view>
 
 extern char** environ;
 
@@ -29,6 +30,24 @@ std::vector<std::string> words_of(const WorkerCommand& command) {
   if (!command.plugin.empty()) words.insert(words.end(), {"--plugin", command.plugin});
   for (const std::string& name : command.operators) words.insert(words.end(), {"--operator", name});
   return words;
+}
+
+// Attempts of a host begin and end in bursts of thousands; of what they free the C library would
+// keep 7 pieces of each size at hand (docs/decisions.md). It reads this when a program starts.
+constexpr const char* kTunables = "GLIBC_TUNABLES=";
+constexpr const char* kHostTunables = "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000";
+
+/// Ours; for a host with `tunables`, unless the user has set some.
+std::vector<char*> environment_of(std::string& tunables, bool is_host) {
+  std::vector<char*> all;
+  bool has_tunables = false;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    all.push_back(*entry);
+    has_tunables |= std::string_view(*entry).starts_with(kTunables);
+  }
+  if (is_host && !has_tunables) all.push_back(tunables.data());
+  all.push_back(nullptr);
+  return all;
 }
 
 /// How the process is started, released with it.
@@ -94,9 +113,11 @@ Result<pid_t> start_worker(const WorkerCommand& command) {
   argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
+  std::string tunables = kHostTunables;
+  const std::vector<char*> environment = environment_of(tunables, !command.plugin.empty());
   pid_t pid = 0;
   const int error = posix_spawn(&pid, command.program.c_str(), &how.actions, &how.attributes,
-                                argv.data(), environ);
+                                argv.data(), environment.data());
   if (error != 0) return Error{ErrorKind::failed, std::strerror(error)};
   return pid;
 }

@@ -9,7 +9,8 @@ pawl_test(daemon_files_test LABEL unit
   SOURCES
     home_test.cpp
     job_folder_test.cpp
-    settings_file_test.cpp)
+    settings_file_test.cpp
+    worker_process_test.cpp)
 
 pawl_test(daemon_test LABEL unit
   DEPENDS pawl_daemon
