@@ -25,6 +25,16 @@ void add_times(Query& query, const Selector& selector, const char* column) {
   if (selector.until) query.add(time_filter(column, " < ?"), selector.until->ms);
 }
 
+/// Whether what is asked for is in open runs only: an ended one has no open task.
+bool wants_open_only(const Selector& selector) {
+  const auto is_open = [](const std::string& word) {
+    const auto state = task_state_from(word);
+    return state && !is_final(*state);
+  };
+  return !selector.states.empty() &&
+         std::all_of(selector.states.begin(), selector.states.end(), is_open);
+}
+
 }  // namespace
 
 // Runs -------------------------------------------------------------------------------------------
@@ -97,6 +107,8 @@ Result<bool> TaskPager::fetch_runs() {
   add_named_runs(query, *names_);
   add_run_filter(query, selector_);
   if (selector_.since) query.add(" AND coalesce(r.ended_at >= ?, true)", selector_.since->ms);
+  // Of many runs few are open; the words of the index run_open.
+  if (wants_open_only(selector_)) query.add(" AND r.state IN ('queued', 'running', 'paused')");
   query.add(" ORDER BY r.id DESC LIMIT ?", kRunsAhead);
   Statement statement = query.prepare(history_.database());
   while (statement.step()) {
@@ -131,7 +143,12 @@ Result<bool> TaskPager::fetch_tasks(std::size_t limit, std::vector<TaskView>& vi
   query.add_in("t.state", selector_.states).add_in("t.reason", words_of(selector_.reasons));
   add_times(query, selector_, kTaskTime);
   query.add(" ORDER BY t.task, t.item LIMIT ?", static_cast<std::int64_t>(scanned));
-  Statement statement = query.prepare(history_.database());
+  Query::Kept& kept = history_.statements_->tasks_of_run;
+  Statement& statement = query.prepare(history_.database(), kept);
+  const struct AtEnd {
+    Query::Kept& kept;
+    ~AtEnd() { kept.reset(); }
+  } at_end{kept};
   std::size_t rows = 0;
   while (statement.step()) {
     ++rows;

@@ -19,6 +19,7 @@ struct History::Statements {
   Statement run_by_id, task_by_key, attempt_by_id, attempt_by_number, later_attempts, first_attempt,
       mapped;
   Statement chunk, task_name, source_task;
+  Query::Kept tasks_of_run;
 };
 
 struct History::Chunk {

@@ -39,14 +39,31 @@ class Query {
 
   /// The statement, its values bound; they live as long as the query.
   Statement prepare(Database& database) const;
+  /// The same in `kept`, which is compiled anew only when it is of another text. To be reset after
+  /// use: a statement in the midst of its rows holds a transaction.
+  class Kept;
+  Statement& prepare(Database& database, Kept& kept) const;
 
  private:
   using Value = std::variant<std::int64_t, std::string>;
   void keep(std::int64_t value) { values_.emplace_back(value); }
   void keep(const std::string& value) { values_.emplace_back(value); }
 
+  void bind(Statement& statement) const;
+
   std::string sql_;
   std::deque<Value> values_;
+};
+
+/// A statement for one query after another.
+class Query::Kept {
+ public:
+  void reset() { statement_.reset(); }
+
+ private:
+  friend class Query;
+  std::string sql_;
+  Statement statement_;
 };
 
 }  // namespace pawl
