@@ -18,7 +18,8 @@ from pathlib import Path
 TASKS = 20_000
 INSTALL_SECONDS = 300
 RUN_SECONDS = 600
-PYTHON = {"celery": ["celery[redis]==5.4.0"], "rq": ["rq==2.0.0"],
+# Later versions of kombu ask for a redis that this Celery refuses.
+PYTHON = {"celery": ["celery[redis]==5.4.0", "kombu==5.3.7"], "rq": ["rq==2.0.0"],
           "apscheduler": ["APScheduler==3.10.4"]}
 BULLMQ = "bullmq@5.12.10"
 UNREACHABLE = re.compile(
