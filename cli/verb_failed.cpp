@@ -79,9 +79,12 @@ class FailedVerb final : public Verb {
     if (summary.held > 0) {
       text += (text.empty() ? "" : ", ") + format_count(summary.held) + " held";
     }
-    text = text.empty() ? "nothing failed that is not settled"
-                        : text + " in " + counted(summary.runs, "run");
-    if (words_.since.empty() && selector.since) text += " of 7 days";
+    const bool is_week = words_.since.empty() && selector.since;
+    if (text.empty()) {
+      text = is_week ? "nothing unresolved in 7 days" : "nothing unresolved";
+    } else {
+      text += " in " + counted(summary.runs, "run") + (is_week ? " of 7 days" : "");
+    }
     std::string hidden;
     const auto hide = [&hidden](const std::string& what) {
       hidden += (hidden.empty() ? "" : ", ") + what;
