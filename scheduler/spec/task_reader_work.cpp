@@ -180,7 +180,7 @@ void TaskReader::read_operator(const Source& source, TaskSpec& task) {
   } else {
     task.with = "{}";
   }
-  if (options_.operators != nullptr) check_operator(name, with, task);
+  if (options_.operators != nullptr) check_operator(source, name, with, task);
   if (task.calls_job()) check_call(source, with, task);
 }
 
@@ -201,7 +201,7 @@ void TaskReader::check_call(const Source& source, View with, TaskSpec& task) {
     out_.error(job.node(), "job " + quote(job_.name) + " would start itself");
 }
 
-void TaskReader::check_operator(View name, View with, const TaskSpec& task) {
+void TaskReader::check_operator(const Source& source, View name, View with, const TaskSpec& task) {
   if (!name.present() || task.operator_name == "process") return;
   const OperatorInfo* info = options_.operators->find(task.operator_name);
   if (info == nullptr) {
@@ -234,6 +234,17 @@ void TaskReader::check_operator(View name, View with, const TaskSpec& task) {
     if (may_use_secrets(info->schema, Json::json_pointer(pointer))) continue;
     out_.error(doc_.deepest(place, pointer),
                "operator " + quote(task.operator_name) + " takes no secrets here: it may show");
+  }
+  // Who gives up by itself sleeps between two looks, and the time asleep is none of an attempt.
+  const View timeout = source.view.own_member("timeout");
+  const bool gives_up =
+      info->schema.contains(Json::json_pointer("/properties/timeout")) && parameters.is_object();
+  const bool is_bounded =
+      !gives_up || parameters.contains("timeout") || source.view.member("total_timeout").present();
+  if (timeout.present() && !is_bounded) {
+    out_.warn(timeout.node(), "the time that " + quote(task.operator_name) +
+                                  " sleeps between two looks does not count: it gives up after "
+                                  "\"timeout\" in \"with\", or \"total_timeout\"");
   }
 }
 

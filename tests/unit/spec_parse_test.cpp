@@ -1,6 +1,7 @@
 // A job file as a whole: what it says, its errors and warnings together, its canonical text.
 
 #include "scheduler/base/limits.h"
+#include "scheduler/spec/operator_catalog.h"
 #include "scheduler/spec/parse.h"
 #include "tests/unit/spec_support.h"
 
@@ -436,6 +437,34 @@ TEST_CASE("limits are of programs: an operator's own are refused, those of defau
       "tasks": [{"id": "a", "operator": "http"}, {"id": "b", "command": ["x"]}]})");
   CHECK(job.tasks[0].resources.memory_bytes == 0);
   CHECK(job.tasks[1].resources.memory_bytes == 1u << 30);
+}
+
+TEST_CASE("a time-out that does not bound a sensor is warned of, with what does") {
+  OperatorCatalog operators;
+  operators.add(
+      {"wait_file", "",
+       Json::parse(R"({"type": "object", "properties": {"timeout": {"type": "string"}}})"),
+       "basic.so"});
+  operators.add({"http", "", Json::parse(R"({"type": "object"})"), "http.so"});
+  ParseOptions known = options();
+  known.operators = &operators;
+  const auto warned = [&](std::string_view keys, std::string_view job_keys = "") {
+    const std::string text = tasks_of(R"({"id": "a", )" + std::string(keys) + "}", job_keys);
+    const auto warnings = of_severity(parse_job(text, known), Diagnostic::Severity::warning);
+    for (const Diagnostic& warning : warnings) {
+      CHECK(warning.pointer == "/tasks/0/timeout");
+      CHECK_THAT(warning.message,
+                 Catch::Contains("in \"with\"") && Catch::Contains("\"total_timeout\""));
+    }
+    return !warnings.empty();
+  };
+  CHECK(warned(R"("operator": "wait_file", "timeout": "2s")"));
+  CHECK_FALSE(warned(R"("operator": "wait_file", "timeout": "2s", "with": {"timeout": "1h"})"));
+  CHECK_FALSE(warned(R"("operator": "wait_file", "timeout": "2s", "total_timeout": "1h")"));
+  CHECK_FALSE(warned(R"("operator": "wait_file")"));
+  CHECK_FALSE(warned(R"("operator": "http", "timeout": "2s")"));
+  // That of the defaults is meant for others.
+  CHECK_FALSE(warned(R"("operator": "wait_file")", R"("defaults": {"timeout": "2s"})"));
 }
 
 TEST_CASE("a nice that programs cannot have here is an error at its place, once") {
