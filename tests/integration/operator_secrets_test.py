@@ -187,7 +187,7 @@ class Secrets(GateTest):
         self.assertIn("begin ***", log("python"))
         errors = {name: attempt["error"] for (name, _), attempt in self.attempts_of(run).items()
                   if attempt["error"]}
-        self.assertEqual(errors["raises"]["message"], "cannot log in with ***")
+        self.assertEqual(errors["raises"]["message"], "ValueError: cannot log in with ***")
         self.assertEqual(errors["warm"]["message"], "not ***")
         self.assertIn('"X-Key": "***"', errors["missing"]["trace"])
         if "wrong" in errors:

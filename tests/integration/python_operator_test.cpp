@@ -59,6 +59,14 @@ def give_up():
     raise pawl.Permanent("never again")
 
 
+def silent():
+    raise TimeoutError
+
+
+def close():
+    sys.exit("out of stock")
+
+
 def talk():
     print("to out")
     print("to err", file=sys.stderr)
@@ -263,12 +271,20 @@ TEST_CASE("an exception tells its class, its message and its trace without pawl'
   CHECK(result.outcome == Outcome::failed);
   CHECK(result.reason == Reason::error);
   CHECK(result.error_class == "KeyError");
-  CHECK(result.message == "'bottom'");
+  CHECK(result.message == "KeyError: 'bottom'");
   CHECK_THAT(result.trace, Catch::StartsWith("Traceback (most recent call last):\n  File \"" +
                                              calls.python.folder() + "/shop.py\""));
   CHECK_THAT(result.trace, Catch::Contains("deep(n - 1)"));
   CHECK_THAT(result.trace, !Catch::Contains("pawl_python"));
   CHECK(calls.call("Shop.buy", {{"args", {3}}}).error_class == "shop.Shop.Closed");
+}
+
+TEST_CASE("the message of an exception is what Python prints, a sentence of its caller alone") {
+  Calls calls;
+  CHECK(calls.call("silent").message == "TimeoutError");
+  CHECK(calls.call("Shop.buy", {{"args", {3}}}).message == "shop.Shop.Closed: no 3 today");
+  CHECK(calls.call("give_up").message == "never again");
+  CHECK(calls.call("close").message == "out of stock");
 }
 
 TEST_CASE("listed classes and their children are permanent") {
@@ -290,7 +306,7 @@ TEST_CASE("what cannot be imported or called fails with the reason") {
   const OperatorResult& result =
       calls.call("pid", {{"path", {calls.python.folder() + "/elsewhere"}}});
   CHECK(result.error_class == "ModuleNotFoundError");
-  CHECK(result.message == "No module named 'shop'");
+  CHECK(result.message == "ModuleNotFoundError: No module named 'shop'");
 }
 
 TEST_CASE("an output that is no JSON fails as output") {

@@ -420,6 +420,10 @@ def _describe(found, error):
         message = str(error)
     except Exception as other:
         message = f"its message cannot be made: {other!r}"
+    # As Python itself prints it: of a KeyError the message is the key alone, of many others nothing.
+    # In these two it is a sentence of whoever wrote the call.
+    if kind not in (Permanent, SystemExit):
+        message = f"{_name(kind)}: {message}" if message else _name(kind)
     trace = error.__traceback__
     while trace is not None and _is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
