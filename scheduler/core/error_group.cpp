@@ -121,6 +121,25 @@ std::size_t match_number(std::string_view text) {
   return length;
 }
 
+/// Of `://host:1/path?query`: bytes up to the path, and of the path with all behind it; 0 and 0
+/// when it is none or has nothing behind its host.
+struct Address {
+  std::size_t host = 0;
+  std::size_t path = 0;
+};
+
+Address match_address(std::string_view text) {
+  constexpr std::string_view kBegin = "://";
+  if (!text.starts_with(kBegin)) return {};
+  std::size_t end = std::min(text.find_first_of(" \t\"'`<>()[]{}", kBegin.size()), text.size());
+  while (std::string_view(".,:;!").find(text[end - 1]) != std::string_view::npos) --end;
+  if (end <= kBegin.size()) return {};
+  const std::size_t host = text.substr(0, end).find_first_of("/?#", kBegin.size());
+  // A slash alone is the same for all.
+  if (host == std::string_view::npos || host + 1 == end) return {};
+  return {host, end - host};
+}
+
 struct Found {
   std::size_t length = 0;
   std::string_view name;
@@ -153,6 +172,14 @@ std::string normalize_error(std::string_view message) {
   std::string text;
   char before = ' ';
   while (!message.empty() && text.size() <= kShownBytesMax) {
+    const Address address = is_letter(before) ? match_address(message) : Address{};
+    if (address.path > 0) {
+      constexpr std::size_t kBegin = 3;
+      text += "://" + normalize_error(message.substr(kBegin, address.host - kBegin)) + "<path>";
+      before = message[address.host + address.path - 1];
+      message.remove_prefix(address.host + address.path);
+      continue;
+    }
     const Found found = find_varying(message, before);
     const std::size_t taken = std::max<std::size_t>(found.length, 1);
     if (found.length > 0) {
