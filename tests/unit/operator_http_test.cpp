@@ -147,7 +147,7 @@ TEST_CASE_METHOD(Fixture, "what http makes of a status is said by the lists") {
   const End refused = host.run(get("/status/404"));
   CHECK(refused.outcome == PAWL_FAILED_FOR_GOOD);
   CHECK(refused.error_class == "Status404");
-  CHECK(refused.message == "GET " + server.url("/status/404") + " answered 404");
+  CHECK(refused.message == "Status404: GET " + server.url("/status/404"));
   CHECK(refused.trace == "because of \\x1b[31mthis\n");
   const json with = {{"url", server.url("/status/404")}, {"expected_status", {"2xx", 404}}};
   Ask ask;
@@ -209,7 +209,8 @@ TEST_CASE_METHOD(Fixture, "http follows redirects as far as it may") {
         "Status302");
   const End enough =
       run({{"url", server.url("/redirect/302?to=/redirect/301?to=/echo")}, {"max_redirects", 1}});
-  CHECK_THAT(enough.message, Catch::EndsWith("answered 301 after 1 redirect"));
+  CHECK_THAT(enough.message,
+             Catch::StartsWith("Status301: ") && Catch::EndsWith(" after 1 redirect"));
   const json expected = {{"url", server.url("/redirect/302?to=/echo")},
                          {"expected_status", 302},
                          {"response", "full"}};
@@ -344,6 +345,8 @@ TEST_CASE_METHOD(Fixture, "errors of the network have names, and may heal") {
   };
   CHECK(fails("http://127.0.0.1:" + silent_port() + "/x", "CouldntConnect") == PAWL_FAILED);
   CHECK(fails(kNowhere, "CouldntResolveHost") == PAWL_FAILED);
+  CHECK_THAT(run({{"url", kNowhere}}).message,
+             Catch::StartsWith("Could not resolve") && Catch::EndsWith("(" + kNowhere + ")"));
   CHECK(fails(server.url("/drop"), "EmptyReply") == PAWL_FAILED);
   CHECK(fails(server.url("/echo", "https"), "TlsHandshake") == PAWL_FAILED);
 }

@@ -61,9 +61,9 @@ bool is_permanent(CURLcode code) {
 }
 
 plugin::Result transfer_failure(CURLcode code, const std::string& where, std::string_view detail) {
-  std::string message = where + ": ";
-  message += detail.empty() ? std::string_view(curl_easy_strerror(code)) : detail;
+  std::string message(detail.empty() ? std::string_view(curl_easy_strerror(code)) : detail);
   while (message.ends_with('\n') || message.ends_with('.')) message.pop_back();
+  message += " (" + where + ')';
   std::string name(class_of(code));
   return is_permanent(code) ? plugin::Result::permanent(std::move(message), std::move(name))
                             : plugin::Result::failure(std::move(message), std::move(name));

@@ -138,8 +138,9 @@ class Judge final : public HttpJudge {
 
   plugin::Result unexpected(HttpExchange& exchange, const HttpAnswer& answer) const {
     const HttpTarget& target = exchange.target();
-    std::string message =
-        target.method + ' ' + target.shown + " answered " + std::to_string(answer.status);
+    // The class comes first: of a long list of failures people see the beginning of each.
+    std::string name = "Status" + std::to_string(answer.status);
+    std::string message = name + ": " + target.method + ' ' + target.shown;
     if (exchange.redirects() > 0) {
       const int count = exchange.redirects();
       message += " after " + std::to_string(count) + (count == 1 ? " redirect" : " redirects");
@@ -147,7 +148,6 @@ class Judge final : public HttpJudge {
     if (answer.retry_after) {
       message += " and asked to wait " + format_duration(*answer.retry_after);
     }
-    std::string name = "Status" + std::to_string(answer.status);
     return parameters_.retried.contains(answer.status)
                ? plugin::Result::failure(std::move(message), std::move(name), exchange.sample())
                : plugin::Result::permanent(std::move(message), std::move(name), exchange.sample());

@@ -114,8 +114,9 @@ class Judge final : public HttpJudge {
   plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) override {
     const std::string status = "status " + std::to_string(answer.status);
     if (parameters_.failing.contains(answer.status)) {
-      return plugin::Result::permanent(exchange.target().shown + " answered " + status,
-                                       "Status" + std::to_string(answer.status), exchange.sample());
+      const std::string name = "Status" + std::to_string(answer.status);
+      return plugin::Result::permanent(name + ": " + exchange.target().shown, name,
+                                       exchange.sample());
     }
     if (!expects(answer.status)) return look_again(exchange, status);
     if (!parameters_.looks_into_body() && format_ == "none") return plugin::Result::success();
