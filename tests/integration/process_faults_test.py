@@ -201,14 +201,18 @@ echo "end $1 $PAWL_ATTEMPT $$" >> "$LEDGER"
         for call, times in self.CALLS.items():
             for when in range(1, times + 1):
                 with self.subTest(call=call, when=when):
-                    self.ledger.write_text("")
-                    for gate in self.gates.iterdir():
-                        gate.unlink()
                     worker = self.doom(call, when)
-                    run = self.detach(job)
-                    self.assertEqual(self.until_ended(run)["state"], "succeeded")
+                    # Ends that come together are told by one call: then the next run has the other.
+                    for _ in range(when):
+                        self.ledger.write_text("")
+                        for gate in self.gates.iterdir():
+                            gate.unlink()
+                        run = self.detach(job)
+                        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+                        again += self.judge(run)
+                        if not is_alive(worker):
+                            break
                     self.assertFalse(is_alive(worker), "it was not killed")
-                    again += self.judge(run)
         self.assertGreater(again, 0, "no attempt was under way at any of them")
         self.assert_works(serve)
 
