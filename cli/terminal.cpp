@@ -57,9 +57,9 @@ Character character_at(std::string_view text, std::size_t at) {
 /// Widths come from the C library's UTF-8 tables, whatever locale the user has set.
 int character_width(char32_t code) {
   if (code >= 0x20 && code < 0x7F) return 1;
-  static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  if (utf8 == nullptr) return 1;
-  const locale_t before = uselocale(utf8);
+  static const locale_t kUtf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (kUtf8 == nullptr) return 1;
+  const locale_t before = uselocale(kUtf8);
   const int width = wcwidth(static_cast<wchar_t>(code));
   uselocale(before);
   return width < 0 ? 1 : width;

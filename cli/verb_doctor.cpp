@@ -133,10 +133,11 @@ class DoctorVerb final : public Verb {
       add({{"settings", Level::warning, format_diagnostic(path, warning), ""}});
     const nlohmann::json used = values_in_use(file->path);
     for (const SettingValue& value : settings->values) add({finding_of(value, path, used)});
-    for (const auto& [name, text] : used.items()) {
-      const bool is_gone = std::none_of(settings->values.begin(), settings->values.end(),
-                                        [&](const SettingValue& v) { return v.name == name; });
-      if (is_gone) add({not_in_use_yet(name, "it is gone from " + path, text)});
+    for (const auto& item : used.items()) {
+      const bool is_gone =
+          std::none_of(settings->values.begin(), settings->values.end(),
+                       [&](const SettingValue& value) { return value.name == item.key(); });
+      if (is_gone) add({not_in_use_yet(item.key(), "it is gone from " + path, item.value())});
     }
     add({check_limits_of_tasks(settings->settings.control_groups)});
   }

@@ -101,7 +101,7 @@ class TestHost {
     made.task = "task";
     made.idempotency_key = "key-" + std::to_string(id);
     made.working_dir = "/";
-    static const std::shared_ptr<const CompiledDefinition> definition = [] {
+    static const std::shared_ptr<const CompiledDefinition> kDefinition = [] {
       TaskDefinition task;
       task.operator_name = "python";
       task.with = "{}";
@@ -111,7 +111,7 @@ class TestHost {
       PAWL_CHECK(compiled);
       return std::move(*compiled);
     }();
-    made.definition = definition;
+    made.definition = kDefinition;
     made.output = OutputFormat::json;
     return made;
   }

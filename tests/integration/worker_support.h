@@ -149,7 +149,7 @@ class TestWorker {
 /// The scheduler's side: says frames, remembers what it is told.
 class TestScheduler {
  public:
-  TestScheduler(const TestWorker& worker, std::int64_t epoch = 1, bool greet = true) {
+  explicit TestScheduler(const TestWorker& worker, std::int64_t epoch = 1, bool greet = true) {
     eventually([&] {
       auto connected = connect_unix(worker.socket());
       if (connected) socket_ = std::move(*connected);

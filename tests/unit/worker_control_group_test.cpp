@@ -36,7 +36,7 @@ class Delegated {
   const std::string& group() const { return group_; }
   /// Files of the group of an attempt, as a kernel makes them.
   std::string attempt(int number) const {
-    const std::string path = group_ + "/" + std::to_string(number);
+    std::string path = group_ + "/" + std::to_string(number);
     std::filesystem::create_directory(path);
     for (const char* file : {"cgroup.procs", "memory.max", "memory.swap.max", "memory.oom.group",
                              "pids.max", "memory.events", "pids.events"}) {
