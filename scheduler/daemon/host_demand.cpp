@@ -14,8 +14,9 @@ constexpr int kDoublingsMax = 5;
 HostDemand::HostDemand(Loop& loop, std::function<void(const std::string& plugin)> start)
     : loop_(loop), start_(std::move(start)) {}
 
-void HostDemand::want(const std::string& plugin) {
+void HostDemand::want(const std::string& plugin, const std::string& operator_name) {
   OfPlugin& of = plugins_[plugin];
+  of.operator_name = operator_name;
   if (std::exchange(of.is_coming, true)) return;
   if (of.failures_in_a_row == 0) {
     start_(plugin);
@@ -30,12 +31,13 @@ void HostDemand::came_up(const std::string& plugin) {
   if (auto at = plugins_.find(plugin); at != plugins_.end()) at->second.is_coming = false;
 }
 
-bool HostDemand::died(const std::string& plugin, bool was_young) {
+std::optional<std::string> HostDemand::died(const std::string& plugin, bool was_young) {
   auto at = plugins_.find(plugin);
-  if (at == plugins_.end()) return false;
+  if (at == plugins_.end()) return std::nullopt;
   OfPlugin& of = at->second;
   of.failures_in_a_row = was_young ? of.failures_in_a_row + 1 : 0;
-  return std::exchange(of.is_coming, false);
+  if (!std::exchange(of.is_coming, false)) return std::nullopt;
+  return of.operator_name;
 }
 
 }  // namespace pawl

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "scheduler/loop/loop.h"
@@ -18,16 +19,18 @@ class HostDemand {
   /// `start` starts a host of that plugin; called from `want` or from the loop.
   HostDemand(Loop& loop, std::function<void(const std::string& plugin)> start);
 
-  /// Somebody waits for a host of the plugin. Nothing happens while one is on its way.
-  void want(const std::string& plugin);
+  /// Somebody waits for a host of the plugin, for that operator. Nothing is started while one is on
+  /// its way.
+  void want(const std::string& plugin, const std::string& operator_name);
   void came_up(const std::string& plugin);
-  /// One is dead. `was_young`: so soon after its start that it counts as a failed one. True:
-  /// somebody waited for it, and does until `want` is called again.
-  bool died(const std::string& plugin, bool was_young);
+  /// One is dead. `was_young`: so soon after its start that it counts as a failed one. The
+  /// operator that it was waited for, perhaps of another plugin by now; who waits is forgotten.
+  std::optional<std::string> died(const std::string& plugin, bool was_young);
 
  private:
   struct OfPlugin {
-    bool is_coming = false;  ///< asked for, and not up yet
+    std::string operator_name;  ///< that one was wanted for last
+    bool is_coming = false;     ///< asked for, and not up yet
     int failures_in_a_row = 0;
     std::unique_ptr<Timer> timer;
   };

@@ -138,7 +138,7 @@ bool Workers::is_host(const Peer& peer) {
 bool Workers::want(const std::string& operator_name) {
   auto plugin = options_.plugins.find(operator_name);
   if (plugin == options_.plugins.end()) return false;
-  demand_.want(plugin->second);
+  demand_.want(plugin->second, operator_name);
   return true;
 }
 
@@ -277,8 +277,8 @@ void Workers::bury(Peer& peer) {
   for (const StayOfAttempt& one : attempts) peer.unforgotten.push_back(one.attempt);
   if (peer.plugin.empty()) {
     replace_later();
-  } else if (demand_.died(peer.plugin, was_young) && !operators_of(peer.plugin).empty()) {
-    demand_.want(peer.plugin);
+  } else if (const auto waited_for = demand_.died(peer.plugin, was_young)) {
+    want(*waited_for);
   }
 
   struct Fate {

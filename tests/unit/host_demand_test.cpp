@@ -24,40 +24,40 @@ struct Demand {
 
 TEST_CASE("a host is started at once, and one at a time for each plugin") {
   Demand d;
-  d.demand.want("sql.so");
-  d.demand.want("sql.so");
-  d.demand.want("http.so");
+  d.demand.want("sql.so", "sql");
+  d.demand.want("sql.so", "sql");
+  d.demand.want("http.so", "http");
   CHECK(d.started == Started{"sql.so", "http.so"});
   d.demand.came_up("sql.so");
-  d.demand.want("sql.so");
+  d.demand.want("sql.so", "sql");
   CHECK(d.started == Started{"sql.so", "http.so", "sql.so"});
 }
 
 TEST_CASE("it is known of a dead host whether somebody waited for it") {
   Demand d;
   CHECK_FALSE(d.demand.died("sql.so", true));
-  d.demand.want("sql.so");
-  CHECK(d.demand.died("sql.so", false));
-  d.demand.want("sql.so");
+  d.demand.want("sql.so", "sql");
+  CHECK(d.demand.died("sql.so", false) == "sql");
+  d.demand.want("sql.so", "sql");
   d.demand.came_up("sql.so");
   CHECK_FALSE(d.demand.died("sql.so", false));
 }
 
 TEST_CASE("after a host that died young the next one waits, after another it does not") {
   Demand d;
-  d.demand.want("sql.so");
+  d.demand.want("sql.so", "sql");
   d.demand.died("sql.so", true);
   const MonoTime before = mono_now();
-  d.demand.want("sql.so");
+  d.demand.want("sql.so", "sql");
   CHECK(d.started.size() == 1);
-  d.demand.want("http.so");
+  d.demand.want("http.so", "http");
   CHECK(d.started.back() == "http.so");
   while (d.started.size() < 3) d.loop.run_once(true);
   CHECK(d.started.back() == "sql.so");
   CHECK(mono_now() - before >= Duration(500));
   d.demand.came_up("sql.so");
   d.demand.died("sql.so", false);
-  d.demand.want("sql.so");
+  d.demand.want("sql.so", "sql");
   CHECK(d.started.size() == 4);
 }
 
