@@ -1,5 +1,7 @@
 #include "scheduler/daemon/followers.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -23,7 +25,7 @@ constexpr std::size_t kEndedMax = 64;
 std::string with_scheduler(json progress, std::uint64_t version, bool ended) {
   progress["version"] = version;
   progress["ended"] = ended;
-  progress["scheduler_pid"] = own_identity().pid;
+  progress["scheduler_pid"] = ::getpid();
   return dump(progress);
 }
 

@@ -168,12 +168,15 @@ void Pump::committed(std::uint64_t through) {
     written_.pop_front();
     done();
   }
+  if (!effects.empty()) perform_(std::move(effects));
+  if (!batch_.empty()) schedule_flush();
+}
+
+void Pump::tell_changes() {
   while (!run_changes_.empty() && run_changes_.front().first <= committed_) {
     tell_run_(run_changes_.front().second);
     run_changes_.pop_front();
   }
-  if (!effects.empty()) perform_(std::move(effects));
-  if (!batch_.empty()) schedule_flush();
 }
 
 }  // namespace pawl

@@ -38,8 +38,11 @@ class Pump {
        std::function<void(std::vector<Effect>&&)> perform);
 
   void feed(Input input);
-  /// From now on each change of a run's state is told, once it is durable.
+  /// From now on each change of a run's state is told by `tell_changes`.
   void tell_runs(std::function<void(const RunChange&)> tell) { tell_run_ = std::move(tell); }
+  /// Tells the changes of runs that are durable by now and were not told yet. Apart from
+  /// `committed`, because nobody waits for them as workers and clients wait for effects.
+  void tell_changes();
   /// Changes that no engine decides: jobs and their versions. `done` is called when durable.
   void write(Mutations mutations, std::function<void()> done);
   /// The writer has committed all batches up to this number.

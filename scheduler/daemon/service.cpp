@@ -36,6 +36,7 @@ Service::~Service() {
     // What became durable with it is still told: answers to clients, stops and starts to workers.
     if (pump_ && !failure_) {
       tell_durable();
+      pump_->tell_changes();
       if (has_writer_failed()) tell(Weight::warning, failure_->message);
     }
   }
@@ -65,6 +66,7 @@ Result<void> Service::run() {
 bool Service::turn() {
   if (is_leaving_ || failure_) return false;
   loop_.run_once(true);
+  pump_->tell_changes();
   return !is_leaving_ && !failure_;
 }
 
@@ -188,21 +190,34 @@ void Service::take_answers() {
 
 // Effects ----------------------------------------------------------------------------------------
 
-void Service::perform(std::vector<Effect>&& effects) {
+void Service::tell_workers(const std::vector<Effect>& effects) {
   std::map<WorkerId, std::vector<frame::DurableEnd>> forgotten;
-  for (Effect& effect : effects) {
-    if (auto* start = std::get_if<effect::StartAttempt>(&effect)) {
+  for (const Effect& effect : effects) {
+    if (const auto* start = std::get_if<effect::StartAttempt>(&effect)) {
       if (start->worker.value == 0) {
         job_calls_->start(*start);
       } else {
         dispatcher_->start(*start);
       }
-    } else if (auto* stop = std::get_if<effect::StopAttempt>(&effect)) {
+    } else if (const auto* stop = std::get_if<effect::StopAttempt>(&effect)) {
       dispatcher_->flush();  // a start that is still here goes first
       workers_->stop(stop->worker, stop->attempt, stop->reason, stop->force);
-    } else if (auto* forget = std::get_if<effect::ForgetAttempt>(&effect)) {
+    } else if (const auto* forget = std::get_if<effect::ForgetAttempt>(&effect)) {
       forgotten[forget->worker].push_back({forget->attempt, forget->stay});
-    } else if (auto* wanted = std::get_if<effect::WantWorker>(&effect)) {
+    } else if (const auto* ended = std::get_if<effect::RunEnded>(&effect)) {
+      dispatcher_->run_ended(ended->run);
+    }
+  }
+  for (auto& [worker, attempts] : forgotten) workers_->forget(worker, attempts);
+  dispatcher_->flush();
+  workers_->flush();
+}
+
+/// Workers first: a task begins sooner when nobody is answered before it.
+void Service::perform(std::vector<Effect>&& effects) {
+  tell_workers(effects);
+  for (Effect& effect : effects) {
+    if (auto* wanted = std::get_if<effect::WantWorker>(&effect)) {
       want_worker(wanted->operator_name);
     } else if (auto* paused = std::get_if<effect::JobPaused>(&effect)) {
       jobs_->note_paused(paused->job, true);
@@ -215,14 +230,11 @@ void Service::perform(std::vector<Effect>&& effects) {
       reader_->stop_reading(reading->run, reading->task);
     } else if (auto* ended = std::get_if<effect::RunEnded>(&effect)) {
       commands_->run_ended(ended->run);
-      dispatcher_->run_ended(ended->run);
       pump_->feed(input::RunDurable{ended->run});
     } else if (auto* reply = std::get_if<effect::Reply>(&effect)) {
       commands_->on(std::move(*reply));
     }
   }
-  for (auto& [worker, attempts] : forgotten) workers_->forget(worker, attempts);
-  dispatcher_->flush();
 }
 
 void Service::want_worker(const std::string& operator_name) {

@@ -140,6 +140,7 @@ class Service {
   void tell_run(const RunChange& change) const;
 
   void perform(std::vector<Effect>&& effects);
+  void tell_workers(const std::vector<Effect>& effects);
   void perform(effect::Prepare&& prepare);
   void want_worker(const std::string& operator_name);
   void take_answers();

@@ -1,5 +1,7 @@
 // What a service says of itself: its status, why nothing starts, and the lines of its log.
 
+#include <unistd.h>
+
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/run_json.h"
 #include "scheduler/daemon/service.h"
@@ -94,7 +96,7 @@ nlohmann::json Service::status() const {
   }
   return {{"up", true},
           {"version", options_.version},
-          {"pid", own_identity().pid},
+          {"pid", ::getpid()},
           {"since", format_utc(since_)},
           {"serves", options_.serves},
           {"epoch", counters_.epoch.value},

@@ -38,9 +38,7 @@ Workers::Workers(Loop& loop, Options options, Events events)
 
 Workers::~Workers() {
   *alive_ = false;
-  for (auto& [id, peer] : peers_) {
-    if (peer->channel) peer->channel->flush();
-  }
+  flush();
 }
 
 std::string Workers::folder_of(WorkerId id) const {

@@ -86,6 +86,8 @@ class Workers {
   void start(WorkerId worker, std::vector<frame::AttemptStart> attempts);
   void stop(WorkerId worker, AttemptId attempt, Reason reason, bool force);
   void forget(WorkerId worker, const std::vector<frame::DurableEnd>& ends);
+  /// What was said goes out now instead of at the end of the turn.
+  void flush();
 
   /// Workers that run otherwise than the settings now say take no more attempts, and others follow;
   /// so do more, or fewer, than there are.

@@ -113,12 +113,18 @@ void Workers::forget(WorkerId worker, const std::vector<frame::DurableEnd>& ends
   if (peer->unforgotten.empty()) remove_folder(*peer);
 }
 
+void Workers::flush() {
+  for (auto& [id, peer] : peers_) {
+    if (peer->channel) peer->channel->flush();
+  }
+}
+
 void Workers::dismiss_idle() {
   keeps_running_ = false;
   for (auto& [id, peer] : peers_) {
     if (peer->channel && events_.attempts_of(id).empty()) send(*peer, frame::Shutdown{});
-    if (peer->channel) peer->channel->flush();
   }
+  flush();
 }
 
 void Workers::tell(AttemptResult&& result) {
