@@ -23,6 +23,9 @@ constexpr std::size_t kRefusedConnectionsMax = 16;
 /// Request line and headers must fit here, and so must a piece of an answer.
 constexpr std::size_t kConnectionMemoryBytes = 64u << 10;
 
+/// An answer takes two runs: one that takes up its connection again, one that writes.
+constexpr int kRunsPerTurnMax = 4;
+
 std::string name_of_user(uid_t uid) {
   std::array<char, 16u << 10> buffer;
   passwd entry{};
@@ -133,9 +136,16 @@ std::size_t HttpServer::Impl::connections() const {
 }
 
 void HttpServer::Impl::run() {
-  MHD_run(daemon);
   unsigned long long wait_ms = 0;
-  if (MHD_get_timeout(daemon, &wait_ms) == MHD_YES) {
+  bool waits = false;
+  int runs = 0;
+  do {
+    MHD_run(daemon);
+    waits = MHD_get_timeout(daemon, &wait_ms) == MHD_YES;
+  } while (waits && wait_ms == 0 && ++runs < kRunsPerTurnMax);
+  if (waits && wait_ms == 0) {
+    run_soon();
+  } else if (waits) {
     run_timer.start_after(Duration(static_cast<std::int64_t>(wait_ms)));
   } else {
     run_timer.cancel();

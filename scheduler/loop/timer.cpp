@@ -74,10 +74,11 @@ void TimerQueue::remove(Key key) {
 }
 
 void TimerQueue::arm() {
-  const MonoTime first = timers_.empty() ? kNever : timers_.begin()->first.first;
-  if (first == armed_for_) return;
-  armed_for_ = first;
-  const itimerspec spec = first == kNever ? itimerspec{} : absolute(first.ms);
+  // One that fires too early is cheaper than one that is set anew whenever the first timer moves:
+  // a timer of minutes that is pushed on with each request fires once in those minutes.
+  if (timers_.empty() || timers_.begin()->first.first >= armed_for_) return;
+  armed_for_ = timers_.begin()->first.first;
+  const itimerspec spec = absolute(armed_for_.ms);
   timerfd_settime(fd_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
 }
 

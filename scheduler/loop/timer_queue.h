@@ -22,8 +22,9 @@ class TimerQueue {
 
   Key add(MonoTime when, Timer::Impl* timer);
   void remove(Key key);
-  /// Sets the kernel's timer to the first time. Called once a turn, before the loop sleeps, so that
-  /// timers that are armed and cancelled within a turn cost no system call.
+  /// Sees to it that the kernel's timer fires at the first time, or before. Called once a turn,
+  /// before the loop sleeps, so that timers that are armed and cancelled within a turn cost no
+  /// system call.
   void arm();
 
  private:
