@@ -13,6 +13,8 @@
 
 namespace pawl {
 
+class Statement;
+
 class SqliteStore final : public Store {
  public:
   struct Options {
@@ -94,7 +96,7 @@ class SqliteStore final : public Store {
   bool put(const mutation::DropFires& m);
   bool put(const mutation::AddEvent& m);
 
-  Result<std::optional<RunRow>> run_where(const char* condition, std::string_view value);
+  Result<std::optional<RunRow>> find_run(Statement& query, std::string_view value);
   bool put_all(std::span<const Mutation> batch);
   bool put_last();
   bool write_counts(const mutation::SetRunCounts& m);

@@ -7,6 +7,7 @@
 #include "storage/rows_sql.h"
 #include "storage/snapshot.h"
 #include "storage/sqlite_store.h"
+#include "storage/sqlite_store_statements.h"
 #include "storage/statement.h"
 
 namespace pawl {
@@ -59,24 +60,20 @@ Result<std::optional<RunSnapshot>> SqliteStore::load_run(RunId run, LoadOptions 
 }
 
 Result<std::optional<RunRow>> SqliteStore::run_by_name(std::string_view name) {
-  return run_where("r.name = ?", name);
+  return find_run(statements_->run_by_name, name);
 }
 
 Result<std::optional<RunRow>> SqliteStore::run_by_request(std::string_view request_id) {
-  return run_where("r.request_id = ?", request_id);
+  return find_run(statements_->run_by_request, request_id);
 }
 
-Result<std::optional<RunRow>> SqliteStore::run_where(const char* condition,
-                                                     std::string_view value) {
-  const std::string sql =
-      std::string("SELECT " PAWL_RUN_COLUMNS
-                  " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id WHERE ") +
-      condition;
-  Statement query(*database_, sql);
+Result<std::optional<RunRow>> SqliteStore::find_run(Statement& query, std::string_view value) {
   std::optional<RunRow> row;
   RowReader reader(query);
   if (query.bind(value).step()) row = read_run(reader);
-  if (!query.ok()) return database_->error("looking for a run");
+  const bool is_read = query.ok();
+  query.reset();  // in the midst of its rows it would hold the write-ahead log
+  if (!is_read) return database_->error("looking for a run");
   if (!reader.good()) return Error{ErrorKind::storage, "looking for a run: " + reader.bad()};
   return row;
 }

@@ -2,6 +2,9 @@
 
 namespace pawl {
 
+#define PAWL_RUN_WHERE \
+  "SELECT " PAWL_RUN_COLUMNS " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id WHERE "
+
 SqliteStore::Statements::Statements(Database& db)
     : begin(db, "BEGIN IMMEDIATE"),
       commit(db, "COMMIT"),
@@ -134,6 +137,8 @@ SqliteStore::Statements::Statements(Database& db)
       add_event(db,
                 "INSERT INTO event (at, actor, verb, job, run, task, item, text) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
-      raise_counter(db, "UPDATE counter SET value = max(value, ?) WHERE name = ?") {}
+      raise_counter(db, "UPDATE counter SET value = max(value, ?) WHERE name = ?"),
+      run_by_name(db, PAWL_RUN_WHERE "r.name = ?"),
+      run_by_request(db, PAWL_RUN_WHERE "r.request_id = ?") {}
 
 }  // namespace pawl

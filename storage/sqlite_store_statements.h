@@ -23,6 +23,7 @@ struct SqliteStore::Statements {
   Statement set_rate, clear_rate;
   Statement set_job, pause_job, set_schedule, extend_dropped, add_dropped, add_event;
   Statement raise_counter;
+  Statement run_by_name, run_by_request;
 };
 
 }  // namespace pawl

@@ -108,10 +108,7 @@ void Workers::keep_running() {
   keeps_running_ = true;
   std::size_t have = asked_ids_;
   for (const auto& [id, peer] : peers_) {
-    if (is_host(*peer)) continue;
-    const bool counts = peer->state == State::starting || peer->state == State::greeting ||
-                        peer->state == State::up;
-    if (counts) ++have;
+    if (!is_host(*peer) && is_coming_or_up(*peer)) ++have;
   }
   for (; have < options_.count; ++have) {
     ++asked_ids_;
@@ -133,6 +130,10 @@ bool Workers::is_host(const Peer& peer) {
   return !peer.plugin.empty() || (!peer.operators.empty() && peer.operators.front() != "process");
 }
 
+bool Workers::is_coming_or_up(const Peer& peer) {
+  return peer.state == State::starting || peer.state == State::greeting || peer.state == State::up;
+}
+
 bool Workers::want(const std::string& operator_name) {
   auto plugin = options_.plugins.find(operator_name);
   if (plugin == options_.plugins.end()) return false;
@@ -147,6 +148,28 @@ void Workers::start_host(const std::string& plugin) {
 
 Duration Workers::look_at_hosts_after() const {
   return std::min(kHostLooksEvery, options_.hosts.idle);
+}
+
+std::string Workers::plugin_of(const Peer& peer) const {
+  if (!peer.plugin.empty() || peer.operators.empty()) return peer.plugin;
+  const auto plugin = options_.plugins.find(peer.operators.front());
+  return plugin == options_.plugins.end() ? "" : plugin->second;
+}
+
+/// Of the hosts of a plugin the one with the fewest attempts gets the next ones: when its loop is
+/// full, another host takes a part of what follows. For libraries, whose attempts share the loop;
+/// warm programs have a bound of their own in each host.
+void Workers::spread(const Peer& peer) {
+  if (peer.state != State::up || !is_host(peer) || !load_.is_due(peer.id, mono_now())) return;
+  const std::string plugin = plugin_of(peer);
+  if (!plugin.ends_with(".so")) return;
+  const std::optional<Duration> used = loop_cpu_time(peer.pid);
+  if (!used || !load_.is_full(peer.id, *used, mono_now())) return;
+  const auto hosts = std::count_if(peers_.begin(), peers_.end(), [&](const auto& each) {
+    return is_coming_or_up(*each.second) && plugin_of(*each.second) == plugin;
+  });
+  if (static_cast<std::size_t>(hosts) < options_.hosts_max)
+    demand_.want(plugin, peer.operators.front());
 }
 
 /// Hosts that nobody has used for a while end; the next attempt starts one.
@@ -270,6 +293,7 @@ void Workers::bury(Peer& peer) {
   if (was_young && peer.plugin.empty()) ++failures_in_a_row_;
   peer.state = State::dead;
   peer.timer->cancel();
+  load_.forget(peer.id);
   if (peer.is_child && peer.pid != 0) reap();
   const std::vector<StayOfAttempt> attempts = events_.attempts_of(peer.id);
   for (const StayOfAttempt& one : attempts) peer.unforgotten.push_back(one.attempt);

@@ -16,6 +16,7 @@
 #include "scheduler/base/ids.h"
 #include "scheduler/core/input.h"
 #include "scheduler/daemon/host_demand.h"
+#include "scheduler/daemon/host_load.h"
 #include "scheduler/daemon/worker_fate.h"
 #include "scheduler/daemon/worker_process.h"
 #include "scheduler/loop/channel.h"
@@ -40,6 +41,8 @@ class Workers {
     std::string control_groups = "auto";    ///< for attempts with limits (control_group.h)
     Duration worker_idle = std::chrono::seconds(60);
     Settings::Hosts hosts;
+    /// Of one plugin, while one is not enough: a core each.
+    std::size_t hosts_max = 1;
     /// By operator: the plugin that a host loads for it. Operators of one plugin share a host.
     std::map<std::string, std::string> plugins;
   };
@@ -140,8 +143,11 @@ class Workers {
   };
 
   static bool is_host(const Peer& peer);
+  static bool is_coming_or_up(const Peer& peer);
   void ask_for_id(const std::string& plugin);
+  std::string plugin_of(const Peer& peer) const;
   void start_host(const std::string& plugin);
+  void spread(const Peer& peer);
   void retire_idle_hosts();
   Duration look_at_hosts_after() const;
   void retire(Peer& peer);
@@ -173,6 +179,7 @@ class Workers {
   Events events_;
   std::map<WorkerId, std::unique_ptr<Peer>> peers_;
   HostDemand demand_;
+  HostLoad load_;
   std::vector<AttemptResult> results_;  ///< of this turn
   bool results_are_deferred_ = false;
   bool keeps_running_ = false;

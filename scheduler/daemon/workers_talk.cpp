@@ -95,7 +95,10 @@ void Workers::undefine(WorkerId worker, DefinitionId id) {
 }
 
 void Workers::start(WorkerId worker, std::vector<frame::AttemptStart> attempts) {
-  if (Peer* peer = find(worker)) send(*peer, frame::Start{std::move(attempts)});
+  Peer* peer = find(worker);
+  if (peer == nullptr) return;
+  send(*peer, frame::Start{std::move(attempts)});
+  spread(*peer);
 }
 
 void Workers::stop(WorkerId worker, AttemptId attempt, Reason reason, bool force) {

@@ -75,6 +75,22 @@ class WhatOperatorsMayDo(PluginTest):
         self.assertEqual(self.pawl("logs", "@latest/a").out, "waiting\n")
 
 
+class HowManyHosts(PluginTest):
+    def hosts_of(self, operator):
+        """How many hosts 600 attempts of two milliseconds each had, forty at a time."""
+        task = self.task("a", operator, map={"items": list(range(600))})
+        self.pawl("run", self.job("j", [task]), "--concurrency", 40)
+        return len({a["worker"] for a in self.attempts("a")})
+
+    def test_a_loop_that_is_full_shares_what_follows_with_another_host(self):
+        cores = len(os.sched_getaffinity(0))
+        hosts = self.hosts_of("burner")
+        self.assertTrue(min(cores, 2) <= hosts <= cores, hosts)
+
+    def test_work_on_threads_has_one_host(self):
+        self.assertEqual(self.hosts_of("toiler"), 1)
+
+
 class WhatOperatorsCannotBreak(PluginTest):
     def test_a_crash_is_lost_and_held_as_poison_after_three_times_and_hurts_nobody_else(self):
         for how in ("abort", "exit", "segv"):

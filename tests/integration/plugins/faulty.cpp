@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -43,6 +44,38 @@ struct Deaf {
   static constexpr const char* kSchema = kAnything;
   Result run(Attempt&, const Request&) {
     while (true) ::pause();
+  }
+};
+
+/// Two milliseconds of a core.
+void work_for_a_while() {
+  timespec begun{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
+  timespec now = begun;
+  while ((now.tv_sec - begun.tv_sec) * 1'000'000'000 + now.tv_nsec - begun.tv_nsec < 2'000'000)
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+}
+
+/// Works on the loop.
+struct Burner {
+  static constexpr const char* kName = "burner";
+  static constexpr const char* kSummary = "uses the time of the loop";
+  static constexpr const char* kSchema = kAnything;
+  void start(Attempt attempt, const Request&) {
+    work_for_a_while();
+    attempt.finish(Result::success());
+  }
+  void cancel(Attempt) {}
+};
+
+/// Works on a thread.
+struct Toiler {
+  static constexpr const char* kName = "toiler";
+  static constexpr const char* kSummary = "uses the time of a thread";
+  static constexpr const char* kSchema = kAnything;
+  Result run(Attempt&, const Request&) {
+    work_for_a_while();
+    return Result::success();
   }
 };
 
@@ -226,5 +259,5 @@ struct Counter {
 
 }  // namespace
 
-PAWL_PLUGIN("1.2", Crash, Deaf, Blocker, Hoarder, Grabber, Huge, Flood, Obedient, Patient, Thrower,
-            Chatter, Leaky, Remote, Counter)
+PAWL_PLUGIN("1.2", Crash, Deaf, Burner, Toiler, Blocker, Hoarder, Grabber, Huge, Flood, Obedient,
+            Patient, Thrower, Chatter, Leaky, Remote, Counter)
