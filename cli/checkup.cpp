@@ -279,8 +279,7 @@ Finding check_workers(const std::string& workers_folder) {
   }
   std::string text = counted(alive, "worker") + " alive";
   if (left > 0) {
-    text += fmt::format(", {} left behind", left);
-    return {"workers", Level::good, text + ": the next start reads their journals", ""};
+    text += fmt::format(", {} ended: the next start reads what they noted and clears it away", left);
   }
   return {"workers", Level::good, text, ""};
 }

@@ -49,8 +49,8 @@ Result<CurlLibrary> load_library() {
 }  // namespace
 
 const Result<CurlLibrary>& CurlLibrary::load() {
-  static const Result<CurlLibrary> library = load_library();
-  return library;
+  static const Result<CurlLibrary> kLibrary = load_library();
+  return kLibrary;
 }
 
 }  // namespace pawl

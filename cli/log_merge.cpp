@@ -72,7 +72,7 @@ Result<void> LogMerge::open_pending(const std::string& until) {
         Open{std::move(pending_.back()), LogReader(path), {}, {}, false, false});
     pending_.pop_back();
     open->time = earliest;
-    if (const Result<void> done = advance(*open); !done) return done;
+    if (Result<void> done = advance(*open); !done) return done;
     open_.push_back(std::move(open));
     // One at a time while nothing is known about its lines: they may all come before the next.
     if (until.empty()) return {};
@@ -83,7 +83,7 @@ Result<void> LogMerge::open_pending(const std::string& until) {
 Result<void> LogMerge::drain(const Sink& sink) {
   for (auto& open : open_) {
     if (open->has_head) continue;
-    if (const Result<void> done = advance(*open); !done) return done;
+    if (Result<void> done = advance(*open); !done) return done;
   }
   for (;;) {
     std::erase_if(open_, [](const auto& open) { return open->is_done; });
@@ -97,13 +97,13 @@ Result<void> LogMerge::drain(const Sink& sink) {
     Open* next = earliest();
     if (next == nullptr) {
       if (pending_.empty()) return {};
-      if (const Result<void> done = open_pending(""); !done) return done;
+      if (Result<void> done = open_pending(""); !done) return done;
       continue;
     }
-    if (const Result<void> done = open_pending(next->time); !done) return done;
+    if (Result<void> done = open_pending(next->time); !done) return done;
     next = earliest();
     sink(next->source, next->head);
-    if (const Result<void> done = advance(*next); !done) return done;
+    if (Result<void> done = advance(*next); !done) return done;
   }
 }
 

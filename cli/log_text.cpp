@@ -72,7 +72,7 @@ struct LogReader::State {
 
   /// Reads on. False: nothing is there now.
   Result<bool> fill() {
-    const Result<bool> opened = open_file();
+    Result<bool> opened = open_file();
     if (!opened || !*opened) return opened;
     if (at > 0) {
       buffer.erase(0, at);

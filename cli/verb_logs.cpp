@@ -159,7 +159,7 @@ class LogsVerb final : public Verb {
 
   Result<void> print(const Session& session) {
     std::deque<std::string> tail;
-    const Result<void> done = merge_.drain([&](const LogSource& source, const LogLine& line) {
+    Result<void> done = merge_.drain([&](const LogSource& source, const LogLine& line) {
       if (!tail_) {
         session.out.print(shown(session, source, line));
         return;

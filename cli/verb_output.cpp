@@ -114,7 +114,7 @@ class OutputVerb final : public Verb {
                                     ? OrderedJson(row.value)
                                     : OrderedJson::parse(row.value, nullptr, false);
       session.out.print(value.is_discarded() ? dump(OrderedJson(row.value)) : dump(value));
-    } else if (const Result<void> done = print_lines_as_list(session, access, row); !done) {
+    } else if (Result<void> done = print_lines_as_list(session, access, row); !done) {
       return done;
     }
     session.out.print("}\n");

@@ -50,7 +50,8 @@ class PoolsVerb final : public Verb {
 
   static json member(const json& object, const char* key, json otherwise) {
     const auto found = object.find(key);
-    return found == object.end() ? std::move(otherwise) : *found;
+    if (found != object.end()) return *found;
+    return otherwise;
   }
 
   static std::string task_of(const json& place) {

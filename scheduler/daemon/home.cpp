@@ -48,7 +48,7 @@ std::string variable(const char* name) {
 }
 
 std::string folder_of_user() {
-  const std::string home = variable("HOME");
+  std::string home = variable("HOME");
   if (!home.empty()) return home;
   std::array<char, 16u << 10> buffer;
   passwd entry{};
@@ -116,7 +116,7 @@ Result<void> make_folders(const std::string& home) {
     built /= part;
     struct stat info {};
     if (::stat(built.c_str(), &info) == 0) continue;
-    if (const auto made = make_folder(home, built.string()); !made) return made;
+    if (auto made = make_folder(home, built.string()); !made) return made;
   }
   return {};
 }

@@ -173,10 +173,27 @@ class FileStream : public ItemStream {
   }
 
  protected:
+  const std::string& path() const { return path_; }
   Error at_line(const std::string& what) const {
     return bad(path_ + ":" + std::to_string(reader_.line()) + ": " + what);
   }
+  /// UTF-8; nothing at the end of the file.
+  Result<std::optional<std::string_view>> next_line(bool keep_end) {
+    auto line = reader_.next(keep_end);
+    if (!line) return bad(path_ + ": " + line.error().message);
+    if (*line && !is_utf8(**line)) return at_line("is not UTF-8");
+    return line;
+  }
+  /// Goes on with the line that begins at `offset`.
+  Result<void> go_to(std::int64_t offset, std::int64_t line) {
+    Fd fd(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!fd) return bad("cannot open " + path_ + ": " + std::strerror(errno));
+    reader_ = LineReader(std::move(fd), offset);
+    reader_.set_line(line);
+    return {};
+  }
 
+ private:
   std::string path_;
   LineReader reader_;
   Fingerprint fingerprint_;
@@ -186,10 +203,9 @@ class TextLines final : public FileStream {
  public:
   using FileStream::FileStream;
   Result<std::optional<std::string>> next() override {
-    auto line = reader_.next(false);
-    if (!line) return bad(path_ + ": " + line.error().message);
+    auto line = next_line(false);
+    if (!line) return line.error();
     if (!*line) return std::optional<std::string>{};
-    if (!is_utf8(**line)) return at_line("is not UTF-8");
     return std::optional<std::string>{json(std::string(**line)).dump()};
   }
 };
@@ -199,8 +215,8 @@ class JsonLines final : public FileStream {
   using FileStream::FileStream;
   Result<std::optional<std::string>> next() override {
     while (true) {
-      auto line = reader_.next(false);
-      if (!line) return bad(path_ + ": " + line.error().message);
+      auto line = next_line(false);
+      if (!line) return line.error();
       if (!*line) return std::optional<std::string>{};
       const std::string_view text = **line;
       if (text.find_first_not_of(" \t") == std::string_view::npos) continue;
@@ -224,7 +240,7 @@ class CsvRecords final : public FileStream {
   Result<void> read_header() {
     auto record = next_record();
     if (!record) return record.error();
-    if (!*record) return bad(path_ + " has no header line");
+    if (!*record) return bad(path() + " has no header line");
     header_ = **record;
     if (!header_.empty() && header_[0].starts_with("\xEF\xBB\xBF")) header_[0].erase(0, 3);
     for (std::size_t i = 0; i < header_.size(); ++i) {
@@ -235,14 +251,8 @@ class CsvRecords final : public FileStream {
     }
     return {};
   }
-  /// Goes on at a place after the header, which was read from the file's beginning.
-  Result<void> seek(std::int64_t offset, std::int64_t line) {
-    Fd fd(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!fd) return bad("cannot open " + path_ + ": " + std::strerror(errno));
-    reader_ = LineReader(std::move(fd), offset);
-    reader_.set_line(line);
-    return {};
-  }
+  /// To a place after the header, which was read from the file's beginning.
+  using FileStream::go_to;
 
   Result<std::optional<std::string>> next() override {
     auto record = next_record();
@@ -265,15 +275,14 @@ class CsvRecords final : public FileStream {
     is_done_ = false;
     bool has_begun = false;
     while (!is_done_) {
-      auto line = reader_.next(true);
-      if (!line) return bad(path_ + ": " + line.error().message);
+      auto line = next_line(true);
+      if (!line) return line.error();
       if (!*line) {
         if (!has_begun) return Record{};
         if (csv_fini(&parser_, on_field, on_record, this) != 0)
           return at_line("a quoted field does not end");
         break;
       }
-      if (!is_utf8(**line)) return at_line("is not UTF-8");
       has_begun = has_begun || (**line).find_first_not_of("\r\n") != std::string_view::npos;
       if (csv_parse(&parser_, (*line)->data(), (*line)->size(), on_field, on_record, this) !=
           (*line)->size()) {
@@ -359,7 +368,7 @@ Result<std::unique_ptr<ItemStream>> stream_file(const std::string& path, ItemFor
       auto csv = std::make_unique<CsvRecords>(path, LineReader(std::move(*fd), 0), *fingerprint);
       if (auto header = csv->read_header(); !header) return header.error();
       if (offset > 0) {
-        if (auto there = csv->seek(offset, line); !there) return there.error();
+        if (auto there = csv->go_to(offset, line); !there) return there.error();
       }
       stream = std::move(csv);
       break;

@@ -179,8 +179,9 @@ void Reader::work() {
         }
       }
       acknowledged_.clear();
-      for (const auto& [run, task] : stopped_) {
-        std::erase_if(readings_, [&](const auto& r) { return r->run == run && r->task == task; });
+      for (const auto& stopped : stopped_) {
+        std::erase_if(readings_,
+                      [&](const auto& r) { return std::pair(r->run, r->task) == stopped; });
       }
       stopped_.clear();
     }

@@ -80,7 +80,9 @@ bool fits(Holds holds, const json& value) {
 }
 
 Result<void> check(std::string_view what, const json& object, std::span<const Member> members) {
-  for (const auto& [name, value] : object.items()) {
+  for (const auto& item : object.items()) {
+    const std::string& name = item.key();
+    const json& value = item.value();
     const auto member = std::find_if(members.begin(), members.end(),
                                      [&](const Member& one) { return one.name == name; });
     if (member == members.end()) {

@@ -155,8 +155,8 @@ TEST_CASE("a reader waits for a scheduler that has opened the store and not made
                      },
                      [] { return true; }});
   Stepping scheduler({[&] {
-                        static const auto store = open_store(folder.store());
-                        return store->apply(Mutations{mutation::InsertRun{run_row(2)}}).ok();
+                        static const auto kStore = open_store(folder.store());
+                        return kStore->apply(Mutations{mutation::InsertRun{run_row(2)}}).ok();
                       },
                       [] { return true; }});
   // Reads without anybody's index, as nobody is up.

@@ -26,13 +26,13 @@ class Listener {
     Writer::Callbacks c;
     c.committed = [this](std::uint64_t through) {
       note([&] {
-        committed_ = through;
-        ++commits_;
+        committed = through;
+        ++commits;
       });
     };
     c.deliver = [this](std::function<void()> done) { note([&] { done(); }); };
-    c.storage_full = [this](bool full) { note([&] { full_.push_back(full); }); };
-    c.fatal = [this](const Error& error) { note([&] { fatal_ = error.message; }); };
+    c.storage_full = [this](bool is_full) { note([&] { full.push_back(is_full); }); };
+    c.fatal = [this](const Error& error) { note([&] { fatal = error.message; }); };
     return c;
   }
   template <typename Condition>
@@ -41,13 +41,13 @@ class Listener {
     REQUIRE(changed_.wait_for(lock, patient(20s), condition));
   }
   void wait_committed(std::uint64_t through) {
-    wait([&] { return committed_ >= through; });
+    wait([&] { return committed >= through; });
   }
 
-  std::uint64_t committed_ = 0;
-  int commits_ = 0;
-  std::vector<bool> full_;
-  std::string fatal_;
+  std::uint64_t committed = 0;
+  int commits = 0;
+  std::vector<bool> full;
+  std::string fatal;
 
  private:
   template <typename Change>
@@ -113,7 +113,7 @@ TEST_CASE("a batch is told only once it is durable, and stop writes all that is 
     CHECK(batch.size() == 1);
     CHECK_FALSE(writer.load([](Store&) { return std::function<void()>(); }));
   }
-  CHECK(listener.committed_ == 100);
+  CHECK(listener.committed == 100);
   CHECK(runs_in(folder.store()) == 100);
 }
 
@@ -130,7 +130,7 @@ TEST_CASE("what waits is committed together") {
   CHECK(writer.queued() == 50);
   gate.open();
   listener.wait_committed(50);
-  CHECK(listener.commits_ == 1);
+  CHECK(listener.commits == 1);
   CHECK(writer.queued() == 0);
 }
 
@@ -189,10 +189,10 @@ TEST_CASE("out of room the batch is kept, the ballast given up, and it goes on b
   }));
   Mutations batch = one_run(2);
   REQUIRE(writer.submit(1, batch));
-  listener.wait([&] { return !listener.full_.empty(); });
-  CHECK(listener.full_ == std::vector<bool>{true});
+  listener.wait([&] { return !listener.full.empty(); });
+  CHECK(listener.full == std::vector<bool>{true});
   CHECK(writer.storage_full());
-  CHECK(listener.committed_ == 0);
+  CHECK(listener.committed == 0);
   // Nobody tells that the ballast has gone: it is looked for.
   const auto until = std::chrono::steady_clock::now() + patient(20s);
   while (std::filesystem::exists(options.ballast) && std::chrono::steady_clock::now() < until)
@@ -201,11 +201,11 @@ TEST_CASE("out of room the batch is kept, the ballast given up, and it goes on b
   // Room again, seen by the next try.
   disarm();
   listener.wait_committed(1);
-  listener.wait([&] { return listener.full_.size() == 2; });
+  listener.wait([&] { return listener.full.size() == 2; });
   CHECK_FALSE(writer.storage_full());
   CHECK(std::filesystem::file_size(options.ballast) ==
         static_cast<std::uintmax_t>(Ballast::kBytes));
-  CHECK(listener.fatal_.empty());
+  CHECK(listener.fatal.empty());
   writer.stop();
   CHECK(runs_in(folder.store()) == 2);
 }
@@ -223,10 +223,10 @@ TEST_CASE("a stop while the disk is full ends, and what was never acknowledged i
   }));
   Mutations batch = one_run(1);
   REQUIRE(writer.submit(1, batch));
-  listener.wait([&] { return !listener.full_.empty(); });
+  listener.wait([&] { return !listener.full.empty(); });
   writer.stop();
   disarm();
-  CHECK(listener.committed_ == 0);
+  CHECK(listener.committed == 0);
   CHECK(runs_in(folder.store()) == 0);
 }
 
@@ -240,10 +240,10 @@ TEST_CASE("after an unknown outcome nothing is written and the owner is told to 
   }));
   Mutations batch = one_run(1);
   REQUIRE(writer.submit(1, batch));
-  listener.wait([&] { return !listener.fatal_.empty(); });
+  listener.wait([&] { return !listener.fatal.empty(); });
   disarm();
-  CHECK(listener.fatal_.find("committing") != std::string::npos);
-  CHECK(listener.committed_ == 0);
+  CHECK(listener.fatal.find("committing") != std::string::npos);
+  CHECK(listener.committed == 0);
   batch = one_run(2);
   CHECK_FALSE(writer.submit(2, batch));
   writer.stop();
@@ -262,7 +262,7 @@ TEST_CASE("after an unknown outcome of a load nothing is written either") {
     disarm();
     return {};
   }));
-  listener.wait([&] { return !listener.fatal_.empty(); });
+  listener.wait([&] { return !listener.fatal.empty(); });
   CHECK(is_refused);
   Mutations batch = one_run(1);
   CHECK_FALSE(writer.submit(1, batch));

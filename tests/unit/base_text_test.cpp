@@ -119,18 +119,18 @@ TEST_CASE("a size is a whole number with a unit") {
 }
 
 TEST_CASE("the nearest word is within a third of the length") {
-  constexpr std::array<std::string_view, 4> words = {"retry", "depends_on", "timeout", "env"};
-  CHECK(nearest_word("rerty", words) == "retry");
-  CHECK(nearest_word("dependson", words) == "depends_on");
-  CHECK(nearest_word("depend_on", words) == "depends_on");
-  CHECK(nearest_word("timout", words) == "timeout");
-  CHECK(nearest_word("tiemout", words) == "timeout");
-  CHECK(nearest_word("en", words) == "env");
-  CHECK(nearest_word("envv", words) == "env");
-  CHECK(nearest_word("xyz", words).empty());
-  CHECK(nearest_word("", words).empty());
-  CHECK(nearest_word("e", words).empty());
-  CHECK(nearest_word(std::string(1'000'000, 'x'), words).empty());
+  constexpr std::array<std::string_view, 4> kWords = {"retry", "depends_on", "timeout", "env"};
+  CHECK(nearest_word("rerty", kWords) == "retry");
+  CHECK(nearest_word("dependson", kWords) == "depends_on");
+  CHECK(nearest_word("depend_on", kWords) == "depends_on");
+  CHECK(nearest_word("timout", kWords) == "timeout");
+  CHECK(nearest_word("tiemout", kWords) == "timeout");
+  CHECK(nearest_word("en", kWords) == "env");
+  CHECK(nearest_word("envv", kWords) == "env");
+  CHECK(nearest_word("xyz", kWords).empty());
+  CHECK(nearest_word("", kWords).empty());
+  CHECK(nearest_word("e", kWords).empty());
+  CHECK(nearest_word(std::string(1'000'000, 'x'), kWords).empty());
   CHECK(nearest_word("a", {}).empty());
 }
 

@@ -57,7 +57,7 @@ std::string words_for(TriggerRule rule, Decision wanted) {
     const char* text;
     bool (*holds)(const Tally&);
   };
-  static constexpr auto all_final = [](const Tally& t) { return t.open == 0; };
+  static constexpr auto kAllFinal = [](const Tally& t) { return t.open == 0; };
   static constexpr Description kDescriptions[] = {
       {"at once", [](const Tally&) { return true; }},
       {"first S", [](const Tally& t) { return t.succeeded > 0; }},
@@ -67,26 +67,26 @@ std::string words_for(TriggerRule rule, Decision wanted) {
       {"first S or F", [](const Tally& t) { return t.succeeded > 0 || t.failed > 0; }},
       {"first S or F other than upstream_failed",
        [](const Tally& t) { return t.succeeded > 0 || t.failed > t.upstream_failed; }},
-      {"all final", [](const Tally& t) { return all_final(t); }},
+      {"all final", [](const Tally& t) { return kAllFinal(t); }},
       {"all S", [](const Tally& t) { return t.succeeded == t.total(); }},
       {"all F", [](const Tally& t) { return t.failed == t.total(); }},
       {"all K", [](const Tally& t) { return t.skipped == t.total(); }},
-      {"all final, no F", [](const Tally& t) { return all_final(t) && t.failed == 0; }},
-      {"all final, no K", [](const Tally& t) { return all_final(t) && t.skipped == 0; }},
+      {"all final, no F", [](const Tally& t) { return kAllFinal(t) && t.failed == 0; }},
+      {"all final, no K", [](const Tally& t) { return kAllFinal(t) && t.skipped == 0; }},
       {"all final, none such",
        [](const Tally& t) {
-         return all_final(t) && t.succeeded == 0 && t.failed == t.upstream_failed;
+         return kAllFinal(t) && t.succeeded == 0 && t.failed == t.upstream_failed;
        }},
       {"all final, no F, some S",
-       [](const Tally& t) { return all_final(t) && t.failed == 0 && t.succeeded > 0; }},
+       [](const Tally& t) { return kAllFinal(t) && t.failed == 0 && t.succeeded > 0; }},
       {"all final, no F, some K",
-       [](const Tally& t) { return all_final(t) && t.failed == 0 && t.skipped > 0; }},
+       [](const Tally& t) { return kAllFinal(t) && t.failed == 0 && t.skipped > 0; }},
       {"all final, no S, some F",
-       [](const Tally& t) { return all_final(t) && t.succeeded == 0 && t.failed > 0; }},
+       [](const Tally& t) { return kAllFinal(t) && t.succeeded == 0 && t.failed > 0; }},
       {"all final, no K, some S",
-       [](const Tally& t) { return all_final(t) && t.skipped == 0 && t.succeeded > 0; }},
+       [](const Tally& t) { return kAllFinal(t) && t.skipped == 0 && t.succeeded > 0; }},
       {"all final, no K, no S",
-       [](const Tally& t) { return all_final(t) && t.skipped == 0 && t.succeeded == 0; }},
+       [](const Tally& t) { return kAllFinal(t) && t.skipped == 0 && t.succeeded == 0; }},
   };
   const std::vector<Tally> all = tallies(3);
   const bool is_ever = std::any_of(all.begin(), all.end(),

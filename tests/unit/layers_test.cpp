@@ -22,8 +22,8 @@ struct Include {
 };
 
 const std::vector<std::string>& code_folders() {
-  static const std::vector<std::string> folders = {"scheduler", "storage", "plugins", "cli"};
-  return folders;
+  static const std::vector<std::string> kFolders = {"scheduler", "storage", "plugins", "cli"};
+  return kFolders;
 }
 
 bool is_code(const fs::path& path) {
@@ -52,7 +52,7 @@ std::vector<Include> includes_of(const fs::path& root, const fs::path& file) {
 }
 
 const std::vector<Include>& all_includes() {
-  static const std::vector<Include> includes = [] {
+  static const std::vector<Include> kIncludes = [] {
     const fs::path root = PAWL_SOURCE_DIR;
     std::vector<Include> out;
     for (const std::string& folder : code_folders()) {
@@ -65,17 +65,17 @@ const std::vector<Include>& all_includes() {
     }
     return out;
   }();
-  return includes;
+  return kIncludes;
 }
 
 /// The layer of a file or include, by its folder; empty when it belongs to none.
 std::string layer_of(const std::string& path) {
-  static const std::vector<std::string> layers = {"scheduler/base",    "scheduler/spec",
-                                                  "scheduler/core",    "scheduler/loop",
-                                                  "scheduler/daemon",  "storage",
-                                                  "plugins/include",   "plugins/worker",
-                                                  "plugins/operators", "cli"};
-  for (const std::string& layer : layers) {
+  static const std::vector<std::string> kLayers = {"scheduler/base",    "scheduler/spec",
+                                                   "scheduler/core",    "scheduler/loop",
+                                                   "scheduler/daemon",  "storage",
+                                                   "plugins/include",   "plugins/worker",
+                                                   "plugins/operators", "cli"};
+  for (const std::string& layer : kLayers) {
     if (path.starts_with(layer + "/")) return layer;
   }
   return "";
@@ -83,7 +83,7 @@ std::string layer_of(const std::string& path) {
 
 /// Layers whose headers a layer may include, besides its own.
 const std::map<std::string, std::set<std::string>>& allowed_layers() {
-  static const std::map<std::string, std::set<std::string>> allowed = {
+  static const std::map<std::string, std::set<std::string>> kAllowed = {
       {"scheduler/base", {}},
       {"scheduler/spec", {"scheduler/base"}},
       {"scheduler/core", {"scheduler/base", "scheduler/spec"}},
@@ -99,7 +99,7 @@ const std::map<std::string, std::set<std::string>>& allowed_layers() {
       {"plugins/worker", {"scheduler/base", "scheduler/spec", "scheduler/loop", "plugins/include"}},
       {"plugins/operators", {"plugins/include", "scheduler/base"}},
   };
-  return allowed;
+  return kAllowed;
 }
 
 /// Headers of the worker that the other side of the socket shares, and its entry point.
@@ -118,7 +118,7 @@ struct Home {
 };
 
 const std::vector<Home>& library_homes() {
-  static const std::vector<Home> homes = {
+  static const std::vector<Home> kHomes = {
       {"uv.h", {"scheduler/loop"}},
       {"sqlite3.h", {"storage", "plugins/operators"}},  // an operator brings its own
       {"SQLiteCpp/", {"storage"}},
@@ -132,7 +132,7 @@ const std::vector<Home>& library_homes() {
       {"spdlog/", {"scheduler/daemon"}},
       {"csv.h", {"scheduler/daemon"}},
   };
-  return homes;
+  return kHomes;
 }
 
 std::string where(const Include& include) {
@@ -177,7 +177,7 @@ TEST_CASE("each library has one home") {
 }
 
 TEST_CASE("the pure layers read no clock, no files and no environment") {
-  static const std::set<std::string> impure = {
+  static const std::set<std::string> kImpure = {
       "filesystem", "fstream",  "thread",      "random",       "mutex",
       "unistd.h",   "fcntl.h",  "sys/stat.h",  "time.h",       "sys/time.h",
       "future",     "iostream", "sys/types.h", "sys/socket.h", "signal.h"};
@@ -186,6 +186,6 @@ TEST_CASE("the pure layers read no clock, no files and no environment") {
     if (layer != "scheduler/base" && layer != "scheduler/spec" && layer != "scheduler/core")
       continue;
     INFO(where(include));
-    CHECK_FALSE(impure.contains(include.target));
+    CHECK_FALSE(kImpure.contains(include.target));
   }
 }

@@ -33,8 +33,8 @@ std::string commands() {
 
 /// Those that only sanitizers' presets have.
 const std::set<std::string>& of_sanitizers() {
-  static const std::set<std::string> names = {"sanitizers_test.py"};
-  return names;
+  static const std::set<std::string> kNames = {"sanitizers_test.py"};
+  return kNames;
 }
 
 /// The sources of tests by their names.
@@ -77,11 +77,11 @@ struct Shown {
 
 /// What the last cell of a row names.
 std::vector<Shown> shown_by(const std::string& row) {
-  static const RE2 words(R"((`[a-z_]+\.(?:py|cpp)`|test_[a-z0-9_]+|"[^"]+"))");
+  static const RE2 kWords(R"((`[a-z_]+\.(?:py|cpp)`|test_[a-z0-9_]+|"[^"]+"))");
   const std::string cell = row.substr(row.rfind(" | ", row.size() - 3));
   std::vector<Shown> all;
   re2::StringPiece left(cell);
-  for (std::string word; RE2::FindAndConsume(&left, words, &word);) {
+  for (std::string word; RE2::FindAndConsume(&left, kWords, &word);) {
     if (word.front() == '`') {
       all.push_back({word.substr(1, word.size() - 2), {}});
     } else if (!all.empty()) {

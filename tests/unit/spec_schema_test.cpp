@@ -33,13 +33,13 @@ namespace {
 namespace fs = std::filesystem;
 
 const valijson::Schema& compiled_schema() {
-  static const Json text = Json::parse(job_schema());
-  static const valijson::Schema* const schema = [] {
+  static const Json kText = Json::parse(job_schema());
+  static const valijson::Schema* const kSchema = [] {
     auto* out = new valijson::Schema();
-    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(text), *out);
+    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(kText), *out);
     return out;
   }();
-  return *schema;
+  return *kSchema;
 }
 
 bool fits(const Json& job) {

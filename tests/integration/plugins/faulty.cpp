@@ -129,6 +129,8 @@ struct Grabber {
   }
 };
 
+std::string filled(std::size_t size, char with) { return std::string(size, with); }
+
 /// Gives back a hundred megabytes.
 struct Huge {
   static constexpr const char* kName = "huge";
@@ -141,7 +143,7 @@ struct Huge {
       for (int i = 0; i < 100'000; ++i) lines += line;
       return Result::success(lines);
     }
-    return Result::success('"' + std::string(100'000'000, 'x') + '"');
+    return Result::success('"' + filled(100'000'000, 'x') + '"');
   }
 };
 
@@ -155,8 +157,8 @@ struct Flood {
     while (lines.size() < (1U << 20)) lines += "a line of the flood\n";
     for (int i = 0; i < 1024; ++i) attempt.log(lines);
     attempt.log("end\n");
-    return Result::failure(std::string(100'000'000, 'm'), std::string(1'000'000, 'c'),
-                           std::string(100'000'000, 't'));
+    return Result::failure(filled(100'000'000, 'm'), std::string(1'000'000, 'c'),
+                           filled(100'000'000, 't'));
   }
 };
 
