@@ -279,7 +279,8 @@ Finding check_workers(const std::string& workers_folder) {
   }
   std::string text = counted(alive, "worker") + " alive";
   if (left > 0) {
-    text += fmt::format(", {} ended: the next start reads what they noted and clears it away", left);
+    text +=
+        fmt::format(", {} ended: the next start reads what they noted and clears it away", left);
   }
   return {"workers", Level::good, text, ""};
 }

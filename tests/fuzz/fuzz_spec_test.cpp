@@ -52,12 +52,12 @@ const std::vector<std::string> kCelWords = {"params",
                                             ".matches('(a*)*b')"};
 
 const JsonContext& names() {
-  static const JsonContext context(Json::parse(R"({
+  static const JsonContext kContext(Json::parse(R"({
     "params": {"n": 3, "big": 9223372036854775807, "text": "t\u00e4xt", "list": [1, 2.5, null]},
     "item": {"id": 7, "key": "orders"}, "index": 2, "env": {"A": "b"},
     "tasks": {"a": {"state": "succeeded", "output": [{"x": 1}], "counts": {"failed": 0}}},
     "run": {"id": "20261120-225801-7k3f9q", "date": "2026-11-20"}})"));
-  return context;
+  return kContext;
 }
 
 template <typename Value>

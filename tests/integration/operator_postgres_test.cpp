@@ -32,7 +32,7 @@ class Observer {
   /// The first value; empty when there is none.
   std::string ask(const std::string& sql) {
     PGresult* result = ::PQexec(connection_, sql.c_str());
-    const std::string value = ::PQntuples(result) > 0 ? ::PQgetvalue(result, 0, 0) : "";
+    std::string value = ::PQntuples(result) > 0 ? ::PQgetvalue(result, 0, 0) : "";
     INFO(sql << ": " << ::PQresultErrorMessage(result));
     const ExecStatusType status = ::PQresultStatus(result);
     ::PQclear(result);

@@ -97,8 +97,7 @@ TEST_CASE("whatever a program leaves behind is gone before its end is told") {
         "setsid sleep 86407.2 & sleep 0.1; exit 0",  // a session of its own
         "(setsid sh -c 'sleep 86407.3 & sleep 86407.4' &) ; sleep 0.1; exit 0",  // forked twice
         "env -i setsid sleep 86407.5 & sleep 0.1; exit 0",                       // and no variables
-        "setsid sh -c 'trap \"\" TERM; setsid sleep 86407.6 & sleep 86407.7' & sleep 0.1; exit "
-        "0"}) {
+        "setsid sh -c 'trap \"\" TERM; setsid sleep 86407.6 & sleep 86407.7' & sleep 0.1; :"}) {
     static std::int64_t attempt = 0;
     AttemptEnd end = scheduler.run(worker.shell(script), ++attempt);
     CHECK(end.outcome == Outcome::succeeded);

@@ -10,7 +10,6 @@ namespace pawl {
 namespace {
 
 using namespace std::chrono_literals;
-using test::eventually;
 using test::TestScheduler;
 using test::TestWorker;
 

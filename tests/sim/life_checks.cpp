@@ -29,7 +29,9 @@ void Life::count_start(const effect::StartAttempt& start, std::uint64_t sequence
     if (pool != job.pools.end() && pool->second.rate)
       rates.push_back({{job.name, use.pool, {}}, *pool->second.rate});
   }
-  for (const auto& [key, rate] : rates) {
+  for (const auto& named : rates) {
+    const auto& key = named.first;
+    const auto& rate = named.second;
     ++tale_.rated;
     std::vector<RatedStart>& before = rated_[key];
     before.push_back({sequence, store_.boot, now_, true});
@@ -263,7 +265,9 @@ void Life::check_evidence() {
     const auto row = store_.attempts.find(e.start.attempt);
     if (row == store_.attempts.end()) fail("a process that started has no attempt");
   }
-  for (const auto& [key, row] : store_.tasks) {
+  for (const auto& task : store_.tasks) {
+    const auto& key = task.first;
+    const auto& row = task.second;
     if (row.state != TaskState::succeeded || row.reason == Reason::marked ||
         store_.mapped.contains({key.run, key.task}))
       continue;

@@ -235,7 +235,7 @@ TEST_CASE("the largest body is taken, a larger one is refused with a reason") {
 
   std::string chunked =
       "POST /x HTTP/1.1\r\nHost: p\r\nTransfer-Encoding: chunked\r\n\r\n1100000\r\n";
-  chunked += std::string(0x1100000, 'c') + "\r\n0\r\n\r\n";
+  chunked.append(0x1100000, 'c').append("\r\n0\r\n\r\n");
   RawClient unannounced(echo.loop, echo.home.socket());
   left = chunked;
   while (!left.empty()) push(unannounced);

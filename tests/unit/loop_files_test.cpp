@@ -35,7 +35,7 @@ mode_t mode_of(const std::string& path) {
 
 /// A folder whose path alone is longer than a socket's address.
 std::string deep_folder(const ScratchFolder& scratch) {
-  const std::string path = scratch / (std::string(80, 'a') + "/" + std::string(80, 'b'));
+  std::string path = scratch / (std::string(80, 'a') + "/" + std::string(80, 'b'));
   fs::create_directories(path);
   REQUIRE(path.size() > 107);
   return path;

@@ -360,7 +360,7 @@ void OperatorHost::cancel(TestAttempt& attempt) {
 End OperatorHost::run(const Ask& ask) {
   TestAttempt& attempt = start(ask);
   PAWL_CHECK(run_until(impl_->loop, [&] { return attempt.end().has_value(); }));
-  const End end = *attempt.end();
+  End end = *attempt.end();
   forget(attempt);
   return end;
 }

@@ -35,7 +35,7 @@ struct Waiting {
   }
   /// One look; what it remembers is there for the next.
   End look() {
-    const End end = host.run(ask);
+    End end = host.run(ask);
     ask.state = end.state;
     return end;
   }

@@ -183,13 +183,13 @@ TEST_CASE("a line cut anywhere is refused or a message, never worse") {
 TEST_CASE("an output is written as the task declares it") {
   CHECK(output_of(R"("a\nb")", OutputFormat::text) == "a\nb");
   CHECK(output_of("5", OutputFormat::text) == "5");
-  CHECK(output_of("", OutputFormat::text) == "");
+  CHECK(output_of("", OutputFormat::text).empty());
   CHECK(output_of(R"("a")", OutputFormat::json) == R"("a")");
   CHECK(output_of("", OutputFormat::json) == "null");
   CHECK(output_of(R"([1, {"a": [2, 3]} ,"x,]"])", OutputFormat::jsonl) ==
         "1\n{\"a\": [2, 3]}\n\"x,]\"\n");
-  CHECK(output_of("[]", OutputFormat::jsonl) == "");
+  CHECK(output_of("[]", OutputFormat::jsonl).empty());
   CHECK(output_of(R"("{}\n{}\n")", OutputFormat::jsonl) == "{}\n{}\n");
   CHECK_THAT(output_of("{}", OutputFormat::jsonl), Catch::Contains("expects a list"));
-  CHECK(output_of("{}", OutputFormat::none) == "");
+  CHECK(output_of("{}", OutputFormat::none).empty());
 }
