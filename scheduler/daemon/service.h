@@ -123,7 +123,6 @@ class Service {
   void start_schedules();
 
   // service_settings.cpp
-  static std::size_t cores();
   static std::size_t workers_wanted(const Settings& settings);
   static Retention keep_of(const Settings& settings);
   Result<std::int64_t> slots_of_default(const Settings& settings) const;

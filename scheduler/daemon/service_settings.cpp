@@ -20,12 +20,12 @@ bool are_the_same(const OperatorCatalog& a, const OperatorCatalog& b) {
                     });
 }
 
+std::int64_t cores() { return std::max(1U, std::thread::hardware_concurrency()); }
+
 }  // namespace
 
-std::size_t Service::cores() { return std::max(1U, std::thread::hardware_concurrency()); }
-
 std::size_t Service::workers_wanted(const Settings& settings) {
-  return settings.workers != 0 ? settings.workers : cores();
+  return settings.workers != 0 ? settings.workers : static_cast<std::size_t>(cores());
 }
 
 Retention Service::keep_of(const Settings& settings) {
@@ -34,7 +34,7 @@ Retention Service::keep_of(const Settings& settings) {
 
 Result<std::int64_t> Service::slots_of_default(const Settings& settings) const {
   const std::int64_t slots = settings.default_slots().value_or(
-      std::min(slots_max_, std::max<std::int64_t>(4, 2 * static_cast<std::int64_t>(cores()))));
+      std::min(slots_max_, std::max<std::int64_t>(4, 2 * cores())));
   if (slots >= 1 && slots <= slots_max_) return slots;
   return Error{ErrorKind::invalid,
                "pool default: " + std::to_string(slots) + " slots are not from 1 to " +

@@ -243,7 +243,6 @@ Workers::Options Service::worker_options() const {
   out.control_groups = settings.control_groups;
   out.worker_idle = settings.worker_idle;
   out.hosts = settings.hosts;
-  out.hosts_max = cores();
   out.count = workers_wanted(settings);
   return out;
 }

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
@@ -16,6 +17,12 @@ namespace {
 constexpr Duration kYoung = std::chrono::seconds(10);  ///< dying sooner counts as a failed start
 constexpr Duration kHostLooksEvery = std::chrono::minutes(1);
 constexpr int kReplaceDelayShiftMax = 6;  ///< 2^6 s between tries at the most
+
+/// Of one library. The scheduler needs a core of its own when hosts have that much to do.
+std::size_t hosts_max(const Settings::Hosts& settings) {
+  if (settings.per_library > 0) return settings.per_library;
+  return std::max(2U, std::thread::hardware_concurrency()) - 1;
+}
 
 std::optional<WorkerId> worker_id_from(const std::string& name) {
   std::int64_t number = 0;
@@ -168,7 +175,7 @@ void Workers::spread(const Peer& peer) {
   const auto hosts = std::count_if(peers_.begin(), peers_.end(), [&](const auto& each) {
     return is_coming_or_up(*each.second) && plugin_of(*each.second) == plugin;
   });
-  if (static_cast<std::size_t>(hosts) < options_.hosts_max)
+  if (static_cast<std::size_t>(hosts) < hosts_max(options_.hosts))
     demand_.want(plugin, peer.operators.front());
 }
 

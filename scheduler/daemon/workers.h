@@ -41,8 +41,6 @@ class Workers {
     std::string control_groups = "auto";    ///< for attempts with limits (control_group.h)
     Duration worker_idle = std::chrono::seconds(60);
     Settings::Hosts hosts;
-    /// Of one plugin, while one is not enough: a core each.
-    std::size_t hosts_max = 1;
     /// By operator: the plugin that a host loads for it. Operators of one plugin share a host.
     std::map<std::string, std::string> plugins;
   };

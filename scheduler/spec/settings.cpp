@@ -34,6 +34,7 @@ class SettingsReader {
     s.hosts.idle = hosts.member("idle").duration(s.hosts.idle);
     s.hosts.recycle_after = static_cast<std::uint64_t>(hosts.member("recycle_after").integer(0));
     s.hosts.memory_bytes = hosts.member("memory").size(0);
+    s.hosts.per_library = static_cast<std::size_t>(hosts.member("per_library").integer(0));
     const View limits = root_.member("limits");
     s.log_bytes_max = limits.member("log").size(s.log_bytes_max);
     s.wal_bytes_max = static_cast<std::int64_t>(

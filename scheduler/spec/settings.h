@@ -28,6 +28,7 @@ struct Settings {
     Duration idle = std::chrono::minutes(5);  ///< without an attempt a host ends
     std::uint64_t recycle_after = 0;          ///< attempts until a fresh one follows; 0: never
     std::uint64_t memory_bytes = 0;           ///< resident, until a fresh one follows; 0: never
+    std::size_t per_library = 0;  ///< at most, while one is not enough; 0: one per core but one
 
     friend bool operator==(const Hosts&, const Hosts&) = default;
   } hosts;

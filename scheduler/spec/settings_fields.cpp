@@ -8,9 +8,9 @@
 namespace pawl {
 namespace {
 
-constexpr Shape kWorkers = count_shape(1, 1'024);
+constexpr Shape kProcesses = count_shape(1, 1'024);
 
-constexpr std::array<Field, 3> kHostFields = {{
+constexpr std::array<Field, 4> kHostFields = {{
     {"idle", &kDuration, "A host without an attempt for so long ends.", "\"5m\""},
     {"recycle_after", &kCount, "After so many attempts a fresh host follows.", {}, false, "never"},
     {"memory",
@@ -19,6 +19,12 @@ constexpr std::array<Field, 3> kHostFields = {{
      {},
      false,
      "no limit"},
+    {"per_library",
+     &kProcesses,
+     "At most so many hosts share the work of one library when it is too much for one.",
+     {},
+     false,
+     "one per core but one, at least one"},
 }};
 constexpr Shape kHosts = {.form = Form::object,
                           .what = "an object such as {\"memory\": \"2GiB\"}",
@@ -96,7 +102,7 @@ const Shape& settings_shape() {
   pools.unset = "twice the cores, at least 4";
   static const std::array<Field, 12> kFields = {{
       {"format", &kFormat, "The version of this format.", "1"},
-      {"workers", &kWorkers, "Processes that start programs.", {}, false, "one per core"},
+      {"workers", &kProcesses, "Processes that start programs.", {}, false, "one per core"},
       {"worker_idle", &kDuration, "A worker without scheduler and work ends after it.", "\"1m\""},
       {"control_groups", &kWord,
        "Where attempts with limits get control groups: a folder, auto, none.", "\"auto\""},

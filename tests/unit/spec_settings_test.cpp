@@ -86,7 +86,7 @@ TEST_CASE("settings that are not set are the defaults of the table") {
 TEST_CASE("each key of settings is read") {
   const Settings settings = good(R"({"format": 1, "workers": 4, "worker_idle": "2m",
       "control_groups": "/sys/fs/cgroup/pawl", "pools": {"default": 32, "warehouse": {"slots": 20, "rate": {"count": 5, "per": "1m"}}},
-      "hosts": {"idle": "90s", "recycle_after": 1000, "memory": "2GiB"},
+      "hosts": {"idle": "90s", "recycle_after": 1000, "memory": "2GiB", "per_library": 3},
       "limits": {"log": "1MiB", "wal": "2GiB"}, "retention": {"runs": 5, "days": 7},
       "comment": "ours", "x-owner": {"team": 5}, "$schema": "settings.schema.json"})")
                                 .settings;
@@ -95,7 +95,7 @@ TEST_CASE("each key of settings is read") {
   CHECK(settings.control_groups == "/sys/fs/cgroup/pawl");
   CHECK(settings.default_slots() == 32);
   CHECK(settings.pools.at("warehouse") == PoolSpec{20, Rate{5, 1min}});
-  CHECK(settings.hosts == Settings::Hosts{90s, 1'000, std::uint64_t{2} << 30});
+  CHECK(settings.hosts == Settings::Hosts{90s, 1'000, std::uint64_t{2} << 30, 3});
   CHECK(settings.log_bytes_max == 1u << 20);
   CHECK(settings.wal_bytes_max == std::int64_t{2} << 30);
   CHECK(settings.retention_runs == 5);
