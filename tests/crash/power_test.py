@@ -11,6 +11,7 @@ Exit code 0 only when nothing was wrong and the cuts have hit; 77 where this is 
 """
 
 import argparse
+import errno
 import fcntl
 import os
 import random
@@ -66,8 +67,23 @@ class Disk:
         while (done := command("umount", self.mounted_at)).returncode != 0:
             assert time.monotonic() < deadline, done.stderr
             time.sleep(0.05)
+        # The dead scheduler's mount namespace holds a mount of its own until the kernel has taken the
+        # namespace apart; a mount before that would get the same dead file system back.
+        while self.is_mounted_somewhere():
+            assert time.monotonic() < deadline, f"{self.device} is still mounted in another namespace"
+            time.sleep(0.01)
         done = command(*self.mounting())
         assert done.returncode == 0, done.stderr
+
+    def is_mounted_somewhere(self):
+        """A block device that carries a mounted file system cannot be opened for oneself alone."""
+        try:
+            os.close(os.open(self.device, os.O_RDONLY | os.O_EXCL))
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return True
+        return False
 
     def clear_away(self):
         command("umount", "-l", self.mounted_at)
