@@ -601,20 +601,24 @@ def verify(home, ledger, job, accepted, faults, before, at_rest, strays, jobs=No
 
 def verify_schedule(home, job, period_ms):
     """How many times the schedule of a job has had, and what is wrong: between the first and the last
-    each has one run that has ended well, and nothing was dropped. The last one may just have begun."""
+    each has one run that has ended well, or has a task that was held after three interruptions, and
+    nothing was dropped. The last one may just have begun."""
     with tempfile.TemporaryDirectory(prefix="pawl-verify-") as folder:
         with contextlib.closing(sqlite3.connect(copy_of_database(home, folder))) as database:
             rows = database.execute(
-                "SELECT scheduled_for, state FROM run WHERE job = ? AND scheduled_for IS NOT NULL "
-                "ORDER BY scheduled_for", (job,)).fetchall()
+                "SELECT scheduled_for, state, EXISTS (SELECT 1 FROM task AS t WHERE t.run = run.id AND "
+                "t.state = 'held' AND t.reason = 'poison' AND (SELECT count(*) FROM attempt AS a "
+                "WHERE a.run = t.run AND a.task = t.task AND a.item = t.item AND "
+                "a.state IN ('lost', 'interrupted')) >= 3) FROM run "
+                "WHERE job = ? AND scheduled_for IS NOT NULL ORDER BY scheduled_for", (job,)).fetchall()
             dropped = database.execute("SELECT count(*) FROM dropped_fire WHERE job = ?", (job,)).fetchone()
     problems = []
-    times = [time_ms for time_ms, _ in rows]
+    times = [time_ms for time_ms, _, _ in rows]
     for one, two in zip(times, times[1:]):
         if two - one != period_ms:
             problems.append(f"schedule of {job}: a run for {one}, the next for {two}")
-    for time_ms, state in rows[:-1]:
-        if state != "succeeded":
+    for time_ms, state, is_poisoned in rows[:-1]:
+        if state != "succeeded" and not (state == "failed" and is_poisoned):
             problems.append(f"schedule of {job}: the run for {time_ms} is {state}")
     if dropped[0]:
         problems.append(f"schedule of {job}: {dropped[0]} fires were dropped")

@@ -74,7 +74,12 @@ class Story:
                     request_id="request-1")
         for fire in range(4):
             self.insert("run", id=10 + fire, name=f"fire-{fire}", job="clock", version=2,
-                        state="succeeded", scheduled_for=2000 * (1 + fire))
+                        state="failed" if fire == 1 else "succeeded",
+                        scheduled_for=2000 * (1 + fire))
+        self.insert("task", run=11, task=0, item=-1, state="held", reason="poison", attempts=3)
+        for number in (1, 2, 3):
+            self.insert("attempt", id=100 + number, run=11, task=0, item=-1, number=number,
+                        state="interrupted")
         for place, task in enumerate(JOB["tasks"]):
             self.insert("version_task", version=1, task=place, id=task["id"])
         self.insert("run_counts", run=1, succeeded=4, held=1, upstream_failed=1)
@@ -140,7 +145,7 @@ def start_before_the_commit(story):
 
 
 def fire_skipped(story):
-    story.sql("DELETE FROM run WHERE name = 'fire-1'")
+    story.sql("DELETE FROM run WHERE name = 'fire-2'")
 
 
 def fire_dropped(story):
@@ -151,8 +156,12 @@ def fire_without_success(story):
     story.sql("UPDATE run SET state = 'failed' WHERE name = 'fire-2'")
 
 
+def fire_held_too_soon(story):
+    story.sql("DELETE FROM attempt WHERE run = 11 AND number = 1")
+
+
 def schedule_asleep(story):
-    story.sql("DELETE FROM run WHERE job = 'clock'")
+    story.sql("UPDATE run SET job = 'another' WHERE job = 'clock'")
 
 
 def same_start_twice(story):
@@ -298,7 +307,8 @@ PLANTED = {
     failed_too_soon: "ended rightly", run_made_better: "everything ended", counts_wrong: "counts",
     a_whole_counted: "counts",
     fire_skipped: "schedule of clock", fire_dropped: "schedule of clock",
-    fire_without_success: "schedule of clock", schedule_asleep: "schedule of clock",
+    fire_without_success: "schedule of clock", fire_held_too_soon: "schedule of clock",
+    schedule_asleep: "schedule of clock",
     damaged_index: "integrity_check", stray_process: "stray process"}
 
 
