@@ -230,7 +230,7 @@ class FailureScreen {
   void print_log_end(TaskIndex index, const Failed& failed) {
     const ItemIndex item{failed.index};
     const auto attempts = access_.history().attempts_of({row_.id, index, item});
-    if (!attempts || attempts->empty() || attempts->back().row.log_bytes == 0) return;
+    if (!attempts || attempts->empty() || attempts->back().log.empty()) return;
     const AttemptView& last = attempts->back();
     LogReader reader(
         log_path(log_folder(access_.home(), row_.name, failed.task), item, last.row.number));

@@ -1,7 +1,11 @@
 #include "cli/log_merge.h"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
+#include "cli/view.h"
+#include "plugins/worker/definition.h"
 #include "scheduler/base/text.h"
 
 namespace pawl {
@@ -9,7 +13,7 @@ namespace pawl {
 namespace {
 
 // A worker's first line may be a little earlier than the start that was recorded for it.
-constexpr Duration kStartSlack = std::chrono::seconds(2);
+constexpr Duration kStartSlack = std::chrono::milliseconds(200);
 
 /// Comparable with the times of records, which have more digits.
 std::string time_text(WallTime time) {
@@ -20,90 +24,96 @@ std::string time_text(WallTime time) {
 
 }  // namespace
 
-void LogMerge::add(LogSource source) {
-  const auto later = [](const LogSource& a, const LogSource& b) {
-    return a.started_at > b.started_at;
-  };
-  pending_.insert(std::upper_bound(pending_.begin(), pending_.end(), source, later), source);
+std::string LogSource::name() const {
+  std::string text = task_name(folder->task, item);
+  if (number > 1) text += "#" + std::to_string(number);
+  return text;
 }
 
-void LogMerge::set_final(std::int64_t attempt_id) {
-  for (LogSource& source : pending_) {
-    if (source.attempt_id == attempt_id) source.is_final = true;
+std::string LogSource::path() const { return log_path(folder->path, item, number); }
+
+struct LogMerge::Later {
+  bool operator()(const std::unique_ptr<Open>& a, const std::unique_ptr<Open>& b) const {
+    return std::tie(a->time, a->place) > std::tie(b->time, b->place);
   }
-  for (auto& open : open_) {
-    if (open->source.attempt_id == attempt_id) open->source.is_final = true;
-  }
+};
+
+void LogMerge::add(const LogSource& source) { pending_.push_back(source); }
+
+bool LogMerge::is_growing() const {
+  return std::any_of(quiet_.begin(), quiet_.end(),
+                     [](const auto& open) { return !open->source.is_final; });
 }
 
-std::vector<std::int64_t> LogMerge::growing() const {
-  std::vector<std::int64_t> ids;
-  for (const auto& open : open_) {
-    if (!open->source.is_final) ids.push_back(open->source.attempt_id);
+Result<void> LogMerge::settle(const std::function<Result<bool>(AttemptId)>& is_final) {
+  for (auto& open : quiet_) {
+    if (open->source.is_final) continue;
+    const Result<bool> answer = is_final(open->source.attempt);
+    if (!answer) return answer.error();
+    open->source.is_final = *answer;
   }
-  return ids;
+  return {};
 }
 
-Result<void> LogMerge::advance(Open& open) {
-  open.has_head = false;
-  // Asked before reading: what was written before the end is then surely seen.
-  const bool was_final = open.source.is_final;
-  Result<std::optional<LogLine>> line = open.reader.next();
+/// Reads its next line and puts it where it belongs then; gone when it is over.
+Result<void> LogMerge::advance(std::unique_ptr<Open> open) {
+  Result<std::optional<LogLine>> line = open->reader.next();
   if (!line) return line.error();
-  if (!*line && was_final) {
-    line = open.reader.rest();
+  if (!*line && open->source.is_final) {
+    line = open->reader.rest();
     if (!line) return line.error();
-    open.is_done = !*line;
+    if (!*line) return {};
   }
-  if (!*line) return {};
-  open.head = **std::move(line);
-  if (!open.head.time.empty()) open.time = open.head.time;
-  open.has_head = true;
+  if (!*line) {
+    quiet_.push_back(std::move(open));
+    return {};
+  }
+  open->head = **std::move(line);
+  if (!open->head.time.empty()) open->time = open->head.time;
+  heads_.push_back(std::move(open));
+  std::push_heap(heads_.begin(), heads_.end(), Later());
   return {};
 }
 
-/// Opens what may have lines before `until`; everything when that is empty.
-Result<void> LogMerge::open_pending(const std::string& until) {
-  while (!pending_.empty()) {
-    const std::string earliest = time_text(pending_.back().started_at - kStartSlack);
-    if (!until.empty() && earliest > until) return {};
-    const std::string path = pending_.back().path;
-    auto open = std::make_unique<Open>(
-        Open{std::move(pending_.back()), LogReader(path), {}, {}, false, false});
-    pending_.pop_back();
-    open->time = earliest;
-    if (Result<void> done = advance(*open); !done) return done;
-    open_.push_back(std::move(open));
-    // One at a time while nothing is known about its lines: they may all come before the next.
-    if (until.empty()) return {};
-  }
-  return {};
+void LogMerge::note_next_start() {
+  next_start_ = pending_.empty() ? "" : time_text(pending_.back().started_at - kStartSlack);
+}
+
+Result<void> LogMerge::open_next() {
+  auto open = std::make_unique<Open>(
+      Open{pending_.back(), LogReader(pending_.back().path()), {}, next_start_, opened_++});
+  pending_.pop_back();
+  note_next_start();
+  return advance(std::move(open));
+}
+
+std::unique_ptr<LogMerge::Open> LogMerge::take_first() {
+  std::pop_heap(heads_.begin(), heads_.end(), Later());
+  std::unique_ptr<Open> first = std::move(heads_.back());
+  heads_.pop_back();
+  return first;
 }
 
 Result<void> LogMerge::drain(const Sink& sink) {
-  for (auto& open : open_) {
-    if (open->has_head) continue;
-    if (Result<void> done = advance(*open); !done) return done;
+  // Those that began at the same time stay in the order in which they were added.
+  std::reverse(pending_.begin(), pending_.end());
+  std::stable_sort(pending_.begin(), pending_.end(), [](const LogSource& a, const LogSource& b) {
+    return a.started_at > b.started_at;
+  });
+  note_next_start();
+  for (auto& open : std::exchange(quiet_, {})) {
+    if (Result<void> done = advance(std::move(open)); !done) return done;
   }
   for (;;) {
-    std::erase_if(open_, [](const auto& open) { return open->is_done; });
-    const auto earliest = [&] {
-      Open* first = nullptr;
-      for (const auto& open : open_) {
-        if (open->has_head && (first == nullptr || open->time < first->time)) first = open.get();
-      }
-      return first;
-    };
-    Open* next = earliest();
-    if (next == nullptr) {
-      if (pending_.empty()) return {};
-      if (Result<void> done = open_pending(""); !done) return done;
+    // One that may begin before the earliest line that is known.
+    if (!pending_.empty() && (heads_.empty() || next_start_ <= heads_.front()->time)) {
+      if (Result<void> done = open_next(); !done) return done;
       continue;
     }
-    if (Result<void> done = open_pending(next->time); !done) return done;
-    next = earliest();
-    sink(next->source, next->head);
-    if (Result<void> done = advance(*next); !done) return done;
+    if (heads_.empty()) return {};
+    std::unique_ptr<Open> first = take_first();
+    sink(first->source, first->head);
+    if (Result<void> done = advance(std::move(first)); !done) return done;
   }
 }
 

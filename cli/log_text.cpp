@@ -13,13 +13,15 @@
 #include <fmt/format.h>
 
 #include "scheduler/base/text.h"
+#include "scheduler/loop/fd.h"
 
 namespace pawl {
 
 namespace {
 
 constexpr std::size_t kLineBytesMax = 1u << 20;
-constexpr std::size_t kBlockBytes = 64u << 10;
+// Logs of thousands of attempts may be read side by side, each as far as its first block.
+constexpr std::size_t kBlockBytes = 16u << 10;
 
 /// The first word of `text`, taken off it with the blank after it.
 std::optional<std::string_view> take_word(std::string_view& text) {
@@ -48,41 +50,44 @@ std::optional<LogRecord> parse_log_record(std::string_view line) {
 
 struct LogReader::State {
   std::string path;
-  int descriptor = -1;
+  off_t offset = 0;    ///< of what was not read yet
+  ino_t file = 0;      ///< that was read last
   std::string buffer;  ///< read, not yet split
   std::size_t at = 0;  ///< of the first byte of `buffer` that was not handed out
   std::map<std::string, LogLine, std::less<>> open;  ///< lines that go on, by stream
-
-  ~State() {
-    if (descriptor >= 0) ::close(descriptor);
-  }
 
   Error failure() const {
     return {ErrorKind::storage, fmt::format("{}: cannot be read: {}", path, std::strerror(errno))};
   }
 
-  /// False: there is no file (yet).
-  Result<bool> open_file() {
-    if (descriptor >= 0) return true;
-    descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (descriptor >= 0) return true;
-    if (errno == ENOENT) return false;
-    return failure();
+  /// The file, for one look: who reads many logs has no descriptors for all of them. Nothing when
+  /// there is no file (yet).
+  Result<Fd> open_file(struct stat& facts) const {
+    Fd descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!descriptor) return errno == ENOENT ? Result<Fd>(Fd()) : failure();
+    if (fstat(descriptor.get(), &facts) != 0) return failure();
+    return descriptor;
   }
 
   /// Reads on. False: nothing is there now.
   Result<bool> fill() {
-    Result<bool> opened = open_file();
-    if (!opened || !*opened) return opened;
+    struct stat facts {};
+    const Result<Fd> descriptor = open_file(facts);
+    if (!descriptor) return descriptor.error();
+    if (!*descriptor) return false;
+    // Rotated, or emptied.
+    if (facts.st_ino != file || facts.st_size < offset) offset = 0;
+    file = facts.st_ino;
     if (at > 0) {
       buffer.erase(0, at);
       at = 0;
     }
     std::array<char, kBlockBytes> block;
     for (;;) {
-      const ssize_t count = ::read(descriptor, block.data(), block.size());
+      const ssize_t count = ::pread(descriptor->get(), block.data(), block.size(), offset);
       if (count > 0) {
         buffer.append(block.data(), static_cast<std::size_t>(count));
+        offset += count;
         return true;
       }
       if (count == 0) return false;
@@ -156,23 +161,23 @@ Result<std::optional<LogLine>> LogReader::rest() {
 
 Result<void> LogReader::seek_tail(std::int64_t lines) {
   State& state = *state_;
-  const Result<bool> opened = state.open_file();
-  if (!opened) return opened.error();
-  if (!*opened) return {};
   struct stat facts {};
-  if (fstat(state.descriptor, &facts) != 0) return state.failure();
+  const Result<Fd> descriptor = state.open_file(facts);
+  if (!descriptor) return descriptor.error();
+  if (!*descriptor) return {};
+  state.file = facts.st_ino;
   off_t from = facts.st_size;
   std::int64_t found = 0;
   std::array<char, kBlockBytes> block;
   while (from > 0) {
     const auto size = static_cast<std::size_t>(std::min<off_t>(from, kBlockBytes));
     from -= static_cast<off_t>(size);
-    const ssize_t count = ::pread(state.descriptor, block.data(), size, from);
+    const ssize_t count = ::pread(descriptor->get(), block.data(), size, from);
     if (count < 0) return state.failure();
     for (ssize_t i = count; i-- > 0;) {
       if (block[static_cast<std::size_t>(i)] != '\n' || from + i + 1 == facts.st_size) continue;
       if (++found < lines) continue;
-      if (::lseek(state.descriptor, from + i + 1, SEEK_SET) < 0) return state.failure();
+      state.offset = from + i + 1;
       return {};
     }
   }

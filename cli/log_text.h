@@ -32,8 +32,8 @@ struct LogLine {
   bool ended = true;  ///< false: the program left it without an end of line
 };
 
-/// Reads a log from its beginning, line by line, as the file grows. Bounded memory: a line longer
-/// than a mebibyte is handed out in pieces (`ended` false).
+/// Reads a log from its beginning, line by line, as the file grows. Holds no descriptor between two
+/// calls. Bounded memory: a line longer than a mebibyte is handed out in pieces (`ended` false).
 class LogReader {
  public:
   explicit LogReader(std::string path);

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
-#include <set>
+#include <map>
 #include <thread>
 
 #include <fmt/format.h>
@@ -21,8 +21,6 @@ namespace pawl {
 namespace {
 
 constexpr auto kLookEvery = std::chrono::milliseconds(200);
-// An attempt that was committed late is still seen by the next look.
-constexpr Duration kLookBack = std::chrono::seconds(10);
 
 bool has_failed(AttemptState state) {
   switch (state) {
@@ -67,8 +65,7 @@ class LogsVerb final : public Verb {
     const Result<bool> many = is_many(*access);
     if (!many) return many.error();
     many_ = *many;
-    if (const Result<void> found = many_ ? find_all(*access, std::nullopt) : find_one(*access);
-        !found) {
+    if (const Result<void> found = many_ ? find_all(*access) : find_one(*access); !found) {
       return found.error();
     }
     if (const Result<void> done = print(session); !done) return done.error();
@@ -86,61 +83,82 @@ class LogsVerb final : public Verb {
     return mapped->has_value();
   }
 
-  void add(const HistoryAccess& access, const AttemptView& attempt) {
-    const AttemptRow& row = attempt.row;
-    const auto [place, is_new] = known_.insert(row.id.value);
-    (void)place;
-    if (!is_new || (failed_ && is_final(row.state) && !has_failed(row.state))) return;
-    LogSource source;
-    source.attempt_id = row.id.value;
-    source.prefix = task_name(attempt.task, row.key.item);
-    if (row.number > 1) source.prefix += fmt::format("#{}", row.number);
-    source.path =
-        log_path(log_folder(access.home(), attempt.run, attempt.task), row.key.item, row.number);
-    source.started_at = row.started_at;
-    source.is_final = is_final(row.state);
-    // A silent attempt that is over has no log.
-    if (source.is_final && row.log_bytes == 0) return;
-    merge_.add(std::move(source));
-  }
-
-  Result<void> find_one(HistoryAccess& access) {
-    const auto attempts = access.history().attempts_of(named_.key());
-    if (!attempts) return attempts.error();
-    if (named_.attempt) {
-      const auto found =
-          std::find_if(attempts->begin(), attempts->end(),
-                       [&](const AttemptView& a) { return a.row.number == *named_.attempt; });
-      if (found == attempts->end()) {
-        return Error{ErrorKind::not_found,
-                     fmt::format("{} has no attempt #{}; it has had {}",
-                                 object_name(named_.run.name, named_.task_id, named_.item),
-                                 *named_.attempt, attempts->size())};
-      }
-      add(access, *found);
-    } else if (!attempts->empty()) {
-      if (failed_) {
-        for (const AttemptView& attempt : *attempts) add(access, attempt);
-      } else {
-        add(access, attempts->back());
-      }
-    }
+  Result<void> add(HistoryAccess& access, const LogView& log) {
+    newest_ = std::max(newest_, log.attempt);
+    if (failed_ && is_final(log.state) && !has_failed(log.state)) return {};
+    const Result<const LogFolder*> folder = folder_of(access, log.key.task);
+    if (!folder) return folder.error();
+    merge_.add(
+        {log.attempt, *folder, log.key.item, log.number, log.started_at, is_final(log.state)});
     return {};
   }
 
-  /// All attempts of the run or mapped task that started since then.
-  Result<void> find_all(HistoryAccess& access, std::optional<WallTime> since) {
-    Selector selector;
-    ObjectName name;
-    name.run = named_.run.name;
-    name.task = named_.task_id;
-    selector.names.push_back(std::move(name));
-    selector.since = since;
-    auto pager = access.history().attempts(selector);
+  Result<const LogFolder*> folder_of(HistoryAccess& access, TaskIndex task) {
+    const auto found = folders_.find(task);
+    if (found != folders_.end()) return &found->second;
+    Result<std::string> id = access.history().task_id(named_.run, task);
+    if (!id) return id.error();
+    std::string path = log_folder(access.home(), named_.run.name, *id);
+    return &folders_.emplace(task, LogFolder{std::move(*id), std::move(path)}).first->second;
+  }
+
+  /// The attempt that was named, or of one task or item the last one; of those that are not known.
+  Result<void> find_one(HistoryAccess& access) {
+    const auto attempts = access.history().attempts_of(named_.key());
+    if (!attempts) return attempts.error();
+    bool is_found = !named_.attempt;
+    for (const AttemptView& attempt : *attempts) {
+      const AttemptRow& row = attempt.row;
+      const bool is_chosen = named_.attempt ? row.number == *named_.attempt
+                                            : failed_ || row.id == attempts->back().row.id;
+      if (!is_chosen) continue;
+      is_found = true;
+      if (row.id <= newest_ || attempt.log.empty()) continue;
+      if (const auto done = add(access, {row.id, row.key, row.number, row.state, row.started_at});
+          !done) {
+        return done;
+      }
+    }
+    if (is_found) return {};
+    return Error{ErrorKind::not_found,
+                 fmt::format("{} has no attempt #{}; it has had {}",
+                             object_name(named_.run.name, named_.task_id, named_.item),
+                             *named_.attempt, attempts->size())};
+  }
+
+  /// All attempts of the run or mapped task that have begun.
+  Result<void> find_all(HistoryAccess& access) {
+    const Result<AttemptId> newest = access.history().newest_attempt();
+    if (!newest) return newest.error();
+    LogPager pager = access.history().logs(named_.run.id, named_.task, *newest);
+    const Result<void> done = add_pages(access, [&] { return pager.next(kRowsPerPage); });
+    newest_ = *newest;
+    return done;
+  }
+
+  /// Those that have begun since. The silent ones among them are passed over once, not at each
+  /// look.
+  Result<void> find_new(HistoryAccess& access) {
+    const Result<AttemptId> newest = access.history().newest_attempt();
+    if (!newest) return newest.error();
+    AttemptId after = newest_;
+    const Result<void> done = add_pages(access, [&] {
+      auto page = access.history().logs_after(named_.run.id, named_.task, after, kRowsPerPage);
+      if (page && !page->empty()) after = page->back().attempt;
+      return page;
+    });
+    newest_ = std::max(newest_, *newest);
+    return done;
+  }
+
+  template <typename Next>
+  Result<void> add_pages(HistoryAccess& access, Next next) {
     for (;;) {
-      const auto page = pager.next(kRowsPerPage);
+      const Result<std::vector<LogView>> page = next();
       if (!page) return page.error();
-      for (const AttemptView& attempt : *page) add(access, attempt);
+      for (const LogView& log : *page) {
+        if (const auto done = add(access, log); !done) return done;
+      }
       if (page->size() < kRowsPerPage) return {};
     }
   }
@@ -149,7 +167,7 @@ class LogsVerb final : public Verb {
     std::string text = session.out.is_terminal ? log_text_for_terminal(line.text) : line.text;
     if (raw_) text = fmt::format("{} {} {}", line.time, line.stream, text);
     if (many_) {
-      const std::string prefix = escape_for_terminal(source.prefix) + " | ";
+      const std::string prefix = escape_for_terminal(source.name()) + " | ";
       text = styled(session.out, Style::dim, prefix) + text;
     }
     // Somebody else's next line, or the prompt, must not stand behind an unfinished one.
@@ -189,24 +207,22 @@ class LogsVerb final : public Verb {
   Result<int> follow(const Session& session, HistoryAccess& access) {
     const SignalWatch signals;
     tail_.reset();
-    WallTime looked_at = session.here().now;
     for (;;) {
       // Looked at before reading, so that the last lines before an end are not missed.
       const Result<bool> over = is_over(access);
       if (!over) return over.error();
-      const WallTime since = looked_at - kLookBack;
-      looked_at = session.here().now;
       if (!named_.attempt) {
-        const Result<void> found = many_ ? find_all(access, since) : find_one(access);
+        const Result<void> found = many_ ? find_new(access) : find_one(access);
         if (!found) return found.error();
       }
-      for (const std::int64_t id : merge_.growing()) {
-        const auto attempt = access.history().attempt(AttemptId{id});
+      const Result<void> settled = merge_.settle([&](AttemptId id) -> Result<bool> {
+        const auto attempt = access.history().attempt(id);
         if (!attempt) return attempt.error();
-        if (!*attempt || is_final((*attempt)->row.state)) merge_.set_final(id);
-      }
+        return !*attempt || is_final((*attempt)->row.state);
+      });
+      if (!settled) return settled.error();
       if (const Result<void> done = print(session); !done) return done.error();
-      if (*over && merge_.growing().empty()) return 0;
+      if (*over && !merge_.is_growing()) return 0;
       if (signals.interrupts() > 0) return exit_code(ErrorKind::interrupted);
       if (signals.leave() != 0) return 128 + signals.leave();
       std::this_thread::sleep_for(kLookEvery);
@@ -220,7 +236,8 @@ class LogsVerb final : public Verb {
   std::optional<std::int64_t> tail_;
   Named named_;
   bool many_ = false;
-  std::set<std::int64_t> known_;  ///< attempts
+  AttemptId newest_;  ///< all up to it are known
+  std::map<TaskIndex, LogFolder> folders_;
   LogMerge merge_;
 };
 

@@ -387,7 +387,8 @@ class ShowVerb final : public Verb {
     if (!attempts.empty()) {
       const Failure& failure = attempts.back().row.failure;
       if (!failure.trace.empty()) print_quoted(session, "  ", failure.trace);
-      if (attempts.back().row.log_bytes > 0) fact("log", "pawl logs " + name);
+      const AttemptView& last = attempts.back();
+      if (has_log(access.home(), last.log, last.row)) fact("log", "pawl logs " + name);
     }
     if (task.mapped) fact("items", "pawl tasks " + name);
     if (row.state == TaskState::failed || row.state == TaskState::held) {

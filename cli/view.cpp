@@ -1,5 +1,7 @@
 #include "cli/view.h"
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "scheduler/base/bytes.h"
@@ -20,8 +22,9 @@ OrderedJson detail_or_null(Reason reason, Reason wanted, std::int32_t detail) {
   return detail;
 }
 
-OrderedJson log_or_null(const std::string& home, const std::string& log) {
-  if (log.empty()) return nullptr;
+OrderedJson log_or_null(const std::string& home, const std::string& log,
+                        const AttemptRow& attempt) {
+  if (!has_log(home, log, attempt)) return nullptr;
   return home + "/" + log;
 }
 
@@ -116,6 +119,12 @@ OrderedJson json_of(std::string_view text) {
 
 std::string when_or_blank(const std::optional<WallTime>& time, const Here& here) {
   return time ? format_when(*time, here) : "";
+}
+
+bool has_log(const std::string& home, const std::string& log, const AttemptRow& attempt) {
+  if (log.empty()) return false;
+  const bool is_told = attempt.log_bytes > 0 || !is_final(attempt.state);
+  return is_told || ::access((home + "/" + log).c_str(), F_OK) == 0;
 }
 
 std::string task_name(std::string_view task, ItemIndex item) {
@@ -232,7 +241,7 @@ OrderedJson task_object(const TaskView& task, const std::string& home) {
           {"ended_at", time_or_null(row.ended_at)},
           {"next_attempt_at", time_or_null(task.next_attempt_at)},
           {"error", text_or_null(task.error())},
-          {"log", log_or_null(home, task.log)},
+          {"log", task.last ? log_or_null(home, task.log, *task.last) : nullptr},
           {"child_run", text_or_null(task.child_run())}};
 }
 
@@ -358,7 +367,7 @@ OrderedJson attempt_object(const AttemptView& attempt, const std::string& home) 
           {"peak_memory_bytes",
            row.peak_memory_bytes > 0 ? OrderedJson(row.peak_memory_bytes) : OrderedJson()},
           {"worker", row.worker.value == 0 ? OrderedJson(nullptr) : OrderedJson(row.worker.value)},
-          {"log", log_or_null(home, attempt.log)}};
+          {"log", log_or_null(home, attempt.log, attempt.row)}};
 }
 
 Entry attempt_entry(const AttemptView& attempt, const std::string& home, const Here& here) {

@@ -46,6 +46,10 @@ OrderedJson json_of(std::string_view text);
 /// As tables show a time; empty: none.
 std::string when_or_blank(const std::optional<WallTime>& time, const Here& here);
 
+/// Whether there is a log, or one may still come. `log`: as History gives it. The file is looked
+/// for only where nobody told its size: of what ended without a word of its worker.
+bool has_log(const std::string& home, const std::string& log, const AttemptRow& attempt);
+
 /// `query:17`, or `query` of a whole.
 std::string task_name(std::string_view task, ItemIndex item);
 /// `RUN/TASK:17`, with the run's full name.

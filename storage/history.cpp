@@ -59,7 +59,7 @@ Result<std::unique_ptr<History>> History::open(const std::string& path, HistoryO
 // Shared parts -----------------------------------------------------------------------------------
 
 std::string log_path_of(const AttemptRow& attempt, std::string_view run, std::string_view task) {
-  if (attempt.log_bytes == 0 && is_final(attempt.state)) return {};
+  if (!may_have_log(attempt)) return {};
   std::string path = "logs/" + std::string(run) + "/" + std::string(task) + "/";
   if (attempt.key.item != kWhole) path += std::to_string(attempt.key.item.value) + ".";
   return path + std::to_string(attempt.number) + ".log";

@@ -60,8 +60,21 @@ struct AttemptView {
   std::string job;
   std::string task;
   std::string key;  ///< of the item; empty: none
-  std::string log;  ///< relative to the home; empty: it was silent
+  std::string log;  ///< relative to the home; empty when it surely has none
 };
+
+/// Of an attempt, what reading its log takes.
+struct LogView {
+  AttemptId attempt;
+  TaskKey key;
+  std::int32_t number = 1;
+  AttemptState state = AttemptState::starting;
+  WallTime started_at;
+};
+
+/// False: it was silent, there is no log. Who still runs, or ended without a word of its worker,
+/// may have a log whose size nobody told.
+bool may_have_log(const AttemptRow& attempt);
 
 namespace history {
 struct TaskView {
@@ -75,7 +88,7 @@ struct TaskView {
   std::int32_t max_attempts = 1;
   std::optional<AttemptRow> last;  ///< its last attempt
   std::optional<WallTime> next_attempt_at;
-  std::string log;  ///< of the last attempt, relative to the home; may be empty
+  std::string log;  ///< of the last attempt, relative to the home; empty when it surely has none
 
   // Of `failed` only:
   std::string params;      ///< of the run, JSON
@@ -214,6 +227,24 @@ class AttemptPager {
   std::deque<AttemptView> pending_;  ///< of the last task, what did not fit, last first
 };
 
+class LogPager {
+ public:
+  LogPager(History& history, RunId run, std::optional<TaskIndex> task, AttemptId newest);
+  /// The attempts up to `newest` of a run, or of one of its tasks, that may have a log: first
+  /// attempts by task and item, then later ones likewise.
+  Result<std::vector<LogView>> next(std::size_t limit);
+
+ private:
+  History& history_;
+  RunId run_;
+  std::optional<TaskIndex> task_;
+  AttemptId newest_;
+  bool is_at_later_ = false;  ///< past the first attempts
+  std::int64_t after_task_ = -1;
+  std::int64_t after_item_ = -2;
+  std::int64_t after_number_ = 0;
+};
+
 class FailedPager {
  public:
   FailedPager(History& history, Selector selector, bool tolerated, TaskDetail detail);
@@ -283,6 +314,12 @@ class History {
     return {*this, std::move(selector), detail};
   }
   AttemptPager attempts(Selector selector) { return {*this, std::move(selector)}; }
+  LogPager logs(RunId run, std::optional<TaskIndex> task, AttemptId newest) {
+    return {*this, run, task, newest};
+  }
+  /// The same of attempts after `after`, by their numbers; at most `limit`.
+  Result<std::vector<LogView>> logs_after(RunId run, std::optional<TaskIndex> task, AttemptId after,
+                                          std::size_t limit);
   FailedPager failed(Selector selector, bool tolerated = false) {
     return {*this, std::move(selector), tolerated, {true, true, true}};
   }
@@ -303,6 +340,8 @@ class History {
   /// The same of a task whose names are known.
   Result<std::vector<AttemptView>> attempts_of_task(const TaskView& task);
   Result<std::optional<AttemptView>> attempt(AttemptId id);
+  /// The last one that began, over all runs; 0: none has.
+  Result<AttemptId> newest_attempt();
   Result<std::optional<MappedRow>> mapped(RunId run, TaskIndex task);
 
   Result<std::optional<ItemText>> item(RunId run, TaskIndex task, std::int64_t index);
@@ -333,6 +372,7 @@ class History {
   friend class RunPager;
   friend class TaskPager;
   friend class AttemptPager;
+  friend class LogPager;
   friend class FailedPager;
   friend class OutputPager;
   friend class EventPager;

@@ -161,6 +161,23 @@ class EverythingDies(GateTest):
                          {"again": 2, "lost": 2, "asks": 2, "default": 1})
         self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
 
+    def test_what_an_attempt_wrote_before_it_was_cut_off_is_shown(self):
+        says, silent = (self.gate(name, retry={"max_attempts": 1}) for name in ("says", "silent"))
+        says["command"] = ["sh", "-c", 'echo row 17 is next; exec "$@"', "-", *says["command"]]
+        run = self.start("run", self.gated_job("cut", [says, silent]))
+        self.until_started("says", "silent")
+        self.kill_workers()
+        _, ending = run.communicate(timeout=60)
+        self.assertIn("the end of says, try 1\n      | row 17 is next\n", ending)
+        name = self.pawl("runs", "-o", "name").lines[0]
+        self.assertEqual(self.pawl("logs", f"{name}/says").out, "row 17 is next\n")
+        self.assertEqual(self.pawl("logs", name).out, "says | row 17 is next\n")
+        self.assertIn(f"pawl logs {name.split('-')[-1]}/says", self.pawl("show", f"{name}/says").out)
+        self.assertNotIn("pawl logs", self.pawl("show", f"{name}/silent").out)
+        logs = {t["task"]: t["log"] for t in self.pawl("failed", "-o", "json").json()}
+        self.assertEqual(logs, {"says": str(self.home / "logs" / name / "says" / "1.log"),
+                                "silent": None})
+
     def test_a_worker_that_dies_alone_loses_what_it_ran_and_is_replaced(self):
         job = self.gated_job("pair", [self.gate("first", retry={"max_attempts": 2})])
         serve = self.serve()

@@ -116,8 +116,9 @@ TEST_CASE("a listed task knows its names, its last attempt, its key and its log"
     CHECK(view.last->number == row.attempts);
     CHECK(text(*view.last) == text(f.told.attempts.at(view.last->id.value)));
     const std::string item = row.key.item == kWhole ? "" : std::to_string(row.key.item.value) + ".";
-    CHECK(view.log == "logs/" + view.run + "/" + view.task + "/" + item +
-                          std::to_string(row.attempts) + ".log");
+    const std::string log =
+        "logs/" + view.run + "/" + view.task + "/" + item + std::to_string(row.attempts) + ".log";
+    CHECK(view.log == (may_have_log(*view.last) ? log : ""));
     CHECK(view.error() == view.last->failure.message);
   }
 }
@@ -155,6 +156,61 @@ TEST_CASE("attempts are listed newest first, and of named work by task") {
       of_run.insert(of_run.end(), of_task.rbegin(), of_task.rend());
     }
     CHECK(ids(all_pages(f.history->attempts(named), 3)) == of_run);
+  }
+}
+
+TEST_CASE("of every attempt that may have a log it is told once, and of no silent one") {
+  FilledHistory f(9);
+  const AttemptId newest = must(f.history->newest_attempt());
+  CHECK(newest.value == f.told.attempts.rbegin()->first);
+  const auto told = [](const std::vector<LogView>& logs) {
+    std::set<std::string> all;
+    for (const LogView& log : logs) {
+      all.insert(std::to_string(log.attempt.value) + " " + std::to_string(log.key.task.value) +
+                 ":" + std::to_string(log.key.item.value) + "#" + std::to_string(log.number) + " " +
+                 std::string(to_string(log.state)) + " " + std::to_string(log.started_at.ms));
+    }
+    CHECK(all.size() == logs.size());
+    return all;
+  };
+  std::size_t silent = 0;
+  for (const RunRow& run : f.told.runs) {
+    for (const std::optional<TaskIndex> task : {std::optional<TaskIndex>(), {TaskIndex{1}}}) {
+      for (const AttemptId bound : {newest, AttemptId{newest.value / 2}}) {
+        std::vector<LogView> before;
+        std::vector<LogView> after;
+        for (const auto& [id, row] : f.told.attempts) {
+          if (row.key.run != run.id || (task && row.key.task != *task)) continue;
+          if (row.log_bytes == 0 && row.state == AttemptState::succeeded) ++silent;
+          if (!may_have_log(row)) continue;
+          auto& logs = AttemptId{id} <= bound ? before : after;
+          logs.push_back({row.id, row.key, row.number, row.state, row.started_at});
+        }
+        for (const std::size_t limit : {1U, 3U, 1000U})
+          CHECK(told(all_pages(f.history->logs(run.id, task, bound), limit)) == told(before));
+        CHECK(told(must(f.history->logs_after(run.id, task, bound, 1000))) == told(after));
+        const auto first = must(f.history->logs_after(run.id, task, bound, 1));
+        if (!after.empty()) CHECK(first.at(0).attempt == after.front().attempt);
+      }
+    }
+  }
+  CHECK(silent > 0);
+}
+
+TEST_CASE("who ended without a word of its worker may have a log of unknown size") {
+  AttemptRow row;
+  for (const AttemptState state : {AttemptState::running, AttemptState::lost,
+                                   AttemptState::interrupted, AttemptState::cancelled}) {
+    row.state = state;
+    CHECK(may_have_log(row));
+  }
+  for (const AttemptState state :
+       {AttemptState::succeeded, AttemptState::failed, AttemptState::skipped}) {
+    row.state = state;
+    row.log_bytes = 0;
+    CHECK_FALSE(may_have_log(row));
+    row.log_bytes = 1;
+    CHECK(may_have_log(row));
   }
 }
 

@@ -126,7 +126,7 @@ AttemptRow ended(AttemptRow row, AttemptState state, Reason reason, WallTime whe
   row.ended_at = when;
   row.cpu_us = 1'234;
   row.peak_memory_bytes = 5'000'000;
-  row.log_bytes = 77;
+  row.log_bytes = row.id.value % 3 == 0 ? 0 : 77;  // some are silent
   return row;
 }
 
