@@ -21,6 +21,7 @@ Result<int> list_history(const Session& session, const SelectorWords& words, Sel
   Result<HistoryAccess> access = HistoryAccess::open(session);
   if (!access) return access.error();
   Listing list(session.out, output, shape.fields, shape.columns);
+  const bool are_all_meant = selector->is_empty();
   bool more = false;
   if (access->is_empty()) {
     // A name in it cannot be found; without one the list is empty.
@@ -34,6 +35,9 @@ Result<int> list_history(const Session& session, const SelectorWords& words, Sel
   }
   list.finish();
   if (more) tell_limit(session, output, limit_of(words));
+  if (list.count() == 0 && output.is_for_people() && !access->is_empty()) {
+    session.err.line("no " + std::string(plural_of(of)) + (are_all_meant ? " yet" : " match"));
+  }
   return 0;
 }
 

@@ -50,6 +50,15 @@ Result<void> read_times(const SelectorWords& words, const Here& here, Selector& 
 
 }  // namespace
 
+std::string_view plural_of(SelectorOf of) {
+  switch (of) {
+    case SelectorOf::runs: return "runs";
+    case SelectorOf::tasks: return "tasks";
+    case SelectorOf::attempts: return "attempts";
+  }
+  return {};
+}
+
 void declare_selector(Arguments& arguments, SelectorWords& words, SelectorOf of, bool lists) {
   const bool runs_only = of == SelectorOf::runs;
   arguments.words(runs_only ? "RUN" : "RUN[/TASK]", words.names, false,

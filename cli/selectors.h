@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/arguments.h"
@@ -30,6 +31,7 @@ struct SelectorWords {
 
 /// What a verb is about: decides which options it has and which words are states.
 enum class SelectorOf { runs, tasks, attempts };
+std::string_view plural_of(SelectorOf of);
 
 /// Adds the words and options. Listing verbs have `--limit`.
 void declare_selector(Arguments& arguments, SelectorWords& words, SelectorOf of, bool lists);

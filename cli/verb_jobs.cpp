@@ -29,6 +29,9 @@ class JobsVerb final : public Verb {
       }
     }
     list.finish();
+    if (list.count() == 0 && output_.is_for_people() && !access->is_empty()) {
+      session.err.line("no jobs yet");
+    }
     return 0;
   }
 

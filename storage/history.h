@@ -161,6 +161,7 @@ struct StatusNumbers {
 };
 
 class History;
+class Query;
 
 /// A list in pages. The pager refers to its History and must not outlive it.
 class RunPager {
@@ -235,6 +236,9 @@ class LogPager {
   Result<std::vector<LogView>> next(std::size_t limit);
 
  private:
+  Query first_attempts() const;
+  Query later_attempts() const;
+
   History& history_;
   RunId run_;
   std::optional<TaskIndex> task_;

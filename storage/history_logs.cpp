@@ -12,12 +12,6 @@ namespace {
 #define PAWL_MAY_HAVE_LOG \
   " AND NOT (a.log_bytes = 0 AND a.state IN ('succeeded', 'failed', 'skipped'))"
 
-// First attempts by the rows of tasks, which name them; an index has the later ones alone.
-constexpr const char* kFirst =
-    PAWL_LOG_COLUMNS "task AS t CROSS JOIN attempt AS a ON a.id = t.first_attempt WHERE t.run = ?";
-constexpr const char* kLater =
-    PAWL_LOG_COLUMNS "attempt AS a INDEXED BY attempt_again WHERE a.number > 1 AND a.run = ?";
-
 LogView read_log(const Statement& statement) {
   RowReader reader(statement);
   LogView view;
@@ -51,23 +45,42 @@ bool may_have_log(const AttemptRow& attempt) {
 LogPager::LogPager(History& history, RunId run, std::optional<TaskIndex> task, AttemptId newest)
     : history_(history), run_(run), task_(task), newest_(newest) {}
 
+// With one task a comparison that names it, too, would be no range of the key: each page would
+// begin with its first item.
+
+/// By the rows of tasks, which name their first attempts.
+Query LogPager::first_attempts() const {
+  Query query(PAWL_LOG_COLUMNS "task AS t CROSS JOIN attempt AS a ON a.id = t.first_attempt");
+  query.add(" WHERE t.run = ?", run_.value);
+  if (task_) {
+    query.add(" AND t.task = ? AND t.item > ?", std::int64_t{task_->value}, after_item_);
+  } else {
+    query.add(" AND (t.task, t.item) > (?, ?)", after_task_, after_item_);
+  }
+  return query;
+}
+
+/// By the index that has them alone.
+Query LogPager::later_attempts() const {
+  Query query(PAWL_LOG_COLUMNS "attempt AS a INDEXED BY attempt_again WHERE a.number > 1");
+  query.add(" AND a.run = ?", run_.value);
+  if (task_) {
+    query.add(" AND a.task = ? AND (a.item, a.number) > (?, ?)", std::int64_t{task_->value},
+              after_item_, after_number_);
+  } else {
+    query.add(" AND (a.task, a.item, a.number) > (?, ?, ?)", after_task_, after_item_,
+              after_number_);
+  }
+  return query;
+}
+
 Result<std::vector<LogView>> LogPager::next(std::size_t limit) {
   std::vector<LogView> views;
   while (true) {
-    Query query(is_at_later_ ? kLater : kFirst);
-    query.add("", run_.value);
-    if (task_)
-      query.add(is_at_later_ ? " AND a.task = ?" : " AND t.task = ?", std::int64_t{task_->value});
-    if (is_at_later_) {
-      query.add(" AND (a.task, a.item, a.number) > (?, ?, ?)", after_task_, after_item_,
-                after_number_);
-    } else {
-      query.add(" AND (t.task, t.item) > (?, ?)", after_task_, after_item_);
-    }
+    Query query = is_at_later_ ? later_attempts() : first_attempts();
     query.add(" AND a.id <= ?" PAWL_MAY_HAVE_LOG, newest_.value);
-    query.add(is_at_later_ ? " ORDER BY a.task, a.item, a.number LIMIT ?"
-                           : " ORDER BY t.task, t.item LIMIT ?",
-              static_cast<std::int64_t>(limit - views.size()));
+    query.add(is_at_later_ ? " ORDER BY a.task, a.item, a.number" : " ORDER BY t.task, t.item");
+    query.add(" LIMIT ?", static_cast<std::int64_t>(limit - views.size()));
     Statement statement = query.prepare(history_.database());
     while (statement.step()) {
       views.push_back(read_log(statement));

@@ -224,6 +224,15 @@ class Json(Sales):
         self.assertEqual(len(self.pawl("runs", "-o", "csv", "--no-header").lines), 1)
         self.assertEqual(self.pawl("runs", "--job", "none*", "-o", "json").json(), [])
 
+    def test_an_empty_list_says_so_to_people_and_to_nobody_else(self):
+        self.run_sales()
+        for words, text in ((["runs", "--job", "none*"], "no runs match\n"),
+                            (["tasks", self.run_id, "--state", "held"], "no tasks match\n"),
+                            (["attempts", "--since", "0s"], "no attempts match\n")):
+            done = self.pawl(*words)
+            self.assertEqual((done.out, done.err), ("", text))
+            self.assertEqual(self.pawl(*words, "-o", "jsonl").err, "")
+
 
 class Logs(Sales):
     def test_of_an_attempt_its_bare_text(self):
