@@ -94,6 +94,20 @@ class HowManyHosts(PluginTest):
     def test_work_on_threads_has_one_host(self):
         self.assertEqual(self.hosts_of("toiler"), 1)
 
+    def test_a_smaller_number_holds_for_those_that_are_up(self):
+        serve = self.start("serve")
+        self.until("the scheduler is up", lambda: self.is_served_by(serve))
+        self.assertEqual(self.hosts_of("burner"), 2)
+        (self.home / "settings.json").write_text('{"hosts": {"per_library": 1}}')
+        serve.send_signal(signal.SIGHUP)
+        self.until("the setting holds for those that are up", lambda: len(self.hosts_up()) <= 1)
+        self.assertEqual(self.hosts_of("burner"), 1)
+
+    def hosts_up(self):
+        workers = self.pawl("status", "-o", "json").json()["scheduler"]["workers"]
+        return [w for w in workers if w["state"] == "up" and
+                b"faulty.so" in Path(f"/proc/{w['pid']}/cmdline").read_bytes()]
+
 
 class WhatOperatorsCannotBreak(PluginTest):
     def test_a_crash_is_lost_and_held_as_poison_after_three_times_and_hurts_nobody_else(self):
