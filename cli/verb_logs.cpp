@@ -114,7 +114,7 @@ class LogsVerb final : public Verb {
       if (!is_chosen) continue;
       is_found = true;
       if (row.id <= newest_ || attempt.log.empty()) continue;
-      if (const auto done = add(access, {row.id, row.key, row.number, row.state, row.started_at});
+      if (auto done = add(access, {row.id, row.key, row.number, row.state, row.started_at});
           !done) {
         return done;
       }
@@ -131,7 +131,7 @@ class LogsVerb final : public Verb {
     const Result<AttemptId> newest = access.history().newest_attempt();
     if (!newest) return newest.error();
     LogPager pager = access.history().logs(named_.run.id, named_.task, *newest);
-    const Result<void> done = add_pages(access, [&] { return pager.next(kRowsPerPage); });
+    Result<void> done = add_pages(access, [&] { return pager.next(kRowsPerPage); });
     newest_ = *newest;
     return done;
   }
@@ -142,7 +142,7 @@ class LogsVerb final : public Verb {
     const Result<AttemptId> newest = access.history().newest_attempt();
     if (!newest) return newest.error();
     AttemptId after = newest_;
-    const Result<void> done = add_pages(access, [&] {
+    Result<void> done = add_pages(access, [&] {
       auto page = access.history().logs_after(named_.run.id, named_.task, after, kRowsPerPage);
       if (page && !page->empty()) after = page->back().attempt;
       return page;
@@ -157,7 +157,7 @@ class LogsVerb final : public Verb {
       const Result<std::vector<LogView>> page = next();
       if (!page) return page.error();
       for (const LogView& log : *page) {
-        if (const auto done = add(access, log); !done) return done;
+        if (auto done = add(access, log); !done) return done;
       }
       if (page->size() < kRowsPerPage) return {};
     }
