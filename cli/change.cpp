@@ -20,6 +20,8 @@ namespace {
 
 using nlohmann::json;
 
+Reach reach_of(const Change& change) { return change.detach ? Reach::socket : Reach::any; }
+
 bool has_filters(const SelectorWords& words) {
   return !words.job.empty() || !words.task.empty() || !words.key.empty() || !words.states.empty() ||
          !words.reasons.empty() || !words.since.empty() || !words.until.empty() ||
@@ -194,7 +196,7 @@ void print_differences(const Terminal& stream, const json& answer) {
 /// Shows what would happen; true when it shall.
 Result<bool> agree(const Session& session, std::unique_ptr<Port>& port, const Change& change,
                    const std::vector<ChangeTarget>& targets) {
-  const auto answer = ask(session, port, Reach::any, "POST", "/v1/commands",
+  const auto answer = ask(session, port, reach_of(change), "POST", "/v1/commands",
                           body_of(change, targets, true), kAnswerTimeout);
   if (!answer) return answer.error();
   const auto plan = answer->find("plan");
@@ -299,7 +301,7 @@ Result<Changed> carry_out(const Session& session, const Change& change) {
   if (changed.targets.empty()) {
     return Error{ErrorKind::not_found, fmt::format("{}: nothing matches", change.verb)};
   }
-  Result<std::unique_ptr<Port>> opened = open_port(session, Reach::any);
+  Result<std::unique_ptr<Port>> opened = open_port(session, reach_of(change));
   if (!opened) return opened.error();
   changed.port = *std::move(opened);
   if (changed.targets.size() > 1 || change.dry_run || change.shows_plan) {
@@ -311,7 +313,7 @@ Result<Changed> carry_out(const Session& session, const Change& change) {
       return changed;
     }
   }
-  const auto answer = ask(session, changed.port, Reach::any, "POST", "/v1/commands",
+  const auto answer = ask(session, changed.port, reach_of(change), "POST", "/v1/commands",
                           body_of(change, changed.targets, false), kAnswerTimeout);
   if (!answer) return answer.error();
   read_results(session, change, *answer, changed);

@@ -38,6 +38,7 @@ struct Change {
   bool shows_plan = false;               ///< also for one target
   bool dry_run = false;
   bool yes = false;
+  bool detach = false;  ///< only hand it to a scheduler that is up
 };
 
 /// The options that all of them have.
@@ -53,7 +54,8 @@ struct Changed {
 };
 
 /// Chooses, shows (more than one target, or `--dry-run`), asks, does, and prints what was refused.
-/// Errors: invalid (nothing selected, or nobody there to say yes), not_found, those of `ask`.
+/// Errors: invalid (nothing selected, or nobody there to say yes), not_found, those of `ask` and
+/// open_port.
 Result<Changed> carry_out(const Session& session, const Change& change);
 
 /// Follows the runs that go on, or are new, as `pawl run` follows its own. The exit code.

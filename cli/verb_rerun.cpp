@@ -11,6 +11,7 @@ class RerunVerb final : public Verb {
   void declare(Arguments& arguments) override {
     declare_change(arguments, change_);
     arguments.flag("--wait", wait_, "wait for the end; the exit code is the run's");
+    arguments.flag("--detach", change_.detach, "only hand it to a scheduler that is up");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(output_, run_formats());
     arguments.note(

@@ -24,6 +24,7 @@ class ResumeVerb final : public Verb {
     arguments.option("--with-definition", "WHICH", definition_,
                      "go on with another definition: `latest` of the job, or that of a FILE");
     arguments.flag("--wait", wait_, "wait for the end; the exit code is the run's");
+    arguments.flag("--detach", change_.detach, "only hand it to a scheduler that is up");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(output_, run_formats());
     arguments.note(

@@ -185,9 +185,14 @@ class Changing(HomeTest):
         self.assertIn("neither a job nor a run", self.pawl("pause", "no-such-thing", code=3).err)
         self.assertIn("Did you mean cure?", self.pawl("pause", "cured", code=3).err)
 
-    def test_detach_needs_a_scheduler(self):
+    def test_detach_needs_a_scheduler_and_does_nothing_without_one(self):
         self.assertIn("pawl serve", self.pawl("run", self.path, "--detach", code=69).err)
-        self.assertIn("pawl serve", self.pawl("trigger", "cure", "--detach", code=69).err)
+        run = self.failed_run()
+        for words in (["trigger", "cure"], ["resume", run], ["resume", "--job", "cure", "-y"],
+                      ["rerun", run]):
+            self.assertIn("pawl serve", self.pawl(*words, "--detach", code=69).err)
+        self.assertEqual([(r["run"], r["state"]) for r in self.pawl("runs", "-o", "json").json()],
+                         [(run, "failed")])
 
     def test_a_backup_comes_back_in_another_home(self):
         run = self.failed_run()

@@ -62,6 +62,17 @@ class Served(GateTest):
         self.until("it ends", lambda: self.pawl("runs", "--state", "succeeded", "-o", "name").out)
         self.end(child)
 
+    def test_a_resume_and_a_rerun_that_are_detached_are_the_schedulers(self):
+        child = self.serve()
+        path = self.job("cured", [{"id": "a", "command": ["test", "-e", str(self.root / "cured")]}])
+        run = self.pawl("run", path, code=1).lines[0]
+        (self.root / "cured").touch()
+        self.pawl("resume", run, "--detach")
+        again = self.pawl("rerun", run, "--detach").lines[0]
+        self.until("both have ended", lambda: self.pawl(
+            "runs", "--state", "succeeded", "-o", "name").lines == [again, run])
+        self.end(child)
+
     def test_commands_reach_running_work(self):
         child = self.serve()
         path = self.job("long", [{"id": "a", "command": ["sleep", "300"]}])
