@@ -209,6 +209,16 @@ void Engine::State::item_ended(Run& run, TaskIndex task) {
   finish_mapped_if_done(run, task);
 }
 
+/// Whether an upstream lost what its items are paired with, or does not say yet that it tolerates
+/// it.
+bool Engine::State::has_lost_upstream(const Run& run, TaskIndex task) {
+  const auto& upstreams = run.spec(task).depends_on;
+  return std::any_of(upstreams.begin(), upstreams.end(), [&](const Dependency& upstream) {
+    const TaskState state = run.node(upstream.task).work.state;
+    return upstream.each && state != TaskState::succeeded && state != TaskState::skipped;
+  });
+}
+
 /// What the whole is when no item of it is open.
 Engine::State::WholeVerdict Engine::State::judge_whole(const Run& run, TaskIndex task) const {
   const Mapped& mapped = *run.node(task).mapped;
@@ -224,7 +234,8 @@ Engine::State::WholeVerdict Engine::State::judge_whole(const Run& run, TaskIndex
     const bool misses = failures + mapped.count(TaskState::cancelled) > tolerated;
     if (!misses && !is_cut) return {TaskEvent::succeed, Reason::none};
     if (mapped.rest_state == TaskState::cancelled) return {TaskEvent::cancel, mapped.rest_reason};
-    if (mapped.count(TaskState::upstream_failed) > 0 || is_cut)
+    // An upstream that tolerates its losses has succeeded: then it is this task that does not.
+    if ((mapped.count(TaskState::upstream_failed) > 0 || is_cut) && has_lost_upstream(run, task))
       return {TaskEvent::upstream_fail, Reason::upstream};
   }
   if (mapped.rest_reason == Reason::items) return {TaskEvent::fail, Reason::items};

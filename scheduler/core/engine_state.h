@@ -283,6 +283,7 @@ class Engine::State {
   void settle_rest(Run& run, TaskIndex task, TaskState state, Reason reason);
   void cancel_items(Run& run, TaskIndex task, Reason reason, bool force);
   void item_ended(Run& run, TaskIndex task);
+  static bool has_lost_upstream(const Run& run, TaskIndex task);
   WholeVerdict judge_whole(const Run& run, TaskIndex task) const;
   void finish_mapped_if_done(Run& run, TaskIndex task);
   static std::int64_t needed_from(const Run& run, TaskIndex task);

@@ -26,7 +26,7 @@ TaskIndex first_hook(const JobSpec& job) {
 read::Upstream upstream_of(const Engine& engine, RunId run, TaskIndex index) {
   const TaskSpec& task = engine.job_of(run)->tasks[index.value];
   const TaskView view = engine.task(run, index);
-  return {index, task.id, view.state, task.is_mapped(), view.counts, view.items};
+  return {index, task.id, view.state, task.is_mapped(), view.counts.value_or(Counts{}), view.items};
 }
 
 read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex index) {

@@ -290,12 +290,9 @@ Result<json> Reader::names_of_task(const read::ContextRequest& request,
   if (!upstream.is_mapped)
     return names_of_one({request.run, upstream.task, kWhole}, upstream.state);
   json names = {{"state", to_string(upstream.state)}};
-  if (upstream.counts) {
-    json counts = json::object();
-    for (std::size_t s = 0; s < kTaskStateCount; ++s)
-      counts[kTaskStateWords[s]] = (*upstream.counts)[s];
-    names["counts"] = std::move(counts);
-  }
+  json counts = json::object();
+  for (std::size_t s = 0; s < kTaskStateCount; ++s) counts[kTaskStateWords[s]] = upstream.counts[s];
+  names["counts"] = std::move(counts);
   // In index order, null where there is no result; left out when it does not fit.
   json array = json::array();
   std::size_t bytes = 0;

@@ -34,7 +34,7 @@ struct Upstream {
   std::string id;
   TaskState state = TaskState::waiting;
   bool is_mapped = false;
-  std::optional<Counts> counts;
+  Counts counts{};  ///< of its items; of one that never began all are zero
   std::int64_t items = 0;
 
   friend bool operator==(const Upstream&, const Upstream&) = default;

@@ -84,7 +84,9 @@ TEST_CASE("what the first of a chain forgives its followers forgive, too") {
     w.finish(run, "n:0", Outcome::failed);
     w.finish_all(run);
     CHECK(w.items(run, "n") == "succeeded=2 failed=1 upstream_failed=1");
-    CHECK(w.states(run) == "m=succeeded n=upstream_failed z=upstream_failed");
+    CHECK(w.states(run) == "m=succeeded n=failed z=upstream_failed");
+    CHECK(w.task(run, "n") == "failed:tolerance");
+    CHECK(w.state(run) == "failed");
   }
   SECTION("two own failures are its own failure") {
     w.finish(run, "m:0", Outcome::succeeded);
