@@ -300,6 +300,7 @@ OutputResult finish_lines(const OutputSource& source) {
 
 std::optional<std::string> json_error(std::string_view text) {
   if (!is_utf8(text)) return "it is not UTF-8";
+  if (holds_nul(text)) return "it holds a NUL byte";
   DepthCheck check;
   if (json::sax_parse(text, &check)) return std::nullopt;
   return check.error().empty() ? "it is not JSON" : check.error();

@@ -361,7 +361,7 @@ void append_shutdown(std::string& out) { out += "{\"type\":\"shutdown\"}\n"; }
 
 Result<ProgramMessage> decode_program_message(std::string_view line) {
   if (line.size() > kProgramLineBytesMax) return refuse("a line of over 8 MiB", line);
-  if (!json::accept(line)) return refuse("not JSON", line);
+  if (holds_nul(line) || !json::accept(line)) return refuse("not JSON", line);
   Members members;
   if (!members.read(line)) return refuse("not a JSON object", line);
   MessageReader reader(members);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "plugins/worker/operator_backend.h"
@@ -23,6 +25,13 @@ Error wrong_template(std::string_view where, const ExpressionError& error) {
 bool names(const Template& text, std::string_view root) {
   return std::any_of(text.references().begin(), text.references().end(),
                      [&](const Reference& r) { return !r.path.empty() && r.path.front() == root; });
+}
+
+/// `root.member`, or all of `root`.
+bool names(const Template& text, std::string_view root, std::string_view member) {
+  return std::any_of(text.references().begin(), text.references().end(), [&](const Reference& r) {
+    return !r.path.empty() && r.path.front() == root && (r.path.size() < 2 || r.path[1] == member);
+  });
 }
 
 /// What the kernel would refuse or cut: told here, with the place.
@@ -205,11 +214,28 @@ Result<void> CompiledDefinition::compile_program(const Json& with) {
 }
 
 Result<void> CompiledDefinition::compile_env() {
+  std::vector<EnvEntry> entries;
   for (const auto& [name, text] : definition_.env) {
     auto value = compile_template(text, "env." + name);
     if (!value) return value.error();
     bool uses_secrets = names(*value, "secrets");
-    env_.push_back({name, std::move(*value), uses_secrets});
+    entries.push_back({name, std::move(*value), uses_secrets});
+  }
+  // In an order in which each finds the others that it names. Circles are errors of the job file:
+  // of one that came here nevertheless a template fails.
+  while (!entries.empty()) {
+    std::set<std::string> waiting;
+    for (const EnvEntry& entry : entries) {
+      for (const EnvEntry& other : entries) {
+        if (&other != &entry && names(entry.value, "env", other.name)) waiting.insert(entry.name);
+      }
+    }
+    auto ready = std::stable_partition(entries.begin(), entries.end(), [&](const EnvEntry& entry) {
+      return waiting.contains(entry.name);
+    });
+    if (ready == entries.end()) ready = entries.begin();
+    std::move(ready, entries.end(), std::back_inserter(env_));
+    entries.erase(ready, entries.end());
   }
   return {};
 }

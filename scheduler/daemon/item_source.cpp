@@ -115,8 +115,11 @@ class LineReader {
 
  private:
   std::optional<std::string_view> take(std::size_t end, bool keep_end) {
+    constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
     std::string_view line(buffer_.data() + start_, end - start_);
+    const bool is_first = offset_ == 0;
     offset_ += static_cast<std::int64_t>(line.size());
+    if (is_first && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
     start_ = scanned_ = end;
     ++line_;
     if (!keep_end) {
@@ -220,7 +223,7 @@ class JsonLines final : public FileStream {
       if (!*line) return std::optional<std::string>{};
       const std::string_view text = **line;
       if (text.find_first_not_of(" \t") == std::string_view::npos) continue;
-      if (!json::accept(text)) return at_line("is not a JSON value");
+      if (holds_nul(text) || !json::accept(text)) return at_line("is not a JSON value");
       return std::optional<std::string>{std::string(text)};
     }
   }
@@ -242,7 +245,6 @@ class CsvRecords final : public FileStream {
     if (!record) return record.error();
     if (!*record) return bad(path() + " has no header line");
     header_ = **record;
-    if (!header_.empty() && header_[0].starts_with("\xEF\xBB\xBF")) header_[0].erase(0, 3);
     for (std::size_t i = 0; i < header_.size(); ++i) {
       for (std::size_t j = 0; j < i; ++j) {
         if (header_[i] == header_[j])
@@ -320,7 +322,7 @@ Result<std::unique_ptr<ItemStream>> stream_json_file(const std::string& path, Fd
     have += static_cast<std::size_t>(n);
   }
   json array = json::parse(text, nullptr, false);
-  if (array.is_discarded()) return bad(path + " is not JSON");
+  if (holds_nul(text) || array.is_discarded()) return bad(path + " is not JSON");
   if (!array.is_array()) return bad(path + " holds " + array.type_name() + ", not an array");
   return stream_array(std::move(array));
 }

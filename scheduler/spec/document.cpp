@@ -310,6 +310,10 @@ bool Document::parse(std::string_view text, std::size_t bytes_max) {
     if (c == '\n') line_starts_.push_back(static_cast<std::uint32_t>(i + 1));
     if (c == ',' || c == '[' || c == '{') ++values;
   }
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    errors_ = {{nul, "a NUL byte: the text ends before it, or it is none", kNoNode}};
+    return false;
+  }
   nodes_.reserve(std::min(values, text.size() / 2 + 1));
   DocumentBuilder builder(*this, text);
   return Json::sax_parse(text.begin(), text.end(), &builder);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/base/text.h"
 #include "scheduler/spec/diagnostics.h"
 #include "scheduler/spec/document.h"
 #include "scheduler/spec/fields.h"
@@ -15,11 +16,13 @@
 namespace pawl {
 
 std::string format_diagnostic(std::string_view file, const Diagnostic& diagnostic) {
-  return std::string(file) + ":" + std::to_string(diagnostic.line) + ":" +
+  return escape_for_terminal(file) + ":" + std::to_string(diagnostic.line) + ":" +
          std::to_string(diagnostic.column) +
          (diagnostic.severity == Diagnostic::Severity::error ? ": error: " : ": warning: ") +
          diagnostic.message + " (at " +
-         (diagnostic.pointer.empty() ? std::string("the top") : diagnostic.pointer) + ")";
+         (diagnostic.pointer.empty() ? std::string("the top")
+                                     : escape_for_terminal(diagnostic.pointer)) +
+         ")";
 }
 
 namespace {

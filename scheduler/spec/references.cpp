@@ -24,9 +24,10 @@ bool has_word(std::span<const std::string_view> words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-/// Rendered once per item, in the worker.
-bool is_per_item(ExpressionPlace place) {
-  return place != ExpressionPlace::when && place != ExpressionPlace::map_items;
+/// Asked before there is an attempt, in the scheduler; all others by the worker, for each attempt.
+bool is_before_attempts(ExpressionPlace place) {
+  return place == ExpressionPlace::when || place == ExpressionPlace::map_items ||
+         place == ExpressionPlace::map_key;
 }
 
 void insert_sorted(std::vector<std::string>& words, std::string_view word) {
@@ -99,7 +100,7 @@ void ReferenceChecker::check_reference(const Reference& reference, NodeId node,
   } else if (name == "secrets") {
     check_secret(reference, node, scope, task);
   } else if (name == "env") {
-    check_variable(reference, node, task);
+    check_variable(reference, node, scope, task);
   } else {
     const bool is_task = ids_.contains(name);
     fail(reference, node,
@@ -153,11 +154,10 @@ void ReferenceChecker::check_task_name(const Reference& reference, NodeId node,
              "; it has " + list_words(kTaskNames, "and"));
     return;
   }
-  if (field == "id") return;
   const bool of_item = field == "index" || field == "key";
   if (of_item && !task.is_mapped()) {
     fail(reference, node, "task." + field + " is known in mapped tasks only");
-  } else if (!is_per_item(scope.place) || scope.place == ExpressionPlace::map_key) {
+  } else if (is_before_attempts(scope.place)) {
     fail(reference, node, "task." + field + " is not known here: no attempt has started");
   }
 }
@@ -244,16 +244,72 @@ void ReferenceChecker::check_secret(const Reference& reference, NodeId node,
     return;
   }
   insert_sorted(task.secrets, name);
+  if (scope.place == ExpressionPlace::env) {
+    secret_variables_.insert(std::string(document_.key(node)));
+  }
 }
 
 void ReferenceChecker::check_variable(const Reference& reference, NodeId node,
-                                      const TaskSpec& task) {
-  if (reference.path.size() < 2 || task.env.contains(reference.path[1])) return;
+                                      const ExpressionScope& scope, const TaskSpec& task) {
+  if (is_before_attempts(scope.place)) {
+    fail(reference, node, "env is not known here: no attempt has started");
+    return;
+  }
+  if (reference.path.size() < 2) return;
+  if (task.env.contains(reference.path[1])) {
+    const bool is_variable = scope.place == ExpressionPlace::env;
+    variable_uses_.push_back({reference.path[1],
+                              is_variable ? std::string(document_.key(node)) : std::string(), node,
+                              reference.offset});
+    return;
+  }
   std::vector<std::string_view> known;
   for (const auto& [name, value] : task.env) known.push_back(name);
   fail(reference, node,
        "the variable " + quote(reference.path[1]) + " is not in \"env\" of the task or the job" +
            did_you_mean(reference.path[1], known));
+}
+
+/// Whether the text of variable `from` needs that of `to`, at once or by way of others.
+bool ReferenceChecker::leads_to(const std::string& from, const std::string& to) const {
+  std::set<std::string> seen;
+  std::vector<std::string> open = {from};
+  while (!open.empty()) {
+    const std::string name = std::move(open.back());
+    open.pop_back();
+    if (name == to) return true;
+    if (!seen.insert(name).second) continue;
+    for (const VariableUse& use : variable_uses_) {
+      if (use.from == name) open.push_back(use.name);
+    }
+  }
+  return false;
+}
+
+void ReferenceChecker::check_variables() {
+  std::set<std::string> told;  // a circle is told once
+  for (const VariableUse& use : variable_uses_) {
+    if (secret_variables_.contains(use.name)) {
+      out_.error_in_string(use.node, use.index_in_string,
+                           "the variable " + quote(use.name) +
+                               " holds a secret, which only the program sees: it reads it from its "
+                               "environment. Elsewhere name the secret itself, where it may stand");
+    } else if (!use.from.empty() && !told.contains(use.from) && leads_to(use.name, use.from)) {
+      for (const VariableUse& other : variable_uses_) {
+        if (leads_to(use.from, other.from) && leads_to(other.from, use.from))
+          told.insert(other.from);
+      }
+      out_.error_in_string(
+          use.node, use.index_in_string,
+          use.name == use.from
+              ? "the variable " + quote(use.name) +
+                    " cannot be made of itself: that of a task takes the place of the job's"
+              : "the variables " + quote(use.from) + " and " + quote(use.name) +
+                    " are made of one another");
+    }
+  }
+  variable_uses_.clear();
+  secret_variables_.clear();
 }
 
 std::vector<TaskIndex> ReferenceChecker::check_pairs(TaskIndex task) {

@@ -2,6 +2,7 @@
 
 // What expressions and templates name, against what there is: parameters, ancestors, secrets.
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -48,6 +49,10 @@ class ReferenceChecker {
   /// (ancestors) is kept; `task` gets the secrets and outputs it uses.
   void check(NodeId node, const ExpressionScope& scope, TaskSpec& task);
 
+  /// Checks what the texts of one task, all of which have been checked, say of its variables: none
+  /// is made of itself, and one that holds a secret is not named.
+  void check_variables();
+
   /// Checks what was kept. The graph has no cycle.
   void check_ancestors();
 
@@ -72,7 +77,16 @@ class ReferenceChecker {
                       TaskSpec& task);
   void check_secret(const Reference& reference, NodeId node, const ExpressionScope& scope,
                     TaskSpec& task);
-  void check_variable(const Reference& reference, NodeId node, const TaskSpec& task);
+  void check_variable(const Reference& reference, NodeId node, const ExpressionScope& scope,
+                      const TaskSpec& task);
+  /// That a text names a variable of its task.
+  struct VariableUse {
+    std::string name;
+    std::string from;  ///< the variable whose text that is; empty: another one
+    NodeId node = kNoNode;
+    std::size_t index_in_string = 0;
+  };
+  bool leads_to(const std::string& from, const std::string& to) const;
   /// That a paired task names another one.
   struct PairUse {
     TaskIndex upstream;
@@ -97,6 +111,8 @@ class ReferenceChecker {
   std::vector<AncestorQuery> queries_;
   std::unordered_map<TaskIndex, std::vector<PairUse>> pair_uses_;
   std::vector<OutputUse> output_uses_;
+  std::vector<VariableUse> variable_uses_;                     ///< of the task at hand
+  std::set<std::string> secret_variables_;                     ///< the same
   std::unordered_map<NodeId, std::vector<Reference>> shared_;  ///< of defaults and the job's env
   std::vector<Reference> own_;
   int suggestions_ = 0;

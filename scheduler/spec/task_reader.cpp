@@ -326,6 +326,7 @@ void TaskReader::check_texts(const Source& source, TaskSpec& task) {
   for (const Text& text : texts_) {
     references_.check(text.node, {text.place, source.node, source.index, source.is_hook}, task);
   }
+  references_.check_variables();
 }
 
 }  // namespace pawl

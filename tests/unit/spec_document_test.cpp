@@ -179,6 +179,14 @@ TEST_CASE("a byte order mark is no error") {
   CHECK(doc.integer(doc.member(0, "a")) == 1);
 }
 
+TEST_CASE("a NUL byte is no end of a text") {
+  Document doc;
+  const std::string text = std::string("{\"a\": 1}\n") + '\0' + "{\"b\":";
+  CHECK_FALSE(doc.parse(text, kEnough));
+  REQUIRE(doc.errors().size() == 1);
+  CHECK(doc.place(doc.errors()[0].offset).line == 2);
+}
+
 TEST_CASE("nesting has a limit, and a million brackets are no danger") {
   const auto nested = [](int depth) {
     return std::string(static_cast<std::size_t>(depth), '[') +

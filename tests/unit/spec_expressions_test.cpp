@@ -82,16 +82,40 @@ TEST_CASE("what a template names must exist") {
   wrong(R"("map": {"items": "{{ item }}"})", "/tasks/0/map/items", "item }}", "gives the items");
   wrong(R"("when": "task.attempt == 1")", "/tasks/0/when", "task.attempt",
         "no attempt has started");
+  wrong(R"("when": "task.id == 'a'")", "/tasks/0/when", "task.id", "no attempt has started");
+  wrong(R"("env": {"A": "x"}, "when": "env.A == 'x'")", "/tasks/0/when", "env.A",
+        "no attempt has started");
+  wrong(R"("env": {"A": "x"}, "map": {"items": [1], "key": "{{ env.A }}{{ index }}"})",
+        "/tasks/0/map/key", "env.A", "no attempt has started");
   valid_job(task_with(R"("map": {"items": [1], "key": "{{ item }}-{{ index }}"},
                          "env": {"A": "{{ item }}{{ index }}{{ task.key }}{{ task.attempt }}",
                                  "B": "{{ run.interval.start }}{{ run.date }}{{ params.region }}"},
                          "working_dir": "{{ env.A }}", "stdin": "{{ json(params) }}",
-                         "when": "run.trigger == 'manual' && size(env) > 0")",
+                         "when": "run.trigger == 'manual'")",
                       params));
 }
 
 TEST_CASE("names bound by a macro are no references") {
   valid_job(task_with(R"_("when": "[1, 2].exists(x, x == 2)")_"));
+}
+
+TEST_CASE("a variable may be made of others, but not of itself") {
+  valid_job(task_with(R"("env": {"A": "{{ env.Z }}", "B": "{{ env.A }}", "Z": "z"})"));
+  check_error(task_with(R"("env": {"A": "{{ env.A }}:more"})"), "/tasks/0/env/A", "env.A",
+              "cannot be made of itself");
+  check_error(task_with(R"("env": {"A": "{{ env.B }}", "B": "{{ env.C }}", "C": "{{ env.A }}"})"),
+              "/tasks/0/env/A", "env.B", "\"A\" and \"B\" are made of one another");
+}
+
+TEST_CASE("a variable that holds a secret is named nowhere, or it would be stars") {
+  const std::string secrets = R"("secrets": {"A": {"env": "A"}}, "env": {"T": "{{ secrets.A }}"})";
+  for (const auto& [keys, pointer] :
+       {std::pair{R"("stdin": "{{ env.T }}")", "/tasks/0/stdin"},
+        std::pair{R"("env": {"B": "{{ env.T }}"})", "/tasks/0/env/B"},
+        std::pair{R"("working_dir": "{{ env.T }}")", "/tasks/0/working_dir"}}) {
+    check_error(task_with(keys, secrets), pointer, "env.T", "holds a secret");
+  }
+  valid_job(task_with(R"("env": {"T": "plain", "B": "{{ env.T }}"})", secrets));
 }
 
 TEST_CASE("secrets may stand in env and with only, and a task gets those it names") {

@@ -163,6 +163,15 @@ TEST_CASE("templates see params, run, task, item, index, tasks and env") {
         Texts{"x", "a-jp", "2026-11-21", "query#1", "17", "17", "2", "orders-eu"});
 }
 
+TEST_CASE("a variable may be made of one that comes after it in the alphabet") {
+  auto d = definition();
+  d.env = {{"A", "{{ env.M }}!"}, {"M", "{{ env.Z }}-m"}, {"Z", "z"}};
+  d.with = R"({"command":["x"]})";
+  const Launch launch = render(d, whole());
+  CHECK(variable(launch, "A") == "z-m!");
+  CHECK(variable(launch, "M") == "z-m");
+}
+
 TEST_CASE("a script is handed over as a file, and braces in it are plain text") {
   auto d = definition();
   d.with = R"({"script":"echo {{ x }}","shell":["/bin/sh","-e"]})";

@@ -31,14 +31,14 @@ plugin::Result body_output(std::string_view format, const std::string& body) {
   if (!is_utf8(body)) return not_text();
   if (format != "json") return plugin::Result::success(body);
   if (body.empty()) return plugin::Result::success("null");
-  if (!json::accept(body)) return not_json(body);
+  if (holds_nul(body) || !json::accept(body)) return not_json(body);
   return plugin::Result::success(body);
 }
 
 plugin::Result full_output(HttpExchange& exchange, const HttpAnswer& answer,
                            const std::string& body) {
   if (!is_utf8(body)) return not_text();
-  const bool as_json = says_json(answer.content_type) && json::accept(body);
+  const bool as_json = says_json(answer.content_type) && !holds_nul(body) && json::accept(body);
   // The body is spliced in as it came: parsing and printing it again could change its numbers.
   return plugin::Result::success("{\"status\":" + std::to_string(answer.status) +
                                  ",\"headers\":" + exchange.headers().dump() +
