@@ -130,6 +130,9 @@ void ProgramProcess::set_ready(bool can_cancel) {
 }
 
 void ProgramProcess::add(AttemptId attempt) {
+  // What it said to others may hold their secrets, and is not about this one.
+  has_served_several_ = !attempts_.empty();
+  if (!has_served_several_) last_words_.clear();
   attempts_.insert(attempt);
   last_used_ = mono_now();
 }

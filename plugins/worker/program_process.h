@@ -66,8 +66,11 @@ class ProgramProcess {
   std::int64_t finished_count() const { return finished_; }
   /// Why it was killed; empty when nobody here killed it.
   const std::string& kill_reason() const { return kill_reason_; }
-  /// The last bytes of its standard error.
-  const std::string& last_words() const { return last_words_; }
+  /// The last bytes of its standard error since it had nothing to do; empty when several attempts
+  /// could have said them.
+  std::string_view last_words() const {
+    return has_served_several_ ? std::string_view() : std::string_view(last_words_);
+  }
   /// Its resident memory; 0 when it cannot be told.
   std::uint64_t resident_bytes() const;
 
@@ -111,6 +114,7 @@ class ProgramProcess {
   std::unordered_set<AttemptId> attempts_;
   std::string kill_reason_;
   std::string last_words_;
+  bool has_served_several_ = false;  ///< at once, since it had nothing to do
   std::string outgoing_;
   std::size_t written_ = 0;  ///< of `outgoing_`
   std::string incoming_;

@@ -296,7 +296,8 @@ void Workers::bury(Peer& peer) {
   if (peer.state == State::dead) return;
   // Of one that an earlier scheduler left and that never answered this one, nobody saw the death.
   const bool was_watched = peer.was_met || !peer.is_found;
-  const bool was_young = mono_now() - peer.since < kYoung && !peer.is_found;
+  const bool was_told = peer.state == State::draining;  // or ends by itself, to be replaced
+  const bool was_young = mono_now() - peer.since < kYoung && !peer.is_found && !was_told;
   if (was_young && peer.plugin.empty()) ++failures_in_a_row_;
   peer.state = State::dead;
   peer.timer->cancel();

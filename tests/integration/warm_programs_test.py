@@ -41,6 +41,23 @@ def leave():
     os._exit(9)
 
 
+def told():
+    for i in range(50):
+        print("line", i, flush=True)
+    os._exit(9)
+
+
+def dots():
+    for _ in range(8):
+        print(".", end="", flush=True)
+        time.sleep(0.25)
+
+
+def whispers(secret):
+    os.write(2, secret.encode() + b"\\nso it is\\n")
+    time.sleep(0.2)
+
+
 def slow():
     print("here", flush=True)
     try:
@@ -174,6 +191,30 @@ class WarmPrograms(unittest.TestCase):
         odd = next(row for row in self.attempts(run) if row["task"] == "odd")["error"]
         self.assertEqual(odd["class"], "TypeError")
         self.assertIn("what the function returned cannot be written as JSON", odd["message"])
+
+    def test_what_was_flushed_is_there_whatever_becomes_of_the_interpreter(self):
+        run = self.run_job({"id": "told", "operator": "python", "with": {"call": "calls:told"},
+                            "on_interrupt": "fail"}, code=1)
+        self.assertEqual(self.pawl("logs", f"{run}/told"),
+                         "".join(f"line {i}\n" for i in range(50)))
+
+    def test_a_line_that_is_flushed_bit_by_bit_is_a_sign_of_life(self):
+        run = self.run_job({"id": "dots", "operator": "python", "with": {"call": "calls:dots"},
+                            "stall_timeout": f"{int(patient(1000))}ms"})
+        self.assertEqual(self.pawl("logs", f"{run}/dots"), "........")
+
+    def test_what_one_call_said_is_not_told_of_another(self):
+        """The secret of one, on standard error, would stand in the trace of the next."""
+        secrets = {"TOKEN": {"env": "TOKEN"}}
+        run = self.run_job(
+            {"id": "whispers", "operator": "python",
+             "with": {"call": "calls:whispers", "args": ["{{ secrets.TOKEN }}"], "processes": 1}},
+            {"id": "leave", "operator": "python", "with": {"call": "calls:leave", "processes": 1},
+             "depends_on": ["whispers"], "on_interrupt": "fail"}, secrets=secrets, code=1)
+        self.assertEqual(self.task(run, "leave")["reason"], "lost")
+        for path in self.home.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(b"sesame-open-up", path.read_bytes(), path)
 
     def test_a_call_that_always_ends_its_interpreter_is_held_as_poison(self):
         run = self.run_job({"id": "leave", "operator": "python", "with": {"call": "calls:leave"},

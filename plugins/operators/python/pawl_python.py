@@ -152,6 +152,12 @@ class Attempt:
         self._logs[stream] = whole[cut:]
         self._runner.channel.send(self._log_lines(stream, whole[:cut]), hurry=False)
 
+    def _flush(self, stream):
+        if self._logs[stream]:
+            self.heartbeat()  # a line that is not whole yet stays here
+        else:
+            self._runner.channel.flush()
+
     def _log_lines(self, stream, text):
         lines = ""
         for at in range(0, len(text), _LOG_TEXT_MAX):
@@ -189,7 +195,7 @@ class _Bytes(io.RawIOBase):
         return len(data)
 
     def flush(self):
-        pass
+        self._text.flush()
 
     def fileno(self):
         return self._text.fileno()
@@ -220,7 +226,9 @@ class _Text(io.TextIOBase):
         return len(text)
 
     def flush(self):
-        pass
+        found = _current.get() or _serial_current
+        if found is not None and not found._runner.channel.is_closed:
+            found._flush(self._stream)
 
     def reconfigure(self, **_):
         pass
