@@ -91,6 +91,11 @@ class EmbeddedPort final : public Port {
         return ended();
       }
     }
+    if (leaves && service_->active_runs() > 0) {
+      return Error{ErrorKind::interrupted,
+                   fmt::format("left; {} that others handed over stays open. Go on with pawl serve",
+                               counted(service_->active_runs(), "run"))};
+    }
     tell_dormant();
     return {};
   }
@@ -121,6 +126,8 @@ class EmbeddedPort final : public Port {
 }  // namespace
 
 Result<std::unique_ptr<Port>> become_scheduler(const Session& session, const std::string& home) {
+  // Runs go on when nobody reads any more what is printed of them.
+  std::signal(SIGPIPE, SIG_IGN);
   ServiceOptions options;
   options.operators = known_operators(session);
   options.settings_file = settings_file_of(home);

@@ -22,6 +22,7 @@ constexpr std::size_t kTasksShown = 5;
 constexpr std::size_t kGroupsShown = 5;
 constexpr std::size_t kItemsRead = 20'000;
 constexpr std::int64_t kLogLines = 8;
+constexpr int kLogLineColumns = 400;  // the whole log is one command away
 constexpr std::size_t kPage = 500;
 
 /// From the start, else from the making, to the end, else to now.
@@ -246,7 +247,8 @@ class FailureScreen {
     const std::string name = task_name(failed.task, item);
     if (example_.empty()) example_ = name;
     line(fmt::format("    the end of {}, try {}", name, last.row.number));
-    for (const std::string& text : lines) line("      | " + escape_for_terminal(text));
+    for (const std::string& text : lines)
+      line("      | " + cut_to_width(escape_for_terminal(text), kLogLineColumns));
   }
 
   void print_commands() const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -40,6 +41,15 @@ Result<void> act(const Session& session, std::unique_ptr<Port>& port, const std:
   return {};
 }
 
+/// Of a run whose scheduler went for good while it was followed, this process is the scheduler now,
+/// and has adopted it as any other: nothing of it would start.
+Result<void> take_over(const Session& session, std::unique_ptr<Port>& port, LiveView& view,
+                       const RunProgress& run) {
+  view.say("pawl: its scheduler is gone: this command is it until the run ends");
+  if (run.state == RunState::paused) return {};
+  return act(session, port, run.run, {"unpause", false, ""});
+}
+
 std::int64_t live_of(const RunProgress& run) { return count_of(run.counts, TaskState::running); }
 
 }  // namespace
@@ -51,6 +61,7 @@ Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
   Followed followed;
   std::int64_t version = 0;
   int obeyed = 0;
+  bool is_scheduler = port->is_scheduler();
   for (;;) {
     const std::string path = fmt::format("/v1/runs/{}/follow?version={}&timeout_ms={}",
                                          Client::encode(run), version, kPoll.count());
@@ -62,6 +73,10 @@ Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
       if (!progress) return progress.error();
       version = progress->version;
       followed.run = *std::move(progress);
+      if (!std::exchange(is_scheduler, port->is_scheduler()) && is_scheduler) {
+        if (const auto taken = take_over(session, port, view, followed.run); !taken)
+          return taken.error();
+      }
       if (!options.quiet) view.update(followed.run, session.here());
       if (followed.run.ended) {
         view.finish();

@@ -1,7 +1,10 @@
 // The program: finds the verb, lets it read its words, prints what went wrong.
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -108,11 +111,20 @@ int dispatch(Session& session, const std::vector<std::string>& words) {
   return run_verb(session, *entry, std::move(rest));
 }
 
+/// A standard descriptor that is closed would be that of the next file which is opened, and what is
+/// printed would go into it.
+void fill_standard_descriptors() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) != descriptor) std::abort();
+  }
+}
+
 }  // namespace
 
 }  // namespace pawl
 
 int main(int argc, char** argv) {
+  pawl::fill_standard_descriptors();
   // Beyond a limit of file sizes a write fails, and that is told; nobody dies of it.
   std::signal(SIGXFSZ, SIG_IGN);
   pawl::Session session;

@@ -82,6 +82,8 @@ class ServeVerb final : public Verb {
     if (!home) return home.error();
     ServiceOptions options;
     options.operators = known_operators(session);
+    // It goes on when nobody reads its log any more.
+    std::signal(SIGPIPE, SIG_IGN);
     options.settings_file = settings_file_of(*home);
     if (!settings_.empty()) {
       std::error_code failed;

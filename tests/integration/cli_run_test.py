@@ -4,6 +4,7 @@
 import json
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import cli_support
@@ -232,6 +233,44 @@ class Json(Sales):
             done = self.pawl(*words)
             self.assertEqual((done.out, done.err), ("", text))
             self.assertEqual(self.pawl(*words, "-o", "jsonl").err, "")
+
+
+class Reports(HomeTest):
+    def test_of_a_mapped_task_that_never_began_a_report_counts_nothing(self):
+        path = self.job("report", [
+            {"id": "list", "command": ["false"], "output": "jsonl"},
+            {"id": "query", "depends_on": ["list"], "map": {"items": "{{ tasks.list.output }}"},
+             "command": ["true"]},
+            {"id": "report", "depends_on": ["query"], "trigger_rule": "all_done", "output": "text",
+             "command": ["echo", "{{ tasks.query.state }} {{ tasks.query.counts.failed }}"]}])
+        self.pawl("run", path, code=1)
+        self.assertEqual(self.pawl("output", "@latest/report").out.strip(), "upstream_failed 0")
+
+
+class StandardDescriptors(HomeTest):
+    def run_with(self, redirections, pipe=""):
+        path = self.job("quick", [{"id": "a", "command": ["true"]}])
+        return subprocess.run(
+            ["bash", "-c", f'"$0" run "$1" {redirections} {pipe}', cli_support.PAWL, path],
+            env=self.env, cwd=self.root, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=SECONDS, check=False)
+
+    def test_those_that_are_closed_do_not_become_files_of_the_home(self):
+        for redirections in (">&-", "2>&-", "<&- >&- 2>&-"):
+            self.assertEqual(self.run_with(redirections).returncode, 0, redirections)
+            run = self.pawl("runs", "-o", "json", "--limit", "1").json()[0]
+            self.assertEqual(run["state"], "succeeded")
+            self.assertNotIn(run["run"], (self.home / "lock").read_text(encoding="utf-8"))
+
+    def test_a_reader_that_goes_does_not_end_the_scheduler(self):
+        self.run_with("2>&1", "| head -n 1")
+        self.assertEqual(self.pawl("runs", "-o", "json").json()[0]["state"], "succeeded")
+
+    def test_a_program_ignores_no_signal(self):
+        path = self.job("signals", [{"id": "a", "command": ["grep", "SigIgn", "/proc/self/status"],
+                                     "output": "text"}])
+        self.pawl("run", path)
+        self.assertEqual(self.pawl("output", "@latest/a").out.split(), ["SigIgn:", "0" * 16])
 
 
 class Logs(Sales):
