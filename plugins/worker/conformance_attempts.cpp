@@ -1,8 +1,10 @@
 #include "plugins/worker/conformance_attempts.h"
 
+#include <cstdlib>
 #include <utility>
 
 #include "plugins/worker/native_operator.h"
+#include "plugins/worker/rendering.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/timer.h"
 
@@ -22,12 +24,28 @@ std::string describe(const OperatorResult& result) {
   return {};
 }
 
+/// A task without variables of its own: a program is found as in a job.
+std::shared_ptr<const CompiledDefinition> definition_here(const std::string& folder) {
+  TaskDefinition task;
+  task.job = "conformance";
+  task.task = "check";
+  task.operator_name = "conformance";
+  task.folder = folder;
+  for (const std::string_view name : kLoginVariables) {
+    const std::string variable(name);
+    if (const char* value = std::getenv(variable.c_str())) task.scheduler_env[variable] = value;
+  }
+  auto compiled = CompiledDefinition::compile(std::move(task), {});
+  return compiled ? std::shared_ptr<const CompiledDefinition>(std::move(*compiled)) : nullptr;
+}
+
 }  // namespace
 
 ConformanceAttempts::ConformanceAttempts(const Make& make, std::string parameters,
                                          std::string folder)
     : parameters_(std::move(parameters)),
       folder_(std::move(folder)),
+      definition_(definition_here(folder_)),
       operator_(make(loop_, static_cast<OperatorEvents&>(*this))) {}
 
 ConformanceAttempts::~ConformanceAttempts() { operator_.reset(); }
@@ -43,6 +61,7 @@ void ConformanceAttempts::start(std::size_t count) {
     request->idempotency_key = "check-" + std::to_string(last_);
     request->working_dir = folder_;
     request->output = OutputFormat::json;
+    request->definition = definition_;
     request->scratch = folder_ + "/scratch-" + std::to_string(last_);
     open_.insert(last_);
     operator_->start(std::move(request));

@@ -54,6 +54,7 @@ class ConformanceAttempts final : private OperatorEvents {
 
   std::string parameters_;
   std::string folder_;
+  std::shared_ptr<const CompiledDefinition> definition_;
   Loop loop_;
   std::int64_t last_ = 0;
   std::unordered_set<std::int64_t> open_;

@@ -115,6 +115,11 @@ def main():
         code, out, err = check(options.pawl, program(folder, "naps", NAPS))
         expect(code == 0 and "no process" in out, f"naps: exit code {code}\n{out}{err}")
 
+        found = Path(folder) / "found.json"
+        found.write_text(json.dumps({"command": ["sh", str(EXAMPLES / "plugins/sum.sh")]}))
+        code, out, err = check(options.pawl, found, None, '{"numbers": [1, 2, 39]}')
+        expect(code == 0, f"found by PATH: exit code {code}\n{out}{err}")
+
     code, out, err = check(options.pawl, options.pawl)
     expect(code == 1 and "FAILED" in out, f"what is no library: exit code {code}\n{out}{err}")
     return 0
