@@ -288,8 +288,9 @@ void Engine::State::follow_end(const AttemptResult& result, const Live& live,
   if (verdict_of_task.reason == Reason::lost) detail = losses;
   const bool sleeps = verdict_of_task.event == TaskEvent::defer;
   if (sleeps) detail = live.stay + 1;
-  move(run, key, work, verdict_of_task.event,
-       {verdict_of_task.reason, detail, {}, sleeps ? result.attempt : AttemptId{}});
+  move(
+      run, key, work, verdict_of_task.event,
+      {verdict_of_task.reason, detail, {}, sleeps ? result.attempt : AttemptId{}, result.ended_at});
   if (sleeps && run.spec(key.task).calls_job()) {
     // The end of its run wakes it; here is only how long it waits for that.
     const Duration timeout = run.spec(key.task).timeout;

@@ -91,6 +91,7 @@ class Engine::State {
     std::int32_t detail = 0;
     std::string error;
     AttemptId live_after;
+    WallTime ended_at{};  ///< before now, when its end was told late; 0: now
   };
   /// What a resume does to one task.
   struct ResumePart {

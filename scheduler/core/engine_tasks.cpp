@@ -78,7 +78,10 @@ void Engine::State::move(Run& run, TaskKey key, Piece& work, TaskEvent event, Mo
   if (*to == TaskState::queued) work.queued_at = now_.wall;
   if (event == TaskEvent::start && work.started_at.ms == 0) work.started_at = now_.wall;
   if (event == TaskEvent::open) work.started_at = now_.wall;
-  if (is_final(*to)) work.ended_at = now_.wall;
+  if (is_final(*to)) {
+    // A scheduler that was down learns late of what ended meanwhile.
+    work.ended_at = detail.ended_at.ms != 0 ? std::min(detail.ended_at, now_.wall) : now_.wall;
+  }
   // Work that had succeeded and is taken for undone is another piece of work from now on.
   if (from == TaskState::succeeded) ++work.work;
   if (event == TaskEvent::reset) {

@@ -175,6 +175,20 @@ TEST_CASE("a result that comes twice, or of an unknown attempt, changes nothing 
   CHECK(w.task(run, "a") == "succeeded");
 }
 
+TEST_CASE("what ended while no scheduler was up has ended then, not when it is told") {
+  World w;
+  const RunId run = w.start("a");
+  AttemptResult result;
+  result.attempt = w.live(run, "a");
+  result.worker = WorkerId{1};
+  result.outcome = Outcome::succeeded;
+  result.ended_at = w.now.wall + 3s;
+  w.pass(60s);
+  w.handle(input::AttemptsEnded{{result}});
+  CHECK(w.states(run) == "a=succeeded");
+  CHECK(w.store.tasks.at({run, TaskIndex{0}, kWhole}).ended_at == result.ended_at);
+}
+
 TEST_CASE("an attempt that lasts says so, once") {
   World w;
   const RunId run = w.start("a");
