@@ -15,7 +15,7 @@ import socket
 import threading
 
 import cli_support
-from gate_support import GateTest
+from gate_support import GateTest, is_alive
 
 LENGTH = 4  # bytes before each frame: its length, little end first
 
@@ -215,6 +215,9 @@ class WireFaults(GateTest):
         self.assertEqual({t["state"] for t in self.tasks_of(run).values()}, {"running"})
         holds.set()
         self.open_gates("good")
+        (_, _, pid), = self.noted("start", "good")
+        # What is held first may be another frame: the end is behind it once the program has ended.
+        self.until("good has ended", lambda: not is_alive(pid))
         self.assertTrue(held.wait(cli_support.SECONDS), "the end is under way")
         self.pawl("cancel", f"{run}/good", "-y")
         passes.set()
