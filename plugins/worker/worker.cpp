@@ -41,9 +41,9 @@ namespace {
 void set_signals() {
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   // The two that glibc keeps to itself: posix_spawn, which started us, leaves them ignored.
-  constexpr std::array<unsigned long, 4> as_by_default{};  // struct sigaction, as the kernel has it
+  constexpr std::array<unsigned long, 4> kAsByDefault{};  // struct sigaction, as the kernel has it
   for (int number = __SIGRTMIN; number < SIGRTMIN; ++number)
-    ::syscall(SYS_rt_sigaction, number, as_by_default.data(), nullptr, sizeof(unsigned long));
+    ::syscall(SYS_rt_sigaction, number, kAsByDefault.data(), nullptr, sizeof(unsigned long));
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
   const sigset_t blocked = worker_signals();
