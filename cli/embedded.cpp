@@ -93,7 +93,7 @@ class EmbeddedPort final : public Port {
     }
     if (leaves && service_->active_runs() > 0) {
       return Error{ErrorKind::interrupted,
-                   fmt::format("left; {} that others handed over stays open. Go on with pawl serve",
+                   fmt::format("left with {} open that others handed over. Go on with pawl serve",
                                counted(service_->active_runs(), "run"))};
     }
     tell_dormant();

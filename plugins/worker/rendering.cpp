@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -25,13 +25,6 @@ Error wrong_template(std::string_view where, const ExpressionError& error) {
 bool names(const Template& text, std::string_view root) {
   return std::any_of(text.references().begin(), text.references().end(),
                      [&](const Reference& r) { return !r.path.empty() && r.path.front() == root; });
-}
-
-/// `root.member`, or all of `root`.
-bool names(const Template& text, std::string_view root, std::string_view member) {
-  return std::any_of(text.references().begin(), text.references().end(), [&](const Reference& r) {
-    return !r.path.empty() && r.path.front() == root && (r.path.size() < 2 || r.path[1] == member);
-  });
 }
 
 /// What the kernel would refuse or cut: told here, with the place.
@@ -214,28 +207,39 @@ Result<void> CompiledDefinition::compile_program(const Json& with) {
 }
 
 Result<void> CompiledDefinition::compile_env() {
-  std::vector<EnvEntry> entries;
+  std::map<std::string_view, EnvEntry> entries;
   for (const auto& [name, text] : definition_.env) {
     auto value = compile_template(text, "env." + name);
     if (!value) return value.error();
     bool uses_secrets = names(*value, "secrets");
-    entries.push_back({name, std::move(*value), uses_secrets});
+    entries.emplace(name, EnvEntry{name, std::move(*value), uses_secrets});
   }
-  // In an order in which each finds the others that it names. Circles are errors of the job file:
-  // of one that came here nevertheless a template fails.
-  while (!entries.empty()) {
-    std::set<std::string> waiting;
-    for (const EnvEntry& entry : entries) {
-      for (const EnvEntry& other : entries) {
-        if (&other != &entry && names(entry.value, "env", other.name)) waiting.insert(entry.name);
+  // Each after those that it names. A circle is an error of the job file; of one that came here
+  // nevertheless a template fails.
+  struct Step {
+    std::string_view name;
+    std::size_t next = 0;  ///< the first reference that was not followed yet
+  };
+  std::vector<Step> way;
+  std::set<std::string_view> begun;
+  for (const auto& [first, unused] : definition_.env) {
+    if (begun.insert(first).second) way.push_back({first});
+    while (!way.empty()) {
+      Step& here = way.back();
+      const auto at = entries.find(here.name);
+      const auto& references = at->second.value.references();
+      if (here.next == references.size()) {
+        env_.push_back(std::move(at->second));
+        entries.erase(at);
+        way.pop_back();
+        continue;
       }
+      const Reference& reference = references[here.next++];
+      if (reference.path.size() < 2 || reference.path.front() != "env") continue;
+      const auto needed = entries.find(reference.path[1]);
+      if (needed != entries.end() && begun.insert(needed->first).second)
+        way.push_back({needed->first});
     }
-    auto ready = std::stable_partition(entries.begin(), entries.end(), [&](const EnvEntry& entry) {
-      return waiting.contains(entry.name);
-    });
-    if (ready == entries.end()) ready = entries.begin();
-    std::move(ready, entries.end(), std::back_inserter(env_));
-    entries.erase(ready, entries.end());
   }
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "scheduler/spec/job_operator.h"
 
@@ -270,46 +271,60 @@ void ReferenceChecker::check_variable(const Reference& reference, NodeId node,
            did_you_mean(reference.path[1], known));
 }
 
-/// Whether the text of variable `from` needs that of `to`, at once or by way of others.
-bool ReferenceChecker::leads_to(const std::string& from, const std::string& to) const {
-  std::set<std::string> seen;
-  std::vector<std::string> open = {from};
-  while (!open.empty()) {
-    const std::string name = std::move(open.back());
-    open.pop_back();
-    if (name == to) return true;
-    if (!seen.insert(name).second) continue;
-    for (const VariableUse& use : variable_uses_) {
-      if (use.from == name) open.push_back(use.name);
-    }
-  }
-  return false;
-}
-
 void ReferenceChecker::check_variables() {
-  std::set<std::string> told;  // a circle is told once
   for (const VariableUse& use : variable_uses_) {
-    if (secret_variables_.contains(use.name)) {
-      out_.error_in_string(use.node, use.index_in_string,
-                           "the variable " + quote(use.name) +
-                               " holds a secret, which only the program sees: it reads it from its "
-                               "environment. Elsewhere name the secret itself, where it may stand");
-    } else if (!use.from.empty() && !told.contains(use.from) && leads_to(use.name, use.from)) {
-      for (const VariableUse& other : variable_uses_) {
-        if (leads_to(use.from, other.from) && leads_to(other.from, use.from))
-          told.insert(other.from);
-      }
-      out_.error_in_string(
-          use.node, use.index_in_string,
-          use.name == use.from
-              ? "the variable " + quote(use.name) +
-                    " cannot be made of itself: that of a task takes the place of the job's"
-              : "the variables " + quote(use.from) + " and " + quote(use.name) +
-                    " are made of one another");
-    }
+    if (!secret_variables_.contains(use.name)) continue;
+    out_.error_in_string(use.node, use.index_in_string,
+                         "the variable " + quote(use.name) +
+                             " holds a secret, which only the program sees: it reads it from its "
+                             "environment. Elsewhere name the secret itself, where it may stand");
   }
+  check_circles();
   variable_uses_.clear();
   secret_variables_.clear();
+}
+
+/// Goes from each variable to those that it names, each once; who comes to one that it is still on
+/// its way from has found a circle.
+void ReferenceChecker::check_circles() {
+  struct Variable {
+    std::vector<const VariableUse*> uses;
+    std::size_t next = 0;  ///< the first use that was not followed yet
+    bool is_under_way = false;
+  };
+  std::map<std::string_view, Variable> variables;
+  for (const VariableUse& use : variable_uses_) {
+    if (!use.from.empty()) variables[use.from].uses.push_back(&use);
+  }
+  for (auto& [first, unused] : variables) {
+    std::vector<Variable*> way = {&variables[first]};
+    while (!way.empty()) {
+      Variable& here = *way.back();
+      here.is_under_way = here.next < here.uses.size();
+      if (!here.is_under_way) {
+        way.pop_back();
+        continue;
+      }
+      const auto found = variables.find(here.uses[here.next++]->name);
+      if (found == variables.end()) continue;
+      Variable& there = found->second;
+      if (there.is_under_way) {
+        tell_circle(*there.uses[there.next - 1]);
+      } else {
+        way.push_back(&there);
+      }
+    }
+  }
+}
+
+void ReferenceChecker::tell_circle(const VariableUse& use) {
+  out_.error_in_string(
+      use.node, use.index_in_string,
+      use.name == use.from
+          ? "the variable " + quote(use.name) +
+                " cannot be made of itself: that of a task takes the place of the job's"
+          : "the variables " + quote(use.from) + " and " + quote(use.name) +
+                " are made of one another");
 }
 
 std::vector<TaskIndex> ReferenceChecker::check_pairs(TaskIndex task) {

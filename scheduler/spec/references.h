@@ -86,7 +86,8 @@ class ReferenceChecker {
     NodeId node = kNoNode;
     std::size_t index_in_string = 0;
   };
-  bool leads_to(const std::string& from, const std::string& to) const;
+  void check_circles();
+  void tell_circle(const VariableUse& use);
   /// That a paired task names another one.
   struct PairUse {
     TaskIndex upstream;
