@@ -27,7 +27,12 @@ struct RunData::Statements {
         chunk(*database,
               "SELECT first, count, bytes FROM item WHERE run = ? AND task = ? AND first <= ? "
               "ORDER BY first DESC LIMIT 1"),
-        past(*database, "SELECT handle, state_text FROM attempt WHERE id = ?"),
+        past(*database,
+             "SELECT a.handle, a.state_text, (SELECT before.reason FROM attempt AS before WHERE "
+             "before.id = CASE WHEN a.number = 2 THEN (SELECT t.first_attempt FROM task AS t WHERE "
+             "t.run = a.run AND t.task = a.task AND t.item = a.item) ELSE (SELECT n.id FROM "
+             "attempt AS n WHERE n.run = a.run AND n.task = a.task AND n.item = a.item AND "
+             "n.number = a.number - 1 AND n.number > 1) END) FROM attempt AS a WHERE a.id = ?"),
         failed(*database,
                "SELECT coalesce(n.id, t.task), t.task, nullif(t.item, -1), n.source_task, "
                "coalesce(t.reason, ''), coalesce(t.error, a.error_message, '') "
@@ -80,7 +85,7 @@ Result<std::unique_ptr<RunData>> RunData::open(const std::string& path) {
   std::unique_ptr<RunData> data(new RunData());
   data->statements_ = std::make_unique<Statements>(std::move(*database));
   const Statements& made = *data->statements_;
-  for (const Statement* statement : {&made.chunk, &made.failed, &made.newest_call,
+  for (const Statement* statement : {&made.chunk, &made.past, &made.failed, &made.newest_call,
                                      &made.outputs_of_tasks, &made.output, &made.outputs}) {
     if (!*statement) return made.database->error("opening the store", *statement);
   }
@@ -106,7 +111,10 @@ Result<AttemptPast> RunData::attempt_past(AttemptId attempt) {
   Statement& past = statements_->past;
   AttemptPast out;
   past.bind(attempt);
-  if (past.step()) out = {std::string(past.text(0)), std::string(past.text(1))};
+  if (past.step()) {
+    out = {std::string(past.text(0)), std::string(past.text(1)),
+           reason_from(past.text(2)).value_or(Reason::none)};
+  }
   const bool good = past.ok();
   past.reset();
   if (!good) return statements_->database->error("reading what an attempt left");

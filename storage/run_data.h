@@ -19,6 +19,7 @@ namespace pawl {
 struct AttemptPast {
   std::string handle;
   std::string state_text;
+  Reason previous_reason = Reason::none;  ///< why the attempt before it ended
 };
 
 /// A task or item that failed or is held.
@@ -38,8 +39,8 @@ class RunData {
 
   /// The chunk that holds this item; nothing when there is none. Errors: storage.
   Result<std::optional<ItemChunkRow>> chunk_with(RunId run, TaskIndex task, std::int64_t item);
-  /// What an operator left with an open attempt for its next stay, or with the one before it: both
-  /// empty when nothing. Errors: storage.
+  /// What an operator left with an open attempt for its next stay, or with the one before it (empty
+  /// when nothing), and why the one before it ended. Errors: storage.
   Result<AttemptPast> attempt_past(AttemptId attempt);
   /// The first `limit` tasks and items of a run that failed or are held, of the tasks before
   /// `before`; a mapped task as a whole only when no item of it failed. Reads the rows of the run.

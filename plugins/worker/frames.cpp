@@ -62,6 +62,7 @@ void write(Writer& out, const frame::AttemptStart& a) {
   out.text(a.key);
   out.text(a.payload);
   out.integers(a.slot, static_cast<std::int64_t>(a.total_remaining.count()),
+               static_cast<std::int64_t>(a.run_remaining.count()),
                static_cast<std::uint8_t>(a.previous_reason), a.losses);
   out.text(a.idempotency_key);
   out.text(a.tasks);
@@ -182,6 +183,7 @@ frame::AttemptStart read_attempt_start(Reader& in) {
   a.payload = in.text();
   a.slot = in.integer<std::int32_t>();
   a.total_remaining = Duration(in.integer<std::int64_t>());
+  a.run_remaining = Duration(in.integer<std::int64_t>());
   a.previous_reason = in.word<Reason>(kReasonCount);
   a.losses = in.integer<std::int32_t>();
   a.idempotency_key = in.text();

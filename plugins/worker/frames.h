@@ -71,6 +71,7 @@ struct AttemptStart {
   std::string payload;                    ///< the item as JSON text; empty when not an item
   std::int32_t slot = 0;                  ///< PAWL_SLOT
   Duration total_remaining{};             ///< until `total_timeout`; 0: none
+  Duration run_remaining{};               ///< until the run's `timeout`; 0: none
   Reason previous_reason = Reason::none;  ///< PAWL_PREVIOUS_REASON
   std::int32_t losses = 0;                ///< attempts in a row before this one that were `lost`
   std::string idempotency_key;

@@ -364,12 +364,12 @@ Result<void> merge(const std::vector<BaseVariable>& base, Variables own,
   return {};
 }
 
+/// The earliest of what ends the attempt.
 std::optional<WallTime> deadline_of(const TaskDefinition& definition,
                                     const frame::AttemptStart& start, WallTime now) {
-  Duration left = definition.timeout;
-  if (start.total_remaining > Duration(0) &&
-      (left == Duration(0) || start.total_remaining < left)) {
-    left = start.total_remaining;
+  Duration left{};
+  for (const Duration limit : {definition.timeout, start.total_remaining, start.run_remaining}) {
+    if (limit > Duration(0) && (left == Duration(0) || limit < left)) left = limit;
   }
   if (left == Duration(0)) return std::nullopt;
   return now + left;

@@ -31,12 +31,13 @@ struct StartAttempt {
   std::int32_t work = 0;  ///< part of the idempotency key
   WorkerId worker;
   std::int32_t slot = 0;
-  Duration total_left{};  ///< 0: no total time-out
-  Reason previous_reason = Reason::none;
-  std::int32_t previous_detail = 0;  ///< of `lost`: how many attempts in a row were
+  Duration total_left{};                  ///< 0: no total time-out
+  Duration run_left{};                    ///< until the time-out of the run; 0: none
+  Reason previous_reason = Reason::none;  ///< none: also where only the store knows, see `has_past`
+  std::int32_t previous_detail = 0;       ///< of `lost`: how many attempts in a row were
   /// The row of this attempt may hold a handle and a state text (RunData::attempt_past): what its
-  /// operator set before a deferral, or an attempt before it that was lost or interrupted. Read
-  /// them before the worker gets it.
+  /// operator set before a deferral, or an attempt before it that was lost or interrupted; and the
+  /// row of the attempt before it why that ended. Read them before the worker gets it.
   bool has_past = false;
   std::int32_t stay = 0;  ///< deferrals of this attempt so far; see AttemptResult::stay
 };

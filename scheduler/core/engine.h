@@ -42,13 +42,13 @@ struct TaskView {
   std::optional<WallTime> ended_at;
   std::optional<Counts> counts;  ///< of a mapped task
   std::int64_t items = 0;
-  std::int64_t retries = 0;  ///< attempts after the first, so far, of a mapped task
+  std::int64_t retries = 0;  ///< so far; what a person resumed is none
 };
 
 /// Where all tasks of a run are, its hooks last.
 struct RunStates {
   std::vector<TaskState> tasks;
-  std::int64_t retries = 0;  ///< attempts after the first, of all tasks and items, so far
+  std::int64_t retries = 0;  ///< of all tasks and items, so far
 };
 
 /// Where a job's schedule is.

@@ -376,10 +376,11 @@ void Engine::State::start_next(Run& run, TaskIndex task, Line& line, WorkerId wo
   }
 
   const TaskKey key{run.row.id, task, item};
-  effect::StartAttempt start{id,         key,          live.number,
-                             work->work, worker,       live.slot,
-                             {},         work->reason, is_again ? 0 : work->detail};
-  // After a person's resume, or an attempt that never started, nothing says why the last one ended.
+  effect::StartAttempt start{
+      id,        key, live.number, work->work,   worker,
+      live.slot, {},  {},          work->reason, is_again ? 0 : work->detail};
+  // After a person's resume, or an attempt that never started, only the store knows why the last
+  // one ended.
   const bool may_inherit = work->reason == Reason::none || work->reason == Reason::lost ||
                            work->reason == Reason::interrupted;
   const bool inherits = !is_again && live.number > 1 && may_inherit;
@@ -390,6 +391,7 @@ void Engine::State::start_next(Run& run, TaskIndex task, Line& line, WorkerId wo
     if (work->total_due.ms == 0) set_timer(key, *work, TimerKind::total, spec.total_timeout, true);
     start.total_left = std::max(Duration{1}, work->total_due - now_.mono);
   }
+  if (run.timeout_due.ms != 0) start.run_left = std::max(Duration{1}, run.timeout_due - now_.mono);
   if (is_again) {
     change(mutation::MoveAttempt{id, key, AttemptState::deferred, live.state, Reason::none, worker,
                                  live.slot, std::nullopt});

@@ -21,6 +21,7 @@ TaskView Engine::State::task_view(const Node& node) {
   task.reason = node.work.reason;
   task.detail = node.work.detail;
   task.attempts = node.work.attempts;
+  task.retries = std::max(node.work.counted - 1, 0);
   task.started_at = if_set(node.work.started_at);
   task.ended_at = if_set(node.work.ended_at);
   if (node.mapped) {
@@ -36,7 +37,7 @@ RunStates Engine::State::states(const Run& run) {
   out.tasks.reserve(run.nodes.size());
   for (const Node& node : run.nodes) {
     out.tasks.push_back(node.work.state);
-    out.retries += node.mapped ? node.mapped->retries : std::max(node.work.attempts - 1, 0);
+    out.retries += task_view(node).retries;
   }
   return out;
 }

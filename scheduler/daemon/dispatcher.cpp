@@ -180,6 +180,7 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
   out.item = start.key.item;
   out.slot = start.slot;
   out.total_remaining = start.total_left;
+  out.run_remaining = start.run_left;
   out.previous_reason = start.previous_reason;
   if (start.previous_reason == Reason::lost) out.losses = start.previous_detail;
   const std::string& task = engine_.job_of(start.key.run)->node(start.key.task).id;
@@ -189,6 +190,8 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
   if (definition.known_by.insert(start.worker).second)
     workers_.define(start.worker, definition.id, definition.json);
   if (auto past = pasts_.extract(start.attempt); !past.empty()) {
+    if (out.previous_reason == Reason::none)
+      out.previous_reason = past.mapped().left.previous_reason;
     out.handle = std::move(past.mapped().left.handle);
     out.state = std::move(past.mapped().left.state_text);
     out.tasks = std::move(past.mapped().tasks);

@@ -139,6 +139,7 @@ json progress_json(const RunSnapshot& snapshot, const JobSpec& job, WallTime now
     task.reason = row.reason;
     task.detail = row.detail;
     task.attempts = row.attempts;
+    task.retries = std::max(row.counted - 1, 0);
     task.started_at = row.started_at;
     task.ended_at = row.ended_at;
   }
@@ -146,11 +147,12 @@ json progress_json(const RunSnapshot& snapshot, const JobSpec& job, WallTime now
     if (mapped.row.task.value >= views.size()) continue;
     views[mapped.row.task.value].counts = mapped.row.counts;
     views[mapped.row.task.value].items = mapped.row.items;
+    views[mapped.row.task.value].retries = mapped.row.retries;
   }
   RunStates states;
   for (const TaskView& view : views) {
     states.tasks.push_back(view.state);
-    if (!view.counts) states.retries += std::max(view.attempts - 1, 0);
+    states.retries += view.retries;
   }
   return progress_json(
       snapshot.run, job, states, [&](TaskIndex index) { return views[index.value]; }, now);

@@ -40,6 +40,19 @@ class Changing(HomeTest):
                          [("first", 1), ("second", 1), ("second", 2), ("third", 1)])
         self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
 
+    def test_an_attempt_knows_why_the_one_before_it_ended_also_after_a_resume(self):
+        path = self.job("again", [
+            {"id": "a", "command": sh('echo "after ${PAWL_PREVIOUS_REASON:-nothing}"; exit 3')},
+            {"id": "m", "map": {"items": [1]},
+             "command": sh('echo "after ${PAWL_PREVIOUS_REASON:-nothing}"; kill -9 $$')}])
+        run = self.pawl("run", path, "-q", code=1).lines[0]
+        done = self.pawl("resume", run, code=1)
+        self.assertNotIn("retried", done.err)
+        self.pawl("resume", run, code=1)
+        for task, reason in (("a", "exit"), ("m:0", "signal")):
+            said = [self.pawl("logs", f"{run}/{task}#{n}").out for n in (1, 2, 3)]
+            self.assertEqual(said, ["after nothing\n"] + 2 * [f"after {reason}\n"])
+
     def test_resume_of_what_ended_well_is_refused(self):
         self.cured.touch()
         run = self.pawl("run", self.path, "-q").lines[0]

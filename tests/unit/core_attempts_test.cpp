@@ -131,6 +131,17 @@ TEST_CASE("a queue time-out fails what gets no slot in time, once per wait") {
   }
 }
 
+TEST_CASE("an attempt is told when its run's time is over") {
+  World w;
+  const RunId run = w.start("job timeout=1m; a; b after a");
+  CHECK(w.starts.back().run_left == 60s);
+  w.pass(20s);
+  w.finish(run, "a", Outcome::succeeded);
+  CHECK(w.starts.back().run_left == 40s);
+  w.start("job name=free; c");
+  CHECK(w.starts.back().run_left == 0s);
+}
+
 TEST_CASE("an attempt that never started gives its number back, and nothing of it counts") {
   World w;
   const RunId run = w.start("a total=10s retry=2 delay=1s");

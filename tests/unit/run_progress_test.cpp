@@ -78,6 +78,21 @@ TEST_CASE("of a run with very many tasks a bounded number is told, and the count
   CHECK(told["retries"] == 7);
 }
 
+TEST_CASE("of an ended run the retries of items and of tasks are told, and no resumes") {
+  RunSnapshot ended;
+  TaskRow task;
+  task.key = {RunId{1}, TaskIndex{0}, kWhole};
+  task.state = S::succeeded;
+  task.attempts = 5;
+  task.counted = 2;
+  ended.tasks.push_back(task);
+  MappedSnapshot mapped;
+  mapped.row.task = TaskIndex{1};
+  mapped.row.retries = 3;
+  ended.mapped.push_back(mapped);
+  CHECK(progress_json(ended, job_of(2, 0), WallTime{})["retries"] == 4);
+}
+
 TEST_CASE("of what a task waits for the first are named and all are counted") {
   const JobSpec job = job_of(51, 50);
   RunStates states;

@@ -130,6 +130,11 @@ TEST_CASE("a retry gets the reason before it, and a time-out its instant") {
   CHECK(variable(launch, "PAWL_DEADLINE") == "2026-11-20T23:03:01.000Z");
   start.total_remaining = std::chrono::seconds(60);
   CHECK(variable(render(d, start), "PAWL_DEADLINE") == "2026-11-20T22:59:01.000Z");
+  start.run_remaining = std::chrono::seconds(59);
+  CHECK(variable(render(d, start), "PAWL_DEADLINE") == "2026-11-20T22:59:00.000Z");
+  d.timeout = Duration(0);
+  start.total_remaining = Duration(0);
+  CHECK(variable(render(d, start), "PAWL_DEADLINE") == "2026-11-20T22:59:00.000Z");
 }
 
 TEST_CASE("PAWL_OUTPUT is there when the output comes from a file") {

@@ -20,6 +20,7 @@ frame::AttemptStart full_start(std::int64_t id) {
   start.payload = "{\"id\":17}";
   start.slot = 4;
   start.total_remaining = Duration(90'000);
+  start.run_remaining = Duration(80'000);
   start.previous_reason = Reason::lost;
   start.losses = 2;
   start.idempotency_key = "7k3f9q/query:17";
