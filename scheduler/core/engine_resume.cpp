@@ -43,31 +43,19 @@ void Engine::State::open_row(Run& run) {
   ++run.row.resumes;
 }
 
-/// `hooks_only`: what its tasks came to stays, and no more than hooks runs again.
+/// An ended run is open again. `hooks_only`: what its tasks came to stays, and no more than hooks
+/// runs again.
 void Engine::State::reopen(Run& run, bool hooks_only) {
-  const bool was_stopping = run.stopping != Reason::none;
-  run.stopping = Reason::none;
-  run.is_stopped = false;
-  run.row.cancel_requested = false;
-  if (is_final(run.row.state)) {
-    open_row(run);
-    if (hooks_only) {
-      run.row.outcome = run.row.state;
-      run.row.outcome_reason = run.row.reason;
-    } else {
-      reset_hooks(run);
-    }
-    move_run(run, RunEvent::reopen, standing_reason(run));
-    call_opened(run);
-    count_hooks(run);
-  } else if (was_stopping) {
-    run.row.reason = Reason::none;
-    write_run(run);
-    if (run.timeout_due.ms != 0) {
-      run.timeout_due = MonoTime{};
-      arm_run_timers(run);
-    }
+  open_row(run);
+  if (hooks_only) {
+    run.row.outcome = run.row.state;
+    run.row.outcome_reason = run.row.reason;
+  } else {
+    reset_hooks(run);
   }
+  move_run(run, RunEvent::reopen, standing_reason(run));
+  call_opened(run);
+  count_hooks(run);
 }
 
 void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSnapshot* snapshot) {
@@ -75,7 +63,7 @@ void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSn
   const bool hooks_only =
       !parts.empty() && std::all_of(parts.begin(), parts.end(),
                                     [&](const ResumePart& part) { return run.is_hook(part.task); });
-  reopen(run, hooks_only);
+  if (is_final(run.row.state)) reopen(run, hooks_only);
   for (const ResumePart& part : parts) {
     const bool opens =
         part.kind != ResumePart::Kind::stale && is_final(run.node(part.task).work.state);

@@ -32,6 +32,9 @@ class Engine::State::ResumeSelector {
   Result<ResumeParts> select(const std::vector<Target>& targets) {
     if (run_.runs_hooks())
       return refuse("its hooks are running: ask again when it has ended, or cancel them");
+    // What was told to end will end, and decide of what follows it.
+    if (!is_final(run_.row.state) && run_.stopping != Reason::none)
+      return refuse("it is being stopped; resume it when it has ended");
     for (const Target& target : targets) {
       if (auto added = add(target); !added) return std::move(added).error();
     }
@@ -98,6 +101,8 @@ class Engine::State::ResumeSelector {
       add_part(task, Kind::all, std::nullopt);
     } else if (has_failed(state) || has_failed_items(node)) {
       add_part(task, kind_of(node), std::nullopt);
+    } else if (!is_final(state)) {
+      return refuse(is + ", not failed: ask again when it has ended, or cancel it first");
     } else if (state == TaskState::upstream_failed) {
       return refuse(id + " never ran: what it depends on failed. Resume that, or `mark` it");
     } else {
@@ -136,8 +141,6 @@ class Engine::State::ResumeSelector {
   Error nothing_to_do() const {
     return refuse(is_final(run_.row.state)
                       ? "nothing of it failed, was held or cancelled; `pawl rerun` makes a new run"
-                  : run_.stopping != Reason::none
-                      ? "it is being stopped; resume it when it has ended"
                       : "nothing of it has failed so far, and it goes on");
   }
 

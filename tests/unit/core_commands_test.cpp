@@ -466,7 +466,7 @@ TEST_CASE("a cancel of very many items that wait goes in bounded steps") {
   w.check();
 }
 
-TEST_CASE("a resume that meets a cancel half done lets go on what was not reached") {
+TEST_CASE("a resume that meets a task's cancel half done lets go on what was not reached") {
   World w;
   w.checks = false;
   w.default_slots = 10'000;
@@ -475,7 +475,7 @@ TEST_CASE("a resume that meets a cancel half done lets go on what was not reache
   w.finish(run, "m:0", End{Outcome::failed, Reason::permanent});
   w.finish_all(run, Outcome::failed);
   input::Cancel cancel;
-  cancel.targets = {w.target(run, "")};
+  cancel.targets = {w.target(run, "m")};
   const Step step = w.engine.handle(cancel, w.now);
   CHECK(w.store.apply(step.mutations, true).empty());
   REQUIRE(step.more);

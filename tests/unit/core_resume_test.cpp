@@ -42,13 +42,17 @@ TEST_CASE("a resume gives the retry budget anew, attempt numbers go on") {
   CHECK(w.state(run) == "failed");
   w.resume(run);
   CHECK(w.starts.back().number == 3);
+  CHECK(w.starts.back().has_past);  // who knows why number 2 ended
   CHECK(w.row(run, "a").counted == 1);
+  CHECK(w.engine.states(run).retries == 0);  // a person's resume is none
   w.finish(run, "a", Outcome::failed);
   CHECK(w.states(run) == "a=retrying");
   w.pass(1s);
+  CHECK(w.engine.states(run).retries == 1);
   w.finish(run, "a", Outcome::failed);
   CHECK(w.state(run) == "failed");
   CHECK(w.row(run, "a").attempts == 4);
+  CHECK(w.row(run, "a").counted == 2);
   w.resume(run);
   w.resume(run);
   CHECK(w.last_reply() == "nothing of it has failed so far, and it goes on");
@@ -173,20 +177,42 @@ TEST_CASE("resume of a paused run goes on with it, also when nothing failed") {
   CHECK(w.states(run) == "a=succeeded b=running");
 }
 
-TEST_CASE(
-    "a resume of a run that is being cancelled lets it go on, and what was told to end ends") {
+TEST_CASE("a run that is being stopped is resumed when it has ended, and not before") {
   World w;
-  const RunId run = w.start("job timeout=1h; a; b after a; c");
-  w.cancel(run);
+  const std::string ending = "it is being stopped; resume it when it has ended";
+  const RunId run = w.start("a; b after a; c");
+  SECTION("cancelled") { w.cancel(run); }
+  SECTION("and paused") {
+    w.cancel(run);
+    w.pause(run);
+  }
   w.finish(run, "c", Outcome::failed);
   CHECK(w.states(run) == "a=running b=cancelled c=cancelled");
   w.resume(run);
-  CHECK(w.states(run) == "a=running b=waiting c=running");
-  CHECK(w.state(run) == "running");
+  CHECK(w.last_reply() == ending);
+  w.resume(run, "b", kFrom);
+  CHECK(w.last_reply() == ending);
+  CHECK(w.states(run) == "a=running b=cancelled c=cancelled");
   w.finish(run, "a", Outcome::failed);
-  CHECK(w.states(run) == "a=cancelled b=upstream_failed c=running");
-  w.finish_all(run);
   CHECK(w.state(run) == "cancelled:cancelled");
+  w.resume(run);
+  CHECK(w.last_reply() == "ok");
+  CHECK(w.states(run) == "a=running b=waiting c=running");
+  w.finish_all(run);
+  CHECK(w.state(run) == "succeeded");
+}
+
+TEST_CASE("a task that is open is not resumed by itself, and the answer says what would work") {
+  World w;
+  const RunId run = w.start("a; b");
+  w.finish(run, "b", Outcome::failed);
+  w.resume(run, "a");
+  CHECK(w.last_reply() ==
+        "a is running, not failed: ask again when it has ended, or cancel it first");
+  w.cancel(run, "a");
+  w.finish(run, "a", Outcome::failed);
+  w.resume(run, "a");
+  CHECK(w.states(run) == "a=running b=failed");
 }
 
 TEST_CASE("a resumed run has its time-out anew") {
