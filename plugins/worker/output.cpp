@@ -31,14 +31,20 @@ std::string system_text(const std::string& what, int error) {
 
 OutputResult wrong(std::string message) { return {{}, std::move(message)}; }
 
-/// Accepts any JSON that is not too deep; nothing is built.
-class DepthCheck final : public nlohmann::json_sax<json> {
+/// Accepts any JSON that is not too deep and keeps its digits when it is read; nothing is built.
+class ReadableCheck final : public nlohmann::json_sax<json> {
  public:
   bool null() override { return true; }
   bool boolean(bool) override { return true; }
   bool number_integer(number_integer_t) override { return true; }
   bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool number_float(number_float_t, const string_t& digits) override {
+    if (digits.find_first_of(".eE") != string_t::npos) return true;
+    error_ = "the integer " + digits.substr(0, kDigitsShown) +
+             (digits.size() > kDigitsShown ? "…" : "") +
+             " needs more than 64 bits and would lose digits: write it as a text";
+    return false;
+  }
   bool string(string_t&) override { return true; }
   bool binary(binary_t&) override { return true; }
   bool start_object(std::size_t) override { return enter(); }
@@ -63,6 +69,7 @@ class DepthCheck final : public nlohmann::json_sax<json> {
     return true;
   }
 
+  static constexpr std::size_t kDigitsShown = 40;
   int depth_ = 0;
   std::string error_;
 };
@@ -301,7 +308,7 @@ OutputResult finish_lines(const OutputSource& source) {
 std::optional<std::string> json_error(std::string_view text) {
   if (!is_utf8(text)) return "it is not UTF-8";
   if (holds_nul(text)) return "it holds a NUL byte";
-  DepthCheck check;
+  ReadableCheck check;
   if (json::sax_parse(text, &check)) return std::nullopt;
   return check.error().empty() ? "it is not JSON" : check.error();
 }

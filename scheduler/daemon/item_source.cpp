@@ -12,6 +12,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "plugins/worker/output.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/core/item_chunk.h"
@@ -223,7 +224,7 @@ class JsonLines final : public FileStream {
       if (!*line) return std::optional<std::string>{};
       const std::string_view text = **line;
       if (text.find_first_not_of(" \t") == std::string_view::npos) continue;
-      if (holds_nul(text) || !json::accept(text)) return at_line("is not a JSON value");
+      if (const auto why = json_error(text)) return at_line("cannot be an item: " + *why);
       return std::optional<std::string>{std::string(text)};
     }
   }
@@ -321,8 +322,8 @@ Result<std::unique_ptr<ItemStream>> stream_json_file(const std::string& path, Fd
     if (n <= 0) return bad(path + " could not be read whole");
     have += static_cast<std::size_t>(n);
   }
+  if (const auto why = json_error(text)) return bad("cannot read items from " + path + ": " + *why);
   json array = json::parse(text, nullptr, false);
-  if (holds_nul(text) || array.is_discarded()) return bad(path + " is not JSON");
   if (!array.is_array()) return bad(path + " holds " + array.type_name() + ", not an array");
   return stream_array(std::move(array));
 }

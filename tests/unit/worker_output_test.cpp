@@ -69,6 +69,18 @@ TEST_CASE("what is not JSON is no JSON output, and the message says where") {
         "standard output is empty, and JSON was declared");
 }
 
+TEST_CASE("an integer that would lose digits when it is read is no JSON output") {
+  TempFolder folder;
+  CHECK(collect(source_of(folder, OutputFormat::json), "[18446744073709551616]").error ==
+        "standard output: the integer 18446744073709551616 needs more than 64 bits and would lose "
+        "digits: write it as a text");
+  CHECK(collect(source_of(folder, OutputFormat::jsonl), "1\n-9223372036854775809\n").error ==
+        "line 2 of the output: the integer -9223372036854775809 needs more than 64 bits and would "
+        "lose digits: write it as a text");
+  for (std::string_view text : {"18446744073709551615", "-9223372036854775808", "1e25", "0.5"})
+    CHECK(collect(source_of(folder, OutputFormat::json), text).error.empty());
+}
+
 TEST_CASE("JSON nested a million deep is refused, not followed") {
   TempFolder folder;
   auto result = collect(source_of(folder, OutputFormat::json), std::string(1'000'000, '['), 65536);
