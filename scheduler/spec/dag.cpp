@@ -2,34 +2,118 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
+#include <utility>
 
 namespace pawl {
 
-std::vector<TaskIndex> find_cycle(const JobSpec& job) {
-  std::vector<bool> ordered(job.tasks.size(), false);
+namespace {
+
+/// The knots of a graph: tasks that depend on one another, however far around. Tarjan's way, on a
+/// stack of its own.
+class Knots {
+ public:
+  /// `ordered` tasks are in none.
+  Knots(const JobSpec& job, const std::vector<bool>& ordered)
+      : job_(job),
+        ordered_(ordered),
+        number_(job.tasks.size(), 0),
+        low_(job.tasks.size(), 0),
+        knot_(job.tasks.size(), kOpen) {
+    for (std::uint32_t t = 0; t < job.tasks.size(); ++t) {
+      if (!ordered[t] && number_[t] == 0) follow(t);
+    }
+  }
+
+  bool is_same(TaskIndex a, TaskIndex b) const { return knot_[a.value] == knot_[b.value]; }
+  /// A task of each knot that has more than one.
+  const std::vector<TaskIndex>& members() const { return members_; }
+
+ private:
+  static constexpr std::uint32_t kOpen = 0xFFFFFFFF;
+  struct Step {
+    std::uint32_t task;
+    std::size_t next = 0;  ///< the first dependency that was not followed yet
+  };
+
+  void follow(std::uint32_t root) {
+    std::vector<Step> way;
+    enter(root, way);
+    while (!way.empty()) {
+      Step& here = way.back();
+      const std::uint32_t task = here.task;
+      const auto& upstreams = job_.tasks[task].depends_on;
+      if (here.next < upstreams.size()) {
+        const std::uint32_t up = upstreams[here.next++].task.value;
+        if (ordered_[up]) continue;
+        if (number_[up] == 0) {
+          enter(up, way);
+        } else if (knot_[up] == kOpen) {
+          low_[task] = std::min(low_[task], number_[up]);
+        }
+        continue;
+      }
+      if (low_[task] == number_[task]) close(task);
+      way.pop_back();
+      if (!way.empty()) low_[way.back().task] = std::min(low_[way.back().task], low_[task]);
+    }
+  }
+
+  void enter(std::uint32_t task, std::vector<Step>& way) {
+    number_[task] = low_[task] = ++last_;
+    open_.push_back(task);
+    way.push_back({task});
+  }
+
+  void close(std::uint32_t first) {
+    if (open_.back() != first) members_.emplace_back(first);
+    std::uint32_t task = kOpen;
+    do {
+      task = open_.back();
+      open_.pop_back();
+      knot_[task] = first;
+    } while (task != first);
+  }
+
+  const JobSpec& job_;
+  const std::vector<bool>& ordered_;
+  std::vector<std::uint32_t> number_;  ///< in the order of coming; 0: not seen
+  std::vector<std::uint32_t> low_;     ///< the lowest number of its knot that is known
+  std::vector<std::uint32_t> knot_;
+  std::vector<std::uint32_t> open_;
+  std::vector<TaskIndex> members_;
+  std::uint32_t last_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::vector<TaskIndex>> find_cycles(const JobSpec& job) {
+  std::vector<std::vector<TaskIndex>> cycles;
   const std::vector<TaskIndex> order = partial_topological_order(job);
-  if (order.size() == job.tasks.size()) return {};
+  if (order.size() == job.tasks.size()) return cycles;
+  std::vector<bool> ordered(job.tasks.size(), false);
   for (const TaskIndex t : order) ordered[t.value] = true;
-  // What is left has an upstream that is left too: going up must come back to a task seen before.
+  const Knots knots(job, ordered);
   constexpr std::uint32_t kUnseen = 0xFFFFFFFF;
   std::vector<std::uint32_t> step_of(job.tasks.size(), kUnseen);
-  std::vector<TaskIndex> path;
-  const auto first = std::find(ordered.begin(), ordered.end(), false);
-  TaskIndex at(static_cast<std::uint32_t>(first - ordered.begin()));
-  while (step_of[at.value] == kUnseen) {
-    step_of[at.value] = static_cast<std::uint32_t>(path.size());
-    path.push_back(at);
-    const auto& upstream = job.tasks[at.value].depends_on;
-    at = std::find_if(upstream.begin(), upstream.end(), [&](const Dependency& d) {
-           return !ordered[d.task.value];
-         })->task;
+  for (TaskIndex at : knots.members()) {
+    // Going up within a knot must come back to a task seen before.
+    std::vector<TaskIndex> path;
+    while (step_of[at.value] == kUnseen) {
+      step_of[at.value] = static_cast<std::uint32_t>(path.size());
+      path.push_back(at);
+      const auto& upstream = job.tasks[at.value].depends_on;
+      at = std::find_if(upstream.begin(), upstream.end(), [&](const Dependency& d) {
+             return !ordered[d.task.value] && knots.is_same(d.task, at);
+           })->task;
+    }
+    path.erase(path.begin(), path.begin() + step_of[at.value]);
+    std::reverse(path.begin(), path.end());
+    // Begin with the first task in the file, so that the message does not depend on the walk.
+    std::rotate(path.begin(), std::min_element(path.begin(), path.end()), path.end());
+    cycles.push_back(std::move(path));
   }
-  path.erase(path.begin(), path.begin() + step_of[at.value]);
-  std::reverse(path.begin(), path.end());
-  // Begin with the first task in the file, so that the message does not depend on the walk.
-  std::rotate(path.begin(), std::min_element(path.begin(), path.end()), path.end());
-  return path;
+  std::sort(cycles.begin(), cycles.end());
+  return cycles;
 }
 
 namespace {
@@ -38,13 +122,16 @@ constexpr std::size_t kWords = 8;
 using Bits = std::array<std::uint64_t, kWords>;
 constexpr std::size_t kUpstreamsPerPass = kWords * 64;
 
+// Of a task in a cycle, or behind one.
+constexpr std::uint32_t kNoPlace = 0xFFFFFFFF;
+
 /// Queries sorted by the place of their upstream; answers those of [first, last), which name at
 /// most kUpstreamsPerPass upstreams.
 class Pass {
  public:
   Pass(const JobSpec& job, const std::vector<TaskIndex>& order,
-       const std::vector<std::uint32_t>& place)
-      : job_(job), order_(order), place_(place) {}
+       const std::vector<std::uint32_t>& place, Edges edges)
+      : job_(job), order_(order), place_(place), edges_(edges) {}
 
   template <typename Iterator>
   void answer(Iterator first, Iterator last) {
@@ -80,7 +167,7 @@ class Pass {
     Bits& bits = reached_[p - low];
     for (const Dependency& d : job_.tasks[order_[p].value].depends_on) {
       const std::uint32_t from = place_[d.task.value];
-      if (from < low) continue;
+      if (from < low || (edges_ == Edges::each && !d.each)) continue;
       for (std::size_t w = 0; w < kWords; ++w) bits[w] |= reached_[from - low][w];
     }
   }
@@ -88,42 +175,31 @@ class Pass {
   const JobSpec& job_;
   const std::vector<TaskIndex>& order_;
   const std::vector<std::uint32_t>& place_;
+  Edges edges_;
   std::vector<Bits> reached_;
   std::vector<std::size_t> number_;  ///< bit of an upstream, by place
 };
 
 }  // namespace
 
-std::vector<TaskIndex> pairs_of(const JobSpec& job, TaskIndex task) {
-  std::set<TaskIndex> seen;
-  std::vector<TaskIndex> todo{task};
-  while (!todo.empty()) {
-    const TaskIndex at = todo.back();
-    todo.pop_back();
-    for (const Dependency& d : job.tasks[at.value].depends_on) {
-      if (d.each && seen.insert(d.task).second) todo.push_back(d.task);
-    }
-  }
-  for (const Dependency& d : job.tasks[task.value].depends_on) {
-    if (!d.each) seen.erase(d.task);
-  }
-  return {seen.begin(), seen.end()};
-}
-
-void answer_ancestor_queries(const JobSpec& job, std::vector<AncestorQuery>& queries) {
+void answer_ancestor_queries(const JobSpec& job, std::vector<AncestorQuery>& queries, Edges edges) {
   if (queries.empty()) return;
-  const std::vector<TaskIndex> order = topological_order(job);
-  std::vector<std::uint32_t> place(order.size());
+  const std::vector<TaskIndex> order = partial_topological_order(job);
+  std::vector<std::uint32_t> place(job.tasks.size(), kNoPlace);
   for (std::uint32_t i = 0; i < order.size(); ++i) place[order[i].value] = i;
   std::sort(queries.begin(), queries.end(), [&](const AncestorQuery& a, const AncestorQuery& b) {
     return place[a.upstream.value] < place[b.upstream.value];
   });
-  Pass pass(job, order, place);
+  // Nothing that has a place comes after what has none.
+  const auto end = std::find_if(queries.begin(), queries.end(), [&](const AncestorQuery& q) {
+    return place[q.upstream.value] == kNoPlace;
+  });
+  Pass pass(job, order, place, edges);
   auto first = queries.begin();
-  while (first != queries.end()) {
+  while (first != end) {
     std::size_t upstreams = 0;
     auto last = first;
-    while (last != queries.end()) {
+    while (last != end) {
       const bool another = last == first || last->upstream != std::prev(last)->upstream;
       if (another && upstreams == kUpstreamsPerPass) break;
       if (another) ++upstreams;

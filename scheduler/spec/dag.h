@@ -11,13 +11,9 @@
 
 namespace pawl {
 
-/// The tasks of one cycle, each depending on the one before it, the first on the last. Empty when
-/// there is none. Linear.
-std::vector<TaskIndex> find_cycle(const JobSpec& job);
-
-/// The tasks whose item i is final before item i of `task` starts: those that it is paired with
-/// (`each`), near or far, but for those that it waits for as a whole. Ascending. No cycle.
-std::vector<TaskIndex> pairs_of(const JobSpec& job, TaskIndex task);
+/// One cycle of each knot of tasks that wait for one another: each task depends on the one before
+/// it, the first on the last. By their first tasks, in the order of the file. Linear.
+std::vector<std::vector<TaskIndex>> find_cycles(const JobSpec& job);
 
 /// Whether `upstream` must be final before `task` starts, asked at a place of the file.
 struct AncestorQuery {
@@ -28,8 +24,12 @@ struct AncestorQuery {
   bool holds = false;  ///< the answer
 };
 
-/// Answers all of them. The job has no cycle. Costs one pass over the graph between the tasks
-/// named, for every 512 different upstreams.
-void answer_ancestor_queries(const JobSpec& job, std::vector<AncestorQuery>& queries);
+/// Which dependencies are followed.
+enum class Edges : std::uint8_t { all, each };
+
+/// Answers all of them; no `task` is one of a cycle or behind one. Costs one pass over the graph
+/// between the tasks named, for every 512 different upstreams.
+void answer_ancestor_queries(const JobSpec& job, std::vector<AncestorQuery>& queries,
+                             Edges edges = Edges::all);
 
 }  // namespace pawl

@@ -4,6 +4,7 @@
 
 #include "scheduler/base/limits.h"
 #include "scheduler/spec/diagnostics.h"
+#include "scheduler/spec/fields.h"
 #include "scheduler/spec/value_schema.h"
 
 namespace pawl {
@@ -76,7 +77,10 @@ class Checker {
         check(*known, inner, place);
       } else if (rest != nullptr && rest->is_boolean() && !rest->get<bool>()) {
         errors.push_back(
-            {place, "unknown parameter \"" + name + "\"" + nearest_of(name, properties)});
+            {place, "unknown parameter \"" + name + "\"" +
+                        (is_ignored_key(name) ? ": in \"with\" all keys are the operator's, so put "
+                                                "what is for people beside it"
+                                              : nearest_of(name, properties))});
       } else if (rest != nullptr && rest->is_object()) {
         check(*rest, inner, place);
       }

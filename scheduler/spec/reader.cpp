@@ -281,17 +281,17 @@ class JobReader {
 
   void check_graph() {
     if (job_.tasks.size() != task_nodes_.size()) return;
-    const std::vector<TaskIndex> cycle = find_cycle(job_);
-    if (!cycle.empty()) {
-      report_cycle(cycle);
-      return;
+    const std::vector<TaskIndex> order = partial_topological_order(job_);
+    if (order.size() < job_.tasks.size()) {
+      for (const std::vector<TaskIndex>& cycle : find_cycles(job_)) report_cycle(cycle);
+      std::vector<bool> ordered(job_.tasks.size(), false);
+      for (const TaskIndex task : order) ordered[task.value] = true;
+      tasks_.references().keep_only(ordered);
     }
-    resolve_each();
+    resolve_each(order);
     tasks_.references().check_ancestors();
-    for (std::uint32_t i = 0; i < job_.tasks.size(); ++i) {
-      if (job_.tasks[i].mapped_over)
-        job_.tasks[i].pairs_used = tasks_.references().check_pairs(TaskIndex{i});
-    }
+    for (const auto& [task, upstream] : tasks_.references().check_pairs())
+      job_.tasks[task.value].pairs_used.push_back(upstream);
     tasks_.references().check_outputs();
   }
 
@@ -310,8 +310,8 @@ class JobReader {
   }
 
   /// Follows `each` dependencies to the task whose items they are.
-  void resolve_each() {
-    for (const TaskIndex index : topological_order(job_)) {
+  void resolve_each(const std::vector<TaskIndex>& order) {
+    for (const TaskIndex index : order) {
       TaskSpec& task = job_.tasks[index.value];
       if (!task.mapped_over) continue;
       std::optional<TaskIndex> root;

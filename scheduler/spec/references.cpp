@@ -31,14 +31,10 @@ bool is_before_attempts(ExpressionPlace place) {
          place == ExpressionPlace::map_key;
 }
 
-void insert_sorted(std::vector<std::string>& words, std::string_view word) {
-  const auto at = std::lower_bound(words.begin(), words.end(), word);
-  if (at == words.end() || *at != word) words.insert(at, std::string(word));
-}
-
-void insert_sorted(std::vector<TaskIndex>& tasks, TaskIndex task) {
-  const auto at = std::lower_bound(tasks.begin(), tasks.end(), task);
-  if (at == tasks.end() || *at != task) tasks.insert(at, task);
+const Dependency* dependency_on(const TaskSpec& task, TaskIndex upstream) {
+  const auto found = std::find_if(task.depends_on.begin(), task.depends_on.end(),
+                                  [&](const Dependency& d) { return d.task == upstream; });
+  return found == task.depends_on.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -80,6 +76,7 @@ const std::vector<Reference>& ReferenceChecker::references_of(NodeId node,
 }
 
 void ReferenceChecker::check(NodeId node, const ExpressionScope& scope, TaskSpec& task) {
+  if (out_.full()) return;  // what is wrong is looked up in all there is
   for (const Reference& reference : references_of(node, scope)) {
     check_reference(reference, node, scope, task);
   }
@@ -202,20 +199,18 @@ void ReferenceChecker::check_upstream(const Reference& reference, NodeId node,
              list_words(kUpstreamNames, "and"));
     return;
   }
-  insert_sorted(task.outputs_used, found->second);
+  task.outputs_used.push_back(found->second);
   if (reference.path.size() > 2 && reference.path[2].starts_with("output")) {
     output_uses_.push_back(
         {found->second, node, reference.offset, scope.place == ExpressionPlace::map_items});
   }
   if (scope.is_hook) return;
   if (task.mapped_over) {
-    pair_uses_[scope.task].push_back({found->second, node, reference.offset,
-                                      scope.place == ExpressionPlace::when,
-                                      reference.path.size() > 2 ? reference.path[2] : ""});
+    pair_uses_.push_back({scope.task, found->second, node, reference.offset,
+                          scope.place == ExpressionPlace::when,
+                          reference.path.size() > 2 ? reference.path[2] : ""});
   }
-  const bool direct = std::any_of(task.depends_on.begin(), task.depends_on.end(),
-                                  [&](const Dependency& d) { return d.task == found->second; });
-  if (!direct) {
+  if (dependency_on(task, found->second) == nullptr) {
     queries_.push_back({scope.task, found->second, node, reference.offset, false});
   }
 }
@@ -244,7 +239,7 @@ void ReferenceChecker::check_secret(const Reference& reference, NodeId node,
              (known.empty() ? "" : "; declared are " + list_words(known, "and")));
     return;
   }
-  insert_sorted(task.secrets, name);
+  task.secrets.push_back(name);
   if (scope.place == ExpressionPlace::env) {
     secret_variables_.insert(std::string(document_.key(node)));
   }
@@ -327,14 +322,28 @@ void ReferenceChecker::tell_circle(const VariableUse& use) {
                 " are made of one another");
 }
 
-std::vector<TaskIndex> ReferenceChecker::check_pairs(TaskIndex task) {
-  std::vector<TaskIndex> used;
-  const auto uses = pair_uses_.find(task);
-  if (uses == pair_uses_.end()) return used;
-  const std::vector<TaskIndex> pairs = pairs_of(job_, task);
-  for (const PairUse& use : uses->second) {
-    if (!std::binary_search(pairs.begin(), pairs.end(), use.upstream)) continue;
-    insert_sorted(used, use.upstream);
+void ReferenceChecker::keep_only(const std::vector<bool>& ordered) {
+  const auto is_left_out = [&](const auto& kept) { return !ordered[kept.task.value]; };
+  std::erase_if(queries_, is_left_out);
+  std::erase_if(pair_uses_, is_left_out);
+}
+
+std::vector<std::pair<TaskIndex, TaskIndex>> ReferenceChecker::check_pairs() {
+  std::vector<AncestorQuery> queries;
+  for (const PairUse& use : pair_uses_) {
+    const Dependency* direct = dependency_on(job_.tasks[use.task.value], use.upstream);
+    if (direct == nullptr || direct->each) queries.push_back({use.task, use.upstream});
+  }
+  answer_ancestor_queries(job_, queries, Edges::each);
+  std::vector<std::pair<TaskIndex, TaskIndex>> pairs;
+  for (const AncestorQuery& query : queries) {
+    if (query.holds) pairs.emplace_back(query.task, query.upstream);
+  }
+  std::sort(pairs.begin(), pairs.end());
+  pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+  for (const PairUse& use : pair_uses_) {
+    if (!std::binary_search(pairs.begin(), pairs.end(), std::pair(use.task, use.upstream)))
+      continue;
     const std::string name = "tasks." + job_.tasks[use.upstream.value].id;
     if (use.in_when) {
       out_.error_in_string(use.node, use.index_in_string,
@@ -345,7 +354,7 @@ std::vector<TaskIndex> ReferenceChecker::check_pairs(TaskIndex task) {
                            name + " is the item that this one is paired with, and has no counts");
     }
   }
-  return used;
+  return pairs;
 }
 
 void ReferenceChecker::check_outputs() {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "scheduler/spec/dag.h"
@@ -53,12 +54,16 @@ class ReferenceChecker {
   /// is made of itself, and one that holds a secret is not named.
   void check_variables();
 
-  /// Checks what was kept. The graph has no cycle.
+  /// Leaves out what is kept of tasks whose upstreams nobody can tell: those of a cycle, or behind
+  /// one. `ordered`: all others.
+  void keep_only(const std::vector<bool>& ordered);
+
+  /// Checks what was kept.
   void check_ancestors();
 
-  /// Checks what the task names of those that it is paired with; gives them. The graph has no
-  /// cycle.
-  std::vector<TaskIndex> check_pairs(TaskIndex task);
+  /// Checks what tasks name of those that they are paired with (`each`), near or far, but for those
+  /// that they wait for as a whole. Gives these, as (task, upstream), ascending.
+  std::vector<std::pair<TaskIndex, TaskIndex>> check_pairs();
 
   /// Tells of outputs that are named and that nobody keeps. All tasks are read.
   void check_outputs();
@@ -90,6 +95,7 @@ class ReferenceChecker {
   void tell_circle(const VariableUse& use);
   /// That a paired task names another one.
   struct PairUse {
+    TaskIndex task;
     TaskIndex upstream;
     NodeId node = kNoNode;
     std::size_t index_in_string = 0;
@@ -110,7 +116,7 @@ class ReferenceChecker {
   const TaskIds& ids_;
   Diagnostics& out_;
   std::vector<AncestorQuery> queries_;
-  std::unordered_map<TaskIndex, std::vector<PairUse>> pair_uses_;
+  std::vector<PairUse> pair_uses_;
   std::vector<OutputUse> output_uses_;
   std::vector<VariableUse> variable_uses_;                     ///< of the task at hand
   std::set<std::string> secret_variables_;                     ///< the same

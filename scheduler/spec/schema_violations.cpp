@@ -1,6 +1,8 @@
 #include "scheduler/spec/schema_violations.h"
 
 #include <algorithm>
+#include <functional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -130,6 +132,14 @@ std::optional<std::string> bounds_violation(const Json& schema, const Json& valu
     if (const auto most = bound("maxItems"); most && value.size() > *most) {
       return "a list of at most " + most->dump() + " is expected, this one has " +
              std::to_string(value.size());
+    }
+    if (bound("uniqueItems").value_or(false) == true) {
+      std::set<std::reference_wrapper<const Json>, std::less<Json>> seen;
+      for (const Json& element : value) {
+        if (!seen.insert(element).second)
+          return "the elements of this list must differ, " + shown_value(element) +
+                 " is there twice";
+      }
     }
   }
   return std::nullopt;

@@ -23,6 +23,12 @@ ReasonSet read_reasons(View list) {
   return set;
 }
 
+template <typename T>
+void sort_unique(std::vector<T>& all) {
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+}
+
 }  // namespace
 
 TaskReader::TaskReader(const Document& document, const ParseOptions& options, const JobSpec& job,
@@ -183,8 +189,7 @@ std::vector<int> TaskReader::exit_codes(View list) {
     const std::int64_t value = code.integer(0);
     if (value >= 1 && value <= 255) codes.push_back(static_cast<int>(value));
   });
-  std::sort(codes.begin(), codes.end());
-  codes.erase(std::unique(codes.begin(), codes.end()), codes.end());
+  sort_unique(codes);
   return codes;
 }
 
@@ -297,7 +302,7 @@ void TaskReader::check_pool(NodeId node, const PoolUse& use) {
     if (use.slots > own->second.slots) too_wide(node, use, own->second.slots);
     return;
   }
-  if (options_.any_pool) return;
+  if (options_.any_pool || out_.full()) return;
   const auto shared = options_.known_pools.find(use.pool);
   if (shared != options_.known_pools.end()) {
     if (shared->second && use.slots > *shared->second) too_wide(node, use, *shared->second);
@@ -326,6 +331,8 @@ void TaskReader::check_texts(const Source& source, TaskSpec& task) {
   for (const Text& text : texts_) {
     references_.check(text.node, {text.place, source.node, source.index, source.is_hook}, task);
   }
+  sort_unique(task.outputs_used);
+  sort_unique(task.secrets);
   references_.check_variables();
 }
 

@@ -1,6 +1,7 @@
 // What a task does: the program, the script or the operator, and the environment it runs in.
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "scheduler/base/limits.h"
 #include "scheduler/spec/connections.h"
@@ -18,10 +19,9 @@ constexpr std::size_t kEntryBytes = 96;  ///< of a small string in a map
 
 std::vector<std::string> read_words(View list) {
   std::vector<std::string> words;
+  std::unordered_set<std::string_view> seen;
   list.for_each_element([&](View word) {
-    if (std::find(words.begin(), words.end(), word.string()) == words.end()) {
-      words.emplace_back(word.string());
-    }
+    if (seen.insert(word.string()).second) words.emplace_back(word.string());
   });
   return words;
 }

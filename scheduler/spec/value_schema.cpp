@@ -30,8 +30,9 @@ namespace pawl {
 namespace {
 
 /// The schema without what the library must not see: patterns and formats (own checks), and keys
-/// that mean nothing.
-Json for_library(const Json& schema) {
+/// that mean nothing. Where the own checks come to a list (`is_own`) they see that it is one of
+/// different elements, too: the library compares each with each.
+Json for_library(const Json& schema, bool is_own = true) {
   if (!schema.is_object()) return schema;
   Json out = Json::object();
   for (const auto& [key, value] : schema.items()) {
@@ -40,18 +41,21 @@ Json for_library(const Json& schema) {
         key == "comment") {
       continue;
     }
+    if (key == "uniqueItems" && is_own) continue;
     if (key == "properties") {
       Json properties = Json::object();
-      for (const auto& [name, property] : value.items()) properties[name] = for_library(property);
+      for (const auto& [name, property] : value.items())
+        properties[name] = for_library(property, is_own);
       out[key] = std::move(properties);
     } else if (key == "enum" || key == "const" || key == "required" || key == "type") {
       out[key] = value;
     } else if (value.is_array()) {
       Json list = Json::array();
-      for (const Json& element : value) list.push_back(for_library(element));
+      for (const Json& element : value)
+        list.push_back(for_library(element, is_own && key == "items"));
       out[key] = std::move(list);
     } else {
-      out[key] = for_library(value);
+      out[key] = for_library(value, is_own && (key == "items" || key == "additionalProperties"));
     }
   }
   return out;

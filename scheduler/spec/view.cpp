@@ -13,10 +13,22 @@ View View::member(std::string_view key) const {
     return base == kNoNode || document_->kind(base) == NodeKind::null ? View()
                                                                       : View(*document_, base);
   }
+  return merged_member(own, base);
+}
+
+View View::merged_member(NodeId own, NodeId base) const {
   if (document_->kind(own) == NodeKind::null) return {};
   const bool both_objects =
       document_->kind(own) == NodeKind::object && document_->is(base, NodeKind::object);
   return View(*document_, own, both_objects ? base : kNoNode);
+}
+
+std::unordered_map<std::string_view, NodeId> View::members_of_base() const {
+  std::unordered_map<std::string_view, NodeId> members;
+  if (!document_->is(base_, NodeKind::object)) return members;
+  for (NodeId m = document_->first_child(base_); m != kNoNode; m = document_->next(m))
+    members.emplace(document_->key(m), m);
+  return members;
 }
 
 View View::own_member(std::string_view key) const {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string_view>
+#include <unordered_map>
 
 #include "scheduler/base/time.h"
 #include "scheduler/spec/document.h"
@@ -55,13 +56,16 @@ class View {
   template <typename F>
   void for_each_member(F f) const {
     if (!is(NodeKind::object)) return;
+    // Found by their keys once: maps may have very many members.
+    std::unordered_map<std::string_view, NodeId> under = members_of_base();
     for (NodeId m = document_->first_child(own_); m != kNoNode; m = document_->next(m)) {
-      const View value = member(document_->key(m));
+      const auto below = under.extract(document_->key(m));
+      const View value = merged_member(m, below.empty() ? kNoNode : below.mapped());
       if (value.present()) f(document_->key(m), value);
     }
-    if (base_ == kNoNode) return;
+    if (under.empty()) return;
     for (NodeId m = document_->first_child(base_); m != kNoNode; m = document_->next(m)) {
-      if (document_->member(own_, document_->key(m)) != kNoNode) continue;
+      if (!under.contains(document_->key(m))) continue;
       if (document_->kind(m) != NodeKind::null) f(document_->key(m), View(*document_, m));
     }
   }
@@ -75,6 +79,10 @@ class View {
   }
 
  private:
+  /// A member of the task over that of the defaults.
+  View merged_member(NodeId own, NodeId base) const;
+  std::unordered_map<std::string_view, NodeId> members_of_base() const;
+
   const Document* document_ = nullptr;
   NodeId own_ = kNoNode;
   NodeId base_ = kNoNode;

@@ -32,6 +32,27 @@ TEST_CASE("a cycle is named by its tasks, beginning with the first in the file")
               "/tasks/1/depends_on", "[\"x\", \"b\"]", "in a cycle: c → a → b → c");
 }
 
+TEST_CASE("a cycle hides no other, and no error elsewhere") {
+  const auto errors = errors_of(tasks_of(
+      R"({"id": "a", "command": ["x"], "depends_on": ["b"]},
+         {"id": "b", "command": ["x"], "depends_on": ["a"]},
+         {"id": "c", "command": ["x"], "depends_on": ["a", "d"]},
+         {"id": "d", "command": ["x"], "depends_on": ["c"]},
+         {"id": "behind", "command": ["{{ tasks.a.state }}", "{{ tasks.e.state }}"],
+          "depends_on": ["d"]},
+         {"id": "e", "command": ["x"]},
+         {"id": "f", "command": ["{{ tasks.e.state }}", "{{ tasks.b.state }}"]},
+         {"id": "g", "command": ["x"], "depends_on": [{"task": "e", "each": true}]})"));
+  std::vector<std::string> told;
+  for (const Diagnostic& error : errors) told.push_back(error.pointer + ": " + error.message);
+  REQUIRE(told.size() == 5);
+  CHECK(told[0] == "/tasks/0/depends_on: the tasks wait for each other in a cycle: a → b → a");
+  CHECK(told[1] == "/tasks/2/depends_on: the tasks wait for each other in a cycle: c → d → c");
+  CHECK_THAT(told[2], Catch::Contains("\"e\" is not known to be final here"));
+  CHECK_THAT(told[3], Catch::Contains("\"b\" is not known to be final here"));
+  CHECK(told[4] == "/tasks/7/depends_on: \"each\" pairs items, but the task \"e\" is not mapped");
+}
+
 TEST_CASE("a long cycle is shortened") {
   std::string tasks;
   for (int i = 0; i < 50; ++i) {

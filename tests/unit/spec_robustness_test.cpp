@@ -182,6 +182,70 @@ TEST_CASE("a wide fan with a join is read in linear time") {
   CHECK(time < patient(5s));
 }
 
+TEST_CASE("very many entries of one kind are read without quadratic work") {
+  constexpr int kMany = 60'000;
+  const auto many = [](const std::string& form) {
+    std::string out;
+    for (int i = 0; i < kMany; ++i) {
+      std::string entry = (i ? "," : "") + form;
+      for (std::size_t at; (at = entry.find('#')) != std::string::npos;)
+        entry.replace(at, 1, std::to_string(i));
+      out += entry;
+    }
+    return out;
+  };
+  const std::string each =
+      R"({"id":"t","command":["x"],"map":{"items":[1]}},{"id":"p","command":["x"],)"
+      R"("depends_on":[{"task":"t","each":true}],"env":{)" +
+      many(R"("V#":"{{ tasks.t.state }}")") + "}}";
+  std::string chain_of_pairs = R"({"id":"t0","command":["x"],"map":{"items":[1]}})";
+  for (int i = 1; i < kMany; ++i) {
+    chain_of_pairs += ",{\"id\":\"t" + std::to_string(i) + "\",\"command\":[\"{{ tasks.t" +
+                      std::to_string(i / 2) + ".state }}\"],\"depends_on\":[{\"task\":\"t" +
+                      std::to_string(i - 1) + "\",\"each\":true}]}";
+  }
+  struct Case {
+    const char* what;
+    std::string text;
+    bool is_good;
+  };
+  const Case cases[] = {
+      {"labels", job_with("\"labels\": {" + many(R"("l#":"x")") + "}"), true},
+      {"pools", job_with("\"pools\": {" + many(R"("p#":1)") + "}"), true},
+      {"pools of a task",
+       task_with("\"pool\": {" + many(R"("p#":1)") + "}", "\"pools\": {" + many(R"("p#":1)") + "}"),
+       true},
+      {"unknown pools", task_with("\"pool\": {" + many(R"("q#":1)") + "}"), false},
+      {"params", job_with("\"params\": {" + many(R"("p#":{"default":1})") + "}"), true},
+      {"unknown params",
+       task_with("\"env\": {" + many(R"("V#":"{{ params.q# }}")") + "}",
+                 "\"params\": {" + many(R"("p#":{"default":1})") + "}"),
+       false},
+      {"secrets",
+       task_with("\"env\": {" + many(R"("V#":"{{ secrets.S# }}")") + "}",
+                 "\"secrets\": {" + many(R"("S#":{"env":"A"})") + "}"),
+       true},
+      {"unknown secrets",
+       task_with("\"env\": {" + many(R"("V#":"{{ secrets.Q# }}")") + "}",
+                 "\"secrets\": {" + many(R"("S#":{"env":"A"})") + "}"),
+       false},
+      {"unknown variables", task_with("\"env\": {" + many(R"("V#":"{{ env.W# }}")") + "}"), false},
+      {"a pair named often", tasks_of(each), true},
+      {"a chain of pairs", tasks_of(chain_of_pairs), true},
+      {"different elements",
+       job_with(R"("params": {"p": {"type": "array", "uniqueItems": true, "default": [)" +
+                many("#") + "]}}"),
+       true},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.what);
+    bool ok = false;
+    const Duration time = time_of(c.text, ok);
+    CHECK(ok == c.is_good);
+    CHECK(time < patient(5s));  // at most a second; minutes where each looks at all
+  }
+}
+
 TEST_CASE("a small file takes well under a millisecond, many in a row") {
   bool ok = false;
   const Duration begin = cpu_time();
