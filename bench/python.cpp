@@ -43,7 +43,9 @@ double own_cpu() {
 class Driver : public OperatorEvents {
  public:
   Driver(std::string folder, std::string parameters)
-      : folder_(std::move(folder)), parameters_(std::move(parameters)), host_(loop_, limit()) {
+      : folder_(std::move(folder)),
+        parameters_(std::move(parameters)),
+        host_(loop_, folder_, limit()) {
     auto made = make_python_operator(loop_, host_, folder_, *this);
     if (!made) std::abort();
     backend_ = std::move(*made);

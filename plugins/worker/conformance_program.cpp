@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <string>
 #include <utility>
 
 #include "plugins/worker/manifest.h"
@@ -28,7 +29,8 @@ Fd watched_children() {
 std::unique_ptr<ProgramHost> make_host(Loop& loop) {
   rlimit descriptors{};
   ::getrlimit(RLIMIT_NOFILE, &descriptors);
-  return std::make_unique<ProgramHost>(loop, descriptors);
+  return std::make_unique<ProgramHost>(loop, "programs of " + std::to_string(::getpid()),
+                                       descriptors);
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ void LoadedOperators::schedule_reaping() {
 }
 
 ProgramHost& LoadedOperators::programs() {
-  if (!programs_) programs_ = std::make_unique<ProgramHost>(loop_, descriptors_);
+  if (!programs_) programs_ = std::make_unique<ProgramHost>(loop_, folder_, descriptors_);
   return *programs_;
 }
 

@@ -24,6 +24,11 @@ constexpr std::size_t kLimitsBytesMax = 16u << 10;
 /// A mark: 23 bits of the home's hash above 40 bits of the attempt, so never `unlimited`.
 constexpr unsigned kMarkAttemptBits = 40;
 constexpr std::uint64_t kMarkAttemptMask = (std::uint64_t{1} << kMarkAttemptBits) - 1;
+/// The highest bit of those, which no attempt's number reaches, says that it is the mark of a
+/// program: 38 bits of its host's hash, 23 above it and 15 below, then 24 bits of its number.
+constexpr std::uint64_t kMarkIsProgram = std::uint64_t{1} << (kMarkAttemptBits - 1);
+constexpr unsigned kMarkProgramBits = 24;
+constexpr std::uint64_t kMarkProgramMask = (std::uint64_t{1} << kMarkProgramBits) - 1;
 
 /// Up to `bytes_max` of a file of /proc; nothing when it cannot be read.
 std::optional<std::string> read_file(const char* path, std::size_t bytes_max) {
@@ -167,6 +172,24 @@ std::optional<std::int64_t> attempt_in_limits(std::string_view limits, std::stri
   if (!mark) return std::nullopt;
   const auto attempt = static_cast<std::int64_t>(*mark & kMarkAttemptMask);
   return *mark == attempt_mark(attempt, home) ? std::optional(attempt) : std::nullopt;
+}
+
+std::uint64_t program_mark(std::int64_t program, std::string_view host) {
+  const std::uint64_t hash = XXH3_64bits(host.data(), host.size()) >> 1;
+  return (hash & ~(kMarkIsProgram | kMarkProgramMask)) | kMarkIsProgram |
+         (static_cast<std::uint64_t>(program) & kMarkProgramMask);
+}
+
+std::optional<std::int64_t> program_in_limits(std::string_view limits, std::string_view host) {
+  auto mark = mark_in_limits(limits);
+  if (!mark) return std::nullopt;
+  const auto program = static_cast<std::int64_t>(*mark & kMarkProgramMask);
+  return *mark == program_mark(program, host) ? std::optional(program) : std::nullopt;
+}
+
+std::optional<std::int64_t> program_of_process(pid_t pid, std::string_view host) {
+  auto limits = read_file(proc_path(pid, "limits").c_str(), kLimitsBytesMax);
+  return limits ? program_in_limits(*limits, host) : std::nullopt;
 }
 
 bool is_of_another_home(pid_t pid, std::int64_t attempt, const std::string& home) {

@@ -58,6 +58,17 @@ std::uint64_t attempt_mark(std::int64_t attempt, std::string_view home);
 /// The attempt of a mark in the text of /proc/PID/limits; nothing when the mark is not this home's.
 std::optional<std::int64_t> attempt_in_limits(std::string_view limits, std::string_view home);
 
+/// The mark of a warm program of a host, in the same limit: no attempt has it. `host`: the folder
+/// of its worker, or another name of its own.
+std::uint64_t program_mark(std::int64_t program, std::string_view host);
+
+/// The program of a mark in the text of /proc/PID/limits; nothing when the mark is not this host's.
+std::optional<std::int64_t> program_in_limits(std::string_view limits, std::string_view host);
+
+/// The warm program of a host that a process is, or was started by, whatever session it is in.
+/// Nothing when it has no mark, or cannot be read.
+std::optional<std::int64_t> program_of_process(pid_t pid, std::string_view host);
+
 /// Whether a process that is in the session of `attempt` belongs to another home all the same: this
 /// one is a copy, taken while that one lived.
 bool is_of_another_home(pid_t pid, std::int64_t attempt, const std::string& home);

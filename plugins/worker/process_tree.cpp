@@ -87,7 +87,7 @@ ProcessTree::Stray ProcessTree::classify(pid_t pid) const {
   stray.start_ticks = stat->start_ticks;
   if (auto session = sessions_.find(stat->session); session != sessions_.end()) {
     stray.attempt = session->second;
-  } else if (auto number = attempt_of_process(pid, home_)) {
+  } else if (auto number = signs_(pid)) {
     stray.attempt = AttemptId(*number);
   }
   return stray;

@@ -5,17 +5,18 @@
 // attempt has an ancestor among these children, and looking at them again after each death finds
 // the whole tree, one level at a time.
 //
-// A stray belongs to the attempt whose session it is in, or whose mark or variables it carries
+// A stray belongs to the attempt whose session it is in, or whose signs it carries
 // (process_table.h). One that left all of them behind belongs to some attempt that ran when it
 // started: it is killed when none of those runs any more, and the last of them waits for it.
 
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
-#include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "plugins/worker/process_table.h"
@@ -26,8 +27,9 @@ namespace pawl {
 
 class ProcessTree {
  public:
-  /// `home`: as in PAWL_HOME.
-  explicit ProcessTree(std::string home) : home_(std::move(home)) {}
+  /// The number, as of `add`, whose signs a process carries.
+  using Signs = std::function<std::optional<std::int64_t>(pid_t)>;
+  explicit ProcessTree(Signs signs) : signs_(std::move(signs)) {}
 
   /// A program was started.
   void add(AttemptId attempt, const Spawned& process);
@@ -79,7 +81,7 @@ class ProcessTree {
   void reap_leader(pid_t pid, AttemptId attempt, std::vector<Exit>& exits);
   void reap_stray(pid_t pid);
 
-  std::string home_;
+  Signs signs_;
   std::unordered_map<AttemptId, Program> programs_;
   std::unordered_map<pid_t, AttemptId> leaders_;   ///< not reaped
   std::unordered_map<pid_t, AttemptId> sessions_;  ///< of attempts in `programs_`

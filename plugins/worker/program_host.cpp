@@ -2,9 +2,9 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "plugins/worker/process_table.h"
 #include "scheduler/base/check.h"
@@ -24,11 +24,11 @@ constexpr int kLastLookEveryMs = 5;
 
 }  // namespace
 
-ProgramHost::ProgramHost(Loop& loop, const rlimit& descriptors)
+ProgramHost::ProgramHost(Loop& loop, std::string name, const rlimit& descriptors)
     : loop_(loop),
-      name_("warm programs of " + std::to_string(getpid())),
+      name_(std::move(name)),
       launcher_(descriptors, Launcher::Parting::with_parent),
-      tree_(name_),
+      tree_([this](pid_t pid) { return program_of_process(pid, name_); }),
       sweep_timer_(loop, [this] { reap(); }) {}
 
 ProgramHost::~ProgramHost() {
@@ -55,7 +55,7 @@ ProgramHost::~ProgramHost() {
 }
 
 std::uint64_t ProgramHost::mark_of(AttemptId process) const {
-  return attempt_mark(process.value, name_);
+  return program_mark(process.value, name_);
 }
 
 void ProgramHost::add(AttemptId process, Owner& owner) {

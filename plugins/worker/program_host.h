@@ -38,9 +38,10 @@ class ProgramHost {
     virtual void on_gone(AttemptId process) = 0;
   };
 
-  /// `descriptors`: limit of open descriptors that programs get. The process must be a subreaper,
-  /// and must ignore SIGPIPE.
-  ProgramHost(Loop& loop, const rlimit& descriptors);
+  /// `name`: by which what its programs start is known when this process is dead (remains.h); the
+  /// folder of a worker. `descriptors`: limit of open descriptors that programs get. The process
+  /// must be a subreaper, and must ignore SIGPIPE.
+  ProgramHost(Loop& loop, std::string name, const rlimit& descriptors);
   /// Waits a second for processes whose owners have gone, then kills them. All owners are gone.
   ~ProgramHost();
   ProgramHost(const ProgramHost&) = delete;
@@ -67,7 +68,7 @@ class ProgramHost {
   void clear();
 
   Loop& loop_;
-  std::string name_;  ///< where the tree expects a home: of this host only
+  std::string name_;
   Launcher launcher_;
   ProcessTree tree_;
   OomWatch oom_;

@@ -26,21 +26,30 @@ int pidfd_kill(int pidfd) {
   return static_cast<int>(syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0));
 }
 
+/// Whose a process is.
+struct Belonging {
+  std::optional<AttemptId> attempt;  ///< nothing: of a warm program, so of any attempt it served
+};
+
 class Search {
  public:
-  Search(const std::string& home, const std::vector<JournalAttempt>& attempts) : home_(home) {
+  Search(const std::string& home, const std::string& worker,
+         const std::vector<JournalAttempt>& attempts)
+      : home_(home), worker_(worker) {
     for (const JournalAttempt& attempt : attempts) {
       wanted_.insert(attempt.attempt.value);
       if (attempt.spawned) sessions_[attempt.spawned->pid] = {attempt.attempt, *attempt.spawned};
     }
   }
 
-  /// The attempt that a process belongs to, as of now.
-  std::optional<AttemptId> attempt_of(const ProcessStat& process) const {
+  /// Whose a process is, as of now; nothing: none that is to be killed.
+  std::optional<Belonging> belonging_of(const ProcessStat& process) const {
     if (process.has_ended() || process.pid == getpid()) return std::nullopt;
-    if (auto by_session = by_session_of(process)) return by_session;
+    if (auto by_session = by_session_of(process)) return Belonging{by_session};
+    if (program_of_process(process.pid, worker_)) return Belonging{};
+    if (wanted_.empty()) return std::nullopt;
     auto number = attempt_of_process(process.pid, home_);
-    if (number && wanted_.contains(*number)) return AttemptId(*number);
+    if (number && wanted_.contains(*number)) return Belonging{AttemptId(*number)};
     return std::nullopt;
   }
 
@@ -71,13 +80,14 @@ class Search {
   }
 
   const std::string& home_;
+  const std::string& worker_;
   std::set<std::int64_t> wanted_;
   std::unordered_map<pid_t, Session> sessions_;
 };
 
 /// One process that was killed, or could not be.
 struct Found {
-  AttemptId attempt;
+  Belonging belonging;
   Fd pidfd;
 };
 
@@ -86,16 +96,16 @@ std::vector<Found> kill_once(const Search& search, std::size_t& killed) {
   std::vector<Found> found;
   for (pid_t pid : all_processes()) {
     auto stat = read_process_stat(pid);
-    if (!stat || !search.attempt_of(*stat)) continue;
+    if (!stat || !search.belonging_of(*stat)) continue;
     Fd pidfd(pidfd_open(pid));
     if (!pidfd) continue;
     // Behind the pidfd it cannot change any more: is it still that process?
     auto again = read_process_stat(pid);
     if (!again || again->start_ticks != stat->start_ticks) continue;
-    auto attempt = search.attempt_of(*again);
-    if (!attempt) continue;
+    auto belonging = search.belonging_of(*again);
+    if (!belonging) continue;
     if (pidfd_kill(pidfd.get()) == 0) ++killed;
-    found.push_back({*attempt, std::move(pidfd)});
+    found.push_back({*belonging, std::move(pidfd)});
   }
   return found;
 }
@@ -112,22 +122,27 @@ void wait_for(const std::vector<Found>& found, MonoTime deadline) {
 
 }  // namespace
 
-Remains kill_remains(const std::string& home, const std::vector<JournalAttempt>& attempts,
-                     Duration patience) {
+Remains kill_remains(const std::string& home, const std::string& worker,
+                     const std::vector<JournalAttempt>& attempts, Duration patience) {
   Remains result;
-  Search search(home, attempts);
+  Search search(home, worker, attempts);
   const MonoTime deadline = mono_now() + patience;
-  while (!attempts.empty()) {
+  while (true) {
     auto found = kill_once(search, result.killed);
     if (found.empty()) return result;
     wait_for(found, std::min(deadline, mono_now() + kLookAgainAfter));
     if (mono_now() < deadline) continue;
-    for (const Found& process : found) result.alive.push_back(process.attempt);
+    for (const JournalAttempt& attempt : attempts) {
+      const bool is_there = std::any_of(found.begin(), found.end(), [&](const Found& process) {
+        // A program of its own has left nothing in a warm one.
+        return process.belonging.attempt ? *process.belonging.attempt == attempt.attempt
+                                         : !attempt.spawned;
+      });
+      if (is_there) result.alive.push_back(attempt.attempt);
+    }
     std::sort(result.alive.begin(), result.alive.end());
-    result.alive.erase(std::unique(result.alive.begin(), result.alive.end()), result.alive.end());
     return result;
   }
-  return result;
 }
 
 }  // namespace pawl

@@ -61,7 +61,7 @@ Supervisor::Supervisor(Loop& loop, const WorkerOptions& options, JournalWriter j
     : loop_(loop),
       options_(options),
       supervision_(options.supervision),
-      tree_(options.home),
+      tree_([home = options.home](pid_t pid) { return attempt_of_process(pid, home); }),
       resources_(tree_, groups_of(options)),
       scratch_(worker_folder(options.home, options.id) + "/scratch"),
       launcher_(descriptors),

@@ -98,9 +98,11 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
                                             bool was_watched, WallTime now) {
   std::vector<AttemptResult> results;
   remove_control_groups(worker_folder, home, worker, kGroupPatience);
-  if (attempts.empty()) return results;
   const auto identity = FileLock::last_holder(worker_folder + "/lock");
   const bool is_same_boot = identity && identity->boot_id == boot_id();
+  // Of attempts that have ended, too, a warm program may have left something.
+  if (attempts.empty() && is_same_boot) kill_remains(home, worker_folder, {}, Duration(0));
+  if (attempts.empty()) return results;
   const auto journal = read_journal(worker_folder);
 
   std::vector<JournalAttempt> to_kill;
@@ -135,8 +137,11 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
     }
   }
   Remains remains;
-  if (is_same_boot && !to_kill.empty())
-    remains = kill_remains(home, to_kill, limits::kUnkillableAfter);
+  if (is_same_boot) {
+    // Where no attempt waits for it, what was killed is not waited for.
+    const Duration patience = to_kill.empty() ? Duration(0) : limits::kUnkillableAfter;
+    remains = kill_remains(home, worker_folder, to_kill, patience);
+  }
   std::sort(open.begin(), open.end());
   const auto crash = is_same_boot ? read_crash(worker_folder) : std::nullopt;
   const Suspicion suspicion = suspicion_of(open, journal ? &*journal : nullptr, crash, now);

@@ -128,5 +128,6 @@ TEST_CASE("any bytes as a definition or as a file of /proc are read or refused")
          (void)parse_process_stat(text);
          (void)attempt_in_environment(text, "/h");
          (void)attempt_in_limits(text, "/h");
+         (void)program_in_limits(text, "/h");
        });
 }

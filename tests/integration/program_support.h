@@ -81,7 +81,7 @@ class TestHost {
 
   explicit TestHost(const Make& make) {
     become_host();
-    host = std::make_unique<ProgramHost>(loop, own_descriptor_limit());
+    host = std::make_unique<ProgramHost>(loop, "test", own_descriptor_limit());
     backend = make(loop, *host, recorder);
   }
   /// Checks that nothing is left.

@@ -24,6 +24,7 @@ pawl = None
 
 CALLS = '''
 import os
+import subprocess
 import time
 
 import pawl
@@ -95,11 +96,16 @@ def tells(gate):
 
 
 def once(file):
-    """Waits at first; made again, it ends."""
+    """Waits at first, beside a program that has left all that it was given; made again, it tells
+    whether that one still runs."""
     if os.path.exists(file):
-        return "made again"
-    with open(file, "w") as out:
-        out.write(str(os.getpid()))
+        with open(file) as told:
+            helper = told.read().split()[1]
+        return "beside the first" if os.path.exists(f"/proc/{helper}/exe") else "made again"
+    helper = subprocess.Popen(["/bin/sleep", "86412"], env={}, start_new_session=True)
+    with open(file + ".new", "w") as out:
+        out.write(f"{os.getpid()} {helper.pid}")
+    os.rename(file + ".new", file)
     time.sleep(1000)
 '''
 
@@ -245,7 +251,7 @@ class WarmPrograms(unittest.TestCase):
         # What ended says nothing any more, and nothing of it was stored.
         self.assertIsNone(said()["tasks"][0]["progress"])
 
-    def test_a_host_that_is_killed_takes_its_interpreters_and_the_call_is_made_again(self):
+    def test_a_host_that_is_killed_takes_all_that_its_calls_started_before_one_is_made_again(self):
         file = self.folder / "began"
         job = self.job({"id": "once", "operator": "python", "output": "text",
                         "with": {"call": "calls:once", "args": [str(file)]},
@@ -254,8 +260,9 @@ class WarmPrograms(unittest.TestCase):
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL, text=True)
         self.addCleanup(running.kill)
-        eventually(lambda: file.exists() and file.read_text(), "the call begins")
-        interpreter = int(file.read_text())
+        eventually(file.exists, "the call begins")
+        interpreter, helper = map(int, file.read_text().split())
+        self.addCleanup(lambda: alive(helper) and os.kill(helper, signal.SIGKILL))
         host = int(Path(f"/proc/{interpreter}/stat").read_text().rsplit(")", 1)[1].split()[1])
         os.kill(host, signal.SIGKILL)
         eventually(lambda: not alive(interpreter), "the interpreter goes with its host")

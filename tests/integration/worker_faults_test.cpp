@@ -283,7 +283,7 @@ TEST_CASE(
     open.push_back(attempt);
   }
   REQUIRE(open.size() == 2);
-  Remains remains = kill_remains(worker.home(), open, 10s);
+  Remains remains = kill_remains(worker.home(), worker.folder(), open, 10s);
   CHECK(remains.all_gone());
   CHECK(remains.killed >= 3);
   CHECK(worker.programs_with("86410.").empty());
@@ -302,12 +302,12 @@ TEST_CASE("a reused pid is not killed for an attempt of another time") {
   JournalAttempt attempt;
   attempt.attempt = AttemptId(1);
   attempt.spawned = Spawned{bystander, started - 500, started - 400};
-  Remains remains = kill_remains("/nonexistent/home", {attempt}, 1s);
+  Remains remains = kill_remains("/nonexistent/home", "/nonexistent/home/workers/1", {attempt}, 1s);
   CHECK(remains.all_gone());
   CHECK(remains.killed == 0);
   CHECK(kill(bystander, 0) == 0);
   attempt.spawned = Spawned{bystander, started, started};
-  remains = kill_remains("/nonexistent/home", {attempt}, 5s);
+  remains = kill_remains("/nonexistent/home", "/nonexistent/home/workers/1", {attempt}, 5s);
   CHECK(remains.killed == 1);  // and its zombie, which is ours to reap, counts as gone
   CHECK(remains.all_gone());
   waitpid(bystander, nullptr, 0);

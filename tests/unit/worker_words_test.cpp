@@ -87,7 +87,7 @@ TEST_CASE("an attempt is found in the limits of a process, by a mark that is its
            "Max file locks            " +
            locks + "            unlimited            locks     \n";
   };
-  for (std::int64_t attempt : {std::int64_t{1}, std::int64_t{17}, std::int64_t{1} << 39}) {
+  for (std::int64_t attempt : {std::int64_t{1}, std::int64_t{17}, (std::int64_t{1} << 39) - 1}) {
     const std::string mark = std::to_string(attempt_mark(attempt, "/h"));
     CHECK(attempt_in_limits(limits(mark), "/h") == attempt);
     CHECK_FALSE(attempt_in_limits(limits(mark), "/other"));
@@ -96,6 +96,14 @@ TEST_CASE("an attempt is found in the limits of a process, by a mark that is its
   CHECK_FALSE(attempt_in_limits(limits("1024"), "/h"));
   CHECK_FALSE(attempt_in_limits(limits(""), "/h"));
   CHECK_FALSE(attempt_in_limits("", "/h"));
+  // The programs of a host have marks that are no attempt's, and no other host's.
+  for (std::int64_t program : {1, 17, 1 << 23}) {
+    const std::string mark = std::to_string(program_mark(program, "/h/workers/1"));
+    CHECK(program_in_limits(limits(mark), "/h/workers/1") == program);
+    CHECK_FALSE(program_in_limits(limits(mark), "/h/workers/2"));
+    CHECK_FALSE(program_in_limits(limits(std::to_string(attempt_mark(program, "/h"))), "/h"));
+    CHECK(attempt_in_limits(limits(mark), "/h/workers/1").value_or(1LL << 39) >= 1LL << 39);
+  }
 }
 
 TEST_CASE("an environment names an attempt only together with the home") {
