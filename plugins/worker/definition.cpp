@@ -151,6 +151,7 @@ std::string encode_definition(const TaskDefinition& d) {
                  {"working_dir", d.working_dir},
                  {"folder", d.folder},
                  {"secrets", std::move(secrets)},
+                 {"secret_env", d.secret_env},
                  {"timeout_ms", d.timeout.count()},
                  {"stall_timeout_ms", d.stall_timeout.count()},
                  {"kill_grace_ms", d.kill_grace.count()},
@@ -184,6 +185,7 @@ Result<TaskDefinition> decode_definition(std::string_view text) {
   members.text("working_dir", d.working_dir);
   members.text("folder", d.folder);
   read_secrets(members, d.secrets);
+  members.text_map("secret_env", d.secret_env);
   members.duration("timeout_ms", d.timeout);
   members.duration("stall_timeout_ms", d.stall_timeout);
   members.duration("kill_grace_ms", d.kill_grace);

@@ -27,7 +27,10 @@ struct TaskDefinition {
   std::string working_dir;  ///< a template; relative to `folder`; empty: `folder`
   std::string folder;       ///< of the job file, absolute
   std::map<std::string, SecretSource> secrets;  ///< those the task uses
-  Duration timeout{};                           ///< 0: none; so for the next
+  /// By variable: the scheduler's values for those of `secrets` that it has in its environment.
+  /// They are in the memory of the two and on the socket between them, nowhere else.
+  std::map<std::string, std::string> secret_env;
+  Duration timeout{};  ///< 0: none; so for the next
   Duration stall_timeout{};
   Duration kill_grace = std::chrono::seconds(10);
   Resources resources;

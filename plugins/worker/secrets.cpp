@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -36,12 +35,12 @@ Result<std::map<std::string, std::string>> read_secrets(const TaskDefinition& de
   std::map<std::string, std::string> values;
   for (const auto& [name, source] : definition.secrets) {
     if (!source.from_file) {
-      const char* value = ::getenv(source.name.c_str());
-      if (value == nullptr) {
+      const auto value = definition.secret_env.find(source.name);
+      if (value == definition.secret_env.end()) {
         return Error{ErrorKind::invalid, "secrets." + name + ": variable " + source.name +
                                              " is not set where the scheduler was started"};
       }
-      values[name] = value;
+      values[name] = value->second;
       continue;
     }
     bool is_absolute = source.name.starts_with('/');

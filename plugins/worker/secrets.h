@@ -10,8 +10,9 @@
 
 namespace pawl {
 
-/// From the worker's environment, which is the scheduler's, or from files (relative ones from the
-/// job's folder; one newline at the end is not part of the value). Errors: invalid, with the name.
+/// From the scheduler's environment, as the definition has it, or from files, as they are now
+/// (relative ones from the job's folder; one newline at the end is not part of the value). Errors:
+/// invalid, with the name.
 Result<std::map<std::string, std::string>> read_secrets(const TaskDefinition& definition);
 
 }  // namespace pawl

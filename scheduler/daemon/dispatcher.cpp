@@ -147,6 +147,7 @@ void Dispatcher::make(const Task& task, Definition& definition, std::string cont
   d.log_bytes_max = jobs_.settings().log_bytes_max;
   if (auto connected = connect(d, jobs_.settings()); !connected)
     return refuse(task, connected.error().message);
+  take_secrets(d);
   definition.id = DefinitionId{++next_id_};
   definition.json = encode_definition(d);
   definition.ticket = 0;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <map>
 #include <optional>
 
 #include <cctz/time_zone.h>
@@ -25,6 +26,10 @@ std::string local_date(WallTime time, const JobSpec& job) {
   if (!job.schedules.empty()) zone = zone_named(job.schedules.front().timezone);
   const std::chrono::system_clock::time_point instant{Duration(time.ms)};
   return cctz::format("%E4Y-%m-%d", instant, zone.value_or(cctz::utc_time_zone()));
+}
+
+void take_variable(const std::string& name, std::map<std::string, std::string>& into) {
+  if (const char* value = std::getenv(name.c_str())) into[name] = value;
 }
 
 }  // namespace
@@ -77,11 +82,8 @@ TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex in
   d.output = task.output;
   d.output_from_file = task.output_from_file;
   d.context = std::move(context);
-  auto take = [&d](const std::string& name) {
-    if (const char* value = std::getenv(name.c_str())) d.scheduler_env[name] = value;
-  };
-  for (std::string_view name : kLoginVariables) take(std::string(name));
-  for (const std::string& name : task.pass_env) take(name);
+  for (std::string_view name : kLoginVariables) take_variable(std::string(name), d.scheduler_env);
+  for (const std::string& name : task.pass_env) take_variable(name, d.scheduler_env);
   d.log_dir = log_folder(home, run.name, task.id);
   return d;
 }
@@ -95,6 +97,12 @@ Result<void> connect(TaskDefinition& definition, const Settings& settings) {
   for (const auto& [secret, source] : settings.connections.at(name).secrets)
     definition.secrets.insert_or_assign(secret, source);
   return {};
+}
+
+void take_secrets(TaskDefinition& definition) {
+  for (const auto& [name, source] : definition.secrets) {
+    if (!source.from_file) take_variable(source.name, definition.secret_env);
+  }
 }
 
 std::string log_folder(const std::string& home, std::string_view run, std::string_view task) {

@@ -30,6 +30,10 @@ TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex ta
 /// in settings is never stored: it is looked up for each definition. Errors: invalid.
 Result<void> connect(TaskDefinition& definition, const Settings& settings);
 
+/// Puts in the values of the task's secrets that are variables of this process: a worker that an
+/// earlier scheduler started has the variables of that one.
+void take_secrets(TaskDefinition& definition);
+
 /// Where the logs of a task's attempts lie.
 std::string log_folder(const std::string& home, std::string_view run, std::string_view task);
 

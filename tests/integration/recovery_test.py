@@ -55,6 +55,32 @@ class SchedulerDies(GateTest):
         self.open_gates(*self.TASKS)
         self.assert_real_ends(run)
 
+    def test_workers_that_outlive_it_take_secrets_and_variables_from_the_next_scheduler(self):
+        job = self.job("uses", [
+            {"id": "program", "script": "echo ${#KEPT} ${#ADDED} ${#SHOWN}", "output": "text",
+             "env": {"SHOWN": "{{ secrets.KEPT }}"}, "pass_env": ["KEPT", "ADDED"]},
+            {"id": "host", "operator": "sqlite", "output": "json", "with": {
+                "database": ":memory:", "sql": "SELECT length(?) AS kept, length(?) AS added",
+                "parameters": ["{{ secrets.KEPT }}", "{{ secrets.ADDED }}"]}}],
+            secrets={"KEPT": {"env": "KEPT"}, "ADDED": {"env": "ADDED"}})
+        self.env |= {"KEPT": "as-it-was-before"}
+        serve = self.serve()
+        self.pawl("run", job, code=1)
+        self.assertEqual(self.pawl("output", "@latest/program").out.strip(), "16 0 16")
+        self.assertIn("ADDED is not set", self.tasks_of("@latest")["host"]["error"])
+        run = self.detach(self.gated_job("holds", [self.gate("stay")]))
+        self.until_started("stay")
+        workers = set(self.workers())
+        self.kill(serve)
+        self.env |= {"KEPT": "changed", "ADDED": "was-not-there-before"}
+        self.serve()
+        self.pawl("run", job)
+        self.assertEqual(self.pawl("output", "@latest/program").out.strip(), "7 20 7")
+        self.assertEqual(self.pawl("output", "@latest/host").json(), [{"kept": 7, "added": 20}])
+        self.assertEqual(set(self.workers()), workers)
+        self.open_gates("stay")
+        self.until_ended(run)
+
     def test_running_tasks_survive_sigterm_of_the_scheduler(self):
         serve = self.serve()
         run = self.start_four()

@@ -253,15 +253,14 @@ TEST_CASE("a scratch folder is empty, the attempt's own, and gone afterwards") {
 }
 
 TEST_CASE("secrets reach the program and nothing else") {
-  setenv("PAWL_TEST_CANARY", "canary-secret-0815", 1);
   TestWorker worker;
-  unsetenv("PAWL_TEST_CANARY");
   TestScheduler scheduler(worker);
   std::ofstream(worker.home() + "/secret-file") << "second-canary-4711\n";
   TaskDefinition task = worker.shell(
       "test \"$A\" = canary-secret-0815 || exit 7; test \"$B\" = second-canary-4711 || exit 8; "
       "echo \"a $A b $B\"; printf 'canary-sec' ; printf 'ret-0815\\n'; echo \"$A\" >&2; exit 3");
   task.secrets = {{"ONE", {false, "PAWL_TEST_CANARY"}}, {"TWO", {true, "secret-file"}}};
+  task.secret_env = {{"PAWL_TEST_CANARY", "canary-secret-0815"}};
   task.env = {{"A", "{{ secrets.ONE }}"}, {"B", "{{ secrets.TWO }}"}};
   AttemptEnd end = scheduler.run(task);
   CHECK(end.exit_code == 3);
