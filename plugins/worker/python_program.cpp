@@ -25,7 +25,7 @@ constexpr const char* kFileName = "pawl_python.py";
 
 /// What of the parameters holds for an interpreter's whole life.
 struct Life {
-  std::string python = "python3";
+  std::string python = "python3";  ///< absolute, or a name for PATH
   int threads = 1;
   int processes = 0;
   std::int64_t recycle_after = 0;
@@ -42,12 +42,14 @@ std::string from(const std::string& folder, const std::string& path) {
   return path.starts_with('/') ? path : folder + "/" + path;
 }
 
-/// A name for PATH as it is; a path from the working folder; of a folder its `bin/python`.
+/// What a task asks for: a path from the working folder, or a virtual environment there; any other
+/// name is one for PATH, whatever else is called so in the working folder.
 std::string interpreter(const std::string& python, const std::string& working_dir) {
   const bool is_name = python.find('/') == std::string::npos;
-  if (is_name && !is_folder(from(working_dir, python))) return python;
   const std::string path = from(working_dir, python);
-  return is_folder(path) ? path + "/bin/python" : path;
+  const std::string in_folder = path + "/bin/python";
+  if (is_name) return ::access(in_folder.c_str(), X_OK) == 0 ? in_folder : python;
+  return is_folder(path) ? in_folder : path;
 }
 
 /// Most calls name none of these: then there is nothing to parse.
@@ -77,7 +79,7 @@ Result<Life> read_life(const ProgramRequest& request) {
     const json parameters = json::parse(request.attempt->parameters, nullptr, false);
     if (!parameters.is_object()) return Error{ErrorKind::invalid, "`with` is not an object"};
     if (std::string python = text_of(parameters, "python"); !python.empty()) {
-      life.python = std::move(python);
+      life.python = interpreter(python, request.attempt->working_dir);
     }
     read_number(parameters, "threads", 1, kProgramConcurrencyMax, life.threads);
     read_number(parameters, "processes", 1, kProgramProcessesMax, life.processes);
@@ -120,8 +122,7 @@ class PythonSource : public ProgramSource {
   Result<std::string> key(const ProgramRequest& request) const override {
     auto life = read_life(request);
     if (!life) return life.error();
-    const bool is_name = life->python.find('/') == std::string::npos;
-    std::string key = is_name ? life->python : from(request.attempt->working_dir, life->python);
+    std::string key = life->python;
     for (std::int64_t number :
          {std::int64_t{life->threads}, std::int64_t{life->processes}, life->recycle_after,
           static_cast<std::int64_t>(life->memory_limit)}) {
@@ -139,7 +140,7 @@ class PythonSource : public ProgramSource {
     const json options = {{"threads", life->threads}, {"path", life->path}};
     ProgramSpec spec;
     spec.operator_name = kPythonOperator;
-    spec.command = {interpreter(life->python, request.attempt->working_dir), "-u", program_,
+    spec.command = {life->python, "-u", program_,
                     options.dump(-1, ' ', false, json::error_handler_t::replace)};
     spec.environment = life_environment(request.environment);
     spec.working_dir = folder_of(*life, request);

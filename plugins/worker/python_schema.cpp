@@ -12,7 +12,7 @@ std::string_view python_schema() {
     "args": {"type": "array", "x-pawl-secret": true, "description": "arguments by position"},
     "kwargs": {"type": "object", "x-pawl-secret": true, "description": "arguments by name"},
     "python": {"type": "string", "minLength": 1, "default": "python3",
-      "description": "an interpreter, or the folder of a virtual environment"},
+      "description": "an interpreter, or the folder of a virtual environment, relative to `working_dir`; a name that is no such folder is looked up in PATH"},
     "path": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
       "description": "folders to import from, relative to `working_dir`, which is the default"},
     "threads": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1,

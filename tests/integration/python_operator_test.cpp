@@ -80,6 +80,10 @@ def program():
     os.write(1, b"from below\n")
 
 
+def interpreter():
+    return sys._xoptions.get("from", "none")
+
+
 def surroundings():
     found = pawl.attempt()
     return [os.environ["PAWL_ATTEMPT_ID"], os.environ.get("LEFT"), os.getcwd(), found.key, found.item,
@@ -474,12 +478,30 @@ TEST_CASE("an interpreter that does not exist fails what asks for it") {
              Catch::Contains(calls.python.folder() + "/./venv"));
 }
 
-TEST_CASE("a virtual environment is its folder") {
+TEST_CASE("a virtual environment is its folder, and another one in each working folder") {
   Calls calls;
-  const std::string venv = calls.python.folder() + "/venv";
-  std::filesystem::create_directories(venv + "/bin");
-  write_file(venv + "/bin/python", "#!/bin/sh\nFROM_VENV=1 exec python3 \"$@\"\n");
-  std::filesystem::permissions(venv + "/bin/python", std::filesystem::perms::owner_all);
-  CHECK(calls.call("echo", {{"python", "venv"}}).outcome == Outcome::succeeded);
-  CHECK(calls.call("echo", {{"python", venv}}).outcome == Outcome::succeeded);
+  const ScratchFolder other;
+  const std::string module = calls.python.folder();
+  for (const std::string& folder : {calls.python.folder(), other.path()}) {
+    std::filesystem::create_directories(folder + "/venv/bin");
+    std::filesystem::create_directories(folder + "/python3");  // no virtual environment
+    write_file(folder + "/venv/bin/python",
+               "#!/bin/sh\nexec python3 -X from=" + folder + " \"$@\"\n");
+    std::filesystem::permissions(folder + "/venv/bin/python", std::filesystem::perms::owner_all);
+  }
+  const auto ask = [&](std::int64_t id, const std::string& folder, const json& python) {
+    OperatorRequest request = calls.python.request(id, "interpreter", {{"path", module}});
+    json parameters = json::parse(request.parameters);
+    if (!python.is_null()) parameters["python"] = python;
+    request.parameters = parameters.dump();
+    request.working_dir = folder;
+    calls.host.start(std::move(request));
+    return calls.host.end(id).output;
+  };
+  CHECK(ask(1, module, "venv") == json(module).dump());
+  CHECK(ask(2, other.path(), "venv") == json(other.path()).dump());
+  CHECK(ask(3, other.path(), "./venv") == json(other.path()).dump());
+  CHECK(ask(4, module, other / "venv") == json(other.path()).dump());
+  CHECK(ask(5, module, nullptr) == "\"none\"");
+  CHECK(ask(6, module, "python3") == "\"none\"");
 }
