@@ -221,6 +221,17 @@ TEST_CASE("other files and extensions are closed unless they are asked for") {
   REQUIRE(fs::exists(bench.folder / "copy.db"));
 }
 
+TEST_CASE("comments and empty statements are no statements: they change nothing around others") {
+  Bench bench;
+  bench.good("VACUUM; -- tidy");
+  bench.good("/* first */ ; VACUUM /* all */; /* of it */ -- done");
+  bench.good("-- nothing");
+  bench.good("CREATE TABLE t(a)");
+  REQUIRE(bench.run("; /* both or none */ INSERT INTO t VALUES (1); INSERT INTO u VALUES (1)")
+              .outcome != PAWL_SUCCEEDED);
+  REQUIRE(bench.good("SELECT count(*) AS n FROM t") == R"([{"n":0}])");
+}
+
 TEST_CASE("a read-only database is neither made nor changed") {
   Bench bench;
   const End missing = bench.run("SELECT 1", R"(, "read_only": true)");

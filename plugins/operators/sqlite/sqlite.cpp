@@ -124,13 +124,26 @@ OpenOptions options_of(const json& with, std::string_view working_dir) {
   return options;
 }
 
+/// Where the next statement begins: behind blanks, comments and empty statements; npos: nowhere.
+std::size_t next_statement(std::string_view sql, std::size_t at) {
+  while ((at = sql.find_first_not_of(" \t\r\n\f;", at)) != std::string_view::npos) {
+    const bool is_line = sql.substr(at, 2) == "--";
+    if (!is_line && sql.substr(at, 2) != "/*") return at;
+    const std::string_view end = is_line ? "\n" : "*/";
+    at = sql.find(end, at + 2);
+    if (at == std::string_view::npos) return at;
+    at += end.size();
+  }
+  return at;
+}
+
 /// A statement alone is a transaction of its own, and some must not be within another. Only when it
 /// writes and returns rows, too many rows must be able to take back what it wrote.
 bool needs_transaction(Database& database, const std::string& sql) {
-  const Statement first(database, sql, 0);
-  if (first.is_empty()) return false;
-  std::size_t rest = sql.find_first_not_of(" \t\r\n;", first.end());
-  if (rest != std::string::npos) return true;
+  const std::size_t begin = next_statement(sql, 0);
+  if (begin == std::string::npos) return false;
+  const Statement first(database, sql, begin);
+  if (next_statement(sql, first.end()) != std::string::npos) return true;
   return first.returns_rows() && !first.changes_nothing();
 }
 
