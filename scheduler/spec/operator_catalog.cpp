@@ -71,9 +71,13 @@ class Checker {
     const Json* declared = member(schema, "properties");
     const Json& properties = declared != nullptr ? *declared : kNone;
     const Json* rest = member(schema, "additionalProperties");
+    const Json* names = member(schema, "propertyNames");
     for (const auto& [name, inner] : value.items()) {
       const std::string place = pointer + "/" + escape_pointer(name);
-      if (auto known = properties.find(name); known != properties.end()) {
+      auto wrong_name = names != nullptr ? schema_violation(*names, name) : std::nullopt;
+      if (wrong_name) {
+        errors.push_back({place, *wrong_name});
+      } else if (auto known = properties.find(name); known != properties.end()) {
         check(*known, inner, place);
       } else if (rest != nullptr && rest->is_boolean() && !rest->get<bool>()) {
         errors.push_back(
@@ -91,11 +95,11 @@ class Checker {
           errors.push_back({pointer, "\"" + name.get<std::string>() + "\" is missing"});
       }
     }
-    if (has_template(value)) return;
     // What holds between members: told only when each of them is right.
-    if (errors.empty()) {
-      if (auto wrong = schema_violation(schema, value)) errors.push_back({pointer, *wrong});
-    }
+    if (!errors.empty()) return;
+    auto wrong =
+        has_template(value) ? rule_violation(schema, value) : schema_violation(schema, value);
+    if (wrong) errors.push_back({pointer, std::move(*wrong)});
   }
 };
 

@@ -72,8 +72,16 @@ bool is_http_address(std::string_view text) {
 std::optional<std::string> kind_violation(const Json& schema, const std::string& text) {
   const auto kind = schema.find("x-pawl-type");
   if (kind == schema.end()) return std::nullopt;
-  if (*kind == "duration" && !parse_duration(text)) {
-    return "expected a duration such as \"30s\" or \"1h30m\", found " + shown_value(text);
+  if (*kind == "duration") {
+    const auto duration = parse_duration(text);
+    if (!duration) {
+      return "expected a duration such as \"30s\" or \"1h30m\", found " + shown_value(text);
+    }
+    const auto least = parse_duration(schema.value("x-pawl-minimum", "0s"));
+    if (least && *duration < *least) {
+      return shown_value(text) + " is too short: at least " + format_duration(*least) +
+             " is allowed";
+    }
   }
   if (*kind == "size" && !parse_size(text)) {
     return "expected a size such as \"512KiB\" or \"1GiB\", found " + shown_value(text);
@@ -145,8 +153,8 @@ std::optional<std::string> bounds_violation(const Json& schema, const Json& valu
   return std::nullopt;
 }
 
-/// `oneOf` or `anyOf` of nothing but `required`: members that exclude each other, or of which one
-/// is needed.
+}  // namespace
+
 std::optional<std::string> choice_violation(const Json& schema, const Json& value) {
   const bool is_exclusive = schema.contains("oneOf");
   const auto choices = schema.find(is_exclusive ? "oneOf" : "anyOf");
@@ -166,8 +174,6 @@ std::optional<std::string> choice_violation(const Json& schema, const Json& valu
   return given.empty() ? list_words(words) + " is missing"
                        : list_words(words, "and") + " exclude each other";
 }
-
-}  // namespace
 
 Patterns patterns_of(const Json& schema) {
   Patterns patterns;
@@ -211,6 +217,11 @@ std::optional<std::string> text_violation(const Json& schema, const Patterns& pa
                                           : " is not a time such as \"2026-11-20T22:58:00Z\""),
             at);
       }
+    }
+  }
+  if (const auto names = schema.find("propertyNames"); value.is_object() && names != schema.end()) {
+    for (const auto& [name, member] : value.items()) {
+      if (auto found = text_violation(*names, patterns, name, at)) return found;
     }
   }
   if (const auto all = schema.find("allOf"); all != schema.end()) {

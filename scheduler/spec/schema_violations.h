@@ -24,6 +24,10 @@ Patterns patterns_of(const Json& schema);
 std::optional<std::string> plain_violation(const Json& schema, const Json& value,
                                            const std::string& at = {});
 
+/// `oneOf` or `anyOf` of nothing but `required`: members that exclude each other, or of which one
+/// is needed.
+std::optional<std::string> choice_violation(const Json& schema, const Json& value);
+
 /// Patterns, formats and pawl's own types, which the library does not look at, at every place that
 /// `check_schema` allows them.
 std::optional<std::string> text_violation(const Json& schema, const Patterns& patterns,

@@ -114,6 +114,7 @@ std::optional<std::string> CompiledSchema::violation(const Json& value) const {
     if (valijson::Validator().validate(impl_->compiled, adapter, nullptr)) {
       return text_violation(impl_->schema, impl_->patterns, value);
     }
+    if (auto found = rule_violation(impl_->schema, value)) return found;
     valijson::ValidationResults results;
     (void)valijson::Validator().validate(impl_->compiled, adapter, &results);
     valijson::ValidationResults::Error first;
@@ -129,6 +130,19 @@ std::optional<std::string> CompiledSchema::violation(const Json& value) const {
 
 std::optional<std::string> schema_violation(const Json& schema, const Json& value) {
   return CompiledSchema(schema).violation(value);
+}
+
+std::optional<std::string> rule_violation(const Json& schema, const Json& value) {
+  if (!schema.is_object()) return std::nullopt;
+  if (auto found = choice_violation(schema, value)) return found;
+  const auto rules = schema.find("allOf");
+  if (rules == schema.end()) return std::nullopt;
+  for (const Json& rule : *rules) {
+    const auto error = rule.is_object() ? rule.find("x-pawl-error") : rule.end();
+    if (error == rule.end() || !error->is_string()) continue;
+    if (schema_violation(rule, value)) return error->get<std::string>();
+  }
+  return std::nullopt;
 }
 
 bool allows_text(const Json& schema) {

@@ -43,6 +43,11 @@ class CompiledSchema {
 /// The same of a schema that is needed once.
 std::optional<std::string> schema_violation(const Json& schema, const Json& value);
 
+/// What holds between the members of an object: choices among them, and the parts of `allOf` that
+/// say in `x-pawl-error` what is wrong where they do not hold. Looks at which members there are,
+/// and at constants, so a template may stand for any other value. Nothing when all of it holds.
+std::optional<std::string> rule_violation(const Json& schema, const Json& value);
+
 /// Whether a text may fit the schema as far as its `type` says.
 bool allows_text(const Json& schema);
 

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "scheduler/spec/operator_catalog.h"
 #include "scheduler/spec/value_schema.h"
 #include "tests/unit/spec_support.h"
 
@@ -116,6 +117,30 @@ TEST_CASE("what does not fit is told with its place, in words of people") {
         R"(expected an address such as "https://example.org/path", with http or https (at /url))");
   }
   CHECK(schema_violation(schema, Json::object()) == R"("for" or "until" is missing)");
+}
+
+TEST_CASE("a schema may say itself what breaks a rule between members") {
+  const Json schema = Json::parse(R"json({
+    "type": "object",
+    "properties": {"mode": {"type": "string"}, "file": {"type": "string"},
+                   "every": {"type": "string", "x-pawl-type": "duration", "x-pawl-minimum": "1s"},
+                   "names": {"type": "object", "propertyNames": {"pattern": "^[a-z]+$"}}},
+    "allOf": [{"not": {"required": ["mode", "file"], "properties": {"mode": {"const": "none"}}},
+               "x-pawl-error": "without a mode there is no file"}]
+  })json");
+  REQUIRE(check_schema(schema).empty());
+  const auto told = [&schema](const char* with) {
+    const auto errors = check_parameters(schema, Json::parse(with));
+    return errors.empty() ? "" : errors.front().pointer + ": " + errors.front().message;
+  };
+  CHECK(told(R"({"mode": "none", "file": "f"})") == ": without a mode there is no file");
+  CHECK(told(R"({"mode": "none", "file": "{{ params.f }}"})") ==
+        ": without a mode there is no file");
+  CHECK(told(R"({"mode": "{{ params.m }}", "file": "f"})").empty());
+  CHECK(told(R"({"mode": "some", "file": "f"})").empty());
+  CHECK(told(R"({"every": "1ms"})") == "/every: \"1ms\" is too short: at least 1s is allowed");
+  CHECK_THAT(told(R"({"names": {"a": 1, "B": "{{ params.b }}"}})"),
+             Catch::Contains("\"B\" does not match the pattern"));
 }
 
 TEST_CASE("what needs one of several members says which") {

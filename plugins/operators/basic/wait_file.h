@@ -36,6 +36,7 @@ struct WaitFile {
       "every": {
         "type": "string",
         "x-pawl-type": "duration",
+        "x-pawl-minimum": "100ms",
         "maxLength": 64,
         "default": "10s",
         "description": "time between two looks, at least 100ms"

@@ -40,7 +40,6 @@ Result<void> read_response(const json& with, const plugin::Request& request, Par
   out.full = with.value("response", "body") == "full";
   const std::string save_to = with.value("save_to", "");
   if (!save_to.empty()) {
-    if (out.full) return invalid("`save_to` and `response` \"full\" exclude each other");
     out.save_to = resolve(save_to, request);
     out.max_response = kSavedBytesDefault;
   }

@@ -26,11 +26,11 @@ class Http {
       "method": {"description": "of the request; without it POST when there is a `body`, else GET",
         "type": "string", "pattern": "^[A-Z]{1,32}$", "examples": ["GET"]},)json") +
                                             kTargetSchema + R"json(,
-      "expected_status": {"description": "statuses of success: 204, \"2xx\", \"200-299\", or a list of these",
-        "type": ["array", "string", "integer"], "items": {"type": ["string", "integer"]},
+      "expected_status": {"description": "statuses of success: 204, \"2xx\", \"200-299\", or a list of these",)json" +
+                                            kStatusesSchema + R"json(,
         "default": ["2xx"]},
-      "retry_status": {"description": "other statuses after which the task's `retry` applies; what is in neither list fails for good",
-        "type": ["array", "string", "integer"], "items": {"type": ["string", "integer"]},
+      "retry_status": {"description": "other statuses after which the task's `retry` applies; what is in neither list fails for good",)json" +
+                                            kStatusesSchema + R"json(,
         "default": [408, 425, 429, "5xx"]},
       "max_retry_after": {"description": "how long in all an answer 429 or 503 may ask us to wait (Retry-After) before the same attempt asks again; \"0s\": never",
         "type": "string", "x-pawl-type": "duration", "default": "5m"},
@@ -43,6 +43,11 @@ class Http {
       "max_response": {"description": "size of a body that is kept, uncompressed; at most 1MiB without `save_to`; a larger one fails. Default 1MiB, with `save_to` 1GiB",
         "type": "string", "x-pawl-type": "size"}
     },
+    "allOf": [
+      {"not": {"required": ["save_to", "response"], "properties": {"response": {"const": "full"}}},
+        "x-pawl-error": "\"save_to\" and \"response\": \"full\" exclude each other: the body goes to the file, or into the output"},)json" +
+                                            kNoBodyOfHeadSchema +
+                                            R"json(],
     "additionalProperties": false
   })json";
 

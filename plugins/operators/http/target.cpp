@@ -247,7 +247,6 @@ Result<HttpTarget> read_target(const json& parameters, const plugin::Request& re
   target.proxy = read_proxy(parameters, target.url, request);
   auto timeout = read_duration(parameters, "connect_timeout", target.connect_timeout);
   if (!timeout) return timeout.error();
-  if (timeout->count() <= 0) return invalid("`connect_timeout` is 0: nothing connects in no time");
   target.connect_timeout = *timeout;
   target.max_redirects = parameters.value("max_redirects", target.max_redirects);
   return target;

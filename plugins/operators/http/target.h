@@ -85,6 +85,7 @@ inline constexpr const char* kTargetSchema = R"json(
           "items": {"type": ["string", "number", "boolean"]}}},
       "headers": {"description": "header lines; they are not sent to another origin on a redirect",
         "type": "object", "x-pawl-secret": true,
+        "propertyNames": {"pattern": "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", "examples": ["X-Request-Id"]},
         "additionalProperties": {"type": ["string", "number", "boolean"]}},
       "body": {"description": "text is sent as it is, any other value as JSON",
         "x-pawl-secret": true},
@@ -94,11 +95,12 @@ inline constexpr const char* kTargetSchema = R"json(
           "user": {"description": "name, for basic", "type": "string", "x-pawl-secret": true},
           "password": {"description": "for basic", "type": "string", "x-pawl-secret": true},
           "token": {"description": "for bearer", "type": "string", "x-pawl-secret": true}},
+        "oneOf": [{"required": ["user"]}, {"required": ["token"]}],
         "additionalProperties": false},
       "max_redirects": {"description": "redirects that are followed; 0: a redirect is the answer",
         "type": "integer", "minimum": 0, "maximum": 50, "default": 10},
       "connect_timeout": {"description": "for name, connection and TLS together; the whole call is bounded by the task's `timeout`",
-        "type": "string", "x-pawl-type": "duration", "default": "30s"},
+        "type": "string", "x-pawl-type": "duration", "x-pawl-minimum": "1ms", "default": "30s"},
       "proxy": {"description": "address of a proxy (http, https, socks5, socks5h); without it what the task's variables http_proxy, https_proxy, all_proxy and no_proxy say",
         "type": "string", "x-pawl-secret": true},
       "tls": {"description": "how the other side is trusted, and what is shown to it", "type": "object",
@@ -112,5 +114,17 @@ inline constexpr const char* kTargetSchema = R"json(
           "key_password": {"description": "of the key file", "type": "string",
             "x-pawl-secret": true}},
         "additionalProperties": false})json";
+
+/// Of statuses as `Statuses` reads them.
+inline constexpr const char* kStatusesSchema = R"json(
+        "type": ["array", "string", "integer"], "minimum": 100, "maximum": 599,
+        "pattern": "^([1-5]xx|[1-5][0-9]{2}(-[1-5][0-9]{2})?)$", "examples": ["2xx"],
+        "items": {"type": ["string", "integer"], "minimum": 100, "maximum": 599,
+          "pattern": "^([1-5]xx|[1-5][0-9]{2}(-[1-5][0-9]{2})?)$", "examples": ["2xx"]})json";
+
+/// A rule of an `allOf`.
+inline constexpr const char* kNoBodyOfHeadSchema = R"json(
+      {"not": {"required": ["method", "body"], "properties": {"method": {"const": "HEAD"}}},
+        "x-pawl-error": "HEAD takes no \"body\""})json";
 
 }  // namespace pawl::operators

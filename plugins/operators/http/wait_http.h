@@ -27,25 +27,30 @@ class WaitHttp {
       "method": {"description": "of the request", "type": "string",
         "enum": ["GET", "HEAD", "POST"], "default": "GET"},)json") +
                                             kTargetSchema + R"json(,
-      "expected_status": {"description": "statuses that are waited for: 204, \"2xx\", \"200-299\", or a list of these",
-        "type": ["array", "string", "integer"], "items": {"type": ["string", "integer"]},
+      "expected_status": {"description": "statuses that are waited for: 204, \"2xx\", \"200-299\", or a list of these",)json" +
+                                            kStatusesSchema + R"json(,
         "default": ["2xx"]},
-      "fail_status": {"description": "statuses that end the waiting with a failure",
-        "type": ["array", "string", "integer"], "items": {"type": ["string", "integer"]},
+      "fail_status": {"description": "statuses that end the waiting with a failure",)json" +
+                                            kStatusesSchema + R"json(,
         "default": []},
-      "contains": {"description": "text that the body must hold", "type": "string", "minLength": 1},
+      "contains": {"description": "text that the body, of 16MiB at most, must hold", "type": "string", "minLength": 1},
       "pointer": {"description": "JSON Pointer into the body, which must be JSON: waits until something is there, or until it is what `equals` says",
         "type": "string", "pattern": "^(/.*)?$"},
       "equals": {"description": "with `pointer`: the value that is waited for"},
       "every": {"description": "time between two looks, at least 100ms", "type": "string",
-        "x-pawl-type": "duration", "default": "30s"},
+        "x-pawl-type": "duration", "x-pawl-minimum": "100ms", "default": "30s"},
       "look_timeout": {"description": "of one look", "type": "string", "x-pawl-type": "duration",
-        "default": "30s"},
+        "x-pawl-minimum": "1ms", "default": "30s"},
       "timeout": {"description": "gives up so long after the first look, with one last look then; without it never",
         "type": "string", "x-pawl-type": "duration"},
       "on_timeout": {"description": "whether the task then fails or is skipped", "type": "string",
         "enum": ["fail", "skip"], "default": "fail"}
     },
+    "allOf": [
+      {"anyOf": [{"not": {"required": ["equals"]}}, {"required": ["pointer"]}],
+        "x-pawl-error": "\"equals\" says what is awaited at \"pointer\", which is missing"},)json" +
+                                            kNoBodyOfHeadSchema +
+                                            R"json(],
     "additionalProperties": false
   })json";
 
