@@ -118,6 +118,10 @@ class Http(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
+    def on_banner(self, *_):
+        self.wfile.write(b"220 still starting\r\n")
+        self.close_connection = True
+
     def on_empty(self, *_):
         self.answer(204)
 

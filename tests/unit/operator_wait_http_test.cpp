@@ -92,6 +92,7 @@ TEST_CASE_METHOD(Fixture, "a server that is not there is a reason to look again"
   Ask waits;
   waits.with = json({{"url", gone}}).dump();
   CHECK(host.run(waits).outcome == PAWL_DEFERRED);
+  CHECK(host.run(ask("/banner")).outcome == PAWL_DEFERRED);  // and one that does not speak yet
   waits.with = json({{"url", server.url("/slow/60")}, {"look_timeout", "100ms"}}).dump();
   CHECK(host.run(waits).outcome == PAWL_DEFERRED);
 }
@@ -100,8 +101,27 @@ TEST_CASE_METHOD(Fixture, "wait_http stops early for what will not heal") {
   const End end = host.run(ask("/status/403", {{"fail_status", {401, 403}}}));
   CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
   CHECK(end.error_class == "Status403");
-  CHECK(host.run(ask("/echo", {{"every", "1ms"}})).error_class == "InvalidParameter");
-  CHECK(host.run(ask("/echo", {{"equals", 1}})).error_class == "InvalidParameter");
+}
+
+TEST_CASE_METHOD(Fixture, "what wait_http cannot do is an error of the job file") {
+  const auto said = [this](const char* with) { return host.violation(with).value_or(""); };
+  CHECK(said(R"({"url": "http://a/", "every": "10ms"})") ==
+        "\"10ms\" is too short: at least 100ms is allowed (at /every)");
+  CHECK_THAT(said(R"({"url": "http://a/", "look_timeout": "0s"})"), Catch::Contains("too short"));
+  CHECK(said(R"({"url": "http://a/", "equals": 1})") ==
+        "\"equals\" says what is awaited at \"pointer\", which is missing");
+  CHECK(said(R"({"url": "http://a/", "equals": 1, "pointer": "/a", "every": "100ms"})").empty());
+}
+
+TEST_CASE_METHOD(Fixture, "wait_http looks into a body that no output could hold") {
+  CHECK(host.run(ask("/bytes/2000000", {{"contains", "xxx"}})).outcome == PAWL_SUCCEEDED);
+  CHECK(host.run(ask("/bytes/2000000", {{"contains", "y"}})).outcome == PAWL_DEFERRED);
+  const End huge = host.run(ask("/bytes/17000000", {{"contains", "y"}}));
+  CHECK(huge.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(huge.error_class == "ResponseTooLarge");
+  Ask kept = ask("/bytes/2000000", {{"contains", "xxx"}});
+  kept.output = "text";
+  CHECK(host.run(kept).error_class == "ResponseTooLarge");
 }
 
 TEST_CASE_METHOD(Fixture, "a look that is cancelled ends at once") {

@@ -235,9 +235,7 @@ bool HttpExchange::take(std::string_view piece) {
 
 bool HttpExchange::keep_piece(std::string_view piece) {
   if (body_.size() + piece.size() > judge_->bytes_max()) {
-    stopped_ = plugin::Result::failure(
-        "the response is larger than " + format_bytes(judge_->bytes_max()) + ", the `max_response`",
-        "ResponseTooLarge");
+    stopped_ = judge_->too_large();
     return false;
   }
   auto added = body_.append(piece);
@@ -259,8 +257,13 @@ void HttpExchange::on_done(CURLcode code) {
 
 /// Nothing when a redirect is followed.
 std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
-  if (stopped_) return *stopped_;
+  if (stopped_) return judge_->judge_failure(*this, *stopped_);
   if (code == CURLE_WRITE_ERROR && sample_is_enough_) code = CURLE_OK;
+  if (code == CURLE_UNSUPPORTED_PROTOCOL && is_connected()) {
+    // What listens there speaks something else, or is not ready to speak.
+    return judge_->judge_failure(
+        *this, transfer_failure(CURLE_WEIRD_SERVER_REPLY, target_.shown, "the answer is not HTTP"));
+  }
   if (code != CURLE_OK) {
     const plugin::Result failure = transfer_failure(code, target_.shown, error_.data());
     return judge_->judge_failure(*this, failure);
@@ -322,6 +325,12 @@ HttpAnswer HttpExchange::answer() const {
   out.took = std::chrono::milliseconds(micros / 1000);
   curl_easy_getinfo(handle_.get(), CURLINFO_SIZE_DOWNLOAD_T, &out.bytes);
   return out;
+}
+
+bool HttpExchange::is_connected() const {
+  char* address = nullptr;
+  curl_easy_getinfo(handle_.get(), CURLINFO_PRIMARY_IP, &address);
+  return address != nullptr && *address != '\0';
 }
 
 long HttpExchange::status() const {

@@ -47,6 +47,8 @@ class HttpJudge {
   virtual bool expects(long status) const = 0;
   virtual Keep keep(long status) const = 0;
   virtual std::size_t bytes_max() const = 0;  ///< of a body that is kept
+  /// The failure that a larger one is.
+  virtual plugin::Result too_large() const = 0;
   virtual plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) = 0;
   /// There was no answer; `failure` says why.
   virtual plugin::Result judge_failure(HttpExchange&, const plugin::Result& failure) {
@@ -109,6 +111,7 @@ class HttpExchange : public Transfer {
   HttpAnswer answer() const;
   void tell_request();
   void tell_answer(const HttpAnswer& answer);
+  bool is_connected() const;  ///< or was
   long status() const;
 
   Shared& shared_;

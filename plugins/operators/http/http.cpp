@@ -1,5 +1,7 @@
 #include "plugins/operators/http/http.h"
 
+#include <unistd.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +12,7 @@
 #include "plugins/operators/curl/errors.h"
 #include "plugins/operators/http/output.h"
 #include "plugins/operators/http/statuses.h"
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/text.h"
 
 namespace pawl::operators {
@@ -94,6 +97,11 @@ class Judge final : public HttpJudge {
     return is_wanted ? Keep::all : Keep::nothing;
   }
   std::size_t bytes_max() const override { return parameters_.max_response; }
+  plugin::Result too_large() const override {
+    return plugin::Result::failure(
+        "the response is larger than " + format_bytes(bytes_max()) + ", the `max_response`",
+        "ResponseTooLarge");
+  }
 
   plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) override {
     if (expects(answer.status)) return success(exchange, answer);
@@ -158,12 +166,16 @@ class Judge final : public HttpJudge {
   std::optional<system_clock::time_point> deadline_;
 };
 
-/// Beside the file it will become, so that it can be renamed; or in the attempt's own folder.
+/// Beside the file it will become, so that it can be renamed; or in the attempt's own folder. One
+/// name for all attempts of the work, of which one is under way at a time: what one left that was
+/// killed is gone when the next one begins.
 std::string body_path(const Parameters& parameters, const plugin::Request& request) {
   if (parameters.save_to.empty()) return std::string(request.scratch()) + "/response-body";
-  return parameters.save_to + '.' + std::string(request.run()) + '-' + std::string(request.task()) +
-         '-' + std::to_string(std::max<std::int64_t>(request.index(), 0)) + '-' +
-         std::to_string(request.number()) + ".part";
+  std::string path = parameters.save_to + '.' + std::string(request.run()) + '-' +
+                     std::string(request.task()) + '-' +
+                     std::to_string(std::max<std::int64_t>(request.index(), 0)) + ".part";
+  if (request.number() > 1) ::unlink(path.c_str());
+  return path;
 }
 
 }  // namespace

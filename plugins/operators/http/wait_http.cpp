@@ -11,6 +11,7 @@
 #include "plugins/operators/curl/errors.h"
 #include "plugins/operators/http/output.h"
 #include "plugins/operators/http/statuses.h"
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/text.h"
 
 namespace pawl::operators {
@@ -105,7 +106,15 @@ class Judge final : public HttpJudge {
     if (!expects(status)) return Keep::sample;
     return parameters_.looks_into_body() || format_ != "none" ? Keep::all : Keep::nothing;
   }
-  std::size_t bytes_max() const override { return kOutputBytesMax; }
+  std::size_t bytes_max() const override {
+    return parameters_.looks_into_body() ? kLookBytesMax : kOutputBytesMax;
+  }
+  plugin::Result too_large() const override {
+    return plugin::Result::permanent(
+        "the response is larger than " + format_bytes(bytes_max()) + ", the most that " +
+            (parameters_.looks_into_body() ? "a look reads" : "an output holds"),
+        "ResponseTooLarge");
+  }
 
   plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) override {
     const std::string status = "status " + std::to_string(answer.status);
@@ -120,6 +129,12 @@ class Judge final : public HttpJudge {
     if (!body) return plugin::Result::failure(body.error().message, "ReadError");
     if (const auto missing = missing_in(*body))
       return look_again(exchange, status + ", " + *missing);
+    if (format_ != "none" && body->size() > kOutputBytesMax) {
+      return plugin::Result::permanent("the response is what was waited for, and larger than the " +
+                                           format_bytes(kOutputBytesMax) +
+                                           " that an output holds: leave `output` out",
+                                       "ResponseTooLarge");
+    }
     return body_output(format_, *body);
   }
 
