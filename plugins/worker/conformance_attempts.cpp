@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "plugins/worker/native_operator.h"
+#include "plugins/worker/program_pool.h"
 #include "plugins/worker/rendering.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/timer.h"
@@ -114,6 +115,7 @@ void ConformanceAttempts::watch_for_second_ends(Duration span) {
   timer.start_after(span);
   while (!late) loop_.run_once(true);
   if (NativeOperator::late_finishes() > 0) throw ConformanceFailure{"`finish` was called twice"};
+  if (ProgramPool::late_finishes() > 0) throw ConformanceFailure{"`finish` was said twice"};
 }
 
 void ConformanceAttempts::finished(AttemptId attempt, OperatorResult&& result) {

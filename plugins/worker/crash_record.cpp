@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -24,6 +25,12 @@ constexpr std::size_t kTextBytesMax = 48;
 thread_local std::int64_t working_for = 0;
 std::atomic<int> record_file{-1};
 pid_t recording_process = 0;
+thread_local bool is_loop_thread = false;
+std::atomic<Wakeup*> waiting_loop{nullptr};
+std::atomic<bool> has_loop_turned{false};
+
+constexpr int kLoopLooks = 200;
+constexpr timespec kBetweenLooks{0, 5'000'000};
 
 /// A handler needs a stack of its own where the thread's has run out.
 class HandlerStack {
@@ -77,14 +84,29 @@ void leave_word(int signal) {
   [[maybe_unused]] ssize_t written = ::write(file, text.data(), size);
 }
 
+/// Of a thread that ends the process: a turn of the loop, unless the loop's own thread is that one.
+void wait_for_loop() {
+  if (is_loop_thread || ::getpid() != recording_process) return;
+  Wakeup* const loop = waiting_loop;
+  if (loop == nullptr) return;
+  loop->wake();
+  for (int look = 0; look < kLoopLooks && !has_loop_turned; ++look) {
+    ::nanosleep(&kBetweenLooks, nullptr);
+  }
+}
+
 /// It ends the process as it would have without us: it waits until this returns, and then nothing
 /// catches it.
 void on_crash(int signal) {
   leave_word(signal);
+  wait_for_loop();
   ::raise(signal);
 }
 
-void on_exit() { leave_word(0); }
+void on_exit() {
+  leave_word(0);
+  wait_for_loop();
+}
 
 std::string record_path(const std::string& worker_folder) { return worker_folder + "/crash"; }
 
@@ -112,6 +134,17 @@ void record_crashes(const std::string& worker_folder) {
   }
   std::atexit(on_exit);
 }
+
+CrashPause::CrashPause(Loop& loop)
+    : loop_(loop), wakeup_(loop, [this] {
+        // At the end of the turn, all that had been said before is heard.
+        loop_.defer([] { has_loop_turned = true; });
+      }) {
+  is_loop_thread = true;
+  waiting_loop = &wakeup_;
+}
+
+CrashPause::~CrashPause() { waiting_loop = nullptr; }
 
 WorksFor::WorksFor(AttemptId attempt) {
   static thread_local HandlerStack stack;

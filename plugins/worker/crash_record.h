@@ -7,6 +7,8 @@
 #include <string>
 
 #include "scheduler/base/ids.h"
+#include "scheduler/loop/loop.h"
+#include "scheduler/loop/wakeup.h"
 
 namespace pawl {
 
@@ -22,6 +24,21 @@ std::optional<Crash> read_crash(const std::string& worker_folder);
 /// aborts or calls `exit`. Once in a process, on its main thread. Without the file there is no
 /// record, and nothing else changes.
 void record_crashes(const std::string& worker_folder);
+
+/// While it lives, a thread that crashes, aborts or calls `exit` first lets the loop write down
+/// what threads have said, for a second at the most: the loop may not get to it any more. One in a
+/// process, on the loop's thread.
+class CrashPause {
+ public:
+  explicit CrashPause(Loop& loop);
+  ~CrashPause();
+  CrashPause(const CrashPause&) = delete;
+  CrashPause& operator=(const CrashPause&) = delete;
+
+ private:
+  Loop& loop_;
+  Wakeup wakeup_;
+};
 
 /// While it lives, this thread works for the attempt. Cheap; not nested.
 class WorksFor {

@@ -8,7 +8,6 @@
 #include <fstream>
 #include <utility>
 
-#include "plugins/worker/crash_record.h"
 #include "plugins/worker/login.h"
 #include "plugins/worker/loop_watchdog.h"
 #include "plugins/worker/secrets.h"
@@ -49,6 +48,7 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
       operators_(loop, folder_, descriptors, *this),
       scratches_(loop, folder_ + "/scratch", [this] { schedule_turn(); }),
       signal_poll_(loop, signals_.descriptor(), [this](PollEvents) { on_signals(); }),
+      crash_pause_(loop),
       timer_(loop,
              [this] {
                supervision_.advance(mono_now(), actions_);
@@ -283,14 +283,22 @@ void OperatorHost::note(const std::string& text) { write_worker_note(options_.id
 
 void OperatorHost::progress(AttemptId id, double fraction, std::string_view text) {
   heartbeat(id);
-  if (attempts_.contains(id)) desk_->progress(id, fraction, text);
+  const auto at = attempts_.find(id);
+  if (at == attempts_.end() || !at->second.is_running) return;
+  desk_->progress(id, fraction, at->second.mask->hide(text));
 }
 
 bool OperatorHost::set_handle(AttemptId id, std::string_view handle) {
   auto at = attempts_.find(id);
   if (at == attempts_.end() || !at->second.is_running) return false;
   supervision_.active(id, mono_now());
-  return desk_->set_handle(id, handle);
+  const bool is_text = is_utf8(handle);
+  if (is_text && handle.size() <= limits::kHandleBytesMax) return desk_->set_handle(id, handle);
+  log(id, LogStream::err,
+      is_text ? "the handle is refused: it has " + std::to_string(handle.size()) +
+                    " bytes, and at most " + std::to_string(limits::kHandleBytesMax) + " are kept\n"
+              : "the handle is refused: it is not UTF-8\n");
+  return false;
 }
 
 void OperatorHost::finished(AttemptId id, OperatorResult&& result) {

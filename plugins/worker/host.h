@@ -25,6 +25,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "plugins/worker/crash_record.h"
 #include "plugins/worker/loaded_operators.h"
 #include "plugins/worker/operator_backend.h"
 #include "plugins/worker/output_keeping.h"
@@ -127,6 +128,7 @@ class OperatorHost final : private OperatorEvents {
   const std::shared_ptr<const Mask> no_mask_ = std::make_shared<const Mask>(Mask({}));
   WorkerSignals signals_;
   Poll signal_poll_;
+  CrashPause crash_pause_;
   Timer timer_;
   Timer suspects_timer_;
   Timer retire_timer_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
 namespace pawl {
 namespace {
 
@@ -33,10 +35,21 @@ std::size_t hide_into(const std::vector<std::string>& values, std::string_view t
   return done;
 }
 
+/// As it stands between the quotes of a JSON string, with characters beyond ASCII as they are or
+/// escaped.
+std::string in_json(const std::string& value, bool only_ascii) {
+  const std::string quoted =
+      nlohmann::json(value).dump(-1, ' ', only_ascii, nlohmann::json::error_handler_t::replace);
+  return quoted.substr(1, quoted.size() - 2);
+}
+
 }  // namespace
 
 Mask::Mask(std::vector<std::string> values) : values_(std::move(values)) {
   std::erase_if(values_, [](const std::string& v) { return v.size() < kMaskBytesMin; });
+  for (std::size_t i = 0, count = values_.size(); i < count; ++i) {
+    for (const bool only_ascii : {false, true}) values_.push_back(in_json(values_[i], only_ascii));
+  }
   std::sort(values_.begin(), values_.end(), [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() > b.size() : a < b;
   });

@@ -1,7 +1,8 @@
 #pragma once
 
-// Hides the values of secrets in text that passes by. A seat belt, not a promise: literal values of
-// at least kMaskBytesMin bytes are found, also across the borders of chunks; encoded ones are not.
+// Hides the values of secrets in text that passes by. A seat belt, not a promise: values of at
+// least kMaskBytesMin bytes are found, literal or as a JSON string has them, also across the
+// borders of chunks; otherwise encoded ones are not.
 
 #include <cstddef>
 #include <memory>

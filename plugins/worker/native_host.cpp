@@ -29,11 +29,6 @@ namespace {
 using Impl = NativeOperator::Impl;
 using Said = Impl::Said;
 
-constexpr std::size_t kHandleBytesMax = 4u << 10;
-constexpr std::size_t kStateBytesMax = 64u << 10;
-/// Of a deferral, and of a watch of time.
-constexpr std::int64_t kWaitMsMax = std::int64_t{366} * 24 * 3600 * 1000;
-
 Impl* impl_of(const pawl_host* host) { return reinterpret_cast<const Impl::Table*>(host)->self; }
 
 void host_log(pawl_attempt* attempt, int stream, pawl_bytes text) {
@@ -56,7 +51,7 @@ void host_progress(pawl_attempt* attempt, double fraction, pawl_bytes text) {
   const double bounded = fraction >= 0 && fraction <= 1 ? fraction : 0;
   cell->owner->say({.kind = Said::Kind::progress,
                     .attempt = cell->id,
-                    .text = text_of(text, 1024),
+                    .text = text_of(text, kToldTextBytesMax),
                     .fraction = bounded});
 }
 
@@ -107,7 +102,7 @@ int host_variable(pawl_attempt* attempt, pawl_bytes name, pawl_bytes* value) {
 
 int host_set_handle(pawl_attempt* attempt, pawl_bytes handle) {
   auto cell = native_attempts().find(attempt);
-  if (!cell || handle.size > kHandleBytesMax || !is_utf8(view(handle))) return 0;
+  if (!cell) return 0;
   Impl& owner = *cell->owner;
   if (owner.is_on_loop()) return owner.events.set_handle(cell->id, view(handle)) ? 1 : 0;
   auto kept = std::make_shared<std::promise<bool>>();
@@ -126,9 +121,9 @@ OperatorResult result_of(const pawl_result& result) {
   }
   OperatorResult out;
   out.cpu_us = cpu_of_attempt_us();
-  out.error_class = text_of(result.error_class, 128);
-  out.message = text_of(result.message, limits::kErrorMessageBytesMax);
-  out.trace = text_of(result.trace, limits::kJournalInlineBytesMax);
+  out.error_class = text_of(result.error_class, kToldTextBytesMax);
+  out.message = text_of(result.message, kToldTextBytesMax);
+  out.trace = text_of(result.trace, kToldTextBytesMax);
   switch (result.outcome) {
     case PAWL_SUCCEEDED:
       out.outcome = Outcome::succeeded;
@@ -143,17 +138,11 @@ OperatorResult result_of(const pawl_result& result) {
       out.reason = Reason::permanent;
       return out;
     case PAWL_SKIPPED: out.outcome = Outcome::skipped; return out;
-    case PAWL_DEFERRED:
-      if (result.after_ms < 0 || result.after_ms > kWaitMsMax ||
-          result.state.size > kStateBytesMax) {
-        return failed_result(
-            Reason::permanent,
-            "the operator deferred itself by an impossible time, or with over 64 KiB");
-      }
-      out.outcome = Outcome::deferred;
-      out.after = Duration(result.after_ms);
-      out.state = view(result.state);
-      return out;
+    case PAWL_DEFERRED: {
+      OperatorResult deferred = deferred_result(result.after_ms, std::string(view(result.state)));
+      deferred.cpu_us = out.cpu_us;
+      return deferred;
+    }
     default: break;
   }
   out.outcome = Outcome::failed;
@@ -219,7 +208,7 @@ void host_change_fd(pawl_watch* watch, int events) {
 pawl_watch* host_watch_time(const pawl_host* host, std::int64_t after_ms, void (*on_time)(void*),
                             void* data) {
   Impl* owner = impl_of(host);
-  if (!owner->is_on_loop() || on_time == nullptr || after_ms < 0 || after_ms > kWaitMsMax)
+  if (!owner->is_on_loop() || on_time == nullptr || after_ms < 0 || after_ms > kDeferralMax.count())
     return nullptr;
   auto watch = std::make_unique<pawl_watch>();
   watch->owner = owner;

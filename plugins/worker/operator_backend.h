@@ -19,6 +19,7 @@
 #include "plugins/worker/log_lines.h"
 #include "plugins/worker/rendering.h"
 #include "scheduler/base/ids.h"
+#include "scheduler/base/limits.h"
 #include "scheduler/base/time.h"
 #include "scheduler/spec/job.h"
 #include "scheduler/spec/reason.h"
@@ -61,6 +62,10 @@ struct OperatorRequest {
   std::shared_ptr<const CompiledDefinition> definition;
 };
 
+/// What a backend passes on of a text for people at the most: far more than is kept of it, as it is
+/// cut to its length once secrets are hidden, and a cut before would show a part of one.
+inline constexpr std::size_t kToldTextBytesMax = 64u << 10;
+
 /// How an operator says that its attempt ended.
 struct OperatorResult {
   Outcome outcome = Outcome::succeeded;
@@ -81,6 +86,26 @@ inline OperatorResult failed_result(Reason reason, std::string message) {
   result.outcome = Outcome::failed;
   result.reason = reason;
   result.message = std::move(message);
+  return result;
+}
+
+inline constexpr Duration kDeferralMax = std::chrono::hours(366 * 24);
+
+/// A deferral as an operator asks for it, or the failure that an impossible one is.
+inline OperatorResult deferred_result(std::int64_t after_ms, std::string state) {
+  if (after_ms < 0 || after_ms > kDeferralMax.count()) {
+    return failed_result(Reason::permanent, "it deferred itself by " + std::to_string(after_ms) +
+                                                "ms: 0 to 366 days are possible");
+  }
+  if (state.size() > limits::kStateTextBytesMax) {
+    return failed_result(
+        Reason::permanent,
+        "it deferred itself with a state of over 64 KiB: keep large data in a file");
+  }
+  OperatorResult result;
+  result.outcome = Outcome::deferred;
+  result.after = Duration(after_ms);
+  result.state = std::move(state);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "plugins/worker/mask.h"
 #include "plugins/worker/streams.h"
 #include "scheduler/base/check.h"
 #include "scheduler/base/text.h"
@@ -19,6 +20,8 @@ constexpr Duration kStartBackoffMax = std::chrono::seconds(2);
 constexpr Duration kNoRoomDelay = std::chrono::seconds(1);
 /// Reading it is a system call or three, and attempts may be very short.
 constexpr Duration kMemoryCheckEvery{100};
+/// Of a line that does not end.
+constexpr std::size_t kOpenLineBytesMax = 64u << 10;
 /// An attempt that every process gives back would go round for ever.
 constexpr int kReturnsMax = 100;
 
@@ -39,7 +42,11 @@ std::string how_it_ended(const ProgramProcess& process, const ProgramExit& exit)
   return "exited with code " + std::to_string(exit.code.value_or(0));
 }
 
+std::uint64_t late_finish_count = 0;
+
 }  // namespace
+
+std::uint64_t ProgramPool::late_finishes() { return late_finish_count; }
 
 ProgramPool::ProgramPool(Loop& loop, ProgramHost& host, OperatorEvents& events, ProgramSpec spec)
     : loop_(loop), host_(host), events_(events), spec_(std::move(spec)), start_timer_(loop, [this] {
@@ -106,8 +113,14 @@ void ProgramPool::finish(AttemptId id, OperatorResult&& result) {
   events_.finished(id, std::move(result));
 }
 
+/// Whatever it says may hold a secret of any attempt that it has had.
 void ProgramPool::note(const ProgramProcess& process, const std::string& text) {
-  events_.note(spec_.operator_name + " (process " + std::to_string(process.pid()) + "): " + text);
+  std::string shown = text;
+  if (const auto at = processes_.find(process.id()); at != processes_.end()) {
+    const auto& secrets = at->second.secrets;
+    shown = Mask({secrets.begin(), secrets.end()}).hide(text);
+  }
+  events_.note(spec_.operator_name + " (process " + std::to_string(process.pid()) + "): " + shown);
 }
 
 void ProgramPool::on_message(ProgramProcess& process, ProgramMessage&& message) {
@@ -127,6 +140,7 @@ void ProgramPool::on_message(ProgramProcess& process, ProgramMessage&& message) 
       },
       message);
   if (find(process, id) == nullptr) {
+    if (std::holds_alternative<program_message::Finish>(message)) ++late_finish_count;
     return note(process, "it speaks of attempt " + std::to_string(id.value) +
                              ", which it does not have; that is ignored");
   }
@@ -177,9 +191,17 @@ void ProgramPool::returned(ProgramProcess& process, AttemptId id) {
 
 void ProgramPool::on_error_text(ProgramProcess& process, std::string_view text) {
   if (process.attempts().size() == 1) {
-    events_.log(*process.attempts().begin(), LogStream::err, text);
-  } else {
-    note(process, std::string(text.ends_with('\n') ? text.substr(0, text.size() - 1) : text));
+    return events_.log(*process.attempts().begin(), LogStream::err, text);
+  }
+  // Whole lines, so that no secret stands in two pieces.
+  std::string& open = processes_.at(process.id()).open_line;
+  open += text;
+  const std::size_t end = open.rfind('\n');
+  if (end != std::string::npos) {
+    note(process, open.substr(0, end));
+    open.erase(0, end + 1);
+  } else if (open.size() > kOpenLineBytesMax) {
+    note(process, std::exchange(open, {}));
   }
 }
 
@@ -212,14 +234,13 @@ void ProgramPool::on_exit(AttemptId id, const ProgramExit& exit) {
   Process& one = processes_.at(id);
   one.has_exited = true;
   one.process->read_rest();
+  if (!one.open_line.empty()) note(*one.process, std::exchange(one.open_line, {}));
   one.process->drain();
   one.end = how_it_ended(*one.process, exit);
 }
 
 void ProgramPool::on_gone(AttemptId id) {
-  const auto at = processes_.find(id);
-  const Process gone = std::move(at->second);
-  processes_.erase(at);
+  const Process& gone = processes_.at(id);
   const ProgramProcess& process = *gone.process;
   const LastWords words = explain_failure(process.last_words(), "");
   const std::vector<AttemptId> lost(process.attempts().begin(), process.attempts().end());
@@ -240,6 +261,7 @@ void ProgramPool::on_gone(AttemptId id) {
     result.may_be_cause = is_one;
     finish(attempt, std::move(result));
   }
+  processes_.erase(id);
 }
 
 // Handing out -------------------------------------------------------------------------------------
@@ -295,6 +317,9 @@ void ProgramPool::give(ProgramProcess& process, AttemptId id, Attempt& attempt) 
                               "over 8 MiB: hand large data over in a file"));
   }
   attempt.process = &process;
+  for (const auto& [name, value] : attempt.request.attempt->secrets) {
+    processes_.at(process.id()).secrets.insert(value);
+  }
   process.add(id);
 }
 

@@ -7,8 +7,10 @@
 // has not begun, and one that a program gives back (`return`) has not either: both go to another
 // process, as nothing of them was done.
 
+#include <cstdint>
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -39,6 +41,9 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   /// Has neither processes nor attempts.
   bool is_empty() const { return processes_.empty() && attempts_.empty(); }
 
+  /// How often programs of this process have ended an attempt that they did not have: ended before.
+  static std::uint64_t late_finishes();
+
  private:
   struct Attempt {
     ProgramRequest request;
@@ -49,7 +54,9 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
     std::unique_ptr<ProgramProcess> process;
     bool was_ready = false;
     bool has_exited = false;
-    std::string end;  ///< how it exited, for people
+    std::string end;                ///< how it exited, for people
+    std::set<std::string> secrets;  ///< values, of all attempts that it was given
+    std::string open_line;          ///< of what it said for nobody that is known
   };
 
   void on_message(ProgramProcess& process, ProgramMessage&& message) override;

@@ -218,7 +218,9 @@ void ProgramProcess::read_errors() {
   if (!text.empty()) {
     last_words_ += text;
     if (last_words_.size() > 2 * kLastWordsBytes) {
-      last_words_.erase(0, last_words_.size() - kLastWordsBytes);
+      // From the beginning of a line: the rest of one could be the rest of a secret, unknown by it.
+      const std::size_t line = last_words_.find('\n', last_words_.size() - kLastWordsBytes);
+      last_words_.erase(0, line == std::string::npos ? line : line + 1);
     }
     listener_.on_error_text(*this, text);
   }

@@ -14,7 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t kDeferMsMax = std::int64_t{366} * 86'400'000;
 constexpr std::size_t kShownBytes = 120;
 
 std::string_view format_word(OutputFormat format) {
@@ -271,9 +270,7 @@ program_message::Finish read_finish(MessageReader& reader) {
     finish.result.outcome = Outcome::skipped;
     finish.result.message = reader.text("message");
   } else if (outcome == "deferred") {
-    finish.result.outcome = Outcome::deferred;
-    finish.result.after = Duration(reader.whole("after_ms", 0, kDeferMsMax));
-    finish.result.state = reader.text("state");
+    finish.result = deferred_result(reader.whole("after_ms", 0, INT64_MAX), reader.text("state"));
   } else {
     reader.wrong("outcome", "\"succeeded\", \"failed\", \"skipped\" or \"deferred\"");
   }

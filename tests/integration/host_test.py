@@ -120,6 +120,11 @@ class WhatOperatorsCannotBreak(PluginTest):
             self.assertEqual([a["state"] for a in self.attempts("a")], ["lost"] * 3)
             self.assertEqual(self.row("b")["state"], "succeeded")
 
+    def test_what_a_thread_said_before_it_crashed_its_host_is_in_the_log(self):
+        self.run_of([self.task("a", "crash_late")], code=1)
+        self.assertEqual(self.attempts("a")[0]["state"], "lost")
+        self.assertEqual(self.pawl("logs", "@latest/a").lines, [f"line {i}" for i in range(100)])
+
     def test_who_crashes_the_host_is_named_and_the_others_are_no_suspects(self):
         for how, words in (("abort", "crashed with SIGABRT"), ("leave", "called exit()"),
                            ("segv", "crashed with SIGSEGV")):

@@ -49,6 +49,19 @@ while read -r line; do
   case $line in '{"type":"shutdown"'*) exit 0 ;; esac
 done
 """
+TWICE = """#!/bin/sh
+echo '{"type":"ready","protocol":1}'
+while read -r line; do
+  case $line in
+    '{"type":"shutdown"'*) exit 0 ;;
+    '{"type":"start"'*) ;;
+    *) continue ;;
+  esac
+  attempt=${line#*\\"attempt\\":}
+  end='{"type":"finish","attempt":'${attempt%%,*}',"outcome":"succeeded"}'
+  printf '%s\\n%s\\n' "$end" "$end"
+done
+"""
 
 
 def check(pawl, library, operator=None, parameters=None):
@@ -107,6 +120,9 @@ def main():
         expect(code == 1 and "dies: an attempt ends once" in out and "died" in out, out + err)
         code, out, err = check(options.pawl, program(folder, "mute", "#!/bin/sh\nexit 3\n"))
         expect(code == 1 and "did not get ready" in out, f"mute: exit code {code}\n{out}{err}")
+        code, out, err = check(options.pawl, program(folder, "again", TWICE))
+        expect(code == 1 and "FAILED  again: an attempt ends once" in out and "twice" in out,
+               f"again: exit code {code}\n{out}{err}")
         gone = Path(folder) / "gone.json"
         gone.write_text('{"command": ["./nothing"]}')
         code, out, err = check(options.pawl, gone)

@@ -48,6 +48,33 @@ def fail(secret):
     raise ValueError("cannot log in with " + secret)
 """
 
+TOLD = """
+import os
+import threading
+import time
+
+import pawl
+
+barrier = threading.Barrier(2)
+
+
+def tells(secret, gates):
+    pawl.attempt().progress(0.5, f"at {secret} of it")
+    while not os.path.exists(gates + "/tells"):
+        time.sleep(0.02)
+    return {"secret": secret}
+
+
+def long(secret):
+    raise ValueError("x" * 4080 + secret + "!")
+
+
+def mutters(secret):
+    barrier.wait()
+    os.write(2, f"mutters {secret}\\n".encode())
+    barrier.wait()
+"""
+
 WARM = """#!/usr/bin/env python3
 import json
 import sys
@@ -168,6 +195,42 @@ class Secrets(GateTest):
         self.assert_shown_masked(run)
         self.assert_not_in_answers(run, tasks)
         self.assert_not_in_files()
+
+    def test_it_is_hidden_in_whatever_form_and_place_it_is_told(self):
+        """In progress, in JSON that must escape it, in what threads mutter, where a text is cut."""
+        secret = 'odd-5e1f "value" \\ with \u00fc-of-the-secret-test'
+        self.write("odd", secret)
+        self.write("told.py", TOLD)
+        self.serve()
+        token = ["{{ secrets.ODD }}"]
+        gates = str(self.gates)
+        run = self.detach(self.job("odd", [
+            {"id": "tells", "operator": "python", "output": "json",
+             "with": {"call": "told:tells", "args": [*token, gates]}},
+            {"id": "prints", "script": "python3 -c 'import json, os; "
+             "print(json.dumps([os.environ[\"ODD\"]]))'", "output": "json",
+             "env": {"ODD": token[0]}},
+            {"id": "long", "operator": "python", "allow_failure": True,
+             "with": {"call": "told:long", "args": token}},
+            {"id": "mutters", "operator": "python", "map": {"items": [1, 2]},
+             "with": {"call": "told:mutters", "args": token, "threads": 2, "processes": 1}},
+        ], secrets={"ODD": {"file": "odd"}}), "--concurrency", 8)
+        self.until("the progress is told", lambda: self.run_of(run)["tasks"][0]["progress"])
+        self.assertIn("at *** of it", self.pawl("show", run).out)
+        self.assertEqual(self.run_of(run)["tasks"][0]["progress"]["text"], "at *** of it")
+        self.open_gates("tells")
+        self.until_ended(run)
+        self.assertEqual({n: t["state"] for n, t in self.tasks_of(run).items() if n != "long"},
+                         dict.fromkeys(("tells", "prints", "mutters"), "succeeded"))
+        self.assertEqual(self.pawl("output", f"{run}/tells").json(), {"secret": "***"})
+        self.assertEqual(self.pawl("output", f"{run}/prints").json(), ["***"])
+        error = self.attempts_of(run)["long", 1]["error"]["message"]
+        self.assertEqual(error, "ValueError: " + "x" * 4080 + "***!")
+        logs = [path.read_text() for path in (self.home / "workers").glob("*/log")]
+        self.assertTrue(any("mutters ***" in log for log in logs), logs)
+        for path in self.home.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(b"odd-5e1f", path.read_bytes(), path)
 
     def assert_shown_masked(self, run):
         def log(task):

@@ -82,6 +82,15 @@ def again():
     return found.state
 
 
+def later():
+    pawl.attempt().defer(400 * 86_400)
+
+
+def names():
+    me = pawl.attempt()
+    return [me.set_handle("x" * 4096), me.set_handle("x" * 4097)]
+
+
 def show(secret):
     print("the secret is", secret)
 
@@ -180,14 +189,17 @@ class WarmPrograms(unittest.TestCase):
         others = {"depends_on": ["fail", "again", "show"], "trigger_rule": "all_done",
                   "timeout": f"{int(patient(500))}ms"}
         run = self.run_job(
-            call("fail"), call("odd", output="json"), call("leave", on_interrupt="fail"), call("again", output="text"),
+            call("fail"), call("odd", output="json"), call("later"), call("names", output="json"), call("leave", on_interrupt="fail"), call("again", output="text"),
             call("slow", **others), call("deaf", kill_grace="500ms", **others),
             {"id": "show", "operator": "python",
              "with": {"call": "calls:show", "args": ["{{ secrets.TOKEN }}"]}},
             secrets={"TOKEN": {"env": "TOKEN"}})
-        names = ("fail", "odd", "leave", "slow", "deaf")
+        names = ("fail", "odd", "leave", "slow", "deaf", "later")
         self.assertEqual([self.task(run, name)["reason"] for name in names],
-                         ["error", "output", "lost", "timeout", "timeout"])
+                         ["error", "output", "lost", "timeout", "timeout", "error"])
+        self.assertIn("at most 366 days", self.task(run, "later")["error"])
+        self.assertEqual(json.loads(self.pawl("output", f"{run}/names")), [True, False])
+        self.assertIn("it has 4097 bytes, and at most 4096", self.pawl("logs", f"{run}/names"))
         self.assertEqual(self.pawl("output", f"{run}/again").strip(), "second look")
         self.assertEqual(self.pawl("logs", f"{run}/slow"), "here\ncleaned up\n")
         self.assertEqual(self.pawl("logs", f"{run}/show"), "the secret is ***\n")

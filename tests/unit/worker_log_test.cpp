@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include "plugins/worker/log_file.h"
 #include "plugins/worker/log_lines.h"
@@ -105,6 +106,18 @@ TEST_CASE("secrets are hidden wherever chunks are cut") {
     CHECK(masked(mask, text, chunk) == "a *** b ****** c hunter2-hunter short\n");
   }
   CHECK(mask.hide(text) == "a *** b ****** c hunter2-hunter short\n");
+}
+
+TEST_CASE("a secret is hidden as a JSON string has it, too") {
+  const std::string secret = "a \"key\" \\ of \xc3\xbc\n";
+  Mask mask({secret});
+  for (const bool only_ascii : {false, true}) {
+    const nlohmann::json output = {{"token", secret}, {"other", 1}};
+    const std::string text = output.dump(-1, ' ', only_ascii);
+    CHECK(mask.hide(text) == R"({"other":1,"token":"***"})");
+    CHECK(masked(mask, text, 3) == R"({"other":1,"token":"***"})");
+  }
+  CHECK(mask.hide(secret + "x") == "***x");
 }
 
 TEST_CASE("of secrets that begin alike the longest is hidden") {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plugins/worker/program_protocol.h"
+#include "scheduler/base/limits.h"
 
 using namespace pawl;
 using nlohmann::json;
@@ -125,6 +126,15 @@ TEST_CASE("an attempt finishes in four ways") {
   CHECK(deferred.result.outcome == Outcome::deferred);
   CHECK(deferred.result.after == Duration(1500));
   CHECK(deferred.result.state == "s");
+  // What cannot be is the attempt's failure, not the end of its process.
+  const std::string large(limits::kStateTextBytesMax + 1, 's');
+  for (const std::string& wrong :
+       {std::string(R"("after_ms":31622400001)"), R"("after_ms":1,"state":")" + large + '"'}) {
+    auto impossible = read<program_message::Finish>(
+        R"({"type":"finish","attempt":1,"outcome":"deferred",)" + wrong + "}");
+    CHECK(impossible.result.reason == Reason::permanent);
+    CHECK_THAT(impossible.result.message, Catch::StartsWith("it deferred itself"));
+  }
 }
 
 TEST_CASE("what a program says while an attempt runs") {

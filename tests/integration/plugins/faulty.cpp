@@ -37,6 +37,18 @@ struct Crash {
   void cancel(Attempt) {}
 };
 
+/// Says something and crashes, on a thread.
+struct CrashLate {
+  static constexpr const char* kName = "crash_late";
+  static constexpr const char* kSummary = "crashes its host after some words";
+  static constexpr const char* kSchema = kAnything;
+  Result run(Attempt& attempt, const Request&) {
+    for (int i = 0; i < 100; ++i) attempt.log("line " + std::to_string(i) + "\n");
+    ::raise(SIGSEGV);
+    return Result::success();
+  }
+};
+
 /// Never hears that it is cancelled.
 struct Deaf {
   static constexpr const char* kName = "deaf";
@@ -261,5 +273,5 @@ struct Counter {
 
 }  // namespace
 
-PAWL_PLUGIN("1.2", Crash, Deaf, Burner, Toiler, Blocker, Hoarder, Grabber, Huge, Flood, Obedient,
-            Patient, Thrower, Chatter, Leaky, Remote, Counter)
+PAWL_PLUGIN("1.2", Crash, CrashLate, Deaf, Burner, Toiler, Blocker, Hoarder, Grabber, Huge, Flood,
+            Obedient, Patient, Thrower, Chatter, Leaky, Remote, Counter)
