@@ -193,27 +193,62 @@ void print_differences(const Terminal& stream, const json& answer) {
   }
 }
 
+/// What would happen: the answer to a command that is only asked about.
+Result<json> plan_of(const Session& session, std::unique_ptr<Port>& port, const Change& change,
+                     const std::vector<ChangeTarget>& targets) {
+  Result<json> answer = ask(session, port, reach_of(change), "POST", "/v1/commands",
+                            body_of(change, targets, true), kAnswerTimeout);
+  if (!answer) return answer.error();
+  json& lines = (*answer)["plan"];
+  if (!lines.is_array()) lines = json::array();
+  return answer;
+}
+
+void show_plan(const Session& session, const Change& change, std::size_t targets,
+               const json& plan) {
+  const Terminal& stream = change.dry_run ? session.out : session.err;
+  print_differences(stream, plan);
+  stream.line(
+      fmt::format("{} {}:", change.verb, counted(static_cast<std::int64_t>(targets), "target")));
+  print_plan(stream, change, plan["plan"]);
+}
+
+/// Nothing would happen that is not in `agreed`. What can no longer be done may be missing.
+bool is_within(const json& plan, const json& agreed) {
+  if (plan.value("definition", json()) != agreed.value("definition", json())) return false;
+  std::set<json> lines(agreed["plan"].begin(), agreed["plan"].end());
+  return std::all_of(plan["plan"].begin(), plan["plan"].end(), [&](const json& line) {
+    return text_of(line, "action") == "refused" || lines.contains(line);
+  });
+}
+
 /// Shows what would happen; true when it shall.
 Result<bool> agree(const Session& session, std::unique_ptr<Port>& port, const Change& change,
                    const std::vector<ChangeTarget>& targets) {
-  const auto answer = ask(session, port, reach_of(change), "POST", "/v1/commands",
-                          body_of(change, targets, true), kAnswerTimeout);
-  if (!answer) return answer.error();
-  const auto plan = answer->find("plan");
-  const json lines = plan != answer->end() && plan->is_array() ? *plan : json::array();
-  const Terminal& stream = change.dry_run ? session.out : session.err;
-  print_differences(stream, *answer);
-  stream.line(fmt::format("{} {}:", change.verb,
-                          counted(static_cast<std::int64_t>(targets.size()), "target")));
-  print_plan(stream, change, lines);
+  Result<json> plan = plan_of(session, port, change, targets);
+  if (!plan) return plan.error();
+  show_plan(session, change, targets.size(), *plan);
   if (change.dry_run) return false;
   if (change.yes || targets.size() == 1) return true;
-  const std::optional<bool> said = ask_yes(session, fmt::format("{} them?", change.verb));
-  if (said) return *said;
-  return Error{
-      ErrorKind::invalid,
-      fmt::format("{}: this is about {}. Say -y, or look first with --dry-run", change.verb,
-                  counted(static_cast<std::int64_t>(targets.size()), "target"))};
+  if (!can_ask(session)) {
+    return Error{
+        ErrorKind::invalid,
+        fmt::format("{}: this is about {}. Say -y, or look first with --dry-run", change.verb,
+                    counted(static_cast<std::int64_t>(targets.size()), "target"))};
+  }
+  const auto look_again = [&]() -> Result<bool> {
+    Result<json> now = plan_of(session, port, change, targets);
+    if (!now) return now.error();
+    const bool same = is_within(*now, *plan);
+    if (!same) {
+      session.notice("something else would happen by now:");
+      show_plan(session, change, targets.size(), *now);
+    }
+    plan = std::move(now);
+    return same;
+  };
+  return ask_beside_home(session, port, reach_of(change), fmt::format("{} them?", change.verb),
+                         look_again);
 }
 
 /// Prints what was done and what was refused; collects the runs.
@@ -277,8 +312,11 @@ void declare_change(Arguments& arguments, Change& change) {
   arguments.flag("--dry-run", change.dry_run, "only show what would happen");
 }
 
-std::optional<bool> ask_yes(const Session& session, std::string_view question) {
-  if (isatty(STDIN_FILENO) != 1 || !session.err.is_terminal) return std::nullopt;
+bool can_ask(const Session& session) {
+  return isatty(STDIN_FILENO) == 1 && session.err.is_terminal;
+}
+
+bool ask_yes(const Session& session, std::string_view question) {
   session.err.print(fmt::format("{} [y/N] ", question));
   std::fflush(session.err.stream);
   std::string answer;
@@ -286,6 +324,23 @@ std::optional<bool> ask_yes(const Session& session, std::string_view question) {
     answer += static_cast<char>(c);
   }
   return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+Result<bool> ask_beside_home(const Session& session, std::unique_ptr<Port>& port, Reach reach,
+                             std::string_view question,
+                             const std::function<Result<bool>()>& look_again) {
+  for (;;) {
+    if (port->is_scheduler()) port.reset();
+    if (!ask_yes(session, question)) return false;
+    if (port == nullptr) {
+      Result<std::unique_ptr<Port>> opened = open_port(session, reach);
+      if (!opened) return opened.error();
+      port = *std::move(opened);
+    }
+    const Result<bool> same = look_again();
+    if (!same) return same.error();
+    if (*same) return true;
+  }
 }
 
 Result<Changed> carry_out(const Session& session, const Change& change) {

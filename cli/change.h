@@ -3,6 +3,7 @@
 // What verbs that change runs and tasks have in common: choosing what is meant, showing it, asking,
 // doing it, and telling what came of it.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,7 +47,7 @@ void declare_change(Arguments& arguments, Change& change);
 
 /// What was done.
 struct Changed {
-  std::unique_ptr<Port> port;  ///< still open; null after a dry run
+  std::unique_ptr<Port> port;  ///< still open; may be null when nothing was done
   std::vector<ChangeTarget> targets;
   std::vector<std::string> runs;  ///< full names of those changed, or made, each once
   int code = 0;                   ///< 4 when some were refused
@@ -66,7 +67,19 @@ Result<int> see_through(const Session& session, Changed& changed, const OutputOp
 /// must have ended before the home is let go. At most `patience`.
 Result<void> wait_for_final(const Session& session, Changed& changed, Duration patience);
 
-/// Asks a person. False when nobody can answer (no terminal).
-std::optional<bool> ask_yes(const Session& session, std::string_view question);
+/// Whether there is a person who can be asked: on a terminal.
+bool can_ask(const Session& session);
+
+/// Asks that person.
+bool ask_yes(const Session& session, std::string_view question);
+
+/// Asks that person whether a plan that was shown shall be carried out. A home that this process
+/// serves is let go meanwhile: nobody else must wait for a person, who may have left. After a yes
+/// `look_again` tells whether what was agreed to is still what would happen; if not it shows the
+/// new plan, and the question is asked again. `port` may be replaced; after a no it may be null.
+/// Errors: those of open_port and `look_again`.
+Result<bool> ask_beside_home(const Session& session, std::unique_ptr<Port>& port, Reach reach,
+                             std::string_view question,
+                             const std::function<Result<bool>()>& look_again);
 
 }  // namespace pawl

@@ -49,19 +49,11 @@ class BackfillVerb final : public Verb {
     Result<WayToHome> way = open_known_home(session, detach_);
     if (!way) return way.error();
     auto& [reach, port] = *way;
-    const bool asks = !yes_ && !dry_run_ && session.err.is_terminal;
+    const bool asks = !yes_ && !dry_run_ && can_ask(session);
     if (dry_run_ || asks) {
-      (*body)["dry_run"] = true;
-      const auto plan = send(session, port, reach, *body);
-      if (!plan) return plan.error();
-      show_plan(session, *plan);
-      const std::size_t runs = plan->at("fires").size();
-      if (dry_run_ || runs == 0) return 0;
-      if (runs > 1 && !ask_yes(session, fmt::format("make {} runs?", runs)).value_or(true)) {
-        session.notice("nothing was done");
-        return 0;
-      }
-      (*body)["dry_run"] = false;
+      const Result<bool> agreed = agree(session, port, reach, *body);
+      if (!agreed) return agreed.error();
+      if (!*agreed) return 0;
     }
     const auto answer = send(session, port, reach, *body);
     if (!answer) return answer.error();
@@ -95,13 +87,49 @@ class BackfillVerb final : public Verb {
     return body;
   }
 
+  /// Shows what would be made; true when it shall.
+  Result<bool> agree(const Session& session, std::unique_ptr<Port>& port, Reach reach,
+                     json body) const {
+    body["dry_run"] = true;
+    Result<json> plan = send(session, port, reach, body);
+    if (!plan) return plan.error();
+    show_plan(session, *plan);
+    const std::vector<std::string> fires = fires_of(*plan);
+    if (dry_run_ || fires.empty()) return false;
+    if (fires.size() == 1) return true;
+    const auto look_again = [&]() -> Result<bool> {
+      Result<json> now = send(session, port, reach, body);
+      if (!now) return now.error();
+      const bool same = is_within(fires_of(*now), fires_of(*plan));
+      if (!same) {
+        session.notice("something else would be made by now:");
+        show_plan(session, *now);
+      }
+      plan = std::move(now);
+      return same;
+    };
+    Result<bool> said = ask_beside_home(session, port, reach, "make them?", look_again);
+    if (said && !*said) session.notice("nothing was done");
+    return said;
+  }
+
+  static bool is_within(std::vector<std::string> fires, std::vector<std::string> agreed) {
+    std::sort(fires.begin(), fires.end());
+    std::sort(agreed.begin(), agreed.end());
+    return std::includes(agreed.begin(), agreed.end(), fires.begin(), fires.end());
+  }
+
+  static std::vector<std::string> fires_of(const json& plan) {
+    return plan.value("fires", std::vector<std::string>());
+  }
+
   static Result<json> send(const Session& session, std::unique_ptr<Port>& port, Reach reach,
                            const json& body) {
     return ask(session, port, reach, "POST", "/v1/backfill", body, kAnswerTimeout);
   }
 
   void show_plan(const Session& session, const json& plan) const {
-    const auto fires = plan.value("fires", std::vector<std::string>());
+    const std::vector<std::string> fires = fires_of(plan);
     if (!output_.is_for_people() && output_.format != Format::name) {
       print_object(session.out, output_, OrderedJson::parse(plan.dump()));
       return;

@@ -68,11 +68,13 @@ class PruneVerb final : public Verb {
       return false;
     }
     if (yes_ || *runs <= 1) return true;
-    const std::optional<bool> said = ask_yes(session, what + ". Take them away for good?");
-    if (said && !*said) session.notice("nothing was done");
-    if (said) return *said;
-    return Error{ErrorKind::invalid,
-                 fmt::format("prune: {}. Say -y, or look first with --dry-run", what)};
+    if (!can_ask(session)) {
+      return Error{ErrorKind::invalid,
+                   fmt::format("prune: {}. Say -y, or look first with --dry-run", what)};
+    }
+    const bool said = ask_yes(session, what + ". Take them away for good?");
+    if (!said) session.notice("nothing was done");
+    return said;
   }
 
   Result<std::int64_t> count_old(const Session& session) const {

@@ -295,6 +295,15 @@ class Backfill(Scheduling):
         self.assertEqual(len(made.lines), 5)
         self.assertEqual(len(self.runs("--state", "succeeded")), 5)
 
+    def test_what_would_be_made_may_change_while_a_person_is_asked(self):
+        self.end(self.known())
+        with self.on_a_terminal("backfill", "tick", *self.DAYS, "--reprocess", "failed") as person:
+            self.assertIn(b"5 runs", person.read_until(b"[y/N]"))
+            self.pawl("backfill", "tick", "--from", "2026-10-30", "--to", "2026-11-01")
+            person.say("y")
+            self.assertEqual(person.process.wait(timeout=SECONDS), 0)
+        self.assertEqual(len(self.runs("--state", "succeeded")), 5)
+
     def test_what_cannot_be_is_refused(self):
         self.served("often", schedule={"every": "1s"})
         child = self.known()

@@ -1,10 +1,6 @@
 #!/usr/bin/env python3
 """Every selector on every verb that changes: what it chooses, and that nothing is done by looking."""
 
-import os
-import pty
-import subprocess
-
 import cli_support
 from cli_support import HomeTest, SECONDS
 
@@ -153,18 +149,33 @@ class Selecting(HomeTest):
 
     def test_a_person_is_asked_and_may_say_no(self):
         before = self.history()
-        main, child = pty.openpty()
-        with subprocess.Popen([cli_support.PAWL, "dismiss", "--job", "*"], stdin=child, stdout=child,
-                              stderr=child, env=self.env | {"NO_COLOR": "1"}, cwd=self.root) as process:
-            os.close(child)
-            said = b""
-            while b"[y/N]" not in said:
-                said += os.read(main, 4096)
-            os.write(main, b"n\n")
-            self.assertEqual(process.wait(timeout=SECONDS), 0)
-        os.close(main)
+        with self.on_a_terminal("dismiss", "--job", "*") as person:
+            said = person.read_until(b"[y/N]")
+            person.say("n")
+            self.assertEqual(person.process.wait(timeout=SECONDS), 0)
         self.assertIn(b"dismiss 5 targets", said)
         self.assertEqual(self.history(), before)
+
+    def test_while_a_question_is_open_the_home_is_everybodys_and_what_was_agreed_to_is_done(self):
+        with self.on_a_terminal("resume", "--job", "sales") as person:
+            self.assertIn(b"run 2 items", person.read_until(b"[y/N]"))
+            # Another command is the scheduler meanwhile, and what would happen is not the same.
+            self.pawl("mark", f"{self.first}/query:3", "succeeded")
+            person.say("y")
+            said = person.read_until(b"[y/N]")
+            self.assertIn(b"something else would happen by now", said)
+            self.assertIn(b"run 1 item\r\n", said)
+            person.say("n")
+            self.assertEqual(person.process.wait(timeout=SECONDS), 0)
+        self.assertEqual({run["state"] for run in
+                          self.pawl("runs", "--job", "sales", "-o", "json").json()}, {"failed"})
+        # What cannot be done any more is no reason to ask again.
+        with self.on_a_terminal("dismiss", "--job", "*") as person:
+            person.read_until(b"[y/N]")
+            self.pawl("dismiss", f"{self.third}/pg")
+            person.say("y")
+            self.assertEqual(person.process.wait(timeout=SECONDS), 4)
+        self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
 
     def test_what_cannot_be_done_is_refused_with_its_reason(self):
         for words, why in ((["cancel", self.third], "has ended"),

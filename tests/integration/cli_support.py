@@ -1,7 +1,9 @@
 """Drives the real program in scratch homes. Standard library only."""
 
+import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -37,6 +39,22 @@ class Done:
 
     def __repr__(self):
         return f"exit {self.code}\n--- out\n{self.out}--- err\n{self.err}"
+
+
+class Typed:
+    """The terminal of a command: what it shows is read, and words are typed."""
+
+    def __init__(self, main, process):
+        self.main, self.process = main, process
+
+    def read_until(self, text):
+        said = b""
+        while text not in said:
+            said += os.read(self.main, 4096)
+        return said
+
+    def say(self, line):
+        os.write(self.main, line.encode() + b"\n")
 
 
 class HomeTest(unittest.TestCase):
@@ -102,6 +120,19 @@ class HomeTest(unittest.TestCase):
                                  env=self.env, cwd=self.root, **options)
         self.children.append(child)
         return child
+
+    @contextlib.contextmanager
+    def on_a_terminal(self, *words, env=None):
+        """A command at a terminal, as an object that is read and typed at."""
+        main, child = pty.openpty()
+        with subprocess.Popen([PAWL, *map(str, words)], stdin=child, stdout=child, stderr=child,
+                              env=self.env | {"NO_COLOR": "1"} | (env or {}), cwd=self.root) as process:
+            os.close(child)
+            try:
+                yield Typed(main, process)
+            finally:
+                process.kill()
+                os.close(main)
 
     def is_served_by(self, child):
         """Whether this process serves the home, and not the one that it takes over from."""
