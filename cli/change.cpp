@@ -318,7 +318,7 @@ bool can_ask(const Session& session) {
 
 bool ask_yes(const Session& session, std::string_view question) {
   session.err.print(fmt::format("{} [y/N] ", question));
-  std::fflush(session.err.stream);
+  session.err.flush();
   std::string answer;
   for (int c = std::fgetc(stdin); c != EOF && c != '\n'; c = std::fgetc(stdin)) {
     answer += static_cast<char>(c);
@@ -389,18 +389,14 @@ Result<void> wait_for_final(const Session& session, Changed& changed, Duration p
   if (!changed.port || !changed.port->is_scheduler() || changed.code != 0) return {};
   Result<HistoryAccess> access = HistoryAccess::open(session, true);
   if (!access) return access.error();
+  constexpr Duration kLook = std::chrono::milliseconds(100);
   const WallTime deadline = session.here().now + patience;
   for (const ChangeTarget& target : changed.targets) {
     for (;;) {
       const Result<bool> final = is_final_target(*access, target);
       if (!final) return final.error();
       if (*final || session.here().now > deadline) break;
-      // Turns the scheduler that this process is.
-      const std::string path =
-          fmt::format("/v1/runs/{}/follow?version={}&timeout_ms=100", Client::encode(target.run),
-                      std::numeric_limits<std::int64_t>::max());
-      const Result<Reply> reply = changed.port->call("GET", path, "", kAnswerTimeout);
-      if (!reply) return reply.error();
+      if (const Result<void> turned = changed.port->turn_for(kLook); !turned) return turned.error();
     }
   }
   return {};

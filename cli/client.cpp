@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <utility>
 
 #include "cli/curl_library.h"
+#include "scheduler/base/text.h"
 #include "scheduler/daemon/control.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
@@ -26,6 +28,18 @@ bool interrupted_within(int interrupt_fd, Duration wait) {
   pollfd watched{.fd = interrupt_fd, .events = POLLIN, .revents = 0};
   const int timeout = static_cast<int>(std::max<std::int64_t>(0, wait.count()));
   return ::poll(&watched, 1, timeout) > 0;
+}
+
+/// By SIGSTOP or a terminal, or held by a debugger.
+bool is_stopped(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat;
+  std::getline(file, stat);
+  // The name before it is in parentheses, and may hold some.
+  const std::size_t name_end = stat.rfind(") ");
+  if (name_end == std::string::npos || name_end + 2 >= stat.size()) return false;
+  const char state = stat[name_end + 2];
+  return state == 'T' || state == 't';
 }
 
 /// What one try came to, before it is put into words.
@@ -75,7 +89,7 @@ struct Client::Impl {
     return held.ok() && *held;
   }
   Error unreachable(const Outcome& result) const;
-  Error silent() const;
+  Error silent(Duration waited) const;
   std::string holder() const;
 
   // curl's callback.
@@ -92,6 +106,7 @@ struct Client::Impl {
   Outcome outcome;
   const std::function<bool(std::string_view)>* on_data = nullptr;
   bool answer_began = false;
+  bool was_silent = false;  ///< the last question
 };
 
 std::size_t Client::Impl::take_data(char* data, std::size_t, std::size_t size, void* cls) {
@@ -212,9 +227,16 @@ Error Client::Impl::unreachable(const Outcome& result) const {
                "no scheduler is up: nobody serves " + home + ". Start one with pawl serve"};
 }
 
-Error Client::Impl::silent() const {
-  return Error{ErrorKind::locked, "the scheduler does not answer: " + holder() + " holds " + home +
-                                      " and did not answer in time. Try again, or end it"};
+Error Client::Impl::silent(Duration waited) const {
+  const std::string who = "the scheduler does not answer: " + holder();
+  const auto process = FileLock::last_holder(home + "/lock");
+  if (process && is_stopped(process->pid)) {
+    return Error{ErrorKind::locked,
+                 who + " is stopped. Let it go on: kill -CONT " + std::to_string(process->pid)};
+  }
+  return Error{ErrorKind::locked, who + " holds " + home + " and has been silent for " +
+                                      format_duration(waited) +
+                                      ". Try again, or end it: the next one takes over what runs"};
 }
 
 Result<Reply> Client::Impl::ask(const Call& call,
@@ -247,7 +269,7 @@ Result<Reply> Client::Impl::ask(const Call& call,
         break;
       case Outcome::Kind::stopped: return std::move(result.reply);
       case Outcome::Kind::interrupted: return stopped;
-      case Outcome::Kind::timed_out: return silent();
+      case Outcome::Kind::timed_out: was_silent = true; return silent(call.timeout);
       case Outcome::Kind::too_long:
         return Error{ErrorKind::failed, "the answer is too long: more than 256 MiB"};
       case Outcome::Kind::not_connected:
@@ -277,7 +299,10 @@ Result<Reply> Client::ask(const Call& call, const std::function<bool(std::string
     impl_ = std::make_unique<Impl>(home_, *curl);
   }
   impl_->interrupt_fd = interrupt_fd_;
-  return impl_->ask(call, on_data);
+  impl_->was_silent = false;
+  Result<Reply> reply = impl_->ask(call, on_data);
+  was_silent_ = impl_->was_silent;
+  return reply;
 }
 
 Result<Reply> Client::call(const Call& call) { return ask(call, nullptr); }

@@ -52,6 +52,9 @@ class Client {
   /// and without calling `on_data`. Errors as for `call`; never asks again once data came.
   Result<Reply> follow(const Call& call, const std::function<bool(std::string_view)>& on_data);
 
+  /// Whether the last call came to a scheduler that did not answer in time: there is one.
+  bool was_silent() const { return was_silent_; }
+
   /// Calls end with `interrupted` once this descriptor is readable. -1: none.
   void interrupt_on(int fd) { interrupt_fd_ = fd; }
 
@@ -64,6 +67,7 @@ class Client {
 
   std::string home_;
   int interrupt_fd_ = -1;
+  bool was_silent_ = false;
   std::unique_ptr<Impl> impl_;  ///< from the first call on
 };
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <csignal>
 #include <map>
+#include <mutex>
 #include <optional>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/service.h"
 #include "scheduler/loop/signal.h"
+#include "scheduler/loop/timer.h"
 
 namespace pawl {
 
@@ -55,10 +57,48 @@ ControlRequest request_of(std::string_view method, std::string_view path, const 
   return request;
 }
 
+/// While it lives, nothing that is printed waits for its reader.
+class Printing {
+ public:
+  explicit Printing(const Session& session) : session_(session) {
+    if (session_.err.outlet != nullptr) session_.err.outlet->start();
+  }
+  ~Printing() {
+    tell_left_out();
+    if (session_.err.outlet != nullptr) session_.err.outlet->finish();
+  }
+  Printing(const Printing&) = delete;
+  Printing& operator=(const Printing&) = delete;
+
+  /// From any thread. Of a reader who takes nothing the later notices are counted.
+  void notice(const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    if (session_.err.unread() > Outlet::kUnreadBytesMax) {
+      ++left_out_;
+      return;
+    }
+    tell_left_out();
+    session_.notice(text);
+  }
+
+ private:
+  void tell_left_out() {
+    if (left_out_ == 0) return;
+    session_.notice(counted(left_out_, "notice was", "notices were") +
+                    " left out: nobody read them in time");
+    left_out_ = 0;
+  }
+
+  Session session_;
+  std::mutex mutex_;
+  std::int64_t left_out_ = 0;
+};
+
 class EmbeddedPort final : public Port {
  public:
-  EmbeddedPort(const Session& session, std::unique_ptr<Service> service)
-      : session_(session), service_(std::move(service)) {}
+  EmbeddedPort(const Session& session, std::unique_ptr<Printing> printing,
+               std::unique_ptr<Service> service)
+      : session_(session), printing_(std::move(printing)), service_(std::move(service)) {}
 
   Result<Reply> call(std::string_view method, std::string_view path, const std::string& json_body,
                      Duration) override {
@@ -74,6 +114,16 @@ class EmbeddedPort final : public Port {
   }
 
   bool is_scheduler() const override { return true; }
+
+  Result<void> turn_for(Duration moment) override {
+    bool is_over = false;
+    Timer timer(service_->loop(), [&is_over] { is_over = true; });
+    timer.start_after(moment);
+    while (!is_over) {
+      if (!service_->turn()) return ended();
+    }
+    return {};
+  }
 
   Result<void> see_others_through() override {
     bool leaves = false;
@@ -120,6 +170,7 @@ class EmbeddedPort final : public Port {
   }
 
   Session session_;
+  std::unique_ptr<Printing> printing_;  // outlives the service: only the home must not wait
   std::unique_ptr<Service> service_;
 };
 
@@ -137,15 +188,17 @@ Result<std::unique_ptr<Port>> become_scheduler(const Session& session, const std
   options.program = program_path();
   options.version = program_version();
   options.settings = *std::move(settings);
-  options.tell = [session](Weight weight, const std::string& text) {
-    if (weight == Weight::warning) session.notice(escape_for_terminal(text));
+  auto printing = std::make_unique<Printing>(session);
+  options.tell = [&printing = *printing](Weight weight, const std::string& text) {
+    if (weight == Weight::warning) printing.notice(escape_for_terminal(text));
   };
   Result<std::unique_ptr<Service>> service = Service::open(std::move(options));
   if (!service) return service.error();
   if ((*service)->home().is_new()) {
     session.notice("new home " + escape_for_terminal((*service)->home().path()));
   }
-  return std::unique_ptr<Port>(std::make_unique<EmbeddedPort>(session, *std::move(service)));
+  return std::unique_ptr<Port>(
+      std::make_unique<EmbeddedPort>(session, std::move(printing), *std::move(service)));
 }
 
 }  // namespace pawl

@@ -33,7 +33,7 @@ Result<bool> print_pages(Pager& pager, Listing& list, std::size_t limit, EntryOf
 /// What is said under a table that the limit cut.
 inline void tell_limit(const Session& session, const OutputOptions& output, std::size_t limit) {
   if (!output.is_for_people()) return;
-  std::fflush(session.out.stream);
+  session.out.flush();
   session.err.line("There are more than these " + std::to_string(limit) + ": --limit N, 0 for all");
 }
 

@@ -56,12 +56,15 @@ bool is_whole(const RunProgress& run) {
 }  // namespace
 
 void LiveView::update(const RunProgress& run, const Here& here) {
-  if (terminal_.is_terminal) {
+  // Whoever reads slowly sees fewer pictures, the last one always.
+  const std::size_t may_wait = terminal_.moves ? 0 : Outlet::kUnreadBytesMax;
+  if (!run.ended && terminal_.unread() > may_wait) return;
+  if (terminal_.moves) {
     redraw(run, here);
   } else {
     print_changes(run, here);
   }
-  std::fflush(terminal_.stream);
+  terminal_.flush();
 }
 
 void LiveView::erase() {
@@ -74,7 +77,7 @@ void LiveView::erase() {
 void LiveView::say(const std::string& line) {
   erase();
   terminal_.line(line);
-  std::fflush(terminal_.stream);
+  terminal_.flush();
 }
 
 void LiveView::redraw(const RunProgress& run, const Here& here) {

@@ -127,15 +127,18 @@ int main(int argc, char** argv) {
   pawl::fill_standard_descriptors();
   // Beyond a limit of file sizes a write fails, and that is told; nobody dies of it.
   std::signal(SIGXFSZ, SIG_IGN);
+  pawl::Outlet outlet;
   pawl::Session session;
-  session.out = pawl::Terminal::detect(stdout);
-  session.err = pawl::Terminal::detect(stderr);
+  session.out = pawl::Terminal::detect(stdout, outlet);
+  session.err = pawl::Terminal::detect(stderr, outlet);
   session.program = argc > 0 ? argv[0] : "pawl";
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   const int code = pawl::dispatch(session, words);
   // What could not be written was not done: a full disk must not look like a short list.
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    session.notice(fmt::format("standard output: {}", std::strerror(errno)));
+  int failed = outlet.error_of(stdout);
+  if (failed == 0 && (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)) failed = errno;
+  if (failed != 0) {
+    session.notice(fmt::format("standard output: {}", std::strerror(failed)));
     return code == 0 ? pawl::exit_code(pawl::ErrorKind::storage) : code;
   }
   return code;

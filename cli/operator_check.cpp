@@ -37,7 +37,7 @@ int check_operators(const Session& session, const ConformanceSubject& subject) {
         "{} {}{}{}",
         styled(session.out, style_of(verdict.outcome), pad(word_of(verdict.outcome), 7)), about,
         verdict.why.empty() ? "" : " · ", escape_for_terminal(verdict.why)));
-    std::fflush(session.out.stream);
+    session.out.flush();
   };
   return check_conformance(subject, tell) ? 0 : 1;
 }

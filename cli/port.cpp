@@ -45,7 +45,9 @@ class RemotePort final : public Port {
   }
 
   bool is_scheduler() const override { return false; }
+  Result<void> turn_for(Duration) override { return {}; }
   Result<void> see_others_through() override { return {}; }
+  bool was_silent() const { return client_.was_silent(); }
 
  private:
   Client client_;
@@ -90,6 +92,7 @@ bool may_ask_again(std::string_view method, const json& body) {
 Result<std::unique_ptr<Port>> open_port(const Session& session, Reach reach) {
   const Result<std::string> home = resolve_home(session.home_flag);
   if (!home) return home.error();
+  if (session.silence) return *session.silence;
   const MonoTime deadline = mono_now() + kPatience;
   for (;;) {
     if (!is_free(*home)) {
@@ -148,11 +151,16 @@ Result<json> ask(const Session& session, std::unique_ptr<Port>& port, Reach reac
 Result<std::unique_ptr<Port>> find_scheduler(const Session& session) {
   const Result<std::string> home = resolve_home(session.home_flag);
   if (!home) return home.error();
+  if (session.silence) return *session.silence;
   if (is_free(*home)) return std::unique_ptr<Port>();
   auto remote = std::make_unique<RemotePort>(*home, Duration::zero());
   const Result<Reply> answer = remote->call("GET", "/v1/status", "", kProbe);
   if (answer) return std::unique_ptr<Port>(std::move(remote));
-  // Held but silent is somebody who starts, or a verb that has no socket: none is up to be asked.
+  if (remote->was_silent()) {
+    session.silence = answer.error();
+    return answer.error();
+  }
+  // Held without a socket is somebody who starts, or ends: none is up to be asked.
   const ErrorKind kind = answer.error().kind;
   if (kind == ErrorKind::no_scheduler || kind == ErrorKind::locked) return std::unique_ptr<Port>();
   return answer.error();

@@ -28,6 +28,9 @@ class Port {
   /// True when this process is the scheduler: what it started it must see through.
   virtual bool is_scheduler() const = 0;
 
+  /// Where this process is the scheduler, is it for a moment; else returns at once.
+  virtual Result<void> turn_for(Duration moment) = 0;
+
   /// Stays for the runs that others handed over meanwhile; at once when somebody else is the
   /// scheduler.
   virtual Result<void> see_others_through() = 0;

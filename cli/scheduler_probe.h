@@ -10,7 +10,8 @@
 
 namespace pawl {
 
-/// A way to the scheduler that is up; null when none is. Errors: home_unusable, invalid.
+/// A way to the scheduler that is up; null when none is. Errors: locked (one is up and does not
+/// answer, which is waited for once in the life of a verb), home_unusable, invalid.
 Result<std::unique_ptr<Port>> find_scheduler(const Session& session);
 
 /// One question without asking again; errors of the answer are errors.

@@ -7,7 +7,7 @@ namespace pawl {
 Here Session::here() const { return {wall_now(), cctz::local_time_zone()}; }
 
 void Session::notice(std::string_view text) const {
-  std::fflush(out.stream);
+  out.flush();
   err.line("pawl: " + std::string(text));
 }
 

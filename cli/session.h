@@ -2,10 +2,12 @@
 
 // What every verb is handed: the streams, the clock, and which home is meant.
 
+#include <optional>
 #include <string>
 
 #include "cli/terminal.h"
 #include "cli/when.h"
+#include "scheduler/base/result.h"
 
 namespace pawl {
 
@@ -14,6 +16,8 @@ struct Session {
   Terminal out;
   Terminal err;
   std::string program;  ///< path of this very program, for workers
+  /// The scheduler of the home did not answer: nothing of this verb waits for it again.
+  mutable std::optional<Error> silence;
 
   /// The calendar and the zone of the user, read now.
   Here here() const;

@@ -25,6 +25,17 @@ Result<void> print_run_object(const Session& session, const OutputOptions& outpu
   return {};
 }
 
+/// Until the reader has taken so much that there is room for more, or a signal came. The scheduler
+/// that this process is goes on meanwhile.
+Result<void> wait_for_reader(const Session& session, Port& port, const SignalWatch& signals) {
+  constexpr Duration kLook = std::chrono::milliseconds(100);
+  while (session.out.unread() > Outlet::kUnreadBytesMax && signals.leave() == 0 &&
+         signals.interrupts() == 0) {
+    if (const Result<void> turned = port.turn_for(kLook); !turned) return turned;
+  }
+  return {};
+}
+
 /// 130 outweighs 1 outweighs 0.
 int worse(int a, int b) { return std::max(a, b); }
 
@@ -53,7 +64,7 @@ void print_run_ids(const Session& session, const OutputOptions& output,
   // On a terminal the line of progress below names the run; a second time would only be noise.
   if (session.out.is_terminal && session.err.is_terminal && runs.size() == 1) return;
   for (const std::string& run : runs) session.out.line(run);
-  std::fflush(session.out.stream);
+  session.out.flush();
 }
 
 Result<int> see_through(const Session& session, std::unique_ptr<Port>& port,
@@ -77,6 +88,7 @@ Result<int> see_through(const Session& session, std::unique_ptr<Port>& port,
           !printed) {
         return printed.error();
       }
+      if (const auto taken = wait_for_reader(session, *port, signals); !taken) return taken.error();
     }
   }
   if (const Result<void> others = port->see_others_through(); !others) return others.error();

@@ -93,24 +93,29 @@ const char* code_of(Style style) {
 
 }  // namespace
 
-Terminal Terminal::detect(std::FILE* stream) {
+Terminal Terminal::detect(std::FILE* stream, Outlet& outlet) {
   Terminal terminal;
   terminal.stream = stream;
+  terminal.outlet = &outlet;
   const int descriptor = fileno(stream);
   terminal.is_terminal = isatty(descriptor) == 1;
   if (!terminal.is_terminal) return terminal;
   terminal.width = terminal_width(descriptor);
-  terminal.colour = environment("NO_COLOR").empty() && environment("TERM") != "dumb";
+  terminal.moves = environment("TERM") != "dumb";
+  terminal.colour = environment("NO_COLOR").empty() && terminal.moves;
   return terminal;
 }
 
 void Terminal::print(std::string_view text) const {
+  if (outlet != nullptr) return outlet->write(stream, text);
   std::fwrite(text.data(), 1, text.size(), stream);
 }
 
-void Terminal::line(std::string_view text) const {
-  print(text);
-  std::fputc('\n', stream);
+void Terminal::line(std::string_view text) const { print(std::string(text) + '\n'); }
+
+void Terminal::flush() const {
+  if (outlet != nullptr) return outlet->flush(stream);
+  std::fflush(stream);
 }
 
 std::string styled(const Terminal& terminal, Style style, std::string_view text) {

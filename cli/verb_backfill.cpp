@@ -152,7 +152,7 @@ class BackfillVerb final : public Verb {
     if (const auto later = answer.value("to_come", std::int64_t{0}); later > 0)
       line += fmt::format(" · {} still to come", counted(later, "fire time is", "fire times are"));
     session.err.line(line);
-    std::fflush(session.err.stream);
+    session.err.flush();
   }
 
   std::string job_;

@@ -89,8 +89,7 @@ class DoctorVerb final : public Verb {
   void add_scheduler(const Session& session) {
     const Result<std::optional<nlohmann::json>> answer = ask_if_up(session, "/v1/status");
     if (!answer) {
-      add({{"scheduler", Level::problem, answer.error().message,
-            "Look at its log; start it anew"}});
+      add({{"scheduler", Level::problem, answer.error().message, ""}});
       return;
     }
     if (!*answer) {

@@ -93,7 +93,9 @@ class ExplainVerb final : public Verb {
     if (!answer) {
       // It ended since the history was read.
       if (answer.error().kind == ErrorKind::not_found) return {};
-      return answer.error();
+      if (answer.error().kind != ErrorKind::locked) return answer.error();
+      reasons.add("scheduler_silent", answer.error().message);
+      return {};
     }
     if (!*answer) {
       reasons.add("no_scheduler", "no scheduler is up");

@@ -187,7 +187,7 @@ class LogsVerb final : public Verb {
     });
     if (!done) return done;
     for (const std::string& line : tail) session.out.print(line);
-    std::fflush(session.out.stream);
+    session.out.flush();
     return {};
   }
 

@@ -80,7 +80,7 @@ class RunVerb final : public Verb {
       line += " · no scheduler is up: this command is it until the run ends";
     }
     session.err.line(line);
-    std::fflush(session.err.stream);
+    session.err.flush();
   }
 
   std::string file_;

@@ -118,6 +118,8 @@ class ServeVerb final : public Verb {
   /// A verb that is the scheduler for a while gives the home up; another `serve` does not.
   static Result<void> ask_for_home(const Session& session, const std::string& home) {
     const Result<std::unique_ptr<Port>> port = find_scheduler(session);
+    // Whoever does not answer may be gone before the wait for the home is over.
+    if (!port && port.error().kind == ErrorKind::locked) return {};
     if (!port) return port.error();
     if (*port == nullptr) return {};
     const Result<nlohmann::json> answer = ask_once(**port, "POST", "/v1/hand_over");

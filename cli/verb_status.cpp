@@ -29,13 +29,18 @@ class StatusVerb final : public Verb {
   Result<int> run(Session& session) override {
     here_ = session.here();
     const Result<std::optional<json>> scheduler = ask_if_up(session, "/v1/status");
-    if (!scheduler) return scheduler.error();
+    const bool is_silent = !scheduler && scheduler.error().kind == ErrorKind::locked;
+    if (!scheduler && !is_silent) return scheduler.error();
     OrderedJson object = OrderedJson::object();
     object["scheduler"] = nullptr;
-    if (*scheduler) object["scheduler"] = OrderedJson::parse((*scheduler)->dump(), nullptr, false);
+    if (scheduler && *scheduler) object["scheduler"] = answered(**scheduler);
     Result<HistoryAccess> access = HistoryAccess::open(session);
     if (!access) return access.error();
     object["home"] = access->home();
+    if (is_silent) {
+      object["scheduler"] = silent_scheduler(access->home());
+      silence_ = scheduler.error().message;
+    }
     object["orphans"] = orphans(access->home(), object["scheduler"]);
     if (!access->is_empty()) {
       const Result<StatusNumbers> numbers = access->history().status();
@@ -52,6 +57,18 @@ class StatusVerb final : public Verb {
   }
 
  private:
+  static OrderedJson answered(const json& status) {
+    OrderedJson object = OrderedJson::parse(status.dump(), nullptr, false);
+    object["answers"] = true;
+    return object;
+  }
+
+  /// One that holds the home and says nothing.
+  static OrderedJson silent_scheduler(const std::string& home) {
+    const auto holder = FileLock::last_holder(home + "/lock");
+    return {{"pid", holder ? OrderedJson(holder->pid) : OrderedJson(nullptr)}, {"answers", false}};
+  }
+
   static void add_numbers(const StatusNumbers& numbers, OrderedJson& object) {
     OrderedJson runs = OrderedJson::object();
     for (const std::string_view word : kRunStateWords) runs[std::string(word)] = 0;
@@ -131,6 +148,8 @@ class StatusVerb final : public Verb {
     if (object["scheduler"].is_null()) {
       session.out.line(fmt::format("{}  {}. Start one: pawl serve", pad("scheduler", 11),
                                    styled(session.out, Style::yellow, "none is up")));
+    } else if (!silence_.empty()) {
+      fact("scheduler", silence_);
     } else {
       fact("scheduler", scheduler_text(object["scheduler"]));
       for (const OrderedJson& hold : object["scheduler"].value("holds", OrderedJson::array()))
@@ -238,6 +257,7 @@ class StatusVerb final : public Verb {
 
   OutputOptions output_;
   Here here_;
+  std::string silence_;  ///< of a scheduler that is up and does not answer
 };
 
 }  // namespace

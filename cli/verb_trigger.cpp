@@ -83,7 +83,7 @@ class TriggerVerb final : public Verb {
     if (!created) line += " · this request made it before";
     if (port.is_scheduler()) line += " · no scheduler is up: this command is it until the run ends";
     session.err.line(line);
-    std::fflush(session.err.stream);
+    session.err.flush();
   }
 
   std::string job_;

@@ -32,6 +32,14 @@ Error no_such_route(const ControlRequest& request) {
                                     ". Is the scheduler of an older version? See pawl status"};
 }
 
+/// Whether it makes runs, or lets some go on.
+bool starts_work(std::string_view path, const json& body) {
+  if (path == "/v1/runs" || path == "/v1/trigger") return true;
+  if (flag_of(body, "dry_run")) return false;
+  const std::string verb = path == "/v1/commands" ? text_of(body, "verb") : std::string();
+  return path == "/v1/backfill" || verb == "resume" || verb == "rerun";
+}
+
 }  // namespace
 
 Commands::Commands(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Epoch epoch,
@@ -90,6 +98,13 @@ void Commands::post(const ControlRequest& request, Json body, ControlAnswer answ
     return refuse(answer, {ErrorKind::storage,
                            "the disk is full: nothing new is accepted, what runs goes on. Make "
                            "room; it goes on by itself"});
+  }
+  if (starts_work(request.path, body)) {
+    for (const Hold& hold : hooks_.holds()) {
+      if (hold.kind != kDraining) continue;
+      return refuse(answer, {ErrorKind::refused,
+                             hold.text + ", and takes nothing new. Try again once it has ended"});
+    }
   }
   if (request.path == "/v1/runs")
     return submissions_.of_file(request, std::move(body), std::move(answer));

@@ -26,9 +26,10 @@ namespace pawl {
 
 /// Why no attempt starts, whatever is queued.
 struct Hold {
-  std::string kind;  ///< `draining`, `storage_full`, `long_reader`
+  std::string kind;  ///< kDraining, `storage_full`, `long_reader`
   std::string text;
 };
+inline constexpr std::string_view kDraining = "draining";
 
 /// What the rest of the service does for commands.
 struct ServiceHooks {

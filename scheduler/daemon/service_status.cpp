@@ -45,7 +45,8 @@ json settings_json(const SettingsFile& file, const ParsedSettings& settings) {
 std::vector<Hold> Service::holds() const {
   std::vector<Hold> out;
   if (is_draining_)
-    out.push_back({"draining", "the scheduler is draining: it ends when nothing runs any more"});
+    out.push_back(
+        {std::string(kDraining), "the scheduler is draining: it ends when nothing runs any more"});
   if (storage_full_.load(std::memory_order_acquire)) {
     out.push_back({"storage_full", "the disk is full. Make room; it goes on by itself"});
   }

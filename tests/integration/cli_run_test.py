@@ -266,6 +266,33 @@ class StandardDescriptors(HomeTest):
         self.run_with("2>&1", "| head -n 1")
         self.assertEqual(self.pawl("runs", "-o", "json").json()[0]["state"], "succeeded")
 
+    def test_a_terminal_that_stands_still_holds_up_no_run(self):
+        path = self.job("chain", [
+            {"id": f"task_{i:02}", "command": ["true"]} | ({"depends_on": [f"task_{i - 1:02}"]} if i else {})
+            for i in range(60)])
+        with self.on_a_terminal("run", path) as person:
+            # Nobody reads, and a terminal takes no more than some long pictures.
+            self.until("it has ended", lambda: self.ended_well("chain"))
+            # Nor is the home held for a reader.
+            self.until("the home is free", lambda: self.pawl(
+                "run", self.job("other", [{"id": "a", "command": ["true"]}]), code=None).code == 0)
+            person.read_until(b" 60 done")
+            self.assertEqual(person.process.wait(timeout=SECONDS), 0)
+
+    def test_a_pipe_that_nobody_reads_holds_up_no_run_and_gets_all_of_it(self):
+        path = self.job("large", [{"id": "a", "command": ["true"]}],
+                        params={"text": {"type": "string"}})
+        child = self.start("run", path, "-q", "-o", "json", "-p", "text=" + "x" * 100_000)
+        self.until("it has ended", lambda: self.ended_well("large"))
+        self.until("the home is free", lambda: self.pawl(
+            "run", self.job("other", [{"id": "a", "command": ["true"]}]), code=None).code == 0)
+        self.assertIsNone(child.poll())
+        out, _ = child.communicate(timeout=SECONDS)
+        self.assertEqual(json.loads(out)["params"]["text"], "x" * 100_000)
+
+    def ended_well(self, job):
+        return self.pawl("runs", "--job", job, "--state", "succeeded", "-o", "name").out
+
     def test_a_program_ignores_no_signal(self):
         path = self.job("signals", [{"id": "a", "command": ["grep", "SigIgn", "/proc/self/status"],
                                      "output": "text"}])

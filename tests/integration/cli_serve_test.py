@@ -73,6 +73,22 @@ class Served(GateTest):
             "runs", "--state", "succeeded", "-o", "name").lines == [again, run])
         self.end(child)
 
+    def test_one_that_drains_takes_nothing_new(self):
+        child = self.serve("--drain")
+        self.pawl("run", self.job("ok", [{"id": "a", "command": ["true"]}]))
+        self.pawl("run", self.gated_job("slow", [self.gate("a")]), "--detach")
+        self.until_started("a")
+        child.send_signal(signal.SIGTERM)
+        self.until("it drains", lambda: self.pawl(
+            "status", "-o", "json").json()["scheduler"]["draining"])
+        for words in (("run", self.root / "ok.json", "--detach"), ("trigger", "ok"),
+                      ("rerun", "ok@latest")):
+            self.assertIn("the scheduler is draining", self.pawl(*words, code=4).err)
+        self.assertEqual(len(self.pawl("runs", "-o", "name").lines), 2)
+        self.open_gates("a")
+        _, err = child.communicate(timeout=SECONDS)
+        self.assertEqual(child.returncode, 0, err)
+
     def test_commands_reach_running_work(self):
         child = self.serve()
         path = self.job("long", [{"id": "a", "command": ["sleep", "300"]}])

@@ -123,6 +123,9 @@ class Stopped(FaultTest):
         refused = self.pawl("serve", code=75)
         self.assertIn(str(self.home), refused.err)
         self.assertEqual(self.pawl("runs", "-o", "name").lines, [run])
+        remedy = f"process {serve.pid} is stopped. Let it go on: kill -CONT {serve.pid}"
+        self.assertIn(remedy, self.pawl("status").out)
+        self.assertIn(remedy, self.pawl("cancel", run, code=75).err)
         serve.send_signal(signal.SIGCONT)
         self.until_ended(run)
         tasks = self.tasks_of(run)

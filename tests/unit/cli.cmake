@@ -3,6 +3,7 @@ pawl_test(cli_test ONE_THREAD LABEL unit
   SOURCES
     cli_arguments_test.cpp
     cli_logs_test.cpp
+    cli_outlet_test.cpp
     cli_output_test.cpp
     cli_text_test.cpp
     cli_when_test.cpp)

@@ -145,6 +145,10 @@ TEST_CASE("a scheduler that does not answer in time is told apart from none") {
   auto call = get("/");
   call.timeout = 50ms;
   REQUIRE(client.call(call).error().kind == ErrorKind::locked);
+  REQUIRE(client.was_silent());
+  Client other(home.path() + "/none");
+  REQUIRE(other.call(call).error().kind == ErrorKind::no_scheduler);
+  REQUIRE_FALSE(other.was_silent());
 }
 
 TEST_CASE("a lost answer is asked for again only when that is harmless") {
