@@ -268,15 +268,17 @@ class StandardDescriptors(HomeTest):
 
     def test_a_terminal_that_stands_still_holds_up_no_run(self):
         path = self.job("chain", [
-            {"id": f"task_{i:02}", "command": ["true"]} | ({"depends_on": [f"task_{i - 1:02}"]} if i else {})
-            for i in range(60)])
+            {"id": f"task_{i}", "command": ["true"]} | ({"depends_on": [f"task_{i - 1}"]} if i else {})
+            for i in range(30)])
         with self.on_a_terminal("run", path) as person:
-            # Nobody reads, and a terminal takes no more than some long pictures.
+            person.press(b"\x13")  # Ctrl-S
             self.until("it has ended", lambda: self.ended_well("chain"))
             # Nor is the home held for a reader.
             self.until("the home is free", lambda: self.pawl(
                 "run", self.job("other", [{"id": "a", "command": ["true"]}]), code=None).code == 0)
-            person.read_until(b" 60 done")
+            self.assertIsNone(person.process.poll())
+            person.press(b"\x11")
+            person.read_until(b" 30 done")
             self.assertEqual(person.process.wait(timeout=SECONDS), 0)
 
     def test_a_pipe_that_nobody_reads_holds_up_no_run_and_gets_all_of_it(self):

@@ -54,7 +54,10 @@ class Typed:
         return said
 
     def say(self, line):
-        os.write(self.main, line.encode() + b"\n")
+        self.press(line.encode() + b"\n")
+
+    def press(self, keys):
+        os.write(self.main, keys)
 
 
 class HomeTest(unittest.TestCase):
