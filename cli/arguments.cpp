@@ -263,8 +263,6 @@ void Arguments::output(OutputOptions& target, std::vector<Format> formats) {
         target.format = *format;
         return {};
       });
-  const bool has_header = std::find(words.begin(), words.end(), "csv") != words.end();
-  if (!has_header) return;
   parser_->describe("--no-header", "", "no line of column names (table, wide, csv)");
   CLI::Option* const flag = parser_->app.add_flag("--no-header");
   parser_->readers.emplace_back([&target, flag]() -> Result<void> {

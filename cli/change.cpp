@@ -193,6 +193,8 @@ void print_differences(const Terminal& stream, const json& answer) {
   }
 }
 
+bool is_json(Format format) { return format == Format::json || format == Format::jsonl; }
+
 /// What would happen: the answer to a command that is only asked about.
 Result<json> plan_of(const Session& session, std::unique_ptr<Port>& port, const Change& change,
                      const std::vector<ChangeTarget>& targets) {
@@ -207,6 +209,13 @@ Result<json> plan_of(const Session& session, std::unique_ptr<Port>& port, const 
 void show_plan(const Session& session, const Change& change, std::size_t targets,
                const json& plan) {
   const Terminal& stream = change.dry_run ? session.out : session.err;
+  if (change.dry_run && is_json(change.output.format)) {
+    OrderedJson object = {{"verb", change.verb}, {"targets", targets}};
+    object["plan"] = OrderedJson::parse(plan["plan"].dump());
+    if (plan.contains("definition"))
+      object["definition"] = OrderedJson::parse(plan["definition"].dump());
+    return print_object(stream, change.output, object);
+  }
   print_differences(stream, plan);
   stream.line(
       fmt::format("{} {}:", change.verb, counted(static_cast<std::int64_t>(targets), "target")));
@@ -306,6 +315,10 @@ std::string ChangeTarget::name() const {
   return text;
 }
 
+bool Change::is_of_one_run() const {
+  return words.names.size() + words.runs.size() == 1 && !has_filters(words);
+}
+
 void declare_change(Arguments& arguments, Change& change) {
   declare_selector(arguments, change.words, SelectorOf::tasks, false);
   arguments.flag("-y,--yes", change.yes, "do not ask");
@@ -375,12 +388,13 @@ Result<Changed> carry_out(const Session& session, const Change& change) {
   return changed;
 }
 
-Result<int> see_through(const Session& session, Changed& changed, const OutputOptions& output,
-                        bool wait, bool quiet) {
+Result<int> see_through(const Session& session, Changed& changed, const Change& change, bool wait,
+                        bool quiet) {
   Watch watch;
   watch.wait = wait;
   watch.quiet = quiet;
-  const Result<int> code = see_through(session, changed.port, output, changed.runs, watch);
+  watch.lists = !change.is_of_one_run();
+  const Result<int> code = see_through(session, changed.port, change.output, changed.runs, watch);
   if (!code) return code.error();
   return std::max(*code, changed.code);
 }

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/history_access.h"
+#include "cli/output.h"
 #include "cli/port.h"
 #include "cli/selectors.h"
 
@@ -39,7 +40,10 @@ struct Change {
   bool shows_plan = false;               ///< also for one target
   bool dry_run = false;
   bool yes = false;
-  bool detach = false;  ///< only hand it to a scheduler that is up
+  bool detach = false;   ///< only hand it to a scheduler that is up
+  OutputOptions output;  ///< of verbs that make runs, or let them go on
+  /// One run that is named: with `-o json` its object is printed, else a list.
+  bool is_of_one_run() const;
 };
 
 /// The options that all of them have.
@@ -60,8 +64,8 @@ struct Changed {
 Result<Changed> carry_out(const Session& session, const Change& change);
 
 /// Follows the runs that go on, or are new, as `pawl run` follows its own. The exit code.
-Result<int> see_through(const Session& session, Changed& changed, const OutputOptions& output,
-                        bool wait, bool quiet);
+Result<int> see_through(const Session& session, Changed& changed, const Change& change, bool wait,
+                        bool quiet);
 
 /// Waits, where this process is the scheduler, until all targets are final: what is being stopped
 /// must have ended before the home is let go. At most `patience`.

@@ -30,37 +30,52 @@ constexpr Step kSteps[] = {
     {"cancel", true, "killing what runs"},
 };
 
-Result<void> act(const Session& session, std::unique_ptr<Port>& port, const std::string& run,
-                 const Step& step) {
+Result<void> act(const Session& session, std::unique_ptr<Port>& port,
+                 const std::vector<std::string>& runs, const Step& step) {
+  json targets = json::array();
+  for (const std::string& run : runs)
+    targets.push_back({{"run", run}, {"task", nullptr}, {"index", nullptr}});
   const json body = {
-      {"verb", step.verb},
-      {"targets", json::array({{{"run", run}, {"task", nullptr}, {"index", nullptr}}})},
-      {"options", {{"force", step.force}}}};
+      {"verb", step.verb}, {"targets", std::move(targets)}, {"options", {{"force", step.force}}}};
   const auto done = ask(session, port, Reach::any, "POST", "/v1/commands", body, kAnswerTimeout);
   if (!done) return done.error();
   return {};
 }
 
-/// Of a run whose scheduler went for good while it was followed, this process is the scheduler now,
-/// and has adopted it as any other: nothing of it would start.
+/// Of runs whose scheduler went for good while they were followed, this process is the scheduler
+/// now, and has adopted them as any other: nothing of them would start.
 Result<void> take_over(const Session& session, std::unique_ptr<Port>& port, LiveView& view,
-                       const RunProgress& run) {
+                       const std::vector<std::string>& runs) {
   view.say("pawl: its scheduler is gone: this command is it until the run ends");
-  if (run.state == RunState::paused) return {};
-  return act(session, port, run.run, {"unpause", false, ""});
+  std::vector<std::string> open;
+  for (const std::string& run : runs) {
+    const Result<RunProgress> progress = look_at(session, port, run);
+    if (!progress) return progress.error();
+    if (!progress->ended && progress->state != RunState::paused) open.push_back(run);
+  }
+  if (open.empty()) return {};
+  return act(session, port, open, {"unpause", false, ""});
 }
 
 std::int64_t live_of(const RunProgress& run) { return count_of(run.counts, TaskState::running); }
 
 }  // namespace
 
+Result<RunProgress> look_at(const Session& session, std::unique_ptr<Port>& port,
+                            const std::string& run) {
+  const auto answer = ask(session, port, Reach::any, "GET",
+                          fmt::format("/v1/runs/{}/follow?version=0", Client::encode(run)), nullptr,
+                          kAnswerTimeout);
+  if (!answer) return answer.error();
+  return read_progress(*answer);
+}
+
 Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
                             const std::string& run, const SignalWatch& signals,
-                            const FollowOptions& options) {
+                            const FollowOptions& options, Together& together) {
   LiveView view(session.err);
   Followed followed;
   std::int64_t version = 0;
-  int obeyed = 0;
   bool is_scheduler = port->is_scheduler();
   for (;;) {
     const std::string path = fmt::format("/v1/runs/{}/follow?version={}&timeout_ms={}",
@@ -68,13 +83,14 @@ Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
     const auto answer =
         ask(session, port, Reach::any, "GET", path, nullptr, kPoll + kAnswerTimeout);
     if (!answer && answer.error().kind != ErrorKind::interrupted) return answer.error();
+    followed.interrupted = signals.interrupts() > 0;
     if (answer) {
       Result<RunProgress> progress = read_progress(*answer);
       if (!progress) return progress.error();
       version = progress->version;
       followed.run = *std::move(progress);
       if (!std::exchange(is_scheduler, port->is_scheduler()) && is_scheduler) {
-        if (const auto taken = take_over(session, port, view, followed.run); !taken)
+        if (const auto taken = take_over(session, port, view, together.runs); !taken)
           return taken.error();
       }
       if (!options.quiet) view.update(followed.run, session.here());
@@ -88,17 +104,17 @@ Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
       followed.signal = signals.leave();
       return followed;
     }
-    if (signals.interrupts() > obeyed) {
-      followed.interrupted = true;
+    if (signals.interrupts() > together.obeyed) {
       if (!options.owns_run) {
         followed.how = Followed::How::left;
         followed.signal = SIGINT;
         return followed;
       }
-      const Step& step = kSteps[std::min<std::size_t>(static_cast<std::size_t>(obeyed), 2)];
-      ++obeyed;
+      const Step& step =
+          kSteps[std::min<std::size_t>(static_cast<std::size_t>(together.obeyed), 2)];
+      ++together.obeyed;
       view.say(fmt::format("pawl: {}", step.says));
-      if (const auto done = act(session, port, run, step); !done) return done.error();
+      if (const auto done = act(session, port, together.runs, step); !done) return done.error();
       continue;  // a fresh look before deciding that nothing runs
     }
     if (answer && followed.run.state == RunState::paused && live_of(followed.run) == 0) {

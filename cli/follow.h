@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/port.h"
 #include "cli/progress.h"
@@ -12,8 +13,15 @@
 
 namespace pawl {
 
+/// Runs that one command follows, one after the other: what a person does to one is meant for all.
+struct Together {
+  std::vector<std::string> runs;  ///< full names
+  int obeyed = 0;                 ///< of the interrupts so far
+};
+
 struct FollowOptions {
-  /// Ctrl-C pauses the run, again cancels it, a third time kills it. False: it only ends the wait.
+  /// Ctrl-C pauses the runs, again cancels them, a third time kills them. False: it only ends the
+  /// wait.
   bool owns_run = false;
   /// Nothing is shown while it goes.
   bool quiet = false;
@@ -31,10 +39,15 @@ struct Followed {
   int signal = 0;            ///< of `left`: SIGINT, SIGTERM, SIGHUP
 };
 
-/// Until the run ends, or is paused and quiet, or a signal ends the wait. `port` may be replaced:
-/// a scheduler that goes is followed by the next one. Errors: those of `ask`.
+/// Until the run, one of `together`, ends, or is paused and quiet, or a signal ends the wait.
+/// `port` may be replaced: a scheduler that goes is followed by the next one. Errors: those of
+/// `ask`.
 Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
                             const std::string& run, const SignalWatch& signals,
-                            const FollowOptions& options);
+                            const FollowOptions& options, Together& together);
+
+/// How far the run is. Errors: those of `ask`.
+Result<RunProgress> look_at(const Session& session, std::unique_ptr<Port>& port,
+                            const std::string& run);
 
 }  // namespace pawl

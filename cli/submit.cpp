@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -14,16 +15,44 @@ namespace pawl {
 
 namespace {
 
-/// The run's object as `pawl runs -o json` shows it.
-Result<void> print_run_object(const Session& session, const OutputOptions& output,
-                              const std::string& name, bool beside_scheduler) {
-  Result<HistoryAccess> history = HistoryAccess::open(session, beside_scheduler);
-  if (!history) return history.error();
-  const Result<OrderedJson> object = run_object(*history, name);
-  if (!object) return object.error();
-  print_object(session.out, output, *object);
-  return {};
-}
+/// The objects of runs as `pawl runs -o json` shows them.
+class RunObjects {
+ public:
+  /// `lists`: with json one array, else the object as it is.
+  RunObjects(const Session& session, const OutputOptions& output, bool lists)
+      : session_(session),
+        output_(output),
+        lists_(lists && output.format == Format::json),
+        list_(session.out, output, {}, {}) {}
+
+  Result<void> print(const std::string& name, bool beside_scheduler) {
+    if (output_.format == Format::name) return {};
+    Result<HistoryAccess> history = HistoryAccess::open(session_, beside_scheduler);
+    if (!history) return history.error();
+    Result<OrderedJson> object = run_object(*history, name);
+    if (!object) return object.error();
+    if (lists_) {
+      list_.add({*std::move(object), {}, name});
+    } else {
+      print_object(session_.out, output_, *object);
+    }
+    return {};
+  }
+
+  /// Ends the array.
+  void finish() {
+    if (std::exchange(lists_, false)) list_.finish();
+  }
+  ~RunObjects() { finish(); }
+  RunObjects(const RunObjects&) = delete;
+  RunObjects& operator=(const RunObjects&) = delete;
+
+ private:
+  const Session& session_;
+  const OutputOptions& output_;
+  bool lists_;
+  Listing list_;
+};
 
 /// Until the reader has taken so much that there is room for more, or a signal came. The scheduler
 /// that this process is goes on meanwhile.
@@ -73,24 +102,24 @@ Result<int> see_through(const Session& session, std::unique_ptr<Port>& port,
   int code = 0;
   const bool follows = watch.wait || port->is_scheduler();
   const SignalWatch signals;
+  RunObjects objects(session, output, watch.lists);
+  Together together;
+  together.runs = runs;
   for (const std::string& run : runs) {
     if (follows) {
       FollowOptions options;
       options.owns_run = watch.owns_run || port->is_scheduler();
       options.quiet = watch.quiet;
-      const Result<Followed> followed = follow_run(session, port, run, signals, options);
+      const Result<Followed> followed = follow_run(session, port, run, signals, options, together);
       if (!followed) return followed.error();
       code = worse(code, print_ending(session, *followed, port->is_scheduler()));
       if (followed->how == Followed::How::left) return code;
     }
-    if (output.format != Format::name) {
-      if (const auto printed = print_run_object(session, output, run, port->is_scheduler());
-          !printed) {
-        return printed.error();
-      }
-      if (const auto taken = wait_for_reader(session, *port, signals); !taken) return taken.error();
-    }
+    if (const auto printed = objects.print(run, port->is_scheduler()); !printed)
+      return printed.error();
+    if (const auto taken = wait_for_reader(session, *port, signals); !taken) return taken.error();
   }
+  objects.finish();
   if (const Result<void> others = port->see_others_through(); !others) return others.error();
   return code;
 }
@@ -100,11 +129,7 @@ Result<int> see_open_through(const Session& session, std::unique_ptr<Port>& port
   if (!port->is_scheduler()) return 0;
   std::vector<std::string> open;
   for (const std::string& run : runs) {
-    const auto answer = ask(session, port, Reach::any, "GET",
-                            fmt::format("/v1/runs/{}/follow?version=0", Client::encode(run)),
-                            nullptr, kAnswerTimeout);
-    if (!answer) return answer.error();
-    const Result<RunProgress> progress = read_progress(*answer);
+    const Result<RunProgress> progress = look_at(session, port, run);
     if (!progress) return progress.error();
     if (progress->ended || progress->state == RunState::paused) continue;
     session.err.line("run " + run +

@@ -32,6 +32,7 @@ struct Watch {
   bool wait = false;      ///< follow it although somebody else runs it
   bool owns_run = false;  ///< Ctrl-C pauses it, whoever runs it
   bool quiet = false;     ///< no progress
+  bool lists = false;     ///< with `-o json`, one array instead of the object of a run
 };
 
 /// Prints the full ids to standard output, one per line; with `-o json` nothing: the object comes
@@ -40,8 +41,8 @@ void print_run_ids(const Session& session, const OutputOptions& output,
                    const std::vector<std::string>& runs);
 
 /// Follows the runs, one after the other, where this process is the scheduler or `wait` says so;
-/// prints how each ended, or for programs its object. Then stays for what others handed over.
-/// The exit code: the worst of them.
+/// prints how each ended, or for programs its object. Ctrl-C is meant for all of them. Then stays
+/// for what others handed over. The exit code: the worst of them.
 Result<int> see_through(const Session& session, std::unique_ptr<Port>& port,
                         const OutputOptions& output, const std::vector<std::string>& runs,
                         const Watch& watch);

@@ -63,6 +63,7 @@ class BackfillVerb final : public Verb {
     Watch watch;
     watch.wait = wait_;
     watch.quiet = quiet_ || runs.size() > 1;
+    watch.lists = true;
     return see_through(session, port, output_, runs, watch);
   }
 
@@ -95,8 +96,8 @@ class BackfillVerb final : public Verb {
     if (!plan) return plan.error();
     show_plan(session, *plan);
     const std::vector<std::string> fires = fires_of(*plan);
-    if (dry_run_ || fires.empty()) return false;
-    if (fires.size() == 1) return true;
+    if (dry_run_) return false;
+    if (fires.size() <= 1) return true;
     const auto look_again = [&]() -> Result<bool> {
       Result<json> now = send(session, port, reach, body);
       if (!now) return now.error();
@@ -130,7 +131,7 @@ class BackfillVerb final : public Verb {
 
   void show_plan(const Session& session, const json& plan) const {
     const std::vector<std::string> fires = fires_of(plan);
-    if (!output_.is_for_people() && output_.format != Format::name) {
+    if (dry_run_ && output_.format != Format::name) {
       print_object(session.out, output_, OrderedJson::parse(plan.dump()));
       return;
     }

@@ -33,7 +33,8 @@ class ExplainVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.word("RUN/TASK", name_, true, "a task, an item RUN/TASK:17, or a run");
-    arguments.output(output_, {Format::table, Format::json, Format::jsonl});
+    arguments.output(output_,
+                     {Format::table, Format::wide, Format::json, Format::jsonl, Format::csv});
     arguments.example("pawl explain 7k3f9q/query:8120");
   }
 
@@ -263,7 +264,7 @@ class ExplainVerb final : public Verb {
     }
     std::vector<const std::pair<std::string, OrderedJson>*> rest;
     for (const auto& reason : reasons.list) {
-      if (reason.first == "no_scheduler") {
+      if (reason.first == "no_scheduler" || reason.first == "scheduler_silent") {
         session.out.line(text_of(reason.second));
       } else {
         rest.push_back(&reason);

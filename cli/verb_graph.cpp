@@ -18,6 +18,7 @@ class GraphVerb final : public Verb {
                    "a file has a / in it or ends in .json; a job's name wins over a run's");
     arguments.choice("--format", "FORMAT", format_, {"text", "dot", "mermaid"},
                      "text (default), dot for Graphviz, mermaid for Markdown");
+    arguments.output(output_, {Format::table, Format::json, Format::jsonl, Format::name});
     arguments.example("pawl graph sales.json --format dot | dot -Tsvg > sales.svg");
     arguments.example("pawl graph @latest", "with states");
   }
@@ -34,7 +35,7 @@ class GraphVerb final : public Verb {
       if (*job && (*job)->row.version.value != 0) {
         const Result<JobSpec> spec = stored_job(*access, (*job)->row.version);
         if (!spec) return spec.error();
-        return print(session, *spec, {});
+        return print(session, *spec, "", {});
       }
     }
     return graph_of_run(session, *access);
@@ -44,7 +45,7 @@ class GraphVerb final : public Verb {
   Result<int> graph_of_file(const Session& session) const {
     const Result<CheckedJob> checked = read_job(session, name_);
     if (!checked) return checked.error();
-    return print(session, checked->job, {});
+    return print(session, checked->job, "", {});
   }
 
   Result<int> graph_of_run(const Session& session, HistoryAccess& access) const {
@@ -61,11 +62,15 @@ class GraphVerb final : public Verb {
       if (index >= states.size()) continue;
       states[index] = to_string(task.row.state);
     }
-    return print(session, *job, states);
+    return print(session, *job, run->name, states);
   }
 
-  Result<int> print(const Session& session, const JobSpec& job,
+  Result<int> print(const Session& session, const JobSpec& job, const std::string& run,
                     const std::vector<std::string>& states) const {
+    if (!output_.is_for_people()) {
+      print_tasks(session, job, run, states);
+      return 0;
+    }
     const GraphFormat format = format_ == "dot"       ? GraphFormat::dot
                                : format_ == "mermaid" ? GraphFormat::mermaid
                                                       : GraphFormat::text;
@@ -73,8 +78,34 @@ class GraphVerb final : public Verb {
     return 0;
   }
 
+  /// With jsonl a line per task, with json all of them in one object.
+  void print_tasks(const Session& session, const JobSpec& job, const std::string& run,
+                   const std::vector<std::string>& states) const {
+    OrderedJson tasks = OrderedJson::array();
+    for (const TaskIndex index : topological_order(job)) {
+      const TaskSpec& task = job.node(index);
+      OrderedJson upstreams = OrderedJson::array();
+      for (const Dependency& upstream : task.depends_on)
+        upstreams.push_back(job.node(upstream.task).id);
+      tasks.push_back({{"id", task.id},
+                       {"depends_on", std::move(upstreams)},
+                       {"trigger_rule", to_string(task.trigger_rule)},
+                       {"mapped", task.map.has_value()},
+                       {"state", text_or_null(states.empty() ? "" : states[index.value])}});
+    }
+    if (output_.format == Format::json) {
+      print_object(session.out, output_,
+                   {{"job", job.name}, {"run", text_or_null(run)}, {"tasks", std::move(tasks)}});
+      return;
+    }
+    const bool names = output_.format == Format::name;
+    for (const OrderedJson& task : tasks)
+      session.out.line(names ? task["id"].get<std::string>() : dump(task));
+  }
+
   std::string name_;
   std::string format_ = "text";
+  OutputOptions output_;
 };
 
 }  // namespace

@@ -21,8 +21,9 @@ class OutputVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.word("RUN/TASK", name_, true, "a task, or an item RUN/TASK:17");
-    arguments.choice("-o,--output", "FORMAT", format_, {"text", "jsonl"},
-                     "text: as it is (default); jsonl: one object per result");
+    arguments.choice("-o,--output", "FORMAT", format_, {"text", "json", "jsonl"},
+                     "text: as it is (default); jsonl: one object per result; json: that object, "
+                     "of a mapped task an array");
     arguments.note(
         "Of a task its result as it is. Of a mapped task the results of its items in the order of "
         "their indexes, one per line; items without one are left out. Only tasks that declare "
@@ -73,15 +74,20 @@ class OutputVerb final : public Verb {
       if (!page) return page.error();
       for (const OutputRow& row : *page) {
         if (row.key.item == kWhole) continue;
+        if (format_ == "json") session.out.print(has_any ? ",\n" : "[\n");
         has_any = true;
         if (const Result<void> done = print(session, access, row, true); !done) return done.error();
       }
       if (page->size() < kPage) break;
     }
+    if (has_any && format_ == "json") session.out.print("\n]\n");
     if (has_any) return 0;
     const Result<JobSpec> job = stored_job(access, named.run.version);
     if (!job) return job.error();
-    if (job->node(*named.task).output != OutputFormat::none) return 0;
+    if (job->node(*named.task).output != OutputFormat::none) {
+      if (format_ == "json") session.out.print("[]\n");
+      return 0;
+    }
     return Error{ErrorKind::not_found,
                  fmt::format("{} has no results: it declares no `output`",
                              object_name(named.run.name, named.task_id, kWhole))};
@@ -89,7 +95,11 @@ class OutputVerb final : public Verb {
 
   Result<void> print(const Session& session, HistoryAccess& access, const OutputRow& row,
                      bool one_line) const {
-    if (format_ == "jsonl") return print_record(session, access, row);
+    if (format_ != "text") {
+      const Result<void> done = print_record(session, access, row);
+      if (done && !(one_line && format_ == "json")) session.out.print("\n");
+      return done;
+    }
     if (!row.file.empty()) return copy_file(session, access, row);
     const std::string& value = row.value;
     session.out.print(one_line && row.format == "text" ? dump(value) : value);
@@ -117,7 +127,7 @@ class OutputVerb final : public Verb {
     } else if (Result<void> done = print_lines_as_list(session, access, row); !done) {
       return done;
     }
-    session.out.print("}\n");
+    session.out.print("}");
     return {};
   }
 

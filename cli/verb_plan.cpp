@@ -33,7 +33,8 @@ class PlanVerb final : public Verb {
   void declare(Arguments& arguments) override {
     arguments.word("FILE", file_, true, "the job file; - is standard input");
     arguments.option("-p,--param", "K=V", params_, "a parameter of the run");
-    arguments.output(output_, {Format::table, Format::json, Format::jsonl, Format::name});
+    arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
+                               Format::csv, Format::name});
     arguments.note("Runs nothing and needs no home. With jsonl one line per task.");
     arguments.example("pawl plan sales.json -p region=us");
   }
@@ -46,7 +47,7 @@ class PlanVerb final : public Verb {
     const Result<std::string> params = resolve_params(checked->job, *given);
     if (!params) return params.error();
     // People have seen the warnings on standard error.
-    const bool for_people = output_.format == Format::table;
+    const bool for_people = output_.is_for_people();
     print(session, plan_json(checked->job, *params,
                              for_people ? std::vector<Diagnostic>() : checked->warnings,
                              kernel_limits_now(session)));
@@ -56,14 +57,14 @@ class PlanVerb final : public Verb {
  private:
   void print(const Session& session, const Json& plan) const {
     switch (output_.format) {
-      case Format::table: session.out.print(plan_text(plan)); return;
+      case Format::table:
+      case Format::wide: session.out.print(plan_text(plan)); return;
       case Format::name:
         for (const Json& task : plan["tasks"]) session.out.line(task["id"].get<std::string>());
         return;
       case Format::jsonl:
         for (const Json& task : plan["tasks"]) session.out.line(dump(in_reading_order(task)));
         return;
-      case Format::wide:
       case Format::csv:
       case Format::json: {
         OrderedJson object = {{"job", plan["job"]}, {"params", plan["params"]}};

@@ -13,7 +13,7 @@ class RerunVerb final : public Verb {
     arguments.flag("--wait", wait_, "wait for the end; the exit code is the run's");
     arguments.flag("--detach", change_.detach, "only hand it to a scheduler that is up");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
-    arguments.output(output_, run_formats());
+    arguments.output(change_.output, run_formats());
     arguments.note(
         "Makes new runs with the params and the logical time of the old ones, and prints their "
         "ids. "
@@ -36,19 +36,18 @@ class RerunVerb final : public Verb {
     change_.run_states = {"succeeded", "failed", "cancelled"};
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();
-    if (changed->is_dry || changed->runs.empty()) return changed->code;
-    print_run_ids(session, output_, changed->runs);
+    if (changed->is_dry) return changed->code;
+    print_run_ids(session, change_.output, changed->runs);
     if (!quiet_) {
       for (const std::string& run : changed->runs) session.err.line("run " + run + " is new");
     }
-    return see_through(session, *changed, output_, wait_, quiet_);
+    return see_through(session, *changed, change_, wait_, quiet_);
   }
 
  private:
   Change change_;
   bool wait_ = false;
   bool quiet_ = false;
-  OutputOptions output_;
 };
 
 }  // namespace

@@ -26,7 +26,7 @@ class ResumeVerb final : public Verb {
     arguments.flag("--wait", wait_, "wait for the end; the exit code is the run's");
     arguments.flag("--detach", change_.detach, "only hand it to a scheduler that is up");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
-    arguments.output(output_, run_formats());
+    arguments.output(change_.output, run_formats());
     arguments.note(
         "The same run goes on: what failed, was held, cancelled or paused runs again, and "
         "downstream "
@@ -52,7 +52,7 @@ class ResumeVerb final : public Verb {
     if (const Result<void> read = read_task_option(); !read) return read.error();
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();
-    if (changed->is_dry || changed->runs.empty()) return changed->code;
+    if (changed->is_dry) return changed->code;
     if (!quiet_) {
       for (const std::string& run : changed->runs) {
         session.err.line("run " + run + " goes on" +
@@ -61,7 +61,7 @@ class ResumeVerb final : public Verb {
                               : ""));
       }
     }
-    return see_through(session, *changed, output_, wait_, quiet_);
+    return see_through(session, *changed, change_, wait_, quiet_);
   }
 
  private:
@@ -108,7 +108,6 @@ class ResumeVerb final : public Verb {
   bool downstream_ = false;
   bool wait_ = false;
   bool quiet_ = false;
-  OutputOptions output_;
 };
 
 }  // namespace

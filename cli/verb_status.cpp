@@ -22,7 +22,8 @@ constexpr Duration kSlowLeast = std::chrono::seconds(10);
 class StatusVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.output(output_, {Format::table, Format::json, Format::jsonl});
+    arguments.output(output_,
+                     {Format::table, Format::wide, Format::json, Format::jsonl, Format::csv});
     arguments.note("Exits 0 whether a scheduler is up or not; `scheduler` says which.");
   }
 

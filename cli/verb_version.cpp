@@ -12,7 +12,8 @@ namespace {
 class VersionVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.output(output_, {Format::table, Format::json, Format::jsonl, Format::name});
+    arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
+                               Format::csv, Format::name});
   }
 
   Result<int> run(Session& session) override {
@@ -26,7 +27,7 @@ class VersionVerb final : public Verb {
     }
     if (output_.format == Format::name) {
       session.out.line(program_version());
-    } else if (output_.format != Format::table) {
+    } else if (!output_.is_for_people()) {
       print_object(
           session.out, output_,
           {{"version", program_version()}, {"commit", program_commit()}, {"libraries", libraries}});

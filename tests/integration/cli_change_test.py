@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The verbs that change, with no scheduler up: each is the scheduler for as long as it needs."""
 
+import json
+
 import cli_support
 from cli_support import HomeTest, RUN_ID
 
@@ -135,6 +137,22 @@ class Changing(HomeTest):
         before = self.pawl("show", old, "-o", "json").json()
         self.assertEqual((one["trigger"], one["state"], one["scheduled_for"]), ("rerun", "succeeded", None))
         self.assertEqual(one["logical_time"], before["logical_time"])
+
+    def test_of_one_named_run_json_is_its_object_and_else_one_array(self):
+        old = [self.failed_run(), self.failed_run()]
+        plan = self.pawl("resume", old[0], "--dry-run", "-o", "json").json()
+        self.fields(plan, "verb targets plan")
+        self.assertEqual([(line["task"], line["action"]) for line in plan["plan"]],
+                         [("second", "run"), ("third", "wait")])
+        self.cured.touch()
+        one = self.pawl("resume", old[0], "-q", "-o", "json").json()
+        self.assertEqual((one["run"], one["state"]), (old[0], "succeeded"))
+        many = self.pawl("rerun", *old, "-y", "-q", "-o", "json").json()
+        self.assertEqual([run["trigger"] for run in many], ["rerun"] * 2)
+        lines = self.pawl("rerun", *old, "-y", "-q", "-o", "jsonl").lines
+        self.assertEqual([json.loads(line)["state"] for line in lines], ["succeeded"] * 2)
+        by_filter = self.pawl("rerun", "--job", "cure", "--run", old[0], "-q", "-o", "json").json()
+        self.assertEqual(len(by_filter), 1)
 
     def test_mark_decides_by_hand_and_lets_the_rest_run(self):
         run = self.failed_run()

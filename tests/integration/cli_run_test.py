@@ -353,6 +353,16 @@ class Logs(Sales):
         self.pawl("output", f"{self.short}/report", code=3)
         self.pawl("output", self.short, code=2)
 
+    def test_output_as_json_is_one_text(self):
+        path = self.job("each", [
+            {"id": "a", "command": ["echo", "[1]"], "output": "json"},
+            {"id": "b", "command": ["echo", "{{ item }}"], "output": "text",
+             "map": {"items": ["x", "y"]}}])
+        self.pawl("run", path)
+        self.assertEqual(self.pawl("output", "@latest/a", "-o", "json").json()["value"], [1])
+        items = self.pawl("output", "@latest/b", "-o", "json").json()
+        self.assertEqual([(o["index"], o["value"].strip()) for o in items], [(0, "x"), (1, "y")])
+
     def test_output_of_lines_ends_its_last_line_and_a_text_is_left_as_it_is(self):
         path = self.job("ends", [
             {"id": "lines", "command": ["printf", "1\\n2"], "output": "jsonl"},
@@ -520,6 +530,22 @@ class CtrlC(GateTest):
         _, err = child.communicate(timeout=SECONDS)
         self.assertEqual(child.returncode, 130, err)
         self.assertIn("CANCELLED", err)
+
+    def test_it_is_meant_for_all_runs_of_the_command(self):
+        self.open_gates("a", "b")
+        old = [self.pawl("run", self.gated_job(f"job-{name}", [
+            self.gate(name), {"id": "last", "depends_on": [name], "command": ["true"]}]),
+            "-q").lines[0] for name in "ab"]
+        for name in "ab":
+            (self.gates / name).unlink()
+        child = self.start("rerun", *old, "-y", "-o", "json")
+        self.until("both have begun", lambda: len(self.noted("start")) == 4)
+        child.send_signal(signal.SIGINT)
+        self.until("both are paused", lambda: len(self.is_paused().split()) == 2)
+        self.open_gates("a", "b")
+        out, err = child.communicate(timeout=SECONDS)
+        self.assertEqual(child.returncode, 130, err)
+        self.assertEqual([run["state"] for run in json.loads(out)], ["paused"] * 2)
 
     def test_a_hang_up_leaves_it_to_the_next_scheduler(self):
         child = self.slow()

@@ -258,6 +258,10 @@ class Backfill(Scheduling):
                          {("backfill", "succeeded")})
         again = self.pawl("backfill", "tick", *self.DAYS)
         self.assertEqual(again.lines, [])
+        self.assertEqual(self.pawl("backfill", "tick", *self.DAYS, "-o", "json").json(), [])
+        all_of_it = self.pawl("backfill", "tick", *self.DAYS, "--reprocess", "all", "--wait", "-o",
+                              "json").json()
+        self.assertEqual([run["trigger"] for run in all_of_it], ["backfill"] * 5)
         self.assertIn("5 fire times have a run already", again.err)
         self.end(child)
 

@@ -186,6 +186,11 @@ class Others(HomeTest):
         text = self.pawl("graph", path).out
         for task in ("list", "query", "report"):
             self.assertIn(task, text)
+        graph = self.pawl("graph", path, "-o", "json").json()
+        self.fields(graph, "job run tasks")
+        self.assertEqual([(t["id"], t["depends_on"], t["state"]) for t in graph["tasks"]],
+                         [("list", [], None), ("query", ["list"], None), ("report", ["query"], None)])
+        self.assertEqual(self.pawl("graph", path, "-o", "name").lines, ["list", "query", "report"])
         self.assertRegex(self.pawl("graph", path, "--format", "dot").out, r"(?s)digraph.*->.*\}")
         self.assertRegex(self.pawl("graph", path, "--format", "mermaid").out, r"(?s)(flowchart|graph) ")
 
