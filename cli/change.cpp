@@ -231,14 +231,27 @@ bool is_within(const json& plan, const json& agreed) {
   });
 }
 
-/// Shows what would happen; true when it shall.
-Result<bool> agree(const Session& session, std::unique_ptr<Port>& port, const Change& change,
-                   const std::vector<ChangeTarget>& targets) {
+enum class Agreed {
+  yes,
+  no,
+  only_shown,        ///< a dry run
+  would_be_refused,  ///< one that is refused at least in part
+};
+
+/// Shows what would happen; whether it shall.
+Result<Agreed> agree(const Session& session, std::unique_ptr<Port>& port, const Change& change,
+                     const std::vector<ChangeTarget>& targets) {
   Result<json> plan = plan_of(session, port, change, targets);
   if (!plan) return plan.error();
   show_plan(session, change, targets.size(), *plan);
-  if (change.dry_run) return false;
-  if (change.yes || targets.size() == 1) return true;
+  if (change.dry_run) {
+    const json& lines = (*plan)["plan"];
+    const bool refused = std::any_of(lines.begin(), lines.end(), [](const json& line) {
+      return text_of(line, "action") == "refused";
+    });
+    return refused ? Agreed::would_be_refused : Agreed::only_shown;
+  }
+  if (change.yes || targets.size() == 1) return Agreed::yes;
   if (!can_ask(session)) {
     return Error{
         ErrorKind::invalid,
@@ -256,8 +269,10 @@ Result<bool> agree(const Session& session, std::unique_ptr<Port>& port, const Ch
     plan = std::move(now);
     return same;
   };
-  return ask_beside_home(session, port, reach_of(change), fmt::format("{} them?", change.verb),
-                         look_again);
+  const Result<bool> said = ask_beside_home(session, port, reach_of(change),
+                                            fmt::format("{} them?", change.verb), look_again);
+  if (!said) return said.error();
+  return *said ? Agreed::yes : Agreed::no;
 }
 
 /// Prints what was done and what was refused; collects the runs.
@@ -373,11 +388,12 @@ Result<Changed> carry_out(const Session& session, const Change& change) {
   if (!opened) return opened.error();
   changed.port = *std::move(opened);
   if (changed.targets.size() > 1 || change.dry_run || change.shows_plan) {
-    const Result<bool> agreed = agree(session, changed.port, change, changed.targets);
+    const Result<Agreed> agreed = agree(session, changed.port, change, changed.targets);
     if (!agreed) return agreed.error();
-    if (!*agreed) {
+    if (*agreed != Agreed::yes) {
       changed.is_dry = true;
-      if (!change.dry_run) session.notice("nothing was done");
+      if (*agreed == Agreed::no) session.notice("nothing was done");
+      if (*agreed == Agreed::would_be_refused) changed.code = exit_code(ErrorKind::refused);
       return changed;
     }
   }

@@ -129,14 +129,14 @@ class FailureScreen {
       return;
     }
     std::vector<ErrorGroup> groups = collected.take();
-    if (task.counts) {
+    if (task.counts && bad_items(task) > 0) {
       line(title + mapped_text(task, job_.tolerance_of(index)));
     } else {
       const std::string tries = groups.empty() ? "" : ", " + tries_text(groups.front());
       line(title + reason_text(task.reason, task.exit_code, task.signal) +
            (task.state == TaskState::held ? ", held for you" : "") + tries);
     }
-    print_groups(groups, task.counts.has_value());
+    print_groups(groups, task.counts && bad_items(task) > 0);
     if (read->is_cut) {
       line(fmt::format("    among the first {}; among all: pawl failed {} --by error",
                        format_count(static_cast<std::int64_t>(kItemsRead)), short_name(run_.run)));
@@ -146,9 +146,12 @@ class FailureScreen {
     }
   }
 
+  static std::int64_t bad_items(const TaskProgress& task) {
+    return count_of(*task.counts, TaskState::failed) + count_of(*task.counts, TaskState::held);
+  }
+
   static std::string mapped_text(const TaskProgress& task, const Tolerance& t) {
-    const std::int64_t bad =
-        count_of(*task.counts, TaskState::failed) + count_of(*task.counts, TaskState::held);
+    const std::int64_t bad = bad_items(task);
     std::string tolerated = "none tolerated";
     if (t.value > 0) {
       tolerated = t.is_percent ? fmt::format("{}% tolerated", t.value)
@@ -255,7 +258,9 @@ class FailureScreen {
     const std::string_view run = short_name(run_.run);
     line(fmt::format("  list them   pawl failed {}", run));
     if (!example_.empty()) line(fmt::format("  whole log   pawl logs {}/{}", run, example_));
-    line(fmt::format("  go on       pawl resume {}      {}", run, resume_text()));
+    const std::string again = resume_text();
+    line(
+        fmt::format("  go on       pawl resume {}{}{}", run, again.empty() ? "" : "      ", again));
   }
 
   /// `runs 3 items, then report; 9,998 finished stay`.
@@ -266,10 +271,11 @@ class FailureScreen {
     for (const TaskProgress& task : run_.tasks) {
       if (is_hook(task)) continue;
       const bool repeats = is_bad(task.state) || task.state == TaskState::cancelled;
-      if (repeats && task.counts) {
-        items += count_of(*task.counts, TaskState::failed) +
-                 count_of(*task.counts, TaskState::held) +
-                 count_of(*task.counts, TaskState::cancelled);
+      // A mapped task that failed as a whole, before it had items or beside them, begins anew.
+      const std::int64_t again_of_it =
+          task.counts ? bad_items(task) + count_of(*task.counts, TaskState::cancelled) : 0;
+      if (repeats && again_of_it > 0) {
+        items += again_of_it;
       } else if (repeats) {
         again.push_back(task.task);
       } else if (task.state == TaskState::upstream_failed) {
@@ -285,7 +291,8 @@ class FailureScreen {
     if (!then.empty()) text += (text.empty() ? "runs " : ", then ") + joined_names(then, then_more);
     const std::int64_t stay =
         count_of(run_.counts, TaskState::succeeded) + count_of(run_.counts, TaskState::skipped);
-    if (stay > 0) text += fmt::format("; {} finished stay", format_count(stay));
+    if (stay > 0)
+      text += fmt::format("{}{} finished stay", text.empty() ? "" : "; ", format_count(stay));
     return text;
   }
 

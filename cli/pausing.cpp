@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/change.h"
 #include "cli/history_access.h"
 #include "cli/listing.h"
 #include "cli/submit.h"
@@ -65,6 +66,24 @@ Result<Meant> what_is_meant(const Session& session, const Pausing& pausing) {
   return meant;
 }
 
+/// Shows what is meant, where that is more than one; true when it shall be done. Each was named, or
+/// all of them: who cannot be asked has said enough.
+bool agree(const Session& session, const Pausing& pausing, const Meant& meant) {
+  const std::size_t count = meant.jobs.size() + meant.runs.size();
+  if (count == 1 && !pausing.dry_run) return true;
+  const Terminal& stream = pausing.dry_run ? session.out : session.err;
+  const std::string_view verb = pausing.pause ? "pause" : "unpause";
+  stream.line(fmt::format("{} {}:", verb, counted(static_cast<std::int64_t>(count), "target")));
+  for (const std::string& job : meant.jobs)
+    stream.line(fmt::format("  job {}", escape_for_terminal(job)));
+  for (const std::string& run : meant.runs) stream.line("  run " + run);
+  if (pausing.dry_run) return false;
+  if (pausing.yes || !can_ask(session) || ask_yes(session, fmt::format("{} them?", verb)))
+    return true;
+  session.notice("nothing was done");
+  return false;
+}
+
 Result<void> set_jobs(const Session& session, std::unique_ptr<Port>& port, const Pausing& pausing,
                       const std::vector<std::string>& jobs) {
   for (const std::string& job : jobs) {
@@ -124,6 +143,7 @@ Result<int> carry_out(const Session& session, const Pausing& pausing) {
     session.err.line("nothing is paused");
     return 0;
   }
+  if (!agree(session, pausing, *meant)) return 0;
   Result<std::unique_ptr<Port>> opened = open_port(session, Reach::any);
   if (!opened) return opened.error();
   std::unique_ptr<Port> port = *std::move(opened);

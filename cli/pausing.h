@@ -13,7 +13,9 @@ struct Pausing {
   bool pause = true;
   std::vector<std::string> words;  ///< jobs by their exact name, else runs
   std::string note;
-  bool all = false;  ///< every paused job and run (`unpause --all`)
+  bool all = false;      ///< every paused job and run (`unpause --all`)
+  bool yes = false;      ///< nobody is asked
+  bool dry_run = false;  ///< nothing is done
 };
 
 /// Does it and says what was done. The exit code. Errors: invalid, not_found, those of `ask`.

@@ -7,9 +7,11 @@
 #include <fmt/format.h>
 
 #include "cli/history_access.h"
+#include "cli/stored_job.h"
 #include "cli/view.h"
 #include "cli/when.h"
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/definitions.h"
 
 namespace pawl {
 
@@ -80,9 +82,23 @@ Result<WayToHome> open_known_home(const Session& session, bool detach) {
   return WayToHome{reach, *std::move(port)};
 }
 
-Result<std::string> utc_of_option(const Session& session, std::string_view key,
-                                  const std::string& text) {
-  const Result<WallTime> time = parse_when(text, session.here());
+Result<Here> here_of_job(const Session& session, const std::string& job) {
+  Here here = session.here();
+  Result<HistoryAccess> access = HistoryAccess::open(session);
+  if (!access) return access.error();
+  if (access->is_empty()) return here;
+  const Result<std::optional<JobView>> known = access->history().job(job);
+  if (!known) return known.error();
+  if (!*known || (*known)->row.version.value == 0) return here;
+  const Result<JobSpec> spec = stored_job(*access, (*known)->row.version);
+  if (!spec) return spec.error();
+  if (spec->schedules.empty()) return here;
+  here.zone = zone_named(spec->schedules.front().timezone).value_or(here.zone);
+  return here;
+}
+
+Result<std::string> utc_of_option(const Here& here, std::string_view key, const std::string& text) {
+  const Result<WallTime> time = parse_when(text, here);
   if (!time) return Error{ErrorKind::invalid, fmt::format("--{}: {}", key, time.error().message)};
   return format_utc(*time);
 }

@@ -10,6 +10,7 @@
 #include "cli/follow.h"
 #include "cli/output.h"
 #include "cli/port.h"
+#include "cli/when.h"
 
 namespace pawl {
 
@@ -23,9 +24,13 @@ struct WayToHome {
 /// open_port.
 Result<WayToHome> open_known_home(const Session& session, bool detach);
 
-/// The time that the option `--KEY` gives, in UTC. Errors: invalid.
-Result<std::string> utc_of_option(const Session& session, std::string_view key,
-                                  const std::string& text);
+/// The clock as the job's schedule reads it: a time of the job without a zone is one of the zone of
+/// its first schedule; without a schedule, or when the home does not know the job, of the user's.
+/// Errors: storage, invalid.
+Result<Here> here_of_job(const Session& session, const std::string& job);
+
+/// The time that the option `--KEY` gives, in UTC; without a zone, one of `here`. Errors: invalid.
+Result<std::string> utc_of_option(const Here& here, std::string_view key, const std::string& text);
 
 /// How a run that was just made, or opened again, is seen through.
 struct Watch {

@@ -6,7 +6,6 @@
 #include "cli/submit.h"
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
-#include "scheduler/spec/civil.h"
 
 namespace pawl {
 
@@ -34,8 +33,9 @@ class BackfillVerb final : public Verb {
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(output_, run_formats());
     arguments.note(
-        "One run for each fire time of the schedule from --from to --to; a bare date is midnight "
-        "in the job's zone. All of them are accepted at once, wait behind what is scheduled, and "
+        "One run for each fire time of the schedule from --from to --to; a time without a zone is "
+        "one of the job's, a bare date its midnight. All of them are accepted at once, wait behind "
+        "what is scheduled, and "
         "go on after any restart. What the schedule has yet to fire is left to it.");
     arguments.example("pawl backfill sales --from 2026-11-01 --to 2026-11-08 --max-active 4");
     arguments.example("pawl backfill sales --from 2026-11-01 --to 2026-11-08 --reprocess failed");
@@ -75,13 +75,10 @@ class BackfillVerb final : public Verb {
                  {"reverse", reverse_},
                  {"dry_run", false},
                  {"request_id", new_request_id()}};
+    const Result<Here> here = here_of_job(session, job_);
+    if (!here) return here.error();
     for (const auto& [key, text] : {std::pair{"from", &from_}, std::pair{"to", &to_}}) {
-      // A time without an offset is one of the job's zone, which the scheduler knows.
-      if (parse_civil(*text)) {
-        body[key] = *text;
-        continue;
-      }
-      const Result<std::string> time = utc_of_option(session, key, *text);
+      const Result<std::string> time = utc_of_option(*here, key, *text);
       if (!time) return time.error();
       body[key] = *time;
     }

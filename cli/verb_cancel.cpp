@@ -26,7 +26,7 @@ class CancelVerb final : public Verb {
     change_.done = force_ ? "is being killed" : "is being cancelled";
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();
-    if (changed->is_dry) return 0;
+    if (changed->is_dry) return changed->code;
     if (const Result<void> done = wait_for_final(session, *changed, kPatience); !done) {
       return done.error();
     }

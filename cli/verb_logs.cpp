@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -70,7 +73,7 @@ class LogsVerb final : public Verb {
     }
     if (const Result<void> done = print(session); !done) return done.error();
     if (follow_) return follow(session, *access);
-    return 0;
+    return tell_removed(session);
   }
 
  private:
@@ -88,6 +91,14 @@ class LogsVerb final : public Verb {
     if (failed_ && is_final(log.state) && !has_failed(log.state)) return {};
     const Result<const LogFolder*> folder = folder_of(access, log.key.task);
     if (!folder) return folder.error();
+    if (is_final(log.state)) {
+      const std::string path = log_path((*folder)->path, log.key.item, log.number);
+      if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
+        if (removed_++ == 0) first_removed_ = path;
+        return {};
+      }
+    }
+    ++there_;
     merge_.add(
         {log.attempt, *folder, log.key.item, log.number, log.started_at, is_final(log.state)});
     return {};
@@ -191,6 +202,18 @@ class LogsVerb final : public Verb {
     return {};
   }
 
+  /// The store knows that there was something in them. The exit code.
+  Result<int> tell_removed(const Session& session) const {
+    if (removed_ == 0) return 0;
+    const std::string what =
+        fmt::format("{} not there any more, removed by somebody or by the system: {}{}",
+                    counted(removed_, "log is", "logs are"), escape_for_terminal(first_removed_),
+                    removed_ > 1 ? " …" : "");
+    if (there_ == 0) return Error{ErrorKind::not_found, what};
+    session.notice(what);
+    return 0;
+  }
+
   /// Whether nothing more can come.
   Result<bool> is_over(HistoryAccess& access) const {
     if (named_.attempt) return true;  // its log is final once its attempt is
@@ -239,6 +262,9 @@ class LogsVerb final : public Verb {
   AttemptId newest_;  ///< all up to it are known
   std::map<TaskIndex, LogFolder> folders_;
   LogMerge merge_;
+  std::int64_t there_ = 0;    ///< logs that are read
+  std::int64_t removed_ = 0;  ///< of attempts that have ended
+  std::string first_removed_;
 };
 
 }  // namespace

@@ -34,7 +34,7 @@ class MarkVerb final : public Verb {
     change_.done = "marked " + state;
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();
-    if (changed->is_dry) return 0;
+    if (changed->is_dry) return changed->code;
     const Result<int> code = see_open_through(session, changed->port, changed->runs);
     if (!code) return code.error();
     return std::max(*code, changed->code);

@@ -10,6 +10,8 @@ class PauseVerb final : public Verb {
   void declare(Arguments& arguments) override {
     arguments.words("JOB|RUN", pausing_.words, false, "jobs by name, or runs");
     arguments.option("--note", "TEXT", pausing_.note, "why, for those who look later");
+    arguments.flag("-y,--yes", pausing_.yes, "do not ask");
+    arguments.flag("--dry-run", pausing_.dry_run, "only show what would happen");
     arguments.note(
         "A paused job's schedule starts nothing; its runs can still be triggered. Of a paused run "
         "nothing more starts; what runs goes on. An exact job name wins over a run.");

@@ -15,8 +15,9 @@ class TriggerVerb final : public Verb {
   void declare(Arguments& arguments) override {
     arguments.word("JOB", job_, true, "a job the home knows: served, or run from a file before");
     arguments.option("-p,--param", "K=V", params_, "a parameter of the run");
-    arguments.option("--for", "TIME", for_, "its logical time (now)");
-    arguments.option("--at", "TIME", at_, "start it later");
+    arguments.option("--for", "TIME", for_,
+                     "its logical time (now); without a zone, one of the job's");
+    arguments.option("--at", "TIME", at_, "start it later; without a zone, local time");
     arguments.option("--request-id", "ID", request_id_,
                      "the same id gives the same run, however often it is asked for");
     arguments.flag("--wait", wait_, "wait for its end; the exit code is the run's");
@@ -67,9 +68,13 @@ class TriggerVerb final : public Verb {
                  {"param_texts", texts},
                  {"force", force_},
                  {"request_id", request_id_}};
+    // The logical time is one of the job's calendar, the start one of the person's clock.
+    const Here mine = session.here();
+    const Result<Here> here = for_.empty() ? Result<Here>(mine) : here_of_job(session, job_);
+    if (!here) return here.error();
     for (const auto& [key, text] : {std::pair{"for", &for_}, std::pair{"at", &at_}}) {
       if (text->empty()) continue;
-      const Result<std::string> time = utc_of_option(session, key, *text);
+      const Result<std::string> time = utc_of_option(text == &for_ ? *here : mine, key, *text);
       if (!time) return time.error();
       body[key] = *time;
     }

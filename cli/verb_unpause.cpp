@@ -10,6 +10,8 @@ class UnpauseVerb final : public Verb {
   void declare(Arguments& arguments) override {
     arguments.words("JOB|RUN", pausing_.words, false, "jobs by name, or runs");
     arguments.flag("--all", pausing_.all, "every paused job and run");
+    arguments.flag("-y,--yes", pausing_.yes, "do not ask");
+    arguments.flag("--dry-run", pausing_.dry_run, "only show what would happen");
     arguments.note(
         "Only goes on; `pawl resume` also repeats what failed. With no scheduler up this command "
         "is "

@@ -146,6 +146,17 @@ Result<Named> History::resolve(const ObjectName& name) {
                                            "or did not begin"};
   }
   if (name.key) {
+    // A key may end as the name of an attempt does; one that there is wins.
+    if (name.attempt) {
+      auto exact =
+          item_by_key(named.run.id, *task, *name.key + "#" + std::to_string(*name.attempt));
+      if (!exact) return std::move(exact).error();
+      if (*exact) {
+        named.item = ItemIndex{**exact};
+        named.attempt.reset();
+        return named;
+      }
+    }
     auto index = item_by_key(named.run.id, *task, *name.key);
     if (!index) return std::move(index).error();
     if (!*index) {

@@ -137,6 +137,23 @@ void RunCommands::know(const Loaded& loaded) {
   }
 }
 
+namespace {
+
+/// Why the engine refuses a target for its run's sake, and what would work; empty when it does not.
+std::string objection_to(std::string_view verb, const RunRow& run, std::string_view task) {
+  if ((verb == "cancel" || verb == "pause" || verb == "unpause") && is_final(run.state)) {
+    const std::string name = run.name.substr(run.name.rfind('-') + 1);
+    return "the run has ended: it is " + std::string(to_string(run.state)) + ". " +
+           (run.state == RunState::succeeded
+                ? "To make it anew: pawl rerun " + name
+                : "It goes on with pawl resume " + name + ", and anew with pawl rerun " + name);
+  }
+  if (verb == "mark" && task.empty()) return "name a task: a run's state follows from its tasks";
+  return {};
+}
+
+}  // namespace
+
 // Doing ------------------------------------------------------------------------------------------
 
 void RunCommands::apply(Command& command, Loaded loaded) {
@@ -144,7 +161,9 @@ void RunCommands::apply(Command& command, Loaded loaded) {
   if (!targets) return refuse(command.answer, targets.error());
   know(loaded);
   std::vector<RunSnapshot> snapshots;
+  std::map<std::string, RunRow> ended;
   for (LoadedRun& run : loaded) {
+    if (is_final(run.row.state)) ended.emplace(run.row.name, run.row);
     if (run.snapshot) snapshots.push_back(std::move(*run.snapshot));
     run_changed_(run.row.id);
     followers_.forget_ending(run.row.name);
@@ -158,12 +177,18 @@ void RunCommands::apply(Command& command, Loaded loaded) {
   auto input = input_of(command, std::move(*targets), std::move(snapshots));
   if (!input) return refuse(command.answer, input.error());
   const ReplyToken token =
-      replies_.expect([answer = command.answer, named = std::move(named)](effect::Reply&& reply) {
+      replies_.expect([answer = command.answer, named = std::move(named), verb = command.verb,
+                       ended = std::move(ended)](effect::Reply&& reply) {
         json results = json::array();
         for (std::size_t i = 0; i < reply.results.size() && i < named.size(); ++i) {
           json line = result_json(named[i].run, named[i].task, named[i].index);
           line["ok"] = reply.results[i].ok;
           line["message"] = reply.results[i].message;
+          const auto row = ended.find(named[i].run);
+          if (!reply.results[i].ok && row != ended.end()) {
+            const std::string why = objection_to(verb, row->second, named[i].task);
+            if (!why.empty()) line["message"] = why;
+          }
           results.push_back(std::move(line));
         }
         answer(200, dump({{"results", std::move(results)}}));
@@ -247,17 +272,6 @@ void RunCommands::rerun(Command& command, const Loaded& loaded) {
 
 // Planning ---------------------------------------------------------------------------------------
 
-namespace {
-
-/// What the engine would say to a target for its run's sake; empty when nothing.
-std::string objection_to(std::string_view verb, RunState state, std::string_view task) {
-  if (verb == "cancel" && is_final(state)) return "the run has ended";
-  if (verb == "mark" && task.empty()) return "name a task: a run's state follows from its tasks";
-  return {};
-}
-
-}  // namespace
-
 void RunCommands::plan(Command& command, Loaded loaded, Json differences) {
   auto targets = targets_of(command, loaded);
   if (!targets) return refuse(command.answer, targets.error());
@@ -267,10 +281,10 @@ void RunCommands::plan(Command& command, Loaded loaded, Json differences) {
     if (!planned) return refuse(command.answer, planned.error());
     lines = std::move(*planned);
   } else {
-    std::map<std::string, RunState> states;
-    for (const LoadedRun& run : loaded) states.emplace(run.row.name, run.row.state);
+    std::map<std::string, const RunRow*> runs;
+    for (const LoadedRun& run : loaded) runs.emplace(run.row.name, &run.row);
     for (const Command::Named& named : command.targets) {
-      const std::string objection = objection_to(command.verb, states.at(named.run), named.task);
+      const std::string objection = objection_to(command.verb, *runs.at(named.run), named.task);
       lines.push_back({{"run", named.run},
                        {"task", named.task.empty() ? json(nullptr) : json(named.task)},
                        {"items", named.index ? json(1) : json(nullptr)},

@@ -29,8 +29,8 @@ struct ObjectName {
   friend bool operator==(const ObjectName&, const ObjectName&) = default;
 };
 
-/// Reads a name. A key takes the rest of the text, but for `#` and a number at its end. Errors:
-/// invalid, saying what a name looks like.
+/// Reads a name. A key takes the rest of the text, but for `#` and a number at its end: where a key
+/// ends so itself, the store knows it. Errors: invalid, saying what a name looks like.
 Result<ObjectName> parse_object_name(std::string_view text);
 
 /// The text that `parse_object_name` reads back.

@@ -4,7 +4,7 @@
 import json
 
 import cli_support
-from cli_support import HomeTest, RUN_ID
+from cli_support import HomeTest, RUN_ID, SECONDS
 
 
 def sh(text):
@@ -214,6 +214,14 @@ class Changing(HomeTest):
         self.pawl("unpause", "--all")
         self.assertFalse(self.pawl("job", "cure", "-o", "json").json()["paused"])
         self.assertIn("neither a job nor a run", self.pawl("pause", "no-such-thing", code=3).err)
+        self.pawl("run", self.job("other", [{"id": "a", "command": ["true"]}]))
+        plan = self.pawl("pause", "cure", "other", "--dry-run")
+        self.assertEqual(plan.lines, ["pause 2 targets:", "  job cure", "  job other"])
+        with self.on_a_terminal("pause", "cure", "other") as person:
+            person.read_until(b"pause them? [y/N]")
+            person.say("n")
+            self.assertEqual(person.process.wait(timeout=SECONDS), 0)
+        self.assertFalse(any(job["paused"] for job in self.pawl("jobs", "-o", "json").json()))
         self.assertIn("Did you mean cure?", self.pawl("pause", "cured", code=3).err)
 
     def test_detach_needs_a_scheduler_and_does_nothing_without_one(self):

@@ -236,6 +236,13 @@ class Json(Sales):
 
 
 class Reports(HomeTest):
+    def test_a_mapped_task_without_items_says_why_it_failed_and_begins_anew(self):
+        path = self.job("none", [{"id": "query", "map": {"items": {"file": "missing.jsonl"}},
+                                  "command": ["true"]}])
+        err = self.pawl("run", path, code=1).err
+        self.assertNotIn("0 of 0", err)
+        self.assertRegex(err, r"go on       pawl resume \S+      runs query\n")
+
     def test_of_a_mapped_task_that_never_began_a_report_counts_nothing(self):
         path = self.job("report", [
             {"id": "list", "command": ["false"], "output": "jsonl"},
@@ -331,6 +338,18 @@ class Logs(Sales):
         times = [re.search(r"\| (\S+Z) (stdout|stderr) ", line).group(1) for line in raw]
         self.assertEqual(times, sorted(times))
 
+    def test_one_that_was_removed_is_told(self):
+        self.run_sales()
+        logs = [t["log"] for t in self.pawl("tasks", "--run", self.short, "--key", "*", "-o",
+                                            "json").json() if t["log"]]
+        Path(logs[0]).unlink()
+        done = self.pawl("logs", self.short)
+        self.assertIn("1 log is not there any more", done.err)
+        self.assertIn(logs[0], done.err)
+        for path in logs[1:]:
+            Path(path).unlink()
+        self.assertEqual(self.pawl("logs", f"{self.short}/query:2", code=3).out, "")
+
     def test_follow_ends_with_the_run(self):
         gate = self.root / "gate"
         path = self.job("talk", [{"id": "a", "command": sh(
@@ -384,6 +403,14 @@ class Names(Sales):
         self.pawl("show", f"{self.short}/nothing", code=3)
         self.pawl("show", f"{self.short}/query:99", code=3)
         self.pawl("show", "///", code=2)
+
+    def test_a_key_that_ends_as_an_attempt_does_can_be_named(self):
+        path = self.job("keys", [{"id": "a", "command": ["echo", "{{ item }}"], "output": "text",
+                                  "map": {"items": ["x", "x#2"], "key": "{{ item }}"}}])
+        self.pawl("run", path)
+        self.assertEqual(self.pawl("output", "@latest/a:key=x").out.strip(), "x")
+        self.assertEqual(self.pawl("output", "@latest/a:key=x#2").out.strip(), "x#2")
+        self.assertEqual(self.pawl("logs", "@latest/a:key=x#1").code, 0)
 
     def test_filters_choose(self):
         self.run_sales()

@@ -299,6 +299,19 @@ class Backfill(Scheduling):
         self.assertEqual(len(made.lines), 5)
         self.assertEqual(len(self.runs("--state", "succeeded")), 5)
 
+    def test_times_of_the_job_are_read_in_its_zone_and_others_in_the_users(self):
+        child = self.known()
+        tokyo = {"TZ": "Asia/Tokyo"}
+        for first in ("2026-10-30", "2026-10-30 00:00", "2026-10-30T00:00"):
+            plan = self.pawl("backfill", "tick", "--from", first, "--to", "2026-10-31", "--dry-run",
+                             "-o", "json", env=tokyo).json()
+            self.assertEqual(plan["fires"], ["2026-10-30T05:30:00.000Z"])
+        run = self.pawl("trigger", "tick", "--for", "2026-10-30 01:30", "--at", "2126-01-01 09:00",
+                        "-o", "json", env=tokyo).json()
+        self.assertEqual(run["logical_time"], "2026-10-30T05:30:00.000Z")
+        self.assertIn("2126-01-01 00:00", self.pawl("explain", run["run"]).out)
+        self.end(child)
+
     def test_what_would_be_made_may_change_while_a_person_is_asked(self):
         self.end(self.known())
         with self.on_a_terminal("backfill", "tick", *self.DAYS, "--reprocess", "failed") as person:

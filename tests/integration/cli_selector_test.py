@@ -30,7 +30,8 @@ class Selecting(HomeTest):
 
     def chosen(self, verb, *words, state=None):
         """The targets of a dry run, by their names without the date."""
-        done = self.pawl(verb, *words, *([state] if state else []), "--dry-run")
+        done = self.pawl(verb, *words, *([state] if state else []), "--dry-run", code=None)
+        self.assertEqual(done.code, 4 if "refused:" in done.out else 0, done)
         self.assertRegex(done.lines[0], rf"^{verb} \d+ target")
         return [line.split()[0] for line in done.lines[1:] if not line.startswith("  and ")]
 
@@ -178,7 +179,8 @@ class Selecting(HomeTest):
         self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
 
     def test_what_cannot_be_done_is_refused_with_its_reason(self):
-        for words, why in ((["cancel", self.third], "has ended"),
+        ended = f"it is failed. It goes on with pawl resume {self.short(self.third)}"
+        for words, why in ((["cancel", self.third], ended), (["pause", self.third], ended),
                            (["mark", self.third, "succeeded"], "name a task"),
                            (["mark", f"{self.third}/pg", "failed"], "failed already"),
                            (["dismiss", f"{self.first}/report"], "nothing failed or held")):
@@ -189,7 +191,7 @@ class Selecting(HomeTest):
     def test_a_plan_says_what_will_be_refused(self):
         for words, why in ((["cancel", self.third], "the run has ended"),
                            (["mark", self.third, "skipped"], "name a task")):
-            self.assertIn(f"refused: {why}", self.pawl(*words, "--dry-run").out)
+            self.assertIn(f"refused: {why}", self.pawl(*words, "--dry-run", code=4).out)
 
     def test_one_yes_applies_all_of_it(self):
         self.pawl("dismiss", "--job", "*", "-y")
