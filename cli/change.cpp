@@ -75,6 +75,28 @@ Result<std::vector<ChangeTarget>> chosen_tasks(HistoryAccess& access, Selector s
   return targets;
 }
 
+/// What `pawl failed` tells of. A run that failed by itself is meant with all that failed in it.
+Result<std::vector<ChangeTarget>> chosen_failures(HistoryAccess& access, Selector selector) {
+  FailedPager pager(access.history(), std::move(selector), true, {false, false, false});
+  std::vector<ChangeTarget> targets;
+  std::set<std::string> runs;
+  for (;;) {
+    const auto page = pager.next(kRowsPerPage);
+    if (!page) return page.error();
+    for (const TaskView& failed : *page) {
+      ChangeTarget target{failed.run, failed.task, std::nullopt};
+      if (failed.row.key.item != kWhole) target.index = failed.row.key.item.value;
+      if (failed.is_run()) runs.insert(failed.run);
+      targets.push_back(std::move(target));
+    }
+    if (page->size() < kRowsPerPage) break;
+  }
+  std::erase_if(targets, [&](const ChangeTarget& target) {
+    return !target.task.empty() && runs.contains(target.run);
+  });
+  return targets;
+}
+
 /// `--state held` can only be about tasks.
 bool names_task_states(const SelectorWords& words) {
   if (words.states.empty()) return false;
@@ -115,6 +137,7 @@ Result<std::vector<ChangeTarget>> choose(const Session& session, HistoryAccess& 
     return std::vector<ChangeTarget>();
   }
   if (has_filters(change.words)) {
+    if (change.of_failures) return chosen_failures(access, *std::move(selector));
     return by_task ? chosen_tasks(access, *std::move(selector), change)
                    : chosen_runs(access, *std::move(selector), change);
   }

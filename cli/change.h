@@ -31,6 +31,7 @@ struct Change {
   SelectorWords words;
   nlohmann::json options = nlohmann::json::object();
   bool of_tasks = false;                 ///< it is about tasks (`mark`), not runs
+  bool of_failures = false;              ///< filters choose of what `pawl failed` tells
   bool of_whole_runs = false;            ///< what is chosen by tasks are the runs that have them
   std::string task_of_runs;              ///< not empty: what is chosen is this task of runs
   std::vector<std::string> run_states;   ///< of runs that filters choose; empty: all

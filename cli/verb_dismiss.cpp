@@ -17,7 +17,7 @@ class DismissVerb final : public Verb {
   Result<int> run(Session& session) override {
     change_.verb = "dismiss";
     change_.of_tasks = true;
-    change_.task_states = {"failed", "held"};
+    change_.of_failures = true;
     change_.options = {{"note", note_}};
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();

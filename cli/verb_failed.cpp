@@ -24,7 +24,7 @@ class FailedVerb final : public Verb {
                                Format::csv, Format::name});
     arguments.note(
         "Failed and held tasks of the last 7 days that nobody has settled: a resume, a mark or a "
-        "dismiss does.");
+        "dismiss does. A run that its own `timeout` ended is told of without a task.");
     arguments.example("pawl failed");
     arguments.example("pawl failed --by error --since 30d");
     arguments.example("pawl failed --job 'sales*' -o name | xargs pawl resume -y");
@@ -112,7 +112,8 @@ class FailedVerb final : public Verb {
     if (!any) return;
     const std::string run(short_name(any->run));
     const std::string name = short_object_name(any->run, any->task, any->row.key.item);
-    line("try again", fmt::format("pawl resume {} | one: {}", run, name), held ? "decide" : "",
+    line("try again", "pawl resume " + run + (any->is_run() ? "" : " | one: " + name),
+         held ? "decide" : "",
          held ? fmt::format("pawl mark {} succeeded|failed",
                             short_object_name(held->run, held->task, held->row.key.item))
               : "");

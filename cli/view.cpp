@@ -133,6 +133,7 @@ std::string task_name(std::string_view task, ItemIndex item) {
 }
 
 std::string object_name(std::string_view run, std::string_view task, ItemIndex item) {
+  if (task.empty()) return std::string(run);
   return fmt::format("{}/{}", run, task_name(task, item));
 }
 
@@ -226,7 +227,7 @@ OrderedJson task_object(const TaskView& task, const std::string& home) {
   const TaskRow& row = task.row;
   return {{"run", task.run},
           {"job", task.job},
-          {"task", task.task},
+          {"task", text_or_null(task.task)},
           {"index", index_or_null(row.key.item)},
           {"key", text_or_null(task.key)},
           {"state", to_string(row.state)},

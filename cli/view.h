@@ -52,7 +52,7 @@ bool has_log(const std::string& home, const std::string& log, const AttemptRow& 
 
 /// `query:17`, or `query` of a whole.
 std::string task_name(std::string_view task, ItemIndex item);
-/// `RUN/TASK:17`, with the run's full name.
+/// `RUN/TASK:17`, with the run's full name; the run alone when `task` is empty.
 std::string object_name(std::string_view run, std::string_view task, ItemIndex item);
 /// The same with the short name of the run, as printed commands have it.
 std::string short_object_name(std::string_view run, std::string_view task, ItemIndex item);

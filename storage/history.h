@@ -90,11 +90,12 @@ struct TaskView {
   std::optional<WallTime> next_attempt_at;
   std::string log;  ///< of the last attempt, relative to the home; empty when it surely has none
 
-  // Of `failed` only:
+  // Of `failed` only. A run that failed by itself has no `task`; its row tells of the run.
   std::string params;      ///< of the run, JSON
   std::string item;        ///< its payload, JSON; empty: not an item
   bool tolerated = false;  ///< forgiven: its mapped task succeeded, or it may fail
 
+  bool is_run() const { return task.empty(); }
   /// The run that its last attempt made by operator `job`; empty: none.
   std::string_view child_run() const {
     return last && last->worker.value == 0 ? std::string_view(last->handle) : std::string_view();
@@ -252,18 +253,26 @@ class LogPager {
 class FailedPager {
  public:
   FailedPager(History& history, Selector selector, bool tolerated, TaskDetail detail);
-  /// Unresolved failed and held tasks, the latest end first. A mapped whole only when no item of it
-  /// failed. `since` and `until` mean when they ended.
+  /// Unresolved failed and held tasks, and runs that failed by themselves, the latest end first. A
+  /// mapped whole only when no item of it failed. `since` and `until` mean when they ended.
   Result<std::vector<TaskView>> next(std::size_t limit);
 
  private:
+  /// What was read of one kind and not handed out yet.
+  struct Ahead {
+    std::deque<TaskView> views;
+    bool is_at_end = false;
+    std::optional<TaskView> last;  ///< read; the next page begins behind it
+  };
+  Result<void> fetch_tasks(std::size_t limit);
+  Result<void> fetch_runs(std::size_t limit);
+
   History& history_;
   Selector selector_;
   bool tolerated_;
   TaskDetail detail_;
-  bool has_begun_ = false;
-  std::int64_t ended_ = 0;
-  TaskKey key_;
+  Ahead tasks_;
+  Ahead runs_;
   std::optional<std::vector<Named>> names_;
 };
 
@@ -391,6 +400,8 @@ class History {
                             std::set<RunId>& runs);
   Result<void> count_failed_rows(const Selector& selector, FailedSummary& summary,
                                  std::set<RunId>& runs);
+  Result<void> count_failed_runs(const Selector& selector, const std::vector<Named>& names,
+                                 FailedSummary& summary, std::set<RunId>& runs);
   bool complete(AttemptView& view);
   /// The chunk with the item, decoded; null when there is none or after an error (then `ok` false).
   const Chunk* chunk(RunId run, TaskIndex task, std::int64_t index, bool& ok);

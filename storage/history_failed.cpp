@@ -1,6 +1,8 @@
-// Failed and held tasks that nobody has settled, over all runs, and their groups.
+// Failed and held tasks that nobody has settled, over all runs, runs that failed by themselves, and
+// their groups.
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <unordered_map>
@@ -30,6 +32,32 @@ void add_filter(Query& query, const Selector& selector, const std::vector<Named>
   if (selector.until) query.add(" AND t.ended_at < ?", selector.until->ms);
 }
 
+/// Whether runs that failed by themselves (failed_by_itself) may be among what is chosen.
+bool chooses_runs(const Selector& selector, const std::vector<Named>& names) {
+  const auto has = [](const auto& list, const auto& value) {
+    return list.empty() || std::find(list.begin(), list.end(), value) != list.end();
+  };
+  return selector.task.empty() && selector.key.empty() &&
+         has(selector.states, to_string(TaskState::failed)) &&
+         has(selector.reasons, Reason::run_timeout) &&
+         (names.empty() ||
+          std::any_of(names.begin(), names.end(), [](const Named& name) { return !name.task; }));
+}
+
+/// From there on a query of those runs, `r`, in the words of the index run_unresolved.
+void add_failed_runs(Query& query, const Selector& selector, const std::vector<Named>& names) {
+  query.add(
+      " FROM run AS r INDEXED BY run_unresolved LEFT JOIN job_version AS v ON v.id = r.version "
+      "WHERE r.state = 'failed' AND r.reason = 'run_timeout' AND r.dismissed = 0");
+  std::vector<Named> whole_runs;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(whole_runs),
+               [](const Named& name) { return !name.task; });
+  add_named_runs(query, whole_runs);
+  add_run_filter(query, selector);
+  if (selector.since) query.add(" AND r.ended_at >= ?", selector.since->ms);
+  if (selector.until) query.add(" AND r.ended_at < ?", selector.until->ms);
+}
+
 }  // namespace
 
 FailedPager::FailedPager(History& history, Selector selector, bool tolerated, TaskDetail detail)
@@ -43,11 +71,33 @@ Result<std::vector<TaskView>> FailedPager::next(std::size_t limit) {
     auto names = history_.resolve_all(selector_.names);
     if (!names) return std::move(names).error();
     names_ = std::move(*names);
+    runs_.is_at_end = !chooses_runs(selector_, *names_);
   }
-  const bool filters_here = !selector_.key.empty() || !names_->empty();
   std::vector<TaskView> views;
   while (views.size() < limit) {
-    const std::size_t scanned = filters_here ? kScanned : limit - views.size();
+    const std::size_t wanted = limit - views.size();
+    if (tasks_.views.empty() && !tasks_.is_at_end) {
+      if (auto read = fetch_tasks(wanted); !read) return std::move(read).error();
+    }
+    if (runs_.views.empty() && !runs_.is_at_end) {
+      if (auto read = fetch_runs(wanted); !read) return std::move(read).error();
+    }
+    if (tasks_.views.empty() && runs_.views.empty()) break;
+    const bool is_run = tasks_.views.empty() ||
+                        (!runs_.views.empty() &&
+                         runs_.views.front().row.ended_at > tasks_.views.front().row.ended_at);
+    std::deque<TaskView>& from = is_run ? runs_.views : tasks_.views;
+    views.push_back(std::move(from.front()));
+    from.pop_front();
+  }
+  return views;
+}
+
+/// Up to `limit` tasks, behind those that were read.
+Result<void> FailedPager::fetch_tasks(std::size_t limit) {
+  const bool filters_here = !selector_.key.empty() || !names_->empty();
+  while (tasks_.views.size() < limit && !tasks_.is_at_end) {
+    const std::size_t scanned = filters_here ? kScanned : limit - tasks_.views.size();
     Query query("SELECT " PAWL_TASK_VIEW_COLUMNS ", r.name, r.job, r.params, ");
     const Named* item =
         names_->size() == 1 && names_->front().item != kWhole ? &names_->front() : nullptr;
@@ -58,9 +108,11 @@ Result<std::vector<TaskView>> FailedPager::next(std::size_t limit) {
                 std::int64_t{item->task->value}, item->item.value);
     }
     if (!tolerated_) query.add(" AND NOT " PAWL_TASK_IS_FORGIVEN);
-    if (has_begun_) {
-      query.add(" AND (t.ended_at, t.run, t.task, t.item) < (?, ?, ?, ?)", ended_, key_.run.value,
-                std::int64_t{key_.task.value}, key_.item.value);
+    if (tasks_.last) {
+      const TaskKey& key = tasks_.last->row.key;
+      query.add(" AND (t.ended_at, t.run, t.task, t.item) < (?, ?, ?, ?)",
+                tasks_.last->row.ended_at.value_or(WallTime{}).ms, key.run.value,
+                std::int64_t{key.task.value}, key.item.value);
     }
     if (selector_.since) query.add(" AND t.ended_at >= ?", selector_.since->ms);
     add_filter(query, selector_, *names_);
@@ -68,7 +120,7 @@ Result<std::vector<TaskView>> FailedPager::next(std::size_t limit) {
               static_cast<std::int64_t>(scanned));
     Statement statement = query.prepare(history_.database());
     std::size_t rows = 0;
-    while (views.size() < limit && statement.step()) {
+    while (tasks_.views.size() < limit && statement.step()) {
       ++rows;
       RowReader reader(statement);
       std::optional<AttemptId> first;
@@ -81,19 +133,48 @@ Result<std::vector<TaskView>> FailedPager::next(std::size_t limit) {
         (void)reader.integer();
       }
       view.tolerated = reader.flag();
-      has_begun_ = true;
-      key_ = view.row.key;
-      ended_ = view.row.ended_at.value_or(WallTime{}).ms;
-      if (!is_named(*names_, key_)) continue;
+      tasks_.last.emplace().row.key = view.row.key;
+      tasks_.last->row.ended_at = view.row.ended_at;
+      if (!is_named(*names_, view.row.key)) continue;
       if (!history_.complete(view, detail_, first)) return history_.error();
       if (!selector_.key.empty() && (view.key.empty() || !matches(selector_.key, view.key)))
         continue;
-      views.push_back(std::move(view));
+      tasks_.views.push_back(std::move(view));
     }
     if (!statement.ok()) return history_.error();
-    if (rows < scanned && views.size() < limit) break;
+    tasks_.is_at_end = rows < scanned && tasks_.views.size() < limit;
   }
-  return views;
+  return {};
+}
+
+/// The same of runs that failed by themselves.
+Result<void> FailedPager::fetch_runs(std::size_t limit) {
+  Query query("SELECT r.id, r.name, r.job, r.started_at, r.ended_at, r.params");
+  add_failed_runs(query, selector_, *names_);
+  if (runs_.last) {
+    query.add(" AND (r.ended_at, r.id) < (?, ?)", runs_.last->row.ended_at.value_or(WallTime{}).ms,
+              runs_.last->row.key.run.value);
+  }
+  query.add(" ORDER BY r.ended_at DESC, r.id DESC LIMIT ?", static_cast<std::int64_t>(limit));
+  Statement statement = query.prepare(history_.database());
+  while (statement.step()) {
+    RowReader reader(statement);
+    TaskView view;
+    view.row.key.run = reader.id<RunId>();
+    view.run = reader.text();
+    view.job = reader.text();
+    view.row.started_at = reader.time_or_none();
+    view.row.ended_at = reader.time_or_none();
+    view.params = reader.text();
+    view.row.state = TaskState::failed;
+    view.row.reason = Reason::run_timeout;
+    view.row.error = "the run did not end within its timeout";
+    runs_.last = view;
+    runs_.views.push_back(std::move(view));
+  }
+  if (!statement.ok()) return history_.error();
+  runs_.is_at_end = runs_.views.size() < limit;
+  return {};
 }
 
 namespace {
@@ -110,7 +191,7 @@ std::string group_value(const TaskView& view, FailedBy by) {
       std::string text = normalize_error(view.error());
       return text.empty() ? group_value(view, FailedBy::reason) : text;
     }
-    case FailedBy::task: return view.job + "/" + view.task;
+    case FailedBy::task: return view.is_run() ? view.job : view.job + "/" + view.task;
     case FailedBy::job: return view.job;
   }
   return {};
@@ -175,6 +256,7 @@ Result<FailedGroups> History::failed_groups(const Selector& selector, FailedBy b
   constexpr std::size_t kExamples = 100;
   for (std::size_t i = 0; i < groups.groups.size() && i < kExamples; ++i) {
     FailedGroup& group = groups.groups[i];
+    if (group.example.is_run()) continue;
     auto view = task(group.example.row.key);
     if (!view) return std::move(view).error();
     if (*view) {
@@ -291,6 +373,20 @@ Result<void> History::count_failed_rows(const Selector& selector, FailedSummary&
   }
 }
 
+/// Runs that failed by themselves.
+Result<void> History::count_failed_runs(const Selector& selector, const std::vector<Named>& names,
+                                        FailedSummary& summary, std::set<RunId>& runs) {
+  if (!chooses_runs(selector, names)) return {};
+  Query query("SELECT r.id");
+  add_failed_runs(query, selector, names);
+  Statement statement = query.prepare(*database_);
+  while (statement.step()) {
+    ++summary.failed;
+    runs.insert(RunId{statement.integer(0)});
+  }
+  return statement.ok() ? Result<void>() : error();
+}
+
 Result<void> History::count_failed(const Selector& selector, FailedSummary& summary,
                                    std::set<RunId>& runs) {
   const auto names = resolve_all(selector.names);
@@ -299,7 +395,7 @@ Result<void> History::count_failed(const Selector& selector, FailedSummary& summ
   ReadTransaction transaction(*database_);
   const bool ok = unresolved_groups(*database_, selector, *names,
                                     [&](const Unresolved& group) { count(summary, runs, group); });
-  return ok ? Result<void>() : error();
+  return ok ? count_failed_runs(selector, *names, summary, runs) : error();
 }
 
 Result<FailedSummary> History::failed_summary(const Selector& selector) {

@@ -167,16 +167,18 @@ class Pruner {
     return old.ok();
   }
 
-  /// Failed or held, not dismissed, not forgiven.
+  /// Whether `pawl failed` tells of the run or of a task of it.
   bool has_unresolved(std::int64_t run, bool& found) {
     found = false;
     Statement counts(database_,
-                     "SELECT 1 FROM run AS r JOIN run_counts AS c ON c.run = r.id "
+                     "SELECT r.state = 'failed' AND r.reason = 'run_timeout' AND r.dismissed = 0 "
+                     "FROM run AS r JOIN run_counts AS c ON c.run = r.id "
                      "WHERE r.id = ? AND (r.state = 'failed' OR c.failed > 0 OR c.held > 0)");
     if (!counts.bind(run).step()) return counts.ok();
-    Statement rows(database_,
-                   "SELECT 1 FROM task AS t WHERE t.run = ? AND t.state IN ('held', 'failed') AND "
-                   "t.dismissed = 0 AND NOT " PAWL_TASK_IS_FORGIVEN " LIMIT 1");
+    found = counts.integer(0) != 0;
+    if (found) return true;
+    Statement rows(database_, "SELECT 1 FROM task AS t WHERE t.run = ? AND " PAWL_TASK_IS_UNRESOLVED
+                              " AND NOT " PAWL_TASK_IS_FORGIVEN " LIMIT 1");
     found = rows.bind(run).step();
     return rows.ok();
   }
@@ -192,7 +194,7 @@ class Pruner {
     return true;
   }
 
-  /// Definitions that no run and no job names any more.
+  /// Definitions that no run and no job names any more, those of one after the other.
   bool delete_versions() {
     std::vector<std::int64_t> unused;
     Statement query(

@@ -82,6 +82,7 @@ RunRow read_run(RowReader& reader) {
   row.cancel_requested = reader.flag();
   if (const auto outcome = reader.text_or_none()) row.outcome = run_state_from(*outcome);
   row.outcome_reason = reader.word(reason_from);
+  row.dismissed = reader.flag();
   row.counts = read_counts(reader);
   return row;
 }

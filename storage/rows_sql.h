@@ -32,9 +32,9 @@ std::optional<DropReason> drop_reason_from(std::string_view word);
   "r.default_slots, r.priority_class, r.max_active, r.parent, r.parent_task, "             \
   "r.parent_item, r.parent_attempt, r.parent_work, r.ancestors, r.created_at, "            \
   "r.started_at, r.ended_at, r.resumes, r.cancel_requested, r.outcome, r.outcome_reason, " \
-  "c.waiting, c.queued, c.running, c.retrying, c.deferred, "                               \
+  "r.dismissed, c.waiting, c.queued, c.running, c.retrying, c.deferred, "                  \
   "c.held, c.succeeded, c.failed, c.skipped, c.upstream_failed, c.cancelled"
-inline constexpr int kRunColumnCount = 41;
+inline constexpr int kRunColumnCount = 42;
 RunRow read_run(RowReader& reader);
 
 #define PAWL_TASK_COLUMNS                                                                         \

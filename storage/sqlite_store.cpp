@@ -192,7 +192,7 @@ bool SqliteStore::put(const mutation::InsertRun& m) {
                  of_caller(row, [](const Caller& c) { return c.attempt; }),
                  of_caller(row, [](const Caller& c) { return c.work; }), TextOrNull{row.ancestors},
                  row.created_at, row.started_at, row.ended_at, row.resumes, row.cancel_requested,
-                 outcome_of(row), word_of(row.outcome_reason), row.params)
+                 outcome_of(row), word_of(row.outcome_reason), row.dismissed, row.params)
            .run()) {
     return false;
   }
@@ -204,10 +204,10 @@ bool SqliteStore::put(const mutation::InsertRun& m) {
 
 bool SqliteStore::put(const mutation::UpdateRun& m) {
   const RunRow& row = m.row;
-  statements_->update_run.bind(row.version, word_of(row.state), word_of(row.reason), row.start_at,
-                               row.default_slots, row.priority_class, row.started_at, row.ended_at,
-                               row.resumes, row.cancel_requested, outcome_of(row),
-                               word_of(row.outcome_reason), row.id, word_of(m.expected));
+  statements_->update_run.bind(
+      row.version, word_of(row.state), word_of(row.reason), row.start_at, row.default_slots,
+      row.priority_class, row.started_at, row.ended_at, row.resumes, row.cancel_requested,
+      outcome_of(row), word_of(row.outcome_reason), row.dismissed, row.id, word_of(m.expected));
   return run_one(statements_->update_run, "the row", {row.id, {}, kWhole});
 }
 

@@ -20,15 +20,16 @@ SqliteStore::Statements::Statements(Database& db)
           "scheduled_for, logical_time, interval_start, interval_end, start_at, request_id, "
           "default_slots, priority_class, max_active, parent, parent_task, parent_item, "
           "parent_attempt, parent_work, ancestors, created_at, started_at, ended_at, resumes, "
-          "cancel_requested, outcome, outcome_reason, params) "
+          "cancel_requested, outcome, outcome_reason, dismissed, params) "
           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+          "?, "
           "?, ?, ?, ?)"),
       insert_counts(db, "INSERT INTO run_counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       update_run(db,
                  "UPDATE run SET version = ?, state = ?, reason = ?, start_at = ?, "
                  "default_slots = ?, priority_class = ?, started_at = ?, ended_at = ?, "
-                 "resumes = ?, cancel_requested = ?, outcome = ?, outcome_reason = ? WHERE id = ? "
-                 "AND state = ?"),
+                 "resumes = ?, cancel_requested = ?, outcome = ?, outcome_reason = ?, "
+                 "dismissed = ? WHERE id = ? AND state = ?"),
       set_counts(db,
                  "UPDATE run_counts SET waiting = ?, queued = ?, running = ?, retrying = ?, "
                  "deferred = ?, held = ?, succeeded = ?, failed = ?, skipped = ?, "

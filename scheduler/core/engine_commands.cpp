@@ -274,6 +274,7 @@ CommandResult Engine::State::dismiss_one(Run& run, const Target& target,
       }
       hidden += dismiss_whole(run, task);
     }
+    if (!target.task) hidden += dismiss_run(run);
   }
   if (hidden == 0)
     return {target, false, "has nothing failed or held that is not dismissed already"};
@@ -290,6 +291,14 @@ std::int64_t Engine::State::dismiss_whole(Run& run, TaskIndex task) {
   row.dismissed = 1;
   work.is_dismissed = true;
   change(mutation::UpdateTask{work.state, AttemptId{}, std::move(row)});
+  return 1;
+}
+
+/// The same of the run itself.
+std::int64_t Engine::State::dismiss_run(Run& run) {
+  if (!failed_by_itself(run.row) || run.row.dismissed) return 0;
+  run.row.dismissed = true;
+  write_run(run);
   return 1;
 }
 

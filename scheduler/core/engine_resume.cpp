@@ -39,6 +39,7 @@ void Engine::State::open_row(Run& run) {
   run.stopping = Reason::none;
   run.is_stopped = false;
   run.row.cancel_requested = false;
+  run.row.dismissed = false;
   run.row.ended_at.reset();
   ++run.row.resumes;
 }
@@ -46,8 +47,10 @@ void Engine::State::open_row(Run& run) {
 /// An ended run is open again. `hooks_only`: what its tasks came to stays, and no more than hooks
 /// runs again.
 void Engine::State::reopen(Run& run, bool hooks_only) {
+  const bool was_dismissed = run.row.dismissed;
   open_row(run);
   if (hooks_only) {
+    run.row.dismissed = was_dismissed;
     run.row.outcome = run.row.state;
     run.row.outcome_reason = run.row.reason;
   } else {

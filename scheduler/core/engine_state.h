@@ -438,6 +438,7 @@ class Engine::State {
   CommandResult dismiss_one(Run& run, const Target& target, const RunSnapshot* snapshot,
                             std::deque<Dismissed>& items);
   std::int64_t dismiss_whole(Run& run, TaskIndex task);
+  std::int64_t dismiss_run(Run& run);
   void dismiss_some();
   /// A cancel of very many targets; it is answered after the last.
   struct Cancellation {

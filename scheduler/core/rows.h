@@ -72,8 +72,15 @@ struct RunRow {
   /// What its tasks came to and why, while hooks are still to run (`reason` is `hooks` then).
   std::optional<RunState> outcome;
   Reason outcome_reason = Reason::none;
+  bool dismissed = false;  ///< that it failed as a run (failed_by_itself) is not to be shown again
   Counts counts{};
 };
+
+/// Whether the run failed by a limit of its own, whatever became of its tasks: `pawl failed` has an
+/// entry for it that names no task.
+inline bool failed_by_itself(const RunRow& run) {
+  return run.state == RunState::failed && run.reason == Reason::run_timeout;
+}
 
 struct TaskRow {
   TaskKey key;

@@ -178,6 +178,36 @@ class Changing(HomeTest):
         of_task = self.pawl("show", f"{run}/first", "-o", "json").json()["events"]
         self.assertEqual(of_task, [])
 
+    def test_a_run_that_its_time_out_ended_is_found_dismissed_and_resumed(self):
+        path = self.job("late", [
+            {"id": "wait", "command": sh(f"test -e {self.cured} || exec sleep 600")},
+            {"id": "after", "depends_on": ["wait"], "command": ["true"]},
+        ], timeout="1s")
+        run, other = (self.pawl("run", path, "-q", code=1).lines[0] for _ in range(2))
+        # Nothing of it failed but itself.
+        self.assertEqual(self.states(run), {"wait": "cancelled", "after": "cancelled"})
+        rows = self.pawl("failed", "-o", "json").json()
+        self.assertEqual([(r["run"], r["task"], r["state"], r["reason"], r["resume"]) for r in rows],
+                         [(name, None, "failed", "run_timeout", f"pawl resume {name}")
+                          for name in (other, run)])
+        table = self.pawl("failed").out
+        self.assertIn("the run did not end within its timeout", table)
+        self.assertIn("2 failed in 2 runs of 7 days", table)
+        self.assertIn("2 failures: pawl failed", self.pawl("status").out)
+        groups = self.pawl("failed", "--by", "reason", "-o", "json").json()
+        self.assertEqual([(g["reason"], g["count"], g["example"]) for g in groups],
+                         [("run_timeout", 2, other)])
+        self.assertEqual(self.pawl("failed", "-o", "name").lines, [other, run])
+        for words in ([], ["--by", "error"]):
+            self.assertIn("nothing unresolved. Not shown: 2 older (--since 365d)",
+                          self.pawl("failed", *words, "--since", "0s").out)
+        self.pawl("dismiss", "--job", "late", "--until", "now", "--reason", "run_timeout", "-y")
+        self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
+        self.assertEqual(self.pawl("show", run, "-o", "json").json()["reason"], "run_timeout")
+        self.cured.touch()
+        self.pawl("resume", run)
+        self.assertEqual(set(self.states(run).values()), {"succeeded"})
+
     def test_dismiss_hides_and_changes_no_state(self):
         run = self.failed_run()
         self.pawl("dismiss", run, "--note", "known")

@@ -28,6 +28,7 @@ RunRow full_run() {
   run.ended_at = at(112);
   run.resumes = 4;
   run.cancel_requested = true;
+  run.dismissed = true;
   for (std::size_t i = 0; i < run.counts.size(); ++i) run.counts[i] = static_cast<std::int64_t>(i);
   return run;
 }
@@ -61,6 +62,7 @@ void store_keeps_runs(const OpenStore& open) {
     changed.ended_at.reset();
     changed.resumes = 5;
     changed.cancel_requested = false;
+    changed.dismissed = false;
     changed.outcome = RunState::failed;
     changed.outcome_reason = Reason::run_timeout;
     commit(*store, {mutation::UpdateRun{RunState::paused, changed}});

@@ -187,7 +187,9 @@ TEST_CASE("a store of an older pawl is read once a scheduler has brought it up t
   must(open_store(folder.store())->apply(Mutations{mutation::InsertRun{run_row(1)}}));
   {
     auto database = must(Database::open(folder.store(), {}));
-    must(database->exec("DROP INDEX task_unresolved_of_run; PRAGMA user_version = 1"));
+    must(
+        database->exec("DROP INDEX task_unresolved_of_run; DROP INDEX run_unresolved; "
+                       "ALTER TABLE run DROP COLUMN dismissed; PRAGMA user_version = 1"));
   }
   const auto error = History::open(folder.store()).error();
   CHECK(error.kind == ErrorKind::version);

@@ -309,6 +309,75 @@ TEST_CASE("the counts of failures are those of their list, whatever is named") {
         static_cast<std::int64_t>(all_pages(f.history->failed({}, false), 100).size()));
 }
 
+TEST_CASE("runs that failed by themselves stand between the tasks that failed") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  must(store->apply(Mutations{mutation::InsertVersion{version_row()}}));
+  // Tasks fail in the odd seconds, runs end by their time-outs in the even ones.
+  for (std::int64_t id = 1; id <= 6; ++id) {
+    RunRow run = run_row(id, id == 6 ? "dump" : "sales");
+    run.state = RunState::failed;
+    run.ended_at = at(2 * id);
+    if (id % 2 == 0) run.reason = Reason::run_timeout;
+    run.dismissed = id == 4;
+    must(store->apply(Mutations{mutation::InsertRun{run}}));
+    if (id > 3) continue;
+    const TaskRow task = running(id, 0, -1, id);
+    must(store->apply(start_of(task)));
+    must(store->apply(end_of(task, TaskState::failed, Reason::exit, at(2 * id + 1))));
+  }
+  auto history = must(History::open(folder.store(), {{}, true}));
+  const auto names = [&](const Selector& selector, std::size_t limit = 1'000) {
+    std::string all;
+    for (const TaskView& view : all_pages(history->failed(selector), limit)) {
+      CHECK(view.is_run() == (view.row.reason == Reason::run_timeout));
+      CHECK((view.row.state == TaskState::failed && view.row.ended_at.has_value()));
+      CHECK_FALSE((view.error().empty() && view.is_run()));
+      all += std::to_string(view.row.key.run.value) + "/" + view.task + " ";
+    }
+    const FailedSummary summary = must(history->failed_summary(selector));
+    CHECK(summary.failed == std::count(all.begin(), all.end(), ' '));
+    return all;
+  };
+  for (std::size_t limit : {1U, 2U, 3U, 1'000U})
+    CHECK(names({}, limit) == "6/ 3/list 2/list 2/ 1/list ");
+  Selector s;
+  SECTION("by their reason") {
+    s.reasons = {Reason::run_timeout};
+    CHECK(names(s) == "6/ 2/ ");
+  }
+  SECTION("by what they are named by") {
+    s.names = {must(parse_object_name(run_row(2).name))};
+    CHECK(names(s) == "2/list 2/ ");
+    s.names.front().task = "list";
+    CHECK(names(s) == "2/list ");
+  }
+  SECTION("not by what only tasks have") {
+    s.task = "*";
+    CHECK(names(s) == "3/list 2/list 1/list ");
+    s.task.clear();
+    s.states = {"held"};
+    CHECK(names(s).empty());
+  }
+  SECTION("by time and job") {
+    s.since = at(4);
+    s.until = at(12);
+    CHECK(names(s) == "3/list 2/list 2/ ");
+    s.job = "dump";
+    s.until = at(13);
+    CHECK(names(s) == "6/ ");
+    CHECK(must(history->failed_summary(s)).runs == 1);
+  }
+  SECTION("in groups and in the number of all") {
+    for (FailedBy by : {FailedBy::error, FailedBy::reason, FailedBy::task, FailedBy::job}) {
+      std::int64_t count = 0;
+      for (const auto& group : must(history->failed_groups({}, by)).groups) count += group.count;
+      CHECK(count == 5);
+    }
+    CHECK(must(history->status()).unresolved == 5);
+  }
+}
+
 TEST_CASE("failures are grouped by what they have in common") {
   FilledHistory f(9);
   const auto by_error = must(f.history->failed_groups({}, FailedBy::error));

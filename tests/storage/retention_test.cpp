@@ -127,6 +127,19 @@ TEST_CASE("runs go by age, open ones never, unresolved failures stay 90 days") {
     prune_all(*store, request(0, 30));
     CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{4, 5});
   }
+  SECTION("a run that its time-out ended is a failure without a failed task") {
+    RunRow timed_out = run_row(6);
+    timed_out.state = RunState::failed;
+    timed_out.reason = Reason::run_timeout;
+    timed_out.ended_at = at(-40 * kDay);
+    RunRow seen = timed_out;
+    seen.id = RunId{7};
+    seen.name += "-seen";
+    seen.dismissed = true;
+    must(store->apply(Mutations{mutation::InsertRun{timed_out}, mutation::InsertRun{seen}}));
+    prune_all(*store, request(0, 30));
+    CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{2, 4, 5, 6});
+  }
   SECTION("a run that somebody works with stays") {
     auto r = request(0, 30);
     r.busy = {RunId{3}};

@@ -196,7 +196,8 @@ std::string text(const RunRow& r) {
               r.parent ? r.parent->value : 0, r.caller ? text(r.caller->key) : "",
               r.caller ? r.caller->attempt : 0, r.caller ? r.caller->work : 0, r.ancestors,
               r.created_at.ms, text(r.started_at), text(r.ended_at), r.resumes, r.cancel_requested,
-              r.outcome ? to_string(*r.outcome) : "", to_string(r.outcome_reason), text(r.counts));
+              r.outcome ? to_string(*r.outcome) : "", to_string(r.outcome_reason), r.dismissed,
+              text(r.counts));
 }
 
 std::string text(const TaskRow& t) {

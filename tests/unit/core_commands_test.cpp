@@ -343,6 +343,41 @@ TEST_CASE("a dismissed failure keeps its error, and comes back when it fails aga
   CHECK(w.row(run, "m:0").attempts == 2);
 }
 
+TEST_CASE("a run that its time-out failed is dismissed with its tasks, until it goes on") {
+  World w;
+  const RunId run = w.start("job timeout=1m; a; b after a; on_failure");
+  const auto dismissed = [&] { return w.store.runs.at(run).dismissed; };
+  w.pass(1min);
+  w.finish(run, "a", {Outcome::failed, Reason::signal});
+  w.finish(run, "hook:on_failure:0", Outcome::failed);
+  REQUIRE(w.state(run) == "failed:run_timeout");
+  w.dismiss(run, "a");
+  CHECK(w.last_reply() == "has nothing failed or held that is not dismissed already");
+  CHECK_FALSE(dismissed());
+  w.dismiss(run);
+  CHECK(w.last_reply() == "ok");
+  CHECK(dismissed());
+  CHECK(w.row(run, "hook:on_failure:0").dismissed == 1);
+  CHECK(w.state(run) == "failed:run_timeout");
+  w.dismiss(run);
+  CHECK(w.last_reply() == "has nothing failed or held that is not dismissed already");
+  SECTION("a hook that is repeated says nothing new of the run") {
+    w.resume(run, "hook:on_failure:0");
+    w.finish(run, "hook:on_failure:0", Outcome::succeeded);
+    CHECK(w.state(run) == "failed:run_timeout");
+    CHECK(dismissed());
+  }
+  SECTION("when it times out again it is a new failure") {
+    w.resume(run);
+    CHECK_FALSE(dismissed());
+    w.pass(1min);
+    w.finish(run, "a", {Outcome::failed, Reason::signal});
+    w.finish(run, "hook:on_failure:0", Outcome::succeeded);
+    CHECK(w.state(run) == "failed:run_timeout");
+    CHECK_FALSE(dismissed());
+  }
+}
+
 TEST_CASE("commands on several targets answer for each") {
   World w;
   const RunId run = w.start("a; b");
