@@ -47,6 +47,11 @@ bool Writer::storage_full() const {
   return is_full_;
 }
 
+bool Writer::waits_for_room() const {
+  std::lock_guard lock(mutex_);
+  return waits_for_room_;
+}
+
 std::int64_t Writer::wal_pages() const {
   std::lock_guard lock(mutex_);
   return wal_pages_;
@@ -95,7 +100,10 @@ void Writer::run() {
       work = nullptr;  // what it captured ends here, not under the lock
       const auto& failure = store_->failure();
       if (failure) fail(*failure);
+      // Loads that write (retention) fill the log as batches do.
+      const bool alive = !failure && tend(false);
       lock.lock();
+      if (!alive) break;
       continue;
     }
     if (!write_group(lock)) break;
@@ -154,12 +162,13 @@ bool Writer::wait_for_room(std::vector<Mutations>& group) {
     // The log may have room that only a checkpoint gives back.
     (void)store_->checkpoint();
     auto done = store_->apply_group(group);
-    if (done) return true;
-    if (!store_->is_disk_full()) {
+    if (!done && !store_->is_disk_full()) {
       fail(std::move(done).error());
       return false;
     }
     std::unique_lock lock(mutex_);
+    waits_for_room_ = !done;
+    if (done) return true;
     if (is_stopping_) return false;
     changed_.wait_for(lock, options_.retry_after, [this] { return is_stopping_; });
   }
@@ -185,7 +194,9 @@ void Writer::fail(Error error) {
 /// What is done between batches: the log is copied back, the ballast is made again.
 bool Writer::tend(bool is_idle) {
   const std::int64_t pages = store_->wal_pages();
-  if (pages >= (is_idle ? options_.idle_checkpoint_pages : next_checkpoint_)) {
+  // Out of room, a log that is copied back early is room.
+  const bool is_early = is_idle || storage_full();
+  if (pages >= (is_early ? options_.idle_checkpoint_pages : next_checkpoint_)) {
     auto done = store_->checkpoint();
     if (!done) {
       // Nothing is lost by a checkpoint that does not fit: the log has it all.

@@ -71,6 +71,8 @@ class Writer {
   /// Mutations that wait or are being written.
   std::size_t queued() const;
   bool storage_full() const;
+  /// A batch did not fit even with the room of the ballast, and all else waits behind it.
+  bool waits_for_room() const;
   /// Pages in the log that were not copied back yet, as of the last batch. Many: a reader holds it.
   std::int64_t wal_pages() const;
 
@@ -105,6 +107,7 @@ class Writer {
   std::deque<Entry> queue_;
   std::size_t queued_ = 0;
   bool is_full_ = false;
+  bool waits_for_room_ = false;
   std::int64_t wal_pages_ = 0;
   bool has_failed_ = false;
   bool is_stopping_ = false;

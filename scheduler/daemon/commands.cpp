@@ -94,6 +94,8 @@ void Commands::post(const ControlRequest& request, Json body, ControlAnswer answ
     const Result<void> done = request.path == "/v1/reload" ? hooks_.reload() : hooks_.hand_over();
     return done ? answer(200, "{}") : refuse(answer, done.error());
   }
+  // Retention makes room: it is what a full disk asks for.
+  if (request.path == "/v1/prune") return prune(body, answer);
   if (hooks_.storage_full()) {
     return refuse(answer, {ErrorKind::storage,
                            "the disk is full: nothing new is accepted, what runs goes on. Make "
@@ -111,7 +113,6 @@ void Commands::post(const ControlRequest& request, Json body, ControlAnswer answ
   if (request.path == "/v1/trigger") return submissions_.of_job(request, body, std::move(answer));
   if (request.path == "/v1/backfill") return backfills_.handle(request, body, std::move(answer));
   if (request.path == "/v1/commands") return run_commands_.handle(request, body, std::move(answer));
-  if (request.path == "/v1/prune") return prune(body, answer);
   for (const bool pause : {true, false}) {
     const std::string job(between(request.path, "/v1/jobs/", pause ? "/pause" : "/unpause"));
     if (!job.empty()) return pause_job(job, pause, body, request.actor, std::move(answer));
@@ -125,6 +126,11 @@ void Commands::prune(const Json& body, const ControlAnswer& answer) {
     older_than = Duration(it->get<std::int64_t>());
   if (older_than && *older_than < Duration{0})
     return refuse(answer, {ErrorKind::invalid, "a duration is not negative"});
+  if (hooks_.waits_for_room()) {
+    return refuse(answer, {ErrorKind::storage,
+                           "the disk is so full that not even rows can be deleted. Delete folders "
+                           "under logs/ of runs that ended, or give the disk more; then prune"});
+  }
   hooks_.prune(older_than, [answer](Result<std::int64_t> runs) {
     if (!runs) return refuse(answer, runs.error());
     answer(200, dump({{"runs", *runs}}));

@@ -40,6 +40,8 @@ struct ServiceHooks {
   /// The run's definitions must be told anew.
   std::function<void(RunId)> run_changed;
   std::function<bool()> storage_full;
+  /// And nothing at all can be written until there is room.
+  std::function<bool()> waits_for_room;
   std::function<std::vector<Hold>()> holds;
   /// Retention now; with a duration, of all that ended longer ago.
   std::function<void(std::optional<Duration>, std::function<void(Result<std::int64_t>)>)> prune;

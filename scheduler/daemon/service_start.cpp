@@ -305,6 +305,7 @@ ServiceHooks Service::hooks() {
   };
   hooks.run_changed = [this](RunId run) { dispatcher_->forget_definitions(run); };
   hooks.storage_full = [this] { return storage_full_.load(std::memory_order_acquire); };
+  hooks.waits_for_room = [this] { return writer_->waits_for_room(); };
   hooks.holds = [this] { return holds(); };
   hooks.prune = [this](std::optional<Duration> older_than,
                        std::function<void(Result<std::int64_t>)> done) {

@@ -163,6 +163,33 @@ class DiskFull(DiskTest):
         self.disk = self.small_disk(self.root / "disk")
         self.put_home(self.disk / "home")
 
+    def test_retention_makes_room_on_a_full_disk(self):
+        self.serve()
+        small = self.job("small", [{"id": "a", "command": ["true"]}])
+        old = self.detach(small)
+        self.until_ended(old)
+        run = self.detach(self.gated_job("gated", [self.gate("good")]))
+        self.until_started("good")
+        self.fill(self.disk)
+        self.open_gates("good")
+
+        def refused():
+            return self.pawl("run", small, "--detach", code=None).code == 74
+        self.until("new work is refused", refused, seconds=60)
+        # As when somebody deletes some logs: enough to write, too little to go on.
+        self.stop_filling.set()
+        self.filler.join()
+        lacks = (20 << 20) - shutil.disk_usage(self.disk).free
+        os.truncate(self.filled, self.filled.stat().st_size - lacks)
+        self.until_ended(run)
+        self.assertTrue(refused())
+        self.until("retention is not refused", lambda: self.pawl(
+            "prune", "--older-than", "0s", "-y", code=None).code == 0)
+        self.assertNotIn(old, self.pawl("runs", "-o", "name", "--limit", "0").lines)
+        self.assertTrue(refused())
+        self.make_room()
+        self.until("work is taken again", lambda: not refused())
+
     def test_a_full_disk_refuses_new_work_loses_nothing_and_goes_on_by_itself(self):
         serve = self.serve()
         gated = self.gated_job("gated", [self.gate("good"), self.gate("five", 5),

@@ -1,5 +1,6 @@
 #include "storage/writer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -198,11 +199,15 @@ TEST_CASE("out of room the batch is kept, the ballast given up, and it goes on b
   while (std::filesystem::exists(options.ballast) && std::chrono::steady_clock::now() < until)
     std::this_thread::yield();
   REQUIRE_FALSE(std::filesystem::exists(options.ballast));
+  while (!writer.waits_for_room() && std::chrono::steady_clock::now() < until)
+    std::this_thread::yield();
+  CHECK(writer.waits_for_room());
   // Room again, seen by the next try.
   disarm();
   listener.wait_committed(1);
   listener.wait([&] { return listener.full.size() == 2; });
   CHECK_FALSE(writer.storage_full());
+  CHECK_FALSE(writer.waits_for_room());
   CHECK(std::filesystem::file_size(options.ballast) ==
         static_cast<std::uintmax_t>(Ballast::kBytes));
   CHECK(listener.fatal.empty());
@@ -289,6 +294,30 @@ TEST_CASE("the log is copied back when there is nothing to do, and while there i
   while (writer.wal_pages() >= 5 && std::chrono::steady_clock::now() < until)
     std::this_thread::yield();
   CHECK(writer.wal_pages() < 5);
+}
+
+TEST_CASE("the log that loads fill is copied back while there are more of them") {
+  Folder folder;
+  Listener listener;
+  WriterOptions options;
+  options.checkpoint_pages = 50;
+  options.idle_after = 1h;
+  Writer writer(open_store(folder.store()), listener.callbacks(), options);
+  std::int64_t longest = 0;
+  int done = 0;
+  for (std::int64_t n = 1; n <= 300; ++n) {
+    REQUIRE(writer.load([&, n](Store& store) -> std::function<void()> {
+      RunRow row = run_row(n);
+      row.params = "{\"x\":\"" + std::string(3'000, 'x') + "\"}";
+      must(store.apply(Mutations{mutation::InsertRun{row}}));
+      return [&, pages = store.wal_pages()] {
+        longest = std::max(longest, pages);
+        ++done;
+      };
+    }));
+  }
+  listener.wait([&] { return done == 300; });
+  CHECK(longest < 100);
 }
 
 TEST_CASE("a reader that stays does not hold up the writer") {
