@@ -9,6 +9,7 @@
 
 #include "cli/listing.h"
 #include "cli/progress.h"
+#include "cli/stored_job.h"
 #include "cli/submit.h"
 #include "cli/view.h"
 #include "scheduler/base/text.h"
@@ -52,7 +53,8 @@ Result<std::vector<ChangeTarget>> chosen_runs(HistoryAccess& access, Selector se
 Result<std::vector<ChangeTarget>> chosen_tasks(HistoryAccess& access, Selector selector,
                                                const Change& change) {
   if (selector.states.empty()) selector.states = change.task_states;
-  TaskPager pager = access.history().tasks(std::move(selector));
+  TaskPager pager =
+      access.history().tasks(std::move(selector), {}, undecided_tasks(access.history()));
   std::vector<ChangeTarget> targets;
   std::set<std::pair<std::string, std::string>> with_items;
   for (;;) {

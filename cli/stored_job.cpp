@@ -1,16 +1,68 @@
 #include "cli/stored_job.h"
 
+#include <algorithm>
 #include <map>
+#include <memory>
 
+#include "cli/progress.h"
+#include "scheduler/core/trigger_rule.h"
 #include "scheduler/daemon/definitions.h"
 
 namespace pawl {
 
-Result<JobSpec> stored_job(HistoryAccess& access, VersionId version) {
-  const Result<std::optional<JobVersionRow>> row = access.history().version(version);
+namespace {
+
+Result<JobSpec> definition_of(History& history, VersionId version) {
+  const Result<std::optional<JobVersionRow>> row = history.version(version);
   if (!row) return row.error();
   if (!*row) return Error{ErrorKind::not_found, "the job has no definition in this home"};
   return read_definition(**row);
+}
+
+/// Of the tasks of a run, not its hooks, those that are not among `known`.
+std::vector<TaskView> without_row(const RunRow& run, const JobSpec& job,
+                                  const std::vector<TaskView>& known) {
+  std::map<std::uint32_t, const TaskView*> by_index;
+  // The run counts who is queued, with a row or without.
+  std::int64_t queued = count_of(run.counts, TaskState::queued);
+  for (const TaskView& task : known) {
+    const std::uint32_t index = task.row.key.task.value;
+    by_index.emplace(index, &task);
+    if (task.whole) {
+      queued -= count_of(task.whole->counts, TaskState::queued);
+    } else if (index < job.tasks.size() && task.row.state == TaskState::queued) {
+      --queued;
+    }
+  }
+  std::vector<TaskView> tasks;
+  for (std::uint32_t i = 0; i < job.tasks.size(); ++i) {
+    if (by_index.contains(i)) continue;
+    const TaskSpec& spec = job.tasks[i];
+    TaskView& task = tasks.emplace_back();
+    task.row.key = {run.id, TaskIndex{i}, kWhole};
+    task.run = run.name;
+    task.job = run.job;
+    task.task = spec.id;
+    task.mapped = spec.is_mapped();
+    task.max_attempts = spec.retry.max_attempts;
+    if (queued <= 0 || task.mapped) continue;  // a mapped one has a row as soon as it begins
+    Tally upstreams;
+    for (const Dependency& dependency : spec.depends_on) {
+      const auto upstream = by_index.find(dependency.task.value);
+      upstreams.add(upstream == by_index.end() ? TaskState::waiting : upstream->second->row.state,
+                    1);
+    }
+    if (decide(spec.trigger_rule, upstreams) != Decision::run) continue;
+    task.row.state = TaskState::queued;
+    --queued;
+  }
+  return tasks;
+}
+
+}  // namespace
+
+Result<JobSpec> stored_job(HistoryAccess& access, VersionId version) {
+  return definition_of(access.history(), version);
 }
 
 Result<std::string> stored_definition(HistoryAccess& access, VersionId version) {
@@ -22,24 +74,31 @@ Result<std::string> stored_definition(HistoryAccess& access, VersionId version) 
 
 Result<std::vector<TaskView>> all_tasks(HistoryAccess& access, const RunRow& run,
                                         const JobSpec& job) {
-  Result<std::vector<TaskView>> known = access.history().run_tasks(run);
-  if (!known) return known.error();
-  std::map<std::uint32_t, TaskView> by_index;
-  for (TaskView& task : *known) by_index.emplace(task.row.key.task.value, std::move(task));
-  for (std::uint32_t i = 0; i < job.tasks.size(); ++i) {
-    const auto [entry, is_new] = by_index.try_emplace(i);
-    if (!is_new) continue;
-    TaskView& task = entry->second;
-    task.row.key = {run.id, TaskIndex{i}, kWhole};
-    task.run = run.name;
-    task.job = run.job;
-    task.task = job.tasks[i].id;
-    task.mapped = job.tasks[i].is_mapped();
-    task.max_attempts = job.tasks[i].retry.max_attempts;
-  }
-  std::vector<TaskView> tasks;
-  for (auto& [index, task] : by_index) tasks.push_back(std::move(task));
+  Result<std::vector<TaskView>> tasks = access.history().run_tasks(run);
+  if (!tasks) return tasks;
+  for (TaskView& task : without_row(run, job, *tasks)) tasks->push_back(std::move(task));
+  std::sort(tasks->begin(), tasks->end(),
+            [](const TaskView& a, const TaskView& b) { return a.row.key.task < b.row.key.task; });
   return tasks;
+}
+
+UndecidedTasks undecided_tasks(History& history) {
+  struct Last {
+    VersionId version;
+    JobSpec job;
+  };
+  // Runs of a job mostly have the same.
+  return [&history, last = std::make_shared<std::optional<Last>>()](
+             const RunRow& run) -> Result<std::vector<TaskView>> {
+    if (!*last || (*last)->version != run.version) {
+      Result<JobSpec> job = definition_of(history, run.version);
+      if (!job) return job.error();
+      last->emplace(Last{run.version, *std::move(job)});
+    }
+    const Result<std::vector<TaskView>> known = history.run_tasks(run);
+    if (!known) return known.error();
+    return without_row(run, (*last)->job, *known);
+  };
 }
 
 }  // namespace pawl

@@ -15,8 +15,12 @@ Result<JobSpec> stored_job(HistoryAccess& access, VersionId version);
 /// The text of a definition; empty when there is none.
 Result<std::string> stored_definition(HistoryAccess& access, VersionId version);
 
-/// The tasks of a run as they are: those that have no row yet wait.
+/// The tasks of a run as they are. Those that have no row yet wait, or are queued for their first
+/// slot: that follows from their upstreams.
 Result<std::vector<TaskView>> all_tasks(HistoryAccess& access, const RunRow& run,
                                         const JobSpec& job);
+
+/// The latter alone, for lists. Refers to the history.
+UndecidedTasks undecided_tasks(History& history);
 
 }  // namespace pawl

@@ -44,11 +44,11 @@ class ExplainVerb final : public Verb {
     if (!access) return access.error();
     const Result<Named> named = access->resolve(name_);
     if (!named) return named.error();
-    const Result<TaskView> task = task_of(*access, *named);
+    Result<TaskView> task = task_of(*access, *named);
     if (!task) return task.error();
     Reasons reasons;
     if (!is_final(named->run.state)) {
-      if (const Result<void> asked = ask_scheduler(session, *named, reasons); !asked) {
+      if (const Result<void> asked = ask_scheduler(session, *named, *task, reasons); !asked) {
         return asked.error();
       }
     }
@@ -75,18 +75,31 @@ class ExplainVerb final : public Verb {
     if (*found) return **std::move(found);
     task.row.key = named.key();
     task.task = named.task_id;
-    if (named.item != kWhole) {
-      const auto mapped = access.history().mapped(named.run.id, *named.task);
-      if (!mapped) return mapped.error();
-      if (*mapped) {
-        task.row.state = (*mapped)->rest_state;
-        task.row.reason = (*mapped)->rest_reason;
+    if (named.item == kWhole) {
+      const Result<JobSpec> job = stored_job(access, named.run.version);
+      if (!job) return job.error();
+      Result<std::vector<TaskView>> tasks = all_tasks(access, named.run, *job);
+      if (!tasks) return tasks.error();
+      for (TaskView& one : *tasks) {
+        if (one.row.key == named.key()) return std::move(one);
       }
+      return task;
+    }
+    const auto whole = access.history().task({named.run.id, *named.task, kWhole});
+    if (!whole) return whole.error();
+    if (*whole && (*whole)->whole) {
+      task.row.state = (*whole)->whole->rest_state;
+      task.row.reason = (*whole)->whole->rest_reason;
+      // Items that never started stand in line since their task began.
+      if (task.row.state == TaskState::queued) task.row.queued_at = (*whole)->row.started_at;
     }
     return task;
   }
 
-  Result<void> ask_scheduler(const Session& session, const Named& named, Reasons& reasons) {
+  /// Also of a task that has no row yet its state and since when it is queued, which only the
+  /// scheduler knows.
+  Result<void> ask_scheduler(const Session& session, const Named& named, TaskView& task,
+                             Reasons& reasons) {
     std::string path = "/v1/explain?run=" + Client::encode(named.run.name);
     if (named.task) path += "&task=" + Client::encode(named.task_id);
     if (named.item != kWhole) path += fmt::format("&index={}", named.item.value);
@@ -105,6 +118,14 @@ class ExplainVerb final : public Verb {
                                           short_name(named.run.name)));
       }
       return {};
+    }
+    const bool has_no_row = named.task && named.item == kWhole && task.row.attempts == 0 &&
+                            (task.row.state == TaskState::waiting ||
+                             (task.row.state == TaskState::queued && !task.row.queued_at));
+    if (has_no_row) {
+      if (const auto state = task_state_from((*answer)->value("state", std::string())))
+        task.row.state = *state;
+      task.row.queued_at = parse_utc((*answer)->value("queued_at", std::string()));
     }
     const auto list = (*answer)->find("reasons");
     if (list == (*answer)->end() || !list->is_array()) return {};

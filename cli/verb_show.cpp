@@ -316,6 +316,13 @@ class ShowVerb final : public Verb {
   static Result<TaskView> without_row(HistoryAccess& access, const Named& named) {
     const Result<JobSpec> job = stored_job(access, named.run.version);
     if (!job) return job.error();
+    if (named.item == kWhole) {
+      Result<std::vector<TaskView>> tasks = all_tasks(access, named.run, *job);
+      if (!tasks) return tasks.error();
+      for (TaskView& one : *tasks) {
+        if (one.row.key == named.key()) return std::move(one);
+      }
+    }
     TaskView task;
     task.row.key = named.key();
     task.run = named.run.name;

@@ -1,4 +1,5 @@
 #include "cli/history_list.h"
+#include "cli/stored_job.h"
 #include "cli/verb.h"
 
 namespace pawl {
@@ -19,7 +20,9 @@ class TasksVerb final : public Verb {
   Result<int> run(Session& session) override {
     return list_history(
         session, words_, SelectorOf::tasks, output_, task_shape(),
-        [](History& history, Selector selector) { return history.tasks(std::move(selector)); },
+        [](History& history, Selector selector) {
+          return history.tasks(std::move(selector), {}, undecided_tasks(history));
+        },
         [here = session.here()](const TaskView& row, const HistoryAccess& access) {
           return task_entry(row, access.home(), here);
         });

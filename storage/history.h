@@ -186,9 +186,15 @@ struct TaskDetail {
   bool item = false;  ///< TaskView::item, params
 };
 
+/// The tasks of an open run that have no row yet, in the order of the definition, which whoever
+/// asks can read.
+using UndecidedTasks = std::function<Result<std::vector<TaskView>>(const RunRow& run)>;
+
 class TaskPager {
  public:
-  TaskPager(History& history, Selector selector, TaskDetail detail = {});
+  /// `undecided`: nothing: such tasks are not listed.
+  TaskPager(History& history, Selector selector, TaskDetail detail = {},
+            UndecidedTasks undecided = {});
   /// Runs newest first, within a run in the order of the definition and of the items. `since` and
   /// `until` mean when a task ended, else started, else was queued; runs that ended before `since`
   /// are passed over.
@@ -196,6 +202,7 @@ class TaskPager {
 
  private:
   Result<bool> fetch_runs();
+  Result<void> fetch_undecided(const RunRow& run);
   Result<bool> fetch_tasks(std::size_t limit, std::vector<TaskView>& views);
 
   History& history_;
@@ -205,6 +212,9 @@ class TaskPager {
   std::int64_t before_run_;
   std::int64_t after_task_ = -1;  ///< place within the run at the back of `runs_`
   std::int64_t after_item_ = -2;
+  UndecidedTasks undecided_;
+  std::deque<TaskView> without_row_;  ///< those of the run at the back of `runs_` that are left
+  bool has_begun_run_ = false;
   std::optional<std::vector<Named>> names_;
 };
 
@@ -323,8 +333,8 @@ class History {
   // Lists.
 
   RunPager runs(Selector selector) { return {*this, std::move(selector)}; }
-  TaskPager tasks(Selector selector, TaskDetail detail = {}) {
-    return {*this, std::move(selector), detail};
+  TaskPager tasks(Selector selector, TaskDetail detail = {}, UndecidedTasks undecided = {}) {
+    return {*this, std::move(selector), detail, std::move(undecided)};
   }
   AttemptPager attempts(Selector selector) { return {*this, std::move(selector)}; }
   LogPager logs(RunId run, std::optional<TaskIndex> task, AttemptId newest) {

@@ -68,8 +68,13 @@ Result<std::vector<RunView>> RunPager::next(std::size_t limit) {
 
 // Tasks ------------------------------------------------------------------------------------------
 
-TaskPager::TaskPager(History& history, Selector selector, TaskDetail detail)
-    : history_(history), selector_(std::move(selector)), detail_(detail), before_run_(kNewest) {
+TaskPager::TaskPager(History& history, Selector selector, TaskDetail detail,
+                     UndecidedTasks undecided)
+    : history_(history),
+      selector_(std::move(selector)),
+      detail_(detail),
+      before_run_(kNewest),
+      undecided_(std::move(undecided)) {
   if (!selector_.key.empty()) detail_.key = true;
 }
 
@@ -87,10 +92,15 @@ Result<std::vector<TaskView>> TaskPager::next(std::size_t limit) {
       if (!more) return std::move(more).error();
       if (!*more) break;
     }
+    if (!has_begun_run_) {
+      if (auto read = fetch_undecided(runs_.back()); !read) return std::move(read).error();
+      has_begun_run_ = true;
+    }
     auto more = fetch_tasks(limit - views.size(), views);
     if (!more) return std::move(more).error();
     if (!*more) {
       runs_.pop_back();
+      has_begun_run_ = false;
       after_task_ = -1;
       after_item_ = -2;
     }
@@ -120,6 +130,24 @@ Result<bool> TaskPager::fetch_runs() {
   before_run_ = runs_.back().id.value;
   std::reverse(runs_.begin(), runs_.end());
   return true;
+}
+
+/// The chosen tasks of the run in turn that have no row: no time, no reason and no key.
+Result<void> TaskPager::fetch_undecided(const RunRow& run) {
+  without_row_.clear();
+  const bool may_be_chosen =
+      selector_.reasons.empty() && selector_.key.empty() && !selector_.since && !selector_.until;
+  if (!undecided_ || is_final(run.state) || !may_be_chosen) return {};
+  auto tasks = undecided_(run);
+  if (!tasks) return std::move(tasks).error();
+  const auto& states = selector_.states;
+  for (TaskView& task : *tasks) {
+    const bool is_chosen = is_named(*names_, task.row.key) && matches(selector_.task, task.task) &&
+                           (states.empty() || std::find(states.begin(), states.end(),
+                                                        to_string(task.row.state)) != states.end());
+    if (is_chosen) without_row_.push_back(std::move(task));
+  }
+  return {};
 }
 
 /// Up to `limit` tasks of the run in turn; false when it has no more.
@@ -155,7 +183,17 @@ Result<bool> TaskPager::fetch_tasks(std::size_t limit, std::vector<TaskView>& vi
     RowReader reader(statement);
     std::optional<AttemptId> first;
     TaskView view = read_task_view(reader, first);
-    after_task_ = view.row.key.task.value;
+    const TaskIndex task = view.row.key.task;
+    for (; !without_row_.empty() && without_row_.front().row.key.task < task; --limit) {
+      if (limit == 0) return true;  // this row is read again
+      views.push_back(std::move(without_row_.front()));
+      without_row_.pop_front();
+    }
+    if (limit == 0) return true;
+    // It was decided since.
+    if (!without_row_.empty() && without_row_.front().row.key.task == task)
+      without_row_.pop_front();
+    after_task_ = task.value;
     after_item_ = view.row.key.item.value;
     if (!is_named(*names_, view.row.key)) continue;
     view.run = run.name;
@@ -167,7 +205,12 @@ Result<bool> TaskPager::fetch_tasks(std::size_t limit, std::vector<TaskView>& vi
     if (--limit == 0) return true;
   }
   if (!statement.ok()) return history_.error();
-  return rows == scanned;
+  if (rows == scanned) return true;
+  for (; !without_row_.empty() && limit > 0; --limit) {
+    views.push_back(std::move(without_row_.front()));
+    without_row_.pop_front();
+  }
+  return !without_row_.empty();
 }
 
 // Attempts ---------------------------------------------------------------------------------------

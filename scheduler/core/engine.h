@@ -38,6 +38,7 @@ struct TaskView {
   Reason reason = Reason::none;
   std::int32_t detail = 0;
   std::int32_t attempts = 0;
+  std::optional<WallTime> queued_at;
   std::optional<WallTime> started_at;
   std::optional<WallTime> ended_at;
   std::optional<Counts> counts;  ///< of a mapped task

@@ -22,6 +22,7 @@ TaskView Engine::State::task_view(const Node& node) {
   task.detail = node.work.detail;
   task.attempts = node.work.attempts;
   task.retries = std::max(node.work.counted - 1, 0);
+  task.queued_at = if_set(node.work.queued_at);
   task.started_at = if_set(node.work.started_at);
   task.ended_at = if_set(node.work.ended_at);
   if (node.mapped) {

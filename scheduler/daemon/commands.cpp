@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "scheduler/base/text.h"
 #include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/request_body.h"
 #include "scheduler/daemon/run_json.h"
@@ -177,6 +178,7 @@ void Commands::explain(const ControlRequest& request, const ControlAnswer& answe
     out["state"] = to_string(at.state);
     out["reason"] = to_string(at.reason);
     out["detail"] = at.detail;
+    if (at.queued_at) out["queued_at"] = format_utc(*at.queued_at);
     if (at.counts) out["counts"] = counts_json(*at.counts);
   }
   out["reasons"] = reasons(target);

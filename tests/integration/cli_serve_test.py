@@ -178,6 +178,33 @@ class Served(GateTest):
         self.pawl("trigger", "one", "--wait")  # the last good version stays
         self.end(child)
 
+    def test_what_waits_for_its_first_slot_is_listed_and_explained_as_queued(self):
+        child = self.serve()
+        path = self.gated_job("narrow", [self.gate("a"), {"id": "b", "command": ["true"]},
+                                         {"id": "c", "depends_on": ["b"], "command": ["true"]}])
+        run = self.pawl("run", path, "--detach", "--concurrency", "1").lines[0]
+        self.until_started("a")
+
+        def states(*words):
+            rows = self.pawl("tasks", run, *words, "-o", "json").json()
+            return [(row["task"], row["state"]) for row in rows]
+        everything = [("a", "running"), ("b", "queued"), ("c", "waiting")]
+        self.until("b stands in line", lambda: states() == everything)
+        self.assertEqual(states("--limit", "2"), everything[:2])
+        self.assertEqual(states("--state", "queued"), everything[1:2])
+        self.assertEqual(states("--state", "waiting,running"), [everything[0], everything[2]])
+        shown = self.pawl("show", run, "-o", "json").json()
+        self.assertEqual([(t["task"], t["state"]) for t in shown["tasks"]], everything)
+        self.assertIn("queued", self.pawl("show", f"{run}/b").lines[0])
+        self.assertEqual(self.pawl("explain", f"{run}/b", "-o", "json").json()["state"], "queued")
+        self.assertRegex(self.pawl("explain", f"{run}/b").lines[0],
+                         r"^queued for \d+m?s: needs 1 slot of the run \(--concurrency\), 1 of 1 in use$")
+        self.assertRegex(self.pawl("explain", f"{run}/c").lines[0], r"^waiting for b \(queued\)$")
+        self.end(child)
+        # Nobody is up who would know: the rows say it.
+        self.assertEqual(states(), everything)
+        self.assertIn("queued", self.pawl("explain", f"{run}/b").out)
+
     def test_a_job_can_be_triggered_as_soon_as_its_scheduler_answers(self):
         for number in range(400):
             self.write(f"jobs/job{number:03}.json", {
