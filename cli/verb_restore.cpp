@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "cli/live_workers.h"
 #include "cli/program.h"
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
@@ -36,6 +37,8 @@ class RestoreVerb final : public Verb {
     options.replace = replace_;
     options.actor = user_name();
     options.now = session.here().now;
+    for (const LiveWorker& worker : live_workers(home->workers()))
+      options.workers.push_back(worker.id);
     const Result<RestoreReport> report = restore_store(file_, home->database(), options);
     if (!report) return report.error();
     if (!output_.is_for_people()) {

@@ -1,7 +1,6 @@
-#include <filesystem>
-
 #include <fmt/format.h>
 
+#include "cli/live_workers.h"
 #include "cli/scheduler_probe.h"
 #include "cli/verb.h"
 #include "cli/view.h"
@@ -101,15 +100,10 @@ class StatusVerb final : public Verb {
       }
       return out;
     }
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(home + "/workers", error)) {
-      const std::string lock = (entry.path() / "lock").string();
-      const Result<bool> held = FileLock::is_held(lock);
-      if (!held || !*held) continue;
-      const auto holder = FileLock::last_holder(lock);
-      out.push_back({{"worker", entry.path().filename().string()},
+    for (const LiveWorker& worker : live_workers(home + "/workers")) {
+      out.push_back({{"worker", std::to_string(worker.id.value)},
                      {"state", "alone"},
-                     {"pid", holder ? OrderedJson(holder->pid) : OrderedJson(nullptr)}});
+                     {"pid", worker.pid ? OrderedJson(*worker.pid) : OrderedJson(nullptr)}});
     }
     return out;
   }

@@ -209,15 +209,26 @@ Result<void> settle(Database& database, const RestoreOptions& options, RestoreRe
   return {};
 }
 
+/// A name beside the store for what it is replaced by: whatever an earlier restore has kept there
+/// stays.
+std::string name_for_kept(const std::string& path) {
+  const std::string first = path + ".replaced";
+  std::string name = first;
+  // A restore that was killed may have set this very store aside.
+  for (int n = 2; exists(name) && !is_same_file(name, path); ++n)
+    name = first + "-" + std::to_string(n);
+  return name;
+}
+
 /// Empties the log of the store that is there and sets the store aside, as far as it can be read.
 Result<std::string> set_aside(const std::string& path) {
   if (!exists(path)) return std::string();
   if (auto old = Database::open(path, {DatabaseOptions::Mode::read_write, {}, false})) {
     (void)(*old)->checkpoint(true);
   }
-  const std::string kept = path + ".replaced";
-  unlink(kept.c_str());
-  if (link(path.c_str(), kept.c_str()) != 0) return disk_error("restoring", kept);
+  const std::string kept = name_for_kept(path);
+  if (link(path.c_str(), kept.c_str()) != 0 && errno != EEXIST)
+    return disk_error("restoring", kept);
   // The old log must not be taken for one of the new store. If it could not be emptied, it goes
   // with the old store.
   for (const char* end : {"-wal", "-shm"}) {
@@ -241,6 +252,31 @@ Result<void> refuse_used(const std::string& path, bool replace) {
                                        " runs already. Use another home, or --replace"};
 }
 
+/// What a living worker runs for the store that is there would go on beside what is restored.
+Result<void> refuse_running(const std::string& path, const std::vector<WorkerId>& workers) {
+  if (workers.empty() || !exists(path)) return {};
+  const auto refused = [](WorkerId worker, const std::string& what) {
+    const std::string number = std::to_string(worker.value);
+    return Error{ErrorKind::refused,
+                 "restoring: worker " + number + " is alive and " + what +
+                     ", which would go on beside the restored store. Let it end with pawl serve "
+                     "--drain, or end the worker: pawl status names its process"};
+  };
+  auto old = Database::open(path, {DatabaseOptions::Mode::read_write, {}, false});
+  if (!old) return refused(workers.front(), "this store cannot tell what it runs");
+  Statement live(**old,
+                 "SELECT count(*) FROM attempt WHERE worker = ? AND state IN "
+                 "('starting', 'running', 'stopping')");
+  for (WorkerId worker : workers) {
+    if (!live.bind(worker).step()) return refused(worker, "this store cannot tell what it runs");
+    if (live.integer(0) > 0)
+      return refused(worker,
+                     "has " + std::to_string(live.integer(0)) + " live attempts of this store");
+    live.reset();
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<RestoreReport> restore_store(const std::string& file, const std::string& path,
@@ -253,6 +289,7 @@ Result<RestoreReport> restore_store(const std::string& file, const std::string& 
     return Error{ErrorKind::not_found, "restoring: there is no file " + escape_for_terminal(file)};
   }
   if (auto free = refuse_used(path, options.replace); !free) return std::move(free).error();
+  if (auto still = refuse_running(path, options.workers); !still) return std::move(still).error();
   const Draft draft(path + ".part");
   RestoreReport report;
   {

@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "scheduler/base/ids.h"
 #include "scheduler/base/result.h"
 #include "scheduler/base/time.h"
 #include "storage/database.h"
@@ -34,6 +36,8 @@ struct RestoreOptions {
   bool replace = false;  ///< also when runs are in the store that is there; it is kept beside
   std::string actor;     ///< who does it
   WallTime now;
+  /// Those of the home that live: refused while the store that is there knows of attempts in them.
+  std::vector<WorkerId> workers;
 };
 
 struct RestoreReport {
@@ -41,14 +45,15 @@ struct RestoreReport {
   std::int64_t paused_runs = 0;
   std::int64_t paused_jobs = 0;
   std::int64_t interrupted_attempts = 0;
-  std::string kept;  ///< path of the store that was replaced; empty: none
+  std::string kept;  ///< path of the store that was replaced, a new name each time; empty: none
 };
 
 /// Brings a backup back as the store at `path`; the caller holds the home's lock. Open runs are
 /// paused (`restored`), schedules too; attempts that were live are interrupted and their tasks
 /// held. Numbers go on far behind those that may have been given out since the backup, so that no
 /// worker or log of that time is taken for a new one. A kill leaves the old store or the new one.
-/// Errors: not_found, refused (runs are there), version, storage (the backup is damaged).
+/// Errors: not_found, refused (runs are there, or still run in workers), version, storage (the
+/// backup is damaged).
 Result<RestoreReport> restore_store(const std::string& file, const std::string& path,
                                     const RestoreOptions& options);
 

@@ -205,6 +205,26 @@ class Served(GateTest):
         self.assertEqual(states(), everything)
         self.assertIn("queued", self.pawl("explain", f"{run}/b").out)
 
+    def test_a_restore_is_refused_beside_workers_that_go_on_with_the_store(self):
+        child = self.serve()
+        run = self.pawl("run", self.gated_job("slow", [self.gate("a")]), "--detach").lines[0]
+        self.until_started("a")
+        self.pawl("backup", "copy.db")
+        self.end(child)
+        refused = self.pawl("restore", "--replace", "copy.db", code=4).err
+        self.assertRegex(refused, r"worker \d+ is alive and has 1 live attempts of this store")
+        self.assertIn("--drain", refused)
+        self.open_gates("a")
+        child = self.serve()
+        self.until("it has ended", lambda: self.pawl(
+            "show", run, "-o", "json").json()["state"] == "succeeded")
+        self.end(child)
+        # A worker that has nothing to do is in nobody's way.
+        self.pawl("restore", "--replace", "copy.db")
+        self.pawl("restore", "--replace", "copy.db")
+        self.assertTrue((self.home / "pawl.db.replaced").exists())
+        self.assertTrue((self.home / "pawl.db.replaced-2").exists())
+
     def test_a_job_can_be_triggered_as_soon_as_its_scheduler_answers(self):
         for number in range(400):
             self.write(f"jobs/job{number:03}.json", {

@@ -118,7 +118,7 @@ TEST_CASE("a restored store starts with everything paused and what was alive hel
   must(backup_store(folder.store(), folder.path("copy"), {}));
   Folder home;
   const auto report =
-      must(restore_store(folder.path("copy"), home.store(), {false, "ana", at(99)}));
+      must(restore_store(folder.path("copy"), home.store(), {false, "ana", at(99), {}}));
   CHECK(report.runs == 3);
   CHECK(report.paused_runs == 2);
   CHECK(report.paused_jobs == 1);
@@ -159,12 +159,47 @@ TEST_CASE("a restore refuses a home with runs unless told, and keeps what it rep
   must(backup_store(folder.store(), folder.path("copy"), {}));
   Folder home;
   must(open_store(home.store())->apply(Mutations{mutation::InsertRun{run_row(7, "mine")}}));
-  CHECK(restore_store(folder.path("copy"), home.store(), {false, "", at(1)}).error().kind ==
+  CHECK(restore_store(folder.path("copy"), home.store(), {false, "", at(1), {}}).error().kind ==
         ErrorKind::refused);
-  const auto report = must(restore_store(folder.path("copy"), home.store(), {true, "", at(1)}));
+  const auto report = must(restore_store(folder.path("copy"), home.store(), {true, "", at(1), {}}));
   CHECK(report.kept == home.store() + ".replaced");
   CHECK(must(must(History::open(home.store()))->find_run("run1x")).job == "sales");
   CHECK(must(must(History::open(report.kept))->find_run("run7x")).job == "mine");
+}
+
+TEST_CASE("a restore deletes nothing that an earlier one has kept") {
+  Folder folder;
+  fill(*open_store(folder.store()));
+  must(backup_store(folder.store(), folder.path("copy"), {}));
+  Folder home;
+  must(open_store(home.store())->apply(Mutations{mutation::InsertRun{run_row(7, "mine")}}));
+  std::vector<std::string> kept;
+  for (int i = 0; i < 3; ++i)
+    kept.push_back(
+        must(restore_store(folder.path("copy"), home.store(), {true, "", at(1), {}})).kept);
+  const std::string first = home.store() + ".replaced";
+  CHECK(kept == std::vector<std::string>{first, first + "-2", first + "-3"});
+  CHECK(must(must(History::open(first))->find_run("run7x")).job == "mine");
+  SECTION("one that was killed with the store set aside goes on with that") {
+    const std::string last = first + "-4";
+    std::filesystem::create_hard_link(home.store(), last);
+    CHECK(must(restore_store(folder.path("copy"), home.store(), {true, "", at(1), {}})).kept ==
+          last);
+  }
+}
+
+TEST_CASE("a restore is refused beside a worker that still runs tasks of the store") {
+  Folder folder;
+  fill(*open_store(folder.store()));
+  must(backup_store(folder.store(), folder.path("copy"), {}));
+  const WorkerId busy =
+      must(must(History::open(folder.store()))->attempts({}).next(1)).at(0).row.worker;
+  RestoreOptions options{true, "", at(1), {WorkerId{busy.value + 1}, busy}};
+  const auto error = restore_store(folder.path("copy"), folder.store(), options).error();
+  CHECK(error.kind == ErrorKind::refused);
+  CHECK_THAT(error.message, Catch::Contains("worker " + std::to_string(busy.value) + " is alive"));
+  options.workers.pop_back();  // the other one has nothing to do
+  must(restore_store(folder.path("copy"), folder.store(), options));
 }
 
 TEST_CASE("an empty home and a damaged one take a backup") {
@@ -174,7 +209,7 @@ TEST_CASE("an empty home and a damaged one take a backup") {
   Folder home;
   SECTION("empty") { open_store(home.store()).reset(); }
   SECTION("damaged") { std::ofstream(home.store()) << std::string(5'000, 'z'); }
-  must(restore_store(folder.path("copy"), home.store(), {false, "", at(1)}));
+  must(restore_store(folder.path("copy"), home.store(), {false, "", at(1), {}}));
   CHECK(must(must(History::open(home.store()))->find_run("run1x")).job == "sales");
 }
 
@@ -183,10 +218,10 @@ TEST_CASE("a damaged backup, a foreign one and none are refused and change nothi
   fill(*open_store(folder.store()));
   must(backup_store(folder.store(), folder.path("copy"), {}));
   Folder home;
-  CHECK(restore_store(folder.path("none"), home.store(), {false, "", at(1)}).error().kind ==
+  CHECK(restore_store(folder.path("none"), home.store(), {false, "", at(1), {}}).error().kind ==
         ErrorKind::not_found);
   std::ofstream(folder.path("text")) << "this is no backup";
-  CHECK(restore_store(folder.path("text"), home.store(), {false, "", at(1)}).error().kind ==
+  CHECK(restore_store(folder.path("text"), home.store(), {false, "", at(1), {}}).error().kind ==
         ErrorKind::storage);
   {
     std::fstream file(folder.path("copy"), std::ios::in | std::ios::out | std::ios::binary);
@@ -195,7 +230,7 @@ TEST_CASE("a damaged backup, a foreign one and none are refused and change nothi
       file << "garbage garbage";
     }
   }
-  const auto damaged = restore_store(folder.path("copy"), home.store(), {false, "", at(1)});
+  const auto damaged = restore_store(folder.path("copy"), home.store(), {false, "", at(1), {}});
   REQUIRE_FALSE(damaged);
   CHECK(damaged.error().message.find("damaged") != std::string::npos);
   CHECK(home.names().empty());

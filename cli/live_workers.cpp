@@ -1,0 +1,29 @@
+#include "cli/live_workers.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "scheduler/loop/file_lock.h"
+
+namespace pawl {
+
+std::vector<LiveWorker> live_workers(const std::string& folder) {
+  std::vector<LiveWorker> workers;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string lock = (entry.path() / "lock").string();
+    const Result<bool> held = FileLock::is_held(lock);
+    if (!held || !*held) continue;
+    LiveWorker worker;
+    const std::string name = entry.path().filename().string();
+    std::from_chars(name.data(), name.data() + name.size(), worker.id.value);
+    if (const auto holder = FileLock::last_holder(lock)) worker.pid = holder->pid;
+    workers.push_back(worker);
+  }
+  std::sort(workers.begin(), workers.end(),
+            [](const LiveWorker& a, const LiveWorker& b) { return a.id < b.id; });
+  return workers;
+}
+
+}  // namespace pawl
