@@ -50,7 +50,7 @@ void FolderJobs::on_event(JobLoaded&& loaded) {
   arming->file = loaded.file;
   arming->spec = SharedJob(std::move(loaded.spec));
   arming->calendar = std::move(loaded.calendar);
-  arming->number = arming_[loaded.name] = ++last_arming_;
+  set_out(*arming);
   auto set = [this, alive = alive_, arming](Result<VersionId> version) {
     if (!*alive || !is_current(*arming)) return;
     if (!version) return give_up(*arming, "could not be stored: " + version.error().message);
@@ -60,9 +60,22 @@ void FolderJobs::on_event(JobLoaded&& loaded) {
   jobs_.version_of(std::move(loaded.text), arming->spec, std::move(set));
 }
 
+void FolderJobs::set_out(Arming& arming) {
+  arming.number = ++last_arming_;
+  arming_[arming.name] = {arming.number, arming.file};
+}
+
 bool FolderJobs::is_current(const Arming& arming) const {
   const auto it = arming_.find(arming.name);
-  return it != arming_.end() && it->second == arming.number;
+  return it != arming_.end() && it->second.number == arming.number;
+}
+
+/// Whose name it is, or will be once it is loaded; empty: no file's.
+std::string FolderJobs::file_of(const std::string& job) const {
+  const auto coming = arming_.find(job);
+  if (coming != arming_.end() && !coming->second.file.empty()) return coming->second.file;
+  const JobRow* known = jobs_.find(job);
+  return known == nullptr ? std::string() : known->file;
 }
 
 /// What the store knows that a schedule needs which this process has not armed yet.
@@ -185,12 +198,12 @@ void FolderJobs::on_event(JobQuarantined&& quarantined) {
   JobRow row;
   row.name = !quarantined.name.empty() ? quarantined.name
                                        : std::filesystem::path(quarantined.file).stem().string();
-  if (const JobRow* known = jobs_.find(row.name)) {
+  const std::string file = file_of(row.name);
+  if (!file.empty() && file != quarantined.file) {
     // A second file with a known name says nothing about the first.
-    if (!known->file.empty() && known->file != quarantined.file)
-      row.name = quarantined.file;
-    else
-      row = *known;
+    row.name = quarantined.file;
+  } else if (const JobRow* known = jobs_.find(row.name)) {
+    row = *known;
   }
   const bool stays_in_force = was_served(&row);
   row.file = quarantined.file;
@@ -210,7 +223,7 @@ void FolderJobs::serve_stored(const JobRow& row) {
   auto arming = std::make_shared<Arming>();
   arming->name = row.name;
   arming->version = row.version;
-  arming->number = arming_[row.name] = ++last_arming_;
+  set_out(*arming);
   jobs_.stored(arming->version, [this, alive = alive_, arming,
                                  place = *row.decided_through](const Result<SharedJob>& found) {
     if (!*alive || !is_current(*arming)) return;
@@ -285,7 +298,7 @@ void FolderJobs::remove(JobRow row, const std::string& why) {
 void FolderJobs::reload_dates() {
   for (const auto& [name, armed] : with_dates_) {
     auto arming = std::make_shared<Arming>(armed);
-    arming->number = arming_[name] = ++last_arming_;
+    set_out(*arming);
     auto calendar = std::make_shared<Result<JobCalendar>>(JobCalendar{});
     works_.start([job = armed.spec, calendar] { *calendar = calendar_of(*job); },
                  [this, arming, calendar] {

@@ -59,7 +59,9 @@ class FolderJobs {
   /// A file holds one job: what else was told of it, good or bad, is over.
   void remove_others_of(const std::string& file, const std::string& name);
 
+  void set_out(Arming& arming);
   bool is_current(const Arming& arming) const;
+  std::string file_of(const std::string& job) const;
   void give_up(const Arming& arming, const std::string& why);
   void check_read();
   void look_up(std::shared_ptr<Arming> arming);
@@ -74,7 +76,12 @@ class FolderJobs {
   Writer& writer_;
   Jobs& jobs_;
   Tell tell_;
-  std::map<std::string, std::uint64_t> arming_;  ///< the last one of each name that is on its way
+  /// What is on its way: of each name the last one, and its file.
+  struct Coming {
+    std::uint64_t number = 0;
+    std::string file;
+  };
+  std::map<std::string, Coming> arming_;
   std::uint64_t last_arming_ = 0;
   std::set<std::string> read_;  ///< folders that were told of as a whole
   std::size_t to_be_read_ = 0;

@@ -178,6 +178,29 @@ class Served(GateTest):
         self.pawl("trigger", "one", "--wait")  # the last good version stays
         self.end(child)
 
+    def test_a_second_file_with_a_name_is_quarantined_from_the_first_reading_on(self):
+        folder = self.root / "jobs"
+        folder.mkdir()
+        for name in ("first", "second"):
+            (folder / f"{name}.json").write_text(json.dumps(
+                {"name": "same", "tasks": [{"id": "a", "command": ["echo", name]}]}),
+                encoding="utf-8")
+        child = self.serve("--jobs", folder)
+
+        def told():
+            rows = {row["file"]: row for row in self.pawl("jobs", "-o", "json").json()}
+            return len(rows) == 2 and rows
+        rows = self.until("both are told of", told)
+        self.assertEqual(rows[str(folder / "first.json")]["state"], "served")
+        second = rows[str(folder / "second.json")]
+        self.assertEqual(second["state"], "quarantined")
+        self.assertIn(f"already defined by {folder}/first.json", second["quarantined"])
+        (folder / "first.json").unlink()
+        self.until("the other one is served", lambda: [
+            (row["job"], row["file"], row["state"]) for row in self.pawl("jobs", "-o", "json").json()
+            if row["state"] != "removed"] == [("same", str(folder / "second.json"), "served")])
+        self.end(child)
+
     def test_what_waits_for_its_first_slot_is_listed_and_explained_as_queued(self):
         child = self.serve()
         path = self.gated_job("narrow", [self.gate("a"), {"id": "b", "command": ["true"]},
