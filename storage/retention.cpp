@@ -1,6 +1,8 @@
 #include "storage/retention.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -73,7 +75,7 @@ class Pruner {
       return true;
     }
     return delete_old("event", "run IS NULL AND at < ?") && delete_old("dropped_fire", "at < ?") &&
-           delete_versions();
+           (step_.more || delete_versions());
   }
 
   PruneStep step() const { return step_; }
@@ -196,22 +198,47 @@ class Pruner {
 
   /// Definitions that no run and no job names any more, those of one after the other.
   bool delete_versions() {
-    std::vector<std::int64_t> unused;
-    Statement query(
-        database_,
-        "SELECT v.id FROM job_version AS v "
-        "WHERE NOT EXISTS (SELECT 1 FROM run AS r WHERE r.job = v.job AND r.version = v.id) "
-        "AND NOT EXISTS (SELECT 1 FROM job AS j WHERE j.name = v.job AND j.version = v.id)");
-    while (query.step()) unused.push_back(query.integer(0));
+    if (!request_.versions_in_use) return true;
+    std::map<std::string, std::vector<std::int64_t>> old;
+    Statement query(database_,
+                    "SELECT v.job, v.id FROM job_version AS v WHERE NOT EXISTS "
+                    "(SELECT 1 FROM job AS j WHERE j.name = v.job AND j.version = v.id)");
+    while (query.step()) {
+      const auto& used = *request_.versions_in_use;
+      const VersionId id{query.integer(1)};
+      if (!std::binary_search(used.begin(), used.end(), id))
+        old[std::string(query.text(0))].push_back(id.value);
+    }
     if (!query.ok()) return false;
     query.reset();
+    for (const auto& [job, versions] : old) {
+      if (!delete_versions_of(job, versions)) return false;
+      if (step_.more) return true;
+    }
+    return true;
+  }
+
+  /// Of a job those of `versions` that no run of it has: a look at each run, not one for each
+  /// version.
+  bool delete_versions_of(const std::string& job, const std::vector<std::int64_t>& versions) {
+    std::set<std::int64_t> unused(versions.begin(), versions.end());
+    Statement runs(database_, "SELECT version FROM run WHERE job = ?");
+    runs.bind(job);
+    while (!unused.empty() && runs.step()) unused.erase(runs.integer(0));
+    if (!runs.ok()) return false;
+    runs.reset();
+    // Each with its names in one step: a definition that is found must have them.
+    Statement count(database_, "SELECT count(*) + 1 FROM version_task WHERE version = ?");
     Statement names(database_, "DELETE FROM version_task WHERE version = ?");
     Statement version(database_, "DELETE FROM job_version WHERE id = ?");
     for (std::int64_t id : unused) {
-      const auto& used = request_.versions_in_use;
-      if (std::find(used.begin(), used.end(), VersionId{id}) != used.end()) continue;
+      if (!count.bind(id).step()) return false;
+      const std::int64_t rows = count.integer(0);
+      count.reset();
+      step_.more = step_.rows > 0 && step_.rows + rows > request_.rows_max;
+      if (step_.more) return true;
       if (!names.bind(id).run() || !version.bind(id).run()) return false;
-      ++step_.rows;
+      step_.rows += rows;
     }
     return true;
   }

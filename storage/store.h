@@ -48,7 +48,9 @@ struct PruneRequest {
   std::int64_t unresolved_days = 90;      ///< a run with an unresolved failure stays this long
   std::int64_t event_days = 90;           ///< of events that belong to no run, and of dropped fires
   std::vector<RunId> busy;                ///< ended runs that somebody works with
-  std::vector<VersionId> versions_in_use;  ///< definitions that a new run may be pinned to
+  /// Definitions that a new run may be pinned to, ascending, beside those that jobs name. Nothing:
+  /// that is not known now, and all stay.
+  std::optional<std::vector<VersionId>> versions_in_use;
   WallTime now;
   std::int64_t rows_max = 5'000;  ///< of one step: bounds how long the writer is held
 };

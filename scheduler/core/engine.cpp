@@ -287,6 +287,14 @@ bool Engine::is_dormant(RunId id) const {
   return run != nullptr && run->is_dormant;
 }
 bool Engine::knows_version(VersionId version) const { return state_->versions_.contains(version); }
+
+std::vector<VersionId> Engine::versions() const {
+  std::vector<VersionId> ids;
+  for (const auto& [id, version] : state_->versions_) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
 SharedJob Engine::definition(VersionId version) const {
   const auto it = state_->versions_.find(version);
   return it == state_->versions_.end() ? SharedJob() : it->second->shared;

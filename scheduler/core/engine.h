@@ -116,6 +116,8 @@ class Engine {
   /// The run with this request id, as far as it is in memory or left it lately.
   std::optional<RunId> run_of_request(const std::string& request_id) const;
   bool knows_version(VersionId version) const;
+  /// All that it knows, ascending: a new run may be pinned to any of them.
+  std::vector<VersionId> versions() const;
   /// None when it is not in memory. What is found here is known to the next input, too.
   SharedJob definition(VersionId version) const;
   const JobSpec* job_of(RunId run) const;

@@ -37,6 +37,7 @@ class DefinitionReader {
   /// such version; invalid, when this version of pawl cannot read it. Who asks for one that is
   /// being read waits for that reading, in turn.
   void read(VersionId version, Done done);
+  bool is_reading() const { return !waiting_.empty(); }
 
  private:
   void begin_next();

@@ -74,6 +74,7 @@ void Jobs::find_or_make(JobVersionRow row, SharedJob job,
     return [this, alive, row = std::move(row), job = std::move(job), done = std::move(done),
             stored = std::move(stored)]() mutable {
       if (!*alive) return;
+      --lookups_;
       if (!stored) return done(stored.error());
       const auto key = std::pair(row.job, row.hash);
       bool is_stored = stored->has_value();
@@ -96,7 +97,8 @@ void Jobs::find_or_make(JobVersionRow row, SharedJob job,
       done(id);
     };
   };
-  if (!writer_.load(std::move(ask))) done(Error{ErrorKind::storage, "the store is closed"});
+  if (!writer_.load(std::move(ask))) return done(Error{ErrorKind::storage, "the store is closed"});
+  ++lookups_;
 }
 
 /// What the engine has forgotten is asked of the store again.

@@ -45,6 +45,9 @@ class Jobs {
   /// Sees that the engine knows a version that was found or made here, for the input that is fed
   /// next. On the way to it a definition that no run has may have left memory.
   void know(VersionId version, const SharedJob& job);
+  /// Whether a definition is being looked up in the store, so that one that the engine does not
+  /// know may be known to it soon.
+  bool looks_up() const { return lookups_ > 0 || definitions_.is_reading(); }
 
   /// How new definitions are read: with the operators and settings there are. `folder`: where their
   /// relative paths start at.
@@ -75,6 +78,7 @@ class Jobs {
   Works works_;
   Settings settings_;
   VersionId last_version_;
+  std::size_t lookups_ = 0;
   std::map<std::string, JobRow, std::less<>> jobs_;
   std::map<std::pair<std::string, std::string>, VersionId>
       versions_;  ///< by (job, hash), of this process: those that the engine knows, and few more

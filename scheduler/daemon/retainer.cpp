@@ -93,11 +93,8 @@ void Retainer::read_job_settings() {
 void Retainer::step() {
   PruneRequest request = rounds_.front().request;
   request.busy = pump_.engine().runs();
-  for (const auto& [name, job] : jobs_.all()) {
-    if (job.version.value != 0) request.versions_in_use.push_back(job.version);
-  }
-  for (RunId run : request.busy)
-    request.versions_in_use.push_back(pump_.engine().run(run)->version);
+  // What is in memory is not asked of the store again before a run is pinned to it.
+  if (!jobs_.looks_up()) request.versions_in_use = pump_.engine().versions();
   pump_.flush();
   const bool is_queued = writer_.load(
       [this, alive = alive_, request = std::move(request)](Store& store) -> std::function<void()> {

@@ -201,6 +201,28 @@ class Served(GateTest):
             if row["state"] != "removed"] == [("same", str(folder / "second.json"), "served")])
         self.end(child)
 
+    def test_a_definition_that_comes_back_after_it_was_pruned_is_stored_again(self):
+        folder = self.root / "jobs"
+        folder.mkdir()
+        child = self.serve("--jobs", folder)
+
+        def served(text):
+            (folder / "w.json").write_text(json.dumps(
+                {"name": "w", "tasks": [{"id": "a", "command": ["echo", text]}]}), encoding="utf-8")
+
+            def run():
+                done = self.pawl("trigger", "w", "--wait", "-q", code=None)
+                return done.code == 0 and self.pawl("logs", f"{done.lines[0]}/a").out == text + "\n"
+            self.until(f"{text} is served", run)
+        for text in ("one", "two"):
+            served(text)
+        self.pawl("prune", "--older-than", "0s", "-y")
+        served("one")
+        self.assertIn("succeeded", self.pawl("show", "@latest").out)
+        findings = self.pawl("doctor", "-o", "json", code=None).json()
+        self.assertEqual([f for f in findings if f["check"] == "store" and f["state"] != "good"], [])
+        self.end(child)
+
     def test_what_waits_for_its_first_slot_is_listed_and_explained_as_queued(self):
         child = self.serve()
         path = self.gated_job("narrow", [self.gate("a"), {"id": "b", "command": ["true"]},

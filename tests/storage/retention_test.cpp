@@ -229,6 +229,9 @@ TEST_CASE("definitions that nothing names go, those in use stay") {
   job.version = VersionId{3};
   must(store->apply(Mutations{mutation::SetJob{job}, mutation::InsertRun{run_row(1)}}));
   auto r = request(0, 0);
+  prune_all(*store, r);
+  // Without a word on what is in use, nothing goes.
+  CHECK(must(store->version(VersionId{2})).has_value());
   r.versions_in_use = {VersionId{4}};
   prune_all(*store, r);
   CHECK(must(store->version(VersionId{1})).has_value());
@@ -236,6 +239,32 @@ TEST_CASE("definitions that nothing names go, those in use stay") {
   CHECK(must(store->version(VersionId{3})).has_value());
   CHECK(must(store->version(VersionId{4})).has_value());
   must(store->apply(Mutations{mutation::InsertVersion{version_row(5)}}));
+}
+
+TEST_CASE("definitions go with their names, some in each step") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  constexpr std::int64_t kVersions = 20;
+  for (std::int64_t id = 1; id <= kVersions; ++id)
+    must(store->apply(Mutations{mutation::InsertVersion{version_row(id)}}));
+  RunRow run = run_row(1);
+  run.version = VersionId{9};
+  must(store->apply(Mutations{mutation::InsertRun{run}}));
+  auto r = request(0, 0);
+  r.versions_in_use.emplace();
+  const auto left = [&] {
+    return must(store->database().integer("SELECT count(*) FROM job_version"));
+  };
+  std::int64_t before = kVersions;
+  const int steps = prune_all(*store, r, [&] {
+    CHECK(before - left() <= 1);
+    before = left();
+    CHECK(must(store->database().integer("SELECT count(DISTINCT version) FROM version_task")) ==
+          before);
+  });
+  CHECK(steps >= kVersions - 1);
+  CHECK(left() == 1);
+  CHECK(must(store->version(VersionId{9})).has_value());
 }
 
 TEST_CASE("events of no run go after their time") {
