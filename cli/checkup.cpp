@@ -22,6 +22,7 @@
 #include "plugins/worker/control_group.h"
 #include "scheduler/base/bytes.h"
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/home.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
 
@@ -170,6 +171,12 @@ std::vector<Finding> check_home_folder(const std::string& home) {
                         fmt::format("chmod 700 {}, or remount it for writing", shown)});
   } else {
     findings.push_back({"home", Level::good, shown, ""});
+  }
+  if (const std::string other = other_machine_of(home); !other.empty()) {
+    findings.push_back({"machine", Level::problem,
+                        fmt::format("the home belongs to another one ({})", other),
+                        "Move homes by pawl backup and pawl restore; one that came here for good, "
+                        "and is used nowhere else, without its file `machine`"});
   }
   findings.push_back(check_file_system(home));
   findings.push_back(check_room(home));

@@ -47,8 +47,10 @@ std::optional<WallTime> latest(const TaskRow& row) {
 }
 
 std::string tries_text(const TaskView& task) {
-  if (task.mapped) return {};
-  return fmt::format("{}/{}", task.row.counted, task.max_attempts);
+  if (task.mapped || task.is_run()) return {};
+  // An attempt that ended without a word is not counted, but what is held was tried all the same.
+  const bool is_held = task.row.state == TaskState::held;
+  return fmt::format("{}/{}", is_held ? task.row.attempts : task.row.counted, task.max_attempts);
 }
 
 Style style_of(AttemptState state) {

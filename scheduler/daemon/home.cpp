@@ -147,10 +147,9 @@ Result<void> check_machine(const std::string& home) {
   const std::string own = machine_id();
   if (own.empty()) return {};
   const std::string path = home + "/machine";
-  const std::string known = read_word(path);
-  if (known == own) return {};
-  if (!known.empty()) {
-    return unusable(home, "it belongs to another machine (" + known +
+  if (read_word(path) == own) return {};
+  if (const std::string other = other_machine_of(home); !other.empty()) {
+    return unusable(home, "it belongs to another machine (" + other +
                               "). If it was moved here for good"
                               " and is used nowhere else, remove " +
                               path);
@@ -189,6 +188,12 @@ Result<std::string> resolve_home(std::string_view flag) {
                  "no home: this user has no folder of its own. Name one with --home or PAWL_HOME"};
   }
   return absolute_path(user + "/.local/state/pawl");
+}
+
+std::string other_machine_of(const std::string& home) {
+  const std::string own = machine_id();
+  const std::string known = read_word(home + "/machine");
+  return own.empty() || known == own ? std::string() : known;
 }
 
 Result<Home> Home::open(const std::string& path) {

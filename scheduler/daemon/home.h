@@ -16,6 +16,9 @@ namespace pawl {
 /// invalid (no such value is usable: empty, with NUL, no home folder known).
 Result<std::string> resolve_home(std::string_view flag);
 
+/// The machine that the home at this path belongs to, when that is not this one; else empty.
+std::string other_machine_of(const std::string& home);
+
 class Home {
  public:
   /// Opens the home for reading: it must exist and be a folder of ours. Makes nothing, locks

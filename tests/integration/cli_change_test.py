@@ -298,6 +298,12 @@ class Changing(HomeTest):
         bad = next(f for f in findings if f["check"] == "home")
         self.assertEqual(bad["state"], "problem")
         self.assertIn("chmod 700", bad["remedy"])
+        self.home.chmod(0o700)
+        (self.home / "machine").write_text("0123456789abcdef0123456789abcdef\n", encoding="utf-8")
+        findings = self.pawl("doctor", "-o", "json", code=1).json()
+        bad = next(f for f in findings if f["check"] == "machine")
+        self.assertEqual(bad["state"], "problem")
+        self.assertIn("0123456789abcdef", bad["text"])
 
     def test_prune_takes_old_runs_away(self):
         self.cured.touch()

@@ -114,6 +114,8 @@ class Selecting(HomeTest):
         run = self.pawl("runs", "--job", "hold", "-o", "name").lines[0]
         for verb, state in (("dismiss", None), ("mark", "failed")):
             self.assertEqual(self.chosen(verb, "--state", "held", state=state), [self.short(run, "/a")])
+        # It was tried once, although an attempt that ended without a word does not count.
+        self.assertRegex(self.pawl("failed", run).lines[1], r" held +1/1 ")
         self.assertIn(self.short(run), self.pawl("resume", "--state", "held", "--dry-run").out)
         self.assertEqual(self.chosen("rerun", "--state", "held"), [self.short(run)])
 
