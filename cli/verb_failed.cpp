@@ -136,6 +136,7 @@ class FailedVerb final : public Verb {
                      {"FIRST", true},
                      {"FOR EXAMPLE"}});
     std::int64_t others = 0;
+    std::string summary;
     if (!access.is_empty()) {
       const Result<FailedGroups> groups = access.history().failed_groups(selector, by, tolerated_);
       if (!groups) return groups.error();
@@ -148,8 +149,14 @@ class FailedVerb final : public Verb {
         }
         listing.add(group_entry(group));
       }
+      if (output_.is_for_people() && output_.header) {
+        const Result<FailedSummary> counted = access.history().failed_summary(selector);
+        if (!counted) return counted.error();
+        summary = summary_line(*counted, selector);
+      }
     }
     listing.finish();
+    if (!summary.empty()) session.out.line(summary);
     if (others > 0 && output_.is_for_people()) {
       session.err.line(fmt::format("and {} of other kinds: --limit 0", format_count(others)));
     }

@@ -228,15 +228,26 @@ class AttemptPager {
  private:
   Result<std::vector<AttemptView>> next_by_id(std::size_t limit);
   Result<std::vector<AttemptView>> next_by_task(std::size_t limit);
-  bool passes(const AttemptView& view) const;
-  static Selector tasks_of(const Selector& selector);
+  /// What was read of one kind of the run in turn and not handed out yet.
+  struct Ahead {
+    std::deque<AttemptView> views;
+    bool is_at_end = false;
+    std::int64_t task = -1;  ///< the last one that was read
+    std::int64_t item = -2;
+    std::int64_t number = INT32_MAX;
+  };
+  Result<void> fetch_runs();
+  Result<void> fetch(Ahead& ahead, std::size_t limit);
+  Query attempts_behind(const Ahead& ahead) const;
+  bool is_meant(const AttemptRow& row) const;
 
   History& history_;
   Selector selector_;
   std::int64_t before_;
-  TaskPager tasks_;
-  std::deque<TaskView> ahead_;       ///< tasks of which nothing was told yet
-  std::deque<AttemptView> pending_;  ///< of the last task, what did not fit, last first
+  std::vector<RunRow> runs_;  ///< not done, newest last
+  Ahead first_;               ///< first attempts
+  Ahead later_;               ///< those after them
+  std::optional<std::vector<Named>> names_;
 };
 
 class LogPager {
@@ -406,6 +417,7 @@ class History {
 
   Error error() const { return database_->error("reading history"); }
   bool complete(TaskView& view, TaskDetail detail, std::optional<AttemptId> first_attempt);
+  Result<FailedGroups> divide_failed(const Selector& selector, FailedBy by, bool tolerated);
   Result<void> count_failed(const Selector& selector, FailedSummary& summary,
                             std::set<RunId>& runs);
   Result<void> count_failed_rows(const Selector& selector, FailedSummary& summary,

@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::int64_t kNewest = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kRunsAhead = 64;
-constexpr std::size_t kTasksAhead = 100;
 constexpr std::size_t kScanned = 1'000;  // rows of one query where the last filter is not in SQL
 
 constexpr const char* kTaskTime = "coalesce(t.ended_at, t.started_at, t.queued_at)";
@@ -215,40 +214,11 @@ Result<bool> TaskPager::fetch_tasks(std::size_t limit, std::vector<TaskView>& vi
 
 // Attempts ---------------------------------------------------------------------------------------
 
-/// The tasks whose attempts may be chosen: what is asked of attempts is not asked of tasks.
-Selector AttemptPager::tasks_of(const Selector& selector) {
-  Selector tasks;
-  tasks.names = selector.names;
-  tasks.job = selector.job;
-  tasks.task = selector.task;
-  tasks.key = selector.key;
-  tasks.labels = selector.labels;
-  return tasks;
-}
-
 AttemptPager::AttemptPager(History& history, Selector selector)
-    : history_(history),
-      selector_(std::move(selector)),
-      before_(kNewest),
-      tasks_(history, tasks_of(selector_), {false, !selector_.key.empty(), false}) {}
+    : history_(history), selector_(std::move(selector)), before_(kNewest) {}
 
 Result<std::vector<AttemptView>> AttemptPager::next(std::size_t limit) {
   return selector_.names.empty() ? next_by_id(limit) : next_by_task(limit);
-}
-
-bool AttemptPager::passes(const AttemptView& view) const {
-  const AttemptRow& row = view.row;
-  const auto& states = selector_.states;
-  const auto& reasons = selector_.reasons;
-  if (!states.empty() &&
-      std::find(states.begin(), states.end(), to_string(row.state)) == states.end()) {
-    return false;
-  }
-  if (!reasons.empty() && std::find(reasons.begin(), reasons.end(), row.reason) == reasons.end()) {
-    return false;
-  }
-  if (selector_.since && row.started_at < *selector_.since) return false;
-  return !selector_.until || row.started_at < *selector_.until;
 }
 
 Result<std::vector<AttemptView>> AttemptPager::next_by_id(std::size_t limit) {
@@ -291,33 +261,128 @@ Result<std::vector<AttemptView>> AttemptPager::next_by_id(std::size_t limit) {
   return views;
 }
 
+/// First attempts are found through the tasks, later ones by an index of their own: both in the
+/// order of tasks and items, to be merged.
 Result<std::vector<AttemptView>> AttemptPager::next_by_task(std::size_t limit) {
+  ReadTransaction transaction(history_.database());
+  if (!names_) {
+    if (auto read = fetch_runs(); !read) return std::move(read).error();
+  }
   std::vector<AttemptView> views;
-  while (views.size() < limit) {
-    if (!pending_.empty()) {
-      views.push_back(std::move(pending_.front()));
-      pending_.pop_front();
+  while (views.size() < limit && !runs_.empty()) {
+    for (Ahead* ahead : {&first_, &later_}) {
+      if (!ahead->views.empty() || ahead->is_at_end) continue;
+      if (auto read = fetch(*ahead, limit - views.size()); !read) return std::move(read).error();
+    }
+    if (first_.views.empty() && later_.views.empty()) {
+      runs_.pop_back();
+      first_ = {};
+      later_ = {};
       continue;
     }
-    if (ahead_.empty()) {
-      auto tasks = tasks_.next(kTasksAhead);
-      if (!tasks) return std::move(tasks).error();
-      if (tasks->empty()) break;
-      std::move(tasks->begin(), tasks->end(), std::back_inserter(ahead_));
-    }
-    auto attempts = history_.attempts_of_task(ahead_.front());
-    if (!attempts) return std::move(attempts).error();
-    ahead_.pop_front();
-    std::reverse(attempts->begin(), attempts->end());
-    for (AttemptView& view : *attempts) {
-      const bool is_chosen =
-          std::any_of(selector_.names.begin(), selector_.names.end(), [&](const ObjectName& name) {
-            return !name.attempt || *name.attempt == view.row.number;
-          });
-      if (is_chosen && passes(view)) pending_.push_back(std::move(view));
-    }
+    const bool is_later =
+        first_.views.empty() ||
+        (!later_.views.empty() && later_.views.front().row.key <= first_.views.front().row.key);
+    std::deque<AttemptView>& from = is_later ? later_.views : first_.views;
+    views.push_back(std::move(from.front()));
+    from.pop_front();
   }
   return views;
+}
+
+/// The named runs that are chosen.
+Result<void> AttemptPager::fetch_runs() {
+  auto names = history_.resolve_all(selector_.names);
+  if (!names) return std::move(names).error();
+  names_ = std::move(*names);
+  Query query("SELECT " PAWL_RUN_COLUMNS
+              " FROM run AS r LEFT JOIN run_counts AS c ON c.run = r.id "
+              "LEFT JOIN job_version AS v ON v.id = r.version WHERE true");
+  add_named_runs(query, *names_);
+  add_run_filter(query, selector_);
+  query.add(" ORDER BY r.id");
+  Statement statement = query.prepare(history_.database());
+  while (statement.step()) {
+    RowReader reader(statement);
+    runs_.push_back(read_run(reader));
+  }
+  return statement.ok() ? Result<void>() : history_.error();
+}
+
+/// Those of the run in turn, behind `after`, that may be chosen.
+Query AttemptPager::attempts_behind(const Ahead& ahead) const {
+  const bool is_later = &ahead == &later_;
+  const RunRow& run = runs_.back();
+  Query query("SELECT " PAWL_ATTEMPT_COLUMNS ", coalesce(n.id, a.task) FROM ");
+  query.add(is_later ? "attempt AS a INDEXED BY attempt_again "
+                     : "task AS t CROSS JOIN attempt AS a ON a.id = t.first_attempt ");
+  query.add("LEFT JOIN version_task AS n ON n.version = ? AND n.task = a.task WHERE ",
+            run.version.value);
+  const Named* only = names_->size() == 1 && names_->front().task ? &names_->front() : nullptr;
+  const std::int64_t item = ahead.item;
+  if (is_later && only != nullptr) {
+    query.add(
+        "a.run = ? AND a.number > 1 AND a.task = ? AND a.item >= ? AND "
+        "(a.item > ? OR a.number < ?)",
+        run.id.value, std::int64_t{only->task->value}, item, item, ahead.number);
+  } else if (is_later) {
+    query.add(
+        "a.run = ? AND a.number > 1 AND (a.task, a.item) >= (?, ?) AND "
+        "((a.task, a.item) > (?, ?) OR a.number < ?)",
+        run.id.value, ahead.task, item, ahead.task, item, ahead.number);
+  } else if (only != nullptr) {
+    query.add("t.run = ? AND t.task = ? AND t.item > ?", run.id.value,
+              std::int64_t{only->task->value}, item);
+  } else {
+    query.add("t.run = ? AND (t.task, t.item) > (?, ?)", run.id.value, ahead.task, item);
+  }
+  if (only != nullptr && only->item != kWhole)
+    query.add(is_later ? " AND a.item = ?" : " AND t.item = ?", only->item.value);
+  query.add_glob("coalesce(n.id, a.task)", selector_.task);
+  query.add_in("a.state", selector_.states).add_in("a.reason", words_of(selector_.reasons));
+  add_times(query, selector_, "a.started_at");
+  query.add(is_later ? " ORDER BY a.task, a.item, a.number DESC" : " ORDER BY t.task, t.item");
+  return query;
+}
+
+/// Whether one of the names means it.
+bool AttemptPager::is_meant(const AttemptRow& row) const {
+  return std::any_of(names_->begin(), names_->end(), [&](const Named& name) {
+    return is_named({name}, row.key) && (!name.attempt || *name.attempt == row.number);
+  });
+}
+
+/// Up to `limit` chosen attempts of the run in turn, behind those that were read.
+Result<void> AttemptPager::fetch(Ahead& ahead, std::size_t limit) {
+  const bool filters_here =
+      !selector_.key.empty() || names_->size() > 1 || names_->front().attempt.has_value();
+  while (ahead.views.size() < limit && !ahead.is_at_end) {
+    const std::size_t scanned = filters_here ? kScanned : limit - ahead.views.size();
+    Query query = attempts_behind(ahead);
+    query.add(" LIMIT ?", static_cast<std::int64_t>(scanned));
+    Statement statement = query.prepare(history_.database());
+    std::size_t rows = 0;
+    while (ahead.views.size() < limit && statement.step()) {
+      ++rows;
+      RowReader reader(statement);
+      AttemptView view;
+      view.row = read_attempt(reader);
+      view.task = reader.text();
+      view.run = runs_.back().name;
+      view.job = runs_.back().job;
+      ahead.task = view.row.key.task.value;
+      ahead.item = view.row.key.item.value;
+      ahead.number = view.row.number;
+      if (!is_meant(view.row)) continue;
+      if (!history_.complete(view)) return history_.error();
+      if (!selector_.key.empty() && (view.key.empty() || !matches(selector_.key, view.key)))
+        continue;
+      ahead.views.push_back(std::move(view));
+    }
+    if (!statement.ok()) return history_.error();
+    ahead.is_at_end = rows < scanned && ahead.views.size() < limit;
+  }
+  return {};
 }
 
 // Outputs ----------------------------------------------------------------------------------------

@@ -156,7 +156,43 @@ TEST_CASE("attempts are listed newest first, and of named work by task") {
       of_run.insert(of_run.end(), of_task.rbegin(), of_task.rend());
     }
     CHECK(ids(all_pages(f.history->attempts(named), 3)) == of_run);
+    const auto check = [&](const std::string& name, const auto& is_chosen) {
+      named.names = {must(parse_object_name(name))};
+      std::vector<std::int64_t> chosen;
+      for (std::int64_t id : of_run) {
+        if (is_chosen(f.told.attempts.at(id))) chosen.push_back(id);
+      }
+      for (std::size_t limit : {1U, 3U, 1000U})
+        CHECK(ids(all_pages(f.history->attempts(named), limit)) == chosen);
+    };
+    check(run.name + "/query", [](const AttemptRow& a) { return a.key.task.value == 1; });
+    check(run.name + "/query:1", [](const AttemptRow& a) { return a.key.item.value == 1; });
+    check(run.name + "/query:1#2",
+          [](const AttemptRow& a) { return a.key.item.value == 1 && a.number == 2; });
+    named.states = {"failed"};
+    check(run.name, [](const AttemptRow& a) { return a.state == AttemptState::failed; });
+    named.key = "k[12]";
+    check(run.name + "/query", [](const AttemptRow& a) {
+      return a.state == AttemptState::failed && (a.key.item.value == 1 || a.key.item.value == 2);
+    });
   }
+}
+
+TEST_CASE("attempts of several names are those of each, once") {
+  FilledHistory f(6);
+  const std::string first = f.told.runs.front().name;
+  const std::string last = f.told.runs.back().name;
+  Selector s;
+  s.names = {must(parse_object_name(first)), must(parse_object_name(last + "/query")),
+             must(parse_object_name(first + "/list"))};
+  std::set<std::int64_t> expected;
+  for (const auto& [id, a] : f.told.attempts) {
+    const bool is_of_last = a.key.run == f.told.runs.back().id && a.key.task.value == 1;
+    if (a.key.run == f.told.runs.front().id || is_of_last) expected.insert(id);
+  }
+  const auto found = ids(all_pages(f.history->attempts(s), 2));
+  CHECK(std::set<std::int64_t>(found.begin(), found.end()) == expected);
+  CHECK(found.size() == expected.size());
 }
 
 TEST_CASE("of every attempt that may have a log it is told once, and of no silent one") {
