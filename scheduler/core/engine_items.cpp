@@ -243,8 +243,11 @@ Engine::State::WholeVerdict Engine::State::judge_whole(const Run& run, TaskIndex
     return {TaskEvent::succeed, Reason::none};
   if (mapped.rest_reason == Reason::stop_after_failures)
     return {TaskEvent::fail, Reason::stop_after_failures};
+  // Items that got no slot, or were not even read, are why, and not what others came to.
+  const bool lacks_slots = mapped.rest_reason == Reason::queue_timeout;
+  if (lacks_slots && (mapped.fresh() > 0 || failures <= tolerated))
+    return {TaskEvent::fail, Reason::queue_timeout};
   if (failures > tolerated) return {TaskEvent::fail, Reason::tolerance};
-  if (mapped.rest_reason == Reason::queue_timeout) return {TaskEvent::fail, Reason::queue_timeout};
   // Items that were cancelled one by one are missing like those that failed.
   if (mapped.rest_reason == Reason::none) return {TaskEvent::fail, Reason::tolerance};
   // A person or a limit took the whole away: it shares that word.
@@ -265,7 +268,9 @@ void Engine::State::finish_mapped_if_done(Run& run, TaskIndex task) {
       mapped.repeat != Repeat::none)
     return;
   const WholeVerdict verdict = judge_whole(run, task);
-  std::string error = verdict.reason == Reason::items ? mapped.read_error : std::string();
+  std::string error;
+  if (verdict.reason == Reason::items) error = mapped.read_error;
+  if (verdict.reason == Reason::queue_timeout) error = kNoSlot;
   move(run, {run.row.id, task, kWhole}, node.work, verdict.event,
        {verdict.reason, 0, std::move(error), {}});
 }

@@ -40,6 +40,9 @@ inline constexpr WorkerId kSelf{0};
 /// Longer than anybody waits, and far from the end of the clock's range.
 inline constexpr Duration kWaitMax = std::chrono::hours(24 * 365 * 100);
 
+/// What `queue_timeout` says of a task, or of the items of one that never started.
+inline constexpr const char* kNoSlot = "no slot within its queue_timeout";
+
 class Engine::State {
  public:
   State(EngineCounters counters, std::size_t step_max) : counters_(counters), step_max_(step_max) {

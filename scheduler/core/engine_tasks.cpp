@@ -407,8 +407,7 @@ void Engine::State::on_timer(const Alarm& alarm) {
         return;
       }
       if (work.state != TaskState::queued) return;
-      move(run, key, work, TaskEvent::fail,
-           {Reason::queue_timeout, 0, "no slot within its queue_timeout", {}});
+      move(run, key, work, TaskEvent::fail, {Reason::queue_timeout, 0, kNoSlot, {}});
       if (is_item) item_ended(run, key.task);
       return;
     case TimerKind::total:

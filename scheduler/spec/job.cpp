@@ -104,6 +104,16 @@ std::string_view to_string(HookKind v) {
   return "";
 }
 
+std::int64_t Tolerance::of(std::int64_t items) const {
+  if (!is_percent) return static_cast<std::int64_t>(value);
+  const double share = value * static_cast<double>(items) / 100.0;
+  // Few decimals are exact as doubles: 0.57 % of 10,000 comes to a little less than 57.
+  constexpr double kInexact = 1e-6;
+  const double nearest = std::round(share);
+  return static_cast<std::int64_t>(std::abs(share - nearest) < kInexact ? nearest
+                                                                        : std::floor(share));
+}
+
 Duration retry_delay(const RetryPolicy& policy, std::int64_t attempt) {
   const double n = static_cast<double>(std::max<std::int64_t>(attempt, 1));
   const double base = static_cast<double>(policy.delay.count());

@@ -76,10 +76,7 @@ struct Tolerance {
   double value = 0;  ///< items, or percent 0 to 100
 
   /// Failures that `items` items may have; percent is rounded down.
-  std::int64_t of(std::int64_t items) const {
-    return static_cast<std::int64_t>(is_percent ? value * static_cast<double>(items) / 100.0
-                                                : value);
-  }
+  std::int64_t of(std::int64_t items) const;
 };
 
 /// The items of a mapped task and what is asked of them.

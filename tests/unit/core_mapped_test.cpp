@@ -192,6 +192,21 @@ TEST_CASE(
   w.finish_all(hog);
 }
 
+TEST_CASE("items that got no slot in time fail their task with that reason") {
+  World w;
+  const RunId hog = w.start("job name=hog; x priority=9; y priority=9; z priority=9; u priority=9");
+  const RunId run = w.start("m map=3 queue=5s; n map=2 queue=5s tolerate=2");
+  w.pass(5s);
+  CHECK(w.items(run, "m") == "failed=3");
+  CHECK(w.task(run, "m") == "failed:queue_timeout");
+  CHECK(w.row(run, "m").error == "no slot within its queue_timeout");
+  CHECK(w.task(run, "n") == "succeeded");
+  w.finish_all(hog);
+  w.resume(run);
+  w.finish_all(run);
+  CHECK(w.state(run) == "succeeded");
+}
+
 TEST_CASE("a queue time-out while items are still read ends the reading") {
   World w;
   w.answers = false;
@@ -320,4 +335,9 @@ TEST_CASE("a tolerance in percent is rounded down and exact at the borders") {
   CHECK(Tolerance{true, 100}.of(7) == 7);
   CHECK(Tolerance{false, 3}.of(1) == 3);
   for (std::int64_t n = 0; n <= 2'000; ++n) REQUIRE(Tolerance{true, 29}.of(n) == n * 29 / 100);
+  for (std::int64_t hundredths = 1; hundredths <= 10'000; ++hundredths) {
+    const Tolerance share{true, static_cast<double>(hundredths) / 100};
+    for (std::int64_t n : {150, 9'999, 10'000, 100'000, 1'000'000'000})
+      REQUIRE(share.of(n) == n * hundredths / 10'000);
+  }
 }
