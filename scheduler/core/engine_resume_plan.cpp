@@ -280,11 +280,11 @@ Result<Engine::State::ResumeParts> Engine::State::select_resume(const Run& run,
 
 namespace {
 
-/// Items of the task that run again; -1 of one that is not mapped.
+/// Items of the task that run again; -1 of one that is not mapped, or whose items are not known.
 std::int64_t items_again(const Node& node, bool is_of_items,
                          const std::vector<std::int64_t>& named) {
   if (!node.mapped) return -1;
-  if (!is_of_items) return node.mapped->items;
+  if (!is_of_items) return node.mapped->complete ? node.mapped->items : -1;
   if (!named.empty()) return static_cast<std::int64_t>(named.size());
   return node.mapped->failures() + node.mapped->count(TaskState::cancelled);
 }

@@ -377,6 +377,7 @@ TEST_CASE(
     w.handle(input::HoldStarts{true});
     w.answer(prepare, 3, "cannot read", false);
     CHECK(w.task(run, "m") == "failed:items");
+    CHECK(w.plan(run) == std::vector<std::string>{"run m"});  // nobody knows how many items
     w.handle(input::HoldStarts{false});
     w.resume(run);
     const auto again = w.unanswered.at(1);
