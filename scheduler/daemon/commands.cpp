@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "plugins/worker/output.h"
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/request_body.h"
@@ -24,8 +25,12 @@ std::string_view between(std::string_view path, std::string_view begin, std::str
 // A text is read by ten megabytes a second or more, so one of this size takes some milliseconds.
 constexpr std::size_t kBodyOnLoopMax = 64U << 10;
 
-json body_of(const std::string& text) {
-  return text.empty() ? json::object() : json::parse(text, nullptr, false);
+Result<json> body_of(const std::string& text) {
+  if (text.empty()) return json::object();
+  if (const auto why = json_error(text)) return Error{ErrorKind::invalid, "the body: " + *why};
+  json body = json::parse(text, nullptr, false);
+  if (!body.is_object()) return Error{ErrorKind::invalid, "the body is not a JSON object"};
+  return body;
 }
 
 Error no_such_route(const ControlRequest& request) {
@@ -79,16 +84,16 @@ void Commands::get(const ControlRequest& request, ControlAnswer answer) {
 void Commands::post(ControlRequest request, ControlAnswer answer) {
   std::string text = std::exchange(request.body, {});
   if (text.size() <= kBodyOnLoopMax) return post(request, body_of(text), std::move(answer));
-  auto body = std::make_shared<json>();
+  auto body = std::make_shared<Result<json>>(json());
   works_.start([body, text = std::move(text)] { *body = body_of(text); },
                [this, body, request = std::move(request), answer = std::move(answer)] {
                  post(request, std::move(*body), answer);
                });
 }
 
-void Commands::post(const ControlRequest& request, Json body, ControlAnswer answer) {
-  if (!body.is_object())
-    return refuse(answer, {ErrorKind::invalid, "the body is not a JSON object"});
+void Commands::post(const ControlRequest& request, Result<Json> read, ControlAnswer answer) {
+  if (!read) return refuse(answer, read.error());
+  Json body = *std::move(read);
   if (const auto known = check_body(request.path, body); !known)
     return refuse(answer, known.error());
   if (request.path == "/v1/hand_over" || request.path == "/v1/reload") {

@@ -67,7 +67,7 @@ class Commands {
   using Json = nlohmann::json;
   void get(const ControlRequest& request, ControlAnswer answer);
   void post(ControlRequest request, ControlAnswer answer);
-  void post(const ControlRequest& request, Json body, ControlAnswer answer);
+  void post(const ControlRequest& request, Result<Json> read, ControlAnswer answer);
   void explain(const ControlRequest& request, const ControlAnswer& answer);
   Json reasons(const Target& target) const;
   void pause_job(const std::string& name, bool pause, const Json& body, const std::string& actor,

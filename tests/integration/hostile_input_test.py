@@ -66,6 +66,25 @@ class Injection(HostileTest):
                 self.assertNotIn(CANARY.encode(), path.read_bytes(), path)
 
 
+    def test_an_integer_that_would_lose_digits_is_refused_where_it_comes_in(self):
+        big = "18446744073709551616"
+        job = self.job("ids", [
+            {"id": "lines", "map": {"items": {"file": "lines.jsonl"}}, "command": ["echo", "{{ item }}"]},
+            {"id": "list", "map": {"items": {"file": "list.json", "format": "json"}},
+             "command": ["echo", "{{ item }}"]},
+            {"id": "says", "output": "json", "command": ["echo", big]}])
+        self.write("lines.jsonl", f"1\n{big}\n")
+        self.write("list.json", f"[{big}]")
+        run = self.pawl("run", job, code=1).lines[0]
+        why = f"the integer {big} needs more than 64 bits and would lose digits: write it as a text"
+        told = {t["task"]: (t["reason"], t["error"])
+                for t in self.pawl("tasks", run, "-o", "json").json() if t["index"] is None}
+        self.assertEqual(told, {
+            "lines": ("items", f"{self.root}/lines.jsonl:2: cannot be an item: {why}"),
+            "list": ("items", f"cannot read items from {self.root}/list.json: {why}"),
+            "says": ("output", f"standard output: {why}")})
+
+
 class Paths(HostileTest):
     def test_names_that_lead_elsewhere_are_no_names(self):
         for name in ("../up", "/abs", "a/b", "..", "a\nb", "\x1b[2J", ""):
