@@ -44,12 +44,16 @@ class DocumentBuilder {
   }
   bool number_float(double value, const std::string& raw) {
     const std::size_t begin = token_start();
-    if (raw.find_first_of(".eE") == std::string::npos) {
-      return fail(begin, "the integer " + shorten(raw) +
-                             " needs more than 64 bits and would lose digits: write it as a text");
-    }
     number(NodeKind::real);
     doc_.nodes_.back().value.real = value;
+    const bool has_lost_digits = raw.find_first_of(".eE") == std::string::npos;
+    if (has_lost_digits && doc_.errors_.size() < limits::kErrorsPerFileMax) {
+      doc_.errors_.push_back(
+          {begin,
+           "the integer " + shorten(raw) +
+               " needs more than 64 bits and would lose digits: write it as a text",
+           static_cast<NodeId>(doc_.nodes_.size() - 1)});
+    }
     return true;
   }
   bool string(const std::string& value) {

@@ -38,14 +38,15 @@ struct Place {
 struct SyntaxError {
   std::size_t offset = 0;
   std::string message;
-  NodeId node = kNoNode;  ///< of a duplicate key: the later member
+  NodeId node = kNoNode;  ///< of a duplicate key: the later member; of a number: it
 };
 
 class Document {
  public:
   /// Reads `text`, which must outlive the document. False when it is not JSON (one error); true
-  /// when it is, perhaps with errors for duplicate keys (the first one of each stays). Total: any
-  /// bytes, at most `bytes_max` of them, nested at most `limits::kJobNestingMax`.
+  /// when it is, perhaps with errors for duplicate keys (the first one of each stays) and for
+  /// integers of more than 64 bits. Total: any bytes, at most `bytes_max` of them, nested at most
+  /// `limits::kJobNestingMax`.
   bool parse(std::string_view text, std::size_t bytes_max);
   const std::vector<SyntaxError>& errors() const { return errors_; }
 

@@ -282,7 +282,8 @@ constexpr std::array<Field, 5> kMapFields = {{
     {"key", &kTemplate, "A template that gives each item a unique name."},
     {"max_concurrent", &kCount, "At most so many items at once."},
     {"tolerated_failures", &kTolerance, "Failed items that do not fail the task.", "0"},
-    {"stop_after_failures", &kCount, "After so many failed items no further one starts."},
+    {"stop_after_failures", &kCount,
+     "After so many failed items no further one starts, and those that run are stopped."},
 }};
 constexpr Shape kMap = {.form = Form::object,
                         .what = "an object such as {\"items\": [1, 2, 3]}",

@@ -93,11 +93,8 @@ std::optional<std::string> kind_violation(const Json& schema, const std::string&
 }
 
 bool is_of_type(const Json& value, std::string_view word) {
-  const bool whole = value.is_number_integer() ||
-                     (value.is_number_float() &&
-                      value.get<double>() == static_cast<double>(static_cast<std::int64_t>(
-                                                 std::clamp(value.get<double>(), -9e18, 9e18))));
-  return (word == "string" && value.is_string()) || (word == "integer" && whole) ||
+  return (word == "string" && value.is_string()) ||
+         (word == "integer" && value.is_number_integer()) ||
          (word == "number" && value.is_number()) || (word == "boolean" && value.is_boolean()) ||
          (word == "array" && value.is_array()) || (word == "object" && value.is_object()) ||
          (word == "null" && value.is_null());

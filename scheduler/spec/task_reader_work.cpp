@@ -273,7 +273,8 @@ Json TaskReader::merged_json(View view) {
 
 void TaskReader::read_environment(const Source& source, TaskSpec& task) {
   Variables variables = job_variables_;
-  if (source.defaults != kNoNode) {
+  const bool has_removed = doc_.is(doc_.member(source.node, "env"), NodeKind::null);
+  if (source.defaults != kNoNode && !has_removed) {
     overlay_variables(variables, doc_, doc_.member(source.defaults, "env"));
   }
   overlay_variables(variables, doc_, source.view.own_member("env").node());

@@ -71,6 +71,7 @@ TEST_CASE("defaults fill in what a task does not say, key by key") {
   const TaskSpec& d = job.tasks[3];
   CHECK(d.retry.max_attempts == 1);
   CHECK(d.retry.delay == 60s);
+  CHECK(d.env == std::map<std::string, std::string>{{"A", "job"}, {"B", "job"}, {"C", "job"}});
   CHECK_FALSE(d.resources.nice.has_value());
 }
 
