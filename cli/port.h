@@ -42,9 +42,9 @@ enum class Reach {
   socket,  ///< over the socket, else refused with no_scheduler: `pawl serve` would help
 };
 
-/// Opens the way. A home that is locked and does not answer yet is waited for up to 10 s. With
-/// `any`, a home that does not exist is made, and named on standard error. Errors: no_scheduler,
-/// locked, home_unusable, storage, version.
+/// Opens the way. A scheduler that starts is waited for up to a minute, one that listens and does
+/// not answer 10 s. With `any`, a home that does not exist is made, and named on standard error.
+/// Errors: no_scheduler, locked, home_unusable, storage, version.
 Result<std::unique_ptr<Port>> open_port(const Session& session, Reach reach);
 
 /// For verbs that need what has run before: a home that is not there is not made for them. Errors:

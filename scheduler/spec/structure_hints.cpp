@@ -56,7 +56,10 @@ std::string text_hint(std::string_view text, const Shape& shape, std::string_vie
   if (key == "depends_on") return ": write [" + quote(text) + "]";
   if (key == "command") return ": a shell's text is \"script\"";
   if (key == "items" || key == "map") return ": write {\"items\": …}";
-  if (shape.form == Form::list) return ": write [" + quote(text) + "]";
+  if (shape.form == Form::list) {
+    return shape.element->form == Form::object ? ": each is an object, write [{…}]"
+                                               : ": write [" + quote(text) + "]";
+  }
   return "";
 }
 
@@ -101,9 +104,11 @@ std::string wrong_type_hint(const Document& document, NodeId node, const Shape& 
   const NodeKind kind = document.kind(node);
   const bool number = kind == NodeKind::integer || kind == NodeKind::real;
   const auto* alternatives_end = shape.alternatives.data() + shape.alternatives.size();
-  const bool takes_text = shape.form == Form::string || shape.form == Form::text ||
-                          std::any_of(shape.alternatives.data(), alternatives_end,
-                                      [](const Shape* s) { return s->form == Form::string; });
+  const bool takes_text =
+      shape.form == Form::string || shape.form == Form::text ||
+      std::any_of(shape.alternatives.data(), alternatives_end, [](const Shape* s) {
+        return s->form == Form::string && s->check != Check::word;
+      });
   if (shape.check == Check::duration && number) {
     return ": a bare number has no unit, write \"" + document.to_json(node).dump() + "s\"";
   }
@@ -120,6 +125,7 @@ std::string wrong_type_hint(const Document& document, NodeId node, const Shape& 
                                   : ": false is {\"policy\": \"none\"}";
   }
   if (kind == NodeKind::object && shape.form == Form::list) {
+    if (key == "tasks") return ": a task has its name within, write [{\"id\": \"load\", …}, …]";
     return ": put it in brackets, [ … ]";
   }
   if (key == "retry" && number)

@@ -288,6 +288,14 @@ class StandardDescriptors(HomeTest):
             person.read_until(b" 30 done")
             self.assertEqual(person.process.wait(timeout=SECONDS), 0)
 
+    def test_a_terminal_that_cannot_move_its_cursor_gets_lines(self):
+        path = self.job("quick", [{"id": "a", "command": ["true"]}])
+        with self.on_a_terminal("run", path, env={"TERM": "dumb"}) as person:
+            said = person.read_until(b" 1 done")
+            self.assertEqual(person.process.wait(timeout=SECONDS), 0)
+        self.assertIn(b"  a  ", said)
+        self.assertNotIn(b"\x1b", said)
+
     def test_a_pipe_that_nobody_reads_holds_up_no_run_and_gets_all_of_it(self):
         path = self.job("large", [{"id": "a", "command": ["true"]}],
                         params={"text": {"type": "string"}})

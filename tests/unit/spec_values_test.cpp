@@ -45,7 +45,7 @@ TEST_CASE("words of other schedulers get a hint") {
     const char* key;
     const char* hint;
   };
-  const std::array<Foreign, 28> of_tasks = {{{"retries", "pawl counts all attempts"},
+  const std::array<Foreign, 32> of_tasks = {{{"retries", "pawl counts all attempts"},
                                              {"retry_delay", "\"delay\": \"60s\""},
                                              {"task_id", "it is \"id\""},
                                              {"name", "it is \"id\""},
@@ -72,13 +72,17 @@ TEST_CASE("words of other schedulers get a hint") {
                                              {"priority_weight", "it is \"priority\""},
                                              {"pool_slots", "it is \"pool\""},
                                              {"on_failure_callback", "\"on_failure\" of the job"},
+                                             {"bash", "it is \"script\""},
+                                             {"user", "the user of the scheduler"},
+                                             {"mem", "it is \"resources\""},
+                                             {"url", "stand in \"with\""},
                                              {"on_failure", "hooks belong to the job"}}};
   for (const Foreign& foreign : of_tasks) {
     const std::string quoted = "\"" + std::string(foreign.key) + "\"";
     check_error(tasks_of("{\"command\": [\"true\"], " + quoted + ": 1, \"id\": \"a\"}"),
                 "/tasks/0/" + std::string(foreign.key), quoted + ": 1", foreign.hint);
   }
-  const std::array<Foreign, 16> of_jobs = {{{"dag_id", "it is \"name\""},
+  const std::array<Foreign, 18> of_jobs = {{{"dag_id", "it is \"name\""},
                                             {"schedule_interval", "it is \"schedule\""},
                                             {"cron", "it stands in \"schedule\""},
                                             {"on", "it is \"schedule\""},
@@ -91,6 +95,8 @@ TEST_CASE("words of other schedulers get a hint") {
                                             {"parameters", "it is \"params\""},
                                             {"start_date", "it stands in \"schedule\""},
                                             {"timezone", "it stands in \"schedule\""},
+                                            {"tz", "it stands in \"schedule\""},
+                                            {"hooks", "they are \"on_success\""},
                                             {"dagrun_timeout", "it is \"timeout\""},
                                             {"handlerOn", "\"on_failure\""},
                                             {"sla_miss_callback", "there is none"}}};
@@ -142,7 +148,8 @@ TEST_CASE("a value of a wrong type says what belongs there, and how to write it"
       {tasks_of(R"({"id": "a", "operator": "x", "with": []})"), "/tasks/0/with", "[]",
        "an object of the operator's parameters"},
       {tasks_of(R"("a")"), "/tasks/0", "\"a\"", "expected a task: an object"},
-      {R"({"name": "j", "tasks": {"a": {}}})", "/tasks", "{\"a\"", "put it in brackets"},
+      {R"({"name": "j", "tasks": {"a": {}}})", "/tasks", "{\"a\"", "a task has its name within"},
+      {job_with("\"on_failure\": \"echo\""), "/on_failure", "\"echo\"", "write [{…}]"},
   });
 }
 
