@@ -383,13 +383,12 @@ Result<bool> ask_beside_home(const Session& session, std::unique_ptr<Port>& port
                              std::string_view question,
                              const std::function<Result<bool>()>& look_again) {
   for (;;) {
-    if (port->is_scheduler()) port.reset();
+    port.reset();
     if (!ask_yes(session, question)) return false;
-    if (port == nullptr) {
-      Result<std::unique_ptr<Port>> opened = open_port(session, reach);
-      if (!opened) return opened.error();
-      port = *std::move(opened);
-    }
+    // Whoever serves the home by now.
+    Result<std::unique_ptr<Port>> opened = open_port(session, reach);
+    if (!opened) return opened.error();
+    port = *std::move(opened);
     const Result<bool> same = look_again();
     if (!same) return same.error();
     if (*same) return true;

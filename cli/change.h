@@ -81,7 +81,7 @@ bool ask_yes(const Session& session, std::string_view question);
 /// Asks that person whether a plan that was shown shall be carried out. A home that this process
 /// serves is let go meanwhile: nobody else must wait for a person, who may have left. After a yes
 /// `look_again` tells whether what was agreed to is still what would happen; if not it shows the
-/// new plan, and the question is asked again. `port` may be replaced; after a no it may be null.
+/// new plan, and the question is asked again. `port` is replaced; after a no it is null.
 /// Errors: those of open_port and `look_again`.
 Result<bool> ask_beside_home(const Session& session, std::unique_ptr<Port>& port, Reach reach,
                              std::string_view question,

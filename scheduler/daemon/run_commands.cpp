@@ -152,6 +152,17 @@ std::string objection_to(std::string_view verb, const RunRow& run, std::string_v
   return {};
 }
 
+/// The same of a mark, for its task's sake: what runs is not decided by hand.
+std::string objection_to_mark(const Engine& engine, const Target& target) {
+  if (!target.task || !engine.has_run(target.run)) return {};
+  const TaskView task = engine.task(target.run, *target.task);
+  const bool is_item = target.item && target.item->value >= 0 && target.item->value < task.items;
+  const TaskState state =
+      is_item ? engine.item_state({target.run, *target.task, *target.item}) : task.state;
+  if (is_final(state) || next(state, TaskEvent::mark_failed)) return {};
+  return "is " + std::string(to_string(state)) + "; cancel it first";
+}
+
 }  // namespace
 
 // Doing ------------------------------------------------------------------------------------------
@@ -283,8 +294,11 @@ void RunCommands::plan(Command& command, Loaded loaded, Json differences) {
   } else {
     std::map<std::string, const RunRow*> runs;
     for (const LoadedRun& run : loaded) runs.emplace(run.row.name, &run.row);
-    for (const Command::Named& named : command.targets) {
-      const std::string objection = objection_to(command.verb, *runs.at(named.run), named.task);
+    for (std::size_t i = 0; i < command.targets.size(); ++i) {
+      const Command::Named& named = command.targets[i];
+      std::string objection = objection_to(command.verb, *runs.at(named.run), named.task);
+      if (objection.empty() && command.verb == "mark")
+        objection = objection_to_mark(pump_.engine(), (*targets)[i]);
       lines.push_back({{"run", named.run},
                        {"task", named.task.empty() ? json(nullptr) : json(named.task)},
                        {"items", named.index ? json(1) : json(nullptr)},

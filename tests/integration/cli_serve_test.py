@@ -94,6 +94,8 @@ class Served(GateTest):
         path = self.job("long", [{"id": "a", "command": ["sleep", "300"]}])
         run = self.pawl("run", path, "--detach").lines[0]
         self.until("it runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        self.assertIn("refused: is running; cancel it first", self.pawl(
+            "mark", f"{run}/a", "succeeded", "--dry-run", code=4).out)
         self.pawl("pause", run)
         self.assertEqual(self.pawl("runs", "-o", "json").json()[0]["state"], "paused")
         self.pawl("unpause", run)
