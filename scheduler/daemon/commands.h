@@ -57,6 +57,9 @@ class Commands {
 
   void handle(ControlRequest request, ControlAnswer answer);
 
+  /// Whether ended runs are being read to be changed.
+  bool reads_runs() const { return run_commands_.is_busy(); }
+
   // From the service.
   void on(effect::Reply&& reply) { replies_.on(std::move(reply)); }
   void run_ended(RunId run) { followers_.run_ended(run); }

@@ -91,6 +91,8 @@ void Retainer::read_job_settings() {
 }
 
 void Retainer::step() {
+  // The change is written to rows that must still be there.
+  if (options_.runs_are_read()) return pause_.start_after(kStepPause);
   PruneRequest request = rounds_.front().request;
   request.busy = pump_.engine().runs();
   // What is in memory is not asked of the store again before a run is pinned to it.

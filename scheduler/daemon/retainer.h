@@ -25,6 +25,8 @@ class Retainer {
     std::string logs;  ///< folders of the home that have one folder per run
     std::string outputs;
     Retention keep;
+    /// Whether somebody reads ended runs to change them; nothing is taken away meanwhile.
+    std::function<bool()> runs_are_read;
   };
 
   /// What a round did: runs taken away, or why it stopped.

@@ -36,6 +36,8 @@ class RunCommands {
 
   /// `POST /v1/commands`.
   void handle(const ControlRequest& request, const nlohmann::json& body, ControlAnswer answer);
+  /// Whether runs are being read for a command.
+  bool is_busy() const { return is_busy_; }
 
  private:
   using Json = nlohmann::json;

@@ -205,7 +205,8 @@ void Service::start_parts(std::vector<JobRow> job_rows) {
 
   retainer_ = std::make_unique<Retainer>(
       loop_, *pump_, *writer_, *jobs_,
-      Retainer::Options{home_.logs(), home_.outputs(), keep_of(settings)});
+      Retainer::Options{home_.logs(), home_.outputs(), keep_of(settings),
+                        [this] { return commands_ && commands_->reads_runs(); }});
   if (options_.serves) retainer_->keep_going();
 
   workers_ = std::make_unique<Workers>(loop_, worker_options(), worker_events());

@@ -13,6 +13,7 @@
 #include <catch2/catch.hpp>
 
 #include "scheduler/daemon/definitions.h"
+#include "scheduler/daemon/retainer.h"
 #include "scheduler/loop/wakeup.h"
 #include "storage/sqlite_store.h"
 #include "tests/unit/loop_support.h"
@@ -59,6 +60,8 @@ class Home {
     pump->flush();
     return *made;
   }
+
+  Writer& writer() { return *writer_; }
 
   Loop loop;
   std::unique_ptr<Pump> pump;
@@ -150,6 +153,40 @@ TEST_CASE("the loop turns while a definition of 20,000 tasks is read") {
   REQUIRE(run_until(home.loop, [&] { return is_read; }));
   // It takes a hundred milliseconds and more: as many as the loop would have stood.
   CHECK(turns > 10);
+}
+
+TEST_CASE("retention waits for who reads runs, and leaves definitions that are in memory") {
+  Home home;
+  const VersionId version = home.store(job_of(1));
+  bool is_reading = true;
+  int asked = 0;
+  const auto prune = [&](const std::function<void()>& meanwhile) {
+    const auto is_read = [&] {
+      ++asked;
+      return is_reading;
+    };
+    Retainer retainer(home.loop, *home.pump, home.writer(), *home.jobs, {"", "", {}, is_read});
+    std::optional<bool> done;
+    retainer.prune(Duration{0}, [&](const Result<std::int64_t>& runs) { done = runs.ok(); });
+    meanwhile();
+    is_reading = false;
+    REQUIRE(run_until(home.loop, [&] { return done.has_value(); }));
+    CHECK(*done);
+  };
+  const auto is_stored = [&] {
+    std::optional<bool> found;
+    home.jobs->stored(version, [&](const Result<SharedJob>& job) { found = job.ok(); });
+    REQUIRE(run_until(home.loop, [&] { return found.has_value(); }));
+    return *found;
+  };
+  prune([&] {
+    const int before = asked;
+    REQUIRE(run_until(home.loop, [&] { return asked > before + 1; }));
+  });
+  home.restart();
+  CHECK(is_stored());
+  prune([] {});
+  CHECK_FALSE(is_stored());
 }
 
 }  // namespace pawl::test
