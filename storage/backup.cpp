@@ -260,7 +260,8 @@ Result<void> refuse_running(const std::string& path, const std::vector<WorkerId>
     return Error{ErrorKind::refused,
                  "restoring: worker " + number + " is alive and " + what +
                      ", which would go on beside the restored store. Let it end with pawl serve "
-                     "--drain, or end the worker: pawl status names its process"};
+                     "--drain, or end its process, which workers/" +
+                     number + "/lock names"};
   };
   auto old = Database::open(path, {DatabaseOptions::Mode::read_write, {}, false});
   if (!old) return refused(workers.front(), "this store cannot tell what it runs");
@@ -271,7 +272,7 @@ Result<void> refuse_running(const std::string& path, const std::vector<WorkerId>
     if (!live.bind(worker).step()) return refused(worker, "this store cannot tell what it runs");
     if (live.integer(0) > 0)
       return refused(worker,
-                     "has " + std::to_string(live.integer(0)) + " live attempts of this store");
+                     "has live attempts of this store (" + std::to_string(live.integer(0)) + ")");
     live.reset();
   }
   return {};

@@ -259,7 +259,7 @@ class Served(GateTest):
         self.pawl("backup", "copy.db")
         self.end(child)
         refused = self.pawl("restore", "--replace", "copy.db", code=4).err
-        self.assertRegex(refused, r"worker \d+ is alive and has 1 live attempts of this store")
+        self.assertRegex(refused, r"worker \d+ is alive and has live attempts of this store \(1\)")
         self.assertIn("--drain", refused)
         self.open_gates("a")
         child = self.serve()
