@@ -36,8 +36,12 @@ std::string nearest_of(const std::string& word, const Json& properties) {
   return did_you_mean(word, known) + "; there are " + list_words(known, "and");
 }
 
-class Checker {
+}  // namespace
+
+class ParameterCheck::Walk {
  public:
+  explicit Walk(ParameterCheck& owner) : owner_(owner) {}
+
   void check(const Json& schema, const Json& value, const std::string& pointer) {
     if (errors.size() >= limits::kErrorsPerFileMax) return;
     if (!has_template(value)) {
@@ -45,7 +49,8 @@ class Checker {
       if (value.is_object() && member(schema, "properties") != nullptr) {
         return check_object(schema, value, pointer);
       }
-      if (auto wrong = schema_violation(schema, value)) errors.push_back({pointer, *wrong});
+      if (auto wrong = owner_.compiled(schema).violation(value))
+        errors.push_back({pointer, *wrong});
       return;
     }
     if (value.is_string()) {
@@ -74,7 +79,7 @@ class Checker {
     const Json* names = member(schema, "propertyNames");
     for (const auto& [name, inner] : value.items()) {
       const std::string place = pointer + "/" + escape_pointer(name);
-      auto wrong_name = names != nullptr ? schema_violation(*names, name) : std::nullopt;
+      auto wrong_name = names != nullptr ? owner_.compiled(*names).violation(name) : std::nullopt;
       if (wrong_name) {
         errors.push_back({place, *wrong_name});
       } else if (auto known = properties.find(name); known != properties.end()) {
@@ -97,13 +102,13 @@ class Checker {
     }
     // What holds between members: told only when each of them is right.
     if (!errors.empty()) return;
-    auto wrong =
-        has_template(value) ? rule_violation(schema, value) : schema_violation(schema, value);
+    const CompiledSchema& all = owner_.compiled(schema);
+    auto wrong = has_template(value) ? all.rule_violation(value) : all.violation(value);
     if (wrong) errors.push_back({pointer, std::move(*wrong)});
   }
-};
 
-}  // namespace
+  ParameterCheck& owner_;
+};
 
 bool OperatorCatalog::add(OperatorInfo info) {
   const std::string name = info.name;
@@ -153,10 +158,18 @@ std::string write_catalog(const std::vector<OperatorInfo>& operators) {
   return list.dump(1) + "\n";
 }
 
+std::vector<ParameterError> ParameterCheck::check(const Json& schema, const Json& with) {
+  Walk walk(*this);
+  walk.check(schema, with, "");
+  return std::move(walk.errors);
+}
+
+const CompiledSchema& ParameterCheck::compiled(const Json& schema) {
+  return compiled_.try_emplace(&schema, schema).first->second;
+}
+
 std::vector<ParameterError> check_parameters(const Json& schema, const Json& with) {
-  Checker checker;
-  checker.check(schema, with, "");
-  return std::move(checker.errors);
+  return ParameterCheck().check(schema, with);
 }
 
 bool may_use_secrets(const Json& schema, const Json::json_pointer& place) {

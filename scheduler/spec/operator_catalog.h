@@ -6,10 +6,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "scheduler/base/result.h"
 #include "scheduler/spec/document.h"
+#include "scheduler/spec/value_schema.h"
 
 namespace pawl {
 
@@ -46,8 +48,22 @@ class OperatorCatalog {
 /// Operators as JSON text; plugins by the last part of their path.
 std::string write_catalog(const std::vector<OperatorInfo>& operators);
 
-/// Checks `with`, whose strings may be templates: of these only that the schema allows a text, or
-/// with a template as the whole string anything. Everything else as the schema says.
+/// Checks the parameters of task after task: what is made of a schema, or of a part of one, serves
+/// the next. Schemas stay where they are as long as it lives.
+class ParameterCheck {
+ public:
+  /// Checks `with`, whose strings may be templates: of these only that the schema allows a text, or
+  /// with a template as the whole string anything. Everything else as the schema says.
+  std::vector<ParameterError> check(const Json& schema, const Json& with);
+
+ private:
+  class Walk;
+  const CompiledSchema& compiled(const Json& schema);
+
+  std::unordered_map<const Json*, CompiledSchema> compiled_;
+};
+
+/// The same of parameters that are checked once.
 std::vector<ParameterError> check_parameters(const Json& schema, const Json& with);
 
 /// True when a template at this place of `with` may use secrets: its property, or one above it, has

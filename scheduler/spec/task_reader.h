@@ -10,6 +10,7 @@
 #include "scheduler/spec/diagnostics.h"
 #include "scheduler/spec/document.h"
 #include "scheduler/spec/job.h"
+#include "scheduler/spec/operator_catalog.h"
 #include "scheduler/spec/parse.h"
 #include "scheduler/spec/references.h"
 #include "scheduler/spec/view.h"
@@ -80,6 +81,7 @@ class TaskReader {
   Variables job_variables_;
   std::vector<std::string> job_pass_env_;
   View job_working_dir_;
+  ParameterCheck parameters_;
   std::vector<Text> texts_;               ///< of the task at hand
   std::vector<std::uint32_t> listed_by_;  ///< task that listed a dependency last, plus one
   std::size_t bytes_ = 0;                 ///< spent

@@ -226,7 +226,7 @@ void TaskReader::check_operator(const Source& source, View name, View with, cons
     return;  // of a machine whose settings are not known here
   }
   const Json parameters = Json::parse(whole, nullptr, false);
-  for (const ParameterError& wrong : check_parameters(info->schema, parameters)) {
+  for (const ParameterError& wrong : parameters_.check(info->schema, parameters)) {
     out_.error(doc_.deepest(place, wrong.pointer),
                "operator " + quote(task.operator_name) + ": " + wrong.message);
   }

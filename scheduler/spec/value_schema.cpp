@@ -87,10 +87,16 @@ std::vector<SchemaError> check_schema(const Json& schema) {
 }
 
 struct CompiledSchema::Impl {
+  /// A part of `allOf` that says itself what is wrong where it does not hold.
+  struct Rule {
+    std::string error;
+    CompiledSchema schema;
+  };
   Json schema;
   Patterns patterns;
   valijson::Schema compiled;
   std::string error;  ///< the library cannot work with it
+  std::vector<Rule> rules;
 };
 
 CompiledSchema::CompiledSchema(Json schema) {
@@ -98,6 +104,12 @@ CompiledSchema::CompiledSchema(Json schema) {
   made->schema = std::move(schema);
   made->patterns = patterns_of(made->schema);
   made->error = compile(made->schema, made->compiled);
+  const Json parts = made->schema.is_object() ? made->schema.value("allOf", Json()) : Json();
+  for (const Json& part : parts.is_array() ? parts : Json::array()) {
+    const auto error = part.is_object() ? part.find("x-pawl-error") : part.end();
+    if (error == part.end() || !error->is_string()) continue;
+    made->rules.push_back({error->get<std::string>(), CompiledSchema(part)});
+  }
   impl_ = std::move(made);
 }
 
@@ -114,7 +126,7 @@ std::optional<std::string> CompiledSchema::violation(const Json& value) const {
     if (valijson::Validator().validate(impl_->compiled, adapter, nullptr)) {
       return text_violation(impl_->schema, impl_->patterns, value);
     }
-    if (auto found = rule_violation(impl_->schema, value)) return found;
+    if (auto found = rule_violation(value)) return found;
     valijson::ValidationResults results;
     (void)valijson::Validator().validate(impl_->compiled, adapter, &results);
     valijson::ValidationResults::Error first;
@@ -128,21 +140,17 @@ std::optional<std::string> CompiledSchema::violation(const Json& value) const {
   }
 }
 
-std::optional<std::string> schema_violation(const Json& schema, const Json& value) {
-  return CompiledSchema(schema).violation(value);
-}
-
-std::optional<std::string> rule_violation(const Json& schema, const Json& value) {
-  if (!schema.is_object()) return std::nullopt;
-  if (auto found = choice_violation(schema, value)) return found;
-  const auto rules = schema.find("allOf");
-  if (rules == schema.end()) return std::nullopt;
-  for (const Json& rule : *rules) {
-    const auto error = rule.is_object() ? rule.find("x-pawl-error") : rule.end();
-    if (error == rule.end() || !error->is_string()) continue;
-    if (schema_violation(rule, value)) return error->get<std::string>();
+std::optional<std::string> CompiledSchema::rule_violation(const Json& value) const {
+  if (!impl_->schema.is_object()) return std::nullopt;
+  if (auto found = choice_violation(impl_->schema, value)) return found;
+  for (const Impl::Rule& rule : impl_->rules) {
+    if (rule.schema.violation(value)) return rule.error;
   }
   return std::nullopt;
+}
+
+std::optional<std::string> schema_violation(const Json& schema, const Json& value) {
+  return CompiledSchema(schema).violation(value);
 }
 
 bool allows_text(const Json& schema) {

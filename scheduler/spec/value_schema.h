@@ -34,6 +34,10 @@ class CompiledSchema {
 
   /// Why `value` does not fit, as one sentence without the value's name; nothing when it fits.
   std::optional<std::string> violation(const Json& value) const;
+  /// The part of it that is about what holds between the members of an object: choices among them,
+  /// and the parts of `allOf` that say in `x-pawl-error` what is wrong where they do not hold.
+  /// Looks at which members there are, and at constants: a template may stand for any other value.
+  std::optional<std::string> rule_violation(const Json& value) const;
 
  private:
   struct Impl;
@@ -42,11 +46,6 @@ class CompiledSchema {
 
 /// The same of a schema that is needed once.
 std::optional<std::string> schema_violation(const Json& schema, const Json& value);
-
-/// What holds between the members of an object: choices among them, and the parts of `allOf` that
-/// say in `x-pawl-error` what is wrong where they do not hold. Looks at which members there are,
-/// and at constants, so a template may stand for any other value. Nothing when all of it holds.
-std::optional<std::string> rule_violation(const Json& schema, const Json& value);
 
 /// Whether a text may fit the schema as far as its `type` says.
 bool allows_text(const Json& schema);
