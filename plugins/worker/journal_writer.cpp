@@ -28,8 +28,12 @@ constexpr std::size_t kEndWithOutputBytes = kEndBytes + limits::kJournalInlineBy
 constexpr std::size_t kRecordBytesMax = kEndWithOutputBytes + 4 * limits::kErrorMessageBytesMax;
 constexpr std::size_t kSpawnedBytes = 64;
 
+/// Between two letters.
 void shorten(std::string& text, std::size_t bytes_max) {
-  if (text.size() > bytes_max) text.resize(bytes_max);
+  if (text.size() <= bytes_max) return;
+  std::size_t end = bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  text.resize(end);
 }
 
 /// Cuts what is for people only, then the output or the state, until the end fits what is set aside

@@ -113,14 +113,15 @@ void ProgramPool::finish(AttemptId id, OperatorResult&& result) {
   events_.finished(id, std::move(result));
 }
 
-/// Whatever it says may hold a secret of any attempt that it has had.
+/// Whatever a process says may hold a secret of any attempt that it has had.
+std::string ProgramPool::hidden(const ProgramProcess& process, std::string_view text) const {
+  const std::set<std::string>& secrets = processes_.at(process.id()).secrets;
+  return Mask({secrets.begin(), secrets.end()}).hide(text);
+}
+
 void ProgramPool::note(const ProgramProcess& process, const std::string& text) {
-  std::string shown = text;
-  if (const auto at = processes_.find(process.id()); at != processes_.end()) {
-    const auto& secrets = at->second.secrets;
-    shown = Mask({secrets.begin(), secrets.end()}).hide(text);
-  }
-  events_.note(spec_.operator_name + " (process " + std::to_string(process.pid()) + "): " + shown);
+  events_.note(spec_.operator_name + " (process " + std::to_string(process.pid()) +
+               "): " + hidden(process, text));
 }
 
 void ProgramPool::on_message(ProgramProcess& process, ProgramMessage&& message) {
@@ -236,7 +237,7 @@ void ProgramPool::on_exit(AttemptId id, const ProgramExit& exit) {
   one.process->read_rest();
   if (!one.open_line.empty()) note(*one.process, std::exchange(one.open_line, {}));
   one.process->drain();
-  one.end = how_it_ended(*one.process, exit);
+  one.end = hidden(*one.process, how_it_ended(*one.process, exit));
 }
 
 void ProgramPool::on_gone(AttemptId id) {

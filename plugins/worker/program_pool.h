@@ -12,6 +12,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -70,6 +71,7 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   void finish(AttemptId attempt, OperatorResult&& result);
   void finished(ProgramProcess& process, program_message::Finish&& message);
   void returned(ProgramProcess& process, AttemptId attempt);
+  std::string hidden(const ProgramProcess& process, std::string_view text) const;
   void note(const ProgramProcess& process, const std::string& text);
 
   void schedule_turn();

@@ -296,10 +296,15 @@ ProgramMessage read_message(const std::string& type, MessageReader& reader) {
   return read_ready(reader);
 }
 
+/// For people, up to the end of a word: no mask would know a half of one that is a secret.
+std::string shown_beginning(std::string_view text) {
+  if (text.size() <= kShownBytes) return escape_for_terminal(text);
+  const std::size_t end = text.find_last_of(" \t\"'=:,;", kShownBytes - 1) + 1;
+  return escape_for_terminal(text.substr(0, end)) + "…";
+}
+
 Error refuse(const std::string& why, std::string_view line) {
-  std::string shown = escape_for_terminal(line.substr(0, kShownBytes));
-  if (line.size() > kShownBytes) shown += "…";
-  return Error{ErrorKind::invalid, why + "; the line begins with: " + shown};
+  return Error{ErrorKind::invalid, why + "; the line begins with: " + shown_beginning(line)};
 }
 
 }  // namespace
@@ -382,7 +387,7 @@ Result<std::string> output_text(std::string&& value, OutputFormat format) {
   if (value[0] != '[') {
     return Error{ErrorKind::invalid,
                  "\"output\": \"jsonl\" expects a list, one line per element; this is " +
-                     escape_for_terminal(value.substr(0, kShownBytes))};
+                     shown_beginning(value)};
   }
   std::string lines;
   JsonCursor cursor(value);

@@ -90,6 +90,17 @@ TEST_CASE("the journal of a dead worker tells who began, as which process, and h
   CHECK(contents.find(AttemptId(4)) == nullptr);
 }
 
+TEST_CASE("a message that is too long is cut between letters") {
+  TempFolder folder;
+  auto journal = open_journal(folder);
+  REQUIRE(journal.begin(AttemptId(1), {1000}, false).ok());
+  AttemptEnd end = full_end(1);
+  end.message.assign(limits::kErrorMessageBytesMax - 1, 'x');
+  end.message += "\u00fc and more";
+  journal.end(end);
+  CHECK(end.message == std::string(limits::kErrorMessageBytesMax - 1, 'x'));
+}
+
 TEST_CASE("what was not flushed is not in the journal") {
   TempFolder folder;
   auto journal = open_journal(folder);

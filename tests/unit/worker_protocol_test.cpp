@@ -158,6 +158,7 @@ TEST_CASE("what a program says while an attempt runs") {
 TEST_CASE("what is no message is refused with its beginning") {
   CHECK_THAT(error_of("Traceback (most recent call last):"),
              Catch::Contains("not JSON; the line begins with: Traceback"));
+  CHECK(error_of("token=" + std::string(200, 's')) == "not JSON; the line begins with: token=…");
   CHECK_THAT(error_of("[1]"), Catch::Contains("not a JSON object"));
   CHECK_THAT(error_of(R"({"type":"finnish"})"), Catch::Contains("\"type\" expects"));
   CHECK_THAT(error_of("{}"), Catch::Contains("\"type\" expects a text"));
