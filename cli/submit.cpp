@@ -65,7 +65,7 @@ Result<void> wait_for_reader(const Session& session, Port& port, const SignalWat
     const Result<void> turned = port.turn_for(kLook);
     // Whoever follows on goes to the scheduler that took the home over.
     if (!turned && turned.error().kind == ErrorKind::no_scheduler) return {};
-    if (!turned) return turned;
+    if (!turned) return turned.error();
   }
   return {};
 }
