@@ -96,7 +96,7 @@ class OutputVerb final : public Verb {
   Result<void> print(const Session& session, HistoryAccess& access, const OutputRow& row,
                      bool one_line) const {
     if (format_ != "text") {
-      const Result<void> done = print_record(session, access, row);
+      Result<void> done = print_record(session, access, row);
       if (done && !(one_line && format_ == "json")) session.out.print("\n");
       return done;
     }
