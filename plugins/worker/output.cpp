@@ -10,17 +10,15 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
 #include <xxhash.h>
 
 #include "plugins/worker/log_file.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
+#include "scheduler/spec/json_text.h"
 
 namespace pawl {
 namespace {
-
-using nlohmann::json;
 
 constexpr std::size_t kReadBytes = 256u << 10;
 constexpr std::size_t kLineBytesMax = limits::kItemBytesMax;
@@ -30,49 +28,6 @@ std::string system_text(const std::string& what, int error) {
 }
 
 OutputResult wrong(std::string message) { return {{}, std::move(message)}; }
-
-/// Accepts any JSON that is not too deep and keeps its digits when it is read; nothing is built.
-class ReadableCheck final : public nlohmann::json_sax<json> {
- public:
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t& digits) override {
-    if (digits.find_first_of(".eE") != string_t::npos) return true;
-    error_ = "the integer " + digits.substr(0, kDigitsShown) +
-             (digits.size() > kDigitsShown ? "…" : "") +
-             " needs more than 64 bits and would lose digits: write it as a text";
-    return false;
-  }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override { return enter(); }
-  bool key(string_t&) override { return true; }
-  bool end_object() override { return leave(); }
-  bool start_array(std::size_t) override { return enter(); }
-  bool end_array() override { return leave(); }
-  bool parse_error(std::size_t position, const std::string&, const json::exception&) override {
-    error_ = "it is not JSON at byte " + std::to_string(position);
-    return false;
-  }
-  const std::string& error() const { return error_; }
-
- private:
-  bool enter() {
-    if (++depth_ <= limits::kJobNestingMax) return true;
-    error_ = "it is nested deeper than " + std::to_string(limits::kJobNestingMax);
-    return false;
-  }
-  bool leave() {
-    --depth_;
-    return true;
-  }
-
-  static constexpr std::size_t kDigitsShown = 40;
-  int depth_ = 0;
-  std::string error_;
-};
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
@@ -304,14 +259,6 @@ OutputResult finish_lines(const OutputSource& source) {
 }
 
 }  // namespace
-
-std::optional<std::string> json_error(std::string_view text) {
-  if (!is_utf8(text)) return "it is not UTF-8";
-  if (holds_nul(text)) return "it holds a NUL byte";
-  ReadableCheck check;
-  if (json::sax_parse(text, &check)) return std::nullopt;
-  return check.error().empty() ? "it is not JSON" : check.error();
-}
 
 OutputResult finish_output(const OutputSource& source) {
   switch (source.format) {

@@ -57,7 +57,4 @@ class OutputCollector {
   std::uint64_t spooled_bytes_ = 0;
 };
 
-/// Nothing when `text` is one JSON value nested at most kJobNestingMax deep; else what is wrong.
-std::optional<std::string> json_error(std::string_view text);
-
 }  // namespace pawl

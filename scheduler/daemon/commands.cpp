@@ -2,12 +2,12 @@
 
 #include <utility>
 
-#include "plugins/worker/output.h"
 #include "scheduler/base/text.h"
 #include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/request_body.h"
 #include "scheduler/daemon/run_json.h"
 #include "scheduler/loop/clock.h"
+#include "scheduler/spec/json_text.h"
 
 namespace pawl {
 namespace {

@@ -12,11 +12,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "plugins/worker/output.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/core/item_chunk.h"
 #include "scheduler/loop/fd.h"
+#include "scheduler/spec/json_text.h"
 
 namespace pawl {
 namespace {

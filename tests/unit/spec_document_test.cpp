@@ -4,6 +4,7 @@
 
 #include "scheduler/base/limits.h"
 #include "scheduler/spec/document.h"
+#include "scheduler/spec/json_text.h"
 
 using namespace pawl;
 
@@ -231,4 +232,16 @@ TEST_CASE("values are described for people") {
   CHECK(words == std::vector<std::string>{"null", "true", "the number 5", "the number 1.5",
                                           "the text \"x\"", "an empty list", "a list",
                                           "an object"});
+}
+
+TEST_CASE("text that is no JSON, or would lose something by being read, says why") {
+  CHECK_FALSE(json_error(R"({"a": [1, 0.5, "b", null]})"));
+  CHECK_FALSE(json_error(std::string(64, '[') + std::string(64, ']')));
+  CHECK(json_error(std::string(65, '[')) == "it is nested deeper than 64");
+  CHECK(json_error(std::string("1\0junk", 6)) == "it holds a NUL byte");
+  CHECK(json_error("\xff") == "it is not UTF-8");
+  CHECK(json_error("{]") == "it is not JSON at byte 2");
+  CHECK(json_error("18446744073709551616") ==
+        "the integer 18446744073709551616 needs more than 64 bits and would lose digits: write it "
+        "as a text");
 }
