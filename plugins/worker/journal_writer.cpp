@@ -36,6 +36,23 @@ void shorten(std::string& text, std::size_t bytes_max) {
   text.resize(end);
 }
 
+/// Keeps where a trace begins and where it ends, which is what broke, by whole lines where it has
+/// them.
+void shorten_middle(std::string& text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return;
+  constexpr std::string_view kGap = "\n…\n";
+  std::string head = text.substr(0, bytes_max / 4);
+  shorten(head, head.rfind('\n') == std::string::npos ? head.size() - 1 : head.rfind('\n'));
+  std::size_t tail = text.size() - (bytes_max - head.size() - kGap.size());
+  if (const std::size_t line = text.find('\n', tail);
+      line != std::string::npos && line + 1 < text.size()) {
+    tail = line + 1;
+  } else {
+    while (tail < text.size() && (static_cast<unsigned char>(text[tail]) & 0xC0) == 0x80) ++tail;
+  }
+  text.replace(0, tail, head.append(kGap));
+}
+
 /// Cuts what is for people only, then the output or the state, until the end fits what is set aside
 /// at least.
 void make_small(AttemptEnd& end) {
@@ -179,7 +196,7 @@ Result<void> JournalWriter::handle(AttemptId attempt, const std::string& handle)
 void JournalWriter::end(AttemptEnd& end) {
   PAWL_CHECK(end.output.value.size() <= limits::kJournalInlineBytesMax);
   shorten(end.message, limits::kErrorMessageBytesMax);
-  shorten(end.trace, 2 * limits::kErrorMessageBytesMax);
+  shorten_middle(end.trace, 2 * limits::kErrorMessageBytesMax);
   shorten(end.error_class, 128);
   auto open = open_.find(end.attempt);
   std::size_t own = open == open_.end() ? 0 : open->second.reserved;

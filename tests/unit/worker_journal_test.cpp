@@ -13,6 +13,7 @@
 #include "plugins/worker/journal.h"
 #include "plugins/worker/journal_writer.h"
 #include "scheduler/base/limits.h"
+#include "scheduler/base/text.h"
 #include "tests/unit/worker_support.h"
 
 namespace pawl {
@@ -99,6 +100,29 @@ TEST_CASE("a message that is too long is cut between letters") {
   end.message += "\u00fc and more";
   journal.end(end);
   CHECK(end.message == std::string(limits::kErrorMessageBytesMax - 1, 'x'));
+}
+
+TEST_CASE("of a trace that is too long its beginning and its end are kept, by whole lines") {
+  TempFolder folder;
+  auto journal = open_journal(folder);
+  REQUIRE(journal.begin(AttemptId(1), {1000}, false).ok());
+  AttemptEnd end = full_end(1);
+  end.trace = "it began here\n";
+  for (int i = 0; i < 1000; ++i) end.trace += "  and went on: üüü\n";
+  end.trace += "it broke here\n";
+  journal.end(end);
+  CHECK(end.trace.size() <= 2 * limits::kErrorMessageBytesMax);
+  CHECK(end.trace.starts_with("it began here\n  and went on: "));
+  CHECK(end.trace.ends_with("ü\nit broke here\n"));
+  CHECK(end.trace.find("ü\n…\n  and") != std::string::npos);
+
+  REQUIRE(journal.begin(AttemptId(2), {1000}, false).ok());
+  end = full_end(2);
+  end.trace.clear();
+  for (int i = 0; i < 10'000; ++i) end.trace += "ü";
+  journal.end(end);
+  CHECK(is_utf8(end.trace));
+  CHECK(end.trace.size() > 2 * limits::kErrorMessageBytesMax - 8);
 }
 
 TEST_CASE("what was not flushed is not in the journal") {
