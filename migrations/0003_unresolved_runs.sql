@@ -2,4 +2,4 @@
 -- as failed tasks do. `dismissed` 1: seen, not to be shown again.
 ALTER TABLE run ADD COLUMN dismissed INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX run_unresolved ON run (ended_at)
-WHERE state = 'failed' AND reason = 'run_timeout' AND dismissed = 0;
+WHERE state = 'failed' AND reason IN ('run_timeout', 'fail_fast') AND dismissed = 0;

@@ -14,7 +14,7 @@ namespace pawl {
 bool chooses_failed_runs(const Selector& selector, const std::vector<Named>& names);
 
 inline constexpr const char* kFailedRunView =
-    "SELECT r.id, r.name, r.job, r.started_at, r.ended_at, r.params";
+    "SELECT r.id, r.name, r.job, r.started_at, r.ended_at, r.params, r.reason";
 
 /// Reads kFailedRunView.
 TaskView read_failed_run(RowReader& reader);

@@ -1,5 +1,5 @@
-// How many failed and held tasks nobody has settled, and runs that failed by themselves: in all, and
-// in groups.
+// How many failed and held tasks nobody has settled, and runs that failed by themselves: in all,
+// and in groups.
 
 #include <algorithm>
 #include <set>

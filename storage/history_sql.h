@@ -43,6 +43,12 @@ struct History::Chunk {
   "t.state IN ('held', 'failed') AND t.dismissed = 0 AND NOT (t.item = -1 AND EXISTS " \
   "(SELECT 1 FROM mapped AS m WHERE m.run = t.run AND m.task = t.task AND m.failed + m.held > 0))"
 
+/// Whether run `r` with its counts `c` failed by itself (failed_by_itself) and nobody has settled
+/// that, in the words of the index run_unresolved.
+#define PAWL_RUN_IS_UNRESOLVED                                                               \
+  "r.state = 'failed' AND r.reason IN ('run_timeout', 'fail_fast') AND r.dismissed = 0 AND " \
+  "(r.reason = 'run_timeout' OR c.failed + c.held = 0)"
+
 /// Whether nobody need settle it: an item that failed or is held while its mapped task succeeded as
 /// a whole, or a failure that its task allows. What is held and no such item waits for a person.
 #define PAWL_TASK_IS_FORGIVEN                                                                      \

@@ -173,8 +173,8 @@ class Pruner {
   bool has_unresolved(std::int64_t run, bool& found) {
     found = false;
     Statement counts(database_,
-                     "SELECT r.state = 'failed' AND r.reason = 'run_timeout' AND r.dismissed = 0 "
-                     "FROM run AS r JOIN run_counts AS c ON c.run = r.id "
+                     "SELECT " PAWL_RUN_IS_UNRESOLVED
+                     " FROM run AS r JOIN run_counts AS c ON c.run = r.id "
                      "WHERE r.id = ? AND (r.state = 'failed' OR c.failed > 0 OR c.held > 0)");
     if (!counts.bind(run).step()) return counts.ok();
     found = counts.integer(0) != 0;

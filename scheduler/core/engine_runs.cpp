@@ -15,6 +15,11 @@ constexpr std::size_t kOldRequestsMax = 10'000;
 // Ended runs of which an older snapshot than their end is recognized.
 constexpr std::size_t kLeftMax = 10'000;
 
+/// Whether it ends a run as a failure, with tasks that are cancelled by it.
+bool is_limit(Reason reason) {
+  return reason == Reason::run_timeout || reason == Reason::fail_fast;
+}
+
 }  // namespace
 
 void Engine::State::on(const input::Submit& in) {
@@ -213,6 +218,7 @@ void Engine::State::admit_next() {
 Engine::State::RunVerdict Engine::State::judge_run(const Run& run) const {
   bool has_failure = false;
   bool has_cancelled = false;
+  Reason limit = run.stopping;
   const bool is_replaced = run.stopping == Reason::replaced;
   const bool is_asked_for = run.stopping == Reason::cancelled || is_replaced;
   for (std::size_t i = 0; i < run.version->job.tasks.size(); ++i) {
@@ -223,9 +229,13 @@ Engine::State::RunVerdict Engine::State::judge_run(const Run& run) const {
     has_cancelled |= counts && state == TaskState::cancelled;
     // The whole run was cancelled: whatever may fail in it, what is not done was taken away.
     has_cancelled |= is_asked_for && !is_done;
+    // What a limit took away and nobody has repeated is missing still.
+    const Reason reason = run.nodes[i].work.reason;
+    const bool was_taken = counts && state == TaskState::cancelled && is_limit(reason);
+    if (was_taken && limit == Reason::none) limit = reason;
   }
-  const bool is_limit = run.stopping == Reason::run_timeout || run.stopping == Reason::fail_fast;
-  if (has_failure || is_limit) return {RunEvent::fail, is_limit ? run.stopping : Reason::none};
+  if (has_failure || is_limit(limit))
+    return {RunEvent::fail, is_limit(limit) ? limit : Reason::none};
   if (has_cancelled) return {RunEvent::cancel, is_replaced ? Reason::replaced : Reason::cancelled};
   return {RunEvent::succeed, Reason::none};
 }

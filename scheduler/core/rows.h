@@ -77,9 +77,15 @@ struct RunRow {
 };
 
 /// Whether the run failed by a limit of its own, whatever became of its tasks: `pawl failed` has an
-/// entry for it that names no task.
+/// entry for it that names no task. Of `fail_fast` the tasks that failed tell, as long as there are
+/// any.
 inline bool failed_by_itself(const RunRow& run) {
-  return run.state == RunState::failed && run.reason == Reason::run_timeout;
+  const auto count = [&run](TaskState state) {
+    return run.counts[static_cast<std::size_t>(state)];
+  };
+  const bool is_silent = count(TaskState::failed) + count(TaskState::held) == 0;
+  return run.state == RunState::failed &&
+         (run.reason == Reason::run_timeout || (run.reason == Reason::fail_fast && is_silent));
 }
 
 struct TaskRow {

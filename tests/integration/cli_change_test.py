@@ -208,6 +208,36 @@ class Changing(HomeTest):
         self.pawl("resume", run)
         self.assertEqual(set(self.states(run).values()), {"succeeded"})
 
+    def test_what_a_time_out_took_away_is_told_until_it_is_repeated(self):
+        waits = sh(f"test -e {self.cured} || exec sleep 600")
+        path = self.job("late", [
+            {"id": "one", "command": waits}, {"id": "two", "command": waits},
+            {"id": "after", "depends_on": ["one", "two"], "command": ["true"]},
+        ], timeout="1s")
+        run = self.pawl("run", path, "-q", code=1).lines[0]
+        self.cured.touch()
+        self.pawl("resume", f"{run}/one", code=1)
+        self.assertEqual(self.states(run),
+                         {"one": "succeeded", "two": "cancelled", "after": "cancelled"})
+        self.assertEqual(self.pawl("failed", "-o", "name").lines, [run])
+        self.pawl("resume", run)
+        self.assertEqual(set(self.states(run).values()), {"succeeded"})
+        self.assertEqual(self.pawl("failed", "-o", "name").lines, [])
+
+    def test_what_fail_fast_took_away_is_told_until_it_is_repeated(self):
+        path = self.job("strict", [
+            {"id": "bad", "command": ["false"]},
+            {"id": "after", "depends_on": ["slow"], "command": ["true"]},
+            {"id": "slow", "command": ["sleep", "600"]},
+        ], fail_fast=True)
+        run = self.pawl("run", path, "-q", code=1).lines[0]
+        self.assertEqual(self.pawl("failed", "-o", "name").lines, [f"{run}/bad"])
+        self.pawl("mark", f"{run}/bad", "succeeded")
+        self.assertEqual(self.pawl("failed", "-o", "name").lines, [run])
+        self.assertIn("took away", self.pawl("failed").out)
+        self.pawl("dismiss", run)
+        self.assertEqual(self.pawl("failed", "-o", "name").lines, [])
+
     def test_dismiss_hides_and_changes_no_state(self):
         run = self.failed_run()
         self.pawl("dismiss", run, "--note", "known")

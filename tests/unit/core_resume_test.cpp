@@ -10,6 +10,46 @@ using namespace pawl;
 using namespace pawl::sim;
 using namespace std::chrono_literals;
 
+TEST_CASE("what a limit took away and nobody repeats leaves the run failed by that limit") {
+  World w;
+  SECTION("when a part of it is resumed") {
+    const RunId run = w.start("job timeout=1m; a; b; c after a,b");
+    w.pass(1min);
+    w.finish(run, "a", {Outcome::failed, Reason::signal});
+    w.finish(run, "b", {Outcome::failed, Reason::signal});
+    REQUIRE(w.state(run) == "failed:run_timeout");
+    w.resume(run, "a");
+    w.finish(run, "a", Outcome::succeeded);
+    CHECK(w.states(run) == "a=succeeded b=cancelled c=cancelled");
+    CHECK(w.state(run) == "failed:run_timeout");
+    CHECK(failed_by_itself(w.store.runs.at(run)));
+    w.resume(run);
+    w.finish(run, "b", Outcome::succeeded);
+    w.finish(run, "c", Outcome::succeeded);
+    CHECK(w.state(run) == "succeeded");
+  }
+  SECTION("when the task that failed is marked") {
+    const RunId run = w.start("job fail_fast; a; b; c after b");
+    w.finish(run, "a", Outcome::failed);
+    w.finish(run, "b", {Outcome::failed, Reason::signal});
+    REQUIRE(w.state(run) == "failed:fail_fast");
+    CHECK_FALSE(failed_by_itself(w.store.runs.at(run)));
+    w.mark(run, "a", TaskState::succeeded);
+    CHECK(w.state(run) == "failed:fail_fast");
+    CHECK(failed_by_itself(w.store.runs.at(run)));
+  }
+  SECTION("but not when a person cancels what goes on") {
+    const RunId run = w.start("job timeout=1m; a; b");
+    w.pass(1min);
+    w.finish(run, "a", {Outcome::failed, Reason::signal});
+    w.finish(run, "b", {Outcome::failed, Reason::signal});
+    w.resume(run, "a");
+    w.cancel(run);
+    w.finish(run, "a", {Outcome::failed, Reason::signal});
+    CHECK(w.state(run) == "cancelled:cancelled");
+  }
+}
+
 TEST_CASE("resume runs what failed again, and what waited for it; what succeeded stays") {
   World w;
   const RunId run = w.start("a; b after a; c after b; d");
