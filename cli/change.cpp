@@ -55,7 +55,11 @@ Result<std::vector<ChangeTarget>> chosen_tasks(HistoryAccess& access, Selector s
   if (selector.states.empty()) selector.states = change.task_states;
   TaskPager pager =
       access.history().tasks(std::move(selector), {}, undecided_tasks(access.history()));
+  // A mapped whole that is chosen means all of its items: those that never started have no row.
+  // Only of one that goes on the items may be in other states than the one that is asked for.
+  const bool any_state = change.words.states.empty();
   std::vector<ChangeTarget> targets;
+  std::set<std::pair<std::string, std::string>> wholes;
   std::set<std::pair<std::string, std::string>> with_items;
   for (;;) {
     const auto page = pager.next(kRowsPerPage);
@@ -65,38 +69,37 @@ Result<std::vector<ChangeTarget>> chosen_tasks(HistoryAccess& access, Selector s
       if (task.row.key.item != kWhole) {
         target.index = task.row.key.item.value;
         with_items.emplace(task.run, task.task);
+      } else if (any_state || is_final(task.row.state)) {
+        wholes.emplace(task.run, task.task);
       }
       targets.push_back(std::move(target));
     }
     if (page->size() < kRowsPerPage) break;
   }
-  // A mapped whole would mean all of its items; where items are chosen, they are what is meant.
   std::erase_if(targets, [&](const ChangeTarget& target) {
-    return !target.index && with_items.contains({target.run, target.task});
+    const std::pair task(target.run, target.task);
+    const bool is_whole_meant = wholes.contains(task);
+    return target.index ? is_whole_meant : !is_whole_meant && with_items.contains(task);
   });
   return targets;
 }
 
-/// What `pawl failed` tells of. A run that failed by itself is meant with all that failed in it.
+/// What `pawl failed` tells of, and nothing else: of a run that failed by itself what failed in it
+/// is chosen on its own.
 Result<std::vector<ChangeTarget>> chosen_failures(HistoryAccess& access, Selector selector) {
   FailedPager pager(access.history(), std::move(selector), true, {false, false, false});
   std::vector<ChangeTarget> targets;
-  std::set<std::string> runs;
   for (;;) {
     const auto page = pager.next(kRowsPerPage);
     if (!page) return page.error();
     for (const TaskView& failed : *page) {
       ChangeTarget target{failed.run, failed.task, std::nullopt};
       if (failed.row.key.item != kWhole) target.index = failed.row.key.item.value;
-      if (failed.is_run()) runs.insert(failed.run);
+      target.itself = failed.is_run();
       targets.push_back(std::move(target));
     }
-    if (page->size() < kRowsPerPage) break;
+    if (page->size() < kRowsPerPage) return targets;
   }
-  std::erase_if(targets, [&](const ChangeTarget& target) {
-    return !target.task.empty() && runs.contains(target.run);
-  });
-  return targets;
 }
 
 /// `--state held` can only be about tasks.
@@ -153,9 +156,11 @@ Result<std::vector<ChangeTarget>> choose(const Session& session, HistoryAccess& 
 json body_of(const Change& change, const std::vector<ChangeTarget>& targets, bool dry_run) {
   json list = json::array();
   for (const ChangeTarget& target : targets) {
-    list.push_back({{"run", target.run},
-                    {"task", target.task.empty() ? json() : json(target.task)},
-                    {"index", target.index ? json(*target.index) : json()}});
+    json one = {{"run", target.run},
+                {"task", target.task.empty() ? json() : json(target.task)},
+                {"index", target.index ? json(*target.index) : json()}};
+    if (target.itself) one["itself"] = true;
+    list.push_back(std::move(one));
   }
   json body = {{"verb", change.verb}, {"targets", std::move(list)}, {"options", change.options}};
   if (dry_run) body["dry_run"] = true;

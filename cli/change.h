@@ -22,6 +22,7 @@ struct ChangeTarget {
   std::string run;   ///< full name
   std::string task;  ///< empty: the whole run
   std::optional<std::int64_t> index;
+  bool itself = false;  ///< of a whole run to dismiss: its own failure, none of its tasks'
 
   std::string name() const;
 };

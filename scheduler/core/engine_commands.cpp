@@ -264,7 +264,8 @@ CommandResult Engine::State::dismiss_one(Run& run, const Target& target,
       ++hidden;
     }
   } else {
-    for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
+    const bool is_of_tasks = target.task || !target.itself;
+    for (std::uint32_t i = 0; is_of_tasks && i < run.nodes.size(); ++i) {
       const TaskIndex task{i};
       if (target.task && *target.task != task) continue;
       const MappedSnapshot* part = mapped_part(snapshot, task);

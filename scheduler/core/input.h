@@ -26,6 +26,7 @@ struct Target {
   RunId run;
   std::optional<TaskIndex> task;
   std::optional<ItemIndex> item;
+  bool itself = false;  ///< of a run to dismiss: its own failure, none of its tasks'
 };
 
 /// How an attempt ended, as its worker or its worker's journal says.

@@ -41,7 +41,7 @@ constexpr std::array kCommand = {Member{"verb", Holds::text}, Member{"targets", 
                                  Member{"options", Holds::object}, Member{"dry_run", Holds::flag},
                                  Member{"request_id", Holds::text}};
 constexpr std::array kTarget = {Member{"run", Holds::text}, Member{"task", Holds::text},
-                                Member{"index", Holds::number}};
+                                Member{"index", Holds::number}, Member{"itself", Holds::flag}};
 constexpr std::array kOptions = {Member{"force", Holds::flag},
                                  Member{"from", Holds::flag},
                                  Member{"only", Holds::flag},

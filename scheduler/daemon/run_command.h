@@ -17,6 +17,7 @@ struct RunCommands::Command {
     std::string run;
     std::string task;
     std::optional<std::int64_t> index;
+    bool itself = false;
   };
   std::string verb;
   std::vector<Named> targets;

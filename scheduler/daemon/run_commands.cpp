@@ -70,7 +70,8 @@ Result<std::unique_ptr<RunCommands::Command>> RunCommands::read(const ControlReq
   for (const json& target : targets) {
     if (!target.is_object() || text_of(target, "run").empty())
       return Error{ErrorKind::invalid, "a target names no run"};
-    Command::Named named{text_of(target, "run"), text_of(target, "task"), {}};
+    Command::Named named{
+        text_of(target, "run"), text_of(target, "task"), {}, flag_of(target, "itself")};
     if (auto it = target.find("index"); it != target.end() && it->is_number_integer())
       named.index = it->get<std::int64_t>();
     command->targets.push_back(std::move(named));
@@ -115,7 +116,7 @@ Result<std::vector<Target>> RunCommands::targets_of(const Command& command, cons
   std::vector<Target> targets;
   for (const Command::Named& named : command.targets) {
     const LoadedRun& run = *runs.at(named.run);
-    Target target{run.row.id, {}, {}};
+    Target target{run.row.id, {}, {}, named.itself};
     if (!named.task.empty()) {
       target.task = task_named(*run.job, named.task);
       if (!target.task) {

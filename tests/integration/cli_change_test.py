@@ -238,6 +238,23 @@ class Changing(HomeTest):
         self.pawl("dismiss", run)
         self.assertEqual(self.pawl("failed", "-o", "name").lines, [])
 
+    def test_a_filter_dismisses_what_it_chose_and_nothing_else(self):
+        run = self.pawl("run", self.job("late", [
+            {"id": "slow", "command": ["sleep", "600"]},
+            {"id": "bad", "command": sh("exit 4")},
+            {"id": "some", "command": sh("test $PAWL_MAP_INDEX = 1"),
+             "map": {"items": [1, 2], "tolerated_failures": 1}},
+        ], timeout="1s"), "-q", code=1).lines[0]
+
+        def failed():
+            rows = self.pawl("failed", "--tolerated", "-o", "json").json()
+            return sorted((r["task"] or "", r["index"]) for r in rows)
+        self.assertEqual(failed(), [("", None), ("bad", None), ("some", 0)])
+        self.pawl("dismiss", "--reason", "run_timeout", "-y")
+        self.assertEqual(failed(), [("bad", None), ("some", 0)])
+        self.pawl("dismiss", run)
+        self.assertEqual(failed(), [])
+
     def test_dismiss_hides_and_changes_no_state(self):
         run = self.failed_run()
         self.pawl("dismiss", run, "--note", "known")

@@ -81,9 +81,35 @@ class Selecting(HomeTest):
         before = self.history()
         for words, _, tasks in self.runs_and_tasks():
             self.assertEqual(sorted(self.chosen("dismiss", *words)), sorted(tasks), words)
+            if words[0].startswith("--") and "--key" not in words:  # the whole is chosen too
+                tasks = {name.split(":")[0] for name in tasks}
             self.assertEqual(sorted(self.chosen("mark", *words, state="succeeded")), sorted(tasks),
                              words)
         self.assertEqual(self.history(), before)
+
+    def test_a_mapped_task_that_is_chosen_means_its_items_that_never_started_too(self):
+        self.home.joinpath("settings.json").write_text('{"pools": {"default": 1}}')
+        items = list("abcdef")
+        stopped = self.failed(self.job("stopped", [
+            {"id": "m", "command": sh("exit 3"),
+             "map": {"items": items, "key": "{{ item }}", "stop_after_failures": 1}}]))
+        late = self.failed(self.job("late", [
+            {"id": "m", "command": sh("test $PAWL_MAP_INDEX = 0 || exec sleep 600"),
+             "map": {"items": items}}], timeout="1s"))
+
+        def plan(*words):
+            return self.pawl("resume", *words, "--dry-run").lines
+        rows = self.pawl("tasks", stopped, "-o", "json").json()
+        self.assertEqual([row["index"] for row in rows], [None, 0])
+        for words in (["--task", "m"], ["--state", "failed"], ["--reason", rows[0]["reason"]]):
+            self.assertEqual(plan("--job", "stopped", *words),
+                             ["resume 1 target:", f"  {self.short(stopped)}/m  run 6 items"], words)
+        for words in (["--key", "a"], ["--reason", "exit"], ["--task", "m", "--key", "?"]):
+            self.assertEqual(plan("--job", "stopped", *words),
+                             ["resume 1 target:", f"  {self.short(stopped)}/m  run 1 item"], words)
+        self.assertEqual(plan("--reason", "run_timeout"), plan(late))
+        self.pawl("mark", "--job", "stopped", "--state", "failed", "succeeded")
+        self.assertIn("nothing of it failed", self.pawl("resume", stopped, "--dry-run", code=None).err)
 
     def test_resume_chooses_runs_or_what_of_them_is_named(self):
         before = self.history()
@@ -129,7 +155,9 @@ class Selecting(HomeTest):
             self.pawl("runs", "--job", "slow", "-o", "name").lines[0]))
         s = self.short(run)
         for words, expected in (([run], [s]), (["--job", "*"], [s]), (["--state", "running"], [s]),
-                                (["--task", "wait"], [s + "/wait:0", s + "/wait:1"]),
+                                (["--task", "wait"], [s + "/wait"]),
+                                (["--task", "wait", "--state", "running"],
+                                 [s + "/wait:0", s + "/wait:1"]),
                                 (["--key", "b"], [s + "/wait:1"]), ([f"{run}/wait:1"], [s + "/wait:1"])):
             self.assertEqual(sorted(self.chosen("cancel", *words)), expected, words)
         self.pawl("cancel", "--job", "*", "-y")

@@ -172,9 +172,13 @@ void World::mark(RunId run, const std::string& task, TaskState state) {
   handle(input::Mark{targets, state, "ana", ReplyToken{++token_}, loaded(targets)}, true);
 }
 
-void World::dismiss(RunId run, const std::string& task) {
-  const std::vector<Target> targets{target(run, task)};
-  know(store.runs.at(run).version);
+void World::dismiss(RunId run, const std::string& task) { dismiss(target(run, task)); }
+
+void World::dismiss_itself(RunId run) { dismiss(Target{run, {}, {}, true}); }
+
+void World::dismiss(const Target& what) {
+  const std::vector<Target> targets{what};
+  know(store.runs.at(what.run).version);
   handle(input::Dismiss{targets, "seen", "ana", ReplyToken{++token_}, loaded(targets)}, true);
 }
 

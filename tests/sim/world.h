@@ -80,6 +80,7 @@ class World {
               const std::function<void(input::Resume&)>& change = {});
   void mark(RunId run, const std::string& task, TaskState state);
   void dismiss(RunId run, const std::string& task = "");
+  void dismiss_itself(RunId run);
   void pause(RunId run);
   void unpause(RunId run);
 
@@ -147,6 +148,7 @@ class World {
   AttemptResult result_of(AttemptId id, const End& end) const;
   void answer_later(const effect::StartAttempt& call);
   void handle_inbox();
+  void dismiss(const Target& what);
   std::vector<RunSnapshot> loaded(const std::vector<Target>& targets) const;
   const JobSpec& job(RunId run) const { return jobs.at(store.runs.at(run).version); }
 

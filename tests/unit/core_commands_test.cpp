@@ -354,6 +354,14 @@ TEST_CASE("a run that its time-out failed is dismissed with its tasks, until it 
   w.dismiss(run, "a");
   CHECK(w.last_reply() == "has nothing failed or held that is not dismissed already");
   CHECK_FALSE(dismissed());
+  SECTION("alone, and its tasks after it") {
+    w.dismiss_itself(run);
+    CHECK(w.last_reply() == "ok");
+    CHECK(dismissed());
+    CHECK(w.row(run, "hook:on_failure:0").dismissed == 0);
+    w.dismiss_itself(run);
+    CHECK(w.last_reply() == "has nothing failed or held that is not dismissed already");
+  }
   w.dismiss(run);
   CHECK(w.last_reply() == "ok");
   CHECK(dismissed());

@@ -57,9 +57,11 @@ TEST_CASE("null in a command counts as missing") {
   CHECK(objection("/v1/runs", R"({"text": "{}", "folder": "/", "params": null,
       "concurrency": null, "request_id": null})")
             .empty());
-  CHECK(objection("/v1/commands",
-                  R"({"verb": "cancel", "targets": [{"run": "r", "task": null, "index": null}]})")
-            .empty());
+  CHECK(
+      objection(
+          "/v1/commands",
+          R"({"verb": "cancel", "targets": [{"run": "r", "task": null, "index": null, "itself": true}]})")
+          .empty());
 }
 
 }  // namespace pawl::test
