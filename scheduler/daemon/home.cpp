@@ -16,6 +16,7 @@
 
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/fd.h"
+#include "storage/ballast.h"
 
 namespace pawl {
 namespace {
@@ -121,16 +122,25 @@ Result<void> make_folders(const std::string& home) {
   return {};
 }
 
-/// Writes what a start needs at least, and takes it back.
-Result<void> check_room(const std::string& home) {
+/// Writes what a start needs at least, and takes it back. The code of what went wrong, or 0.
+int probe_room(const std::string& home) {
   const std::string path = home + "/probe." + std::to_string(::getpid());
   ::unlink(path.c_str());
   const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return unusable(home, errno);
+  if (!fd) return errno;
   int code = ::fallocate(fd.get(), 0, 0, kRoomBytes) == 0 ? 0 : errno;
   if (code == EOPNOTSUPP) code = ::write(fd.get(), "x", 1) == 1 ? 0 : errno;
   ::unlink(path.c_str());
-  if (code != 0) return unusable(home, code);
+  return code;
+}
+
+/// On a full disk a start needs the ballast, unless a scheduler is up, which then needs it.
+Result<void> check_room(const Home& home) {
+  int code = probe_room(home.path());
+  const bool is_full = code == ENOSPC || code == EDQUOT;
+  if (is_full && !home.locked() && Ballast(home.ballast()).release())
+    code = probe_room(home.path());
+  if (code != 0) return unusable(home.path(), code);
   return {};
 }
 
@@ -207,9 +217,9 @@ Result<Home> Home::open_or_create(const std::string& path) {
   if (const auto checked = check_file_system(path); !checked) return checked.error();
   if (const auto made = make_folders(path); !made) return made.error();
   if (const auto checked = check_owner(path, true); !checked) return checked.error();
-  if (const auto checked = check_room(path); !checked) return checked.error();
-  if (const auto checked = check_machine(path); !checked) return checked.error();
   Home home(path, false);
+  if (const auto checked = check_room(home); !checked) return checked.error();
+  if (const auto checked = check_machine(path); !checked) return checked.error();
   for (const std::string& part : {home.workers(), home.logs(), home.outputs(), home.scratch()}) {
     if (const auto made = make_folder(path, part); !made) return made.error();
   }

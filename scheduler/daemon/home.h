@@ -27,8 +27,8 @@ class Home {
 
   /// Opens the home for a scheduler: makes it (0700) with its parts where they are missing, and
   /// checks that it is a folder of ours that nobody else may enter, can be written, is on a local
-  /// file system, has room, and belongs to this machine. Errors: home_unusable, storage (disk
-  /// full).
+  /// file system, has room (on a full disk the ballast is given up), and belongs to this machine.
+  /// Errors: home_unusable, storage (disk full).
   static Result<Home> open_or_create(const std::string& path);
 
   /// Whether `open_or_create` made it, or found it without a store: to be named to the user.
@@ -44,6 +44,7 @@ class Home {
   std::string database() const { return path_ + "/pawl.db"; }
   std::string socket() const { return path_ + "/sock"; }
   std::string lock_file() const { return path_ + "/lock"; }
+  std::string ballast() const { return path_ + "/ballast"; }
   std::string workers() const { return path_ + "/workers"; }
   std::string logs() const { return path_ + "/logs"; }
   std::string outputs() const { return path_ + "/outputs"; }

@@ -124,7 +124,7 @@ void Service::start_writer(std::unique_ptr<Store> store) {
     writer_wakeup_->wake();
   };
   WriterOptions writer_options;
-  writer_options.ballast = home_.path() + "/ballast";
+  writer_options.ballast = home_.ballast();
   writer_ = std::make_unique<Writer>(std::move(store), std::move(callbacks), writer_options);
 }
 

@@ -190,6 +190,19 @@ class DiskFull(DiskTest):
         self.make_room()
         self.until("work is taken again", lambda: not refused())
 
+    def test_a_start_on_a_full_disk_is_given_the_room_of_the_ballast(self):
+        path = self.job("bad", [{"id": "a", "command": ["false"]}])
+        run = self.pawl("run", path, "-q", code=1).lines[0]
+        self.fill(self.disk)
+        self.stop_filling.set()
+        self.filler.join()
+        self.pawl("dismiss", run)
+        self.pawl("prune", "--older-than", "0s", "-y")
+        self.assertEqual(self.pawl("runs", "-o", "name").lines, [])
+        self.serve()
+        self.make_room()
+        self.until_ended(self.detach(self.simple()))
+
     def test_a_full_disk_refuses_new_work_loses_nothing_and_goes_on_by_itself(self):
         serve = self.serve()
         gated = self.gated_job("gated", [self.gate("good"), self.gate("five", 5),
