@@ -119,7 +119,7 @@ class Workers {
     Peer(std::string its_folder, WorkerWays its_ways)
         : folder(std::move(its_folder)), ways(std::move(its_ways)) {}
     WorkerId id;
-    State state = State::starting;
+    State state = State::starting;  ///< `silent` until it answers, also while it is asked again
     std::string folder;
     std::string version;
     std::string plugin;                  ///< of a host that we started; empty: a supervisor

@@ -25,9 +25,14 @@ void Workers::look_after(Peer& peer) {
     bury(peer);
     return;
   }
-  if (peer.state == State::greeting) {
+  if (peer.pid == 0) {
+    if (const auto holder = FileLock::last_holder(peer.folder + "/lock")) peer.pid = holder->pid;
+  }
+  if (peer.channel) {
     // Connected, and no answer yet.
-    if (mono_now() - peer.since >= kSilentAfter) {
+    if (peer.state == State::silent) {
+      peer.channel.reset();
+    } else if (mono_now() - peer.since >= kSilentAfter) {
       events_.problem("worker " + std::to_string(peer.id.value) +
                       " holds its lock and does not answer; what it runs goes on");
       peer.channel.reset();
@@ -58,8 +63,10 @@ void Workers::connect(Peer& peer) {
 
 void Workers::greet(Peer& peer, Fd socket) {
   const WorkerId id = peer.id;
-  if (peer.state != State::silent) peer.since = mono_now();
-  peer.state = State::greeting;
+  if (peer.state != State::silent) {
+    peer.since = mono_now();
+    peer.state = State::greeting;
+  }
   peer.named.clear();
   peer.unsent.clear();
   peer.channel = std::make_unique<Channel>(
@@ -180,7 +187,8 @@ void Workers::on_message(WorkerId id, std::string_view message) {
 void Workers::on_status(Peer& peer, const frame::Status& status) {
   for (const frame::KnownAttempt& known : status.attempts)
     peer.named.emplace_back(known.attempt, known.stay);
-  if (!status.complete || peer.state != State::greeting) return;
+  const bool is_asked = peer.state == State::greeting || peer.state == State::silent;
+  if (!status.complete || !is_asked) return;
   std::sort(peer.named.begin(), peer.named.end());
   for (const auto& [id, stay] : events_.attempts_of(peer.id)) {
     if (std::binary_search(peer.named.begin(), peer.named.end(), std::pair(id, stay))) continue;

@@ -154,6 +154,32 @@ class Stopped(FaultTest):
         self.assertEqual(self.until_ended(run)["state"], "succeeded")
         self.assert_ran_once(*"abcdefgh")
 
+    def test_a_worker_that_is_stopped_when_a_scheduler_starts_is_told_as_silent_until_it_answers(self):
+        serve = self.serve()
+        run = self.detach(self.gated_job("gated", [self.gate("a")]))
+        self.until_started("a")
+        stopped = self.workers()
+        serve.kill()
+        serve.wait()
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        self.serve()
+
+        def orphans():
+            return {w["pid"] for w in self.pawl("status", "-o", "json").json()["orphans"]}
+        self.until("they are silent", lambda: orphans() == set(stopped), seconds=60)
+        # Longer than it takes until they are asked again.
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            self.assertEqual(orphans(), set(stopped))
+        self.assertIn(f"(pid {stopped[0]}) does not answer", self.pawl("status").out)
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        self.open_gates("a")
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.until("all have answered", lambda: not orphans())
+        self.assert_ran_once("a")
+
     def test_a_disk_that_takes_seconds_for_a_sync_delays_and_breaks_nothing(self):
         if not may_trace():
             self.skipTest("strace may not trace")
