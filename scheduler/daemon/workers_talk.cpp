@@ -204,7 +204,8 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
   peer.was_met = true;
   peer.timer->cancel();
   peer.since = mono_now();
-  const bool is_as_now = peer.ways == ways_of(is_host(peer));
+  // The files of plugins may be others than those that a host of an earlier scheduler has loaded.
+  const bool is_as_now = peer.ways == ways_of(is_host(peer)) && !(peer.is_found && is_host(peer));
   if (peer.version == options_.version && is_as_now) {
     peer.state = State::up;
     if (peer.plugin.empty()) {

@@ -201,6 +201,48 @@ class WhatOperatorsCannotBreak(PluginTest):
         self.until("it has ended", lambda: self.row("a")["state"] == "succeeded")
         self.assertEqual([a["state"] for a in self.attempts("a")], ["succeeded"])
 
+    def test_after_a_restart_new_attempts_have_the_plugin_as_it_is_now(self):
+        plugins = self.home / "plugins"
+        (plugins / "told.sh").write_text(f"""#!/bin/sh
+echo '{{"type":"ready","protocol":1}}'
+while read -r line; do
+  case $line in *'"type":"start"'*) ;; *) continue ;; esac
+  attempt=${{line#*\\"attempt\\":}}
+  touch {self.root}/$1
+  until test -e {self.root}/go; do sleep 0.01; done
+  printf '{{"type":"finish","attempt":%s,"outcome":"succeeded","output":"%s"}}\\n' ${{attempt%%,*}} $1
+done
+""")
+        (plugins / "told.sh").chmod(0o700)
+
+        def put(word):
+            (plugins / "told.json").write_text(json.dumps({"command": ["./told.sh", word]}))
+
+        def serve():
+            child = self.start("serve")
+            self.until("it serves", lambda: f'"pid": {child.pid}' in self.pawl(
+                "status", "-o", "json", code=None).out)
+            return child
+
+        def begun(word):
+            job = self.job(word, [self.task("a", "told", output="json")])
+            run = self.pawl("run", job, "--detach").lines[0]
+            self.until(f"{word} has begun", (self.root / word).exists)
+            return run
+        put("old")
+        first = serve()
+        runs = [begun("old")]
+        first.kill()
+        first.wait()
+        put("new")
+        serve()
+        runs.append(begun("new"))
+        self.write("go", "")
+        self.until("both have ended", lambda: [self.row("a", run)["state"] for run in runs] == [
+            "succeeded", "succeeded"])
+        self.assertEqual([self.pawl("output", f"{run}/a").out.strip() for run in runs],
+                         ['"old"', '"new"'])
+
     def test_a_plugin_of_another_version_of_the_interface_is_left_out_and_says_what_to_do(self):
         shutil.copy(os.environ["PAWL_OTHER_VERSION_PLUGIN"], self.home / "plugins" / "newer.so")
         done = self.pawl("run", self.job("j", [{"id": "a", "command": ["true"]}]))
