@@ -94,7 +94,9 @@ class LogsVerb final : public Verb {
     if (is_final(log.state)) {
       const std::string path = log_path((*folder)->path, log.key.item, log.number);
       if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
-        if (removed_++ == 0) first_removed_ = path;
+        const Result<bool> had_text = is_known_to_have_text(access, log);
+        if (!had_text) return had_text.error();
+        if (*had_text && removed_++ == 0) first_removed_ = path;
         return {};
       }
     }
@@ -102,6 +104,13 @@ class LogsVerb final : public Verb {
     merge_.add(
         {log.attempt, *folder, log.key.item, log.number, log.started_at, is_final(log.state)});
     return {};
+  }
+
+  /// Whether its worker told of bytes. Who ended without a word of it may have been silent.
+  static Result<bool> is_known_to_have_text(HistoryAccess& access, const LogView& log) {
+    const auto attempt = access.history().attempt(log.attempt);
+    if (!attempt) return attempt.error();
+    return *attempt && (*attempt)->row.log_bytes > 0;
   }
 
   Result<const LogFolder*> folder_of(HistoryAccess& access, TaskIndex task) {
@@ -245,7 +254,7 @@ class LogsVerb final : public Verb {
       });
       if (!settled) return settled.error();
       if (const Result<void> done = print(session); !done) return done.error();
-      if (*over && !merge_.is_growing()) return 0;
+      if (*over && !merge_.is_growing()) return tell_removed(session);
       if (signals.interrupts() > 0) return exit_code(ErrorKind::interrupted);
       if (signals.leave() != 0) return 128 + signals.leave();
       std::this_thread::sleep_for(kLookEvery);

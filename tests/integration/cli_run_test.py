@@ -356,7 +356,10 @@ class Logs(Sales):
         self.assertIn(logs[0], done.err)
         for path in logs[1:]:
             Path(path).unlink()
-        self.assertEqual(self.pawl("logs", f"{self.short}/query:2", code=3).out, "")
+        for follow in ([], ["-f"]):
+            gone = self.pawl("logs", f"{self.short}/query:2", *follow, code=3)
+            self.assertEqual(gone.out, "")
+            self.assertIn("1 log is not there any more", gone.err)
 
     def test_follow_ends_with_the_run(self):
         gate = self.root / "gate"

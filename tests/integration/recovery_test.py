@@ -176,6 +176,10 @@ class EverythingDies(GateTest):
         self.assertEqual(tasks["after"]["state"], "upstream_failed")
         attempts = self.attempts_of(run)
         self.assertTrue(all(attempts[n, 1]["state"] == "interrupted" for n in names))
+        # They printed nothing, so nothing was removed.
+        for words in ([run], [f"{run}/lost"]):
+            done = self.pawl("logs", *words)
+            self.assertEqual((done.out, done.err), ("", ""))
         failed = {t["task"] for t in self.pawl("failed", "-o", "json").json()}
         self.assertEqual(failed, {"lost", "asks", "default"})
 
