@@ -21,9 +21,12 @@ class PoolsVerb final : public Verb {
 
   Result<int> run(Session& session) override {
     const Result<std::optional<json>> answer = ask_if_up(session, "/v1/pools");
-    if (!answer) return answer.error();
+    const bool is_silent = !answer && answer.error().kind == ErrorKind::locked;
+    if (!answer && !is_silent) return answer.error();
     json pools = json::array();
-    if (*answer) {
+    if (is_silent) {
+      session.notice(answer.error().message + ". What its pools hold is not known");
+    } else if (*answer) {
       pools = **answer;
     } else {
       session.notice("no scheduler is up: nothing holds a slot. Start one: pawl serve");

@@ -11,6 +11,7 @@
 #include "cli/scheduler_probe.h"
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/home.h"
 #include "scheduler/daemon/log.h"
 #include "scheduler/daemon/service.h"
 #include "scheduler/loop/signal.h"
@@ -118,9 +119,13 @@ class ServeVerb final : public Verb {
   /// A verb that is the scheduler for a while gives the home up; another `serve` does not.
   static Result<void> ask_for_home(const Session& session, const std::string& home) {
     const Result<std::unique_ptr<Port>> port = find_scheduler(session);
-    // Whoever does not answer may be gone before the wait for the home is over.
-    if (!port && port.error().kind == ErrorKind::locked) return {};
-    if (!port) return port.error();
+    if (!port) {
+      // Whoever did not answer may be gone by now.
+      const Result<Home> held = Home::open(home);
+      const bool is_gone = port.error().kind == ErrorKind::locked && held && !held->locked();
+      if (is_gone) return {};
+      return port.error();
+    }
     if (*port == nullptr) return {};
     const Result<nlohmann::json> answer = ask_once(**port, "POST", "/v1/hand_over");
     if (answer || answer.error().kind == ErrorKind::no_scheduler) return {};

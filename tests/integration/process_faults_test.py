@@ -121,10 +121,11 @@ class Stopped(FaultTest):
         self.until("both have ended", lambda: not any(is_alive(pid) for pid in pids))
         # Nobody else gets in; what only reads still does.
         refused = self.pawl("serve", code=75)
-        self.assertIn(str(self.home), refused.err)
-        self.assertEqual(self.pawl("runs", "-o", "name").lines, [run])
         remedy = f"process {serve.pid} is stopped. Let it go on: kill -CONT {serve.pid}"
+        self.assertIn(remedy, refused.err)
+        self.assertEqual(self.pawl("runs", "-o", "name").lines, [run])
         self.assertIn(remedy, self.pawl("status").out)
+        self.assertIn(remedy, self.pawl("pools").err)
         self.assertIn(remedy, self.pawl("cancel", run, code=75).err)
         serve.send_signal(signal.SIGCONT)
         self.until_ended(run)
