@@ -58,7 +58,7 @@ class BackfillVerb final : public Verb {
     const auto answer = send(session, port, reach, *body);
     if (!answer) return answer.error();
     const auto runs = answer->value("runs", std::vector<std::string>());
-    if (!quiet_ && !asks) tell(session, *answer);
+    if (!quiet_ && !asks) tell(session.err, *answer);
     print_run_ids(session, output_, runs);
     Watch watch;
     watch.wait = wait_;
@@ -132,14 +132,15 @@ class BackfillVerb final : public Verb {
       print_object(session.out, output_, OrderedJson::parse(plan.dump()));
       return;
     }
+    const Terminal& stream = dry_run_ ? session.out : session.err;
     for (std::size_t i = 0; i < std::min(fires.size(), kFiresShown); ++i)
-      session.err.line("  " + fires[i]);
+      stream.line("  " + fires[i]);
     if (fires.size() > kFiresShown)
-      session.err.line(fmt::format("  … and {} more", fires.size() - kFiresShown));
-    tell(session, plan);
+      stream.line(fmt::format("  … and {} more", fires.size() - kFiresShown));
+    tell(stream, plan);
   }
 
-  void tell(const Session& session, const json& answer) const {
+  void tell(const Terminal& stream, const json& answer) const {
     const auto fires = static_cast<std::int64_t>(std::max(
         answer.value("fires", json::array()).size(), answer.value("runs", json::array()).size()));
     std::string line = fmt::format("backfill {} · {} · {} at a time", escape_for_terminal(job_),
@@ -149,8 +150,8 @@ class BackfillVerb final : public Verb {
                           reprocess_);
     if (const auto later = answer.value("to_come", std::int64_t{0}); later > 0)
       line += fmt::format(" · {} still to come", counted(later, "fire time is", "fire times are"));
-    session.err.line(line);
-    session.err.flush();
+    stream.line(line);
+    stream.flush();
   }
 
   std::string job_;

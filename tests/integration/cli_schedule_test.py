@@ -245,6 +245,10 @@ class Backfill(Scheduling):
         child = self.known()
         plan = self.pawl("backfill", "tick", *self.DAYS, "--dry-run", "-o", "json").json()
         self.assertEqual(len(plan["fires"]), 5)
+        shown = self.pawl("backfill", "tick", *self.DAYS, "--dry-run")
+        self.assertEqual(([line.strip() for line in shown.lines[:5]], shown.err),
+                         (plan["fires"], ""))
+        self.assertIn("5 runs", shown.lines[5])
         self.assertEqual(self.runs(), [])
         made = self.pawl("backfill", "tick", *self.DAYS, "--max-active", "2", "--wait")
         self.assertEqual(len(made.lines), 5)
