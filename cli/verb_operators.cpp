@@ -53,7 +53,7 @@ class OperatorsVerb final : public Verb {
     ConformanceSubject subject = subject_;
     std::error_code failed;
     subject.plugin = std::filesystem::absolute(subject.plugin, failed).string();
-    return check_operators(session, subject);
+    return check_operators(session, subject, output_);
   }
 
   std::string what_;

@@ -100,6 +100,14 @@ def main():
         expect(code == 1, f"{operator}: exit code {code}\n{out}{err}")
         expect(any(line.startswith("FAILED") and f"{operator}: {broken}" in line
                    for line in out.splitlines()), f"{operator} does not fail '{broken}':\n{out}")
+    words = [options.pawl, "operators", "check", options.bad, "--operator", "wrong_schema"]
+    done = subprocess.run([*words, "-o", "json"], capture_output=True, text=True,
+                          timeout=patient(400), check=False)
+    listed = json.loads(done.stdout)
+    expect(done.returncode == 1 and any(
+        list(one) == ["operator", "check", "outcome", "why"] and one["operator"] == "wrong_schema"
+        and one["check"] == "schema" and one["outcome"] == "failed" and one["why"]
+        for one in listed), f"as JSON: {done}")
     code, out, err = check(options.pawl, options.bad, "good")
     expect(code == 0 and "FAILED" not in out, f"good: exit code {code}\n{out}{err}")
 
