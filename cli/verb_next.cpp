@@ -61,7 +61,9 @@ class NextVerb final : public Verb {
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
     arguments.note(
-        "Needs no scheduler. A time without a zone is read in the calendar's. Without JOB and "
+        "Needs no scheduler. A time without a zone is read in the zone of --timezone, else that of "
+        "the job, of --cron UTC, "
+        "of all jobs yours. Without JOB and "
         "--cron the fires of all jobs that fire by themselves, in order of time.");
     arguments.example("pawl next sales -n 10");
     arguments.example(
