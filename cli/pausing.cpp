@@ -1,6 +1,7 @@
 #include "cli/pausing.h"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -66,20 +67,61 @@ Result<Meant> what_is_meant(const Session& session, const Pausing& pausing) {
   return meant;
 }
 
+std::string_view verb_of(const Pausing& pausing) { return pausing.pause ? "pause" : "unpause"; }
+
+json body_of(const Pausing& pausing, const std::vector<std::string>& runs) {
+  json targets = json::array();
+  for (const std::string& run : runs) {
+    targets.push_back({{"run", run}, {"task", nullptr}, {"index", nullptr}});
+  }
+  return {{"verb", verb_of(pausing)},
+          {"targets", std::move(targets)},
+          {"options", {{"note", pausing.note}}},
+          {"dry_run", pausing.dry_run}};
+}
+
+/// `objections`: by run, of those that would be refused.
+void show(const Terminal& stream, const Pausing& pausing, const Meant& meant,
+          const std::map<std::string, std::string>& objections) {
+  const std::size_t count = meant.jobs.size() + meant.runs.size();
+  stream.line(
+      fmt::format("{} {}:", verb_of(pausing), counted(static_cast<std::int64_t>(count), "target")));
+  for (const std::string& job : meant.jobs)
+    stream.line(fmt::format("  job {}", escape_for_terminal(job)));
+  for (const std::string& run : meant.runs) {
+    const auto objection = objections.find(run);
+    stream.line("  run " + run +
+                (objection == objections.end()
+                     ? ""
+                     : "  refused: " + escape_for_terminal(objection->second)));
+  }
+}
+
+/// Shows what would happen. The exit code: 4 when some of it would be refused.
+Result<int> show_dry(const Session& session, const Pausing& pausing, const Meant& meant) {
+  std::map<std::string, std::string> objections;
+  if (!meant.runs.empty()) {
+    Result<std::unique_ptr<Port>> port = open_port(session, Reach::any);
+    if (!port) return port.error();
+    const auto answer = ask(session, *port, Reach::any, "POST", "/v1/commands",
+                            body_of(pausing, meant.runs), kAnswerTimeout);
+    if (!answer) return answer.error();
+    for (const json& line : answer->value("plan", json::array())) {
+      if (line.value("action", std::string()) == "refused")
+        objections.emplace(line.value("run", std::string()), line.value("text", std::string()));
+    }
+  }
+  show(session.out, pausing, meant, objections);
+  return objections.empty() ? 0 : exit_code(ErrorKind::refused);
+}
+
 /// Shows what is meant, where that is more than one; true when it shall be done. Each was named, or
 /// all of them: who cannot be asked has said enough.
 bool agree(const Session& session, const Pausing& pausing, const Meant& meant) {
-  const std::size_t count = meant.jobs.size() + meant.runs.size();
-  if (count == 1 && !pausing.dry_run) return true;
-  const Terminal& stream = pausing.dry_run ? session.out : session.err;
-  const std::string_view verb = pausing.pause ? "pause" : "unpause";
-  stream.line(fmt::format("{} {}:", verb, counted(static_cast<std::int64_t>(count), "target")));
-  for (const std::string& job : meant.jobs)
-    stream.line(fmt::format("  job {}", escape_for_terminal(job)));
-  for (const std::string& run : meant.runs) stream.line("  run " + run);
-  if (pausing.dry_run) return false;
-  if (pausing.yes || !can_ask(session) || ask_yes(session, fmt::format("{} them?", verb)))
-    return true;
+  if (meant.jobs.size() + meant.runs.size() == 1) return true;
+  show(session.err, pausing, meant, {});
+  const std::string question = fmt::format("{} them?", verb_of(pausing));
+  if (pausing.yes || !can_ask(session) || ask_yes(session, question)) return true;
   session.notice("nothing was done");
   return false;
 }
@@ -104,14 +146,8 @@ Result<std::vector<std::string>> set_runs(const Session& session, std::unique_pt
                                           const std::vector<std::string>& runs, int& code) {
   std::vector<std::string> changed;
   if (runs.empty()) return changed;
-  json targets = json::array();
-  for (const std::string& run : runs) {
-    targets.push_back({{"run", run}, {"task", nullptr}, {"index", nullptr}});
-  }
-  const json body = {{"verb", pausing.pause ? "pause" : "unpause"},
-                     {"targets", std::move(targets)},
-                     {"options", {{"note", pausing.note}}}};
-  const auto answer = ask(session, port, Reach::any, "POST", "/v1/commands", body, kAnswerTimeout);
+  const auto answer = ask(session, port, Reach::any, "POST", "/v1/commands", body_of(pausing, runs),
+                          kAnswerTimeout);
   if (!answer) return answer.error();
   const auto results = answer->find("results");
   if (results == answer->end() || !results->is_array()) return changed;
@@ -143,6 +179,7 @@ Result<int> carry_out(const Session& session, const Pausing& pausing) {
     session.err.line("nothing is paused");
     return 0;
   }
+  if (pausing.dry_run) return show_dry(session, pausing, *meant);
   if (!agree(session, pausing, *meant)) return 0;
   Result<std::unique_ptr<Port>> opened = open_port(session, Reach::any);
   if (!opened) return opened.error();

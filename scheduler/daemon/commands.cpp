@@ -38,10 +38,9 @@ Error no_such_route(const ControlRequest& request) {
                                     ". Is the scheduler of an older version? See pawl status"};
 }
 
-/// Whether it makes runs, or lets some go on.
+/// Whether it makes runs, or lets some go on; asked about beforehand, it would.
 bool starts_work(std::string_view path, const json& body) {
   if (path == "/v1/runs" || path == "/v1/trigger") return true;
-  if (flag_of(body, "dry_run")) return false;
   const std::string verb = path == "/v1/commands" ? text_of(body, "verb") : std::string();
   return path == "/v1/backfill" || verb == "resume" || verb == "rerun";
 }

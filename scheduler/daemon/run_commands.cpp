@@ -153,6 +153,37 @@ std::string objection_to(std::string_view verb, const RunRow& run, std::string_v
   return {};
 }
 
+/// The same of an unpause, for what the engine knows of the run.
+std::string objection_to_unpause(const Engine& engine, const RunRow& run) {
+  if (run.state == RunState::paused || engine.is_dormant(run.id)) return {};
+  return "is not paused; `pawl resume` repeats what failed";
+}
+
+/// The same of a dismissal, for what is to be dismissed.
+std::string objection_to_dismiss(const RunSnapshot& run, const Target& target) {
+  const auto is_meant = [&](TaskIndex task) { return !target.task || *target.task == task; };
+  const auto is_shown = [&](const TaskRow& row) {
+    return (row.state == TaskState::failed || row.state == TaskState::held) && row.dismissed == 0;
+  };
+  bool is_any = !target.task && failed_by_itself(run.run) && !run.run.dismissed;
+  if (!target.item) {
+    for (const TaskRow& row : run.tasks)
+      is_any = is_any || (is_meant(row.key.task) && is_shown(row));
+  }
+  for (const MappedSnapshot& part : run.mapped) {
+    if (is_any || !is_meant(part.row.task)) continue;
+    if (!target.item) {
+      is_any = part.to_dismiss > 0;
+      continue;
+    }
+    const auto row = std::lower_bound(
+        part.final_items.begin(), part.final_items.end(), *target.item,
+        [](const TaskRow& item, ItemIndex index) { return item.key.item < index; });
+    is_any = row != part.final_items.end() && row->key.item == *target.item && is_shown(*row);
+  }
+  return is_any ? "" : "has nothing failed or held that is not dismissed already";
+}
+
 /// The same of a mark, for its task's sake: what runs is not decided by hand.
 std::string objection_to_mark(const Engine& engine, const Target& target) {
   if (!target.task || !engine.has_run(target.run)) return {};
@@ -289,17 +320,20 @@ void RunCommands::plan(Command& command, Loaded loaded, Json differences) {
   if (!targets) return refuse(command.answer, targets.error());
   json lines = json::array();
   if (command.verb == "resume") {
-    auto planned = plan_of_resume(command, std::move(*targets), std::move(loaded));
-    if (!planned) return refuse(command.answer, planned.error());
-    lines = std::move(*planned);
+    lines = plan_of_resume(command, *targets, std::move(loaded));
   } else {
-    std::map<std::string, const RunRow*> runs;
-    for (const LoadedRun& run : loaded) runs.emplace(run.row.name, &run.row);
+    std::map<std::string, const LoadedRun*> runs;
+    for (const LoadedRun& run : loaded) runs.emplace(run.row.name, &run);
     for (std::size_t i = 0; i < command.targets.size(); ++i) {
       const Command::Named& named = command.targets[i];
-      std::string objection = objection_to(command.verb, *runs.at(named.run), named.task);
+      const LoadedRun& run = *runs.at(named.run);
+      std::string objection = objection_to(command.verb, run.row, named.task);
       if (objection.empty() && command.verb == "mark")
         objection = objection_to_mark(pump_.engine(), (*targets)[i]);
+      if (objection.empty() && command.verb == "unpause")
+        objection = objection_to_unpause(pump_.engine(), run.row);
+      if (objection.empty() && command.verb == "dismiss" && run.snapshot)
+        objection = objection_to_dismiss(*run.snapshot, (*targets)[i]);
       lines.push_back({{"run", named.run},
                        {"task", named.task.empty() ? json(nullptr) : json(named.task)},
                        {"items", named.index ? json(1) : json(nullptr)},
@@ -313,30 +347,37 @@ void RunCommands::plan(Command& command, Loaded loaded, Json differences) {
   command.answer(200, dump(out));
 }
 
-Result<RunCommands::Json> RunCommands::plan_of_resume(const Command& command,
-                                                      std::vector<Target> targets, Loaded loaded) {
-  input::Resume resume;
-  resume.targets = std::move(targets);
-  resume.from = flag_of(command.options, "from");
-  resume.only = flag_of(command.options, "only");
-  resume.downstream = flag_of(command.options, "downstream");
+/// Of each run what would run again, or why nothing would: one that is refused holds up no other.
+RunCommands::Json RunCommands::plan_of_resume(const Command& command,
+                                              const std::vector<Target>& targets, Loaded loaded) {
   know(loaded);
-  std::map<RunId, std::pair<std::string, SharedJob>> runs;
-  for (LoadedRun& run : loaded) {
-    runs.emplace(run.row.id, std::pair(run.row.name, run.job));
-    if (run.snapshot) resume.loaded.push_back(std::move(*run.snapshot));
-  }
-  auto planned = pump_.engine().plan_resume(resume);
-  if (!planned) return planned.error();
+  std::map<RunId, std::vector<Target>> of_run;
+  for (const Target& target : targets) of_run[target.run].push_back(target);
   json lines = json::array();
-  for (const PlanLine& line : *planned) {
-    const auto& [name, job] = runs.at(line.run);
-    lines.push_back(
-        {{"run", name},
-         {"task", job->node(line.task).id},
-         {"items", line.items < 0 ? json(nullptr) : json(line.items)},
-         {"action", line.action},
-         {"text", line.action == "stale" ? "succeeded before; --downstream runs it again" : ""}});
+  for (LoadedRun& run : loaded) {
+    input::Resume resume;
+    resume.targets = std::move(of_run[run.row.id]);
+    resume.from = flag_of(command.options, "from");
+    resume.only = flag_of(command.options, "only");
+    resume.downstream = flag_of(command.options, "downstream");
+    if (run.snapshot) resume.loaded.push_back(std::move(*run.snapshot));
+    const auto planned = pump_.engine().plan_resume(resume);
+    if (!planned) {
+      lines.push_back({{"run", run.row.name},
+                       {"task", nullptr},
+                       {"items", nullptr},
+                       {"action", "refused"},
+                       {"text", planned.error().message}});
+      continue;
+    }
+    for (const PlanLine& line : *planned) {
+      lines.push_back(
+          {{"run", run.row.name},
+           {"task", run.job->node(line.task).id},
+           {"items", line.items < 0 ? json(nullptr) : json(line.items)},
+           {"action", line.action},
+           {"text", line.action == "stale" ? "succeeded before; --downstream runs it again" : ""}});
+    }
   }
   return lines;
 }

@@ -89,7 +89,7 @@ class RunCommands {
                                 std::vector<RunSnapshot> snapshots);
   void rerun(Command& command, const Loaded& loaded);
   void plan(Command& command, Loaded loaded, Json differences);
-  Result<Json> plan_of_resume(const Command& command, std::vector<Target> targets, Loaded loaded);
+  Json plan_of_resume(const Command& command, const std::vector<Target>& targets, Loaded loaded);
 
   Pump& pump_;
   Writer& writer_;

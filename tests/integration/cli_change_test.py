@@ -265,6 +265,34 @@ class Changing(HomeTest):
         run = self.failed_run()
         self.pawl("cancel", run, code=4)
 
+    def test_one_that_is_refused_holds_up_no_other(self):
+        failed = self.failed_run()
+        self.cured.touch()
+        done = self.pawl("run", self.path, "-q").lines[0]
+        plan = self.pawl("resume", failed, done, "--dry-run", "-o", "json", code=4).json()["plan"]
+        self.assertEqual([(line["run"], line["task"], line["action"]) for line in plan],
+                         [(failed, "second", "run"), (failed, "third", "wait"),
+                          (done, None, "refused")])
+        self.assertIn("nothing of it failed", plan[2]["text"])
+        asked = self.pawl("resume", failed, done, code=2)
+        self.assertRegex(asked.err, rf"{done[-6:]} +refused: nothing of it failed")
+        self.assertIn("Say -y", asked.err)
+        went_on = self.pawl("resume", failed, done, "-y", code=4)
+        self.assertIn(f"{done[-6:]}: nothing of it failed", went_on.err)
+        self.assertEqual(set(self.states(failed).values()), {"succeeded"})
+
+    def test_what_would_be_refused_is_told_beforehand(self):
+        run = self.failed_run()
+        self.pawl("dismiss", run, "--dry-run")
+        self.pawl("dismiss", run)
+        for words in (("dismiss", run), ("dismiss", f"{run}/second"), ("pause", run),
+                      ("unpause", run)):
+            with self.subTest(words):
+                plan = self.pawl(*words, "--dry-run", code=4)
+                self.assertIn("refused: ", plan.out)
+                self.assertIn(plan.out.split("refused: ")[1].strip(),
+                              self.pawl(*words, code=4).err)
+
     def test_trigger_starts_a_known_job(self):
         self.cured.touch()
         self.pawl("run", self.path, "-q")

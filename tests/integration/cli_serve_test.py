@@ -82,7 +82,8 @@ class Served(GateTest):
         self.until("it drains", lambda: self.pawl(
             "status", "-o", "json").json()["scheduler"]["draining"])
         for words in (("run", self.root / "ok.json", "--detach"), ("trigger", "ok"),
-                      ("rerun", "ok@latest")):
+                      ("rerun", "ok@latest"), ("rerun", "ok@latest", "--dry-run"),
+                      ("resume", "ok@latest", "--dry-run")):
             self.assertIn("the scheduler is draining", self.pawl(*words, code=4).err)
         self.assertEqual(len(self.pawl("runs", "-o", "name").lines), 2)
         self.open_gates("a")
