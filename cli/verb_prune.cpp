@@ -4,7 +4,10 @@
 #include "cli/history_access.h"
 #include "cli/listing.h"
 #include "cli/port.h"
+#include "cli/settings.h"
 #include "cli/verb.h"
+#include "scheduler/daemon/definitions.h"
+#include "storage/retention.h"
 
 namespace pawl {
 
@@ -19,7 +22,7 @@ class PruneVerb final : public Verb {
     arguments.option("--older-than", "D", older_than_,
                      "runs that ended so long ago (what jobs and settings say)");
     arguments.flag("-y,--yes", yes_, "do not ask");
-    arguments.flag("--dry-run", dry_run_, "only show what would happen; with --older-than");
+    arguments.flag("--dry-run", dry_run_, "only show what would happen");
     arguments.output(output_, {Format::table, Format::json, Format::jsonl});
     arguments.note(
         "Takes old runs away, with their logs and outputs. Runs with an unresolved failure stay 90 "
@@ -30,15 +33,17 @@ class PruneVerb final : public Verb {
 
   Result<int> run(Session& session) override {
     if (const Result<void> there = require_home(session); !there) return there.error();
-    if (dry_run_ && !older_than_)
-      return Error{ErrorKind::invalid, "prune: --dry-run needs --older-than"};
-    if (older_than_) {
-      const Result<bool> agreed = agree(session);
+    PruneRequest request;
+    request.now = session.here().now;
+    // What ends while the question stands was not counted, and stays.
+    if (older_than_) request.ended_before = request.now - *older_than_;
+    if (older_than_ || dry_run_) {
+      const Result<bool> agreed = agree(session, request);
       if (!agreed) return agreed.error();
       if (!*agreed) return 0;
     }
     nlohmann::json body = nlohmann::json::object();
-    if (older_than_) body["older_than_ms"] = older_than_->count();
+    if (request.ended_before) body["ended_before_ms"] = request.ended_before->ms;
     Result<std::unique_ptr<Port>> opened = open_port(session, Reach::any);
     if (!opened) return opened.error();
     std::unique_ptr<Port> port = *std::move(opened);
@@ -55,19 +60,19 @@ class PruneVerb final : public Verb {
 
  private:
   /// Says how many it is about; true when they shall go.
-  Result<bool> agree(const Session& session) const {
-    const Result<std::int64_t> runs = count_old(session);
+  Result<bool> agree(const Session& session, PruneRequest request) const {
+    const Result<std::int64_t> runs = count(session, std::move(request));
     if (!runs) return runs.error();
-    const std::string what = fmt::format("{} ended so long ago", counted(*runs, "run"));
     if (dry_run_) {
       if (output_.is_for_people()) {
-        session.out.line(what + ". Those with an unresolved failure stay 90 days");
+        session.out.line(counted(*runs, "run") + " would be taken away");
       } else {
-        print_object(session.out, output_, {{"old_runs", *runs}});
+        print_object(session.out, output_, {{"runs", *runs}});
       }
       return false;
     }
     if (yes_ || *runs <= 1) return true;
+    const std::string what = fmt::format("{} ended so long ago", counted(*runs, "run"));
     if (!can_ask(session)) {
       return Error{ErrorKind::invalid,
                    fmt::format("prune: {}. Say -y, or look first with --dry-run", what)};
@@ -77,22 +82,33 @@ class PruneVerb final : public Verb {
     return said;
   }
 
-  Result<std::int64_t> count_old(const Session& session) const {
+  static Result<std::int64_t> count(const Session& session, PruneRequest request) {
     Result<HistoryAccess> access = HistoryAccess::open(session);
     if (!access) return access.error();
     if (access->is_empty()) return 0;
-    const WallTime cut = session.here().now - *older_than_;
-    Selector selector;
-    selector.states = {"succeeded", "failed", "cancelled"};
-    selector.until = cut;  // who ended before it was made before it
-    auto pager = access->history().runs(selector);
-    std::int64_t count = 0;
-    for (;;) {
-      const auto page = pager.next(kRowsPerPage);
-      if (!page) return page.error();
-      for (const RunView& run : *page) count += run.row.ended_at && *run.row.ended_at < cut ? 1 : 0;
-      if (page->size() < kRowsPerPage) return count;
+    if (!request.ended_before) {
+      if (const Result<void> read = read_kept(session, *access, request); !read)
+        return read.error();
     }
+    return count_prunable(access->history().database(), request);
+  }
+
+  /// What settings and jobs keep.
+  static Result<void> read_kept(const Session& session, HistoryAccess& access,
+                                PruneRequest& request) {
+    const Result<ParsedSettings> settings = settings_of(session, nullptr);
+    if (!settings) return settings.error();
+    request.keep = {settings->settings.retention_runs, settings->settings.retention_days};
+    const auto jobs = access.history().jobs();
+    if (!jobs) return jobs.error();
+    for (const JobView& job : *jobs) {
+      const auto version = access.history().version(job.row.version);
+      if (!version) return version.error();
+      if (!*version) continue;
+      if (const auto own = own_retention(**version, request.keep))
+        request.jobs[job.row.name] = *own;
+    }
+    return {};
   }
 
   std::optional<Duration> older_than_;

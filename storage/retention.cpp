@@ -78,6 +78,19 @@ class Pruner {
            (step_.more || delete_versions());
   }
 
+  /// The runs that `run` would take away in all its steps; nothing when the database failed.
+  std::optional<std::int64_t> count() {
+    std::vector<std::string> jobs;
+    if (!read_jobs(jobs)) return std::nullopt;
+    std::int64_t count = 0;
+    for (const std::string& job : jobs) {
+      std::vector<std::int64_t> runs;
+      if (!choose(job, INT64_MAX, runs)) return std::nullopt;
+      count += static_cast<std::int64_t>(runs.size());
+    }
+    return count;
+  }
+
   PruneStep step() const { return step_; }
 
  private:
@@ -107,18 +120,21 @@ class Pruner {
     return true;
   }
 
-  bool take_away() {
-    std::vector<std::string> jobs;
+  bool read_jobs(std::vector<std::string>& jobs) {
     Statement names(database_, "SELECT DISTINCT job FROM run ORDER BY job");
     while (names.step()) jobs.emplace_back(names.text(0));
-    if (!names.ok()) return false;
-    names.reset();
+    return names.ok();
+  }
+
+  bool take_away() {
+    std::vector<std::string> jobs;
+    if (!read_jobs(jobs)) return false;
     Statement doom(database_, "INSERT INTO doomed SELECT id, name FROM run WHERE id = ?");
     Statement remove_run(database_, "DELETE FROM run WHERE id = ?");
     Statement remove_counts(database_, "DELETE FROM run_counts WHERE run = ?");
     for (const std::string& job : jobs) {
       std::vector<std::int64_t> runs;
-      if (!choose(job, runs)) return false;
+      if (!choose(job, kRunsPerStep - step_.runs, runs)) return false;
       for (std::int64_t run : runs) {
         if (!doom.bind(run).run() || !remove_run.bind(run).run() ||
             !remove_counts.bind(run).run()) {
@@ -131,18 +147,20 @@ class Pruner {
     return true;
   }
 
-  /// Ended runs of a job, oldest first, that nothing keeps.
-  bool choose(const std::string& job, std::vector<std::int64_t>& chosen) {
+  /// At most `limit` ended runs of a job, oldest first, that nothing keeps.
+  bool choose(const std::string& job, std::int64_t limit, std::vector<std::int64_t>& chosen) {
     auto own = request_.jobs.find(job);
     const Retention keep = own == request_.jobs.end() ? request_.keep : own->second;
     std::int64_t oldest_kept = 0;  // by number: ids up to this one are too many
-    if (keep.runs > 0) {
+    if (keep.runs > 0 && !request_.ended_before) {
       Statement rank(database_,
                      "SELECT id FROM run WHERE job = ? ORDER BY id DESC LIMIT 1 OFFSET ?");
       if (rank.bind(job, keep.runs).step()) oldest_kept = rank.integer(0);
       if (!rank.ok()) return false;
     }
-    const std::int64_t cut = keep.days > 0 ? request_.now.ms - keep.days * kDayMs : INT64_MIN;
+    const std::int64_t kept_since =
+        keep.days > 0 ? request_.now.ms - keep.days * kDayMs : INT64_MIN;
+    const std::int64_t cut = request_.ended_before ? request_.ended_before->ms : kept_since;
     const std::int64_t unresolved_cut = request_.now.ms - request_.unresolved_days * kDayMs;
     Statement old(database_,
                   "SELECT id, ended_at FROM run WHERE job = ? AND "
@@ -164,7 +182,7 @@ class Pruner {
       if (is_recent && !has_unresolved(run, keeps)) return false;
       if (keeps) continue;
       chosen.push_back(run);
-      if (static_cast<std::int64_t>(chosen.size()) + step_.runs >= kRunsPerStep) return true;
+      if (static_cast<std::int64_t>(chosen.size()) >= limit) return true;
     }
     return old.ok();
   }
@@ -254,6 +272,12 @@ Result<PruneStep> prune_step(Database& database, const PruneRequest& request) {
   Pruner pruner(database, request);
   if (!pruner.run()) return database.error("pruning");
   return pruner.step();
+}
+
+Result<std::int64_t> count_prunable(Database& database, const PruneRequest& request) {
+  const std::optional<std::int64_t> count = Pruner(database, request).count();
+  if (!count) return database.error("counting what retention takes away");
+  return *count;
 }
 
 Result<std::vector<PrunedRun>> pruned_runs(Database& database, std::size_t limit) {

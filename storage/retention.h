@@ -15,6 +15,9 @@ namespace pawl {
 /// One step; see Store::prune. On the writer's connection.
 Result<PruneStep> prune_step(Database& database, const PruneRequest& request);
 
+/// How many runs steps would take away in all. Only reads: any connection serves.
+Result<std::int64_t> count_prunable(Database& database, const PruneRequest& request);
+
 /// Doomed runs without rows; see Store::pruned.
 Result<std::vector<PrunedRun>> pruned_runs(Database& database, std::size_t limit);
 Result<void> forget_pruned(Database& database, std::span<const RunId> runs);

@@ -45,9 +45,11 @@ struct Retention {
 struct PruneRequest {
   Retention keep;                         ///< of jobs that are not named below
   std::map<std::string, Retention> jobs;  ///< by name of job
-  std::int64_t unresolved_days = 90;      ///< a run with an unresolved failure stays this long
-  std::int64_t event_days = 90;           ///< of events that belong to no run, and of dropped fires
-  std::vector<RunId> busy;                ///< ended runs that somebody works with
+  /// Instead of `keep` and `jobs`: every run that ended before this goes.
+  std::optional<WallTime> ended_before;
+  std::int64_t unresolved_days = 90;  ///< a run with an unresolved failure stays this long
+  std::int64_t event_days = 90;       ///< of events that belong to no run, and of dropped fires
+  std::vector<RunId> busy;            ///< ended runs that somebody works with
   /// Definitions that a new run may be pinned to, ascending, beside those that jobs name. Nothing:
   /// that is not known now, and all stay.
   std::optional<std::vector<VersionId>> versions_in_use;

@@ -126,17 +126,17 @@ void Commands::post(const ControlRequest& request, Result<Json> read, ControlAns
 }
 
 void Commands::prune(const Json& body, const ControlAnswer& answer) {
-  std::optional<Duration> older_than;
-  if (auto it = body.find("older_than_ms"); it != body.end() && it->is_number_integer())
-    older_than = Duration(it->get<std::int64_t>());
-  if (older_than && *older_than < Duration{0})
-    return refuse(answer, {ErrorKind::invalid, "a duration is not negative"});
+  std::optional<WallTime> ended_before;
+  if (auto it = body.find("ended_before_ms"); it != body.end() && it->is_number_integer())
+    ended_before = WallTime{it->get<std::int64_t>()};
+  if (ended_before && *ended_before > wall_now())
+    return refuse(answer, {ErrorKind::invalid, "what ends in the future is not taken away now"});
   if (hooks_.waits_for_room()) {
     return refuse(answer, {ErrorKind::storage,
                            "the disk is so full that not even rows can be deleted. Delete folders "
                            "under logs/ of runs that ended, or give the disk more; then prune"});
   }
-  hooks_.prune(older_than, [answer](Result<std::int64_t> runs) {
+  hooks_.prune(ended_before, [answer](Result<std::int64_t> runs) {
     if (!runs) return refuse(answer, runs.error());
     answer(200, dump({{"runs", *runs}}));
   });

@@ -43,8 +43,8 @@ struct ServiceHooks {
   /// And nothing at all can be written until there is room.
   std::function<bool()> waits_for_room;
   std::function<std::vector<Hold>()> holds;
-  /// Retention now; with a duration, of all that ended longer ago.
-  std::function<void(std::optional<Duration>, std::function<void(Result<std::int64_t>)>)> prune;
+  /// Retention now; with a time, of all that ended before it.
+  std::function<void(std::optional<WallTime>, std::function<void(Result<std::int64_t>)>)> prune;
   /// What those attempts (numbers with commas between them) say of how far they are.
   std::function<nlohmann::json(std::string_view attempts)> progress;
   /// Slots that the descriptors of this machine allow.

@@ -56,6 +56,14 @@ Result<JobSpec> read_definition(const JobVersionRow& row) {
                "the stored definition of " + row.job + " cannot be read by this version: " + why};
 }
 
+std::optional<Retention> own_retention(const JobVersionRow& row, Retention keep) {
+  if (row.body.find("\"retention\"") == std::string::npos) return std::nullopt;
+  const Result<JobSpec> job = read_definition(row);
+  if (!job) return std::nullopt;
+  return Retention{job->retention_runs.value_or(keep.runs),
+                   job->retention_days.value_or(keep.days)};
+}
+
 std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id) {
   for (std::uint32_t i = 0; i < job.node_count(); ++i) {
     if (job.node(TaskIndex{i}).id == id) return TaskIndex{i};

@@ -12,6 +12,7 @@
 #include "scheduler/core/rows.h"
 #include "scheduler/spec/parse.h"
 #include "scheduler/spec/settings.h"
+#include "storage/store.h"
 
 namespace pawl {
 
@@ -33,6 +34,10 @@ std::optional<cctz::time_zone> zone_named(std::string_view name);
 /// The definition that a row holds. Errors: invalid, when this version of pawl cannot read what an
 /// earlier one accepted.
 Result<JobSpec> read_definition(const JobVersionRow& row);
+
+/// What a stored definition says of its own retention, with `keep` where it is silent; nothing when
+/// it says nothing or cannot be read. Most say nothing, and are not parsed.
+std::optional<Retention> own_retention(const JobVersionRow& row, Retention keep);
 
 std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id);
 

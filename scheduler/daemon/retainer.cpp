@@ -38,19 +38,15 @@ Retainer::~Retainer() { *alive_ = false; }
 
 void Retainer::keep_going() { often_.start_after(kFirstAfter); }
 
-void Retainer::prune(std::optional<Duration> older_than, Done done) {
+void Retainer::prune(std::optional<WallTime> ended_before, Done done) {
   if (rounds_.size() >= kRoundsMax)
     return done(Error{ErrorKind::refused, "pruning is under way. Try again when it is done"});
   Round round;
   round.done = std::move(done);
   round.request.keep = options_.keep;
   round.request.now = wall_now();
-  if (older_than) {
-    // Counted in days from a moment that lies so much later.
-    round.request.keep = Retention{0, 1};
-    round.request.now = round.request.now - *older_than + std::chrono::hours(24);
-  }
-  round.asks_jobs = !older_than;
+  round.request.ended_before = ended_before;
+  round.asks_jobs = !ended_before;
   rounds_.push_back(std::move(round));
   if (rounds_.size() == 1) begin();
 }
@@ -62,7 +58,7 @@ void Retainer::begin() {
     step();
 }
 
-/// What jobs say of their own retention. Most say nothing, and are not parsed.
+/// What jobs say of their own retention.
 void Retainer::read_job_settings() {
   std::vector<JobRow> jobs;
   for (const auto& [name, row] : jobs_.all()) {
@@ -74,12 +70,8 @@ void Retainer::read_job_settings() {
         std::map<std::string, Retention> found;
         for (const JobRow& job : jobs) {
           auto version = store.version(job.version);
-          if (!version || !*version || (*version)->body.find("\"retention\"") == std::string::npos)
-            continue;
-          const auto parsed = read_definition(**version);
-          if (!parsed) continue;
-          found[job.name] = {parsed->retention_runs.value_or(keep.runs),
-                             parsed->retention_days.value_or(keep.days)};
+          if (!version || !*version) continue;
+          if (const auto own = own_retention(**version, keep)) found[job.name] = *own;
         }
         return [this, alive, found = std::move(found)]() mutable {
           if (!*alive) return;

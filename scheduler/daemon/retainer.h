@@ -40,8 +40,8 @@ class Retainer {
   /// Prunes now and then from now on.
   void keep_going();
 
-  /// A round now. `older_than`: instead of the days that are kept, of all jobs.
-  void prune(std::optional<Duration> older_than, Done done);
+  /// A round now. `ended_before`: of all runs that ended before that, whatever jobs say.
+  void prune(std::optional<WallTime> ended_before, Done done);
 
  private:
   struct Round {

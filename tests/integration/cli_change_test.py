@@ -386,12 +386,29 @@ class Changing(HomeTest):
         self.assertEqual(self.pawl("prune", "-o", "json").json(), {"runs": 0})
         self.pawl("run", self.path, "-q")
         old = ["prune", "--older-than", "0s"]
-        self.assertEqual(self.pawl(*old, "--dry-run", "-o", "json").json(), {"old_runs": 2})
+        self.assertEqual(self.pawl(*old, "--dry-run", "-o", "json").json(), {"runs": 2})
         self.assertIn("2 runs ended so long ago. Say -y", self.pawl(*old, code=2).err)
         self.assertEqual(len(self.pawl("runs", "-o", "json").json()), 2)
         self.assertEqual(self.pawl(*old, "-y", "-o", "json").json(), {"runs": 2})
         self.assertEqual(self.pawl("runs", "-o", "json").json(), [])
-        self.pawl("prune", "--dry-run", code=2)
+        self.pawl("run", self.path, "-q")
+        self.assertEqual(self.pawl("prune", "--dry-run", "-o", "json").json(), {"runs": 0})
+        self.write("home/settings.json", {"retention": {"runs": 1}})
+        self.pawl("run", self.path, "-q")
+        self.assertEqual(self.pawl("prune", "--dry-run").out, "1 run would be taken away\n")
+        self.assertEqual(self.pawl("prune", "-o", "json").json(), {"runs": 1})
+
+    def test_prune_takes_no_more_than_was_agreed_to(self):
+        kept = self.failed_run()
+        self.cured.touch()
+        for _ in range(2):
+            self.pawl("run", self.path, "-q")
+        with self.on_a_terminal("prune", "--older-than", "0s") as person:
+            person.read_until(b"2 runs ended so long ago. Take them away for good? [y/N]")
+            later = self.pawl("run", self.path, "-q").lines[0]
+            person.say("y")
+            self.assertEqual(person.process.wait(timeout=SECONDS), 0)
+        self.assertEqual(self.pawl("runs", "-o", "name").lines, [later, kept])
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+#include "storage/retention.h"
+
 #include <catch2/catch.hpp>
 
 #include "storage/check.h"
@@ -145,6 +147,21 @@ TEST_CASE("runs go by age, open ones never, unresolved failures stay 90 days") {
     r.busy = {RunId{3}};
     prune_all(*store, r);
     CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{2, 3, 4, 5});
+  }
+  SECTION("of all that ended before a moment, whatever is kept, unresolved ones stay 90 days") {
+    auto r = request(1'000, 1'000);
+    r.jobs["sales"] = {1'000, 1'000};
+    r.ended_before = at(-20 * kDay);
+    prune_all(*store, r);
+    CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{2, 4, 5});
+  }
+  SECTION("what is counted beforehand is what goes") {
+    CHECK(must(count_prunable(store->database(), request(0, 30))) == 2);
+    auto r = request(0, 0);
+    CHECK(must(count_prunable(store->database(), r)) == 0);
+    r.ended_before = at(0);
+    CHECK(must(count_prunable(store->database(), r)) == 3);
+    CHECK(runs_of(folder.store()).size() == 5);
   }
   SECTION("without limits nothing goes") {
     prune_all(*store, request(0, 0));

@@ -14,6 +14,7 @@
 
 #include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/retainer.h"
+#include "scheduler/loop/clock.h"
 #include "scheduler/loop/wakeup.h"
 #include "storage/sqlite_store.h"
 #include "tests/unit/loop_support.h"
@@ -167,7 +168,7 @@ TEST_CASE("retention waits for who reads runs, and leaves definitions that are i
     };
     Retainer retainer(home.loop, *home.pump, home.writer(), *home.jobs, {"", "", {}, is_read});
     std::optional<bool> done;
-    retainer.prune(Duration{0}, [&](const Result<std::int64_t>& runs) { done = runs.ok(); });
+    retainer.prune(wall_now(), [&](const Result<std::int64_t>& runs) { done = runs.ok(); });
     meanwhile();
     is_reading = false;
     REQUIRE(run_until(home.loop, [&] { return done.has_value(); }));

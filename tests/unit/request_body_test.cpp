@@ -26,8 +26,8 @@ TEST_CASE("what is misspelled in a command is refused, not ignored") {
         "a run of a file has no 'start'");
   CHECK(objection("/v1/commands", R"({"verb": "resume", "options": {"downsteam": true}})") ==
         "'options' has no 'downsteam'. Did you mean 'downstream'?");
-  CHECK(objection("/v1/prune", R"({"older_than": 5})") ==
-        "a prune has no 'older_than'. Did you mean 'older_than_ms'?");
+  CHECK(objection("/v1/prune", R"({"ended_before": 5})") ==
+        "a prune has no 'ended_before'. Did you mean 'ended_before_ms'?");
   CHECK(objection("/v1/reload", R"({"now": true})") == "this command has no 'now'");
 }
 
