@@ -249,6 +249,30 @@ TEST_CASE("what is no database says so") {
   REQUIRE(bench.run("SELECT * FROM t").error_class == "SQLITE_NOTADB");
 }
 
+TEST_CASE("no statement ends the one transaction of all statements") {
+  Bench bench;
+  bench.good("CREATE TABLE t(a)");
+  for (const std::string attach : {"false", "true"}) {
+    for (const std::string word : {"BEGIN", "COMMIT", "END", "ROLLBACK"}) {
+      const End end = bench.run("INSERT INTO t VALUES (1); " + word + "; INSERT INTO u VALUES (2)",
+                                R"(, "allow_attach": )" + attach);
+      INFO(word << ": " << end.message);
+      REQUIRE(end.outcome == PAWL_FAILED_FOR_GOOD);
+      REQUIRE(end.error_class == "InvalidParameter");
+      REQUIRE(end.message ==
+              "sql: " + (word == "END" ? "COMMIT" : word) +
+                  " within the one transaction of all statements. Leave it out, or "
+                  "say \"transaction\": false and begin and end transactions in sql");
+      REQUIRE(bench.good("SELECT count(*) FROM t", "", "text") == "0");
+    }
+  }
+  bench.good(
+      "INSERT INTO t VALUES (1); SAVEPOINT s; INSERT INTO t VALUES (2); ROLLBACK TO s; RELEASE s");
+  REQUIRE(bench.good("SELECT count(*) FROM t", "", "text") == "1");
+  bench.good("BEGIN; INSERT INTO t VALUES (3); COMMIT", R"(, "transaction": false)");
+  REQUIRE(bench.good("SELECT count(*) FROM t", "", "text") == "2");
+}
+
 TEST_CASE("a transaction left open fails instead of losing its work silently") {
   Bench bench;
   const End end =

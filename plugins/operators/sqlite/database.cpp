@@ -20,12 +20,6 @@ namespace {
 constexpr int kOperationsBetweenChecks =
     10'000;  // of SQLite's virtual machine, below a millisecond
 
-int authorize(void*, int action, const char* file, const char*, const char*, const char*) {
-  // VACUUM attaches a file without a name, which is temporary; all others are somebody's.
-  const bool uses_file = action == SQLITE_ATTACH && (file == nullptr || *file != '\0');
-  return uses_file ? SQLITE_DENY : SQLITE_OK;
-}
-
 }  // namespace
 
 /// SQLite's own waiting cannot be interrupted; this can.
@@ -46,7 +40,26 @@ struct Database::Patience {
   static int check(void* self) { return static_cast<Patience*>(self)->is_interrupted ? 1 : 0; }
 };
 
-Database::Database(const OpenOptions& options) : patience_(std::make_unique<Patience>()) {
+/// Asked while a statement is prepared.
+int Database::authorize(void* self, int action, const char* first, const char*, const char*,
+                        const char*) {
+  auto& us = *static_cast<Database*>(self);
+  switch (action) {
+    case SQLITE_ATTACH: {
+      // VACUUM attaches a file without a name, which is temporary; all others are somebody's.
+      const bool uses_file = first == nullptr || *first != '\0';
+      return uses_file && !us.allow_attach_ ? SQLITE_DENY : SQLITE_OK;
+    }
+    case SQLITE_TRANSACTION:
+      if (!us.holds_transaction_) return SQLITE_OK;
+      us.refused_ = first;
+      return SQLITE_DENY;
+    default: return SQLITE_OK;
+  }
+}
+
+Database::Database(const OpenOptions& options)
+    : allow_attach_(options.allow_attach), patience_(std::make_unique<Patience>()) {
   const int flags =
       options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   const int code = ::sqlite3_open_v2(options.path.c_str(), &handle_,
@@ -64,7 +77,7 @@ Database::Database(const OpenOptions& options) : patience_(std::make_unique<Pati
   ::sqlite3_progress_handler(handle_, kOperationsBetweenChecks, Patience::check, patience_.get());
   ::sqlite3_db_config(handle_, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
   ::sqlite3_db_config(handle_, SQLITE_DBCONFIG_ENABLE_FKEY, options.foreign_keys ? 1 : 0, nullptr);
-  if (!options.allow_attach) ::sqlite3_set_authorizer(handle_, authorize, nullptr);
+  ::sqlite3_set_authorizer(handle_, authorize, this);
 }
 
 Database::~Database() { ::sqlite3_close(handle_); }
@@ -79,10 +92,26 @@ void Database::execute(const char* sql) {
   if (code != SQLITE_OK) fail(code);
 }
 
+void Database::begin(const char* sql) {
+  execute(sql);
+  holds_transaction_ = true;
+}
+
+void Database::commit() {
+  holds_transaction_ = false;
+  execute("COMMIT");
+}
+
 bool Database::is_in_transaction() const { return ::sqlite3_get_autocommit(handle_) == 0; }
 std::int64_t Database::changes() const { return ::sqlite3_total_changes64(handle_); }
 
 void Database::fail(int code, std::string trace) const {
+  if (refused_ != nullptr) {
+    throw WrongParameters{
+        std::string("sql: ") + refused_ +
+        " within the one transaction of all statements. Leave it out, or say \"transaction\": "
+        "false and begin and end transactions in sql"};
+  }
   throw SqliteError{code, ::sqlite3_errmsg(handle_), std::move(trace)};
 }
 

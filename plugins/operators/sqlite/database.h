@@ -41,17 +41,27 @@ class Database {
   /// Any thread: what runs ends with SQLITE_INTERRUPT, and so does all that follows.
   void interrupt();
 
-  /// For BEGIN and its like.
-  void execute(const char* sql);
+  /// `sql` is a BEGIN. From here to `commit` no statement begins or ends a transaction: it is
+  /// refused as WrongParameters. Savepoints are free.
+  void begin(const char* sql);
+  void commit();
   bool is_in_transaction() const;
   std::int64_t changes() const;  ///< of all statements so far
   sqlite3* get() const { return handle_; }
+  /// Throws what SQLite has just said, or why it was refused to prepare a statement.
   [[noreturn]] void fail(int code, std::string trace = {}) const;
 
  private:
   struct Patience;  // waits for locks, until the time is over or the attempt is
 
+  static int authorize(void* self, int action, const char* first, const char* second,
+                       const char* database, const char* trigger);
+  void execute(const char* sql);
+
   sqlite3* handle_ = nullptr;
+  bool allow_attach_;
+  bool holds_transaction_ = false;
+  const char* refused_ = nullptr;  ///< the word of a transaction statement that was denied
   std::unique_ptr<Patience> patience_;
 };
 

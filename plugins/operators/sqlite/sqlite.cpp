@@ -150,7 +150,7 @@ bool needs_transaction(Database& database, const std::string& sql) {
 std::string run_all(Database& database, const json& with, RowWriter& rows) {
   const std::string sql = text_of_lines(with.at("sql"));
   const bool in_one = with.value("transaction", true) && needs_transaction(database, sql);
-  if (in_one) database.execute(with.value("read_only", false) ? "BEGIN" : "BEGIN IMMEDIATE");
+  if (in_one) database.begin(with.value("read_only", false) ? "BEGIN" : "BEGIN IMMEDIATE");
   Parameters parameters(with);
   std::size_t at = 0;
   while (at < sql.size()) {
@@ -163,7 +163,7 @@ std::string run_all(Database& database, const json& with, RowWriter& rows) {
   parameters.check_all_used();
   // Rows are complete, and whatever could be wrong with them was found, before anything is kept.
   std::string output = rows.has_result() ? rows.take() : rows.of_changes(database.changes());
-  if (in_one) database.execute("COMMIT");
+  if (in_one) database.commit();
   if (database.is_in_transaction()) {
     throw WrongParameters{"sql: the last transaction has no COMMIT, so nothing of it was kept"};
   }

@@ -45,7 +45,7 @@ class Sqlite {
       "transaction": {
         "type": "boolean",
         "default": true,
-        "description": "all statements or none; false: each for itself, as VACUUM and some PRAGMA need it"
+        "description": "all statements or none, so none of them is BEGIN, COMMIT or ROLLBACK (savepoints are free); false: each for itself, as VACUUM and some PRAGMA need it"
       },
       "busy_timeout": {
         "type": "string",
