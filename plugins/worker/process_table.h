@@ -77,8 +77,11 @@ bool is_of_another_home(pid_t pid, std::int64_t attempt, const std::string& home
 std::optional<std::int64_t> attempt_in_environment(std::string_view environment,
                                                    std::string_view home);
 
-/// All pids there are.
+/// All pids there are, ascending. No moment: what is born or ends meanwhile may be in it or not.
 std::vector<pid_t> all_processes();
+
+/// The number that was given last to a process or thread. Nothing when the system does not say.
+std::optional<pid_t> newest_process();
 
 /// Children of this process's main thread, zombies included, orphans that it inherited as a
 /// subreaper included. Complete when nobody else reaps meanwhile.

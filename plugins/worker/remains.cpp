@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 #include "plugins/worker/process_table.h"
 #include "scheduler/loop/clock.h"
@@ -19,6 +21,9 @@ namespace {
 
 /// How long one look waits for the processes it has killed before it looks again.
 constexpr Duration kLookAgainAfter{50};
+/// Passes in a row that find nothing and yet prove nothing, because other processes come and go
+/// faster than they are looked at. What would still hide would have to outrun each of them.
+constexpr int kEmptyPassesMax = 10;
 
 int pidfd_open(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
 
@@ -88,31 +93,89 @@ class Search {
 /// One process that was killed, or could not be.
 struct Found {
   Belonging belonging;
-  Fd pidfd;
+  Fd pidfd;  ///< none: the system gave none
 };
 
-/// Kills every process of the attempts that is found in one pass.
-std::vector<Found> kill_once(const Search& search, std::size_t& killed) {
+/// What one pass over all processes saw.
+struct Pass {
   std::vector<Found> found;
-  for (pid_t pid : all_processes()) {
+  bool is_complete = true;  ///< every process there was could be looked at
+};
+
+/// Passes over all processes, until one proves that none of ours is left.
+///
+/// A process of ours is there because another of ours forked it: the worker is dead and starts
+/// none. So if one lives, the list of a pass holds one, and it either is found or ends before it is
+/// looked at, perhaps after a fork that the list does not show. A pass in which every process of
+/// the list was looked at while it lived, and was not ours, therefore proves that none is left. One
+/// that ended unseen spoils the pass, but not when an earlier pass has looked at it: what was not
+/// ours then has no children of ours. That is why a busy machine, on which something always ends,
+/// comes to an end too: what is new since the last pass is looked at first, right behind the list.
+///
+/// The list itself is no moment either. It is read by rising number, so a child is met behind its
+/// parent, unless the numbers have begun anew and it got one below the place that was reached. So
+/// when any process was born during the pass, it takes a second one that sees the same.
+class Passes {
+ public:
+  explicit Passes(const Search& search) : search_(search) {}
+
+  /// Kills every process of the attempts that it finds.
+  Pass kill_once(std::size_t& killed) {
+    Pass pass;
+    std::vector<pid_t> pids = all_processes();
+    std::stable_partition(pids.begin(), pids.end(),
+                          [&](pid_t pid) { return !strangers_.contains(pid); });
+    std::unordered_set<pid_t> strangers;
+    for (pid_t pid : pids) {
+      if (look_at(pid, pass, killed)) strangers.insert(pid);
+    }
+    strangers_ = std::move(strangers);
+    return pass;
+  }
+
+ private:
+  /// Whether it is known not to be ours.
+  bool look_at(pid_t pid, Pass& pass, std::size_t& killed) {
     auto stat = read_process_stat(pid);
-    if (!stat || !search.belonging_of(*stat)) continue;
+    if (!stat || stat->has_ended()) {
+      // What has ended has no more children after this: the next list has all that it had.
+      pass.is_complete = pass.is_complete && strangers_.contains(pid);
+      return stat.has_value();
+    }
+    if (!search_.belonging_of(*stat)) return is_same(pid, *stat, pass);
     Fd pidfd(pidfd_open(pid));
-    if (!pidfd) continue;
+    const bool is_gone = !pidfd && errno == ESRCH;
     // Behind the pidfd it cannot change any more: is it still that process?
     auto again = read_process_stat(pid);
-    if (!again || again->start_ticks != stat->start_ticks) continue;
-    auto belonging = search.belonging_of(*again);
-    if (!belonging) continue;
-    if (pidfd_kill(pidfd.get()) == 0) ++killed;
-    found.push_back({*belonging, std::move(pidfd)});
+    auto belonging = again && again->start_ticks == stat->start_ticks ? search_.belonging_of(*again)
+                                                                      : std::nullopt;
+    if (is_gone || !belonging) {
+      pass.is_complete = false;
+      return false;
+    }
+    if (pidfd && pidfd_kill(pidfd.get()) == 0) ++killed;
+    pass.found.push_back({*belonging, std::move(pidfd)});
+    return false;
   }
-  return found;
-}
+
+  /// Its limits and variables could be read only if it still lives: of one that ended meanwhile
+  /// they say nothing.
+  bool is_same(pid_t pid, const ProcessStat& before, Pass& pass) const {
+    if (strangers_.contains(pid)) return true;
+    const auto now = read_process_stat(pid);
+    const bool is_same = now && !now->has_ended() && now->start_ticks == before.start_ticks;
+    pass.is_complete = pass.is_complete && is_same;
+    return is_same;
+  }
+
+  const Search& search_;
+  std::unordered_set<pid_t> strangers_;  ///< of the last pass
+};
 
 /// Waits until all have ended, at most until `deadline`.
 void wait_for(const std::vector<Found>& found, MonoTime deadline) {
   for (const Found& process : found) {
+    // Without a pidfd the time passes.
     Duration left = deadline - mono_now();
     if (left <= Duration(0)) return;
     pollfd ready{process.pidfd.get(), POLLIN, 0};
@@ -127,9 +190,20 @@ Remains kill_remains(const std::string& home, const std::string& worker,
   Remains result;
   Search search(home, worker, attempts);
   const MonoTime deadline = mono_now() + patience;
+  Passes passes(search);
+  int empty = 0;  // passes in a row
+  int proofs = 0;
   while (true) {
-    auto found = kill_once(search, result.killed);
-    if (found.empty()) return result;
+    const auto born_before = newest_process();
+    auto [found, is_complete] = passes.kill_once(result.killed);
+    if (found.empty()) {
+      const bool was_none_born = born_before && born_before == newest_process();
+      if (is_complete && (was_none_born || ++proofs == 2)) return result;
+      if (!is_complete) proofs = 0;
+      if (++empty == kEmptyPassesMax) return result;
+      continue;
+    }
+    empty = proofs = 0;
     wait_for(found, std::min(deadline, mono_now() + kLookAgainAfter));
     if (mono_now() < deadline) continue;
     for (const JournalAttempt& attempt : attempts) {

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "plugins/worker/journal.h"
+#include "plugins/worker/process_table.h"
 #include "plugins/worker/remains.h"
 #include "tests/integration/worker_support.h"
 
@@ -287,6 +288,34 @@ TEST_CASE(
   CHECK(remains.all_gone());
   CHECK(remains.killed >= 3);
   CHECK(worker.programs_with("86410.").empty());
+}
+
+TEST_CASE("programs that hand themselves on from process to process do not outrun the search") {
+  const std::string home = "/nonexistent/home";
+  for (std::int64_t number = 900'001; number <= 900'010; ++number) {
+    const pid_t first = fork();
+    if (first == 0) {
+      setsid();
+      const rlimit mark{attempt_mark(number, home), RLIM_INFINITY};
+      setrlimit(RLIMIT_LOCKS, &mark);
+      while (true) {
+        if (fork() != 0) _exit(0);
+        setsid();
+        usleep(2'000);
+      }
+    }
+    waitpid(first, nullptr, 0);
+    JournalAttempt attempt;
+    attempt.attempt = AttemptId(number);
+    const Remains remains = kill_remains(home, home + "/workers/1", {attempt}, 60s);
+    CHECK(remains.all_gone());
+    CHECK(remains.killed >= 1);
+    for (pid_t pid : all_processes()) {
+      const auto stat = read_process_stat(pid);
+      if (!stat || stat->has_ended()) continue;
+      CHECK(attempt_of_process(pid, home) != number);
+    }
+  }
 }
 
 TEST_CASE("a reused pid is not killed for an attempt of another time") {
