@@ -184,7 +184,7 @@ Result<void> OperatorHost::prepare(AttemptId id, Attempt& attempt) {
   if (!compiled.has_literal_parameters()) {
     const Json with = Json::parse(request->parameters, nullptr, false);
     if (auto wrong = attempt.definition->schema->violation(with)) {
-      return Error{ErrorKind::invalid, attempt.mask->hide("with: " + *wrong)};
+      return Error{ErrorKind::invalid, "with: " + *wrong};
     }
   }
   request->definition = attempt.definition->compiled;
@@ -394,7 +394,8 @@ void OperatorHost::end_process() {
 
 void OperatorHost::describe(const Attempt& attempt, AttemptEnd& end) const {
   if (!attempt.refusal.empty()) {
-    end.message = to_utf8(attempt.refusal);
+    // A value that was rendered may stand in it.
+    end.message = to_utf8(attempt.mask ? attempt.mask->hide(attempt.refusal) : attempt.refusal);
     return;
   }
   const TaskDefinition& definition = attempt.definition->compiled->definition();
@@ -406,7 +407,8 @@ void OperatorHost::describe(const Attempt& attempt, AttemptEnd& end) const {
   } else if (end.reason == Reason::total_timeout) {
     end.message = "no end within total_timeout";
   } else if (end.reason == Reason::output && !attempt.output.error.empty()) {
-    end.message = attempt.output.error;  // ours; else the operator has said it itself
+    end.message =
+        attempt.mask->hide(attempt.output.error);  // ours; else the operator has said it itself
   } else {
     end.error_class = attempt.mask->hide(attempt.result.error_class);
     end.message = attempt.mask->hide(attempt.result.message);

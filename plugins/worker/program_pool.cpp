@@ -4,7 +4,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "plugins/worker/mask.h"
 #include "plugins/worker/streams.h"
 #include "scheduler/base/check.h"
 #include "scheduler/base/text.h"
@@ -115,8 +114,19 @@ void ProgramPool::finish(AttemptId id, OperatorResult&& result) {
 
 /// Whatever a process says may hold a secret of any attempt that it has had.
 std::string ProgramPool::hidden(const ProgramProcess& process, std::string_view text) const {
-  const std::set<std::string>& secrets = processes_.at(process.id()).secrets;
-  return Mask({secrets.begin(), secrets.end()}).hide(text);
+  return processes_.at(process.id()).mask->hide(text);
+}
+
+void ProgramPool::add_secrets(Process& process, const OperatorRequest& request) {
+  bool is_new = false;
+  for (const auto& [name, value] : request.secrets) {
+    is_new = process.secrets.insert(value).second || is_new;
+  }
+  if (!is_new) return;
+  auto mask = std::make_unique<const Mask>(
+      std::vector<std::string>(process.secrets.begin(), process.secrets.end()));
+  process.errors = MaskStream(*mask);
+  process.mask = std::move(mask);
 }
 
 void ProgramPool::note(const ProgramProcess& process, const std::string& text) {
@@ -165,6 +175,7 @@ void ProgramPool::finished(ProgramProcess& process, program_message::Finish&& me
   const AttemptId id = message.attempt;
   // What it wrote before it said that it is done belongs to the attempt.
   process.read_errors();
+  log_rest_of_errors(process);
   OperatorResult result = std::move(message.result);
   if (result.outcome == Outcome::succeeded) {
     auto text = output_text(std::move(result.output), attempts_.at(id).request.attempt->output);
@@ -179,6 +190,7 @@ void ProgramPool::finished(ProgramProcess& process, program_message::Finish&& me
 
 void ProgramPool::returned(ProgramProcess& process, AttemptId id) {
   Attempt& attempt = attempts_.at(id);
+  log_rest_of_errors(process);
   process.remove(id);
   process.drain();
   attempt.process = nullptr;
@@ -191,11 +203,15 @@ void ProgramPool::returned(ProgramProcess& process, AttemptId id) {
 }
 
 void ProgramPool::on_error_text(ProgramProcess& process, std::string_view text) {
+  Process& one = processes_.at(process.id());
   if (process.attempts().size() == 1) {
-    return events_.log(*process.attempts().begin(), LogStream::err, text);
+    // All that the process has started may write here, also what was left by earlier attempts.
+    const std::string_view shown = one.errors.feed(text);
+    if (!shown.empty()) events_.log(*process.attempts().begin(), LogStream::err, shown);
+    return;
   }
   // Whole lines, so that no secret stands in two pieces.
-  std::string& open = processes_.at(process.id()).open_line;
+  std::string& open = one.open_line;
   open += text;
   const std::size_t end = open.rfind('\n');
   if (end != std::string::npos) {
@@ -204,6 +220,14 @@ void ProgramPool::on_error_text(ProgramProcess& process, std::string_view text) 
   } else if (open.size() > kOpenLineBytesMax) {
     note(process, std::exchange(open, {}));
   }
+}
+
+/// What was held back because it may be the beginning of a secret. Before another attempt comes, or
+/// this one goes.
+void ProgramPool::log_rest_of_errors(const ProgramProcess& process) {
+  if (process.attempts().size() != 1) return;
+  const std::string_view rest = processes_.at(process.id()).errors.finish();
+  if (!rest.empty()) events_.log(*process.attempts().begin(), LogStream::err, rest);
 }
 
 // The end of a process ----------------------------------------------------------------------------
@@ -235,6 +259,7 @@ void ProgramPool::on_exit(AttemptId id, const ProgramExit& exit) {
   Process& one = processes_.at(id);
   one.has_exited = true;
   one.process->read_rest();
+  log_rest_of_errors(*one.process);
   if (!one.open_line.empty()) note(*one.process, std::exchange(one.open_line, {}));
   one.process->drain();
   one.end = hidden(*one.process, how_it_ended(*one.process, exit));
@@ -258,7 +283,7 @@ void ProgramPool::on_gone(AttemptId id) {
   for (AttemptId attempt : lost) {
     OperatorResult result =
         failure(Reason::lost, "its process (pid " + std::to_string(process.pid()) + ") " + gone.end,
-                is_one ? words.trace : "");
+                is_one ? hidden(process, words.trace) : "");
     result.may_be_cause = is_one;
     finish(attempt, std::move(result));
   }
@@ -318,9 +343,8 @@ void ProgramPool::give(ProgramProcess& process, AttemptId id, Attempt& attempt) 
                               "over 8 MiB: hand large data over in a file"));
   }
   attempt.process = &process;
-  for (const auto& [name, value] : attempt.request.attempt->secrets) {
-    processes_.at(process.id()).secrets.insert(value);
-  }
+  log_rest_of_errors(process);
+  add_secrets(processes_.at(process.id()), *attempt.request.attempt);
   process.add(id);
 }
 

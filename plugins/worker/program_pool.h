@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "plugins/worker/mask.h"
 #include "plugins/worker/operator_backend.h"
 #include "plugins/worker/program_host.h"
 #include "plugins/worker/program_process.h"
@@ -57,7 +58,9 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
     bool has_exited = false;
     std::string end;                ///< how it exited, for people
     std::set<std::string> secrets;  ///< values, of all attempts that it was given
-    std::string open_line;          ///< of what it said for nobody that is known
+    std::unique_ptr<const Mask> mask = std::make_unique<const Mask>(std::vector<std::string>());
+    MaskStream errors{*mask};  ///< what the one attempt that it has gets of its standard error
+    std::string open_line;     ///< of what it said for nobody that is known
   };
 
   void on_message(ProgramProcess& process, ProgramMessage&& message) override;
@@ -71,6 +74,8 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   void finish(AttemptId attempt, OperatorResult&& result);
   void finished(ProgramProcess& process, program_message::Finish&& message);
   void returned(ProgramProcess& process, AttemptId attempt);
+  void add_secrets(Process& process, const OperatorRequest& request);
+  void log_rest_of_errors(const ProgramProcess& process);
   std::string hidden(const ProgramProcess& process, std::string_view text) const;
   void note(const ProgramProcess& process, const std::string& text);
 

@@ -160,7 +160,7 @@ Result<void> Supervisor::prepare(Attempt& attempt) {
   if (!secrets) return secrets.error();
   std::vector<std::string> hidden;
   for (const auto& [name, value] : *secrets) hidden.push_back(value);
-  auto mask = std::make_shared<const Mask>(std::move(hidden));
+  attempt.mask = std::make_shared<const Mask>(std::move(hidden));
 
   AttemptSurroundings around;
   around.now = {mono_now(), attempt.started_at};
@@ -178,11 +178,11 @@ Result<void> Supervisor::prepare(Attempt& attempt) {
   if (definition.output != OutputFormat::none) {
     output.spool_file = output_path(definition.log_dir, item, attempt.start.number);
     output.home = options_.home;
-    output.mask = mask;
+    output.mask = attempt.mask;
   }
-  attempt.streams = std::make_unique<AttemptStreams>(
-      log_path(definition.log_dir, item, attempt.start.number), std::move(mask), std::move(output),
-      definition.log_bytes_max);
+  attempt.streams =
+      std::make_unique<AttemptStreams>(log_path(definition.log_dir, item, attempt.start.number),
+                                       attempt.mask, std::move(output), definition.log_bytes_max);
   // Nobody needs it any more, and an item may be a megabyte.
   std::string().swap(attempt.start.payload);
   std::string().swap(attempt.start.tasks);
@@ -411,7 +411,8 @@ void Supervisor::perform() {
 void Supervisor::describe(const Attempt& attempt, AttemptEnd& end) const {
   if (!attempt.refusal.empty()) {
     end.error_class = attempt.refusal_class;
-    end.message = to_utf8(attempt.refusal);
+    // A value that was rendered may stand in it.
+    end.message = to_utf8(attempt.mask ? attempt.mask->hide(attempt.refusal) : attempt.refusal);
     return;
   }
   if (end.outcome == Outcome::succeeded || end.outcome == Outcome::cancelled) return;
@@ -444,7 +445,7 @@ void Supervisor::describe(const Attempt& attempt, AttemptEnd& end) const {
     end.message = "its processes are still there " +
                   format_duration(options_.supervision.unkillable_after) + " after SIGKILL";
   } else if (end.reason == Reason::output) {
-    end.message = attempt.output.error;
+    end.message = attempt.mask->hide(attempt.output.error);
   }
 }
 

@@ -55,6 +55,7 @@ class Supervisor {
     frame::AttemptStart start;
     std::shared_ptr<const ProcessDefinition> definition;
     std::optional<Scratch> scratch;
+    std::shared_ptr<const Mask> mask;  ///< null before its secrets are read
     std::unique_ptr<AttemptStreams> streams;
     Launch launch;  ///< until it is started
     WallTime started_at;

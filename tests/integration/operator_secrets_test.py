@@ -73,6 +73,21 @@ def mutters(secret):
     barrier.wait()
     os.write(2, f"mutters {secret}\\n".encode())
     barrier.wait()
+
+
+waits, wakes = os.pipe()
+
+
+def leaves(secret):
+    if os.fork() == 0:
+        os.read(waits, 1)
+        os.write(2, f"left {secret}\\n".encode())
+        os._exit(0)
+
+
+def hears():
+    os.write(wakes, b"x")
+    os.wait()
 """
 
 WARM = """#!/usr/bin/env python3
@@ -197,7 +212,8 @@ class Secrets(GateTest):
         self.assert_not_in_files()
 
     def test_it_is_hidden_in_whatever_form_and_place_it_is_told(self):
-        """In progress, in JSON that must escape it, in what threads mutter, where a text is cut."""
+        """In progress, in JSON that must escape it, in what threads mutter, where a text is cut,
+        in what an earlier call has left behind, in why a program is not found."""
         secret = 'odd-5e1f "value" \\ with \u00fc-of-the-secret-test'
         self.write("odd", secret)
         self.write("told.py", TOLD)
@@ -214,18 +230,29 @@ class Secrets(GateTest):
              "with": {"call": "told:long", "args": token}},
             {"id": "mutters", "operator": "python", "map": {"items": [1, 2]},
              "with": {"call": "told:mutters", "args": token, "threads": 2, "processes": 1}},
+            {"id": "leaves", "operator": "python",
+             "with": {"call": "told:leaves", "args": token, "threads": 1, "processes": 1}},
+            {"id": "hears", "operator": "python", "depends_on": ["leaves"],
+             "with": {"call": "told:hears", "threads": 1, "processes": 1}},
+            {"id": "nowhere", "command": ["nosuch"], "allow_failure": True,
+             "env": {"PATH": "/nowhere/" + token[0]}},
         ], secrets={"ODD": {"file": "odd"}}), "--concurrency", 8)
         self.until("the progress is told", lambda: self.run_of(run)["tasks"][0]["progress"])
         self.assertIn("at *** of it", self.pawl("show", run).out)
         self.assertEqual(self.run_of(run)["tasks"][0]["progress"]["text"], "at *** of it")
         self.open_gates("tells")
         self.until_ended(run)
-        self.assertEqual({n: t["state"] for n, t in self.tasks_of(run).items() if n != "long"},
-                         dict.fromkeys(("tells", "prints", "mutters"), "succeeded"))
+        self.assertEqual({n: t["state"] for n, t in self.tasks_of(run).items()
+                          if n not in ("long", "nowhere")},
+                         dict.fromkeys(("tells", "prints", "mutters", "leaves", "hears"),
+                                       "succeeded"))
+        self.assertEqual(self.pawl("logs", f"{run}/hears").out, "left ***\n")
         self.assertEqual(self.pawl("output", f"{run}/tells").json(), {"secret": "***"})
         self.assertEqual(self.pawl("output", f"{run}/prints").json(), ["***"])
         error = self.attempts_of(run)["long", 1]["error"]["message"]
         self.assertEqual(error, "ValueError: " + "x" * 4080 + "***!")
+        error = self.attempts_of(run)["nowhere", 1]["error"]["message"]
+        self.assertTrue(error.endswith("folders of PATH: /nowhere/***"), error)
         logs = [path.read_text() for path in (self.home / "workers").glob("*/log")]
         self.assertTrue(any("mutters ***" in log for log in logs), logs)
         for path in self.home.rglob("*"):
