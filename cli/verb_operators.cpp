@@ -48,7 +48,7 @@ class OperatorsVerb final : public Verb {
   Result<int> check(const Session& session) const {
     if (subject_.plugin.empty())
       return Error{ErrorKind::invalid, "operators check: PLUGIN is missing"};
-    if (!nlohmann::json::accept(subject_.parameters))
+    if (!subject_.parameters.empty() && !nlohmann::json::accept(subject_.parameters))
       return Error{ErrorKind::invalid, "operators check: --with is not JSON"};
     ConformanceSubject subject = subject_;
     std::error_code failed;

@@ -98,7 +98,9 @@ std::string check_schema_of(const Bench& bench) {
 }
 
 ConformanceAttempts attempts_of(const Bench& bench) {
-  const Json parameters = Json::parse(bench.subject.parameters, nullptr, false);
+  const Json parameters = bench.subject.parameters.empty()
+                              ? Json::object()
+                              : Json::parse(bench.subject.parameters, nullptr, false);
   if (const auto violation = schema_violation(schema_of(bench), parameters)) {
     throw Skip{"the parameters do not fit: " + *violation + " (give some by --with)"};
   }
@@ -115,6 +117,9 @@ std::string check_ends(const Bench& bench) {
     return attempts.last_end();
   }
   attempts.end(kCancelledWithin, "within 5s of a cancellation");
+  if (!bench.subject.parameters.empty()) {
+    throw ConformanceFailure{"it was at work for 10s with the parameters of --with: it must end"};
+  }
   throw Skip{"it was at work for 10s and was cancelled: give parameters that end by --with"};
 }
 

@@ -10,9 +10,9 @@
 namespace pawl {
 
 struct ConformanceSubject {
-  std::string plugin;             ///< path of the shared library or the manifest, absolute
-  std::string only;               ///< name of one operator; empty: all
-  std::string parameters = "{}";  ///< JSON text of `with` for the attempts
+  std::string plugin;      ///< path of the shared library or the manifest, absolute
+  std::string only;        ///< name of one operator; empty: all
+  std::string parameters;  ///< JSON text of `with`, with which attempts end; empty: {}
 };
 
 struct ConformanceVerdict {

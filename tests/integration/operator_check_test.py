@@ -138,6 +138,9 @@ def main():
                "cannot start" in out, f"gone: exit code {code}\n{out}{err}")
         code, out, err = check(options.pawl, program(folder, "naps", NAPS))
         expect(code == 0 and "no process" in out, f"naps: exit code {code}\n{out}{err}")
+        code, out, err = check(options.pawl, Path(folder) / "naps.json", None, "{}")
+        expect(code == 1 and "FAILED  naps: an attempt ends once" in out and "--with" in out,
+               f"naps that must end: exit code {code}\n{out}{err}")
 
         found = Path(folder) / "found.json"
         found.write_text(json.dumps({"command": ["sh", str(EXAMPLES / "plugins/sum.sh")]}))
