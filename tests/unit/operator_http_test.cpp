@@ -367,6 +367,11 @@ TEST_CASE_METHOD(Fixture, "parameters that cannot work fail for good and say whi
   refused({{"auth", {{"user", ""}, {"password", "hidden"}}}}, "`auth` takes either");
   refused({{"expected_status", {"204", "299-200"}}}, "expected_status");
   refused({{"max_response", "2MiB"}}, "save_to");
+  const std::string cut("hidden\0.txt", 11);
+  refused({{"save_to", cut}}, "`save_to`: no path has a zero byte");
+  for (const char* name : {"ca_file", "certificate_file", "key_file"}) {
+    refused({{"tls", {{name, cut}}}}, std::string(name) + "`: no path has a zero byte");
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "the schema of http refuses what is none of its parameters") {
@@ -397,6 +402,8 @@ TEST_CASE_METHOD(Fixture, "what cannot work is an error of the job file, and say
   }
   CHECK_THAT(said({{"expected_status", 42}}), contains("at least 100"));
   CHECK_THAT(said({{"expected_status", {600}}}), contains("at most 599"));
+  CHECK_FALSE(said({{"expected_status", json::array()}}).empty());
+  CHECK(said({{"retry_status", json::array()}}).empty());
   CHECK(said({{"expected_status", {200, "204", "3xx", "400-404"}}}).empty());
   CHECK_THAT(said({{"save_to", "f"}, {"response", "full"}}), contains("exclude each other"));
   CHECK(said({{"save_to", "f"}, {"response", "body"}}).empty());

@@ -134,6 +134,9 @@ TEST_CASE_METHOD(Fixture, "mail needs somebody to send it to") {
   CHECK(violation(json::object()) == R"("to", "cc" or "bcc" is missing)");
   CHECK_FALSE(violation({{"to", json::array()}}).empty());
   CHECK_FALSE(violation({{"to", ""}}).empty());
+  CHECK_FALSE(violation({{"to", {"a@example.org", ""}}}).empty());
+  CHECK_FALSE(violation({{"to", std::vector<std::string>(101, "a@example.org")}}).empty());
+  CHECK_FALSE(violation({{"to", "a@example.org"}, {"connect_timeout", "0s"}}).empty());
   CHECK(violation({{"bcc", "b@example.org"}}).empty());
 }
 

@@ -111,6 +111,12 @@ TEST_CASE_METHOD(Fixture, "what wait_http cannot do is an error of the job file"
   CHECK(said(R"({"url": "http://a/", "equals": 1})") ==
         "\"equals\" says what is awaited at \"pointer\", which is missing");
   CHECK(said(R"({"url": "http://a/", "equals": 1, "pointer": "/a", "every": "100ms"})").empty());
+  CHECK(said(R"({"url": "http://a/", "pointer": "/a\nb"})").empty());
+  CHECK_FALSE(said(R"({"url": "http://a/", "expected_status": []})").empty());
+  for (const char* look : {R"("contains": "x")", R"("pointer": "/a")"}) {
+    const std::string with = std::string(R"({"url": "http://a/", "method": "HEAD", )") + look + '}';
+    CHECK_THAT(said(with.c_str()), Catch::Contains("the answer to HEAD has no body"));
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "wait_http looks into a body that no output could hold") {

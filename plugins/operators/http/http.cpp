@@ -41,16 +41,15 @@ Error invalid(std::string message) { return {ErrorKind::invalid, std::move(messa
 
 Result<void> read_response(const json& with, const plugin::Request& request, Parameters& out) {
   out.full = with.value("response", "body") == "full";
-  const std::string save_to = with.value("save_to", "");
-  if (!save_to.empty()) {
-    out.save_to = resolve(save_to, request);
-    out.max_response = kSavedBytesDefault;
-  }
+  auto save_to = read_path(with, "save_to", request);
+  if (!save_to) return save_to.error();
+  out.save_to = std::move(*save_to);
+  if (!out.save_to.empty()) out.max_response = kSavedBytesDefault;
   const auto limit = with.find("max_response");
   if (limit == with.end()) return {};
   auto bytes = parse_size(limit->get_ref<const std::string&>());
   if (!bytes) return invalid("`max_response`: " + bytes.error().message);
-  if (save_to.empty() && *bytes > kOutputBytesMax) {
+  if (out.save_to.empty() && *bytes > kOutputBytesMax) {
     return invalid("`max_response` is over 1MiB, the most that an output holds: use `save_to`");
   }
   out.max_response = *bytes;

@@ -26,8 +26,9 @@ class Http {
       "method": {"description": "of the request; without it POST when there is a `body`, else GET",
         "type": "string", "pattern": "^[A-Z]{1,32}$", "examples": ["GET"]},)json") +
                                             kTargetSchema + R"json(,
-      "expected_status": {"description": "statuses of success: 204, \"2xx\", \"200-299\", or a list of these",)json" +
-                                            kStatusesSchema + R"json(,
+      "expected_status": {"description": "statuses of success: 204, \"2xx\", \"200-299\", or a list of these",
+        "minItems": 1,)json" + kStatusesSchema +
+                                            R"json(,
         "default": ["2xx"]},
       "retry_status": {"description": "other statuses after which the task's `retry` applies; what is in neither list fails for good",)json" +
                                             kStatusesSchema + R"json(,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "plugins/operators/curl/handles.h"
 #include "scheduler/base/text.h"
@@ -187,18 +188,18 @@ Result<HttpAuth> read_auth(const json& parameters) {
   return auth;
 }
 
-HttpTls read_tls(const json& parameters, const plugin::Request& request) {
+Result<HttpTls> read_tls(const json& parameters, const plugin::Request& request) {
   HttpTls tls;
   const auto found = parameters.find("tls");
   if (found == parameters.end()) return tls;
-  const auto file = [&](const char* name) {
-    const std::string path = text_or_empty(*found, name);
-    return path.empty() ? path : resolve(path, request);
-  };
   tls.verify = found->value("verify", true);
-  tls.ca_file = file("ca_file");
-  tls.certificate_file = file("certificate_file");
-  tls.key_file = file("key_file");
+  for (const auto& [name, file] :
+       {std::pair("ca_file", &tls.ca_file), std::pair("certificate_file", &tls.certificate_file),
+        std::pair("key_file", &tls.key_file)}) {
+    auto path = read_path(*found, name, request);
+    if (!path) return path.error();
+    *file = std::move(*path);
+  }
   tls.key_password = text_or_empty(*found, "key_password");
   return tls;
 }
@@ -243,7 +244,9 @@ Result<HttpTarget> read_target(const json& parameters, const plugin::Request& re
   auto auth = read_auth(parameters);
   if (!auth) return auth.error();
   target.auth = std::move(*auth);
-  target.tls = read_tls(parameters, request);
+  auto tls = read_tls(parameters, request);
+  if (!tls) return tls.error();
+  target.tls = std::move(*tls);
   target.proxy = read_proxy(parameters, target.url, request);
   auto timeout = read_duration(parameters, "connect_timeout", target.connect_timeout);
   if (!timeout) return timeout.error();
@@ -260,9 +263,14 @@ Result<Duration> read_duration(const json& parameters, const char* name, Duratio
   return *duration;
 }
 
-std::string resolve(std::string_view path, const plugin::Request& request) {
-  if (path.starts_with('/')) return std::string(path);
-  return std::string(request.working_dir()) + '/' + std::string(path);
+Result<std::string> read_path(const json& parameters, const char* name,
+                              const plugin::Request& request) {
+  std::string path = text_or_empty(parameters, name);
+  if (path.find('\0') != std::string::npos) {
+    return invalid("`" + std::string(name) + "`: no path has a zero byte");
+  }
+  if (path.empty() || path.starts_with('/')) return path;
+  return std::string(request.working_dir()) + '/' + path;
 }
 
 bool set_url(HttpTarget& target, const std::string& url) {

@@ -67,8 +67,10 @@ Result<HttpTarget> read_target(const nlohmann::json& parameters, const plugin::R
 Result<Duration> read_duration(const nlohmann::json& parameters, const char* name,
                                Duration otherwise);
 
-/// `path` in the working folder of the attempt, unless it is absolute.
-std::string resolve(std::string_view path, const plugin::Request& request);
+/// The path that a property holds, in the working folder of the attempt unless it is absolute;
+/// empty when it is not there.
+Result<std::string> read_path(const nlohmann::json& parameters, const char* name,
+                              const plugin::Request& request);
 
 /// Makes `url` the address of the target. False when it cannot be one.
 bool set_url(HttpTarget& target, const std::string& url);

@@ -27,15 +27,16 @@ class WaitHttp {
       "method": {"description": "of the request", "type": "string",
         "enum": ["GET", "HEAD", "POST"], "default": "GET"},)json") +
                                             kTargetSchema + R"json(,
-      "expected_status": {"description": "statuses that are waited for: 204, \"2xx\", \"200-299\", or a list of these",)json" +
-                                            kStatusesSchema + R"json(,
+      "expected_status": {"description": "statuses that are waited for: 204, \"2xx\", \"200-299\", or a list of these",
+        "minItems": 1,)json" + kStatusesSchema +
+                                            R"json(,
         "default": ["2xx"]},
       "fail_status": {"description": "statuses that end the waiting with a failure",)json" +
                                             kStatusesSchema + R"json(,
         "default": []},
       "contains": {"description": "text that the body, of 16MiB at most, must hold", "type": "string", "minLength": 1},
       "pointer": {"description": "JSON Pointer into the body, which must be JSON: waits until something is there, or until it is what `equals` says",
-        "type": "string", "pattern": "^(/.*)?$"},
+        "type": "string", "pattern": "^(/[\\s\\S]*)?$"},
       "equals": {"description": "with `pointer`: the value that is waited for"},
       "every": {"description": "time between two looks, at least 100ms", "type": "string",
         "x-pawl-type": "duration", "x-pawl-minimum": "100ms", "default": "30s"},
@@ -48,7 +49,10 @@ class WaitHttp {
     },
     "allOf": [
       {"anyOf": [{"not": {"required": ["equals"]}}, {"required": ["pointer"]}],
-        "x-pawl-error": "\"equals\" says what is awaited at \"pointer\", which is missing"},)json" +
+        "x-pawl-error": "\"equals\" says what is awaited at \"pointer\", which is missing"},
+      {"not": {"required": ["method"], "properties": {"method": {"const": "HEAD"}},
+          "anyOf": [{"required": ["contains"]}, {"required": ["pointer"]}]},
+        "x-pawl-error": "the answer to HEAD has no body, so nothing for \"contains\" or \"pointer\""},)json" +
                                             kNoBodyOfHeadSchema +
                                             R"json(],
     "additionalProperties": false

@@ -31,7 +31,8 @@ class Mail {
       "password": {"description": "its password", "type": "string", "x-pawl-secret": true},
       "from": {"description": "sender: ops@example.org or Ops <ops@example.org>", "type": "string"},
       "to": {"description": "one address or a list; with `cc` and `bcc` at most 100",
-        "type": ["string", "array"], "minLength": 1, "minItems": 1, "items": {"type": "string"}},
+        "type": ["string", "array"], "minLength": 1, "minItems": 1, "maxItems": 100,
+        "items": {"type": "string", "minLength": 1}},
       "cc": {"description": "further addresses, seen by all", "type": ["string", "array"],
         "items": {"type": "string"}},
       "bcc": {"description": "further addresses, seen by nobody", "type": ["string", "array"],
@@ -46,7 +47,7 @@ class Mail {
       "attachments": {"description": "files, together at most 25 MiB", "type": "array",
         "maxItems": 50, "items": {"type": "string", "minLength": 1}},
       "connect_timeout": {"description": "for name and connection; the whole is bounded by the task's `timeout`",
-        "type": "string", "x-pawl-type": "duration", "default": "30s"}
+        "type": "string", "x-pawl-type": "duration", "x-pawl-minimum": "1ms", "default": "30s"}
     },
     "additionalProperties": false,
     "anyOf": [{"required": ["to"]}, {"required": ["cc"]}, {"required": ["bcc"]}]

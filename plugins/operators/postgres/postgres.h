@@ -35,6 +35,8 @@ class Postgres final : private SessionOwner {
         "type": ["integer", "string"],
         "minimum": 1,
         "maximum": 65535,
+        "pattern": "^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])?(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])?)*$",
+        "examples": ["5432"],
         "description": "5432 when not set",
         "x-pawl-secret": true
       },
@@ -83,6 +85,7 @@ class Postgres final : private SessionOwner {
       "connect_timeout": {
         "type": "string",
         "x-pawl-type": "duration",
+        "x-pawl-minimum": "1ms",
         "maxLength": 64,
         "default": "10s",
         "description": "for looking up the name and connecting"
