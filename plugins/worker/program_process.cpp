@@ -179,8 +179,6 @@ void ProgramProcess::on_input_ready() {
 void ProgramProcess::read_messages() {
   if (!output_) return;
   const ReadEnd end = read_into(output_.get(), incoming_, kReadBytesPerTurn);
-  // What an attempt said there before it finished is heard while it is still known.
-  read_errors();
   take_lines();
   if (end != ReadEnd::closed) return;
   output_poll_.reset();
