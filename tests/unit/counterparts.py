@@ -6,6 +6,7 @@ under TLS (smtp: STARTTLS is offered, or TLS from the start with --implicit).
 """
 import argparse
 import base64
+import contextlib
 import email
 import email.policy
 import json
@@ -113,6 +114,16 @@ class Http(BaseHTTPRequestHandler):
     def on_slow(self, words, *_):
         time.sleep(float(words[0]))
         self.answer(200, b"late")
+
+    def on_drip(self, *_):
+        """A byte now and then, for a minute."""
+        self.send_response(200)
+        self.send_header("Content-Length", "1200")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1200):
+                self.wfile.write(b"z")
+                time.sleep(0.05)
 
     def on_drop(self, *_):
         self.close_connection = True

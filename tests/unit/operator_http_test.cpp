@@ -458,6 +458,13 @@ TEST_CASE_METHOD(Fixture, "a cancelled call ends at once") {
   CHECK(attempt.end()->error_class == "Cancelled");
 }
 
+TEST_CASE_METHOD(Fixture, "an answer that comes slowly is a sign of life") {
+  TestAttempt& attempt = host.start(get("/drip"));
+  REQUIRE(run_until(loop, [&] { return attempt.heartbeats() == 2; }));
+  CHECK_FALSE(attempt.end().has_value());
+  host.cancel(attempt);
+}
+
 TEST_CASE_METHOD(Fixture, "many calls of one host look up its name a few at a time") {
   std::vector<TestAttempt*> attempts;
   for (int i = 0; i < 200; ++i) {

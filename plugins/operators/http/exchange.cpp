@@ -17,7 +17,8 @@ constexpr std::size_t kDroppedBytesMax = 256u << 10;
 // One per call under way: the default of 16 KiB is what memory is spent on.
 constexpr long kReceiveBytes = 8L << 10;
 constexpr long kSendBytes = 16L << 10;  // of a body that does not go out with its header
-constexpr auto kHeartbeatEvery = std::chrono::seconds(1);
+// Well below any `stall_timeout` that makes sense for an answer over a network.
+constexpr auto kHeartbeatEvery = std::chrono::milliseconds(250);
 
 std::string lower(std::string_view text) {
   std::string out(text);

@@ -134,7 +134,7 @@ class HttpExchange : public Transfer {
   std::optional<HttpAnswer> untold_;  ///< as its answer
   bool tells_ = false;
   const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point heartbeat_;
+  std::chrono::steady_clock::time_point heartbeat_ = begun_;  ///< the last; the start counts as one
 };
 
 }  // namespace pawl::operators

@@ -220,6 +220,7 @@ HttpProxy read_proxy(const json& parameters, const std::string& url,
   for (const std::string& name : names) {
     if (proxy.url.empty() && !name.empty()) proxy.url = variable(name);
   }
+  if (proxy.url.empty()) return proxy;
   proxy.exclude = variable("no_proxy");
   if (proxy.exclude.empty()) proxy.exclude = variable("NO_PROXY");
   return proxy;
