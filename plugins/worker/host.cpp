@@ -22,7 +22,7 @@ namespace {
 /// What the others get to end when an operator does not listen.
 constexpr Duration kRetireWithin = std::chrono::seconds(30);
 constexpr Duration kLoopPatience = std::chrono::seconds(30);
-constexpr std::size_t kStartsPerTurnMax = 2048;
+constexpr std::size_t kStartsPerTurnMax = 256;
 /// Looking at one's own memory costs a system call or two: not at each end.
 constexpr Duration kMemoryLookEvery{100};
 /// Ends of the process that are no crash of an operator.
