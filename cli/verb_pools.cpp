@@ -32,7 +32,7 @@ class PoolsVerb final : public Verb {
       session.notice("no scheduler is up: nothing holds a slot. Start one: pawl serve");
     }
     Listing list(session.out, output_,
-                 {"pool", "job", "slots", "used", "waiting", "rate", "holders", "next"},
+                 {"pool", "job", "run", "slots", "used", "waiting", "rate", "holders", "next"},
                  {{"POOL"},
                   {"SLOTS", false, true},
                   {"USED", false, true},
@@ -92,22 +92,32 @@ class PoolsVerb final : public Verb {
     return fmt::format("in {}: {}", format_took(Duration(number(rate, "next_start_ms"))), text);
   }
 
+  /// `default`, `db of sales`, `default of run 7k3f9q`.
+  static std::string label_of(const std::string& name, const json& job, const json& run) {
+    if (run.is_string()) {
+      return fmt::format("{} of run {}", name, short_name(run.get_ref<const std::string&>()));
+    }
+    return job.is_string() ? fmt::format("{} of {}", name, job.get<std::string>()) : name;
+  }
+
   static Entry entry_of(const json& pool) {
     Entry entry;
     const std::string name = pool.value("pool", std::string());
     const json job = member(pool, "job", nullptr);
+    const json run = member(pool, "run", nullptr);
     const json rate = member(pool, "rate", nullptr);
     const json holders = member(pool, "holders", json::array());
     const json next = member(pool, "next", json::array());
     entry.object = {{"pool", name},
                     {"job", OrderedJson::parse(job.dump())},
+                    {"run", OrderedJson::parse(run.dump())},
                     {"slots", number(pool, "slots")},
                     {"used", number(pool, "used")},
                     {"waiting", number(pool, "waiting")},
                     {"rate", OrderedJson::parse(rate.dump())},
                     {"holders", OrderedJson::parse(holders.dump())},
                     {"next", OrderedJson::parse(next.dump())}};
-    entry.cells = {{job.is_string() ? fmt::format("{} of {}", name, job.get<std::string>()) : name},
+    entry.cells = {{label_of(name, job, run)},
                    {format_count(number(pool, "slots"))},
                    {format_count(number(pool, "used"))},
                    {format_count(number(pool, "waiting"))},

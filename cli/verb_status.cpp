@@ -177,13 +177,24 @@ class StatusVerb final : public Verb {
 
   static std::string pools_text(const OrderedJson& scheduler) {
     std::string text;
+    std::int64_t runs = 0;
+    std::int64_t used = 0;
     for (const OrderedJson& pool : scheduler.value("pools", OrderedJson::array())) {
+      if (const auto run = pool.find("run"); run != pool.end() && run->is_string()) {
+        ++runs;
+        used += pool.value("used", std::int64_t{0});
+        continue;
+      }
       text +=
           fmt::format("{}{} {} of {}", text.empty() ? "" : " · ", pool.value("pool", std::string()),
                       format_count(pool.value("used", std::int64_t{0})),
                       format_count(pool.value("slots", std::int64_t{0})));
       const std::int64_t waiting = pool.value("waiting", std::int64_t{0});
       if (waiting > 0) text += fmt::format(", {} waiting", format_count(waiting));
+    }
+    if (runs > 0) {
+      text += fmt::format("{}{} in use of {} with --concurrency", text.empty() ? "" : " · ",
+                          format_count(used), counted(runs, "run"));
     }
     return text.empty() ? "none" : text;
   }

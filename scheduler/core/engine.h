@@ -80,6 +80,7 @@ struct PoolView {
   std::vector<Holder> holders;         ///< by slots, most first
   std::int64_t waiting = 0;            ///< tasks and items queued for it
   std::string job;                     ///< whose own it is; empty: of the settings
+  std::optional<RunId> run;            ///< whose own it is, in the place of pool `default`
   std::optional<Rate> rate;            ///< of the starts in it
   std::int64_t started = 0;            ///< in the last `rate->per`
   std::optional<Duration> next_start;  ///< until its rate lets one through; nothing: it does

@@ -37,6 +37,16 @@ std::string of(std::int64_t part, std::int64_t whole) {
 
 }  // namespace
 
+namespace {
+
+/// A pause of the run, or its turn, is what such a task waits for.
+bool waits_with_run(TaskState state) {
+  return state == TaskState::waiting || state == TaskState::queued ||
+         state == TaskState::deferred || state == TaskState::retrying;
+}
+
+}  // namespace
+
 /// Collects the lines of one explanation.
 struct Engine::State::Explainer {
   const State& state;
@@ -334,11 +344,14 @@ std::vector<Explanation> Engine::State::explain(const Target& target, Now now) c
   Explainer explainer{*this, now, {}};
   const Run* run = find(target.run);
   if (run == nullptr) return {};
-  explainer.run_waits(*run);
-  if (!target.task || target.task->value >= run->nodes.size()) return std::move(explainer.out);
+  if (!target.task || target.task->value >= run->nodes.size()) {
+    explainer.run_waits(*run);
+    return std::move(explainer.out);
+  }
   const TaskIndex task = *target.task;
   const Node& node = run->node(task);
   if (!target.item || *target.item == kWhole) {
+    if (waits_with_run(node.work.state)) explainer.run_waits(*run);
     switch (node.work.state) {
       case TaskState::waiting: explainer.waits_for_upstream(*run, task); break;
       case TaskState::queued: explainer.waits_for_slot(*run, task, 0); break;
@@ -358,23 +371,24 @@ std::vector<Explanation> Engine::State::explain(const Target& target, Now now) c
   if (!node.mapped || item < 0 || item >= node.mapped->items) return std::move(explainer.out);
   const Mapped& mapped = *node.mapped;
   const Piece* work = find_awake(*run, {target.run, task, *target.item});
-  if (work != nullptr && work->state == TaskState::running)
-    explainer.runs(*run, task, *work, *target.item);
-  if (work != nullptr && work->state == TaskState::deferred)
-    explainer.waits_for_calls({target.run, task, *target.item});
   const bool is_blank = mapped.is_paired && mapped.is_blank(item) && !mapped.is_rest(item);
+  const bool is_fresh = !mapped.is_paired && item >= mapped.next_fresh;
   const TaskState state =
       work != nullptr ? work->state
       : is_blank      ? static_cast<TaskState>(mapped.states[static_cast<std::size_t>(item)])
+      : is_fresh      ? mapped.rest_state
                       : TaskState::succeeded;
+  if (waits_with_run(state)) explainer.run_waits(*run);
+  if (work != nullptr && state == TaskState::running)
+    explainer.runs(*run, task, *work, *target.item);
+  if (work != nullptr && state == TaskState::deferred)
+    explainer.waits_for_calls({target.run, task, *target.item});
   if (state == TaskState::waiting) explainer.waits_for_pairs(*run, task, item);
   if (state == TaskState::queued) {
     const auto before =
-        std::find(mapped.ready.begin(), mapped.ready.end(), item) - mapped.ready.begin();
+        is_fresh ? mapped.queued + item - mapped.next_fresh
+                 : std::find(mapped.ready.begin(), mapped.ready.end(), item) - mapped.ready.begin();
     explainer.waits_for_slot(*run, task, before + 1);
-  }
-  if (!mapped.is_paired && item >= mapped.next_fresh && mapped.rest_state == TaskState::queued) {
-    explainer.waits_for_slot(*run, task, mapped.queued + item - mapped.next_fresh + 1);
   }
   return std::move(explainer.out);
 }

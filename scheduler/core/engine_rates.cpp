@@ -44,7 +44,7 @@ void Engine::State::set_pool_rate(const PoolKey& key, Pool& pool, const std::opt
   pool.rate = rate ? &rate_limit({key.job, key.name, {}}) : nullptr;
   if (rate) set_rate(*pool.rate, *rate);
   if (pool.rate == before) return;
-  if (key == PoolKey{"", "default"}) {
+  if (key == kDefaultPool) {
     for (const auto& [id, run] : runs_) {
       if (run->own_pool) run->own_pool->rate = pool.rate;
     }

@@ -46,7 +46,7 @@ inline constexpr const char* kNoSlot = "no slot within its queue_timeout";
 class Engine::State {
  public:
   State(EngineCounters counters, std::size_t step_max) : counters_(counters), step_max_(step_max) {
-    pools_[{"", "default"}].limit = 4;
+    pools_[kDefaultPool].limit = 4;
   }
 
   Step handle(const Input& input, Now now);
@@ -388,7 +388,7 @@ class Engine::State {
   Line& line_of(Run& run, TaskIndex task);
   static PoolKey pool_key(const Run& run, const std::string& name);
   static bool is_own_pool(const Run& run, const PoolKey& key) {
-    return run.row.default_slots > 0 && key == PoolKey{"", "default"};
+    return run.row.default_slots > 0 && key == kDefaultPool;
   }
   static void take_slots(const Lane& lane, const TaskSpec& spec, std::int64_t times);
   using Lanes = std::map<std::pair<RunId, std::vector<PoolKey>>, std::unique_ptr<Lane>>;

@@ -89,24 +89,31 @@ std::vector<PoolView::Next> Engine::State::next_of(const Pool& pool) const {
 }
 
 std::vector<PoolView> Engine::State::pools(Now now) const {
-  std::map<PoolKey, PoolView> by_key;
-  for (const auto& [key, slots] : pools_) {
-    PoolView& pool = by_key[key];
-    pool.name = key.name;
-    pool.job = key.job;
+  // No run: everybody's. Ordered so that a run's own follow the pool in whose place they are.
+  using Owner = std::pair<PoolKey, RunId>;
+  std::map<Owner, PoolView> by_owner;
+  const auto add = [&](const Owner& owner, const Pool& slots) {
+    PoolView& pool = by_owner[owner];
+    pool.name = owner.first.name;
+    pool.job = owner.first.job;
+    if (owner.second.value != 0) pool.run = owner.second;
     pool.limit = slots.limit;
     pool.taken = slots.taken;
     pool.next = next_of(slots);
-    if (slots.rate == nullptr) continue;
+    for (const auto& [who, held] : holders_of(slots))
+      pool.holders.push_back({who.first, who.second, held.slots});
+    std::stable_sort(pool.holders.begin(), pool.holders.end(),
+                     [](const auto& one, const auto& other) { return one.slots > other.slots; });
+    if (slots.rate == nullptr) return;
     TokenBucket bucket = slots.rate->bucket;
     bucket.settle(now.mono);
     pool.rate = bucket.rate();
     pool.started = bucket.taken();
     if (!bucket.has_token()) pool.next_start = bucket.next_token() - now.mono;
-  }
-  for (const auto& [key, slots] : pools_) {
-    for (const auto& [who, held] : holders_of(slots))
-      by_key[key].holders.push_back({who.first, who.second, held.slots});
+  };
+  for (const auto& [key, slots] : pools_) add({key, RunId{}}, slots);
+  for (const auto& [id, run] : runs_) {
+    if (run->own_pool) add({kDefaultPool, id}, *run->own_pool);
   }
   for (const auto& [id, run] : runs_) {
     // Most runs have nothing queued, and their tasks need no look.
@@ -118,16 +125,13 @@ std::vector<PoolView> Engine::State::pools(Now now) const {
       if (waiting == 0) continue;
       for (const PoolUse& use : run->spec(TaskIndex{i}).pools) {
         const PoolKey key = pool_key(*run, use.pool);
-        if (!is_own_pool(*run, key)) by_key[key].waiting += waiting;
+        const auto pool = by_owner.find({key, is_own_pool(*run, key) ? id : RunId{}});
+        if (pool != by_owner.end()) pool->second.waiting += waiting;
       }
     }
   }
   std::vector<PoolView> out;
-  for (auto& [key, pool] : by_key) {
-    std::stable_sort(pool.holders.begin(), pool.holders.end(),
-                     [](const auto& a, const auto& b) { return a.slots > b.slots; });
-    out.push_back(std::move(pool));
-  }
+  for (auto& [owner, pool] : by_owner) out.push_back(std::move(pool));
   return out;
 }
 

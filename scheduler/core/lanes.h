@@ -42,6 +42,9 @@ struct PoolKey {
   friend auto operator<=>(const PoolKey&, const PoolKey&) = default;
 };
 
+/// The pool of every task that names none.
+inline const PoolKey kDefaultPool{"", "default"};
+
 struct Pool : Slots {
   std::vector<Lane*> lanes;   ///< of the tasks that want some
   RateLimit* rate = nullptr;  ///< a start takes a token of it, however many slots it takes

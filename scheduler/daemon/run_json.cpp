@@ -56,6 +56,7 @@ json pools_json(const Engine& engine, Now now) {
     }
     out.push_back({{"pool", pool.name},
                    {"job", pool.job.empty() ? json(nullptr) : json(pool.job)},
+                   {"run", pool.run ? json(engine.run(*pool.run)->name) : json(nullptr)},
                    {"slots", pool.limit},
                    {"used", pool.taken},
                    {"waiting", pool.waiting},

@@ -103,7 +103,7 @@ class Served(GateTest):
         self.pawl("cancel", run)
         self.until("it is cancelled", lambda: self.pawl("runs", "--state", "cancelled", "-o", "name").out)
         pools = self.pawl("pools", "-o", "json").json()
-        self.fields(pools, "pool job slots used waiting rate holders next")
+        self.fields(pools, "pool job run slots used waiting rate holders next")
         self.assertEqual(pools[0]["used"], 0)
         self.end(child)
 

@@ -84,6 +84,34 @@ TEST_CASE("held starts and missing workers are named") {
         "no new starts: the scheduler is draining or the store is full\nno worker takes tasks yet");
 }
 
+TEST_CASE("what is over, or goes on all the same, does not wait for its paused run") {
+  World w;
+  const RunId run = w.start("a; b after c; c");
+  w.finish(run, "a", Outcome::succeeded);
+  w.pause(run);
+  CHECK(w.explain(run, "a").empty());
+  CHECK(w.explain(run, "c").empty());
+  CHECK(w.explain(run, "b").find("the run is paused") == 0);
+}
+
+TEST_CASE("a run with slots of its own has a pool of its own") {
+  World w;
+  w.handle(input::SetPool{2});
+  const RunId run = w.start(w.define("m map=7"), [](RunRow& row) { row.default_slots = 3; });
+  const auto pools = w.engine.pools(w.now);
+  REQUIRE(pools.size() == 2);
+  CHECK_FALSE(pools[0].run);
+  CHECK(pools[0].taken == 0);
+  CHECK(pools[0].waiting == 0);
+  CHECK(pools[1].name == "default");
+  CHECK(pools[1].run == run);
+  CHECK(pools[1].limit == 3);
+  CHECK(pools[1].taken == 3);
+  CHECK(pools[1].waiting == 4);
+  REQUIRE(pools[1].holders.size() == 1);
+  CHECK(pools[1].holders[0].run == run);
+}
+
 TEST_CASE("pools show limits, holders and who waits") {
   World w;
   w.default_slots = 2;
