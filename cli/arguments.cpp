@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -61,6 +62,7 @@ struct Arguments::Parser {
   std::vector<ArgumentHelp> described;
   /// Run after CLI11 is done, in order: they move what it read into the targets, or object.
   std::vector<std::function<Result<void>()>> readers;
+  std::vector<std::function<Result<void>()>> checks;  ///< after all readers
   std::vector<std::pair<std::string, std::string>> examples;
   std::vector<std::string> notes;
   bool help = false;
@@ -138,8 +140,16 @@ void Arguments::flag(std::string_view names, bool& target, std::string_view text
 void Arguments::option(std::string_view names, std::string_view value, std::string& target,
                        std::string_view text) {
   parser_->describe(names, value, text);
-  parser_->read_last(names, [&target](const std::string& word) -> Result<void> {
-    target = word;
+  const std::vector<std::string>* box = parser_->collect(names);
+  parser_->readers.emplace_back([parser = parser_.get(), box, &target,
+                                 name = split_names(names).back(),
+                                 form = std::string(value)]() -> Result<void> {
+    if (box->empty()) return {};
+    if (std::adjacent_find(box->begin(), box->end(), std::not_equal_to<>()) != box->end()) {
+      return invalid(fmt::format("{}: {} is given {} times, but takes one {}", parser->verb, name,
+                                 box->size(), form));
+    }
+    target = unprotect(box->back());
     return {};
   });
 }
@@ -271,6 +281,10 @@ void Arguments::output(OutputOptions& target, std::vector<Format> formats) {
   });
 }
 
+void Arguments::check(std::function<Result<void>()> test) {
+  parser_->checks.push_back(std::move(test));
+}
+
 void Arguments::example(std::string_view command, std::string_view text) {
   parser_->examples.emplace_back(command, text);
 }
@@ -296,6 +310,11 @@ Result<void> Arguments::parse(std::vector<std::string> words) {
   if (parser_->help) return {};
   for (const auto& read : parser_->readers) {
     if (Result<void> done = read(); !done) return done;
+  }
+  for (const auto& test : parser_->checks) {
+    if (const Result<void> passed = test(); !passed) {
+      return invalid(fmt::format("{}: {}", parser_->verb, passed.error().message));
+    }
   }
   return {};
 }

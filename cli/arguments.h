@@ -37,12 +37,13 @@ class Arguments {
   Arguments(Arguments&&) noexcept;
 
   void flag(std::string_view names, bool& target, std::string_view text);
+  /// Once: of two filters of a kind neither may be dropped without a word.
   void option(std::string_view names, std::string_view value, std::string& target,
               std::string_view text);
   /// Any number of times; the values of each stay as they are (no lists by comma).
   void option(std::string_view names, std::string_view value, std::vector<std::string>& target,
               std::string_view text);
-  /// A whole number from `min` on.
+  /// A whole number from `min` on. Of several the last one counts, also of those below.
   void option(std::string_view names, std::string_view value, std::optional<std::int64_t>& target,
               std::int64_t min, std::string_view text);
   /// A duration with its unit.
@@ -59,6 +60,11 @@ class Arguments {
 
   /// `-o FORMAT` and `--no-header`; only `formats` are allowed, the first is the default.
   void output(OutputOptions& target, std::vector<Format> formats);
+
+  /// Called by `parse` when all words are read, in the order of declaration: what they mean
+  /// together. It may move what was read into other targets. Its error is one of `parse`, behind
+  /// the name of the verb.
+  void check(std::function<Result<void>()> test);
 
   /// Lines under `Examples` of the help page.
   void example(std::string_view command, std::string_view text = {});

@@ -48,7 +48,7 @@ struct Change {
   bool is_of_one_run() const;
 };
 
-/// The options that all of them have.
+/// The options that all of them have. `change` has its verb already, and says what it is of.
 void declare_change(Arguments& arguments, Change& change);
 
 /// What was done.

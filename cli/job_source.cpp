@@ -110,17 +110,28 @@ Result<CheckedJob> read_job(const Session& session, const std::string& file) {
   return CheckedJob{*std::move(source), std::move(parsed.job), std::move(parsed.diagnostics)};
 }
 
-Result<std::string> params_from_words(const JobSpec& job, const std::vector<std::string>& words) {
-  nlohmann::json params = nlohmann::json::object();
-  for (const std::string& word : words) {
-    const std::size_t equals = word.find('=');
-    if (equals == std::string::npos || equals == 0) {
+void declare_params(Arguments& arguments, std::vector<std::string>& words) {
+  arguments.option("-p,--param", "K=V", words, "a parameter of the run");
+  arguments.check([&words]() -> Result<void> {
+    for (const std::string& word : words) {
+      if (word.find('=') != std::string::npos && word.front() != '=') continue;
       return Error{ErrorKind::invalid,
                    fmt::format("-p {}: write NAME=VALUE", escape_for_terminal(word))};
     }
-    const std::string name = word.substr(0, equals);
-    Result<std::string> value =
-        param_from_text(job, name, std::string_view(word).substr(equals + 1));
+    return {};
+  });
+}
+
+std::pair<std::string, std::string> split_param(const std::string& word) {
+  const std::size_t equals = word.find('=');
+  return {word.substr(0, equals), word.substr(equals + 1)};
+}
+
+Result<std::string> params_from_words(const JobSpec& job, const std::vector<std::string>& words) {
+  nlohmann::json params = nlohmann::json::object();
+  for (const std::string& word : words) {
+    const auto [name, text] = split_param(word);
+    Result<std::string> value = param_from_text(job, name, text);
     if (!value) return std::move(value).error();
     params[name] = nlohmann::json::parse(*value, nullptr, false);
   }

@@ -3,8 +3,10 @@
 // A job file as a verb reads it: the text, what the parser says about it, and where.
 
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "cli/arguments.h"
 #include "cli/session.h"
 #include "scheduler/base/result.h"
 #include "scheduler/daemon/definitions.h"
@@ -39,7 +41,13 @@ OperatorCatalog known_operators(const Session& session);
 void print_diagnostics(const Session& session, std::string_view file,
                        const std::vector<Diagnostic>& diagnostics);
 
-/// `k=v` of the command line as one JSON object. Errors: `invalid`, naming the parameter.
+/// Adds `-p NAME=VALUE`, any number of times; other words are wrong usage.
+void declare_params(Arguments& arguments, std::vector<std::string>& words);
+
+/// NAME and VALUE of such a word.
+std::pair<std::string, std::string> split_param(const std::string& word);
+
+/// Such words as one JSON object. Errors: `invalid`, naming the parameter.
 Result<std::string> params_from_words(const JobSpec& job, const std::vector<std::string>& words);
 
 }  // namespace pawl

@@ -59,7 +59,7 @@ std::string_view plural_of(SelectorOf of) {
   return {};
 }
 
-void declare_selector(Arguments& arguments, SelectorWords& words, SelectorOf of, bool lists) {
+void declare_selector(Arguments& arguments, SelectorWords& words, SelectorOf of) {
   const bool runs_only = of == SelectorOf::runs;
   arguments.words(runs_only ? "RUN" : "RUN[/TASK]", words.names, false,
                   runs_only ? "runs by name, or an unambiguous part of it, or @latest"
@@ -75,7 +75,17 @@ void declare_selector(Arguments& arguments, SelectorWords& words, SelectorOf of,
   arguments.option("--since", "24h|TIME", words.since, "not before");
   arguments.option("--until", "24h|TIME", words.until, "before");
   arguments.option("--label", "K=V", words.labels, "only of jobs with this label");
-  if (lists) arguments.option("--limit", "N", words.limit, 0, "at most so many (50); 0 is all");
+}
+
+void declare_list(Arguments& arguments, SelectorWords& words, SelectorOf of) {
+  declare_selector(arguments, words, of);
+  arguments.option("--limit", "N", words.limit, 0, "at most so many (50); 0 is all");
+  arguments.check([&words, of]() -> Result<void> {
+    // Which times they mean depends on the clock; whether they mean some does not.
+    const Result<Selector> selector = read_selector(words, of, Here{});
+    if (!selector) return selector.error();
+    return {};
+  });
 }
 
 Result<Selector> read_selector(const SelectorWords& words, SelectorOf of, const Here& here) {
@@ -101,6 +111,12 @@ Result<Selector> read_selector(const SelectorWords& words, SelectorOf of, const 
     selector.labels.push_back(*std::move(label));
   }
   return selector;
+}
+
+bool has_filters(const SelectorWords& words) {
+  return !words.job.empty() || !words.task.empty() || !words.key.empty() || !words.states.empty() ||
+         !words.reasons.empty() || !words.since.empty() || !words.until.empty() ||
+         !words.labels.empty();
 }
 
 std::size_t limit_of(const SelectorWords& words) {

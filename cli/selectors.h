@@ -33,11 +33,18 @@ struct SelectorWords {
 enum class SelectorOf { runs, tasks, attempts };
 std::string_view plural_of(SelectorOf of);
 
-/// Adds the words and options. Listing verbs have `--limit`.
-void declare_selector(Arguments& arguments, SelectorWords& words, SelectorOf of, bool lists);
+/// Adds the words and options.
+void declare_selector(Arguments& arguments, SelectorWords& words, SelectorOf of);
+
+/// As `declare_selector`, for verbs that list: with `--limit`, and what `read_selector` refuses is
+/// refused as wrong usage.
+void declare_list(Arguments& arguments, SelectorWords& words, SelectorOf of);
 
 /// Reads them. Errors: invalid, naming the option.
 Result<Selector> read_selector(const SelectorWords& words, SelectorOf of, const Here& here);
+
+/// Whether any of the options is used: it chooses of all that there are.
+bool has_filters(const SelectorWords& words);
 
 /// Rows that a list shows: `--limit`, else 50; 0 is all.
 std::size_t limit_of(const SelectorWords& words);

@@ -8,7 +8,7 @@ namespace {
 class AttemptsVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    declare_selector(arguments, words_, SelectorOf::attempts, true);
+    declare_list(arguments, words_, SelectorOf::attempts);
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
     arguments.example("pawl attempts 7k3f9q/query:17");

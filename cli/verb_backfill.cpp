@@ -32,6 +32,12 @@ class BackfillVerb final : public Verb {
     arguments.flag("--dry-run", dry_run_, "only show what would happen");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(output_, run_formats());
+    arguments.check([this]() -> Result<void> {
+      if (from_.empty() || to_.empty())
+        return Error{ErrorKind::invalid, "--from and --to say which fire times are meant"};
+      if (auto read = check_time_option("from", from_); !read) return read;
+      return check_time_option("to", to_);
+    });
     arguments.note(
         "One run for each fire time of the schedule from --from to --to; a time without a zone is "
         "one of the job's, a bare date its midnight. All of them are accepted at once, wait behind "
@@ -42,8 +48,6 @@ class BackfillVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    if (from_.empty() || to_.empty())
-      return Error{ErrorKind::invalid, "backfill: --from and --to say which fire times are meant"};
     Result<json> body = request(session);
     if (!body) return body.error();
     Result<WayToHome> way = open_known_home(session, detach_);

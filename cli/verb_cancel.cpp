@@ -11,6 +11,7 @@ constexpr Duration kPatience = std::chrono::minutes(3);
 class CancelVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
+    change_.verb = "cancel";
     declare_change(arguments, change_);
     arguments.flag("--force", force_, "kill running programs at once");
     arguments.note("Waiting work ends at once; running programs get SIGTERM, then SIGKILL.");
@@ -19,7 +20,6 @@ class CancelVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    change_.verb = "cancel";
     change_.run_states = {"queued", "running", "paused"};
     change_.task_states = {"waiting", "queued", "running", "retrying", "deferred"};
     change_.options = {{"force", force_}};

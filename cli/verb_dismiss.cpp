@@ -8,6 +8,9 @@ namespace {
 class DismissVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
+    change_.verb = "dismiss";
+    change_.of_tasks = true;
+    change_.of_failures = true;
     declare_change(arguments, change_);
     arguments.option("--note", "TEXT", note_, "why, for those who look later");
     arguments.note("Seen, and not shown by `pawl failed` again. The tasks stay as they are.");
@@ -15,9 +18,6 @@ class DismissVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    change_.verb = "dismiss";
-    change_.of_tasks = true;
-    change_.of_failures = true;
     change_.options = {{"note", note_}};
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();

@@ -15,7 +15,7 @@ constexpr Duration kDaysDefault = std::chrono::hours(24 * 7);
 class FailedVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    declare_selector(arguments, words_, SelectorOf::tasks, true);
+    declare_list(arguments, words_, SelectorOf::tasks);
     arguments.choice("--by", "WHAT", by_, {"reason", "error", "task", "job"},
                      "count them instead: by reason, error, task or job");
     arguments.flag("--tolerated", tolerated_,
@@ -80,7 +80,9 @@ class FailedVerb final : public Verb {
       text += (text.empty() ? "" : ", ") + format_count(summary.held) + " held";
     }
     const bool is_week = words_.since.empty() && selector.since;
-    if (text.empty()) {
+    if (text.empty() && has_filters(words_)) {
+      text = "no unresolved failure matches";  // all is well is another thing
+    } else if (text.empty()) {
       text = is_week ? "nothing unresolved in 7 days" : "nothing unresolved";
     } else {
       text += " in " + counted(summary.runs, "run") + (is_week ? " of 7 days" : "");

@@ -11,6 +11,17 @@ namespace {
 class MarkVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
+    change_.verb = "mark";
+    change_.of_tasks = true;
+    arguments.check([this]() -> Result<void> {
+      std::vector<std::string>& words = change_.words.names;
+      state_ = words.empty() ? "" : words.back();
+      if (state_ != "succeeded" && state_ != "failed" && state_ != "skipped") {
+        return Error{ErrorKind::invalid, "the last word must be succeeded, failed or skipped"};
+      }
+      words.pop_back();
+      return {};
+    });
     declare_change(arguments, change_);
     arguments.note(
         "The last word is the state: succeeded, failed or skipped. It is recorded with who and "
@@ -21,17 +32,9 @@ class MarkVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    std::vector<std::string>& words = change_.words.names;
-    const std::string state = words.empty() ? "" : words.back();
-    if (state != "succeeded" && state != "failed" && state != "skipped") {
-      return Error{ErrorKind::invalid, "mark: the last word must be succeeded, failed or skipped"};
-    }
-    words.pop_back();
-    change_.verb = "mark";
-    change_.of_tasks = true;
     change_.task_states = {"held", "failed", "cancelled"};
-    change_.options = {{"state", state}};
-    change_.done = "marked " + state;
+    change_.options = {{"state", state_}};
+    change_.done = "marked " + state_;
     Result<Changed> changed = carry_out(session, change_);
     if (!changed) return changed.error();
     if (changed->is_dry) return changed->code;

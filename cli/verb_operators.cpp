@@ -21,6 +21,13 @@ class OperatorsVerb final : public Verb {
     arguments.example("pawl operators check sum.json --with '{\"numbers\": [1, 2]}'");
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
+    arguments.check([this]() -> Result<void> {
+      if (!what_.empty() && subject_.plugin.empty())
+        return Error{ErrorKind::invalid, "PLUGIN is missing"};
+      if (!subject_.parameters.empty() && !nlohmann::json::accept(subject_.parameters))
+        return Error{ErrorKind::invalid, "--with is not JSON"};
+      return {};
+    });
   }
 
   Result<int> run(Session& session) override {
@@ -46,10 +53,6 @@ class OperatorsVerb final : public Verb {
   }
 
   Result<int> check(const Session& session) const {
-    if (subject_.plugin.empty())
-      return Error{ErrorKind::invalid, "operators check: PLUGIN is missing"};
-    if (!subject_.parameters.empty() && !nlohmann::json::accept(subject_.parameters))
-      return Error{ErrorKind::invalid, "operators check: --with is not JSON"};
     ConformanceSubject subject = subject_;
     std::error_code failed;
     subject.plugin = std::filesystem::absolute(subject.plugin, failed).string();

@@ -8,20 +8,16 @@ namespace {
 class PauseVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.words("JOB|RUN", pausing_.words, false, "jobs by name, or runs");
+    pausing_.pause = true;
+    declare_pausing(arguments, pausing_);
     arguments.option("--note", "TEXT", pausing_.note, "why, for those who look later");
-    arguments.flag("-y,--yes", pausing_.yes, "do not ask");
-    arguments.flag("--dry-run", pausing_.dry_run, "only show what would happen");
     arguments.note(
         "A paused job's schedule starts nothing; its runs can still be triggered. Of a paused run "
         "nothing more starts; what runs goes on. An exact job name wins over a run.");
     arguments.example("pawl pause sales --note 'warehouse is being moved'");
   }
 
-  Result<int> run(Session& session) override {
-    pausing_.pause = true;
-    return carry_out(session, pausing_);
-  }
+  Result<int> run(Session& session) override { return carry_out(session, pausing_); }
 
  private:
   Pausing pausing_;

@@ -32,7 +32,7 @@ class PlanVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.word("FILE", file_, true, "the job file; - is standard input");
-    arguments.option("-p,--param", "K=V", params_, "a parameter of the run");
+    declare_params(arguments, params_);
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
     arguments.note("Runs nothing and needs no home. With jsonl one line per task.");

@@ -9,6 +9,8 @@ namespace {
 class RerunVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
+    change_.verb = "rerun";
+    change_.of_whole_runs = true;
     declare_change(arguments, change_);
     arguments.flag("--wait", wait_, "wait for the end; the exit code is the run's");
     arguments.flag("--detach", change_.detach, "only hand it to a scheduler that is up");
@@ -30,8 +32,6 @@ class RerunVerb final : public Verb {
                    "rerun: it repeats whole runs. Name the run, or repeat a task and what follows: "
                    "pawl resume RUN --from TASK"};
     }
-    change_.verb = "rerun";
-    change_.of_whole_runs = true;
     change_.request_id = new_request_id();
     change_.run_states = {"succeeded", "failed", "cancelled"};
     Result<Changed> changed = carry_out(session, change_);

@@ -15,6 +15,7 @@ namespace {
 class ResumeVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
+    change_.verb = "resume";
     declare_change(arguments, change_);
     arguments.option("--from", "TASK", from_,
                      "this task and all downstream, whatever their state, and no others");
@@ -27,6 +28,10 @@ class ResumeVerb final : public Verb {
     arguments.flag("--detach", change_.detach, "only hand it to a scheduler that is up");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(change_.output, run_formats());
+    arguments.check([this]() -> Result<void> {
+      if (from_.empty() || only_.empty()) return {};
+      return Error{ErrorKind::invalid, "--from and --only exclude each other"};
+    });
     arguments.note(
         "The same run goes on: what failed, was held, cancelled or paused runs again, and "
         "downstream "
@@ -40,10 +45,6 @@ class ResumeVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    if (!from_.empty() && !only_.empty()) {
-      return Error{ErrorKind::invalid, "resume: --from and --only exclude each other"};
-    }
-    change_.verb = "resume";
     change_.run_states = {"failed", "cancelled", "paused"};
     change_.task_states = {"failed", "held", "cancelled"};
     change_.options = {

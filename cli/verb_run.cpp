@@ -13,7 +13,7 @@ class RunVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.word("FILE", file_, true, "the job file; - is standard input");
-    arguments.option("-p,--param", "K=V", params_, "a parameter of the run");
+    declare_params(arguments, params_);
     arguments.option("--concurrency", "N", concurrency_, 1, "slots of pool `default` for this run");
     arguments.flag("--detach", detach_, "hand it to the scheduler that is up, and leave");
     arguments.option("--request-id", "ID", request_id_,

@@ -8,7 +8,7 @@ namespace {
 class RunsVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    declare_selector(arguments, words_, SelectorOf::runs, true);
+    declare_list(arguments, words_, SelectorOf::runs);
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
     arguments.example("pawl runs --job sales --since 7d");

@@ -18,6 +18,11 @@ class SchemaVerb final : public Verb {
     arguments.word("WHAT", what_, false, "job (default), settings, or operator",
                    {"job", "settings", "operator"});
     arguments.word("NAME", name_, false, "of the operator");
+    arguments.check([this]() -> Result<void> {
+      if ((what_ == "operator") == !name_.empty()) return {};
+      return Error{ErrorKind::invalid, name_.empty() ? "NAME is missing. See pawl operators"
+                                                     : "only an operator has a name"};
+    });
     arguments.note("Editors check files against it: \"$schema\": \"job.schema.json\" in the file.");
     arguments.example("pawl schema > job.schema.json");
     arguments.example("pawl schema operator process");
@@ -25,7 +30,6 @@ class SchemaVerb final : public Verb {
 
   Result<int> run(Session& session) override {
     if (what_ == "operator") return operator_schema(session);
-    if (!name_.empty()) return Error{ErrorKind::invalid, "schema: only an operator has a name"};
     const std::string text = what_ == "job" ? job_schema() : settings_schema();
     session.out.line(OrderedJson::parse(text, nullptr, false).dump(2));
     return 0;
@@ -33,8 +37,6 @@ class SchemaVerb final : public Verb {
 
  private:
   Result<int> operator_schema(const Session& session) const {
-    if (name_.empty())
-      return Error{ErrorKind::invalid, "schema operator: NAME is missing. See pawl operators"};
     for (const KnownOperator& own : known_operators()) {
       if (own.name != name_) continue;
       session.out.line(OrderedJson::parse(own.schema, nullptr, false).dump(2));

@@ -9,7 +9,7 @@ namespace {
 class TasksVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    declare_selector(arguments, words_, SelectorOf::tasks, true);
+    declare_list(arguments, words_, SelectorOf::tasks);
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
                                Format::csv, Format::name});
     arguments.example("pawl tasks @latest");

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "cli/job_source.h"
 #include "cli/submit.h"
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
@@ -14,7 +15,7 @@ class TriggerVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.word("JOB", job_, true, "a job the home knows: served, or run from a file before");
-    arguments.option("-p,--param", "K=V", params_, "a parameter of the run");
+    declare_params(arguments, params_);
     arguments.option("--for", "TIME", for_,
                      "its logical time (now); without a zone, one of the job's");
     arguments.option("--at", "TIME", at_, "start it later; without a zone, local time");
@@ -26,6 +27,10 @@ class TriggerVerb final : public Verb {
     arguments.flag("--detach", detach_, "only hand it to a scheduler that is up");
     arguments.flag("-q,--quiet", quiet_, "no progress, only the end");
     arguments.output(output_, run_formats());
+    arguments.check([this]() -> Result<void> {
+      if (auto read = check_time_option("for", for_); !read) return read;
+      return check_time_option("at", at_);
+    });
     arguments.note(
         "With a scheduler up it gets the run and this returns at once (--wait stays). Else this "
         "command is the scheduler until the run ends.");
@@ -55,12 +60,8 @@ class TriggerVerb final : public Verb {
     // The types of the parameters stand in the job's definition, which the scheduler has.
     json texts = json::object();
     for (const std::string& word : params_) {
-      const std::size_t equals = word.find('=');
-      if (equals == std::string::npos || equals == 0) {
-        return Error{ErrorKind::invalid,
-                     fmt::format("-p {}: write NAME=VALUE", escape_for_terminal(word))};
-      }
-      texts[word.substr(0, equals)] = word.substr(equals + 1);
+      const auto [name, text] = split_param(word);
+      texts[name] = text;
     }
     if (request_id_.empty()) request_id_ = new_request_id();
     json body = {{"job", job_},

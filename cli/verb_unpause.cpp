@@ -8,10 +8,9 @@ namespace {
 class UnpauseVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.words("JOB|RUN", pausing_.words, false, "jobs by name, or runs");
+    pausing_.pause = false;
+    declare_pausing(arguments, pausing_);
     arguments.flag("--all", pausing_.all, "every paused job and run");
-    arguments.flag("-y,--yes", pausing_.yes, "do not ask");
-    arguments.flag("--dry-run", pausing_.dry_run, "only show what would happen");
     arguments.note(
         "Only goes on; `pawl resume` also repeats what failed. With no scheduler up this command "
         "is "
@@ -19,10 +18,7 @@ class UnpauseVerb final : public Verb {
     arguments.example("pawl unpause sales");
   }
 
-  Result<int> run(Session& session) override {
-    pausing_.pause = false;
-    return carry_out(session, pausing_);
-  }
+  Result<int> run(Session& session) override { return carry_out(session, pausing_); }
 
  private:
   Pausing pausing_;
