@@ -23,12 +23,6 @@ using nlohmann::json;
 
 Reach reach_of(const Change& change) { return change.detach ? Reach::socket : Reach::any; }
 
-bool has_filters(const SelectorWords& words) {
-  return !words.job.empty() || !words.task.empty() || !words.key.empty() || !words.states.empty() ||
-         !words.reasons.empty() || !words.since.empty() || !words.until.empty() ||
-         !words.labels.empty();
-}
-
 ChangeTarget target_of(const Named& named) {
   ChangeTarget target;
   target.run = named.run.name;
@@ -124,19 +118,28 @@ std::vector<ChangeTarget> meant(const Change& change, std::vector<ChangeTarget> 
   return targets;
 }
 
+/// Whether what the filters choose are tasks, not runs.
+bool is_by_task(const Change& change) {
+  return change.of_tasks || !change.words.task.empty() || !change.words.key.empty() ||
+         !change.words.reasons.empty() || names_task_states(change.words);
+}
+
+Result<Selector> selector_of(const Change& change, const Here& here) {
+  const SelectorOf of = is_by_task(change) ? SelectorOf::tasks : SelectorOf::runs;
+  Result<Selector> selector = read_selector(change.words, of, here);
+  if (selector && selector->is_empty()) {
+    return Error{ErrorKind::invalid,
+                 "nothing is selected. Name runs or tasks, or use --job, --state …"};
+  }
+  return selector;
+}
+
 /// What the words choose.
 Result<std::vector<ChangeTarget>> choose(const Session& session, HistoryAccess& access,
                                          const Change& change) {
-  const bool by_task = change.of_tasks || !change.words.task.empty() || !change.words.key.empty() ||
-                       !change.words.reasons.empty() || names_task_states(change.words);
-  Result<Selector> selector =
-      read_selector(change.words, by_task ? SelectorOf::tasks : SelectorOf::runs, session.here());
+  const bool by_task = is_by_task(change);
+  Result<Selector> selector = selector_of(change, session.here());
   if (!selector) return selector.error();
-  if (selector->is_empty()) {
-    return Error{ErrorKind::invalid,
-                 fmt::format("{}: nothing is selected. Name runs or tasks, or use --job, --state …",
-                             change.verb)};
-  }
   if (access.is_empty()) {
     if (!selector->names.empty()) return access.resolve(to_text(selector->names.front())).error();
     return std::vector<ChangeTarget>();
@@ -365,9 +368,15 @@ bool Change::is_of_one_run() const {
 }
 
 void declare_change(Arguments& arguments, Change& change) {
-  declare_selector(arguments, change.words, SelectorOf::tasks, false);
+  declare_selector(arguments, change.words, SelectorOf::tasks);
   arguments.flag("-y,--yes", change.yes, "do not ask");
   arguments.flag("--dry-run", change.dry_run, "only show what would happen");
+  arguments.check([&change]() -> Result<void> {
+    // Which times they mean depends on the clock; whether they mean some does not.
+    const Result<Selector> selector = selector_of(change, Here{});
+    if (!selector) return selector.error();
+    return {};
+  });
 }
 
 bool can_ask(const Session& session) {
@@ -404,7 +413,7 @@ Result<Changed> carry_out(const Session& session, const Change& change) {
   Changed changed;
   {
     // Closed before this process may become the writer of the store.
-    Result<HistoryAccess> access = HistoryAccess::open(session);
+    Result<HistoryAccess> access = open_to_change(session, reach_of(change));
     if (!access) return access.error();
     Result<std::vector<ChangeTarget>> targets = choose(session, *access, change);
     if (!targets) return targets.error();

@@ -182,7 +182,7 @@ class FailureScreen {
       for (const TaskView& task : *page) {
         Failed failed{task.task, task.row.key.item.value,
                       why_text(task.row.reason, task.row.detail), std::string(task.error()),
-                      task.row.counted};
+                      tries_of(task.row)};
         if (task.row.key.item == kWhole) {
           whole = std::move(failed);
           continue;
@@ -210,7 +210,8 @@ class FailureScreen {
     for (std::size_t i = 0; i < std::min(groups.size(), kGroupsShown); ++i) {
       const ErrorGroup& group = groups[i];
       constexpr int kErrorWidth = 60;
-      rows.push_back({fmt::format("{} × {}", format_count(group.count), group.reason),
+      const std::string reason = group.reason.empty() ? "others" : group.reason;
+      rows.push_back({fmt::format("{} × {}", format_count(group.count), reason),
                       cut_to_width(escape_for_terminal(group.error), kErrorWidth),
                       indexes_text(group), tries_text(group)});
       for (std::size_t c = 0; c < widths.size(); ++c) {

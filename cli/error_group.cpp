@@ -18,31 +18,33 @@ constexpr std::size_t kExamplesMax = 3;
 
 void ErrorGroups::add(const Failed& failed) {
   const std::string pattern = normalize_error(failed.error);
-  const auto same = [&](const Open& open) {
-    return open.group.task == failed.task && open.group.reason == failed.reason &&
+  auto found = std::find_if(open_.begin(), open_.end(), [&](const Open& open) {
+    return !open.is_rest && open.group.task == failed.task && open.group.reason == failed.reason &&
            open.pattern == pattern;
-  };
-  auto found = std::find_if(open_.begin(), open_.end(), same);
-  if (found == open_.end() && open_.size() >= kGroupsMax) {
+  });
+  const bool is_rest = found == open_.end() && open_.size() >= kGroupsMax;
+  if (is_rest) {
     found = std::find_if(open_.begin(), open_.end(), [&](const Open& open) {
-      return open.group.task == failed.task && open.pattern.empty();
+      return open.is_rest && open.group.task == failed.task;
     });
   }
+  const std::string line = failed.error.substr(0, failed.error.find('\n'));
   if (found == open_.end()) {
     Open open;
+    open.is_rest = is_rest;
     open.group.task = failed.task;
-    open.group.reason = failed.reason;
-    open.group.error =
-        open_.size() >= kGroupsMax ? "" : failed.error.substr(0, failed.error.find('\n'));
     open.group.attempts_min = failed.attempts;
     open.group.attempts_max = failed.attempts;
-    open.pattern = open_.size() >= kGroupsMax ? "" : pattern;
-    open_.push_back(std::move(open));
-    found = open_.end() - 1;
+    if (!is_rest) {
+      open.group.reason = failed.reason;
+      open.group.error = line;
+      open.pattern = pattern;
+    }
+    found = open_.insert(open_.end(), std::move(open));
   }
   ErrorGroup& group = found->group;
   // One error is shown as it is, as are several that are the same to the letter.
-  if (++group.count > 1 && group.error != failed.error) group.error = found->pattern;
+  if (++group.count > 1 && !found->is_rest && group.error != line) group.error = found->pattern;
   if (group.examples.size() < kExamplesMax) group.examples.push_back(failed);
   group.attempts_min = std::min(group.attempts_min, failed.attempts);
   group.attempts_max = std::max(group.attempts_max, failed.attempts);

@@ -20,8 +20,8 @@ struct Failed {
 
 struct ErrorGroup {
   std::string task;
-  std::string reason;
-  std::string error;  ///< of one as it is, of several their pattern
+  std::string reason;  ///< empty: of several, the rest of a task
+  std::string error;   ///< its first line: of one as it is, of several their pattern
   std::int64_t count = 0;
   std::vector<Failed> examples;  ///< the first few
   std::int32_t attempts_min = 0;
@@ -29,7 +29,7 @@ struct ErrorGroup {
 };
 
 /// Collects failures one by one, in memory bounded by the number of different groups; beyond
-/// kGroupsMax the rest of a task goes into a group without an error text.
+/// kGroupsMax the rest of a task goes into a group without a reason and an error.
 class ErrorGroups {
  public:
   void add(const Failed& failed);
@@ -40,6 +40,7 @@ class ErrorGroups {
   struct Open {
     ErrorGroup group;
     std::string pattern;
+    bool is_rest = false;
   };
   std::vector<Open> open_;
 };

@@ -43,7 +43,7 @@ Result<Meant> everything_paused(HistoryAccess& access) {
 }
 
 Result<Meant> what_is_meant(const Session& session, const Pausing& pausing) {
-  Result<HistoryAccess> access = HistoryAccess::open(session);
+  Result<HistoryAccess> access = open_to_change(session, Reach::any);
   if (!access) return access.error();
   if (pausing.all) return everything_paused(*access);
   Meant meant;
@@ -168,11 +168,17 @@ Result<std::vector<std::string>> set_runs(const Session& session, std::unique_pt
 
 }  // namespace
 
+void declare_pausing(Arguments& arguments, Pausing& pausing) {
+  arguments.words("JOB|RUN", pausing.words, false, "jobs by name, or runs");
+  arguments.flag("-y,--yes", pausing.yes, "do not ask");
+  arguments.flag("--dry-run", pausing.dry_run, "only show what would happen");
+  arguments.check([&pausing]() -> Result<void> {
+    if (!pausing.words.empty() || pausing.all) return {};
+    return Error{ErrorKind::invalid, "nothing is selected. Name jobs or runs"};
+  });
+}
+
 Result<int> carry_out(const Session& session, const Pausing& pausing) {
-  if (pausing.words.empty() && !pausing.all) {
-    return Error{ErrorKind::invalid, fmt::format("{}: nothing is selected. Name jobs or runs",
-                                                 pausing.pause ? "pause" : "unpause")};
-  }
   const Result<Meant> meant = what_is_meant(session, pausing);
   if (!meant) return meant.error();
   if (meant->jobs.empty() && meant->runs.empty()) {

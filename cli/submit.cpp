@@ -85,9 +85,16 @@ Result<WayToHome> open_known_home(const Session& session, bool detach) {
   return WayToHome{reach, *std::move(port)};
 }
 
+Result<HistoryAccess> open_to_change(const Session& session, Reach reach) {
+  Result<HistoryAccess> access = HistoryAccess::open(session);
+  if (access || access.error().kind != ErrorKind::version) return access;
+  if (const auto port = open_port(session, reach); !port) return port.error();
+  return HistoryAccess::open(session);
+}
+
 Result<Here> here_of_job(const Session& session, const std::string& job) {
   Here here = session.here();
-  Result<HistoryAccess> access = HistoryAccess::open(session);
+  Result<HistoryAccess> access = open_to_change(session, Reach::any);
   if (!access) return access.error();
   if (access->is_empty()) return here;
   const Result<std::optional<JobView>> known = access->history().job(job);
@@ -98,6 +105,13 @@ Result<Here> here_of_job(const Session& session, const std::string& job) {
   if (spec->schedules.empty()) return here;
   here.zone = zone_named(spec->schedules.front().timezone).value_or(here.zone);
   return here;
+}
+
+Result<void> check_time_option(std::string_view key, const std::string& text) {
+  if (text.empty()) return {};
+  const Result<std::string> time = utc_of_option(Here{}, key, text);
+  if (!time) return time.error();
+  return {};
 }
 
 Result<std::string> utc_of_option(const Here& here, std::string_view key, const std::string& text) {

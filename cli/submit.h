@@ -24,6 +24,11 @@ struct WayToHome {
 /// open_port.
 Result<WayToHome> open_known_home(const Session& session, bool detach);
 
+/// The history for a verb that changes. A store of an older pawl is brought up to date by whoever
+/// serves the home: this process, when nobody else does and `reach` lets it. Errors: those of
+/// HistoryAccess::open and open_port.
+Result<HistoryAccess> open_to_change(const Session& session, Reach reach);
+
 /// The clock as the job's schedule reads it: a time of the job without a zone is one of the zone of
 /// its first schedule; without a schedule, or when the home does not know the job, of the user's.
 /// Errors: storage, invalid.
@@ -31,6 +36,9 @@ Result<Here> here_of_job(const Session& session, const std::string& job);
 
 /// The time that the option `--KEY` gives, in UTC; without a zone, one of `here`. Errors: invalid.
 Result<std::string> utc_of_option(const Here& here, std::string_view key, const std::string& text);
+
+/// The error of `utc_of_option`, whatever the clock and the calendar; an option not given has none.
+Result<void> check_time_option(std::string_view key, const std::string& text);
 
 /// How a run that was just made, or opened again, is seen through.
 struct Watch {

@@ -48,9 +48,7 @@ std::optional<WallTime> latest(const TaskRow& row) {
 
 std::string tries_text(const TaskView& task) {
   if (task.mapped || task.is_run()) return {};
-  // An attempt that ended without a word is not counted, but what is held was tried all the same.
-  const bool is_held = task.row.state == TaskState::held;
-  return fmt::format("{}/{}", is_held ? task.row.attempts : task.row.counted, task.max_attempts);
+  return fmt::format("{}/{}", tries_of(task.row), task.max_attempts);
 }
 
 Style style_of(AttemptState state) {
@@ -208,6 +206,10 @@ Entry run_entry(const RunView& run, const Here& here) {
 }
 
 // Tasks ------------------------------------------------------------------------------------------
+
+std::int32_t tries_of(const TaskRow& row) {
+  return row.state == TaskState::held ? row.attempts : row.counted;
+}
 
 ListShape task_shape() {
   return {{"run", "job", "task", "index", "key", "state", "reason", "exit_code", "signal",

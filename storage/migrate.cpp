@@ -67,16 +67,23 @@ Result<void> migrate(Database& database, const std::function<void(int)>& before_
   return done;
 }
 
-Result<void> check_schema(Database& database) {
+Result<void> check_store(Database& database) {
   auto found = identify(database);
   if (!found) return found.error();
   if (found->objects == 0) {
     return Error{ErrorKind::not_found, "nothing is stored at " + database.path() + " yet"};
   }
-  if (found->version < schema_version()) {
+  return {};
+}
+
+Result<void> check_schema(Database& database) {
+  if (auto known = check_store(database); !known) return known;
+  auto version = database.integer("PRAGMA user_version");
+  if (!version) return version.error();
+  if (*version < schema_version()) {
     return Error{ErrorKind::version, "opening the store: " + database.path() +
-                                         " is of an older pawl. Start pawl serve once: it brings "
-                                         "the store up to date"};
+                                         " is of an older pawl. Start pawl serve once, anew if it "
+                                         "is up: it brings the store up to date"};
   }
   return {};
 }

@@ -33,7 +33,11 @@ int schema_version();
 /// it is a database of another program, `storage`. `before_statement` is for tests.
 Result<void> migrate(Database& database, const std::function<void(int)>& before_statement = {});
 
-/// For readers: fine only when it is of exactly this version; `not_found` when it is still empty.
+/// Fine when it is a store that this program can read, or bring up to date. Errors: as of
+/// `migrate`, and `not_found` when it is still empty.
+Result<void> check_store(Database& database);
+
+/// For readers: fine only when it is of exactly this version besides.
 Result<void> check_schema(Database& database);
 
 }  // namespace pawl

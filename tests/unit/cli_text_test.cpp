@@ -43,6 +43,27 @@ TEST_CASE("one error said by all is shown as it is") {
   CHECK(tries_text(list[0]) == "1 to 3 tries");
 }
 
+TEST_CASE(
+    "errors of several lines that begin alike are one, and what is beyond all groups has none") {
+  ErrorGroups groups;
+  groups.add({"load", 1, "exit:1", "no table\nin line 1", 1});
+  groups.add({"load", 2, "exit:1", "no table\nin line 2", 1});
+  groups.add({"load", 3, "exit:2", "", 1});
+  for (char a = 'a'; a <= 'z'; ++a) {
+    for (char b = 'a'; b <= 'j'; ++b) groups.add({"load", 4, "exit:3", std::string({a, b, a}), 1});
+  }
+  auto list = groups.take();
+  std::erase_if(list, [](const ErrorGroup& group) { return group.reason == "exit:3"; });
+  REQUIRE(list.size() == 3);
+  CHECK(list[0].reason.empty());
+  CHECK(list[0].error.empty());
+  CHECK(list[0].count == 62);
+  CHECK(list[1].error == "no table");
+  CHECK(list[1].count == 2);
+  CHECK(list[2].reason == "exit:2");
+  CHECK(list[2].count == 1);
+}
+
 TEST_CASE("a group shows a few indexes and that there are more") {
   ErrorGroups groups;
   for (int i = 0; i < 10; ++i) groups.add({"q", i, "exit:1", "no", 1});
