@@ -72,6 +72,14 @@ class FailedVerb final : public Verb {
     return 0;
   }
 
+  /// Anything but a time says which failures are meant.
+  bool chooses_by_name() const {
+    SelectorWords words = words_;
+    words.since.clear();
+    words.until.clear();
+    return has_filters(words);
+  }
+
   /// `2 failed, 1 held in 2 runs of 7 days. Not shown: 1 upstream_failed, 12 older (--since 365d)`.
   std::string summary_line(const FailedSummary& summary, const Selector& selector) const {
     std::string text;
@@ -80,8 +88,8 @@ class FailedVerb final : public Verb {
       text += (text.empty() ? "" : ", ") + format_count(summary.held) + " held";
     }
     const bool is_week = words_.since.empty() && selector.since;
-    if (text.empty() && has_filters(words_)) {
-      text = "no unresolved failure matches";  // all is well is another thing
+    if (text.empty() && chooses_by_name()) {
+      text = "no unresolved failure matches";  // a wrong name is no good news
     } else if (text.empty()) {
       text = is_week ? "nothing unresolved in 7 days" : "nothing unresolved";
     } else {

@@ -68,6 +68,18 @@ class WrongUsage(HomeTest):
         self.assertIn("pawl: validate: FILE is missing", self.pawl("validate", code=2).err)
         self.assertIn("there is no option '--hoem'", self.pawl("--hoem", "x", "runs", code=2).err)
 
+    def test_words_that_mean_nothing_together_show_the_usage_of_their_verb(self):
+        for words in ("resume", "rerun", "cancel", "dismiss", "mark succeeded", "mark x", "mark x running",
+                      "pause", "unpause", "backfill hello", "resume x --from a --only b",
+                      "run x.json -p region", "trigger hello -p region", "trigger hello --for nope",
+                      "backfill hello --from 2026-01-01 --to nope", "runs --state foo",
+                      "tasks --reason bogus", "failed --since abc", "runs --label x",
+                      "cancel --state foo", "cancel --job a --job b", "runs --state failed --state held",
+                      "schema operator", "schema job x", "operators check", "operators check x --with {"):
+            done = self.pawl(*words.split(), code=2)
+            self.assertIn(f"pawl: {words.split()[0]}: ", done.err, words)
+            self.assertIn(f"usage: pawl {words.split()[0]} ", done.err, words)
+
     def test_an_option_without_its_value_says_what_it_wants(self):
         self.assertIn("run: --param wants K=V behind it", self.pawl("run", "x.json", "-p", code=2).err)
 

@@ -95,6 +95,33 @@ TEST_CASE("a missing word, a missing value and wrong values are refused with wha
   CHECK(Sample().parse({"x", "--note"}).starts_with("sample: "));
 }
 
+TEST_CASE("of an option that takes one text, none of two is dropped") {
+  CHECK(Sample().parse({"x", "--note", "a", "--note=b"}) ==
+        "sample: --note is given 2 times, but takes one TEXT");
+  Sample same;
+  REQUIRE(same.parse({"x", "--note", "a", "--note", "a", "-n", "1", "-n", "2"}) == "ok");
+  CHECK(same.note == "a");
+  CHECK(same.limit == 2);
+}
+
+TEST_CASE("what words mean together is looked at when all are read") {
+  Sample s;
+  s.arguments.check([&s]() -> Result<void> {
+    if (s.limit || !s.yes) return {};
+    return Error{ErrorKind::invalid, "-y wants --limit"};
+  });
+  CHECK(s.parse({"x", "-y"}) == "sample: -y wants --limit");
+  Sample fine;
+  fine.arguments.check([&fine]() -> Result<void> {
+    fine.note = fine.rest.back();
+    fine.rest.pop_back();
+    return {};
+  });
+  REQUIRE(fine.parse({"x", "one", "two"}) == "ok");
+  CHECK(fine.note == "two");
+  CHECK(fine.rest == std::vector<std::string>{"one"});
+}
+
 TEST_CASE("the output options fill format and header") {
   Sample s;
   REQUIRE(s.parse({"x", "-o", "csv", "--no-header"}) == "ok");
