@@ -8,6 +8,7 @@
 
 #include "cli/ending.h"
 #include "cli/follow.h"
+#include "cli/history_access.h"
 #include "cli/output.h"
 #include "cli/port.h"
 #include "cli/when.h"
