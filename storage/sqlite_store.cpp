@@ -427,6 +427,17 @@ Result<StoreCounters> SqliteStore::begin_epoch(std::string_view boot_id) {
   return counters;
 }
 
+Result<HomeId> SqliteStore::home_id() {
+  Statement query(*database_,
+                  "SELECT id.value, CAST(after.value AS INTEGER) FROM setting AS id, setting AS "
+                  "after WHERE id.name = 'home_id' AND after.name = 'home_id_after'");
+  if (query.step()) return HomeId{std::string(query.text(0)), RunId{query.integer(1)}};
+  if (!query.ok()) return database_->error("reading the store");
+  return Error{ErrorKind::storage,
+               "reading the store: " + database_->path() +
+                   " has lost the id of its home (table setting). Restore a backup"};
+}
+
 Result<WorkerId> SqliteStore::next_worker(WorkerId above) {
   Statement raise(*database_, "UPDATE counter SET value = max(value, ?) + 1 WHERE name = 'worker'");
   raise.bind(above.value);

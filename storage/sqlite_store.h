@@ -35,6 +35,7 @@ class SqliteStore final : public Store {
   const std::optional<Error>& failure() const override { return failure_; }
 
   Result<StoreCounters> begin_epoch(std::string_view boot_id) override;
+  Result<HomeId> home_id() override;
   Result<WorkerId> next_worker(WorkerId above) override;
 
   Result<void> load_open_runs(const std::function<void(RunSnapshot&&)>& each,

@@ -28,6 +28,13 @@ struct StoreCounters {
   Epoch epoch;
 };
 
+/// What tells the work of this store's home from that of any other. Made with the store; a copy of
+/// it keeps that of its original, whose work it goes on with.
+struct HomeId {
+  std::string text;  ///< 16 random hexadecimal digits
+  RunId after;       ///< the newest run of the time before the home had one; 0: there was none
+};
+
 /// What `load_run` brings of a run beyond its open part.
 struct LoadOptions {
   bool final_items = false;      ///< MappedSnapshot::final_items and all states from item 0
@@ -93,6 +100,7 @@ class Store {
 
   /// Raises the epoch and returns all counters. Durable on return.
   virtual Result<StoreCounters> begin_epoch(std::string_view boot_id) = 0;
+  virtual Result<HomeId> home_id() = 0;
   /// The number for a new worker's folder: above all given before and above `above`, the highest
   /// whose folder lies in the home (more than were given, when an older copy of the store was put
   /// back). Durable on return.

@@ -64,12 +64,14 @@ std::vector<read::Upstream> pairs_of(const Engine& engine, const TaskKey& key) {
 }
 
 Dispatcher::Dispatcher(const Engine& engine, Reader& reader, Workers& workers, const Jobs& jobs,
-                       std::string home, Epoch epoch, std::function<void(AttemptResult)> failed)
+                       std::string home, HomeId home_id, Epoch epoch,
+                       std::function<void(AttemptResult)> failed)
     : engine_(engine),
       reader_(reader),
       workers_(workers),
       jobs_(jobs),
       home_(std::move(home)),
+      home_id_(std::move(home_id)),
       failed_(std::move(failed)),
       // Numbers of different schedulers never meet in a worker that outlives one.
       next_id_(static_cast<std::uint64_t>(epoch.value) << 40) {}
@@ -186,7 +188,7 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
   if (start.previous_reason == Reason::lost) out.losses = start.previous_detail;
   const std::string& task = engine_.job_of(start.key.run)->node(start.key.task).id;
   out.idempotency_key =
-      idempotency_key(engine_.run(start.key.run)->name, task, start.key.item, start.work);
+      idempotency_key(home_id_, *engine_.run(start.key.run), task, start.key.item, start.work);
   if (start.key.item != kWhole && !take_item(start, out)) return;
   if (definition.known_by.insert(start.worker).second)
     workers_.define(start.worker, definition.id, definition.json);

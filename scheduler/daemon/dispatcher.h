@@ -24,7 +24,8 @@ class Dispatcher {
  public:
   /// `failed`: attempts that could not be given to their worker, as results.
   Dispatcher(const Engine& engine, Reader& reader, Workers& workers, const Jobs& jobs,
-             std::string home, Epoch epoch, std::function<void(AttemptResult)> failed);
+             std::string home, HomeId home_id, Epoch epoch,
+             std::function<void(AttemptResult)> failed);
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -79,6 +80,7 @@ class Dispatcher {
   Workers& workers_;
   const Jobs& jobs_;
   std::string home_;
+  HomeId home_id_;
   std::function<void(AttemptResult)> failed_;
   std::uint64_t next_id_;
   std::uint64_t next_ticket_ = 1;

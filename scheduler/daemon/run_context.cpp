@@ -109,9 +109,11 @@ std::string log_folder(const std::string& home, std::string_view run, std::strin
   return home + "/logs/" + std::string(run) + "/" + std::string(task);
 }
 
-std::string idempotency_key(std::string_view run, std::string_view task, ItemIndex item,
-                            std::int32_t work) {
-  std::string key = std::string(run) + "/" + std::string(task);
+std::string idempotency_key(const HomeId& home, const RunRow& run, std::string_view task,
+                            ItemIndex item, std::int32_t work) {
+  // Names of runs are a number and a second: two homes may give out the same.
+  std::string key = run.id > home.after ? home.text + "/" : std::string();
+  key += run.name + "/" + std::string(task);
   if (item != kWhole) key += ":" + std::to_string(item.value);
   if (work > 0) key += "~" + std::to_string(work);
   return key;

@@ -11,6 +11,7 @@
 #include "scheduler/core/rows.h"
 #include "scheduler/spec/job.h"
 #include "scheduler/spec/settings.h"
+#include "storage/store.h"
 
 namespace pawl {
 
@@ -37,9 +38,9 @@ void take_secrets(TaskDefinition& definition);
 /// Where the logs of a task's attempts lie.
 std::string log_folder(const std::string& home, std::string_view run, std::string_view task);
 
-/// The same over all attempts of a piece of work; another one when work that had succeeded is run
-/// again.
-std::string idempotency_key(std::string_view run, std::string_view task, ItemIndex item,
-                            std::int32_t work);
+/// The same over all attempts of a piece of work, and of no other in any home: another one when
+/// work that had succeeded is run again.
+std::string idempotency_key(const HomeId& home, const RunRow& run, std::string_view task,
+                            ItemIndex item, std::int32_t work);
 
 }  // namespace pawl

@@ -165,6 +165,7 @@ class Service {
   std::uint64_t program_descriptors_ = 0;
   WallTime since_;
   StoreCounters counters_;
+  HomeId home_id_;
   std::vector<input::AddVersion> found_versions_;
   std::vector<RunSnapshot> found_runs_;
   std::vector<RateRow> found_rates_;

@@ -83,6 +83,9 @@ Result<void> Service::start() {
   auto counters = (*store)->begin_epoch(boot_id());
   if (!counters) return counters.error();
   counters_ = *counters;
+  auto home_id = (*store)->home_id();
+  if (!home_id) return home_id.error();
+  home_id_ = *std::move(home_id);
   if (auto loaded = load_runs(**store); !loaded) return loaded.error();
   auto jobs = (*store)->jobs();
   if (!jobs) return jobs.error();
@@ -212,7 +215,7 @@ void Service::start_parts(std::vector<JobRow> job_rows) {
   workers_ = std::make_unique<Workers>(loop_, worker_options(), worker_events());
   dispatcher_ =
       std::make_unique<Dispatcher>(pump_->engine(), *reader_, *workers_, *jobs_, home_.path(),
-                                   counters_.epoch, [this](AttemptResult result) {
+                                   home_id_, counters_.epoch, [this](AttemptResult result) {
                                      // Not from inside the engine's own step.
                                      loop_.defer([this, result = std::move(result)]() mutable {
                                        input::AttemptsEnded ended;

@@ -153,6 +153,17 @@ TEST_CASE("a restored store starts with everything paused and what was alive hel
   CHECK(must(history->events({}).next(10)).at(0).actor == "ana");
 }
 
+TEST_CASE("a restored store is the home that was copied, and no other") {
+  Folder folder;
+  const HomeId id = must(open_store(folder.store())->home_id());
+  must(backup_store(folder.store(), folder.path("copy"), {}));
+  Folder home;
+  const HomeId other = must(open_store(home.store())->home_id());
+  CHECK(other.text != id.text);
+  must(restore_store(folder.path("copy"), home.store(), {false, "ana", at(99), {}}));
+  CHECK(must(open_store(home.store())->home_id()).text == id.text);
+}
+
 TEST_CASE("a restore refuses a home with runs unless told, and keeps what it replaced") {
   Folder folder;
   fill(*open_store(folder.store()));

@@ -143,6 +143,19 @@ void store_counts_on(const OpenStore& open) {
   CHECK(counters.worker.value == 9);
 }
 
+void store_names_its_home(const OpenStore& open) {
+  auto store = open();
+  const HomeId id = must(store->home_id());
+  CHECK(id.text.size() == 16);
+  CHECK(id.text.find_first_not_of("0123456789abcdef") == std::string::npos);
+  CHECK(id.after == RunId{});
+  commit(*store, {mutation::InsertRun{run_row(1)}});
+  store.reset();
+  store = open();
+  CHECK(must(store->home_id()).text == id.text);
+  CHECK(must(store->home_id()).after == RunId{});
+}
+
 void store_commits_groups(const OpenStore& open) {
   auto store = open();
   const std::vector<Mutations> group = {

@@ -23,6 +23,8 @@ void store_keeps_jobs(const OpenStore& open);
 void store_guards_changes(const OpenStore& open);
 /// Numbers go on behind the highest that was given out.
 void store_counts_on(const OpenStore& open);
+/// The home is told from any other, over restarts too.
+void store_names_its_home(const OpenStore& open);
 /// Several batches are one transaction; the log is copied back.
 void store_commits_groups(const OpenStore& open);
 /// A run is loaded as it was asked for (conformance_snapshots.cpp).

@@ -33,6 +33,8 @@ TEST_CASE("a store over SQLite refuses a change that expects what is not there")
 
 TEST_CASE("a store over SQLite gives no number out twice") { over_sqlite(store_counts_on); }
 
+TEST_CASE("a store over SQLite names its home") { over_sqlite(store_names_its_home); }
+
 TEST_CASE("a store over SQLite commits a group of batches as one") {
   over_sqlite(store_commits_groups);
 }

@@ -24,5 +24,6 @@ pawl_test(daemon_test LABEL unit
     log_test.cpp
     redefinition_test.cpp
     request_body_test.cpp
+    run_context_test.cpp
     run_progress_test.cpp
     stall_watch_test.cpp)
