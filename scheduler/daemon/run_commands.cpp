@@ -199,7 +199,31 @@ std::string objection_to_mark(const Engine& engine, const Target& target) {
 
 // Doing ------------------------------------------------------------------------------------------
 
+/// Takes out the runs that do not go on with the definition that they were given. A result for each
+/// target of theirs.
+RunCommands::Json RunCommands::take_objections(Command& command, Loaded& loaded) {
+  std::map<std::string, std::string> objections;
+  for (LoadedRun& run : loaded) {
+    if (!run.objection.empty()) objections.emplace(run.row.name, std::move(run.objection));
+  }
+  json results = json::array();
+  for (const Command::Named& named : command.targets) {
+    const auto objection = objections.find(named.run);
+    if (objection == objections.end()) continue;
+    json line = result_json(named.run, named.task, named.index);
+    line["ok"] = false;
+    line["message"] = objection->second;
+    results.push_back(std::move(line));
+  }
+  const auto is_out = [&](const std::string& run) { return objections.contains(run); };
+  std::erase_if(command.targets, [&](const auto& named) { return is_out(named.run); });
+  std::erase_if(loaded, [&](const LoadedRun& run) { return is_out(run.row.name); });
+  return results;
+}
+
 void RunCommands::apply(Command& command, Loaded loaded) {
+  json refused = take_objections(command, loaded);
+  if (command.targets.empty()) return command.answer(200, dump({{"results", std::move(refused)}}));
   auto targets = targets_of(command, loaded);
   if (!targets) return refuse(command.answer, targets.error());
   know(loaded);
@@ -219,10 +243,9 @@ void RunCommands::apply(Command& command, Loaded loaded) {
   }
   auto input = input_of(command, std::move(*targets), std::move(snapshots));
   if (!input) return refuse(command.answer, input.error());
-  const ReplyToken token =
-      replies_.expect([answer = command.answer, named = std::move(named), verb = command.verb,
-                       ended = std::move(ended)](effect::Reply&& reply) {
-        json results = json::array();
+  const ReplyToken token = replies_.expect(
+      [answer = command.answer, named = std::move(named), verb = command.verb,
+       ended = std::move(ended), results = std::move(refused)](effect::Reply&& reply) mutable {
         for (std::size_t i = 0; i < reply.results.size() && i < named.size(); ++i) {
           json line = result_json(named[i].run, named[i].task, named[i].index);
           line["ok"] = reply.results[i].ok;
@@ -319,6 +342,8 @@ void RunCommands::plan(Command& command, Loaded loaded, Json differences) {
   auto targets = targets_of(command, loaded);
   if (!targets) return refuse(command.answer, targets.error());
   json lines = json::array();
+  const bool fits = std::any_of(loaded.begin(), loaded.end(),
+                                [](const LoadedRun& run) { return run.objection.empty(); });
   if (command.verb == "resume") {
     lines = plan_of_resume(command, *targets, std::move(loaded));
   } else {
@@ -343,7 +368,7 @@ void RunCommands::plan(Command& command, Loaded loaded, Json differences) {
     }
   }
   json out = {{"plan", std::move(lines)}};
-  if (command.redefines()) out["definition"] = std::move(differences);
+  if (command.redefines() && fits) out["definition"] = std::move(differences);
   command.answer(200, dump(out));
 }
 
@@ -355,6 +380,17 @@ RunCommands::Json RunCommands::plan_of_resume(const Command& command,
   for (const Target& target : targets) of_run[target.run].push_back(target);
   json lines = json::array();
   for (LoadedRun& run : loaded) {
+    const auto add_line = [&](const char* action, const std::string& text) {
+      lines.push_back({{"run", run.row.name},
+                       {"task", nullptr},
+                       {"items", nullptr},
+                       {"action", action},
+                       {"text", text}});
+    };
+    if (!run.objection.empty()) {
+      add_line("refused", run.objection);
+      continue;
+    }
     input::Resume resume;
     resume.targets = std::move(of_run[run.row.id]);
     resume.from = flag_of(command.options, "from");
@@ -363,11 +399,7 @@ RunCommands::Json RunCommands::plan_of_resume(const Command& command,
     if (run.snapshot) resume.loaded.push_back(std::move(*run.snapshot));
     const auto planned = pump_.engine().plan_resume(resume);
     if (!planned) {
-      lines.push_back({{"run", run.row.name},
-                       {"task", nullptr},
-                       {"items", nullptr},
-                       {"action", "refused"},
-                       {"text", planned.error().message}});
+      add_line("refused", planned.error().message);
       continue;
     }
     for (const PlanLine& line : *planned) {

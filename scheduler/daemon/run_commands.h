@@ -49,6 +49,7 @@ class RunCommands {
     // When it shall go on with another definition.
     std::string text;                     ///< of `job`
     std::optional<JobVersionRow> newest;  ///< with that one; none: with what was handed in
+    std::string objection;                ///< why it does not, and what would work; empty: it does
   };
   using Loaded = std::vector<LoadedRun>;
   using Newest = std::map<std::string, VersionId>;  ///< the version of each job
@@ -78,11 +79,12 @@ class RunCommands {
 
   void redefine_runs(const std::shared_ptr<Command>& command,
                      const std::shared_ptr<Loaded>& loaded);
-  static Result<Redefined> redefined_of(const Loaded& loaded, const Json& given,
+  static Result<Redefined> redefined_of(Loaded& loaded, const Json& given,
                                         const ParseOptions& reading);
   void store_next(const std::shared_ptr<Command>& command, const std::shared_ptr<Loaded>& loaded,
                   const std::shared_ptr<Redefined>& redefined);
 
+  static Json take_objections(Command& command, Loaded& loaded);
   void know(const Loaded& loaded);
   void apply(Command& command, Loaded loaded);
   static Result<Input> input_of(const Command& command, std::vector<Target> targets,

@@ -41,7 +41,7 @@ void RunCommands::load_rows(const std::shared_ptr<Command>& command) {
       if (!*alive) return;
       if (!*rows) return fail(*command, rows->error());
       auto loaded = std::make_shared<Loaded>();
-      for (RunRow& row : **rows) loaded->push_back({std::move(row), {}, {}, {}, {}});
+      for (RunRow& row : **rows) loaded->push_back({std::move(row), {}, {}, {}, {}, {}});
       load_jobs(command, loaded);
     };
   };
@@ -119,8 +119,11 @@ Result<void> RunCommands::load_run(Store& store, const LoadOptions& options, boo
   if (*version) run.text = std::move((*version)->body);
   if (!newest) return {};
   const auto found = newest->find(run.row.job);
-  if (found == newest->end() || found->second.value == 0)
-    return Error{ErrorKind::not_found, "job " + run.row.job + " is not known here any more"};
+  if (found == newest->end() || found->second.value == 0) {
+    run.objection =
+        "job " + run.row.job + " is not known here any more. Name the FILE that it goes on with";
+    return {};
+  }
   version = store.version(found->second);
   if (!version) return version.error();
   if (!*version)
@@ -157,36 +160,51 @@ Result<Replacement> definition_of(const json& given, const ParseOptions& reading
   return Error{ErrorKind::invalid, message};
 }
 
-/// The one that the run shall go on with.
-Result<Replacement> newest_of(const RunRow& run, const std::optional<JobVersionRow>& stored,
-                              const json& given, const ParseOptions& reading) {
-  if (stored) {
-    auto job = read_definition(*stored);
-    if (!job) return job.error();
-    return Replacement{{stored->body, std::move(*job)}, stored->folder};
+/// The one that a run shall go on with: its job's newest, or what was handed in.
+Result<Replacement> newest_of(const std::optional<JobVersionRow>& stored,
+                              const std::optional<Replacement>& handed_in) {
+  if (!stored) return *handed_in;
+  auto job = read_definition(*stored);
+  if (!job) return job.error();
+  return Replacement{{stored->body, std::move(*job)}, stored->folder};
+}
+
+/// A run, its text and its definition as they will be.
+struct Fitted {
+  Redefinition redefinition;
+  SharedJob job;
+};
+
+Result<Fitted> fit(const Definition& before, const Replacement& after,
+                   const RunSnapshot& snapshot) {
+  const std::string& job = snapshot.run.job;
+  if (after.definition.job.name != job) {
+    return Error{ErrorKind::refused,
+                 "the run is of job " + job + ", not of " + after.definition.job.name};
   }
-  auto newest = definition_of(given, reading);
-  if (newest && newest->definition.job.name != run.job) {
-    return Error{ErrorKind::refused, "run " + run.name + " is of job " + run.job + ", not of " +
-                                         newest->definition.job.name};
+  auto redefinition = redefine(before, after.definition, snapshot);
+  if (!redefinition) return redefinition.error();
+  if (redefinition->is_same()) return Fitted{std::move(*redefinition), {}};
+  ParseResult parsed = parse_job(redefinition->text, stored_options(after.folder));
+  if (!parsed.ok) {
+    return Error{ErrorKind::refused,
+                 "the new definition does not fit the run: " + parsed.diagnostics.front().message +
+                     ". Make a new run: pawl trigger " + job};
   }
-  return newest;
+  return Fitted{std::move(*redefinition), SharedJob(std::move(parsed.job))};
 }
 
 }  // namespace
 
-/// What is to be stored before the command itself.
+/// What is to be stored before the command itself. A run that does not fit holds up no other.
 void RunCommands::redefine_runs(const std::shared_ptr<Command>& command,
                                 const std::shared_ptr<Loaded>& loaded) {
-  for (const LoadedRun& run : *loaded) {
-    const std::string& name = run.row.name;
+  for (LoadedRun& run : *loaded) {
     const bool is_open = !run.snapshot || !is_final(run.snapshot->run.state);
     if (!is_open && !pump_.engine().has_run(run.row.id)) continue;
-    return fail(*command, {ErrorKind::refused,
-                           "run " + name +
-                               " is open: its definition changes only between its end and a "
-                               "resume. pawl cancel " +
-                               name + " ends it; what was cancelled runs again"});
+    run.objection =
+        "the run is open: its definition changes only between its end and a resume. pawl cancel " +
+        run.row.name + " ends it; what was cancelled runs again";
   }
   const json& given = command->options["definition"];
   auto redefined = std::make_shared<Result<Redefined>>(Redefined());
@@ -200,30 +218,34 @@ void RunCommands::redefine_runs(const std::shared_ptr<Command>& command,
       });
 }
 
-/// On a thread: texts of 16 MiB are compared and read.
-Result<RunCommands::Redefined> RunCommands::redefined_of(const Loaded& loaded, const Json& given,
+/// On a thread: texts of 16 MiB are compared and read. Runs that do not fit get their objection.
+Result<RunCommands::Redefined> RunCommands::redefined_of(Loaded& loaded, const Json& given,
                                                          const ParseOptions& reading) {
+  std::optional<Replacement> handed_in;
+  if (given.is_object()) {
+    auto read = definition_of(given, reading);
+    if (!read) return read.error();
+    handed_in = std::move(*read);
+  }
   Redefined out;
   for (std::size_t i = 0; i < loaded.size(); ++i) {
-    const LoadedRun& run = loaded[i];
-    auto newest = newest_of(run.row, run.newest, given, reading);
+    LoadedRun& run = loaded[i];
+    if (!run.objection.empty()) continue;
+    auto newest = newest_of(run.newest, handed_in);
     if (!newest) return newest.error();
-    auto redefinition = redefine({run.text, *run.job}, newest->definition, *run.snapshot);
-    if (!redefinition) return redefinition.error();
-    for (const Redefinition::Line& line : redefinition->lines) {
+    auto fitted = fit({run.text, *run.job}, *newest, *run.snapshot);
+    if (!fitted) {
+      run.objection = fitted.error().message;
+      continue;
+    }
+    for (const Redefinition::Line& line : fitted->redefinition.lines) {
       out.differences.push_back({{"run", run.row.name},
                                  {"task", line.task.empty() ? json(nullptr) : json(line.task)},
                                  {"change", to_string(line.change)},
                                  {"text", line.text}});
     }
-    if (redefinition->is_same()) continue;
-    ParseResult parsed = parse_job(redefinition->text, stored_options(newest->folder));
-    if (!parsed.ok) {
-      return Error{ErrorKind::refused, "the new definition does not fit the run: " +
-                                           parsed.diagnostics.front().message +
-                                           ". Make a new run: pawl trigger " + run.row.job};
-    }
-    out.runs.push_back({i, std::move(redefinition->text), SharedJob(std::move(parsed.job))});
+    if (!fitted->redefinition.is_same())
+      out.runs.push_back({i, std::move(fitted->redefinition.text), std::move(fitted->job)});
   }
   return out;
 }

@@ -97,6 +97,25 @@ class Changing(HomeTest):
         self.assertIn("say latest, or name a FILE",
                       self.pawl("resume", run, "--with-definition", "newest", code=2).err)
 
+    def test_a_run_that_a_definition_does_not_fit_holds_up_no_other(self):
+        other = self.pawl("run", self.job("other", [{"id": "only", "command": ["false"]}]), "-q",
+                          code=1).lines[0]
+        run = self.failed_run()
+        self.cured.touch()
+        self.job("cure", [{"id": "second", "command": ["true"]}])
+        asked = ("resume", run, other, "--with-definition", self.path)
+        why = "the run is of job other, not of cure"
+        plan = self.pawl(*asked, "--dry-run", "-o", "json", code=4).json()
+        self.assertEqual({(line["run"], line["text"]) for line in plan["plan"]
+                          if line["action"] == "refused"}, {(other, why)})
+        self.assertEqual({line["run"] for line in plan["definition"]}, {run})
+        done = self.pawl(*asked, "-y", code=4)
+        self.assertIn(f"pawl: {other[-6:]}: {why}", done.err)
+        self.assertEqual(self.states(run)["second"], "succeeded")
+        self.assertEqual(self.states(other)["only"], "failed")
+        alone = self.pawl("resume", other, "--with-definition", self.path, code=4).err
+        self.assertNotIn("the definition is the same", alone)
+
     def test_a_rerun_that_is_asked_again_makes_no_second_run(self):
         run = self.failed_run()
         self.cured.touch()
