@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cli/change.h"
@@ -35,21 +37,26 @@ class PruneVerb final : public Verb {
     if (const Result<void> there = require_home(session); !there) return there.error();
     PruneRequest request;
     request.now = session.here().now;
-    // What ends while the question stands was not counted, and stays.
+    // What was not counted stays, whatever ends, or is settled, while the question stands.
     if (older_than_) request.ended_before = request.now - *older_than_;
+    std::optional<std::vector<std::string>> agreed;
     if (older_than_ || dry_run_) {
-      const Result<bool> agreed = agree(session, request);
-      if (!agreed) return agreed.error();
-      if (!*agreed) return 0;
+      Result<std::optional<std::vector<std::string>>> said = agree(session, request);
+      if (!said) return said.error();
+      if (!*said) return 0;
+      agreed = *std::move(said);
     }
-    nlohmann::json body = nlohmann::json::object();
-    if (request.ended_before) body["ended_before_ms"] = request.ended_before->ms;
     Result<std::unique_ptr<Port>> opened = open_port(session, Reach::any);
     if (!opened) return opened.error();
     std::unique_ptr<Port> port = *std::move(opened);
-    const auto answer = ask(session, port, Reach::any, "POST", "/v1/prune", body, kPatience);
-    if (!answer) return answer.error();
-    const std::int64_t runs = answer->value("runs", std::int64_t{0});
+    std::int64_t runs = 0;
+    for (std::size_t at = 0; at == 0 || (agreed && at < agreed->size()); at += kPrunedByNameMax) {
+      nlohmann::json body = nlohmann::json::object();
+      if (agreed) body = body_of(request, *agreed, at);
+      const auto answer = ask(session, port, Reach::any, "POST", "/v1/prune", body, kPatience);
+      if (!answer) return answer.error();
+      runs += answer->value("runs", std::int64_t{0});
+    }
     if (output_.is_for_people()) {
       session.err.line(counted(runs, "run") + " taken away");
     } else {
@@ -59,38 +66,51 @@ class PruneVerb final : public Verb {
   }
 
  private:
-  /// Says how many it is about; true when they shall go.
-  Result<bool> agree(const Session& session, PruneRequest request) const {
-    const Result<std::int64_t> runs = count(session, std::move(request));
-    if (!runs) return runs.error();
+  /// Some of what was agreed to, from `at` on.
+  static nlohmann::json body_of(const PruneRequest& request, const std::vector<std::string>& agreed,
+                                std::size_t at) {
+    const std::size_t end = std::min(agreed.size(), at + kPrunedByNameMax);
+    nlohmann::json names = nlohmann::json::array();
+    for (; at < end; ++at) names.push_back(agreed[at]);
+    return {{"ended_before_ms", request.ended_before->ms}, {"runs", std::move(names)}};
+  }
+
+  /// Says how many it is about; those that shall go, nothing when none shall.
+  Result<std::optional<std::vector<std::string>>> agree(const Session& session,
+                                                        PruneRequest request) const {
+    Result<std::vector<std::string>> names = names_of(session, std::move(request));
+    if (!names) return names.error();
+    const auto runs = static_cast<std::int64_t>(names->size());
+    constexpr std::nullopt_t kNone = std::nullopt;
     if (dry_run_) {
       if (output_.is_for_people()) {
-        session.out.line(counted(*runs, "run") + " would be taken away");
+        session.out.line(counted(runs, "run") + " would be taken away");
       } else {
-        print_object(session.out, output_, {{"runs", *runs}});
+        print_object(session.out, output_, {{"runs", runs}});
       }
-      return false;
+      return {kNone};
     }
-    if (yes_ || *runs <= 1) return true;
-    const std::string what = fmt::format("{} ended so long ago", counted(*runs, "run"));
+    if (yes_ || runs <= 1) return std::optional(*std::move(names));
+    const std::string what = fmt::format("{} ended so long ago", counted(runs, "run"));
     if (!can_ask(session)) {
       return Error{ErrorKind::invalid,
                    fmt::format("prune: {}. Say -y, or look first with --dry-run", what)};
     }
-    const bool said = ask_yes(session, what + ". Take them away for good?");
-    if (!said) session.notice("nothing was done");
-    return said;
+    if (ask_yes(session, what + ". Take them away for good?"))
+      return std::optional(*std::move(names));
+    session.notice("nothing was done");
+    return {kNone};
   }
 
-  static Result<std::int64_t> count(const Session& session, PruneRequest request) {
+  static Result<std::vector<std::string>> names_of(const Session& session, PruneRequest request) {
     Result<HistoryAccess> access = HistoryAccess::open(session);
     if (!access) return access.error();
-    if (access->is_empty()) return 0;
+    if (access->is_empty()) return std::vector<std::string>();
     if (!request.ended_before) {
       if (const Result<void> read = read_kept(session, *access, request); !read)
         return read.error();
     }
-    return count_prunable(access->history().database(), request);
+    return prunable(access->history().database(), request);
   }
 
   /// What settings and jobs keep.

@@ -78,17 +78,18 @@ class Pruner {
            (step_.more || delete_versions());
   }
 
-  /// The runs that `run` would take away in all its steps; nothing when the database failed.
-  std::optional<std::int64_t> count() {
+  /// Names of the runs that `run` would take away in all its steps; nothing when the database
+  /// failed.
+  std::optional<std::vector<std::string>> names() {
     std::vector<std::string> jobs;
     if (!read_jobs(jobs)) return std::nullopt;
-    std::int64_t count = 0;
+    std::vector<std::string> names;
     for (const std::string& job : jobs) {
-      std::vector<std::int64_t> runs;
+      std::vector<PrunedRun> runs;
       if (!choose(job, INT64_MAX, runs)) return std::nullopt;
-      count += static_cast<std::int64_t>(runs.size());
+      for (PrunedRun& run : runs) names.push_back(std::move(run.name));
     }
-    return count;
+    return names;
   }
 
   PruneStep step() const { return step_; }
@@ -133,9 +134,9 @@ class Pruner {
     Statement remove_run(database_, "DELETE FROM run WHERE id = ?");
     Statement remove_counts(database_, "DELETE FROM run_counts WHERE run = ?");
     for (const std::string& job : jobs) {
-      std::vector<std::int64_t> runs;
+      std::vector<PrunedRun> runs;
       if (!choose(job, kRunsPerStep - step_.runs, runs)) return false;
-      for (std::int64_t run : runs) {
+      for (const auto& [run, name] : runs) {
         if (!doom.bind(run).run() || !remove_run.bind(run).run() ||
             !remove_counts.bind(run).run()) {
           return false;
@@ -148,7 +149,7 @@ class Pruner {
   }
 
   /// At most `limit` ended runs of a job, oldest first, that nothing keeps.
-  bool choose(const std::string& job, std::int64_t limit, std::vector<std::int64_t>& chosen) {
+  bool choose(const std::string& job, std::int64_t limit, std::vector<PrunedRun>& chosen) {
     auto own = request_.jobs.find(job);
     const Retention keep = own == request_.jobs.end() ? request_.keep : own->second;
     std::int64_t oldest_kept = 0;  // by number: ids up to this one are too many
@@ -163,7 +164,7 @@ class Pruner {
     const std::int64_t cut = request_.ended_before ? request_.ended_before->ms : kept_since;
     const std::int64_t unresolved_cut = request_.now.ms - request_.unresolved_days * kDayMs;
     Statement old(database_,
-                  "SELECT id, ended_at FROM run WHERE job = ? AND "
+                  "SELECT id, ended_at, name FROM run WHERE job = ? AND "
                   "state IN ('succeeded', 'failed', 'cancelled') AND "
                   "(id <= ? OR ended_at < ?) AND "
                   // Whoever waits for a run of its own has yet to be told how that ended.
@@ -174,6 +175,7 @@ class Pruner {
     while (old.step()) {
       const std::int64_t run = old.integer(0);
       const bool is_recent = old.integer(1) >= unresolved_cut;
+      if (request_.only && !request_.only->contains(old.text(2))) continue;
       if (std::find(request_.busy.begin(), request_.busy.end(), RunId{run}) !=
           request_.busy.end()) {
         continue;
@@ -181,7 +183,7 @@ class Pruner {
       bool keeps = false;
       if (is_recent && !has_unresolved(run, keeps)) return false;
       if (keeps) continue;
-      chosen.push_back(run);
+      chosen.push_back({RunId{run}, std::string(old.text(2))});
       if (static_cast<std::int64_t>(chosen.size()) >= limit) return true;
     }
     return old.ok();
@@ -274,10 +276,10 @@ Result<PruneStep> prune_step(Database& database, const PruneRequest& request) {
   return pruner.step();
 }
 
-Result<std::int64_t> count_prunable(Database& database, const PruneRequest& request) {
-  const std::optional<std::int64_t> count = Pruner(database, request).count();
-  if (!count) return database.error("counting what retention takes away");
-  return *count;
+Result<std::vector<std::string>> prunable(Database& database, const PruneRequest& request) {
+  auto names = Pruner(database, request).names();
+  if (!names) return database.error("reading what retention takes away");
+  return *std::move(names);
 }
 
 Result<std::vector<PrunedRun>> pruned_runs(Database& database, std::size_t limit) {

@@ -6,6 +6,8 @@
 // run that is half there.
 
 #include <span>
+#include <string>
+#include <vector>
 
 #include "storage/database.h"
 #include "storage/store.h"
@@ -15,8 +17,9 @@ namespace pawl {
 /// One step; see Store::prune. On the writer's connection.
 Result<PruneStep> prune_step(Database& database, const PruneRequest& request);
 
-/// How many runs steps would take away in all. Only reads: any connection serves.
-Result<std::int64_t> count_prunable(Database& database, const PruneRequest& request);
+/// Names of the runs that steps would take away in all, in that order. Only reads: any connection
+/// serves.
+Result<std::vector<std::string>> prunable(Database& database, const PruneRequest& request);
 
 /// Doomed runs without rows; see Store::pruned.
 Result<std::vector<PrunedRun>> pruned_runs(Database& database, std::size_t limit);

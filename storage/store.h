@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,11 +50,16 @@ struct Retention {
   std::int64_t days = 30;
 };
 
+/// Runs that one request may name: they are copied for each of its steps.
+inline constexpr std::size_t kPrunedByNameMax = 1'000;
+
 struct PruneRequest {
   Retention keep;                         ///< of jobs that are not named below
   std::map<std::string, Retention> jobs;  ///< by name of job
   /// Instead of `keep` and `jobs`: every run that ended before this goes.
   std::optional<WallTime> ended_before;
+  /// By name, at most kPrunedByNameMax; of the runs that would go only these.
+  std::optional<std::set<std::string, std::less<>>> only;
   std::int64_t unresolved_days = 90;  ///< a run with an unresolved failure stays this long
   std::int64_t event_days = 90;       ///< of events that belong to no run, and of dropped fires
   std::vector<RunId> busy;            ///< ended runs that somebody works with

@@ -126,17 +126,26 @@ void Commands::post(const ControlRequest& request, Result<Json> read, ControlAns
 }
 
 void Commands::prune(const Json& body, const ControlAnswer& answer) {
-  std::optional<WallTime> ended_before;
+  std::optional<Retainer::Asked> asked;
   if (auto it = body.find("ended_before_ms"); it != body.end() && it->is_number_integer())
-    ended_before = WallTime{it->get<std::int64_t>()};
-  if (ended_before && *ended_before > wall_now())
+    asked = {WallTime{it->get<std::int64_t>()}, {}};
+  if (asked && asked->ended_before > wall_now())
     return refuse(answer, {ErrorKind::invalid, "what ends in the future is not taken away now"});
+  if (auto it = body.find("runs"); it != body.end() && it->is_array()) {
+    if (!asked || it->size() > kPrunedByNameMax) {
+      return refuse(answer, {ErrorKind::invalid,
+                             "'runs' of a prune goes with 'ended_before_ms', and names at most " +
+                                 std::to_string(kPrunedByNameMax)});
+    }
+    auto& only = asked->only.emplace();
+    for (const Json& name : *it) only.insert(name.is_string() ? name.get<std::string>() : "");
+  }
   if (hooks_.waits_for_room()) {
     return refuse(answer, {ErrorKind::storage,
                            "the disk is so full that not even rows can be deleted. Delete folders "
                            "under logs/ of runs that ended, or give the disk more; then prune"});
   }
-  hooks_.prune(ended_before, [answer](Result<std::int64_t> runs) {
+  hooks_.prune(std::move(asked), [answer](Result<std::int64_t> runs) {
     if (!runs) return refuse(answer, runs.error());
     answer(200, dump({{"runs", *runs}}));
   });

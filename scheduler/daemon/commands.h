@@ -17,6 +17,7 @@
 #include "scheduler/daemon/pump.h"
 #include "scheduler/daemon/replies.h"
 #include "scheduler/daemon/request.h"
+#include "scheduler/daemon/retainer.h"
 #include "scheduler/daemon/run_commands.h"
 #include "scheduler/daemon/submissions.h"
 #include "scheduler/loop/loop.h"
@@ -43,8 +44,8 @@ struct ServiceHooks {
   /// And nothing at all can be written until there is room.
   std::function<bool()> waits_for_room;
   std::function<std::vector<Hold>()> holds;
-  /// Retention now; with a time, of all that ended before it.
-  std::function<void(std::optional<WallTime>, std::function<void(Result<std::int64_t>)>)> prune;
+  /// Retention now, or what is asked for.
+  std::function<void(std::optional<Retainer::Asked>, Retainer::Done)> prune;
   /// What those attempts (numbers with commas between them) say of how far they are.
   std::function<nlohmann::json(std::string_view attempts)> progress;
   /// Slots that the descriptors of this machine allow.

@@ -49,7 +49,8 @@ constexpr std::array kOptions = {Member{"force", Holds::flag},
                                  Member{"definition", Holds::anything},
                                  Member{"state", Holds::text},
                                  Member{"note", Holds::text}};
-constexpr std::array kPrune = {Member{"ended_before_ms", Holds::number}};
+constexpr std::array kPrune = {Member{"ended_before_ms", Holds::number},
+                               Member{"runs", Holds::list}};
 constexpr std::array kPause = {Member{"note", Holds::text}};
 
 const char* words_of(Holds holds) {

@@ -38,15 +38,18 @@ Retainer::~Retainer() { *alive_ = false; }
 
 void Retainer::keep_going() { often_.start_after(kFirstAfter); }
 
-void Retainer::prune(std::optional<WallTime> ended_before, Done done) {
+void Retainer::prune(std::optional<Asked> asked, Done done) {
   if (rounds_.size() >= kRoundsMax)
     return done(Error{ErrorKind::refused, "pruning is under way. Try again when it is done"});
   Round round;
   round.done = std::move(done);
   round.request.keep = options_.keep;
   round.request.now = wall_now();
-  round.request.ended_before = ended_before;
-  round.asks_jobs = !ended_before;
+  round.asks_jobs = !asked;
+  if (asked) {
+    round.request.ended_before = asked->ended_before;
+    round.request.only = std::move(asked->only);
+  }
   rounds_.push_back(std::move(round));
   if (rounds_.size() == 1) begin();
 }

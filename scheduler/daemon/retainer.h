@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,13 @@ class Retainer {
   /// Prunes now and then from now on.
   void keep_going();
 
-  /// A round now. `ended_before`: of all runs that ended before that, whatever jobs say.
-  void prune(std::optional<WallTime> ended_before, Done done);
+  /// What goes whatever jobs say.
+  struct Asked {
+    WallTime ended_before;                                   ///< all runs that ended before that
+    std::optional<std::set<std::string, std::less<>>> only;  ///< by name; of them only these
+  };
+  /// A round now: what was asked for, else what retention takes.
+  void prune(std::optional<Asked> asked, Done done);
 
  private:
   struct Round {

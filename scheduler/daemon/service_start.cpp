@@ -311,9 +311,8 @@ ServiceHooks Service::hooks() {
   hooks.storage_full = [this] { return storage_full_.load(std::memory_order_acquire); };
   hooks.waits_for_room = [this] { return writer_->waits_for_room(); };
   hooks.holds = [this] { return holds(); };
-  hooks.prune = [this](std::optional<WallTime> ended_before,
-                       std::function<void(Result<std::int64_t>)> done) {
-    retainer_->prune(ended_before, std::move(done));
+  hooks.prune = [this](std::optional<Retainer::Asked> asked, Retainer::Done done) {
+    retainer_->prune(std::move(asked), std::move(done));
   };
   hooks.progress = [this](std::string_view attempts) { return progress_.of(attempts); };
   hooks.slots_max = slots_max_;

@@ -425,6 +425,7 @@ class Changing(HomeTest):
         with self.on_a_terminal("prune", "--older-than", "0s") as person:
             person.read_until(b"2 runs ended so long ago. Take them away for good? [y/N]")
             later = self.pawl("run", self.path, "-q").lines[0]
+            self.pawl("dismiss", kept)
             person.say("y")
             self.assertEqual(person.process.wait(timeout=SECONDS), 0)
         self.assertEqual(self.pawl("runs", "-o", "name").lines, [later, kept])

@@ -156,12 +156,21 @@ TEST_CASE("runs go by age, open ones never, unresolved failures stay 90 days") {
     CHECK(runs_of(folder.store()) == std::vector<std::int64_t>{2, 4, 5});
   }
   SECTION("what is counted beforehand is what goes") {
-    CHECK(must(count_prunable(store->database(), request(0, 30))) == 2);
+    CHECK(must(prunable(store->database(), request(0, 30))).size() == 2);
     auto r = request(0, 0);
-    CHECK(must(count_prunable(store->database(), r)) == 0);
+    CHECK(must(prunable(store->database(), r)).size() == 0);
     r.ended_before = at(0);
-    CHECK(must(count_prunable(store->database(), r)) == 3);
+    CHECK(must(prunable(store->database(), r)).size() == 3);
     CHECK(runs_of(folder.store()).size() == 5);
+  }
+  SECTION("of what would go only what was agreed to goes") {
+    auto r = request(0, 0);
+    r.ended_before = at(0);
+    const auto names = must(prunable(store->database(), r));
+    r.only = {names.front(), run_row(2).name, "no-such-run"};
+    prune_all(*store, r);
+    CHECK(runs_of(folder.store()).size() == 4);
+    CHECK(must(prunable(store->database(), r)).empty());
   }
   SECTION("without limits nothing goes") {
     prune_all(*store, request(0, 0));

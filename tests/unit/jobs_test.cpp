@@ -168,7 +168,8 @@ TEST_CASE("retention waits for who reads runs, and leaves definitions that are i
     };
     Retainer retainer(home.loop, *home.pump, home.writer(), *home.jobs, {"", "", {}, is_read});
     std::optional<bool> done;
-    retainer.prune(wall_now(), [&](const Result<std::int64_t>& runs) { done = runs.ok(); });
+    retainer.prune(Retainer::Asked{wall_now(), {}},
+                   [&](const Result<std::int64_t>& runs) { done = runs.ok(); });
     meanwhile();
     is_reading = false;
     REQUIRE(run_until(home.loop, [&] { return done.has_value(); }));
