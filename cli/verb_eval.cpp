@@ -5,6 +5,7 @@
 #include "cli/verb.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/expression.h"
+#include "scheduler/spec/json_text.h"
 
 namespace pawl {
 
@@ -39,6 +40,10 @@ class EvalVerb final : public Verb {
     if (context_.empty()) return Json::object();
     const Result<JobSource> source = read_job_source(context_);
     if (!source) return source.error();
+    if (const auto wrong = json_error(source->text)) {
+      return Error{ErrorKind::invalid,
+                   fmt::format("{}: {}", escape_for_terminal(context_), *wrong)};
+    }
     Json names = Json::parse(source->text, nullptr, false);
     if (!names.is_object()) {
       return Error{ErrorKind::invalid, fmt::format("{}: the context must be one JSON object",

@@ -178,6 +178,13 @@ class Eval(HomeTest):
         self.assertEqual(self.pawl("eval", "x", "--context", "-", stdin='{"x": [1]}').json(), [1])
         self.pawl("eval", "x", "-c", "-", stdin="[1]", code=2)
 
+    def test_the_integers_of_the_context_keep_their_digits(self):
+        for number in (2**53 + 1, 2**63 - 1, -2**63):
+            done = self.pawl("eval", "x", "-c", "-", stdin=f'{{"x": {number}}}')
+            self.assertEqual(done.out, f"{number}\n")
+        done = self.pawl("eval", "x", "-c", "-", stdin='{"x": 123456789012345678901}', code=2)
+        self.assertIn("the integer 123456789012345678901 needs more than 64 bits", done.err)
+
     def test_an_error_says_where(self):
         done = self.pawl("eval", "1 + ", code=2)
         self.assertEqual(done.out, "")
