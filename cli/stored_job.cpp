@@ -82,6 +82,16 @@ Result<std::vector<TaskView>> all_tasks(HistoryAccess& access, const RunRow& run
   return tasks;
 }
 
+Result<std::optional<TaskView>> one_task(HistoryAccess& access, const RunRow& run,
+                                         const JobSpec& job, TaskIndex task) {
+  Result<std::vector<TaskView>> tasks = all_tasks(access, run, job);
+  if (!tasks) return tasks.error();
+  for (TaskView& one : *tasks) {
+    if (one.row.key.task == task) return std::optional(std::move(one));
+  }
+  return std::optional<TaskView>();
+}
+
 UndecidedTasks undecided_tasks(History& history) {
   struct Last {
     VersionId version;

@@ -2,6 +2,7 @@
 
 // The definition that a run is pinned to, or that a job has now, read from the store.
 
+#include <optional>
 #include <string>
 
 #include "cli/history_access.h"
@@ -20,7 +21,11 @@ Result<std::string> stored_definition(HistoryAccess& access, VersionId version);
 Result<std::vector<TaskView>> all_tasks(HistoryAccess& access, const RunRow& run,
                                         const JobSpec& job);
 
-/// The latter alone, for lists. Refers to the history.
+/// One of them; nothing of a hook that has no row yet.
+Result<std::optional<TaskView>> one_task(HistoryAccess& access, const RunRow& run,
+                                         const JobSpec& job, TaskIndex task);
+
+/// Those without a row alone, for lists. Refers to the history.
 UndecidedTasks undecided_tasks(History& history);
 
 }  // namespace pawl

@@ -78,12 +78,9 @@ class ExplainVerb final : public Verb {
     if (named.item == kWhole) {
       const Result<JobSpec> job = stored_job(access, named.run.version);
       if (!job) return job.error();
-      Result<std::vector<TaskView>> tasks = all_tasks(access, named.run, *job);
-      if (!tasks) return tasks.error();
-      for (TaskView& one : *tasks) {
-        if (one.row.key == named.key()) return std::move(one);
-      }
-      return task;
+      found = one_task(access, named.run, *job, *named.task);
+      if (!found) return found.error();
+      return std::move(*found).value_or(task);
     }
     const auto whole = access.history().task({named.run.id, *named.task, kWhole});
     if (!whole) return whole.error();

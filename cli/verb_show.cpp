@@ -317,11 +317,9 @@ class ShowVerb final : public Verb {
     const Result<JobSpec> job = stored_job(access, named.run.version);
     if (!job) return job.error();
     if (named.item == kWhole) {
-      Result<std::vector<TaskView>> tasks = all_tasks(access, named.run, *job);
-      if (!tasks) return tasks.error();
-      for (TaskView& one : *tasks) {
-        if (one.row.key == named.key()) return std::move(one);
-      }
+      Result<std::optional<TaskView>> found = one_task(access, named.run, *job, *named.task);
+      if (!found) return found.error();
+      if (*found) return **std::move(found);
     }
     TaskView task;
     task.row.key = named.key();
