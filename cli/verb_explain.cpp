@@ -33,8 +33,8 @@ class ExplainVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.word("RUN/TASK", name_, true, "a task, an item RUN/TASK:17, or a run");
-    arguments.output(output_,
-                     {Format::table, Format::wide, Format::json, Format::jsonl, Format::csv});
+    arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
+                               Format::csv, Format::name});
     arguments.example("pawl explain 7k3f9q/query:8120");
   }
 
@@ -269,6 +269,11 @@ class ExplainVerb final : public Verb {
 
   void print(const Session& session, const Named& named, const TaskView& task,
              const std::string& state, const Reasons& reasons) const {
+    if (output_.format == Format::name) {
+      session.out.line(escape_for_terminal(
+          named.task ? object_name(named.run.name, named.task_id, named.item) : named.run.name));
+      return;
+    }
     if (!output_.is_for_people()) {
       OrderedJson object = {
           {"run", named.run.name},

@@ -18,7 +18,8 @@ class GraphVerb final : public Verb {
                    "a file has a / in it or ends in .json; a job's name wins over a run's");
     arguments.choice("--format", "FORMAT", format_, {"text", "dot", "mermaid"},
                      "text (default), dot for Graphviz, mermaid for Markdown");
-    arguments.output(output_, {Format::table, Format::json, Format::jsonl, Format::name});
+    arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
+                               Format::csv, Format::name});
     arguments.example("pawl graph sales.json --format dot | dot -Tsvg > sales.svg");
     arguments.example("pawl graph @latest", "with states");
   }
@@ -78,7 +79,7 @@ class GraphVerb final : public Verb {
     return 0;
   }
 
-  /// With jsonl a line per task, with json all of them in one object.
+  /// With json all of them in one object, else a line per task.
   void print_tasks(const Session& session, const JobSpec& job, const std::string& run,
                    const std::vector<std::string>& states) const {
     OrderedJson tasks = OrderedJson::array();
@@ -98,9 +99,12 @@ class GraphVerb final : public Verb {
                    {{"job", job.name}, {"run", text_or_null(run)}, {"tasks", std::move(tasks)}});
       return;
     }
-    const bool names = output_.format == Format::name;
-    for (const OrderedJson& task : tasks)
-      session.out.line(names ? task["id"].get<std::string>() : dump(task));
+    Listing list(session.out, output_, {"id", "depends_on", "trigger_rule", "mapped", "state"}, {});
+    for (OrderedJson& task : tasks) {
+      const std::string id = task["id"].get<std::string>();
+      list.add({std::move(task), {}, id});
+    }
+    list.finish();
   }
 
   std::string name_;

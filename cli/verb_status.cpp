@@ -21,9 +21,10 @@ constexpr Duration kSlowLeast = std::chrono::seconds(10);
 class StatusVerb final : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.output(output_,
-                     {Format::table, Format::wide, Format::json, Format::jsonl, Format::csv});
-    arguments.note("Exits 0 whether a scheduler is up or not; `scheduler` says which.");
+    arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
+                               Format::csv, Format::name});
+    arguments.note(
+        "Exits 0 whether a scheduler is up or not; `scheduler` says which. With name: the home.");
   }
 
   Result<int> run(Session& session) override {
@@ -48,7 +49,9 @@ class StatusVerb final : public Verb {
       add_numbers(*numbers, object);
       if (const Result<void> added = add_slow(*access, object); !added) return added.error();
     }
-    if (output_.is_for_people()) {
+    if (output_.format == Format::name) {
+      session.out.line(escape_for_terminal(access->home()));
+    } else if (output_.is_for_people()) {
       print(session, object);
     } else {
       print_object(session.out, output_, object);

@@ -126,6 +126,9 @@ class Screens(Sales):
         one = self.pawl("explain", f"{self.short}/report", "-o", "json").json()
         self.fields(one, "run task index state reasons")
         self.assertEqual(one["reasons"][0]["kind"], "upstream")
+        self.assertEqual(self.pawl("explain", f"{self.short}/query:0", "-o", "name").lines,
+                         [f"{one['run']}/query:0"])
+        self.assertEqual(self.pawl("status", "-o", "name").lines, [str(self.home)])
 
     def test_show_and_graph_tell_states(self):
         self.run_sales()

@@ -210,6 +210,10 @@ class Others(HomeTest):
         self.assertEqual([(t["id"], t["depends_on"], t["state"]) for t in graph["tasks"]],
                          [("list", [], None), ("query", ["list"], None), ("report", ["query"], None)])
         self.assertEqual(self.pawl("graph", path, "-o", "name").lines, ["list", "query", "report"])
+        self.assertEqual(self.pawl("graph", path, "-o", "wide").out, text)
+        self.assertEqual(self.pawl("graph", path, "-o", "csv").lines[:2],
+                         ["id,depends_on,trigger_rule,mapped,state",
+                          "list,[],all_success,false,"])
         self.assertRegex(self.pawl("graph", path, "--format", "dot").out, r"(?s)digraph.*->.*\}")
         self.assertRegex(self.pawl("graph", path, "--format", "mermaid").out, r"(?s)(flowchart|graph) ")
 
