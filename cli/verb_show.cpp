@@ -85,7 +85,9 @@ class ShowVerb final : public Verb {
     } else if (output_.is_for_people()) {
       print_run(session, **run, *job, *tasks);
       print_events(session, *job, *events);
-      print_next(session, row, *tasks);
+      const Result<bool> failures = has_unresolved(access, row);
+      if (!failures) return failures.error();
+      print_next(session, row, *failures);
     } else {
       OrderedJson object = run_object(**run);
       object["tasks"] = OrderedJson::array();
@@ -123,7 +125,7 @@ class ShowVerb final : public Verb {
     }
     if (row.scheduled_for) facts += " · scheduled for " + format_local(*row.scheduled_for, here_);
     if (row.params != "{}") facts += " · params " + row.params;
-    if (row.resumes > 0) facts += " · resumed " + counted(row.resumes, "time");
+    if (row.resumes > 0) facts += " · reopened " + counted(row.resumes, "time");
     session.out.line(escape_for_terminal(facts));
     print_tasks(session, job, tasks);
   }
@@ -234,12 +236,19 @@ class ShowVerb final : public Verb {
     return names;
   }
 
-  static void print_next(const Session& session, const RunRow& row,
-                         const std::vector<TaskView>& tasks) {
+  /// Whether `pawl failed` tells of it.
+  static Result<bool> has_unresolved(HistoryAccess& access, const RunRow& row) {
+    Selector selector;
+    ObjectName& name = selector.names.emplace_back();
+    name.run = row.name;
+    const auto first =
+        FailedPager(access.history(), std::move(selector), false, {false, false, false}).next(1);
+    if (!first) return first.error();
+    return !first->empty();
+  }
+
+  static void print_next(const Session& session, const RunRow& row, bool has_failed) {
     const std::string name(short_name(row.name));
-    const bool has_failed = std::any_of(tasks.begin(), tasks.end(), [](const TaskView& task) {
-      return task.row.state == TaskState::failed || task.row.state == TaskState::held;
-    });
     switch (row.state) {
       case RunState::failed:
       case RunState::cancelled:

@@ -100,9 +100,9 @@ struct TaskView {
   std::string_view child_run() const {
     return last && last->worker.value == 0 ? std::string_view(last->handle) : std::string_view();
   }
-  /// What went wrong, for people.
+  /// What went wrong, for people. What a person decided is not what its last attempt came to.
   std::string_view error() const {
-    if (!row.error.empty() || !last) return row.error;
+    if (!row.error.empty() || !last || row.reason == Reason::marked) return row.error;
     return last->failure.message;
   }
 };

@@ -43,7 +43,7 @@ struct TaskView {
   std::optional<WallTime> ended_at;
   std::optional<Counts> counts;  ///< of a mapped task
   std::int64_t items = 0;
-  std::int64_t retries = 0;  ///< so far; what a person resumed is none
+  std::int64_t retries = 0;  ///< so far; what was interrupted or resumed by a person is none
 };
 
 /// Where all tasks of a run are, its hooks last.

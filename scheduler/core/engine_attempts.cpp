@@ -298,7 +298,9 @@ void Engine::State::follow_end(const AttemptResult& result, const Live& live,
   } else if (sleeps) {
     fall_asleep(run, key, work, TimerKind::deferral, verdict_of_task.delay);
   } else if (verdict_of_task.event == TaskEvent::retry) {
-    if (key.item != kWhole) ++run.node(key.task).mapped->retries;
+    const bool counts =
+        verdict.event != AttemptEvent::lose && verdict.event != AttemptEvent::interrupt;
+    if (key.item != kWhole && counts) ++run.node(key.task).mapped->retries;
     fall_asleep(run, key, work, TimerKind::retry, verdict_of_task.delay);
   } else if (key.item != kWhole) {
     item_ended(run, key.task);

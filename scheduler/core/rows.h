@@ -133,7 +133,7 @@ struct MappedRow {
   TaskState rest_state = TaskState::queued;
   Reason rest_reason = Reason::none;
   Counts counts{};           ///< its items by state, fresh ones included
-  std::int64_t retries = 0;  ///< attempts of its items after their first ones
+  std::int64_t retries = 0;  ///< attempts of its items after one that counts
   /// A resume is under way: of the items from `repeat_next` on that had started, those that are
   /// final (failed: not those that succeeded or were skipped) are still to be queued again. Or a
   /// cancel is: of all that wait, without a cursor.

@@ -179,8 +179,27 @@ class Changing(HomeTest):
         self.assertEqual(self.states(run),
                          {"first": "succeeded", "second": "succeeded", "third": "succeeded"})
         one = self.pawl("tasks", f"{run}/second", "-o", "json").json()[0]
-        self.assertEqual((one["reason"], one["attempts"]), ("marked", 1))
+        self.assertEqual((one["reason"], one["attempts"], one["error"]), ("marked", 1, None))
+        self.assertNotIn("resumed", self.pawl("show", run).out)
         self.assertIn("last word", self.pawl("mark", f"{run}/second", code=2).err)
+
+    def test_show_names_the_list_of_failures_while_there_is_something_in_it(self):
+        run = self.failed_run()
+        self.assertIn("list them", self.pawl("show", run).out)
+        self.pawl("dismiss", run)
+        page = self.pawl("show", run).out
+        self.assertNotIn("list them", page)
+        self.assertIn("pawl resume", page)
+
+    def test_a_plan_of_a_paused_run_says_that_it_goes_on(self):
+        child = self.start("run", self.job("wait", [{"id": "a", "command": ["sleep", "300"]}]))
+        self.until("a runs", lambda: self.pawl("tasks", "--state", "running", "-o", "name").out)
+        run = self.pawl("runs", "-o", "name").lines[0]
+        self.pawl("pause", run)
+        plan = self.pawl("resume", run, "--dry-run", "-o", "json").json()["plan"]
+        self.assertEqual([(line["run"], line["action"]) for line in plan], [(run, "unpause")])
+        self.pawl("cancel", run)
+        child.communicate(timeout=SECONDS)
 
     def test_who_did_what_to_a_run_is_shown(self):
         run = self.failed_run()

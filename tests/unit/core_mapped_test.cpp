@@ -140,6 +140,20 @@ TEST_CASE("max_concurrent bounds the live items, and numbers them from 0") {
   CHECK(w.items(run, "m") == "queued=6 running=3 succeeded=1");
 }
 
+TEST_CASE("an attempt after an interruption is no retry, of a task and of an item") {
+  World w;
+  const RunId run = w.start("a retry=2; m map=1 retry=2");
+  for (const char* task : {"a", "m:0"}) {
+    w.finish(run, task, End{Outcome::lost, Reason::lost, 0, false});
+    CHECK(w.task(run, task) == "running");
+  }
+  CHECK(w.engine.states(run).retries == 0);
+  for (const char* task : {"a", "m:0"}) w.finish(run, task, Outcome::failed);
+  w.pass(1h);
+  CHECK(w.engine.task(run, TaskIndex{0}).retries == 1);
+  CHECK(w.engine.task(run, TaskIndex{1}).retries == 1);
+}
+
 TEST_CASE("an item is retried by itself while the others go on") {
   World w;
   const RunId run = w.start("m map=3 retry=2 delay=5s");
