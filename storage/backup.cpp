@@ -193,7 +193,7 @@ Result<void> settle(Database& database, const RestoreOptions& options, RestoreRe
        &RestoreReport::paused_runs},
       {"UPDATE job SET paused = 1, pause_note = 'restored', paused_by = 'pawl', paused_at = ?1, "
        "next_fire_at = NULL WHERE removed = 0 AND paused = 0",
-       &RestoreReport::paused_jobs},
+       nullptr},
   };
   for (const Step& step : kSteps) {
     Statement statement(database, step.sql);
@@ -202,6 +202,10 @@ Result<void> settle(Database& database, const RestoreOptions& options, RestoreRe
     if (!statement.run()) return database.error("restoring");
     if (step.count != nullptr) report.*step.count = database.changes();
   }
+  // Also those that were paused in the copy: as with runs, one word lets all of them go on.
+  auto paused = database.integer("SELECT count(*) FROM job WHERE removed = 0 AND paused = 1");
+  if (!paused) return std::move(paused).error();
+  report.paused_jobs = *paused;
   Statement skip(database, "UPDATE counter SET value = value + ?");
   if (!skip.bind(kNumbersSkipped).run()) return database.error("restoring");
   Statement event(database, "INSERT INTO event (at, actor, verb) VALUES (?, ?, 'restore')");

@@ -286,6 +286,10 @@ bool Engine::is_dormant(RunId id) const {
   const Run* run = state_->find(id);
   return run != nullptr && run->is_dormant;
 }
+bool Engine::is_stopping(RunId id) const {
+  const Run* run = state_->find(id);
+  return run != nullptr && State::is_stopping(*run);
+}
 bool Engine::knows_version(VersionId version) const { return state_->versions_.contains(version); }
 
 std::vector<VersionId> Engine::versions() const {

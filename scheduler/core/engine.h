@@ -114,6 +114,8 @@ class Engine {
   bool has_run(RunId run) const;
   /// Adopted, and nothing of it starts (input::Recover).
   bool is_dormant(RunId run) const;
+  /// It is being cancelled, or ended by a limit; its hooks are still to come.
+  bool is_stopping(RunId run) const;
   /// The run with this request id, as far as it is in memory or left it lately.
   std::optional<RunId> run_of_request(const std::string& request_id) const;
   bool knows_version(VersionId version) const;

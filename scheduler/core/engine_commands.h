@@ -73,6 +73,8 @@ inline bool is_current(const Mapped& mapped, const TaskRow& row) {
 
 inline constexpr const char* kNoDefinition = "the job's definition is not in memory; ask again";
 inline constexpr const char* kGone = "is not in memory and was not loaded; ask again";
+inline constexpr const char* kStopping =
+    "is being stopped: what runs ends, and nothing more of it starts";
 inline constexpr const char* kChanged = "changed while the command was on its way; ask again";
 
 inline bool names_an_item(const Target& target) { return target.item && *target.item != kWhole; }

@@ -92,6 +92,15 @@ void Engine::State::reset_hooks(Run& run) {
   }
 }
 
+/// The run ends. Hooks that an earlier end of it had run wait again, for ends that this one is not.
+void Engine::State::settle_hooks(Run& run) {
+  for (TaskIndex hook : hooks_of(run)) {
+    Piece& work = run.node(hook).work;
+    if (work.has_row && work.state == TaskState::waiting)
+      move(run, {run.row.id, hook, kWhole}, work, TaskEvent::skip, {Reason::rule, 0, {}, {}});
+  }
+}
+
 std::vector<TaskIndex> Engine::State::hooks_of(const Run& run) {
   std::vector<TaskIndex> hooks;
   const JobSpec& job = run.version->job;

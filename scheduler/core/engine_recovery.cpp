@@ -250,7 +250,7 @@ void Engine::State::on(const input::Recovered&) {
     Run& run = *each;
     if (is_final(run.row.state)) continue;
     look_at_calls(run);
-    const bool stops = run.stopping != Reason::none && !run.runs_hooks();
+    const bool stops = is_stopping(run);
     if (run.row.state == RunState::queued) {
       stops ? cancel_rest(run, run.stopping, false) : admit(run);
       continue;

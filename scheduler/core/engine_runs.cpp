@@ -246,6 +246,9 @@ void Engine::State::finish_run_if_done(Run& run) {
     if (run.open_hooks == 0) end_run(run, *run.row.outcome, run.row.outcome_reason);
     return;
   }
+  // Nothing of a restored home moves before a person says so.
+  const bool is_restored = run.row.state == RunState::paused && run.row.reason == Reason::restored;
+  if (is_restored && run.stopping == Reason::none) return;
   const RunVerdict verdict = judge_run(run);
   // Nothing is to be done, but a run succeeds only when its turn has come, or will not come.
   const bool has_turn = run.row.state == RunState::running || run.is_admitted || run.is_dormant ||
@@ -266,6 +269,7 @@ void Engine::State::finish_run_if_done(Run& run) {
 }
 
 void Engine::State::end_run(Run& run, RunState state, Reason reason) {
+  settle_hooks(run);
   if (state == RunState::succeeded) {
     // Hooks that a resume repeats may be cancelled before their turn comes.
     if (run.row.state == RunState::queued) move_run(run, RunEvent::start, Reason::none);
@@ -363,6 +367,8 @@ void Engine::State::on(const input::Pause& in) {
     Run* run = find(target.run);
     if (run == nullptr || is_final(run->row.state)) {
       reply.results.push_back({target, false, "the run has ended"});
+    } else if (is_stopping(*run)) {
+      reply.results.push_back({target, false, kStopping});
     } else if (run->row.state == RunState::paused) {
       reply.results.push_back({target, true, "is paused already"});
     } else {
@@ -384,7 +390,9 @@ void Engine::State::pause(Run& run, const std::string& actor, const std::string&
   }
   record(actor, "pause", Target{run.row.id, {}, {}}, note);
   for (RunId called : awaited_by(run)) {
-    if (at(called).row.state != RunState::paused) pause(at(called), actor, note);
+    Run& run_called = at(called);
+    if (run_called.row.state != RunState::paused && !is_stopping(run_called))
+      pause(run_called, actor, note);
   }
 }
 

@@ -234,6 +234,7 @@ class Engine::State {
   void evaluate_hook(Run& run, TaskIndex hook);
   void cancel_hooks(Run& run, bool force);
   void reset_hooks(Run& run);
+  void settle_hooks(Run& run);
   /// Why nothing more of the task starts; hooks run whatever ended the tasks.
   static Reason stop_reason(const Run& run, TaskIndex task) {
     return run.is_hook(task) ? Reason::none : run.stopping;
@@ -241,6 +242,11 @@ class Engine::State {
   /// What an open run's row says beside its state.
   static Reason standing_reason(const Run& run) {
     return run.runs_hooks() ? Reason::hooks : run.stopping;
+  }
+
+  /// It is being cancelled, or ended by a limit; its hooks are still to come.
+  static bool is_stopping(const Run& run) {
+    return run.stopping != Reason::none && !run.runs_hooks();
   }
 
   // engine_tasks.cpp

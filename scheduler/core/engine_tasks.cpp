@@ -158,8 +158,7 @@ void Engine::State::evaluate(Run& run, TaskIndex task) {
   }
   Node& node = run.node(task);
   if (is_final(node.work.state)) {
-    const bool stops = run.stopping != Reason::none && !run.is_stopped && !run.runs_hooks();
-    if (stops) cancel_rest(run, run.stopping, false);
+    if (is_stopping(run) && !run.is_stopped) cancel_rest(run, run.stopping, false);
     finish_run_if_done(run);
     return;
   }

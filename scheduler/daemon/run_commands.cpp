@@ -159,6 +159,12 @@ std::string objection_to_unpause(const Engine& engine, const RunRow& run) {
   return "is not paused; `pawl resume` repeats what failed";
 }
 
+/// The same of a pause.
+std::string objection_to_pause(const Engine& engine, const RunRow& run) {
+  if (!engine.is_stopping(run.id)) return {};
+  return "is being stopped: what runs ends, and nothing more of it starts";
+}
+
 /// The same of a dismissal, for what is to be dismissed.
 std::string objection_to_dismiss(const RunSnapshot& run, const Target& target) {
   const auto is_meant = [&](TaskIndex task) { return !target.task || *target.task == task; };
@@ -355,6 +361,8 @@ void RunCommands::plan(Command& command, Loaded loaded, Json differences) {
       std::string objection = objection_to(command.verb, run.row, named.task);
       if (objection.empty() && command.verb == "mark")
         objection = objection_to_mark(pump_.engine(), (*targets)[i]);
+      if (objection.empty() && command.verb == "pause")
+        objection = objection_to_pause(pump_.engine(), run.row);
       if (objection.empty() && command.verb == "unpause")
         objection = objection_to_unpause(pump_.engine(), run.row);
       if (objection.empty() && command.verb == "dismiss" && run.snapshot)
@@ -402,6 +410,8 @@ RunCommands::Json RunCommands::plan_of_resume(const Command& command,
       add_line("refused", planned.error().message);
       continue;
     }
+    if (run.row.state == RunState::paused || pump_.engine().is_dormant(run.row.id))
+      add_line("unpause", "what waits may start");
     for (const PlanLine& line : *planned) {
       lines.push_back(
           {{"run", run.row.name},

@@ -396,7 +396,9 @@ class Changing(HomeTest):
         child.communicate(timeout=cli_support.SECONDS)
         second = ["--home", self.root / "second"]
         self.pawl(*second, "restore", "copy.db")
-        # Its held task decides the run as soon as somebody looks.
+        # Its held task decides the run as soon as it may go on, and not before.
+        self.pawl(*second, "pause", "@latest")
+        self.assertEqual(self.pawl(*second, "runs", "-o", "json").json()[0]["state"], "paused")
         self.pawl(*second, "unpause", "--all")
         self.assertEqual(self.pawl(*second, "runs", "-o", "json").json()[0]["state"], "failed")
 

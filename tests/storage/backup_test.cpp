@@ -164,6 +164,20 @@ TEST_CASE("a restored store is the home that was copied, and no other") {
   CHECK(must(open_store(home.store())->home_id()).text == id.text);
 }
 
+TEST_CASE("a restore tells of all schedules that are paused, also of those that were") {
+  Folder folder;
+  fill(*open_store(folder.store()));
+  must(backup_store(folder.store(), folder.path("copy"), {}));
+  Folder home;
+  must(restore_store(folder.path("copy"), home.store(), {false, "ana", at(99), {}}));
+  must(backup_store(home.store(), folder.path("copy of it"), {}));
+  Folder second;
+  const auto report =
+      must(restore_store(folder.path("copy of it"), second.store(), {false, "ana", at(99), {}}));
+  CHECK(report.paused_runs == 2);
+  CHECK(report.paused_jobs == 1);
+}
+
 TEST_CASE("a restore refuses a home with runs unless told, and keeps what it replaced") {
   Folder folder;
   fill(*open_store(folder.store()));

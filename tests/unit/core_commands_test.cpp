@@ -148,6 +148,27 @@ TEST_CASE("a paused run with nothing to start ends by itself") {
   CHECK(w.state(run) == "failed");
 }
 
+TEST_CASE("a restored run with nothing to start ends when a person lets it go on") {
+  World w;
+  const RunId run = w.start("a; b after a");
+  w.pause(run);
+  w.store.runs.at(run).reason = Reason::restored;
+  w.restart();
+  w.finish(run, "a", Outcome::failed);
+  CHECK(w.states(run) == "a=failed b=upstream_failed");
+  CHECK(w.state(run) == "paused:restored");
+  w.restart();
+  CHECK(w.state(run) == "paused:restored");
+  SECTION("unpaused") {
+    w.unpause(run);
+    CHECK(w.state(run) == "failed");
+  }
+  SECTION("cancelled") {
+    w.cancel(run);
+    CHECK(w.state(run) == "failed");
+  }
+}
+
 TEST_CASE("a run that is paused before its turn keeps its place") {
   World w;
   const VersionId version = w.define("a");
@@ -175,11 +196,31 @@ TEST_CASE("pause and unpause say what they cannot do") {
   CHECK(w.last_reply() == "the run has ended");
 }
 
-TEST_CASE("cancelling a run that is paused while it is being stopped keeps why") {
+TEST_CASE("a run that is being stopped is not paused") {
+  World w;
+  const RunId run = w.start("a; b; c after b; on_exit");
+  w.cancel(run, "b");
+  w.pause(run);
+  CHECK(w.last_reply() == "ok");
+  w.unpause(run);
+  w.cancel(run);
+  w.pause(run);
+  CHECK(w.last_reply() == "is being stopped: what runs ends, and nothing more of it starts");
+  CHECK(w.state(run) == "running:cancelled");
+  w.restart();
+  w.pause(run);
+  CHECK(w.state(run) == "running:cancelled");
+  w.finish(run, "a", Outcome::failed);
+  w.finish(run, "b", Outcome::failed);
+  w.pause(run);
+  CHECK(w.state(run) == "paused:hooks");  // those come after the stop
+}
+
+TEST_CASE("a run that its time-out stops while it is paused keeps why") {
   World w;
   const RunId run = w.start("job timeout=1m; a; b");
-  w.pass(1min);
   w.pause(run);
+  w.pass(1min);
   CHECK(w.state(run) == "paused:run_timeout");
   w.restart();
   w.finish_all(run, Outcome::failed);

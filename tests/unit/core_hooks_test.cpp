@@ -73,6 +73,25 @@ TEST_CASE("a hook that fails changes nothing of the result") {
   CHECK(w.store.runs.at(run).counts[static_cast<std::size_t>(TaskState::failed)] == 0);
 }
 
+TEST_CASE("a hook of an earlier end waits for nothing once its run has ended another way") {
+  World w;
+  const RunId run = w.start(kAll);
+  w.finish(run, "a", Outcome::failed);
+  w.finish_all(run);
+  CHECK(w.task(run, "hook:on_failure:0") == "succeeded");
+  w.resume(run);
+  CHECK(w.task(run, "hook:on_failure:0") == "waiting");
+  w.finish_all(run);
+  CHECK(w.state(run) == "succeeded");
+  CHECK(w.states(run) ==
+        "a=succeeded hook:on_success:0=succeeded hook:on_failure:0=skipped "
+        "hook:on_exit:0=succeeded");
+  w.mark(run, "a", TaskState::failed);
+  w.resume(run);
+  w.finish(run, "a", Outcome::failed);
+  CHECK(w.task(run, "hook:on_failure:0") == "running");
+}
+
 TEST_CASE("a hook whose `when` is false is skipped") {
   World w;
   w.answers = false;
