@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
@@ -28,6 +29,7 @@ pid_t recording_process = 0;
 thread_local bool is_loop_thread = false;
 std::atomic<Wakeup*> waiting_loop{nullptr};
 std::atomic<bool> has_loop_turned{false};
+std::atomic<void (*)()> last_act{nullptr};
 
 constexpr int kLoopLooks = 200;
 constexpr timespec kBetweenLooks{0, 5'000'000};
@@ -95,17 +97,26 @@ void wait_for_loop() {
   }
 }
 
+void act_last() {
+  void (*const act)() = last_act;
+  if (act != nullptr && ::getpid() == recording_process) act();
+}
+
 /// It ends the process as it would have without us: it waits until this returns, and then nothing
 /// catches it.
 void on_crash(int signal) {
   leave_word(signal);
   wait_for_loop();
+  act_last();
   ::raise(signal);
 }
 
 void on_exit() {
   leave_word(0);
   wait_for_loop();
+  // Without its lock: whoever holds that may be the one that does not end.
+  ::fflush_unlocked(stdout);
+  act_last();
 }
 
 std::string record_path(const std::string& worker_folder) { return worker_folder + "/crash"; }
@@ -145,6 +156,8 @@ CrashPause::CrashPause(Loop& loop)
 }
 
 CrashPause::~CrashPause() { waiting_loop = nullptr; }
+
+void set_last_act(void (*act)()) { last_act = act; }
 
 WorksFor::WorksFor(AttemptId attempt) {
   static thread_local HandlerStack stack;

@@ -40,6 +40,10 @@ class CrashPause {
   Wakeup wakeup_;
 };
 
+/// From now on a thread that crashes, aborts or calls `exit` does this last of all, whatever it
+/// works for; null: nothing. It must be safe in a signal handler.
+void set_last_act(void (*act)());
+
 /// While it lives, this thread works for the attempt. Cheap; not nested.
 class WorksFor {
  public:

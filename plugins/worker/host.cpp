@@ -60,6 +60,7 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
         // Nothing of this process can be trusted any more; the journal has what ended.
         static constexpr char kText[] = "the loop is blocked by an operator: this host ends\n";
         [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
+        OwnOutput::settle();
         ::kill(::getpid(), SIGKILL);
       })) {
   signal_poll_.watch({.readable = true});
@@ -187,6 +188,7 @@ Result<void> OperatorHost::prepare(AttemptId id, Attempt& attempt) {
       return Error{ErrorKind::invalid, "with: " + *wrong};
     }
   }
+  if (auto hidden = own_output_.hide(request->secrets); !hidden) return hidden;
   request->definition = attempt.definition->compiled;
   attempt.request = std::make_shared<const OperatorRequest>(std::move(*request));
   std::string().swap(attempt.start.payload);
@@ -389,6 +391,7 @@ void OperatorHost::end_process() {
   }
   perform();
   (void)desk_->flush();
+  OwnOutput::settle();
   ::_exit(kExitDeaf);
 }
 
@@ -443,7 +446,10 @@ void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& ve
   }
   if (attempt.streams) end.log_bytes = attempt.streams->log_bytes();
   describe(attempt, end);
-  if (attempt.request) scratches_.add(attempt.request->scratch);
+  if (attempt.request) {
+    own_output_.release(attempt.request->secrets);
+    scratches_.add(attempt.request->scratch);
+  }
   attempts_.erase(id);
   desk_->ended(std::move(end));
   check_recycling();

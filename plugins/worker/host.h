@@ -29,6 +29,7 @@
 #include "plugins/worker/loaded_operators.h"
 #include "plugins/worker/operator_backend.h"
 #include "plugins/worker/output_keeping.h"
+#include "plugins/worker/own_output.h"
 #include "plugins/worker/scheduler_desk.h"
 #include "plugins/worker/scratch_sweep.h"
 #include "plugins/worker/streams.h"
@@ -107,6 +108,7 @@ class OperatorHost final : private OperatorEvents {
   void check_recycling();
   [[noreturn]] void end_process();
 
+  OwnOutput own_output_;  // first: what goes after it may print
   Loop& loop_;
   WorkerOptions options_;
   std::string folder_;

@@ -1,9 +1,13 @@
 #include "plugins/worker/mask.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include <nlohmann/json.hpp>
+
+#include "scheduler/base/text.h"
+#include "scheduler/spec/cel_text.h"
 
 namespace pawl {
 namespace {
@@ -43,12 +47,57 @@ std::string in_json(const std::string& value, bool only_ascii) {
   return quoted.substr(1, quoted.size() - 2);
 }
 
+/// `\x0a`, `\u20ac`, `\U0001f600`: the number in as many hexadecimal digits as its size asks for.
+void append_python_escape(std::string& out, std::uint32_t number) {
+  const int digits = number > 0xFFFF ? 8 : number > 0xFF ? 4 : 2;
+  out += digits == 8 ? "\\U" : digits == 4 ? "\\u" : "\\x";
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4)
+    out += "0123456789abcdef"[number >> shift & 0xF];
+}
+
+/// What Python shows of a value between its quotes: `repr` of the text, `ascii` of it, `repr` of
+/// its bytes.
+enum class PythonForm { text, ascii, bytes };
+
+/// Beyond ASCII Python escapes what does not print; of that only what is common is known here.
+bool is_escaped(std::uint32_t number, PythonForm form) {
+  if (number < 0x20 || number == 0x7F) return true;
+  return number > 0x7F && (form != PythonForm::text || number <= 0xA0 || number == 0xAD);
+}
+
+/// `value` is UTF-8, or the form is `bytes`. `escapes_quote`: Python escapes `'` where it has to
+/// stand between such, which other text around the value decides.
+std::string in_python(std::string_view value, PythonForm form, bool escapes_quote) {
+  std::string out;
+  for (std::size_t at = 0; at < value.size();) {
+    cel::CodePoint one{static_cast<unsigned char>(value[at])};
+    if (form != PythonForm::bytes) one = cel::decode_utf8(value, at);
+    const char c = value[at];
+    if (c == '\\' || (c == '\'' && escapes_quote)) {
+      out += {'\\', c};
+    } else if (c == '\n' || c == '\r' || c == '\t') {
+      out += {'\\', c == '\n' ? 'n' : c == '\r' ? 'r' : 't'};
+    } else if (is_escaped(one.value, form)) {
+      append_python_escape(out, one.value);
+    } else {
+      out += value.substr(at, one.length);
+    }
+    at += one.length;
+  }
+  return out;
+}
+
 }  // namespace
 
 Mask::Mask(std::vector<std::string> values) : values_(std::move(values)) {
   std::erase_if(values_, [](const std::string& v) { return v.size() < kMaskBytesMin; });
   for (std::size_t i = 0, count = values_.size(); i < count; ++i) {
     for (const bool only_ascii : {false, true}) values_.push_back(in_json(values_[i], only_ascii));
+    for (const PythonForm form : {PythonForm::text, PythonForm::ascii, PythonForm::bytes}) {
+      if (form != PythonForm::bytes && !is_utf8(values_[i])) continue;
+      for (const bool escapes_quote : {false, true})
+        values_.push_back(in_python(values_[i], form, escapes_quote));
+    }
   }
   std::sort(values_.begin(), values_.end(), [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() > b.size() : a < b;

@@ -1,8 +1,9 @@
 #pragma once
 
 // Hides the values of secrets in text that passes by. A seat belt, not a promise: values of at
-// least kMaskBytesMin bytes are found, literal or as a JSON string has them, also across the
-// borders of chunks; otherwise encoded ones are not.
+// least kMaskBytesMin bytes are found, literal, as a JSON string has them or as Python's `repr` and
+// `ascii` show a text or its bytes, also across the borders of chunks; otherwise encoded ones are
+// not.
 
 #include <cstddef>
 #include <memory>

@@ -58,7 +58,8 @@ std::uint64_t attempt_mark(std::int64_t attempt, std::string_view home);
 /// The attempt of a mark in the text of /proc/PID/limits; nothing when the mark is not this home's.
 std::optional<std::int64_t> attempt_in_limits(std::string_view limits, std::string_view home);
 
-/// The mark of a warm program of a host, in the same limit: no attempt has it. `host`: the folder
+/// The mark of a warm program of a host, in the same limit: no attempt has it. Program 0 is the
+/// host itself, for what its libraries start. `host`: the folder
 /// of its worker, or another name of its own.
 std::uint64_t program_mark(std::int64_t program, std::string_view host);
 

@@ -117,6 +117,13 @@ std::string ProgramPool::hidden(const ProgramProcess& process, std::string_view 
   return processes_.at(process.id()).mask->hide(text);
 }
 
+/// What it says of one attempt may hold a secret of another one that it has, or has had. Not in the
+/// output: a word there is no secret because another job has it as one.
+void ProgramPool::hide_in(const ProgramProcess& process, OperatorResult& result) const {
+  for (std::string* text : {&result.error_class, &result.message, &result.trace})
+    *text = hidden(process, *text);
+}
+
 void ProgramPool::add_secrets(Process& process, const OperatorRequest& request) {
   bool is_new = false;
   for (const auto& [name, value] : request.secrets) {
@@ -158,9 +165,9 @@ void ProgramPool::on_message(ProgramProcess& process, ProgramMessage&& message) 
   if (auto* finish = std::get_if<program_message::Finish>(&message)) {
     finished(process, std::move(*finish));
   } else if (const auto* log = std::get_if<program_message::Log>(&message)) {
-    events_.log(id, log->stream, log->text);
+    events_.log(id, log->stream, hidden(process, log->text));
   } else if (const auto* progress = std::get_if<program_message::Progress>(&message)) {
-    events_.progress(id, progress->fraction, progress->text);
+    events_.progress(id, progress->fraction, hidden(process, progress->text));
   } else if (const auto* handle = std::get_if<program_message::Handle>(&message)) {
     append_kept(process.outgoing(), id, events_.set_handle(id, handle->handle));
     process.flush();
@@ -177,6 +184,7 @@ void ProgramPool::finished(ProgramProcess& process, program_message::Finish&& me
   process.read_errors();
   log_rest_of_errors(process);
   OperatorResult result = std::move(message.result);
+  hide_in(process, result);
   if (result.outcome == Outcome::succeeded) {
     auto text = output_text(std::move(result.output), attempts_.at(id).request.attempt->output);
     result = text ? OperatorResult{} : failure(Reason::output, text.error().message);

@@ -77,6 +77,7 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   void add_secrets(Process& process, const OperatorRequest& request);
   void log_rest_of_errors(const ProgramProcess& process);
   std::string hidden(const ProgramProcess& process, std::string_view text) const;
+  void hide_in(const ProgramProcess& process, OperatorResult& result) const;
   void note(const ProgramProcess& process, const std::string& text);
 
   void schedule_turn();

@@ -5,7 +5,8 @@
 // A process belongs to an attempt when it is the program that the journal names (pid and start
 // time), is in the session that this program leads or led, or carries the attempt's mark in its
 // limits or its variables in its environment (process_table.h). What carries the mark of a warm
-// program of the worker was started for one of its attempts, and nobody knows for which. Before the
+// program of the worker was started for one of its attempts, and nobody knows for which; so was
+// what carries that of the worker itself, which the libraries of a host have started. Before the
 // signal the identity is read again behind a pidfd, so a reused pid is never hit. A copy of a home,
 // whose journals name the programs of the original, ends none of them.
 

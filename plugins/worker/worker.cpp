@@ -18,6 +18,7 @@
 #include "plugins/worker/host.h"
 #include "plugins/worker/journal_writer.h"
 #include "plugins/worker/log_file.h"
+#include "plugins/worker/process_table.h"
 #include "plugins/worker/supervisor.h"
 #include "plugins/worker/worker_signals.h"
 #include "scheduler/base/result.h"
@@ -84,6 +85,15 @@ Result<void> set_descriptors(const std::string& log) {
   return {};
 }
 
+/// What libraries of a host start is known by it when the host is dead (remains.h): as program 0,
+/// which no warm program is.
+void mark_children(const std::string& folder) {
+  rlimit locks{};
+  getrlimit(RLIMIT_LOCKS, &locks);
+  locks.rlim_cur = program_mark(0, folder);
+  setrlimit(RLIMIT_LOCKS, &locks);
+}
+
 Result<void> make_folder(const std::string& folder) {
   if (make_folders_of(folder + "/lock")) return {};
   return Error{ErrorKind::home_unusable, "cannot make " + folder + ": " + std::strerror(errno)};
@@ -116,6 +126,7 @@ Result<void> run(const WorkerOptions& options) {
   {
     Loop loop;
     if (is_host) {
+      mark_children(folder);
       OperatorHost host(loop, options, std::move(*journal), std::move(*listening), descriptors);
       loop.run();
     } else {

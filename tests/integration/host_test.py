@@ -13,6 +13,14 @@ from cli_support import HomeTest
 PLUGIN = Path(os.environ["PAWL_FAULTY_PLUGIN"])
 
 
+def words_of(process):
+    """The first word of a process by its folder in /proc; of other folders none."""
+    try:
+        return (process / "cmdline").read_bytes().split(b"\0")[0]
+    except OSError:
+        return b""
+
+
 class PluginTest(HomeTest):
     def setUp(self):
         super().setUp()
@@ -110,6 +118,14 @@ class HowManyHosts(PluginTest):
 
 
 class WhatOperatorsCannotBreak(PluginTest):
+    def test_what_a_library_has_started_ends_with_its_host_before_anything_begins_again(self):
+        self.run_of([self.task("a", "parent", on_interrupt="fail")], code=1)
+        self.assertEqual(self.row("a")["reason"], "lost")
+        # Its first word is the key of its attempt.
+        run = self.pawl("runs", "-o", "name").lines[0].encode()
+        left = [words for words in map(words_of, Path("/proc").iterdir()) if run in words]
+        self.assertEqual(left, [])
+
     def test_a_crash_is_lost_and_held_as_poison_after_three_times_and_hurts_nobody_else(self):
         for how in ("abort", "exit", "segv"):
             self.run_of([self.task("a", "crash", **{"with": {"how": how}},

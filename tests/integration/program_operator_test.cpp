@@ -40,6 +40,10 @@ while read -r line; do
       say progress ',"fraction":0.5,"text":"half"'
       echo "aside" >&2
       finish true ;;
+    *'"do":"betray"'*)
+      say log ',"text":"it is canary-of-another\n"'
+      say progress ',"fraction":0.5,"text":"at canary-of-another"'
+      say finish ',"outcome":"failed","message":"not canary-of-another","trace":"canary-of-another"' ;;
     *'"do":"handle"'*) say handle ',"handle":"job-1"' ;;
     *'"do":"refused"'*) say handle ',"handle":"refused"' ;;
     *'"do":"garbage"'*) echo "Segmentation fault, I suppose" ;;
@@ -133,6 +137,20 @@ TEST_CASE("a process takes as many attempts at once as its manifest says") {
   CHECK(host.end(1).outcome == Outcome::lost);
   CHECK(host.end(3).outcome == Outcome::lost);
   CHECK_THAT(host.end(3).message, Catch::Contains("one of its attempts did not listen"));
+}
+
+TEST_CASE("what a program says of one attempt hides the secrets of all that it has") {
+  Programs programs(R"(, "concurrency": 2)");
+  TestHost host(programs.make());
+  OperatorRequest other = TestHost::request(1, todo("wait"));
+  other.secrets = {{"TOKEN", "canary-of-another"}};
+  host.start(std::move(other));
+  host.wait([&] { return host.recorder.told[1].heartbeats == 1; });
+  const OperatorResult& result = host.run(2, todo("betray"));
+  CHECK(result.message == "not ***");
+  CHECK(result.trace == "***");
+  CHECK(host.recorder.told[2].out == "it is ***\n");
+  CHECK(host.recorder.told[2].progress == "at ***");
 }
 
 TEST_CASE("a process gets the login variables and those of its manifest, nothing of an attempt") {

@@ -298,11 +298,13 @@ TEST_CASE("programs that hand themselves on from process to process do not outru
       setsid();
       const rlimit mark{attempt_mark(number, home), RLIM_INFINITY};
       setrlimit(RLIMIT_LOCKS, &mark);
-      while (true) {
+      // Ten seconds at the least; without an end it would outlive a test that fails.
+      for (int hop = 0; hop < 5'000; ++hop) {
         if (fork() != 0) _exit(0);
         setsid();
         usleep(2'000);
       }
+      _exit(0);
     }
     waitpid(first, nullptr, 0);
     JournalAttempt attempt;

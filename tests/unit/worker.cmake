@@ -9,6 +9,7 @@ pawl_test(worker_test LABEL unit
     worker_log_test.cpp
     worker_manifest_test.cpp
     worker_output_test.cpp
+    worker_own_output_test.cpp
     worker_protocol_test.cpp
     worker_scratch_test.cpp
     worker_streams_test.cpp

@@ -120,6 +120,24 @@ TEST_CASE("a secret is hidden as a JSON string has it, too") {
   CHECK(mask.hide(secret + "x") == "***x");
 }
 
+TEST_CASE("a secret is hidden as Python shows it, too") {
+  // As python3 prints repr(s), ascii(s), repr(s.encode()), and repr("'" + s).
+  const std::string secret =
+      "-----BEGIN \"key\"\n\t\\ it's\x01 \xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80\r\n";
+  Mask mask({secret});
+  for (const char* text : {
+           R"(repr '-----BEGIN "key"\n\t\\ it\'s\x01 ü € 😀\r\n')",
+           R"(repr '-----BEGIN "key"\n\t\\ it\'s\x01 \xfc \u20ac \U0001f600\r\n')",
+           R"(repr '-----BEGIN "key"\n\t\\ it\'s\x01 \xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80\r\n')",
+       }) {
+    CHECK(mask.hide(text) == "repr '***'");
+    CHECK(masked(mask, text, 3) == "repr '***'");
+  }
+  CHECK(Mask({"it's a secret\n"}).hide(R"("it's a secret\n")") == R"("***")");
+  // No text: only as bytes.
+  CHECK(Mask({"\xff\xfe-of-a-secret"}).hide(R"(b'\xff\xfe-of-a-secret')") == "b'***'");
+}
+
 TEST_CASE("of secrets that begin alike the longest is hidden") {
   Mask mask({"abcdefgh", "abcdefghijkl"});
   CHECK(mask.hide("abcdefghijkl") == "***");

@@ -6,8 +6,10 @@
 
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <iostream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -46,6 +48,23 @@ struct CrashLate {
     for (int i = 0; i < 100; ++i) attempt.log("line " + std::to_string(i) + "\n");
     ::raise(SIGSEGV);
     return Result::success();
+  }
+};
+
+/// Starts a program that takes off session and variables, and crashes.
+struct Parent {
+  static constexpr const char* kName = "parent";
+  static constexpr const char* kSummary = "leaves a program behind";
+  static constexpr const char* kSchema = kAnything;
+  Result run(Attempt&, const Request& request) {
+    const std::string words(request.idempotency_key());
+    if (::fork() == 0) {
+      ::setsid();
+      const char* const none[] = {nullptr};
+      ::execle("/bin/sleep", words.c_str(), "1000", nullptr, none);
+      ::_exit(127);
+    }
+    std::abort();
   }
 };
 
@@ -242,6 +261,8 @@ struct Leaky {
     const std::string secret(attempt.secret("TOKEN").value_or("none"));
     attempt.log("token " + secret.substr(0, 5));
     attempt.log(secret.substr(5) + "\n");
+    std::printf("prints %s\n", secret.c_str());
+    std::cerr << "cries " << secret << '\n';
     return Result::failure("cannot log in with " + secret, "Denied", "trace\n" + secret);
   }
 };
@@ -273,5 +294,5 @@ struct Counter {
 
 }  // namespace
 
-PAWL_PLUGIN("1.2", Crash, CrashLate, Deaf, Burner, Toiler, Blocker, Hoarder, Grabber, Huge, Flood,
-            Obedient, Patient, Thrower, Chatter, Leaky, Remote, Counter)
+PAWL_PLUGIN("1.2", Crash, CrashLate, Parent, Deaf, Burner, Toiler, Blocker, Hoarder, Grabber, Huge,
+            Flood, Obedient, Patient, Thrower, Chatter, Leaky, Remote, Counter)
