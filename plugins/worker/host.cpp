@@ -327,6 +327,7 @@ void OperatorHost::keep_output(AttemptId id, Attempt& attempt) {
   }
   OutputSource source;
   source.format = definition.output;
+  source.place = "the output";
   source.home = options_.home;
   source.mask = attempt.mask;
   source.spool_file = output_path(definition.log_dir, attempt.start.item, attempt.start.number);

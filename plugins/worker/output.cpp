@@ -162,7 +162,7 @@ std::string too_large_text() {
 
 /// A text or JSON value: judged, then inline or in a file.
 OutputResult keep_value(const OutputSource& source, std::string value) {
-  std::string_view place = source.written_file.empty() ? "standard output" : "$PAWL_OUTPUT";
+  std::string_view place = source.written_file.empty() ? source.place : "$PAWL_OUTPUT";
   if (value.size() > limits::kOutputValueBytesMax) return wrong(too_large_text());
   if (source.format == OutputFormat::text) {
     value.resize(value.find_last_not_of('\n') + 1);

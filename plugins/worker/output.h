@@ -19,11 +19,12 @@ namespace pawl {
 struct OutputSource {
   OutputFormat format = OutputFormat::none;
   std::string written_file;  ///< PAWL_OUTPUT; empty: standard output
-  std::string value;         ///< what came from standard output (text, json)
-  bool too_large = false;    ///< more came than is kept
-  std::string spool_file;    ///< where a file output is kept, absolute (log_dir); jsonl went there
-  std::string spool_error;   ///< the spool could not be written
-  std::string home;          ///< for the path in the result
+  std::string value;         ///< what came from there, or an operator gave back (text, json)
+  std::string_view place = "standard output";  ///< what messages call `value`
+  bool too_large = false;                      ///< more came than is kept
+  std::string spool_file;   ///< where a file output is kept, absolute (log_dir); jsonl went there
+  std::string spool_error;  ///< the spool could not be written
+  std::string home;         ///< for the path in the result
   std::shared_ptr<const Mask> mask;
 };
 

@@ -13,7 +13,7 @@ std::string_view python_schema() {
     "kwargs": {"type": "object", "x-pawl-secret": true, "description": "arguments by name"},
     "python": {"type": "string", "minLength": 1, "default": "python3",
       "description": "an interpreter, or the folder of a virtual environment, relative to `working_dir`; a name that is no such folder is looked up in PATH"},
-    "path": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+    "path": {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1,
       "description": "folders to import from, relative to `working_dir`, which is the default"},
     "threads": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1,
       "description": "calls at once in one interpreter"},

@@ -47,7 +47,7 @@ class DocumentBuilder {
     number(NodeKind::real);
     doc_.nodes_.back().value.real = value;
     const bool has_lost_digits = raw.find_first_of(".eE") == std::string::npos;
-    if (has_lost_digits && doc_.errors_.size() < limits::kErrorsPerFileMax) {
+    if (has_lost_digits && doc_.errors_.size() <= limits::kErrorsPerFileMax) {
       doc_.errors_.push_back(
           {begin,
            "the integer " + shorten(raw) +
@@ -172,7 +172,7 @@ class DocumentBuilder {
   }
 
   void report_duplicate(NodeId later, NodeId first) {
-    if (doc_.errors_.size() >= limits::kErrorsPerFileMax) return;
+    if (doc_.errors_.size() > limits::kErrorsPerFileMax) return;
     const std::size_t line =
         1 + static_cast<std::size_t>(std::count(
                 text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(doc_.key_offset(first)),
@@ -205,7 +205,7 @@ class DocumentBuilder {
     seen.reserve(doc_.child_count(object));
     for (NodeId m = doc_.first_child(object); m != kNoNode; m = doc_.next(m)) {
       if (seen.insert(doc_.key(m)).second) continue;
-      if (doc_.errors_.size() >= limits::kErrorsPerFileMax) return;
+      if (doc_.errors_.size() > limits::kErrorsPerFileMax) return;
       report_duplicate(m, doc_.member(object, doc_.key(m)));
     }
   }

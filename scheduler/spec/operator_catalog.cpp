@@ -43,7 +43,7 @@ class ParameterCheck::Walk {
   explicit Walk(ParameterCheck& owner) : owner_(owner) {}
 
   void check(const Json& schema, const Json& value, const std::string& pointer) {
-    if (errors.size() >= limits::kErrorsPerFileMax) return;
+    if (errors.size() > limits::kErrorsPerFileMax) return;  // one more: so that it is told
     if (!has_template(value)) {
       // Objects are walked, so that an error names its place.
       if (value.is_object() && member(schema, "properties") != nullptr) {

@@ -27,9 +27,11 @@ Error unknown_param(const JobSpec& job, std::string_view name) {
 
 Result<std::string> resolve_params(const JobSpec& job, std::string_view given) {
   Document document;
-  if (!document.parse(given, limits::kJobFileBytesMax) || !document.errors().empty()) {
+  const bool is_json = document.parse(given, limits::kJobFileBytesMax);
+  if (!document.errors().empty()) {
     return Error{ErrorKind::invalid,
-                 "the parameters are not JSON: " + document.errors()[0].message};
+                 (is_json ? "the parameters: " : "the parameters are not JSON: ") +
+                     document.errors()[0].message};
   }
   if (!document.is(document.root(), NodeKind::object)) {
     return Error{ErrorKind::invalid,
@@ -61,7 +63,11 @@ Result<std::string> param_from_text(const JobSpec& job, std::string_view name,
   const Json schema = Json::parse(spec->second.schema);
   const Json as_text = std::string(text);
   Document document;
-  const bool is_json = document.parse(text, limits::kJobFileBytesMax) && document.errors().empty();
+  const bool is_read = document.parse(text, limits::kJobFileBytesMax);
+  const bool is_json = is_read && document.errors().empty();
+  // JSON whose digits would be lost: what it is says more than what it is not.
+  if (!allows_text(schema) && is_read && !is_json)
+    return param_error(name, document.errors()[0].message);
   if (!allows_text(schema) && is_json) return document.to_json(document.root()).dump();
   // A schema without a type may list values of any kind: take the reading that fits.
   if (!schema.contains("type") && is_json && schema_violation(schema, as_text)) {

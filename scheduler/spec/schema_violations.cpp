@@ -27,6 +27,8 @@ void collect_patterns(const Json& schema, Patterns& patterns) {
   }
 }
 
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+
 /// A sentence about the value at that place, a JSON pointer from the value that is checked.
 std::string said(const std::string& sentence, const std::string& at) {
   return at.empty() ? sentence : sentence + " (at " + at + ")";
@@ -62,10 +64,29 @@ std::string example_of(const Json& schema) {
   return ", as " + examples->front().dump() + " does";
 }
 
-/// Whether it begins as an address does; the rest is for whoever calls it to judge.
-bool is_http_address(std::string_view text) {
+/// Why it is no address: what no server can be reached by. The rest is for whoever calls it to
+/// judge.
+std::optional<std::string> address_violation(std::string_view text) {
   static const RE2 kBegin("(?i)^https?://[^/?#]");
-  return RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), kBegin);
+  static const RE2 kPort(
+      R"(^[A-Za-z]+://(?:[^/?#]*@)?(?:\[[^\]/?#]*\]|[^:/?#@]*):([^/?#@]+)(?:[/?#]|$))");
+  const re2::StringPiece whole(text.data(), text.size());
+  if (!RE2::PartialMatch(whole, kBegin))
+    return "expected an address such as \"https://example.org/path\", with http or https";
+  if (std::any_of(text.begin(), text.end(), is_control))
+    return "an address holds no line break and no other control character";
+  re2::StringPiece port;
+  if (!RE2::PartialMatch(whole, kPort, &port)) return std::nullopt;
+  unsigned number = 0;
+  if (RE2::FullMatch(port, "0*([0-9]{1,5})", &number) && number >= 1 && number <= 65535)
+    return std::nullopt;
+  return "a port is a number from 1 to 65535";
+}
+
+/// What a message tells of a text: not one that may be a secret.
+std::string shown_text(const Json& schema, const Json& value) {
+  const auto secret = schema.find("x-pawl-secret");
+  return secret != schema.end() && *secret == true ? "this value" : shown_value(value);
 }
 
 /// Why a text is none of pawl's own kinds: `x-pawl-type`.
@@ -83,12 +104,17 @@ std::optional<std::string> kind_violation(const Json& schema, const std::string&
              " is allowed";
     }
   }
-  if (*kind == "size" && !parse_size(text)) {
-    return "expected a size such as \"512KiB\" or \"1GiB\", found " + shown_value(text);
+  if (*kind == "size") {
+    const auto size = parse_size(text);
+    if (!size) return "expected a size such as \"512KiB\" or \"1GiB\", found " + shown_value(text);
+    const auto most = schema.find("x-pawl-maximum");
+    const auto bytes_max = most == schema.end() ? size : parse_size(most->get<std::string>());
+    if (bytes_max && *size > *bytes_max) {
+      return shown_value(text) + " is too large: at most " + most->get<std::string>() +
+             " is allowed";
+    }
   }
-  if (*kind == "url" && !is_http_address(text)) {
-    return "expected an address such as \"https://example.org/path\", with http or https";
-  }
+  if (*kind == "url") return address_violation(text);
   return std::nullopt;
 }
 
@@ -201,9 +227,14 @@ std::optional<std::string> text_violation(const Json& schema, const Patterns& pa
     if (const auto pattern = schema.find("pattern"); pattern != schema.end()) {
       const auto expression = patterns.find(pattern->get_ref<const std::string&>());
       if (!RE2::PartialMatch(text, expression->second)) {
-        return said(shown_value(value) + " does not match the pattern " + pattern->dump() +
-                        example_of(schema),
-                    at);
+        const auto own = schema.find("x-pawl-error");
+        const std::string why =
+            own != schema.end() && own->is_string() ? own->get<std::string>() : "";
+        return said(
+            shown_text(schema, value) +
+                (why.empty() ? " does not match the pattern " + pattern->dump() + example_of(schema)
+                             : ' ' + why),
+            at);
       }
     }
     if (const auto format = schema.find("format"); format != schema.end()) {

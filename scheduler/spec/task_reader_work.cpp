@@ -168,6 +168,13 @@ void TaskReader::read_operator(const Source& source, TaskSpec& task) {
                                         quote(task.operator_name));
     }
   }
+  if (const View from = view.own_member("output").own_member("from");
+      from.string() == "file" && task.operator_name != "process") {
+    out_.error(from.node(),
+               "\"file\" belongs to \"command\" and \"script\", which write "
+               "$PAWL_OUTPUT; the output of an operator is what it gives back: leave "
+               "\"from\" out");
+  }
   const bool same_operator =
       doc_.is(source.defaults, NodeKind::object) &&
       View(doc_, source.defaults).member("operator").string() == task.operator_name;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 // Without it the library ends the process where it finds a mistake.
@@ -73,6 +74,17 @@ std::string compile(const Json& schema, valijson::Schema& compiled) {
   return {};
 }
 
+/// Without members that are templates, of which nothing is known yet.
+Json without_templates(const Json& value) {
+  Json out = value;
+  for (auto at = out.begin(); out.is_object() && at != out.end();) {
+    const bool is_template =
+        at->is_string() && at->get_ref<const std::string&>().find("{{") != std::string::npos;
+    at = is_template ? out.erase(at) : std::next(at);
+  }
+  return out;
+}
+
 std::string cannot_check(const std::string& why) { return "the value cannot be checked: " + why; }
 
 }  // namespace
@@ -90,7 +102,13 @@ struct CompiledSchema::Impl {
   /// A part of `allOf` that says itself what is wrong where it does not hold.
   struct Rule {
     std::string error;
+    std::optional<CompiledSchema> condition;  ///< it is about values that fit this (`if`)
     CompiledSchema schema;
+
+    bool is_broken_by(const Json& value) const {
+      if (condition && condition->violation(value)) return false;
+      return schema.violation(condition ? without_templates(value) : value).has_value();
+    }
   };
   Json schema;
   Patterns patterns;
@@ -108,7 +126,10 @@ CompiledSchema::CompiledSchema(Json schema) {
   for (const Json& part : parts.is_array() ? parts : Json::array()) {
     const auto error = part.is_object() ? part.find("x-pawl-error") : part.end();
     if (error == part.end() || !error->is_string()) continue;
-    made->rules.push_back({error->get<std::string>(), CompiledSchema(part)});
+    const bool has_condition = part.contains("if") && part.contains("then");
+    made->rules.push_back({error->get<std::string>(),
+                           has_condition ? std::optional<CompiledSchema>(part["if"]) : std::nullopt,
+                           CompiledSchema(has_condition ? part["then"] : part)});
   }
   impl_ = std::move(made);
 }
@@ -124,7 +145,9 @@ std::optional<std::string> CompiledSchema::violation(const Json& value) const {
     const valijson::adapters::NlohmannJsonAdapter adapter(value);
     // Reasons are collected only for a value that has some.
     if (valijson::Validator().validate(impl_->compiled, adapter, nullptr)) {
-      return text_violation(impl_->schema, impl_->patterns, value);
+      if (auto found = text_violation(impl_->schema, impl_->patterns, value)) return found;
+      // The own checks of a rule, which the library does not see.
+      return rule_violation(value);
     }
     if (auto found = rule_violation(value)) return found;
     valijson::ValidationResults results;
@@ -144,7 +167,7 @@ std::optional<std::string> CompiledSchema::rule_violation(const Json& value) con
   if (!impl_->schema.is_object()) return std::nullopt;
   if (auto found = choice_violation(impl_->schema, value)) return found;
   for (const Impl::Rule& rule : impl_->rules) {
-    if (rule.schema.violation(value)) return rule.error;
+    if (rule.is_broken_by(value)) return rule.error;
   }
   return std::nullopt;
 }

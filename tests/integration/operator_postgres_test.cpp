@@ -332,9 +332,15 @@ TEST_CASE("a server that does not answer is given up, or cancelled") {
 
 TEST_CASE("a wrong connection string is not quoted: it may hold a password") {
   Bench bench;
-  const End end = bench.run("SELECT 1", R"(, "dsn": "hunter2 password=hunter3")");
+  const End end = bench.run("SELECT 1", R"(, "dsn": "host=h hunter2 password=hunter3")");
   REQUIRE(end.outcome == PAWL_FAILED_FOR_GOOD);
   REQUIRE(end.message.find("hunter") == std::string::npos);
+  for (const char* dsn : {"hunter2", "hunter2 password=hunter3", "mysql://u:hunter2@h/d"}) {
+    const auto wrong =
+        bench.host.violation(R"({"sql": "SELECT 1", "dsn": ")" + std::string(dsn) + R"("})");
+    REQUIRE(wrong.has_value());
+    REQUIRE(wrong->find("hunter") == std::string::npos);
+  }
 }
 
 TEST_CASE("a dsn and the task's variables say where to connect") {

@@ -129,6 +129,10 @@ class Http(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
+    def on_header(self, words, *_):
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * int(words[0]) + b"\r\n\r\n")
+        self.close_connection = True
+
     def on_banner(self, *_):
         self.wfile.write(b"220 still starting\r\n")
         self.close_connection = True

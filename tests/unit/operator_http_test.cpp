@@ -120,11 +120,8 @@ TEST_CASE_METHOD(Fixture, "an address is called and shown as it is written, plai
   CHECK(output({{"url", at + "/echo/x/../y"}})["path"] == "/echo/y");
   CHECK(output({{"url", "http://127.1:" + server.port() + "/echo"}})["path"] == "/echo");
   CHECK(output({{"url", "http://localhost:" + server.port() + "/echo"}})["path"] == "/echo");
-  for (const std::string wrong :
-       {"http://127.0.0.1:/path", "http://127.0.0.1:99999999/", "http://h:x/"}) {
-    INFO(wrong);
-    CHECK(run({{"url", wrong}, {"connect_timeout", "1s"}}).outcome != PAWL_SUCCEEDED);
-  }
+  CHECK(run({{"url", "http://127.0.0.1:/path"}, {"connect_timeout", "1s"}}).outcome !=
+        PAWL_SUCCEEDED);
 }
 
 TEST_CASE_METHOD(Fixture, "http tells the server which requests are the same work") {
@@ -347,6 +344,7 @@ TEST_CASE_METHOD(Fixture, "errors of the network have names, and may heal") {
              Catch::StartsWith("Could not resolve") && Catch::EndsWith("(" + kNowhere + ")"));
   CHECK(fails(server.url("/drop"), "EmptyReply") == PAWL_FAILED);
   CHECK(fails(server.url("/banner"), "UnexpectedReply") == PAWL_FAILED);
+  CHECK(fails(server.url("/header/2000000"), "HeaderTooLarge") == PAWL_FAILED);
   CHECK(fails(server.url("/redirect/302?to=ftp://127.0.0.1/"), "UnsupportedProtocol") ==
         PAWL_FAILED_FOR_GOOD);
   CHECK(fails(server.url("/echo", "https"), "TlsHandshake") == PAWL_FAILED);
@@ -362,11 +360,9 @@ TEST_CASE_METHOD(Fixture, "parameters that cannot work fail for good and say whi
     CHECK(end.message.find(word) != std::string::npos);
     CHECK(end.message.find("hidden") == std::string::npos);
   };
-  refused({{"url", "http://a/\r\nX-Hidden: hidden"}}, "line break");
   refused({{"headers", {{"X-A", "hidden\r\nX-B: 1"}}}}, "X-A");
   refused({{"auth", {{"user", ""}, {"password", "hidden"}}}}, "`auth` takes either");
   refused({{"expected_status", {"204", "299-200"}}}, "expected_status");
-  refused({{"max_response", "2MiB"}}, "save_to");
   const std::string cut("hidden\0.txt", 11);
   refused({{"save_to", cut}}, "`save_to`: no path has a zero byte");
   for (const char* name : {"ca_file", "certificate_file", "key_file"}) {
@@ -414,6 +410,20 @@ TEST_CASE_METHOD(Fixture, "what cannot work is an error of the job file, and say
   CHECK_THAT(said({{"auth", {{"password", "a"}}}}), contains("is missing"));
   CHECK_THAT(said({{"headers", {{"X A", "1"}}}}), contains("as \"X-Request-Id\" does"));
   CHECK_THAT(said({{"connect_timeout", "0s"}}), contains("at least 1ms"));
+  CHECK_THAT(said({{"max_response", "2MiB"}}), contains("use \"save_to\""));
+  CHECK(said({{"max_response", "1MiB"}}).empty());
+  CHECK(said({{"max_response", "2MiB"}, {"save_to", "f"}}).empty());
+  for (const char* proxy :
+       {"", "proxy.example.org", "proxy:3128", "u:p@proxy:3128/", "HTTP://proxy:1",
+        "https://u:p@proxy", "socks5://proxy:1080", "socks5h://[::1]:1080"}) {
+    INFO(proxy);
+    CHECK(said({{"proxy", proxy}}).empty());
+  }
+  for (const char* proxy : {"ftp://hidden:1", "hidden://", "gopher://hidden"}) {
+    INFO(proxy);
+    CHECK_THAT(said({{"proxy", proxy}}),
+               contains("is no address of a proxy") && !contains("hidden"));
+  }
 }
 
 TEST_CASE_METHOD(Fixture,
@@ -500,6 +510,11 @@ TEST_CASE_METHOD(Fixture, "http goes through the proxy that it or its task names
   CHECK(json::parse(host.run(ask).output)["proxied"] == kNowhere + "y");
   ask.environment.emplace_back("no_proxy=" + kNobody);
   CHECK(host.run(ask).error_class == "CouldntResolveHost");
+  ask.environment = {"http_proxy=ftp://hidden:1"};
+  const End refused = host.run(ask);
+  CHECK(refused.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK_THAT(refused.message, Catch::Contains("the variable http_proxy names a proxy") &&
+                                  !Catch::Contains("hidden"));
 }
 
 TEST_CASE("http trusts whom it is told to trust, and nobody else") {

@@ -106,7 +106,9 @@ TEST_CASE_METHOD(Fixture, "mail carries HTML beside text, and files") {
 }
 
 TEST_CASE_METHOD(Fixture, "nothing that is put into mail can begin a line of its header") {
+  // By the schema, as what a template becomes is, too, or by the operator.
   const auto refused = [this](const json& with) {
+    if (host.violation(ask(with).with)) return;
     const End end = run(with);
     INFO(with.dump() << ": " << end.message);
     CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
@@ -138,6 +140,30 @@ TEST_CASE_METHOD(Fixture, "mail needs somebody to send it to") {
   CHECK_FALSE(violation({{"to", std::vector<std::string>(101, "a@example.org")}}).empty());
   CHECK_FALSE(violation({{"to", "a@example.org"}, {"connect_timeout", "0s"}}).empty());
   CHECK(violation({{"bcc", "b@example.org"}}).empty());
+}
+
+TEST_CASE_METHOD(Fixture, "the schema of mail takes the addresses that mail takes, and no others") {
+  const auto violation = [&](const json& with) {
+    return host.violation(ask(with).with).value_or("");
+  };
+  for (const char* address :
+       {"a@b", " a@b\t", "Ops <ops@example.org>", "<ops@example.org>", "Jörg \"J\" <j@example.org>",
+        "Ops, all of them; really <ops+x@[127.0.0.1]>", "o'p=s@ex-ample.org", "a@b@c"}) {
+    INFO(address);
+    for (const char* name : {"from", "to", "cc", "bcc", "reply_to"})
+      CHECK(violation({{name, address}}).empty());
+    CHECK(violation({{"to", {address}}}).empty());
+  }
+  for (const char* address : {"ops", "ops@", "@example.org", "a b@example.org", "a@b>", "<a@b",
+                              "a\n <a@b>", "a@b, c@d", "ä@example.org", "x<y <a@b>"}) {
+    INFO(address);
+    for (const char* name : {"from", "to", "cc", "bcc", "reply_to"})
+      CHECK_THAT(violation({{name, address}}), Catch::Contains("is no address such as"));
+    CHECK_THAT(violation({{"to", {"a@b", address}}}), Catch::Contains("is no address such as"));
+  }
+  CHECK_THAT(violation({{"subject", "a\nb"}}), Catch::Contains("holds a line break"));
+  CHECK(violation({{"subject", "a\tb: ü"}}).empty());
+  CHECK_THAT(violation({{"ca_file", std::string("a\0b", 3)}}), Catch::Contains("zero byte"));
 }
 
 TEST_CASE_METHOD(Fixture,

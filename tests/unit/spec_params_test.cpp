@@ -86,6 +86,10 @@ TEST_CASE("what does not fit is told with its place, in words of people") {
       "method": {"type": "string", "pattern": "^[A-Z]+$", "examples": ["GET"]},
       "headers": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
       "url": {"type": "string", "x-pawl-type": "url"},
+      "word": {"type": "string", "pattern": "^[a-z]+$", "x-pawl-error": "is no word"},
+      "key": {"type": "string", "pattern": "^[a-z]+$", "x-pawl-error": "is no key",
+              "x-pawl-secret": true},
+      "part": {"type": "string", "x-pawl-type": "size", "x-pawl-maximum": "1MiB"},
       "for": {}, "until": {}
     },
     "oneOf": [{"required": ["for"]}, {"required": ["until"]}]
@@ -107,10 +111,28 @@ TEST_CASE("what does not fit is told with its place, in words of people") {
   CHECK(said(R"({"name": ""})") == "an empty text is not allowed (at /name)");
   CHECK(said(R"({"method": "get"})") ==
         R"("get" does not match the pattern "^[A-Z]+$", as "GET" does (at /method))");
+  CHECK(said(R"({"word": "W"})") == R"("W" is no word (at /word))");
+  CHECK(said(R"({"key": "K"})") == "this value is no key (at /key)");
+  CHECK(said(R"({"part": "1025KiB"})") ==
+        R"("1025KiB" is too large: at most 1MiB is allowed (at /part))");
+  CHECK(said(R"({"part": "1024KiB"})").empty());
   CHECK(said(R"({"headers": {"a": [1]}})") ==
         R"(expected the type "string" or "number", found [1] (at /headers/a))");
   CHECK(said(R"({"for": 1, "until": 2})") == R"("for" and "until" exclude each other)");
   CHECK(said(R"({"url": "HTTPS://example.org"})").empty());
+  for (const char* address :
+       {"http://h:1/", "http://h:65535", "http://h:/", "http://u:p@[::1]:80/a:b",
+        "http://h/a:99999@b", "http://h?a:0", "http://u:0@h", "http://h:080/"}) {
+    INFO(address);
+    CHECK(said(Json{{"url", address}}.dump().c_str()).empty());
+  }
+  for (const char* wrong : {"http://h:0/", "http://h:65536/", "http://u:p@h:x", "http://[::1]:1a?b",
+                            "http://h:99999999999"}) {
+    INFO(wrong);
+    CHECK(said(Json{{"url", wrong}}.dump().c_str()) ==
+          "a port is a number from 1 to 65535 (at /url)");
+  }
+  CHECK_THAT(said(R"({"url": "http://h/\nx"})"), Catch::Contains("no line break"));
   for (const char* none : {"example.org/path", "ftp://example.org", "http://", "https:/x", ""}) {
     CHECK(
         said(Json{{"url", none}}.dump().c_str()) ==
@@ -123,10 +145,14 @@ TEST_CASE("a schema may say itself what breaks a rule between members") {
   const Json schema = Json::parse(R"json({
     "type": "object",
     "properties": {"mode": {"type": "string"}, "file": {"type": "string"},
+                   "room": {"type": "string", "x-pawl-type": "size"},
                    "every": {"type": "string", "x-pawl-type": "duration", "x-pawl-minimum": "1s"},
                    "names": {"type": "object", "propertyNames": {"pattern": "^[a-z]+$"}}},
     "allOf": [{"not": {"required": ["mode", "file"], "properties": {"mode": {"const": "none"}}},
-               "x-pawl-error": "without a mode there is no file"}]
+               "x-pawl-error": "without a mode there is no file"},
+              {"if": {"not": {"required": ["file"]}},
+               "then": {"properties": {"room": {"x-pawl-type": "size", "x-pawl-maximum": "1MiB"}}},
+               "x-pawl-error": "more than 1MiB needs a file"}]
   })json");
   REQUIRE(check_schema(schema).empty());
   const auto told = [&schema](const char* with) {
@@ -138,6 +164,11 @@ TEST_CASE("a schema may say itself what breaks a rule between members") {
         ": without a mode there is no file");
   CHECK(told(R"({"mode": "{{ params.m }}", "file": "f"})").empty());
   CHECK(told(R"({"mode": "some", "file": "f"})").empty());
+  CHECK(told(R"({"room": "2MiB"})") == ": more than 1MiB needs a file");
+  CHECK(told(R"({"room": "2MiB", "mode": "{{ params.m }}"})") == ": more than 1MiB needs a file");
+  CHECK(told(R"({"room": "2MiB", "file": "{{ params.f }}"})").empty());
+  CHECK(told(R"({"room": "{{ params.r }}"})").empty());
+  CHECK(told(R"({"room": "1MiB"})").empty());
   CHECK(told(R"({"every": "1ms"})") == "/every: \"1ms\" is too short: at least 1s is allowed");
   CHECK_THAT(told(R"({"names": {"a": 1, "B": "{{ params.b }}"}})"),
              Catch::Contains("\"B\" does not match the pattern"));
@@ -178,6 +209,11 @@ TEST_CASE("text of the command line becomes the declared type") {
   CHECK(from_text("any", "x") == "\"x\"");
   CHECK(from_text("any", "5") == "5");
   CHECK(from_text("any", "true") == "true");
+  for (const char* name : {"count", "list"}) {
+    const auto lost = param_from_text(valid_job(kJob), name, "-123456789012345678901234567890");
+    REQUIRE_FALSE(lost.ok());
+    CHECK_THAT(lost.error().message, Catch::Contains("needs more than 64 bits"));
+  }
   CHECK_FALSE(param_from_text(valid_job(kJob), "nope", "1").ok());
   CHECK_FALSE(param_from_text(valid_job(kJob), "region", "\xff").ok());
 }

@@ -376,6 +376,46 @@ TEST_CASE("errors without end are bounded, and the last says so") {
   CHECK(errors.back().message == "further errors are not shown");
 }
 
+TEST_CASE("of errors without end in one value, too, the last says so") {
+  OperatorCatalog operators;
+  operators.add(
+      {"http", "",
+       Json::parse(R"({"type": "object", "properties": {"x": {}}, "additionalProperties": false})"),
+       "http.so"});
+  ParseOptions known = options();
+  known.operators = &operators;
+  std::string parameters;
+  std::string numbers;
+  std::string doubles;
+  for (int i = 0; i < 150; ++i) {
+    const std::string comma = i > 0 ? "," : "";
+    parameters += comma + "\"p" + std::to_string(i) + "\": 1";
+    numbers += comma + "123456789012345678901234567890";
+    doubles += comma + R"({"a": 1, "a": 2})";
+  }
+  for (const std::string& with :
+       {parameters, R"("x": [)" + numbers + "]", R"("x": [)" + doubles + "]"}) {
+    const auto parsed =
+        parse_job(tasks_of(R"({"id": "a", "operator": "http", "with": {)" + with + "}}"), known);
+    const auto errors = of_severity(parsed, Diagnostic::Severity::error);
+    REQUIRE(errors.size() == limits::kErrorsPerFileMax + 1);
+    CHECK(errors.back().message == "further errors are not shown");
+  }
+}
+
+TEST_CASE("an operator has no $PAWL_OUTPUT") {
+  const auto wrong = parse_job(
+      tasks_of(R"({"id": "a", "operator": "http", "output": {"format": "json", "from": "file"}})"),
+      {});
+  REQUIRE(wrong.diagnostics.size() == 1);
+  CHECK(wrong.diagnostics[0].pointer == "/tasks/0/output/from");
+  CHECK_THAT(wrong.diagnostics[0].message, Catch::Contains("what it gives back"));
+  CHECK(parse_job(tasks_of(R"({"id": "a", "operator": "http",
+                              "output": {"format": "json", "from": "stdout"}})"),
+                  {})
+            .diagnostics.empty());
+}
+
 TEST_CASE("a diagnostic is one line that editors can jump to") {
   CHECK(format_diagnostic("jobs/a.json", only_error(job_with(R"("timeout": 30)"))) ==
         "jobs/a.json:1:71: error: expected a duration such as \"90s\", \"5m\" or \"1h30m\", found "

@@ -168,6 +168,14 @@ TEST_CASE("secrets are hidden in outputs that come from files") {
   CHECK(finish_output(source).output.value == "{\"t\":\"***\"}");
 }
 
+TEST_CASE("what an operator gives back is called its output, what a program writes is not") {
+  TempFolder folder;
+  auto source = source_of(folder, OutputFormat::json);
+  CHECK(finish_output(source).error == "standard output is empty, and JSON was declared");
+  source.place = "the output";
+  CHECK(finish_output(source).error == "the output is empty, and JSON was declared");
+}
+
 TEST_CASE("an output that cannot be kept fails with the reason of the system") {
   TempFolder folder;
   auto source = source_of(folder, OutputFormat::jsonl);

@@ -265,6 +265,13 @@ std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
     return judge_->judge_failure(
         *this, transfer_failure(CURLE_WEIRD_SERVER_REPLY, target_.shown, "the answer is not HTTP"));
   }
+  // What libcurl says of a line of more than 100 KiB: it gives it no more memory.
+  if (code == CURLE_OUT_OF_MEMORY && is_connected()) {
+    return judge_->judge_failure(
+        *this,
+        plugin::Result::failure("the answer has a header that is too large (" + target_.shown + ')',
+                                "HeaderTooLarge"));
+  }
   if (code != CURLE_OK) {
     const plugin::Result failure = transfer_failure(code, target_.shown, error_.data());
     return judge_->judge_failure(*this, failure);

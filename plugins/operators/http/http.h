@@ -45,6 +45,9 @@ class Http {
         "type": "string", "x-pawl-type": "size"}
     },
     "allOf": [
+      {"if": {"not": {"required": ["save_to"]}},
+        "then": {"properties": {"max_response": {"x-pawl-type": "size", "x-pawl-maximum": "1MiB"}}},
+        "x-pawl-error": "\"max_response\" is over 1MiB, the most that an output holds: use \"save_to\""},
       {"not": {"required": ["save_to", "response"], "properties": {"response": {"const": "full"}}},
         "x-pawl-error": "\"save_to\" and \"response\": \"full\" exclude each other: the body goes to the file, or into the output"},)json" +
                                             kNoBodyOfHeadSchema +

@@ -204,21 +204,37 @@ Result<HttpTls> read_tls(const json& parameters, const plugin::Request& request)
   return tls;
 }
 
+/// libcurl takes one of another kind for a server that cannot be reached, which may be better
+/// later.
+bool is_proxy_offered(const std::string& url) {
+  static constexpr std::array<std::string_view, 6> kKinds = {"http",   "https",   "socks4",
+                                                             "socks5", "socks4a", "socks5h"};
+  const std::size_t end = url.find("://");
+  return end == std::string::npos ||
+         std::find(kKinds.begin(), kKinds.end(), lower(url.substr(0, end))) != kKinds.end();
+}
+
 /// The variables that programs of the task would see, not those of this process.
-HttpProxy read_proxy(const json& parameters, const std::string& url,
-                     const plugin::Request& request) {
+Result<HttpProxy> read_proxy(const json& parameters, const std::string& url,
+                             const plugin::Request& request) {
   const auto variable = [&request](const std::string& name) {
     return std::string(request.variable(name).value_or(""));
   };
   const auto named = parameters.find("proxy");
-  if (named != parameters.end()) return {named->get<std::string>(), ""};
+  if (named != parameters.end()) return HttpProxy{named->get<std::string>(), ""};
   const bool tls = url.starts_with("https");
   // HTTP_PROXY in capitals is what a web server makes of a header `Proxy:`; nobody reads it.
   std::array<std::string, 4> names = {tls ? "https_proxy" : "http_proxy", tls ? "HTTPS_PROXY" : "",
                                       "all_proxy", "ALL_PROXY"};
   HttpProxy proxy;
   for (const std::string& name : names) {
-    if (proxy.url.empty() && !name.empty()) proxy.url = variable(name);
+    if (!proxy.url.empty() || name.empty()) continue;
+    proxy.url = variable(name);
+    if (!is_proxy_offered(proxy.url)) {
+      return invalid(
+          "the variable " + name +
+          " names a proxy whose kind is not offered: http, https, socks5 and socks5h are");
+    }
   }
   if (proxy.url.empty()) return proxy;
   proxy.exclude = variable("no_proxy");
@@ -248,7 +264,9 @@ Result<HttpTarget> read_target(const json& parameters, const plugin::Request& re
   auto tls = read_tls(parameters, request);
   if (!tls) return tls.error();
   target.tls = std::move(*tls);
-  target.proxy = read_proxy(parameters, target.url, request);
+  auto proxy = read_proxy(parameters, target.url, request);
+  if (!proxy) return proxy.error();
+  target.proxy = std::move(*proxy);
   auto timeout = read_duration(parameters, "connect_timeout", target.connect_timeout);
   if (!timeout) return timeout.error();
   target.connect_timeout = *timeout;

@@ -59,8 +59,8 @@ struct HttpTarget {
   bool has_header(std::string_view wanted) const;
 };
 
-/// Reads what `kTargetSchema` describes. Errors: invalid, as a sentence that names the property.
-/// No message holds a value that may be a secret.
+/// Reads what `kTargetSchema` describes and the variables of proxies. Errors: invalid, as a
+/// sentence that names the property. No message holds a value that may be a secret.
 Result<HttpTarget> read_target(const nlohmann::json& parameters, const plugin::Request& request);
 
 /// The duration that a property holds, or `otherwise` when it is not there.
@@ -104,7 +104,9 @@ inline constexpr const char* kTargetSchema = R"json(
       "connect_timeout": {"description": "for name, connection and TLS together; the whole call is bounded by the task's `timeout`",
         "type": "string", "x-pawl-type": "duration", "x-pawl-minimum": "1ms", "default": "30s"},
       "proxy": {"description": "address of a proxy (http, https, socks5, socks5h); without it what the task's variables http_proxy, https_proxy, all_proxy and no_proxy say",
-        "type": "string", "x-pawl-secret": true},
+        "type": "string", "x-pawl-secret": true,
+        "pattern": "(?i)^((https?|socks[45]|socks5h|socks4a)://.+|([^:]|:[^/]|:/[^/])*:?/?)$",
+        "x-pawl-error": "is no address of a proxy such as http://proxy.example.org:3128, with http, https, socks5 or socks5h"},
       "tls": {"description": "how the other side is trusted, and what is shown to it", "type": "object",
         "properties": {
           "verify": {"description": "false accepts any certificate", "type": "boolean",

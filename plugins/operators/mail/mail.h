@@ -4,6 +4,7 @@
 // nothing is sent. A reply 4xx may be better next time, a reply 5xx fails for good.
 
 #include <mutex>
+#include <string>
 #include <unordered_map>
 
 #include "pawl/operator.hpp"
@@ -11,11 +12,16 @@
 
 namespace pawl::operators {
 
+/// Of addresses as `parse_address` reads them.
+inline constexpr const char* kAddressSchema = R"json(
+        "pattern": "^[ \\t]*([!#-'*+\\--:=?-\\[\\]-~]+@[!#-'*+\\--:=?A-\\[\\]-~]+|[^\\x00-\\x08\\x0a-\\x1f\\x7f<]*<[!#-'*+\\--:=?-\\[\\]-~]+@[!#-'*+\\--:=?A-\\[\\]-~]+>)[ \\t]*$",
+        "x-pawl-error": "is no address such as ops@example.org or Ops <ops@example.org>")json";
+
 class Mail {
  public:
   static constexpr const char* kName = "mail";
   static constexpr const char* kSummary = "sends a message over SMTP";
-  static constexpr const char* kSchema = R"json({
+  static inline const std::string kSchema = std::string(R"json({
     "type": "object",
     "required": ["host", "from", "subject"],
     "properties": {
@@ -26,20 +32,35 @@ class Mail {
         "type": "string", "enum": ["starttls", "tls", "none"], "default": "starttls"},
       "verify": {"description": "false accepts any certificate", "type": "boolean", "default": true},
       "ca_file": {"description": "PEM file of the authorities that are trusted, instead of the system's",
-        "type": "string"},
+        "type": "string", "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte"},
       "user": {"description": "name to log in with", "type": "string", "x-pawl-secret": true},
       "password": {"description": "its password", "type": "string", "x-pawl-secret": true},
-      "from": {"description": "sender: ops@example.org or Ops <ops@example.org>", "type": "string"},
+      "from": {"description": "sender: ops@example.org or Ops <ops@example.org>",
+        "type": "string",)json") + kAddressSchema +
+                                            R"json(},
       "to": {"description": "one address or a list; with `cc` and `bcc` at most 100",
-        "type": ["string", "array"], "minLength": 1, "minItems": 1, "maxItems": 100,
-        "items": {"type": "string", "minLength": 1}},
-      "cc": {"description": "further addresses, seen by all", "type": ["string", "array"],
-        "items": {"type": "string"}},
-      "bcc": {"description": "further addresses, seen by nobody", "type": ["string", "array"],
-        "items": {"type": "string"}},
-      "reply_to": {"description": "where answers go", "type": ["string", "array"],
-        "items": {"type": "string"}},
-      "subject": {"description": "one line", "type": "string", "maxLength": 500},
+        "type": ["string", "array"], "minLength": 1, "minItems": 1, "maxItems": 100,)json" +
+                                            kAddressSchema + R"json(,
+        "items": {"type": "string", "minLength": 1,)json" +
+                                            kAddressSchema + R"json(}},
+      "cc": {"description": "further addresses, seen by all",
+        "type": ["string", "array"],)json" + kAddressSchema +
+                                            R"json(,
+        "items": {"type": "string",)json" + kAddressSchema +
+                                            R"json(}},
+      "bcc": {"description": "further addresses, seen by nobody",
+        "type": ["string", "array"],)json" + kAddressSchema +
+                                            R"json(,
+        "items": {"type": "string",)json" + kAddressSchema +
+                                            R"json(}},
+      "reply_to": {"description": "where answers go",
+        "type": ["string", "array"],)json" + kAddressSchema +
+                                            R"json(,
+        "items": {"type": "string",)json" + kAddressSchema +
+                                            R"json(}},
+      "subject": {"description": "one line", "type": "string", "maxLength": 500,
+        "pattern": "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]*$",
+        "x-pawl-error": "holds a line break or another control character"},
       "text": {"description": "the message as plain text, or a list of its lines",
         "type": ["string", "array"], "items": {"type": "string"}},
       "html": {"description": "the message as HTML, or a list of its lines; beside `text` the reader's program takes the better one",

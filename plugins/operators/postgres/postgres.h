@@ -22,6 +22,8 @@ class Postgres final : private SessionOwner {
       "dsn": {
         "type": "string",
         "maxLength": 4096,
+        "pattern": "^(postgres(ql)?://[^\\x00]*|\\s*([A-Za-z_]+\\s*=[^\\x00]*)?)$",
+        "x-pawl-error": "is no connection string, which looks like postgresql://user@host/dbname or host=… dbname=…",
         "description": "connection string of libpq: \"postgresql://user@host/dbname\" or \"host=… dbname=…\"; what is nowhere set comes from PGHOST, PGUSER … of the task's `env`",
         "x-pawl-secret": true
       },
