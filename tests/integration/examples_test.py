@@ -340,7 +340,7 @@ def check_census(run):
 
 
 def check_item_chain(run):
-    expect(run.output("convert:1") == "ABOUT PEARS\n", run.output("convert:1"))
+    expect(run.output("convert:1") == "ABOUT PEARS", run.output("convert:1"))
     expect(run.log("upload:4") == "cherries: ABOUT CHERRIES\n", run.log("upload:4"))
     expect(run.items("upload")[3]["key"] == "nothing", f"{run.items('upload')[3]}")
     # The slow page keeps nobody but its own followers.
@@ -348,7 +348,7 @@ def check_item_chain(run):
     expect(all(run.items("upload")[i]["ended_at"] < slow for i in (1, 2, 4)),
            "pages waited for another one")
     expect(run.items("convert")[0]["started_at"] >= slow, "a page was converted before it came")
-    expect(run.output("report") == "4 pages are there\n", run.output("report"))
+    expect(run.output("report") == "4 pages are there", run.output("report"))
 
 
 FAULTS = "error-handling-for-child-processes"
@@ -408,7 +408,7 @@ CASES = {
          {"query": {"succeeded": 199, "failed": 1}}, check_queries)],
     "many-calls": [((), 0, {"inputs": "succeeded", "call": "succeeded", "check": "succeeded"},
                     {"call": {"succeeded": 300}}, check_many_calls)],
-    "item-chain": [(("-p", "slow=3"), 0,
+    "item-chain": [(("-p", f"slow={patient(5)}"), 0,
                     {"fetch": "succeeded", "convert": "succeeded", "upload": "succeeded",
                      "report": "succeeded"},
                     {"fetch": {"succeeded": 4, "failed": 1},
