@@ -45,11 +45,15 @@ function(pawl_layer name)
   target_link_libraries(${name} PUBLIC pawl_flags ${LAYER_DEPENDS} PRIVATE ${LAYER_PRIVATE_DEPENDS})
 endfunction()
 
-# pawl_patient_tests(): makes the time-outs of the tests that this folder has added by hand as much
-# longer as PAWL_TEST_PATIENCE says. tests/integration/patience.py tells more.
-function(pawl_patient_tests)
+# How a test says that this machine has not got what it needs: skipped, never passed.
+set(PAWL_TEST_SKIPPED 77)
+
+# pawl_finish_tests(): what holds for all tests that this folder has added by hand. Their time-outs
+# are as much longer as PAWL_TEST_PATIENCE says (tests/integration/patience.py tells more).
+function(pawl_finish_tests)
   get_property(tests DIRECTORY PROPERTY TESTS)
   foreach(test IN LISTS tests)
+    set_tests_properties("${test}" PROPERTIES SKIP_RETURN_CODE ${PAWL_TEST_SKIPPED})
     get_test_property("${test}" TIMEOUT seconds)
     if(seconds)
       math(EXPR seconds "${seconds} * ${PAWL_TEST_PATIENCE}")
@@ -73,5 +77,6 @@ function(pawl_test name)
     set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
     return()
   endif()
-  catch_discover_tests(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT})
+  catch_discover_tests(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT}
+    SKIP_RETURN_CODE ${PAWL_TEST_SKIPPED})
 endfunction()

@@ -20,7 +20,7 @@ set_tests_properties(
   "whatever is killed at random, nothing is lost, doubled or made up"
   "a fault at any system call of a commit loses, doubles and makes up nothing"
   "after a power cut what was acknowledged is there and nothing ran unknown"
-  PROPERTIES LABELS crash TIMEOUT 900 COST 100 SKIP_RETURN_CODE 77)
+  PROPERTIES LABELS crash TIMEOUT 900 COST 100)
 # What makes a mount namespace of its own beside it keeps a disk that was cut from going away.
 set_tests_properties("after a power cut what was acknowledged is there and nothing ran unknown"
   PROPERTIES RESOURCE_LOCK mounts)

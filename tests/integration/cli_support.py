@@ -19,6 +19,7 @@ from patience import patient
 
 PAWL = None  # path of the program, set by main()
 SECONDS = patient(60)
+SKIPPED = 77  # exit code when nothing failed and something cannot be tested on this machine
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-z]{6}")
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -171,4 +172,7 @@ def main():
     if len(sys.argv) < 3 or sys.argv[1] != "--pawl":
         sys.exit(f"usage: {sys.argv[0]} --pawl PATH [unittest arguments]")
     PAWL = str(Path(sys.argv[2]).resolve())
-    unittest.main(module="__main__", argv=[sys.argv[0], *sys.argv[3:]])
+    ran = unittest.main(module="__main__", argv=[sys.argv[0], *sys.argv[3:]], exit=False).result
+    for test, why in ran.skipped:
+        print(f"skipped: {test.id()}: {why}", file=sys.stderr)
+    sys.exit(1 if not ran.wasSuccessful() else SKIPPED if ran.skipped else 0)

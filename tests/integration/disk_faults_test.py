@@ -22,7 +22,6 @@ from cli_support import SECONDS
 from commands import command
 from gate_support import GateTest, is_alive
 
-SKIPPED = 77
 
 
 def why_not():
@@ -482,5 +481,5 @@ class FileSizeLimit(DiskTest):
 if __name__ == "__main__":
     if reason := why_not():
         print(f"skipped: nothing can be mounted here: {reason}")
-        sys.exit(SKIPPED)
+        sys.exit(cli_support.SKIPPED)
     cli_support.main()

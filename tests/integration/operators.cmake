@@ -7,7 +7,7 @@ add_test(NAME "postgres does what it says against a real server"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/postgres_cluster.py
     $<TARGET_FILE:operator_postgres_test>)
 set_tests_properties("postgres does what it says against a real server"
-  PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
+  PROPERTIES LABELS integration TIMEOUT 300)
 
 add_test(NAME "a plugin of a user builds against what is installed for it"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/plugin_sdk_test.py
@@ -30,7 +30,7 @@ add_test(NAME "jobs of operators"
     --pawl $<TARGET_FILE:pawl> Known Silent Sleep WaitFile Sqlite)
 set_tests_properties("pawl operators check finds what breaks the contract"
   "jobs of operators, with a PostgreSQL server" "jobs of operators"
-  PROPERTIES LABELS integration TIMEOUT 600 SKIP_RETURN_CODE 77)
+  PROPERTIES LABELS integration TIMEOUT 600)
 
 # Every kind of operator in one job.
 set(kinds ${CMAKE_CURRENT_SOURCE_DIR}/operator_kinds_test.py --pawl $<TARGET_FILE:pawl>)
@@ -48,7 +48,7 @@ set_tests_properties("operators outlive the scheduler and end when they are told
   "operators outlive the scheduler and end when they are told, PostgreSQL too"
   "a secret that all operators use is found nowhere"
   "a secret that all operators use is found nowhere, PostgreSQL too"
-  PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77
+  PROPERTIES LABELS integration TIMEOUT 300
   ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>")
 
 add_test(NAME "tasks call servers, wait for them and send mail"

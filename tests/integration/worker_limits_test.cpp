@@ -5,6 +5,7 @@
 
 #include "plugins/worker/control_group.h"
 #include "tests/integration/worker_support.h"
+#include "tests/skip.h"
 
 namespace pawl {
 namespace {
@@ -117,7 +118,7 @@ TEST_CASE("limits are kept by looking where there are no control groups") {
 TEST_CASE("limits are kept with control groups, and the groups go with their attempts") {
   GroupFolder groups;
   if (!groups) {
-    WARN("skipped: no control groups (cgroup v2) can be made here");
+    test::skip("no control groups (cgroup v2) can be made here");
     return;
   }
   {
@@ -135,7 +136,7 @@ TEST_CASE("limits are kept with control groups, and the groups go with their att
 TEST_CASE("a program that hides from its session is ended with its control group") {
   GroupFolder groups;
   if (!groups) {
-    WARN("skipped: no control groups (cgroup v2) can be made here");
+    test::skip("no control groups (cgroup v2) can be made here");
     return;
   }
   TestWorker worker(with_groups(groups.path()));
@@ -159,7 +160,7 @@ TEST_CASE("a program that hides from its session is ended with its control group
 TEST_CASE("what a dead worker left in its control groups is ended, in a copy of the home nothing") {
   GroupFolder groups;
   if (!groups) {
-    WARN("skipped: no control groups (cgroup v2) can be made here");
+    test::skip("no control groups (cgroup v2) can be made here");
     return;
   }
   TestWorker worker(with_groups(groups.path()));
