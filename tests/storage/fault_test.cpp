@@ -182,26 +182,6 @@ TEST_CASE("migrations killed at any statement leave the version before them") {
   }
 }
 
-TEST_CASE("a store of an older pawl is read once a scheduler has brought it up to date") {
-  Folder folder;
-  must(open_store(folder.store())->apply(Mutations{mutation::InsertRun{run_row(1)}}));
-  {
-    auto database = must(Database::open(folder.store(), {}));
-    must(
-        database->exec("DROP INDEX task_unresolved_of_run; DROP INDEX run_unresolved; "
-                       "ALTER TABLE run DROP COLUMN dismissed; DELETE FROM setting; "
-                       "PRAGMA user_version = 1"));
-  }
-  const auto error = History::open(folder.store()).error();
-  CHECK(error.kind == ErrorKind::version);
-  CHECK_THAT(error.message, Catch::Contains("Start pawl serve once"));
-  CHECK(must(open_store(folder.store())->load_run(RunId{1}, {})).has_value());
-  CHECK(must(open_store(folder.store())->home_id()).after == RunId{1});
-  auto history = must(History::open(folder.store()));
-  CHECK(must(history->runs({}).next(10)).size() == 1);
-  CHECK(must(history->status()).unresolved == 0);
-}
-
 TEST_CASE("a store of a newer pawl is refused and left alone") {
   Folder folder;
   open_store(folder.store()).reset();
