@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The verbs that change, with no scheduler up: each is the scheduler for as long as it needs."""
 
+import contextlib
 import json
+import sqlite3
 
 import cli_support
 from cli_support import HomeTest, RUN_ID, SECONDS
@@ -375,6 +377,21 @@ class Changing(HomeTest):
             self.assertIn("pawl serve", self.pawl(*words, "--detach", code=69).err)
         self.assertEqual([(r["run"], r["state"]) for r in self.pawl("runs", "-o", "json").json()],
                          [(run, "failed")])
+
+    def test_after_an_upgrade_a_store_is_copied_as_it_is_and_changed_without_a_service(self):
+        run = self.failed_run()
+        older = lambda: self.pawl("failed", code=78).err
+        with contextlib.closing(sqlite3.connect(self.home / "pawl.db")) as store:  # 0004 undone
+            store.executescript("DELETE FROM setting; PRAGMA user_version=3")
+        self.assertIn("is of an older pawl. Start pawl serve once", older())
+        copy = self.root / "before.db"
+        self.pawl("backup", copy)
+        with contextlib.closing(sqlite3.connect(copy)) as store:
+            self.assertEqual(store.execute("PRAGMA user_version").fetchone(), (3,))
+        older()
+        self.cured.touch()
+        self.pawl("resume", run, "-q")
+        self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
 
     def test_a_backup_comes_back_in_another_home(self):
         run = self.failed_run()
