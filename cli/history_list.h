@@ -11,6 +11,11 @@
 
 namespace pawl {
 
+/// What a list of tasks reads of each: with names nothing but its row, else `all` that it shows.
+inline TaskDetail detail_for(Format format, TaskDetail all) {
+  return format == Format::name ? TaskDetail{false, false, false} : all;
+}
+
 /// `pager_of(history, selector)` gives the rows, `entry_of(row, access)` what is shown of one.
 template <typename PagerOf, typename EntryOf>
 Result<int> list_history(const Session& session, const SelectorWords& words, SelectorOf of,

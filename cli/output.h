@@ -22,11 +22,13 @@ enum class Format { table, wide, json, jsonl, csv, name };
 std::string_view to_string(Format format);
 std::optional<Format> format_from(std::string_view word);
 
+constexpr bool is_table(Format format) { return format == Format::table || format == Format::wide; }
+
 struct OutputOptions {
   Format format = Format::table;
   bool header = true;
 
-  bool is_for_people() const { return format == Format::table || format == Format::wide; }
+  bool is_for_people() const { return is_table(format); }
 };
 
 struct Column {
@@ -46,7 +48,8 @@ struct Cell {
   Style style = Style::plain;
 };
 
-/// One entry of a listing, in all its forms.
+/// One entry of a listing. A form that the format does not show may be left empty: of a million
+/// entries it would cost more than to read them.
 struct Entry {
   OrderedJson object;       ///< json, jsonl, and by field csv
   std::vector<Cell> cells;  ///< table, wide: one per column

@@ -19,8 +19,9 @@ class AttemptsVerb final : public Verb {
     return list_history(
         session, words_, SelectorOf::attempts, output_, attempt_shape(),
         [](History& history, Selector selector) { return history.attempts(std::move(selector)); },
-        [here = session.here()](const AttemptView& row, const HistoryAccess& access) {
-          return attempt_entry(row, access.home(), here);
+        [here = session.here(), format = output_.format](const AttemptView& row,
+                                                         const HistoryAccess& access) {
+          return attempt_entry(row, access.home(), here, format);
         });
   }
 

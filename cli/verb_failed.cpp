@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "cli/listing.h"
+#include "cli/history_list.h"
 #include "cli/selectors.h"
 #include "cli/verb.h"
 #include "cli/view.h"
@@ -54,12 +54,13 @@ class FailedVerb final : public Verb {
     }
     std::optional<TaskView> failed;
     std::optional<TaskView> held;
-    auto pager = access.history().failed(selector, tolerated_);
+    FailedPager pager(access.history(), selector, tolerated_,
+                      detail_for(output_.format, {true, true, true}));
     const Result<bool> more =
         print_pages(pager, listing, limit_of(words_), [&](const TaskView& task) {
           auto& first = task.row.state == TaskState::held ? held : failed;
           if (!first) first = task;
-          return failed_entry(task, access.home(), here_);
+          return failed_entry(task, access.home(), here_, output_.format);
         });
     if (!more) return more.error();
     listing.finish();

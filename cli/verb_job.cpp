@@ -100,7 +100,7 @@ class JobVerb final : public Verb {
     if (!runs->empty()) session.out.line("");
     const ListShape run_list = run_shape();
     Listing list(session.out, output_, run_list.fields, run_list.columns);
-    for (const RunView& run : *runs) list.add(run_entry(run, here_));
+    for (const RunView& run : *runs) list.add(run_entry(run, here_, output_.format));
     list.finish();
     return 0;
   }

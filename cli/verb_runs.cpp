@@ -19,8 +19,8 @@ class RunsVerb final : public Verb {
     return list_history(
         session, words_, SelectorOf::runs, output_, run_shape(),
         [](History& history, Selector selector) { return history.runs(std::move(selector)); },
-        [here = session.here()](const RunView& row, const HistoryAccess&) {
-          return run_entry(row, here);
+        [here = session.here(), format = output_.format](const RunView& row, const HistoryAccess&) {
+          return run_entry(row, here, format);
         });
   }
 

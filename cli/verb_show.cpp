@@ -396,7 +396,7 @@ class ShowVerb final : public Verb {
     OutputOptions table = output_;
     Listing list(session.out, table, shape.fields, shape.columns);
     for (const AttemptView& attempt : attempts)
-      list.add(attempt_entry(attempt, access.home(), here_));
+      list.add(attempt_entry(attempt, access.home(), here_, output_.format));
     list.finish();
     if (!attempts.empty()) {
       const Failure& failure = attempts.back().row.failure;

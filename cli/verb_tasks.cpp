@@ -20,11 +20,13 @@ class TasksVerb final : public Verb {
   Result<int> run(Session& session) override {
     return list_history(
         session, words_, SelectorOf::tasks, output_, task_shape(),
-        [](History& history, Selector selector) {
-          return history.tasks(std::move(selector), {}, undecided_tasks(history));
+        [format = output_.format](History& history, Selector selector) {
+          return history.tasks(std::move(selector), detail_for(format, {}),
+                               undecided_tasks(history));
         },
-        [here = session.here()](const TaskView& row, const HistoryAccess& access) {
-          return task_entry(row, access.home(), here);
+        [here = session.here(), format = output_.format](const TaskView& row,
+                                                         const HistoryAccess& access) {
+          return task_entry(row, access.home(), here, format);
         });
   }
 

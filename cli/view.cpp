@@ -87,6 +87,12 @@ OrderedJson parent_or_null(const RunView& run) {
           {"index", caller ? index_or_null(caller->key.item) : OrderedJson(nullptr)}};
 }
 
+/// The object of an entry that is no row of a table; with names nobody sees it.
+template <typename MakeObject>
+OrderedJson object_for(Format format, MakeObject make_object) {
+  return format == Format::name ? OrderedJson() : make_object();
+}
+
 /// Whether the run is for the moment in which somebody asked for it, and for no other time.
 bool is_of_its_moment(const RunRow& row) {
   return row.trigger == Trigger::manual && row.logical_time <= row.created_at &&
@@ -189,9 +195,10 @@ Result<OrderedJson> run_object(HistoryAccess& access, const std::string& name) {
   return run_object(**view);
 }
 
-Entry run_entry(const RunView& run, const Here& here) {
+Entry run_entry(const RunView& run, const Here& here, Format format) {
   const RunRow& row = run.row;
-  return {run_object(run),
+  if (!is_table(format)) return {object_for(format, [&] { return run_object(run); }), {}, row.name};
+  return {{},
           {{std::string(short_name(row.name))},
            {row.job},
            {std::string(to_string(row.state)), style_of(row.state)},
@@ -250,10 +257,13 @@ OrderedJson task_object(const TaskView& task, const std::string& home) {
           {"child_run", text_or_null(task.child_run())}};
 }
 
-Entry task_entry(const TaskView& task, const std::string& home, const Here& here) {
+Entry task_entry(const TaskView& task, const std::string& home, const Here& here, Format format) {
   const TaskRow& row = task.row;
+  std::string name = object_name(task.run, task.task, row.key.item);
+  if (!is_table(format))
+    return {object_for(format, [&] { return task_object(task, home); }), {}, std::move(name)};
   const std::string progress = task.whole ? counts_text(task.whole->counts) : "";
-  return {task_object(task, home),
+  return {{},
           {{std::string(short_name(task.run))},
            {task.job},
            {task_name(task.task, row.key.item)},
@@ -264,7 +274,7 @@ Entry task_entry(const TaskView& task, const std::string& home, const Here& here
            {took_text(row.started_at, row.ended_at, here)},
            {task.key},
            {task.error().empty() ? progress : std::string(task.error())}},
-          object_name(task.run, task.task, row.key.item)};
+          std::move(name)};
 }
 
 ListShape failed_shape() {
@@ -283,13 +293,20 @@ ListShape failed_shape() {
   return shape;
 }
 
-Entry failed_entry(const TaskView& task, const std::string& home, const Here& here) {
+Entry failed_entry(const TaskView& task, const std::string& home, const Here& here, Format format) {
   const TaskRow& row = task.row;
   Entry entry;
-  entry.object = task_object(task, home);
-  entry.object["params"] = json_of(task.params);
-  entry.object["item"] = task.item.empty() ? OrderedJson(nullptr) : json_of(task.item);
-  entry.object["resume"] = "pawl resume " + object_name(task.run, task.task, row.key.item);
+  entry.name = object_name(task.run, task.task, row.key.item);
+  if (!is_table(format)) {
+    entry.object = object_for(format, [&] {
+      OrderedJson object = task_object(task, home);
+      object["params"] = json_of(task.params);
+      object["item"] = task.item.empty() ? OrderedJson(nullptr) : json_of(task.item);
+      object["resume"] = "pawl resume " + entry.name;
+      return object;
+    });
+    return entry;
+  }
   const bool held = row.state == TaskState::held;
   std::string error(task.error());
   if (held) {
@@ -308,7 +325,6 @@ Entry failed_entry(const TaskView& task, const std::string& home, const Here& he
       {task.key},
       {task.params == "{}" ? "" : task.params},
       {task.item}};
-  entry.name = object_name(task.run, task.task, row.key.item);
   return entry;
 }
 
@@ -375,12 +391,16 @@ OrderedJson attempt_object(const AttemptView& attempt, const std::string& home) 
           {"log", log_or_null(home, attempt.log, attempt.row)}};
 }
 
-Entry attempt_entry(const AttemptView& attempt, const std::string& home, const Here& here) {
+Entry attempt_entry(const AttemptView& attempt, const std::string& home, const Here& here,
+                    Format format) {
   const AttemptRow& row = attempt.row;
-  const std::string name = fmt::format("#{}", row.number);
+  const std::string number = fmt::format("#{}", row.number);
+  std::string name = object_name(attempt.run, attempt.task, row.key.item) + number;
+  if (!is_table(format))
+    return {object_for(format, [&] { return attempt_object(attempt, home); }), {}, std::move(name)};
   return {
-      attempt_object(attempt, home),
-      {{short_object_name(attempt.run, attempt.task, row.key.item) + name},
+      {},
+      {{short_object_name(attempt.run, attempt.task, row.key.item) + number},
        {attempt.job},
        {std::string(to_string(row.state)), style_of(row.state)},
        {reason_text(to_string(row.reason), row.exit_code, row.signal)},
@@ -392,7 +412,7 @@ Entry attempt_entry(const AttemptView& attempt, const std::string& home, const H
        {row.worker.value == 0 ? "" : fmt::format("{}", row.worker.value)},
        {attempt.key},
        {row.failure.message}},
-      object_name(attempt.run, attempt.task, row.key.item) + name};
+      std::move(name)};
 }
 
 }  // namespace pawl

@@ -22,7 +22,7 @@ struct ListShape {
 };
 
 ListShape run_shape();
-Entry run_entry(const RunView& run, const Here& here);
+Entry run_entry(const RunView& run, const Here& here, Format format);
 OrderedJson run_object(const RunView& run);
 /// The object of the run with that full name. Errors: not_found, storage.
 Result<OrderedJson> run_object(HistoryAccess& access, const std::string& name);
@@ -32,14 +32,15 @@ Result<OrderedJson> run_object(HistoryAccess& access, const std::string& name);
 std::int32_t tries_of(const TaskRow& row);
 
 ListShape task_shape();
-Entry task_entry(const TaskView& task, const std::string& home, const Here& here);
+Entry task_entry(const TaskView& task, const std::string& home, const Here& here, Format format);
 OrderedJson task_object(const TaskView& task, const std::string& home);
 
 ListShape failed_shape();
-Entry failed_entry(const TaskView& task, const std::string& home, const Here& here);
+Entry failed_entry(const TaskView& task, const std::string& home, const Here& here, Format format);
 
 ListShape attempt_shape();
-Entry attempt_entry(const AttemptView& attempt, const std::string& home, const Here& here);
+Entry attempt_entry(const AttemptView& attempt, const std::string& home, const Here& here,
+                    Format format);
 OrderedJson attempt_object(const AttemptView& attempt, const std::string& home);
 
 OrderedJson counts_object(const Counts& counts);

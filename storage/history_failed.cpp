@@ -67,7 +67,10 @@ Result<void> FailedPager::fetch_tasks(std::size_t limit) {
     Query query("SELECT " PAWL_TASK_VIEW_COLUMNS ", r.name, r.job, r.params, ");
     const Named* item =
         names_->size() == 1 && names_->front().item != kWhole ? &names_->front() : nullptr;
-    query.add(PAWL_TASK_IS_FORGIVEN).add(item != nullptr ? kByKey : kLatestFirst).add(kWithNames);
+    // Where forgiven ones are left out none is.
+    query.add(tolerated_ ? PAWL_TASK_IS_FORGIVEN : "0")
+        .add(item != nullptr ? kByKey : kLatestFirst)
+        .add(kWithNames);
     query.add(" " PAWL_TASK_IS_UNRESOLVED);
     if (item != nullptr) {
       query.add(" AND t.run = ? AND t.task = ? AND t.item = ?", item->run.id.value,

@@ -6,4 +6,5 @@ pawl_test(cli_test ONE_THREAD LABEL unit
     cli_outlet_test.cpp
     cli_output_test.cpp
     cli_text_test.cpp
+    cli_view_test.cpp
     cli_when_test.cpp)
