@@ -45,6 +45,7 @@ class MarkVerb final : public Verb {
 
  private:
   Change change_;
+  std::string state_;  ///< that they are given
 };
 
 }  // namespace
