@@ -67,7 +67,7 @@ void Writer::stop() {
 }
 
 void Writer::run() {
-  ballast_.ensure();
+  has_ballast_ = ballast_.ensure();
   std::unique_lock lock(mutex_);
   bool is_warm = false;  // it has just had something to do
   while (!has_failed_) {
@@ -84,8 +84,8 @@ void Writer::run() {
       lock.lock();
       if (!alive) break;
       if (!queue_.empty() || is_stopping_) continue;
-      if (is_full_) {
-        changed_.wait_for(lock, options_.retry_after);  // then look for room for the ballast
+      if (!has_ballast_) {
+        changed_.wait_for(lock, options_.retry_after);  // then look for room for it
       } else {
         changed_.wait(lock);
       }
@@ -159,6 +159,7 @@ bool Writer::wait_for_room(std::vector<Mutations>& group) {
   set_full(true);
   while (true) {
     ballast_.release();
+    has_ballast_ = false;
     // The log may have room that only a checkpoint gives back.
     (void)store_->checkpoint();
     auto done = store_->apply_group(group);
@@ -209,7 +210,9 @@ bool Writer::tend(bool is_idle) {
     // With a reader in the way the log goes on growing; then not after each batch again.
     next_checkpoint_ = store_->wal_pages() + options_.checkpoint_pages;
   }
-  if (storage_full() && ballast_.ensure()) set_full(false);
+  // A start on a full disk may have given it up, too.
+  if (!has_ballast_) has_ballast_ = ballast_.ensure();
+  if (has_ballast_) set_full(false);
   std::lock_guard lock(mutex_);
   wal_pages_ = store_->wal_pages();
   return true;

@@ -100,6 +100,7 @@ class Writer {
   const Callbacks callbacks_;
   const WriterOptions options_;
   Ballast ballast_;
+  bool has_ballast_ = false;  ///< the thread's: else it is made as soon as there is room
   std::int64_t next_checkpoint_ = 0;
 
   mutable std::mutex mutex_;

@@ -215,6 +215,30 @@ TEST_CASE("out of room the batch is kept, the ballast given up, and it goes on b
   CHECK(runs_in(folder.store()) == 2);
 }
 
+TEST_CASE("a ballast that there was no room for at the start is made when there is") {
+  Folder folder;
+  Listener listener;
+  WriterOptions options;
+  options.ballast = folder.path("later/ballast");
+  options.retry_after = 20ms;
+  Writer writer(open_store(folder.store()), listener.callbacks(), options);
+  Mutations batch = one_run(1);
+  REQUIRE(writer.submit(1, batch));
+  listener.wait_committed(1);
+  CHECK_FALSE(writer.storage_full());
+  // Nothing more comes: it is looked for all the same.
+  std::filesystem::create_directory(folder.path("later"));
+  const auto until = std::chrono::steady_clock::now() + patient(20s);
+  const auto is_made = [&] {
+    std::error_code none;
+    return std::filesystem::file_size(options.ballast, none) ==
+           static_cast<std::uintmax_t>(Ballast::kBytes);
+  };
+  while (!is_made() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  CHECK(is_made());
+  CHECK(listener.full.empty());
+}
+
 TEST_CASE("a stop while the disk is full ends, and what was never acknowledged is not there") {
   Folder folder;
   Listener listener;
