@@ -1,5 +1,7 @@
 #include "scheduler/daemon/commands.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "scheduler/base/text.h"
@@ -209,6 +211,29 @@ Commands::Json Commands::reasons(const Target& target) const {
     }
     for (const Hold& hold : hooks_.holds())
       out.push_back({{"kind", hold.kind}, {"text", hold.text}});
+  }
+  for (json& silent : silent_workers_of(target)) out.push_back(std::move(silent));
+  return out;
+}
+
+/// What has begun on one that does not answer may have ended long ago, or never go on.
+Commands::Json Commands::silent_workers_of(const Target& target) const {
+  const Engine& engine = pump_.engine();
+  json out = json::array();
+  for (const SilentWorker& worker : hooks_.silent_workers()) {
+    const std::vector<AttemptId> attempts = engine.attempts_of(worker.id);
+    const bool has_it = std::any_of(attempts.begin(), attempts.end(), [&](AttemptId attempt) {
+      const auto key = engine.key_of(attempt);
+      return key && key->run == target.run && (!target.task || key->task == *target.task) &&
+             (!target.item || *target.item == kWhole || key->item == *target.item);
+    });
+    if (!has_it) continue;
+    out.push_back(
+        {{"kind", "worker"},
+         {"text", "worker " + std::to_string(worker.id.value) + " (pid " +
+                      std::to_string(worker.pid) + "), which has it, has not answered for " +
+                      format_duration(std::chrono::floor<std::chrono::seconds>(worker.since)) +
+                      ": what it runs goes on, unless the worker is stopped or stuck"}});
   }
   return out;
 }

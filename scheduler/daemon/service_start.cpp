@@ -311,6 +311,13 @@ ServiceHooks Service::hooks() {
   hooks.storage_full = [this] { return storage_full_.load(std::memory_order_acquire); };
   hooks.waits_for_room = [this] { return writer_->waits_for_room(); };
   hooks.holds = [this] { return holds(); };
+  hooks.silent_workers = [this] {
+    std::vector<SilentWorker> silent;
+    for (const Workers::View& worker : workers_->view()) {
+      if (worker.state == "silent") silent.push_back({worker.id, worker.pid, worker.silent_for});
+    }
+    return silent;
+  };
   hooks.prune = [this](std::optional<Retainer::Asked> asked, Retainer::Done done) {
     retainer_->prune(std::move(asked), std::move(done));
   };

@@ -215,7 +215,11 @@ void Workers::change_settings(std::size_t count, const Settings& settings) {
 void Workers::change_plugins(std::map<std::string, std::string> plugins) {
   options_.plugins = std::move(plugins);
   for (auto& [id, peer] : peers_) {
-    if (peer->state == State::up && is_host(*peer)) retire(*peer);
+    if (peer->state == State::up && is_host(*peer)) {
+      retire(*peer);
+    } else {
+      peer->has_old_plugins = true;  // of one that is on its way, too: it may have read them
+    }
   }
 }
 
@@ -351,13 +355,16 @@ void Workers::remove_folder(Peer& peer) {
 std::vector<Workers::View> Workers::view() const {
   std::vector<View> out;
   for (const auto& [id, peer] : peers_) {
-    View view{id, "", peer->pid, peer->version};
+    View view{id, "", peer->pid, peer->version, {}};
     switch (peer->state) {
       case State::starting:
       case State::greeting: view.state = "starting"; break;
       case State::up: view.state = "up"; break;
       case State::draining: view.state = "draining"; break;
-      case State::silent: view.state = "silent"; break;
+      case State::silent:
+        view.state = "silent";
+        view.silent_for = mono_now() - peer->silent_since;
+        break;
       case State::dead: view.state = "dead"; break;
     }
     out.push_back(std::move(view));

@@ -105,6 +105,7 @@ class Workers {
     std::string state;  ///< `starting`, `up`, `draining`, `silent`, `dead`
     pid_t pid = 0;
     std::string version;
+    Duration silent_for{};  ///< of a silent one
   };
   std::vector<View> view() const;
   /// Folders of workers whose lock is held but who did not answer in time.
@@ -131,6 +132,8 @@ class Workers {
     bool has_settled = false;
     bool was_met = false;  ///< it answered this scheduler
     MonoTime since;        ///< of its state
+    MonoTime silent_since;
+    bool has_old_plugins = false;  ///< their files may have changed since it loaded them
     std::unique_ptr<Channel> channel;
     std::unique_ptr<Timer> timer;
     std::unique_ptr<Work> work;
@@ -159,6 +162,7 @@ class Workers {
   void greet(Peer& peer, Fd socket);
   void on_message(WorkerId id, std::string_view message);
   void on_closed(WorkerId id);
+  static void fall_silent(Peer& peer, MonoTime since);
   void on_status(Peer& peer, const frame::Status& status);
   void look_after(Peer& peer);
   void bury(Peer& peer);

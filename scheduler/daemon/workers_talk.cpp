@@ -36,7 +36,7 @@ void Workers::look_after(Peer& peer) {
       events_.problem("worker " + std::to_string(peer.id.value) +
                       " holds its lock and does not answer; what it runs goes on");
       peer.channel.reset();
-      peer.state = State::silent;
+      fall_silent(peer, peer.since);
       settle(peer);
     }
     peer.timer->start_after(kSilentRetry);
@@ -55,7 +55,7 @@ void Workers::connect(Peer& peer) {
   if (!was_silent && mono_now() - peer.since >= kSilentAfter) {
     events_.problem("worker " + std::to_string(peer.id.value) +
                     " cannot be reached: " + socket.error().message);
-    peer.state = State::silent;
+    fall_silent(peer, peer.since);
     settle(peer);
   }
   peer.timer->start_after(peer.state == State::silent ? kSilentRetry : kConnectEvery);
@@ -204,8 +204,10 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
   peer.was_met = true;
   peer.timer->cancel();
   peer.since = mono_now();
-  // The files of plugins may be others than those that a host of an earlier scheduler has loaded.
-  const bool is_as_now = peer.ways == ways_of(is_host(peer)) && !(peer.is_found && is_host(peer));
+  // The files of plugins may be others than those that a host of an earlier scheduler has loaded,
+  // or one that did not answer when they were read again.
+  const bool has_old_plugins = is_host(peer) && (peer.is_found || peer.has_old_plugins);
+  const bool is_as_now = peer.ways == ways_of(is_host(peer)) && !has_old_plugins;
   if (peer.version == options_.version && is_as_now) {
     peer.state = State::up;
     if (peer.plugin.empty()) {
@@ -222,6 +224,10 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
   settle(peer);
 }
 
+void Workers::fall_silent(Peer& peer, MonoTime since) {
+  if (std::exchange(peer.state, State::silent) != State::silent) peer.silent_since = since;
+}
+
 void Workers::on_closed(WorkerId id) {
   Peer* peer = find(id);
   if (peer == nullptr) return;
@@ -231,7 +237,7 @@ void Workers::on_closed(WorkerId id) {
   const auto held = FileLock::is_held(peer->folder + "/lock");
   if (held && *held) {
     // Alive without a connection: garbage on the wire, or a refusal. Ask again.
-    peer->state = State::silent;
+    fall_silent(*peer, mono_now());
     peer->timer->start_after(kSilentRetry);
     settle(*peer);
     return;
