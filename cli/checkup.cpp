@@ -25,6 +25,7 @@
 #include "scheduler/daemon/home.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
+#include "storage/ballast.h"
 
 namespace pawl {
 
@@ -34,7 +35,8 @@ namespace fs = std::filesystem;
 using Level = Finding::Level;
 
 constexpr std::uint64_t kRoomWanted = std::uint64_t{1} << 30;
-constexpr std::uint64_t kRoomNeeded = std::uint64_t{64} << 20;
+// Below it a scheduler whose disk was full starts nothing, and a new one has no ballast.
+constexpr std::uint64_t kRoomNeeded = Ballast::kRoomBytes;
 constexpr rlim_t kDescriptorsWanted = 4096;
 
 std::string read_file(const std::string& path) {

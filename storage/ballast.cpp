@@ -16,7 +16,7 @@ bool Ballast::ensure() {
   const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
   struct statvfs disk {};
   if (statvfs(folder.c_str(), &disk) != 0) return false;
-  if (static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize < 2 * std::uint64_t{kBytes})
+  if (static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize < std::uint64_t{kRoomBytes})
     return false;
   const int fd = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return false;

@@ -154,6 +154,25 @@ class DiskTest(GateTest):
         return self.job(name, [{"id": "a", "command": ["true"], **more}])
 
 
+class RoomLeft(DiskTest):
+    """What `pawl doctor` says of a disk is what a scheduler makes of it."""
+
+    def room(self):
+        findings = self.pawl("doctor", "--quick", "-o", "json", code=None).json()
+        return next(row["state"] for row in findings if row["check"] == "room")
+
+    def test_less_than_a_full_disk_needs_to_go_on_is_a_problem_and_more_is_none(self):
+        disk = self.small_disk(self.root / "disk", "size=100m")
+        self.put_home(disk / "home")
+        self.serve()
+        self.assertTrue((self.home / "ballast").exists())
+        for free, state in ((33, "warning"), (31, "problem"), (40, "warning")):
+            with open(disk / "filled", "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - (free << 20))
+            self.assertEqual(self.room(), state, f"{free} MiB")
+            os.unlink(disk / "filled")
+
+
 class DiskFull(DiskTest):
     """A home on a small file system of its own, and somebody who takes all its room."""
 
