@@ -4,6 +4,7 @@ pawl_test(cel_test ONE_THREAD LABEL unit
     cel_conversions_test.cpp
     cel_docs_test.cpp
     cel_errors_test.cpp
+    cel_lexer_test.cpp
     cel_limits_test.cpp
     cel_literals_test.cpp
     cel_macros_test.cpp

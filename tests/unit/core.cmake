@@ -26,5 +26,6 @@ pawl_test(core_test ONE_THREAD LABEL unit
     core_rules_test.cpp
     core_scale_test.cpp
     core_schedules_test.cpp
-    core_states_test.cpp)
+    core_states_test.cpp
+    core_waiting_test.cpp)
 target_compile_definitions(core_test PRIVATE PAWL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/core/input.h"
 #include "tests/sim/store_invariants.h"
 #include "tests/sim/world.h"
 

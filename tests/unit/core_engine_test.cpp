@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "scheduler/core/effect.h"
+#include "scheduler/spec/reason.h"
 #include "tests/sim/world.h"
 
 using namespace pawl;

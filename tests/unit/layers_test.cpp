@@ -135,6 +135,50 @@ const std::vector<Home>& library_homes() {
   return kHomes;
 }
 
+/// Headers that no test includes, because what they hold is asked for at a door of the same layer.
+const std::map<std::string, std::string>& doors() {
+  static const std::map<std::string, std::string> kDoors = {
+      {"scheduler/spec/cel_evaluator.h", "scheduler/spec/expression.h"},
+      {"scheduler/spec/cel_functions.h", "scheduler/spec/expression.h"},
+      {"scheduler/spec/cel_parser.h", "scheduler/spec/expression.h"},
+      {"scheduler/spec/cel_text.h", "scheduler/spec/expression.h"},
+      {"scheduler/spec/cel_tree.h", "scheduler/spec/expression.h"},
+      {"scheduler/spec/job_operator.h", "scheduler/spec/parse.h"},
+      {"scheduler/spec/json_merge.h", "scheduler/spec/parse.h"},
+      {"scheduler/spec/offset_span.h", "scheduler/spec/zoned_cron.h"},
+      {"scheduler/spec/references.h", "scheduler/spec/parse.h"},
+      {"scheduler/spec/schedule.h", "scheduler/spec/calendar.h"},
+      {"scheduler/spec/shared_job.h", "scheduler/spec/job.h"},
+      {"scheduler/spec/syntax_explainer.h", "scheduler/spec/document.h"},
+      {"scheduler/spec/task_reader.h", "scheduler/spec/reader.h"},
+      {"scheduler/spec/view.h", "scheduler/spec/reader.h"},
+  };
+  return kDoors;
+}
+
+/// What a header says of itself in the comment at its top.
+bool is_private(const fs::path& header) {
+  std::ifstream stream(header);
+  std::string line;
+  bool has_begun = false;
+  while (std::getline(stream, line) && (!has_begun || line.starts_with("//"))) {
+    has_begun = has_begun || line.starts_with("//");
+    if (line.find("Private to") != std::string::npos) return true;
+  }
+  return false;
+}
+
+/// What the tests include, directly.
+std::set<std::string> included_by_tests() {
+  const fs::path root = PAWL_SOURCE_DIR;
+  std::set<std::string> all;
+  for (const auto& entry : fs::recursive_directory_iterator(root / "tests")) {
+    if (!entry.is_regular_file() || !is_code(entry.path())) continue;
+    for (const Include& include : includes_of(root, entry.path())) all.insert(include.target);
+  }
+  return all;
+}
+
 std::string where(const Include& include) {
   return include.file + ":" + std::to_string(include.line) + " includes " + include.target;
 }
@@ -164,6 +208,26 @@ TEST_CASE("own headers are included from the repository root") {
     INFO(where(include));
     CHECK((fs::exists(root / include.target) || include.target.starts_with("pawl/")));
   }
+}
+
+TEST_CASE("every header of the pure layers is included by a test, or its door is") {
+  const fs::path root = PAWL_SOURCE_DIR;
+  const std::set<std::string> included = included_by_tests();
+  for (const char* layer : {"scheduler/base", "scheduler/spec", "scheduler/core"}) {
+    for (const auto& entry : fs::directory_iterator(root / layer)) {
+      if (entry.path().extension() != ".h") continue;
+      const std::string header = fs::relative(entry.path(), root).generic_string();
+      INFO(header);
+      const auto door = doors().find(header);
+      if (door == doors().end()) {
+        CHECK((included.contains(header) || is_private(entry.path())));
+      } else {
+        CHECK(included.contains(door->second));
+        CHECK_FALSE(included.contains(header));  // then it needs no door any more
+      }
+    }
+  }
+  for (const auto& [header, door] : doors()) CHECK(fs::exists(root / header));
 }
 
 TEST_CASE("each library has one home") {
