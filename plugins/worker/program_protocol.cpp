@@ -192,6 +192,18 @@ class MessageReader {
     return least;
   }
 
+  /// A whole number, of those beyond 64 bits the nearest.
+  std::int64_t span(std::string_view key) {
+    const std::string_view raw = members_.find(key);
+    const json value = raw.empty() ? json() : json::parse(raw);
+    if (is_beyond(value)) return INT64_MAX;
+    // A number of so many digits is read as one with a fraction.
+    constexpr double kBeyond = 9.3e18;
+    if (value.is_number_float() && value.get<double>() > kBeyond) return INT64_MAX;
+    if (value.is_number_float() && value.get<double>() < -kBeyond) return INT64_MIN;
+    return whole(key, INT64_MIN, INT64_MAX);
+  }
+
   double fraction(std::string_view key) {
     const std::string_view raw = members_.find(key);
     const json value = raw.empty() ? json() : json::parse(raw);
@@ -270,7 +282,7 @@ program_message::Finish read_finish(MessageReader& reader) {
     finish.result.outcome = Outcome::skipped;
     finish.result.message = reader.text("message");
   } else if (outcome == "deferred") {
-    finish.result = deferred_result(reader.whole("after_ms", 0, INT64_MAX), reader.text("state"));
+    finish.result = deferred_result(reader.span("after_ms"), reader.text("state"));
   } else {
     reader.wrong("outcome", "\"succeeded\", \"failed\", \"skipped\" or \"deferred\"");
   }

@@ -33,6 +33,9 @@ while read -r line; do
     *'"do":"wait"'*) say heartbeat ;;
     *'"do":"fail"'*) say finish ',"outcome":"failed","class":"Flood","message":"wet","reason":"permanent"' ;;
     *'"do":"defer"'*) say finish ',"outcome":"deferred","after_ms":5000,"state":"later"' ;;
+    *'"do":"defer by '*)
+      after=${line#*defer by }
+      say finish ",\"outcome\":\"deferred\",\"after_ms\":${after%%\"*}" ;;
     *'"do":"talk"'*)
       say log ',"stream":"out","text":"hello\n"'
       say log ',"stream":"err","text":"oh\n"'
@@ -191,6 +194,21 @@ TEST_CASE("failures and deferrals are what the program says") {
   CHECK(deferred.outcome == Outcome::deferred);
   CHECK(deferred.after == std::chrono::seconds(5));
   CHECK(deferred.state == "later");
+}
+
+TEST_CASE("a deferral that is too long or negative fails for good, and its process lives on") {
+  Programs programs;
+  TestHost host(programs.make());
+  const std::string pid = host.run(1, todo("pid")).output;
+  std::int64_t id = 1;
+  for (const char* after : {"-5", "31622400001", "18446744073709551615", "1e300", "-1e300"}) {
+    INFO(after);
+    const OperatorResult& refused = host.run(++id, todo("defer by " + std::string(after)));
+    CHECK(refused.outcome == Outcome::failed);
+    CHECK(refused.reason == Reason::permanent);
+    CHECK_THAT(refused.message, Catch::Contains("0 to 366 days are possible"));
+  }
+  CHECK(host.run(++id, todo("pid")).output == pid);
 }
 
 TEST_CASE("a process that dies takes its attempt, and another one goes on") {

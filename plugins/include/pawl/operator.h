@@ -65,7 +65,7 @@ typedef struct pawl_result {
   pawl_bytes error_class; /* FAILED: the kind of error, `ConnectionRefused`; may be empty */
   pawl_bytes message;     /* FAILED, SKIPPED: one sentence for people; cut at 4 KiB */
   pawl_bytes trace;       /* FAILED: more lines for people; cut at 64 KiB */
-  int64_t after_ms;       /* DEFERRED: start again after so many milliseconds, 0 to a year */
+  int64_t after_ms;       /* DEFERRED: start again after so many milliseconds, 0 to 366 days */
   pawl_bytes state;       /* DEFERRED: given back at the next start; at most 64 KiB */
 } pawl_result;
 
