@@ -63,6 +63,8 @@ class Driver : public OperatorEvents {
 
   void log(AttemptId, LogStream, std::string_view) override {}
   void heartbeat(AttemptId) override {}
+  void waits(AttemptId) override {}
+  void begins(AttemptId) override {}
   void progress(AttemptId, double, std::string_view) override {}
   bool set_handle(AttemptId, std::string_view) override { return true; }
   void finished(AttemptId, OperatorResult&& result) override {

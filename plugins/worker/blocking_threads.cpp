@@ -14,14 +14,16 @@ BlockingThreads::~BlockingThreads() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void BlockingThreads::run(std::function<void()> piece) {
+bool BlockingThreads::run(std::function<void()> piece) {
   std::lock_guard lock(mutex_);
   waiting_.push_back(std::move(piece));
-  if (waiting_.size() <= idle_ || threads_.size() >= threads_max_) {
+  const bool is_one_idle = waiting_.size() <= idle_;
+  if (is_one_idle || threads_.size() >= threads_max_) {
     more_.notify_one();
-    return;
+    return is_one_idle;
   }
   threads_.emplace_back([this] { work(); });
+  return true;
 }
 
 void BlockingThreads::work() {

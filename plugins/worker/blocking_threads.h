@@ -21,8 +21,8 @@ class BlockingThreads {
   BlockingThreads(const BlockingThreads&) = delete;
   BlockingThreads& operator=(const BlockingThreads&) = delete;
 
-  /// Any thread. `piece` must not throw.
-  void run(std::function<void()> piece);
+  /// Any thread. `piece` must not throw. False: no thread is free for it yet.
+  bool run(std::function<void()> piece);
 
  private:
   void work();

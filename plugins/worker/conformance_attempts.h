@@ -47,6 +47,8 @@ class ConformanceAttempts final : private OperatorEvents {
   void cancel();
   void log(AttemptId, LogStream, std::string_view) override {}
   void heartbeat(AttemptId) override {}
+  void waits(AttemptId) override {}
+  void begins(AttemptId) override {}
   void progress(AttemptId, double, std::string_view) override {}
   bool set_handle(AttemptId, std::string_view) override { return true; }
   void finished(AttemptId attempt, OperatorResult&& result) override;

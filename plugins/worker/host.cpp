@@ -281,6 +281,13 @@ void OperatorHost::log(AttemptId id, LogStream stream, std::string_view text) {
 
 void OperatorHost::heartbeat(AttemptId id) { supervision_.active(id, mono_now()); }
 
+void OperatorHost::waits(AttemptId id) { supervision_.waits(id); }
+
+void OperatorHost::begins(AttemptId id) {
+  supervision_.active(id, mono_now());
+  schedule_turn();
+}
+
 void OperatorHost::note(const std::string& text) { write_worker_note(options_.id, text); }
 
 void OperatorHost::progress(AttemptId id, double fraction, std::string_view text) {

@@ -90,6 +90,8 @@ class OperatorHost final : private OperatorEvents {
   // From operators.
   void log(AttemptId id, LogStream stream, std::string_view text) override;
   void heartbeat(AttemptId id) override;
+  void waits(AttemptId id) override;
+  void begins(AttemptId id) override;
   void progress(AttemptId id, double fraction, std::string_view text) override;
   bool set_handle(AttemptId id, std::string_view handle) override;
   void finished(AttemptId id, OperatorResult&& result) override;

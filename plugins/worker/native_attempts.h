@@ -24,6 +24,7 @@ struct NativeAttempt {
   std::shared_ptr<const OperatorRequest> request;
   pawl_request asked{};
   std::atomic<bool> is_cancelled{false};
+  std::atomic<bool> waits{false};  ///< for a thread
   std::atomic<void*> data{nullptr};
   std::once_flag environment_made;
   std::vector<std::string> environment;

@@ -89,6 +89,7 @@ void NativeOperator::Impl::listen() {
 void NativeOperator::Impl::tell(Said&& said) {
   switch (said.kind) {
     case Said::Kind::log: return events.log(said.attempt, said.stream, said.text);
+    case Said::Kind::begins: return events.begins(said.attempt);
     case Said::Kind::heartbeat: return events.heartbeat(said.attempt);
     case Said::Kind::progress: return events.progress(said.attempt, said.fraction, said.text);
     case Said::Kind::finished:
@@ -143,7 +144,10 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
     impl.table->start(impl.self, attempt, &cell->asked);
     return;
   }
-  impl.threads.run([&impl, cell, attempt] {
+  // Before a thread may take it; that it begins is heard after this.
+  cell->waits = true;
+  const bool is_taken = impl.threads.run([&impl, cell, attempt] {
+    if (cell->waits) impl.say({.kind = Impl::Said::Kind::begins, .attempt = cell->id});
     cpu_at_start_us = thread_cpu_us();
     {
       const WorksFor working(cell->id);
@@ -156,6 +160,8 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
     none.cpu_us = cpu_of_attempt_us();
     impl.finish(std::move(unfinished), std::move(none));
   });
+  cell->waits = !is_taken;
+  if (!is_taken) impl.events.waits(id);
 }
 
 void NativeOperator::cancel(AttemptId id) {

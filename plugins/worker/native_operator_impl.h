@@ -30,7 +30,7 @@ struct NativeOperator::Impl {
   };
   /// What threads of the plugin have said, in order.
   struct Said {
-    enum class Kind : std::uint8_t { log, heartbeat, progress, finished, call } kind;
+    enum class Kind : std::uint8_t { log, begins, heartbeat, progress, finished, call } kind;
     AttemptId attempt = {};
     LogStream stream = LogStream::out;
     std::string text = {};

@@ -115,6 +115,10 @@ class OperatorEvents {
   virtual ~OperatorEvents() = default;
   virtual void log(AttemptId attempt, LogStream stream, std::string_view text) = 0;
   virtual void heartbeat(AttemptId attempt) = 0;
+  /// It was started, and nobody is free for it yet.
+  virtual void waits(AttemptId attempt) = 0;
+  /// One that waited begins.
+  virtual void begins(AttemptId attempt) = 0;
   virtual void progress(AttemptId attempt, double fraction, std::string_view text) = 0;
   /// In the journal before it returns; false when it cannot be kept.
   virtual bool set_handle(AttemptId attempt, std::string_view handle) = 0;

@@ -15,6 +15,8 @@ class ProgramOperators::Books : public OperatorEvents {
     host_.log(attempt, stream, text);
   }
   void heartbeat(AttemptId attempt) override { host_.heartbeat(attempt); }
+  void waits(AttemptId attempt) override { host_.waits(attempt); }
+  void begins(AttemptId attempt) override { host_.begins(attempt); }
   void progress(AttemptId attempt, double fraction, std::string_view text) override {
     host_.progress(attempt, fraction, text);
   }

@@ -70,6 +70,7 @@ void ProgramPool::start(ProgramRequest request) {
   const AttemptId id = request.attempt->attempt;
   attempts_[id] = {std::move(request), nullptr, 0};
   waiting_.push_back(id);
+  events_.waits(id);
   schedule_turn();
 }
 
@@ -203,6 +204,7 @@ void ProgramPool::returned(ProgramProcess& process, AttemptId id) {
   process.drain();
   attempt.process = nullptr;
   waiting_.push_front(id);
+  events_.waits(id);
   end_if_used_up(process);
   schedule_turn();
   if (++attempt.returns > kReturnsMax) {
@@ -354,6 +356,7 @@ void ProgramPool::give(ProgramProcess& process, AttemptId id, Attempt& attempt) 
   log_rest_of_errors(process);
   add_secrets(processes_.at(process.id()), *attempt.request.attempt);
   process.add(id);
+  events_.begins(id);
 }
 
 void ProgramPool::start_processes() {

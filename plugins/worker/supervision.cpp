@@ -141,9 +141,18 @@ void Supervision::limit_reached(AttemptId id, Reason reason, MonoTime now, Actio
   }
 }
 
+void Supervision::waits(AttemptId id) {
+  if (Attempt* attempt = find(id)) attempt->last_active.reset();
+}
+
 void Supervision::active(AttemptId id, MonoTime now) {
-  // The entry in the heap stays: when it fires, it finds the later time and is armed anew.
-  if (Attempt* attempt = find(id)) attempt->last_active = std::max(attempt->last_active, now);
+  Attempt* attempt = find(id);
+  if (attempt == nullptr) return;
+  const bool has_waited = !attempt->last_active;
+  attempt->last_active = has_waited ? now : std::max(*attempt->last_active, now);
+  // Otherwise its entry in the heap stays: when it fires, it finds the later time and is armed
+  // anew.
+  if (has_waited) rearm(id, *attempt);
 }
 
 void Supervision::exited(AttemptId id, const ProgramExit& exit, bool skip, MonoTime now) {
@@ -280,7 +289,7 @@ void Supervision::fire(AttemptId id, Attempt& attempt, MonoTime now, Actions& ac
     if (is_over(limits.timeout, attempt.started)) {
       return begin_stop(id, attempt, Reason::timeout, now, actions);
     }
-    if (is_over(limits.stall, attempt.last_active)) {
+    if (attempt.last_active && is_over(limits.stall, *attempt.last_active)) {
       return begin_stop(id, attempt, Reason::stalled, now, actions);
     }
   }
@@ -315,7 +324,8 @@ std::optional<MonoTime> Supervision::earliest(const Attempt& attempt) const {
   consider(!attempt.began_reported, attempt.started + options_.begun_after);
   consider(limits.timeout > Duration(0), attempt.started + limits.timeout);
   consider(limits.total > Duration(0), attempt.started + limits.total);
-  consider(limits.stall > Duration(0), attempt.last_active + limits.stall);
+  if (attempt.last_active)
+    consider(limits.stall > Duration(0), *attempt.last_active + limits.stall);
   return first;
 }
 

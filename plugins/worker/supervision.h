@@ -101,7 +101,10 @@ class Supervision {
   /// Its processes have reached a limit: `oom` and `pids` kill at once, for the machine's sake,
   /// `cpu_time` leaves the grace.
   void limit_reached(AttemptId attempt, Reason reason, MonoTime now, Actions& actions);
-  /// It wrote something: `stall_timeout` counts from now on.
+  /// It waits within its worker until somebody is free for it: `stall_timeout` does not count
+  /// before it is `active`.
+  void waits(AttemptId attempt);
+  /// It wrote something, or its turn has come: `stall_timeout` counts from now on.
   void active(AttemptId attempt, MonoTime now);
   /// Its program has ended; `skip` says whether that code means skipped.
   void exited(AttemptId attempt, const ProgramExit& exit, bool skip, MonoTime now);
@@ -131,9 +134,9 @@ class Supervision {
     AttemptPhase phase = AttemptPhase::starting;
     AttemptLimits limits;
     MonoTime started;
-    MonoTime last_active;
-    MonoTime kill_at;     ///< phase stopping: the grace is over
-    MonoTime give_up_at;  ///< phases killing, clearing
+    std::optional<MonoTime> last_active;  ///< nothing: it waits
+    MonoTime kill_at;                     ///< phase stopping: the grace is over
+    MonoTime give_up_at;                  ///< phases killing, clearing
     bool began_reported = false;
     bool stop_seen = false;
     bool force = false;           ///< of a STOP that came while starting

@@ -211,6 +211,19 @@ TEST_CASE("a deferral that is too long or negative fails for good, and its proce
   CHECK(host.run(++id, todo("pid")).output == pid);
 }
 
+TEST_CASE("who waits for a process says so, and no more when it has one") {
+  Programs programs;
+  TestHost host(programs.make());
+  for (int id = 1; id <= 3; ++id) host.start(id, todo("wait"));
+  auto& told = host.recorder.told;
+  host.wait([&] { return told[1].heartbeats > 0 && told[2].heartbeats > 0; });
+  CHECK_FALSE(told[1].is_waiting);
+  CHECK(told[3].is_waiting);
+  host.backend->cancel(AttemptId(1));
+  host.wait([&] { return told[3].heartbeats > 0; });
+  CHECK_FALSE(told[3].is_waiting);
+}
+
 TEST_CASE("a process that dies takes its attempt, and another one goes on") {
   Programs programs;
   TestHost host(programs.make());

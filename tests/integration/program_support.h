@@ -31,6 +31,7 @@ class Recorder : public OperatorEvents {
     std::string out;
     std::string err;
     int heartbeats = 0;
+    bool is_waiting = false;
     double fraction = -1;
     std::string progress;
     std::string handle;
@@ -42,6 +43,8 @@ class Recorder : public OperatorEvents {
     (stream == LogStream::out ? told[id.value].out : told[id.value].err) += text;
   }
   void heartbeat(AttemptId id) override { ++told[id.value].heartbeats; }
+  void waits(AttemptId id) override { told[id.value].is_waiting = true; }
+  void begins(AttemptId id) override { told[id.value].is_waiting = false; }
   void progress(AttemptId id, double fraction, std::string_view text) override {
     told[id.value].fraction = fraction;
     told[id.value].progress = text;

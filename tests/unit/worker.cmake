@@ -1,6 +1,7 @@
 pawl_test(worker_test LABEL unit
   DEPENDS pawl_worker
   SOURCES
+    worker_blocking_threads_test.cpp
     worker_control_group_test.cpp
     worker_crash_record_test.cpp
     worker_environment_test.cpp

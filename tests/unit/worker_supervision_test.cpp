@@ -61,6 +61,7 @@ class Bench {
   void finished() { supervision_.finished(kId, actions_); }
   void advance() { supervision_.advance(now_, actions_); }
   void active() { supervision_.active(kId, now_); }
+  void waits() { supervision_.waits(kId); }
   void over() {
     cleared();
     finished();
@@ -384,6 +385,39 @@ TEST_CASE("whoever writes does not stall, whoever falls silent does") {
   bench.killed(15);
   bench.over();
   CHECK(bench.actions() == "failed(stalled)");
+}
+
+TEST_CASE("who waits for its turn does not stall, and then has all its time") {
+  Bench bench({30s, {}, 10s, 1s});
+  bench.spawned();
+  bench.waits();
+  bench.at(25s);
+  bench.advance();
+  CHECK(bench.actions() == "began");
+  bench.active();
+  CHECK(bench.next() == 30s);
+  bench.waits();
+  bench.active();
+  bench.at(30s);
+  bench.advance();
+  CHECK(bench.actions() == "terminate");
+}
+
+TEST_CASE("who was given back waits again, and stalls only after its next turn") {
+  Bench bench({{}, {}, 10s, 1s});
+  bench.spawned();
+  bench.at(5s);
+  bench.active();
+  bench.waits();
+  bench.at(20s);
+  bench.advance();
+  CHECK(bench.actions() == "began");
+  CHECK_FALSE(bench.next());
+  bench.active();
+  CHECK(bench.next() == 30s);
+  bench.at(30s);
+  bench.advance();
+  CHECK(bench.actions() == "terminate");
 }
 
 TEST_CASE("only an attempt that lives a tenth of a second is reported as begun, once") {
