@@ -117,6 +117,22 @@ class HowManyHosts(PluginTest):
                 b"faulty.so" in Path(f"/proc/{w['pid']}/cmdline").read_bytes()]
 
 
+class Recycled(PluginTest):
+    def test_a_host_that_has_had_enough_attempts_ends_them_and_a_fresh_one_follows(self):
+        (self.home / "settings.json").write_text('{"hosts": {"recycle_after": 3}}')
+        count = 10
+        self.run_of([self.task("a", "burner", map={"items": list(range(count)),
+                                                   "max_concurrent": 1})])
+        attempts = self.attempts("a")
+        # Each once, and none of them lost on the way from one host to the next.
+        self.assertEqual([(a["index"], a["state"]) for a in sorted(attempts, key=lambda a: a["index"])],
+                         [(i, "succeeded") for i in range(count)])
+        hosts = [a["worker"] for a in attempts]
+        # One may have been on its way when the host had enough.
+        self.assertLessEqual(max(map(hosts.count, hosts)), 4)
+        self.assertGreaterEqual(len(set(hosts)), 3)
+
+
 class WhatOperatorsCannotBreak(PluginTest):
     def test_what_a_library_has_started_ends_with_its_host_before_anything_begins_again(self):
         self.run_of([self.task("a", "parent", on_interrupt="fail")], code=1)
