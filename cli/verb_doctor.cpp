@@ -108,6 +108,15 @@ class DoctorVerb final : public Verb {
     } else {
       add({{"scheduler", Level::good, "up", ""}});
     }
+    for (const nlohmann::json& worker : (*answer)->value("workers", nlohmann::json::array())) {
+      if (worker.value("state", std::string()) != "silent") continue;
+      const auto pid = worker.value("pid", std::int64_t{0});
+      add({{"workers", Level::problem,
+            fmt::format("worker {} (pid {}) does not answer",
+                        worker.value("worker", std::int64_t{0}), pid),
+            fmt::format("Let it go on (kill -CONT {}), or kill it: what it ran is then settled",
+                        pid)}});
+    }
   }
 
   /// Each value and where it comes from; of those that the scheduler does not have yet, that.

@@ -21,6 +21,7 @@ enum class Type : std::uint8_t {
   forget = 5,
   undefine = 6,
   shutdown = 7,
+  ping = 8,
   welcome = 32,
   status = 33,
   began = 34,
@@ -28,6 +29,7 @@ enum class Type : std::uint8_t {
   handle = 36,
   drains = 37,
   progress = 38,
+  pong = 39,
 };
 
 constexpr std::size_t kOutputFormatCount = static_cast<std::size_t>(OutputFormat::jsonl) + 1;
@@ -80,6 +82,8 @@ void write(Writer& out, const frame::Undefine& f) { out.integer(f.definition.val
 
 void write(Writer&, const frame::Shutdown&) {}
 
+void write(Writer&, const frame::Ping&) {}
+
 void write(Writer& out, const frame::Welcome& f) {
   out.integer(f.protocol);
   out.flag(f.accepted);
@@ -122,6 +126,8 @@ void write(Writer& out, const frame::Progress& f) {
 }
 
 void write(Writer&, const frame::Drains&) {}
+
+void write(Writer&, const frame::Pong&) {}
 
 void write(Writer& out, const AttemptEnd& e) {
   out.integers(e.attempt.value, e.stay, static_cast<std::uint8_t>(e.outcome),
@@ -340,6 +346,7 @@ struct Encode {
   }
   Bodies operator()(const frame::Undefine& f) const { return encode_one(Type::undefine, f); }
   Bodies operator()(const frame::Shutdown& f) const { return encode_one(Type::shutdown, f); }
+  Bodies operator()(const frame::Ping& f) const { return encode_one(Type::ping, f); }
   Bodies operator()(const frame::Welcome& f) const { return encode_one(Type::welcome, f); }
   Bodies operator()(const frame::Status& f) const {
     return encode_list(Type::status, f.attempts, f.complete);
@@ -348,6 +355,7 @@ struct Encode {
   Bodies operator()(const frame::Handle& f) const { return encode_one(Type::handle, f); }
   Bodies operator()(const frame::Progress& f) const { return encode_one(Type::progress, f); }
   Bodies operator()(const frame::Drains& f) const { return encode_one(Type::drains, f); }
+  Bodies operator()(const frame::Pong& f) const { return encode_one(Type::pong, f); }
   Bodies operator()(const frame::Ended& f) const {
     std::string body;
     if (!encode_ended(f.end, body)) return {};
@@ -391,6 +399,7 @@ Result<Frame> decode_frame(std::string_view body) {
     case Type::undefine:
       return finish("UNDEFINE", in, frame::Undefine{DefinitionId(in.integer<std::uint64_t>())});
     case Type::shutdown: return finish("SHUTDOWN", in, frame::Shutdown{});
+    case Type::ping: return finish("PING", in, frame::Ping{});
     case Type::welcome: return finish("WELCOME", in, read_welcome(in), true);
     case Type::status: {
       frame::Status f;
@@ -402,6 +411,7 @@ Result<Frame> decode_frame(std::string_view body) {
     case Type::handle: return finish("HANDLE", in, read_handle(in));
     case Type::progress: return finish("PROGRESS", in, read_progress(in));
     case Type::drains: return finish("DRAINS", in, frame::Drains{});
+    case Type::pong: return finish("PONG", in, frame::Pong{});
     case Type::ended: return finish("ENDED", in, frame::Ended{read_attempt_end(in)});
   }
   return malformed("unknown type " + std::to_string(type));

@@ -35,7 +35,9 @@
 
 namespace pawl {
 
-inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint32_t kProtocolVersion = 2;
+/// From this version on a worker answers PING.
+inline constexpr std::uint32_t kProtocolWithPing = 2;
 
 /// A task's definition as a worker knows it; chosen by the scheduler, unique within an epoch's life
 /// of a worker. A DEFINE with a known id replaces it for attempts that start later.
@@ -125,6 +127,12 @@ struct Shutdown {
   friend bool operator==(const Shutdown&, const Shutdown&) = default;
 };
 
+/// Answered with PONG as soon as it is read, whatever else waits to be said: the worker's loop
+/// turns.
+struct Ping {
+  friend bool operator==(const Ping&, const Ping&) = default;
+};
+
 // Worker to scheduler ----------------------------------------------------------------------------
 
 /// Answers HELLO. When `accepted` is false (a lower epoch than one it has seen) the worker closes.
@@ -189,6 +197,11 @@ struct Drains {
   friend bool operator==(const Drains&, const Drains&) = default;
 };
 
+/// Answers PING.
+struct Pong {
+  friend bool operator==(const Pong&, const Pong&) = default;
+};
+
 /// An attempt has ended, its processes are gone (unless the reason is `unkillable`), and the
 /// worker's journal has it.
 struct Ended {
@@ -198,10 +211,10 @@ struct Ended {
 
 }  // namespace frame
 
-using Frame =
-    std::variant<frame::Hello, frame::Define, frame::Start, frame::Stop, frame::Forget,
-                 frame::Undefine, frame::Shutdown, frame::Welcome, frame::Status, frame::Began,
-                 frame::Handle, frame::Progress, frame::Drains, frame::Ended>;
+using Frame = std::variant<frame::Hello, frame::Define, frame::Start, frame::Stop, frame::Forget,
+                           frame::Undefine, frame::Shutdown, frame::Ping, frame::Welcome,
+                           frame::Status, frame::Began, frame::Handle, frame::Progress,
+                           frame::Drains, frame::Pong, frame::Ended>;
 
 /// The frame as bodies, to be sent in this order: one, or for START, FORGET and STATUS as many as
 /// their size asks for. None when one value alone (a definition, an attempt with its item, an end

@@ -61,6 +61,8 @@ void SchedulerDesk::on_frame(Frame&& frame) {
     }
     void operator()(frame::Undefine&& f) const { self.events_.undefine(f.definition); }
     void operator()(frame::Shutdown&&) const { self.is_shut_down_ = true; }
+    // Without room the scheduler does not read: it will hear what waits there.
+    void operator()(frame::Ping&&) const { (void)self.link_->send(frame::Pong{}); }
     // A scheduler says none of these; they change nothing.
     void operator()(frame::Hello&&) const {}
     void operator()(frame::Welcome&&) const {}
@@ -69,6 +71,7 @@ void SchedulerDesk::on_frame(Frame&& frame) {
     void operator()(frame::Handle&&) const {}
     void operator()(frame::Progress&&) const {}
     void operator()(frame::Drains&&) const {}
+    void operator()(frame::Pong&&) const {}
     void operator()(frame::Ended&&) const {}
   };
   std::visit(Visitor{*this}, std::move(frame));

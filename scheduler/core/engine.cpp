@@ -364,6 +364,12 @@ std::int32_t Engine::stay_of(AttemptId attempt) const {
   return it == state_->live_.end() ? 0 : it->second.stay;
 }
 
+std::optional<WallTime> Engine::started_at(AttemptId attempt) const {
+  auto it = state_->live_.find(attempt);
+  if (it == state_->live_.end()) return std::nullopt;
+  return it->second.started_at;
+}
+
 std::optional<TaskKey> Engine::key_of(AttemptId attempt) const {
   auto it = state_->live_.find(attempt);
   if (it == state_->live_.end()) return std::nullopt;

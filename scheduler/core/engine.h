@@ -143,6 +143,8 @@ class Engine {
   /// What came of an item, as items that are paired with it see it: of one that never started,
   /// what is said of all those. The run is in memory.
   TaskState item_state(TaskKey item) const;
+  /// When a live attempt started: of one that had been deferred, this stay of it.
+  std::optional<WallTime> started_at(AttemptId attempt) const;
   /// Run and task of a live attempt.
   std::optional<TaskKey> key_of(AttemptId attempt) const;
 

@@ -1,7 +1,6 @@
 #include "scheduler/daemon/commands.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "scheduler/base/text.h"
@@ -45,6 +44,22 @@ bool starts_work(std::string_view path, const json& body) {
   if (path == "/v1/runs" || path == "/v1/trigger") return true;
   const std::string verb = path == "/v1/commands" ? text_of(body, "verb") : std::string();
   return path == "/v1/backfill" || verb == "resume" || verb == "rerun";
+}
+
+/// Whether a worker has an attempt of it.
+bool has_one_of(const Engine& engine, WorkerId worker, const Target& target) {
+  const std::vector<AttemptId> attempts = engine.attempts_of(worker);
+  return std::any_of(attempts.begin(), attempts.end(), [&](AttemptId attempt) {
+    const TaskKey key = *engine.key_of(attempt);
+    return key.run == target.run && key.task == target.task.value_or(key.task) &&
+           key.item == target.item.value_or(key.item);
+  });
+}
+
+std::string silence_text(const Workers::View& worker) {
+  return "its worker " + std::to_string(worker.id.value) + " (pid " + std::to_string(worker.pid) +
+         ") does not answer. It goes on when that does: kill -CONT " + std::to_string(worker.pid) +
+         " if it is stopped; pawl cancel --force ends it, with all that the worker runs";
 }
 
 }  // namespace
@@ -212,28 +227,9 @@ Commands::Json Commands::reasons(const Target& target) const {
     for (const Hold& hold : hooks_.holds())
       out.push_back({{"kind", hold.kind}, {"text", hold.text}});
   }
-  for (json& silent : silent_workers_of(target)) out.push_back(std::move(silent));
-  return out;
-}
-
-/// What has begun on one that does not answer may have ended long ago, or never go on.
-Commands::Json Commands::silent_workers_of(const Target& target) const {
-  const Engine& engine = pump_.engine();
-  json out = json::array();
-  for (const SilentWorker& worker : hooks_.silent_workers()) {
-    const std::vector<AttemptId> attempts = engine.attempts_of(worker.id);
-    const bool has_it = std::any_of(attempts.begin(), attempts.end(), [&](AttemptId attempt) {
-      const auto key = engine.key_of(attempt);
-      return key && key->run == target.run && (!target.task || key->task == *target.task) &&
-             (!target.item || *target.item == kWhole || key->item == *target.item);
-    });
-    if (!has_it) continue;
-    out.push_back(
-        {{"kind", "worker"},
-         {"text", "worker " + std::to_string(worker.id.value) + " (pid " +
-                      std::to_string(worker.pid) + "), which has it, has not answered for " +
-                      format_duration(std::chrono::floor<std::chrono::seconds>(worker.since)) +
-                      ": what it runs goes on, unless the worker is stopped or stuck"}});
+  for (const Workers::View& worker : hooks_.silent_workers()) {
+    if (has_one_of(engine, worker.id, target))
+      out.push_back({{"kind", "no_worker"}, {"text", silence_text(worker)}});
   }
   return out;
 }

@@ -20,6 +20,7 @@
 #include "scheduler/daemon/retainer.h"
 #include "scheduler/daemon/run_commands.h"
 #include "scheduler/daemon/submissions.h"
+#include "scheduler/daemon/workers.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/work.h"
 
@@ -31,13 +32,6 @@ struct Hold {
   std::string text;
 };
 inline constexpr std::string_view kDraining = "draining";
-
-/// A worker that holds its lock and does not answer.
-struct SilentWorker {
-  WorkerId id;
-  std::int64_t pid = 0;
-  Duration since{};  ///< so long ago
-};
 
 /// What the rest of the service does for commands.
 struct ServiceHooks {
@@ -51,7 +45,7 @@ struct ServiceHooks {
   /// And nothing at all can be written until there is room.
   std::function<bool()> waits_for_room;
   std::function<std::vector<Hold>()> holds;
-  std::function<std::vector<SilentWorker>()> silent_workers;
+  std::function<std::vector<Workers::View>()> silent_workers;
   /// Retention now, or what is asked for.
   std::function<void(std::optional<Retainer::Asked>, Retainer::Done)> prune;
   /// What those attempts (numbers with commas between them) say of how far they are.
@@ -82,7 +76,6 @@ class Commands {
   void post(const ControlRequest& request, Result<Json> read, ControlAnswer answer);
   void explain(const ControlRequest& request, const ControlAnswer& answer);
   Json reasons(const Target& target) const;
-  Json silent_workers_of(const Target& target) const;
   void pause_job(const std::string& name, bool pause, const Json& body, const std::string& actor,
                  ControlAnswer answer);
   void prune(const Json& body, const ControlAnswer& answer);

@@ -47,7 +47,8 @@ struct ServiceOptions {
   /// `pawl serve`: all open runs go on. Otherwise they are adopted, and only what is asked for
   /// starts.
   bool serves = false;
-  Duration lock_wait{};  ///< how long to wait for the home's lock
+  Duration lock_wait{};            ///< how long to wait for the home's lock
+  SignsOfLife::Patience patience;  ///< with workers
   /// Lines for whoever runs this; called on the loop, and from a thread that watches it.
   Tell tell;
   std::function<std::uint64_t()> dropped_lines;  ///< of the log, for the status
@@ -116,6 +117,7 @@ class Service {
   std::map<std::string, std::string> plugins() const;
   Workers::Options worker_options() const;
   Workers::Events worker_events();
+  AttemptBounds bounds_of(AttemptId attempt) const;
   ServiceHooks hooks();
   Result<void> watch_folders();
   void begin_recovery();

@@ -248,6 +248,7 @@ Workers::Options Service::worker_options() const {
   out.worker_idle = settings.worker_idle;
   out.hosts = settings.hosts;
   out.count = workers_wanted(settings);
+  out.patience = options_.patience;
   return out;
 }
 
@@ -282,6 +283,7 @@ Workers::Events Service::worker_events() {
       stays.push_back({attempt, pump_->engine().stay_of(attempt)});
     return stays;
   };
+  events.bounds_of = [this](AttemptId attempt) { return bounds_of(attempt); };
   events.new_id = [this](WorkerId above, std::function<void(std::optional<WorkerId>)> done) {
     writer_->load([above, done = std::move(done)](Store& store) -> std::function<void()> {
       auto id = store.next_worker(above);
@@ -291,6 +293,21 @@ Workers::Events Service::worker_events() {
   events.settled = [this] { on_recovered(); };
   events.problem = [this](const std::string& text) { tell(Weight::warning, text); };
   return events;
+}
+
+/// By the calendar: of an attempt that an earlier scheduler started nothing else is known.
+AttemptBounds Service::bounds_of(AttemptId attempt) const {
+  const Engine& engine = pump_->engine();
+  const auto key = engine.key_of(attempt);
+  if (!key) return {};
+  const TaskSpec& task = engine.job_of(key->run)->node(key->task);
+  AttemptBounds bounds;
+  bounds.grace = task.kill_grace;
+  if (task.timeout > Duration(0)) {
+    const Duration gone = std::max(Duration(0), wall_now() - *engine.started_at(attempt));
+    bounds.left = std::max(Duration(0), task.timeout - gone);
+  }
+  return bounds;
 }
 
 ServiceHooks Service::hooks() {
@@ -311,13 +328,7 @@ ServiceHooks Service::hooks() {
   hooks.storage_full = [this] { return storage_full_.load(std::memory_order_acquire); };
   hooks.waits_for_room = [this] { return writer_->waits_for_room(); };
   hooks.holds = [this] { return holds(); };
-  hooks.silent_workers = [this] {
-    std::vector<SilentWorker> silent;
-    for (const Workers::View& worker : workers_->view()) {
-      if (worker.state == "silent") silent.push_back({worker.id, worker.pid, worker.silent_for});
-    }
-    return silent;
-  };
+  hooks.silent_workers = [this] { return workers_->silent(); };
   hooks.prune = [this](std::optional<Retainer::Asked> asked, Retainer::Done done) {
     retainer_->prune(std::move(asked), std::move(done));
   };

@@ -46,8 +46,11 @@ Suspicion suspicion_of(const std::vector<AttemptId>& open, const JournalContents
   return {open, is_one_operator ? std::optional(open.front()) : std::nullopt};
 }
 
-std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, bool is_same_boot) {
+std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, bool is_same_boot,
+                          WorkerDeath death) {
   if (!is_same_boot) return "the machine restarted; it may have done its work";
+  if (death == WorkerDeath::of_silence)
+    return "its worker did not answer any more and was killed, with what was left of it";
   if (!crash) return "its worker died; what was left of it was killed";
   const std::string how =
       crash->signal == 0 ? "called exit()" : "crashed with " + signal_name(crash->signal);
@@ -95,7 +98,7 @@ AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
 std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
                                             const std::string& home, WorkerId worker,
                                             const std::vector<StayOfAttempt>& attempts,
-                                            bool was_watched, WallTime now) {
+                                            WorkerDeath death, WallTime now) {
   std::vector<AttemptResult> results;
   remove_control_groups(worker_folder, home, worker, kGroupPatience);
   const auto identity = FileLock::last_holder(worker_folder + "/lock");
@@ -149,13 +152,13 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
     AttemptResult result;
     result.attempt = id;
     result.worker = worker;
-    const bool is_lost = was_watched && suspicion.has(id);
+    const bool is_lost = death != WorkerDeath::unseen && suspicion.has(id);
     result.outcome = is_lost ? AttemptResult::Outcome::lost : AttemptResult::Outcome::interrupted;
     result.reason = is_lost ? Reason::lost : Reason::interrupted;
     // What took the whole machine down may be, too.
     result.may_be_cause = !is_same_boot || suspicion.culprit == id;
     result.ended_at = now;
-    result.failure.message = what_happened(id, crash, is_same_boot);
+    result.failure.message = what_happened(id, crash, is_same_boot, death);
     if (const JournalAttempt* known = journal ? journal->find(id) : nullptr)
       result.handle = known->handle;
     if (std::binary_search(remains.alive.begin(), remains.alive.end(), id)) {

@@ -19,13 +19,19 @@ struct StayOfAttempt {
   std::int32_t stay = 0;
 };
 
+/// How a worker came to be dead.
+enum class WorkerDeath {
+  unseen,      ///< while no scheduler was connected: its attempts are `interrupted`, not `lost`
+  seen,        ///< by the scheduler that asks
+  of_silence,  ///< seen, and by its hand: it did not answer any more
+};
+
 /// What the journal of a dead worker, and what is left of its processes, say of attempts. Kills
 /// what is left of those that had begun, which may take seconds: not for the loop's thread.
-/// `was_watched`: it died while a scheduler was connected (`lost`, not `interrupted`).
 std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
                                             const std::string& home, WorkerId worker,
                                             const std::vector<StayOfAttempt>& attempts,
-                                            bool was_watched, WallTime now);
+                                            WorkerDeath death, WallTime now);
 
 /// A worker's account of an end as the engine's.
 AttemptResult result_of(WorkerId worker, const AttemptEnd& end);

@@ -78,7 +78,7 @@ void Workers::recover(const std::vector<WorkerId>& referenced) {
 
   for (WorkerId id : ids) {
     const std::string folder = folder_of(id);
-    auto peer = std::make_unique<Peer>(folder, WorkerWays::of_folder(folder));
+    auto peer = std::make_unique<Peer>(folder, WorkerWays::of_folder(folder), options_.patience);
     peer->id = id;
     peer->is_found = true;
     peer->since = mono_now();
@@ -138,6 +138,7 @@ bool Workers::is_host(const Peer& peer) {
 }
 
 bool Workers::is_coming_or_up(const Peer& peer) {
+  if (peer.signs.is_silent()) return false;
   return peer.state == State::starting || peer.state == State::greeting || peer.state == State::up;
 }
 
@@ -235,7 +236,7 @@ void Workers::retire_surplus() {
   if (!keeps_running_) return;
   std::vector<std::pair<std::size_t, Peer*>> up;
   for (auto& [id, peer] : peers_) {
-    if (peer->state == State::up && !is_host(*peer))
+    if (peer->state == State::up && !is_host(*peer) && !peer->signs.is_silent())
       up.emplace_back(events_.attempts_of(id).size(), peer.get());
   }
   if (up.size() <= options_.count) return;
@@ -257,7 +258,7 @@ std::vector<std::string> Workers::operators_of(const std::string& plugin) const 
 }
 
 void Workers::spawn(WorkerId id, const std::string& plugin) {
-  auto owned = std::make_unique<Peer>(folder_of(id), ways_of(!plugin.empty()));
+  auto owned = std::make_unique<Peer>(folder_of(id), ways_of(!plugin.empty()), options_.patience);
   owned->id = id;
   owned->plugin = plugin;
   owned->since = mono_now();
@@ -299,12 +300,15 @@ void Workers::replace_later() {
 void Workers::bury(Peer& peer) {
   if (peer.state == State::dead) return;
   // Of one that an earlier scheduler left and that never answered this one, nobody saw the death.
-  const bool was_watched = peer.was_met || !peer.is_found;
+  WorkerDeath death = peer.was_met || !peer.is_found ? WorkerDeath::seen : WorkerDeath::unseen;
+  if (peer.was_killed) death = WorkerDeath::of_silence;
   const bool was_told = peer.state == State::draining;  // or ends by itself, to be replaced
   const bool was_young = mono_now() - peer.since < kYoung && !peer.is_found && !was_told;
   if (was_young && peer.plugin.empty()) ++failures_in_a_row_;
   peer.state = State::dead;
   peer.timer->cancel();
+  peer.signs.heard();
+  peer.stops.clear();
   load_.forget(peer.id);
   if (peer.is_child && peer.pid != 0) reap();
   const std::vector<StayOfAttempt> attempts = events_.attempts_of(peer.id);
@@ -321,9 +325,9 @@ void Workers::bury(Peer& peer) {
   auto fate = std::make_shared<Fate>();
   peer.work = std::make_unique<Work>(loop_);
   peer.work->start(
-      [fate, folder = peer.folder, home = options_.home, id = peer.id, attempts, was_watched,
+      [fate, folder = peer.folder, home = options_.home, id = peer.id, attempts, death,
        now = wall_now()] {
-        fate->results = fate_of_attempts(folder, home, id, attempts, was_watched, now);
+        fate->results = fate_of_attempts(folder, home, id, attempts, death, now);
       },
       [this, alive = alive_, fate, id = peer.id] {
         if (!*alive) return;
@@ -355,28 +359,24 @@ void Workers::remove_folder(Peer& peer) {
 std::vector<Workers::View> Workers::view() const {
   std::vector<View> out;
   for (const auto& [id, peer] : peers_) {
-    View view{id, "", peer->pid, peer->version, {}};
+    View view{id, "", peer->pid, peer->version};
     switch (peer->state) {
       case State::starting:
       case State::greeting: view.state = "starting"; break;
       case State::up: view.state = "up"; break;
       case State::draining: view.state = "draining"; break;
-      case State::silent:
-        view.state = "silent";
-        view.silent_for = mono_now() - peer->silent_since;
-        break;
+      case State::silent: view.state = "silent"; break;
       case State::dead: view.state = "dead"; break;
     }
+    if (peer->signs.is_silent()) view.state = "silent";
     out.push_back(std::move(view));
   }
   return out;
 }
 
-std::vector<WorkerId> Workers::silent() const {
-  std::vector<WorkerId> out;
-  for (const auto& [id, peer] : peers_) {
-    if (peer->state == State::silent) out.push_back(id);
-  }
+std::vector<Workers::View> Workers::silent() const {
+  std::vector<View> out = view();
+  std::erase_if(out, [](const View& view) { return view.state != "silent"; });
   return out;
 }
 

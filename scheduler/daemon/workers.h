@@ -17,6 +17,7 @@
 #include "scheduler/core/input.h"
 #include "scheduler/daemon/host_demand.h"
 #include "scheduler/daemon/host_load.h"
+#include "scheduler/daemon/signs_of_life.h"
 #include "scheduler/daemon/worker_fate.h"
 #include "scheduler/daemon/worker_process.h"
 #include "scheduler/loop/channel.h"
@@ -27,6 +28,12 @@
 #include "scheduler/spec/settings.h"
 
 namespace pawl {
+
+/// How long an attempt may go on.
+struct AttemptBounds {
+  std::optional<Duration> left;  ///< until its time-out, never below 0; nothing: none
+  Duration grace{};              ///< between SIGTERM and SIGKILL
+};
 
 class Workers {
  public:
@@ -43,6 +50,7 @@ class Workers {
     Settings::Hosts hosts;
     /// By operator: the plugin that a host loads for it. Operators of one plugin share a host.
     std::map<std::string, std::string> plugins;
+    SignsOfLife::Patience patience;
   };
 
   /// What it tells. All from the loop.
@@ -56,6 +64,7 @@ class Workers {
     std::function<void(frame::Progress)> progress;
     /// The attempts that the scheduler believes the worker has.
     std::function<std::vector<StayOfAttempt>(WorkerId)> attempts_of;
+    std::function<AttemptBounds(AttemptId)> bounds_of;
     /// A number for a new worker that is higher than `above`, later; nothing when there is none to
     /// be had.
     std::function<void(WorkerId above, std::function<void(std::optional<WorkerId>)>)> new_id;
@@ -81,7 +90,9 @@ class Workers {
   bool want(const std::string& operator_name);
 
   // To one worker. What is said to one that is not connected is dropped: whoever connects again
-  // tells its state anew, and is told.
+  // tells its state anew, and is told. Only stops are remembered: an attempt that goes on is
+  // stopped as soon as its worker answers, and if it does not, a minute after its grace
+  // (docs/decisions.md) the worker is killed; with `force` at once.
   void define(WorkerId worker, DefinitionId id, const std::string& json);
   void undefine(WorkerId worker, DefinitionId id);
   void start(WorkerId worker, std::vector<frame::AttemptStart> attempts);
@@ -105,34 +116,43 @@ class Workers {
     std::string state;  ///< `starting`, `up`, `draining`, `silent`, `dead`
     pid_t pid = 0;
     std::string version;
-    Duration silent_for{};  ///< of a silent one
   };
   std::vector<View> view() const;
-  /// Folders of workers whose lock is held but who did not answer in time.
-  std::vector<WorkerId> silent() const;
+  /// Those who live and have not answered in time.
+  std::vector<View> silent() const;
 
  private:
   /// Pause between tries to reach one that is starting.
   static constexpr Duration kConnectEvery = std::chrono::milliseconds(5);
 
   enum class State { starting, greeting, up, draining, silent, dead };
+  struct AskedStop {
+    Reason reason = Reason::none;
+    bool force = false;
+    MonoTime at;
+  };
   struct Peer {
-    Peer(std::string its_folder, WorkerWays its_ways)
-        : folder(std::move(its_folder)), ways(std::move(its_ways)) {}
+    Peer(std::string its_folder, WorkerWays its_ways, SignsOfLife::Patience patience)
+        : folder(std::move(its_folder)), ways(std::move(its_ways)), signs(patience) {}
     WorkerId id;
-    State state = State::starting;  ///< `silent` until it answers, also while it is asked again
+    /// `silent`: without a connection that it has answered on. One that has answered once and then
+    /// falls silent stays what it is, and so does its connection: it may go on any time.
+    State state = State::starting;
     std::string folder;
     std::string version;
     std::string plugin;                  ///< of a host that we started; empty: a supervisor
     std::vector<std::string> operators;  ///< as it said
     WorkerWays ways;                     ///< that it was started with
+    SignsOfLife signs;
+    std::map<AttemptId, AskedStop> stops;  ///< of attempts that have not ended
+    std::uint32_t protocol = 0;            ///< that it speaks
     pid_t pid = 0;
     bool is_child = false;  ///< ours to reap
     bool is_found = false;  ///< from an earlier scheduler; settles recovery
     bool has_settled = false;
-    bool was_met = false;  ///< it answered this scheduler
-    MonoTime since;        ///< of its state
-    MonoTime silent_since;
+    bool was_met = false;     ///< it answered this scheduler
+    bool was_killed = false;  ///< by us, because it was silent
+    MonoTime since;           ///< of its state
     bool has_old_plugins = false;  ///< their files may have changed since it loaded them
     std::unique_ptr<Channel> channel;
     std::unique_ptr<Timer> timer;
@@ -162,9 +182,16 @@ class Workers {
   void greet(Peer& peer, Fd socket);
   void on_message(WorkerId id, std::string_view message);
   void on_closed(WorkerId id);
-  static void fall_silent(Peer& peer, MonoTime since);
   void on_status(Peer& peer, const frame::Status& status);
   void look_after(Peer& peer);
+  void watch(Peer& peer);
+  void look_for_signs(Peer& peer);
+  void look_at_silent(Peer& peer);
+  void fell_silent(Peer& peer, const std::string& how);
+  void bound(Peer& peer, AttemptId attempt);
+  void answers_again(Peer& peer);
+  void end(Peer& peer);
+  void give_up(Peer& peer);
   void bury(Peer& peer);
   void remove_folder(Peer& peer);
   void settle(Peer& peer);

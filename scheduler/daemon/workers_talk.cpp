@@ -11,13 +11,16 @@
 namespace pawl {
 namespace {
 
-constexpr Duration kSilentAfter = std::chrono::seconds(10);
+/// A start of ours, or of the other side, takes longer than an answer.
+constexpr Duration kSilentAfter = SignsOfLife::Patience{}.answer;
 constexpr Duration kSilentRetry = std::chrono::seconds(1);
 
 }  // namespace
 
-/// Tries to reach a worker, or finds out that it is dead.
+/// Tries to reach a worker, or finds out that it is dead; of one that was reached, that it is not
+/// there any more.
 void Workers::look_after(Peer& peer) {
+  if (peer.state == State::up || peer.state == State::draining) return look_for_signs(peer);
   const auto held = FileLock::is_held(peer.folder + "/lock");
   const bool is_alive = held && *held;
   const bool is_starting = peer.is_child && peer.pid != 0;
@@ -25,6 +28,7 @@ void Workers::look_after(Peer& peer) {
     bury(peer);
     return;
   }
+  look_at_silent(peer);
   if (peer.pid == 0) {
     if (const auto holder = FileLock::last_holder(peer.folder + "/lock")) peer.pid = holder->pid;
   }
@@ -33,10 +37,9 @@ void Workers::look_after(Peer& peer) {
     if (peer.state == State::silent) {
       peer.channel.reset();
     } else if (mono_now() - peer.since >= kSilentAfter) {
-      events_.problem("worker " + std::to_string(peer.id.value) +
-                      " holds its lock and does not answer; what it runs goes on");
+      fell_silent(peer, "holds its lock and does not answer");
       peer.channel.reset();
-      fall_silent(peer, peer.since);
+      peer.state = State::silent;
       settle(peer);
     }
     peer.timer->start_after(kSilentRetry);
@@ -53,9 +56,8 @@ void Workers::connect(Peer& peer) {
   }
   const bool was_silent = peer.state == State::silent;
   if (!was_silent && mono_now() - peer.since >= kSilentAfter) {
-    events_.problem("worker " + std::to_string(peer.id.value) +
-                    " cannot be reached: " + socket.error().message);
-    fall_silent(peer, peer.since);
+    fell_silent(peer, "cannot be reached: " + socket.error().message);
+    peer.state = State::silent;
     settle(peer);
   }
   peer.timer->start_after(peer.state == State::silent ? kSilentRetry : kConnectEvery);
@@ -105,11 +107,18 @@ void Workers::start(WorkerId worker, std::vector<frame::AttemptStart> attempts) 
   Peer* peer = find(worker);
   if (peer == nullptr) return;
   send(*peer, frame::Start{std::move(attempts)});
+  watch(*peer);
   spread(*peer);
 }
 
 void Workers::stop(WorkerId worker, AttemptId attempt, Reason reason, bool force) {
-  if (Peer* peer = find(worker)) send(*peer, frame::Stop{attempt, reason, force});
+  Peer* peer = find(worker);
+  if (peer == nullptr || peer->state == State::dead) return;
+  AskedStop& stop =
+      peer->stops.try_emplace(attempt, AskedStop{reason, force, mono_now()}).first->second;
+  stop.force = stop.force || force;
+  send(*peer, frame::Stop{attempt, reason, force});
+  if (peer->signs.is_silent()) bound(*peer, attempt);
 }
 
 void Workers::forget(WorkerId worker, const std::vector<frame::DurableEnd>& ends) {
@@ -159,7 +168,10 @@ void Workers::on_message(WorkerId id, std::string_view message) {
     on_closed(id);
     return;
   }
+  const bool is_met = peer->state == State::up || peer->state == State::draining;
+  if (is_met && peer->signs.heard()) answers_again(*peer);
   if (const auto* ended = std::get_if<frame::Ended>(&*frame)) {
+    peer->stops.erase(ended->end.attempt);
     tell(result_of(id, ended->end));
   } else if (const auto* began = std::get_if<frame::Began>(&*frame)) {
     events_.began(began->attempt, began->started_at);
@@ -172,6 +184,7 @@ void Workers::on_message(WorkerId id, std::string_view message) {
   } else if (const auto* welcome = std::get_if<frame::Welcome>(&*frame)) {
     peer->pid = welcome->pid;
     peer->version = welcome->version;
+    peer->protocol = welcome->protocol;
     peer->operators = welcome->operators;
     if (!welcome->accepted) {
       events_.problem("worker " + std::to_string(id.value) + " follows a newer scheduler");
@@ -198,10 +211,14 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
     result.worker = peer.id;
     result.outcome = AttemptResult::Outcome::never_started;
     result.ended_at = wall_now();
+    peer.stops.erase(id);
     tell(std::move(result));
   }
+  // It may not have read those of an earlier connection.
+  for (const auto& [id, stop] : peer.stops) send(peer, frame::Stop{id, stop.reason, stop.force});
   peer.named.clear();
   peer.was_met = true;
+  peer.signs.heard();
   peer.timer->cancel();
   peer.since = mono_now();
   // The files of plugins may be others than those that a host of an earlier scheduler has loaded,
@@ -221,11 +238,8 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
     retire(peer);
     if (keeps_running_) keep_running();
   }
+  watch(peer);
   settle(peer);
-}
-
-void Workers::fall_silent(Peer& peer, MonoTime since) {
-  if (std::exchange(peer.state, State::silent) != State::silent) peer.silent_since = since;
 }
 
 void Workers::on_closed(WorkerId id) {
@@ -237,7 +251,9 @@ void Workers::on_closed(WorkerId id) {
   const auto held = FileLock::is_held(peer->folder + "/lock");
   if (held && *held) {
     // Alive without a connection: garbage on the wire, or a refusal. Ask again.
-    fall_silent(*peer, mono_now());
+    peer->state = State::silent;
+    peer->signs.fall_silent(mono_now());
+    for (const StayOfAttempt& one : events_.attempts_of(id)) bound(*peer, one.attempt);
     peer->timer->start_after(kSilentRetry);
     settle(*peer);
     return;

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -94,6 +96,23 @@ std::optional<ProcessIdentity> FileLock::last_holder(const std::string& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!fd) return {};
   return read_identity(fd.get());
+}
+
+Result<void> FileLock::kill_holder(const std::string& path) {
+  const Error nobody{ErrorKind::not_found, path + ": nobody is known to hold it"};
+  const auto holder = last_holder(path);
+  if (!holder) return nobody;
+  const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, holder->pid, 0)));
+  // Behind the pidfd it cannot become another one any more: is it still that process, and has none
+  // taken the lock since?
+  const auto held = is_held(path);
+  const bool is_it = exists(*holder) && held && *held && last_holder(path) == holder;
+  if (!process || !is_it) return nobody;
+  if (::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0) != 0) {
+    return Error{ErrorKind::failed, "cannot kill process " + std::to_string(holder->pid) + ": " +
+                                        std::strerror(errno)};
+  }
+  return {};
 }
 
 Result<std::string_view> network_file_system(const std::string& path) {

@@ -33,6 +33,10 @@ class FileLock {
   /// that process still holds it, `is_held` tells.
   static std::optional<ProcessIdentity> last_holder(const std::string& path);
 
+  /// SIGKILL to the process that holds it, once it is certain which that is. Errors: not_found
+  /// (nobody holds it, or not who wrote itself in), failed (it may not be killed).
+  static Result<void> kill_holder(const std::string& path);
+
   int fd() const { return fd_.get(); }
 
  private:

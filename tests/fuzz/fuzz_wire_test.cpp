@@ -57,8 +57,8 @@ std::vector<std::string> some_frames() {
            frame::Hello{kProtocolVersion, Epoch(4), "0.1"}, frame::Define{DefinitionId(1), "{}"},
            frame::Start{{start, start}}, frame::Stop{AttemptId(7), Reason::cancelled, true},
            frame::Forget{{{AttemptId(7), 0}, {AttemptId(9), 1}}}, frame::Undefine{DefinitionId(1)},
-           frame::Shutdown{}, frame::Began{AttemptId(7), 123, WallTime{1}},
-           frame::Ended{an_end()}}) {
+           frame::Shutdown{}, frame::Ping{}, frame::Pong{},
+           frame::Began{AttemptId(7), 123, WallTime{1}}, frame::Ended{an_end()}}) {
     for (std::string& body : encode_frame(frame)) bodies.push_back(std::move(body));
   }
   return bodies;

@@ -26,4 +26,5 @@ pawl_test(daemon_test LABEL unit
     request_body_test.cpp
     run_context_test.cpp
     run_progress_test.cpp
+    signs_of_life_test.cpp
     stall_watch_test.cpp)

@@ -109,6 +109,33 @@ TEST_CASE("a lock excludes a second holder and names the first") {
   REQUIRE(FileLock::try_take(path));
 }
 
+TEST_CASE("who is written in a lock and does not hold it is not killed") {
+  const ScratchFolder scratch;
+  const std::string path = scratch / "lock";
+  REQUIRE_FALSE(FileLock::kill_holder(path));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    while (true) ::pause();
+  }
+  const ProcessIdentity stranger{boot_id(), child, *process_start_time(child)};
+  const auto write = [&](const ProcessIdentity& who) {
+    write_file(path, format_identity(who) + "\n");
+  };
+  // It held it once.
+  write(stranger);
+  REQUIRE(FileLock::kill_holder(path).error().kind == ErrorKind::not_found);
+  // Somebody holds it, and its number is another's by now, or of another boot.
+  const auto lock = FileLock::try_take(path);
+  REQUIRE(lock);
+  write({stranger.boot_id, child, stranger.start_time - 1});
+  REQUIRE(FileLock::kill_holder(path).error().kind == ErrorKind::not_found);
+  write({"another boot", child, stranger.start_time});
+  REQUIRE(FileLock::kill_holder(path).error().kind == ErrorKind::not_found);
+  REQUIRE(::waitpid(child, nullptr, WNOHANG) == 0);
+  ::kill(child, SIGKILL);
+  REQUIRE(::waitpid(child, nullptr, 0) == child);
+}
+
 TEST_CASE("a lock ends with its process, whatever ended that") {
   const ScratchFolder scratch;
   const std::string path = scratch / "lock";
@@ -129,7 +156,7 @@ TEST_CASE("a lock ends with its process, whatever ended that") {
   REQUIRE(holder);
   REQUIRE(holder->pid == child);
   REQUIRE(exists(*holder));
-  ::kill(child, SIGKILL);
+  REQUIRE(FileLock::kill_holder(path));
   REQUIRE(::waitpid(child, nullptr, 0) == child);
   REQUIRE_FALSE(exists(*holder));
   REQUIRE_FALSE(*FileLock::is_held(path));

@@ -43,12 +43,14 @@ std::vector<Frame> one_of_each() {
           frame::Forget{{{AttemptId(1), 0}, {AttemptId(2), 3}}},
           frame::Undefine{DefinitionId(9)},
           frame::Shutdown{},
+          frame::Ping{},
           welcome,
           frame::Status{{running, ended}, true},
           frame::Began{AttemptId(5), 812, {1000}},
           frame::Handle{AttemptId(5), 9, "job-17"},
           frame::Progress{AttemptId(5), 0.25, "1,000 of 4,000"},
           frame::Drains{},
+          frame::Pong{},
           frame::Ended{test::full_end(6)}};
 }
 

@@ -121,6 +121,18 @@ struct Blocker {
   void cancel(Attempt) {}
 };
 
+/// Stops its host; who lets it go on finds it done.
+struct Stopper {
+  static constexpr const char* kName = "stopper";
+  static constexpr const char* kSummary = "stops its process";
+  static constexpr const char* kSchema = kAnything;
+  void start(Attempt attempt, const Request&) {
+    ::raise(SIGSTOP);
+    attempt.finish(Result::success());
+  }
+  void cancel(Attempt) {}
+};
+
 /// Keeps 20 MiB of each attempt for good.
 struct Hoarder {
   static constexpr const char* kName = "hoarder";
@@ -294,5 +306,5 @@ struct Counter {
 
 }  // namespace
 
-PAWL_PLUGIN("1.2", Crash, CrashLate, Parent, Deaf, Burner, Toiler, Blocker, Hoarder, Grabber, Huge,
+PAWL_PLUGIN("1.2", Crash, CrashLate, Parent, Deaf, Burner, Toiler, Blocker, Stopper, Hoarder, Grabber, Huge,
             Flood, Obedient, Patient, Thrower, Chatter, Leaky, Remote, Counter)
