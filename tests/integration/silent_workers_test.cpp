@@ -89,8 +89,9 @@ class SilentTest {
         .value("run", "");
   }
   void cancel(const std::string& run, bool force) {
-    const json answer = ask("POST", "/v1/commands",
-                            {{"verb", "cancel"}, {"targets", {{{"run", run}}}}, {"force", force}});
+    const json answer =
+        ask("POST", "/v1/commands",
+            {{"verb", "cancel"}, {"targets", {{{"run", run}}}}, {"options", {{"force", force}}}});
     INFO(answer.dump());
     REQUIRE_FALSE(answer.contains("error"));
   }

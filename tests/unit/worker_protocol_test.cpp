@@ -169,7 +169,7 @@ TEST_CASE("what is no message is refused with its beginning") {
              Catch::Contains("\"outcome\" expects"));
   CHECK_THAT(error_of(R"({"type":"finish","attempt":18446744073709551615,"outcome":"failed"})"),
              Catch::Contains("\"attempt\" expects"));
-  CHECK_THAT(error_of(R"({"type":"finish","attempt":7,"outcome":"deferred","after_ms":-1})"),
+  CHECK_THAT(error_of(R"({"type":"finish","attempt":7,"outcome":"deferred","after_ms":"1"})"),
              Catch::Contains("\"after_ms\" expects"));
   CHECK_THAT(error_of(R"({"type":"log","attempt":7})"), Catch::Contains("\"text\" expects"));
   CHECK_THAT(error_of(std::string(9u << 20, 'x')), Catch::Contains("over 8 MiB"));
