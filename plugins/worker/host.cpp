@@ -190,6 +190,7 @@ Result<void> OperatorHost::prepare(AttemptId id, Attempt& attempt) {
   }
   if (auto hidden = own_output_.hide(request->secrets); !hidden) return hidden;
   request->definition = attempt.definition->compiled;
+  request->mask = attempt.mask;
   attempt.request = std::make_shared<const OperatorRequest>(std::move(*request));
   std::string().swap(attempt.start.payload);
   std::string().swap(attempt.start.tasks);
@@ -294,7 +295,7 @@ void OperatorHost::progress(AttemptId id, double fraction, std::string_view text
   heartbeat(id);
   const auto at = attempts_.find(id);
   if (at == attempts_.end() || !at->second.is_running) return;
-  desk_->progress(id, fraction, at->second.mask->hide(text));
+  desk_->progress(id, fraction, hide_told(*at->second.mask, text));
 }
 
 bool OperatorHost::set_handle(AttemptId id, std::string_view handle) {
@@ -421,9 +422,9 @@ void OperatorHost::describe(const Attempt& attempt, AttemptEnd& end) const {
     end.message =
         attempt.mask->hide(attempt.output.error);  // ours; else the operator has said it itself
   } else {
-    end.error_class = attempt.mask->hide(attempt.result.error_class);
-    end.message = attempt.mask->hide(attempt.result.message);
-    end.trace = attempt.mask->hide(attempt.result.trace);
+    end.error_class = hide_told(*attempt.mask, attempt.result.error_class);
+    end.message = hide_told(*attempt.mask, attempt.result.message);
+    end.trace = hide_told(*attempt.mask, attempt.result.trace);
   }
 }
 

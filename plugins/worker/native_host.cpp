@@ -226,6 +226,17 @@ void host_post(const pawl_host* host, void (*function)(void*), void* data) {
   impl_of(host)->say({.kind = Said::Kind::call, .call = [function, data] { function(data); }});
 }
 
+std::size_t host_hide(const pawl_attempt* attempt, char* text, std::size_t size, int is_cut) {
+  auto cell = native_attempts().find(attempt);
+  if (!cell || text == nullptr) return 0;
+  const Mask* mask = cell->request->mask.get();
+  if (mask == nullptr || mask->empty()) return size;
+  const std::string_view whole(text, size);
+  const std::string hidden = is_cut != 0 ? mask->hide_beginning(whole) : mask->hide(whole);
+  hidden.copy(text, size);
+  return hidden.size();
+}
+
 }  // namespace
 
 void NativeOperator::Impl::fill_host() {
@@ -249,6 +260,7 @@ void NativeOperator::Impl::fill_host() {
   h.watch_time = host_watch_time;
   h.unwatch = host_unwatch;
   h.post = host_post;
+  h.hide = host_hide;
 }
 
 std::uint64_t NativeOperator::late_finishes() {

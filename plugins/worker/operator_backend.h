@@ -17,6 +17,7 @@
 
 #include "plugins/worker/attempt_end.h"
 #include "plugins/worker/log_lines.h"
+#include "plugins/worker/mask.h"
 #include "plugins/worker/rendering.h"
 #include "scheduler/base/ids.h"
 #include "scheduler/base/limits.h"
@@ -46,7 +47,8 @@ struct OperatorRequest {
   std::string handle;   ///< of an earlier attempt of this work
   std::string state;    ///< of the deferral that ended
   std::map<std::string, std::string> secrets;
-  Variables variables;  ///< the task's `env`, rendered
+  std::shared_ptr<const Mask> mask;  ///< hides them; null: there are none
+  Variables variables;               ///< the task's `env`, rendered
   std::int32_t slot = 0;
   Reason previous_reason = Reason::none;
   /// `NAME=value`, all that a program of this task would have, each name once. Costly: for those
@@ -63,8 +65,16 @@ struct OperatorRequest {
 };
 
 /// What a backend passes on of a text for people at the most: far more than is kept of it, as it is
-/// cut to its length once secrets are hidden, and a cut before would show a part of one.
+/// cut to its length once secrets are hidden.
 inline constexpr std::size_t kToldTextBytesMax = 64u << 10;
+
+/// A text for people with secrets hidden. One of about that length, as a cut keeps characters whole,
+/// was cut, perhaps within a secret, of which no part is left.
+inline std::string hide_told(const Mask& mask, std::string_view text) {
+  constexpr std::size_t kCharacterBytesMax = 4;
+  const bool is_cut = text.size() + kCharacterBytesMax > kToldTextBytesMax;
+  return is_cut ? mask.hide_beginning(text) : mask.hide(text);
+}
 
 /// How an operator says that its attempt ended.
 struct OperatorResult {

@@ -121,8 +121,9 @@ std::string ProgramPool::hidden(const ProgramProcess& process, std::string_view 
 /// What it says of one attempt may hold a secret of another one that it has, or has had. Not in the
 /// output: a word there is no secret because another job has it as one.
 void ProgramPool::hide_in(const ProgramProcess& process, OperatorResult& result) const {
+  const Mask& mask = *processes_.at(process.id()).mask;
   for (std::string* text : {&result.error_class, &result.message, &result.trace})
-    *text = hidden(process, *text);
+    *text = hide_told(mask, *text);
 }
 
 void ProgramPool::add_secrets(Process& process, const OperatorRequest& request) {
@@ -183,7 +184,7 @@ void ProgramPool::finished(ProgramProcess& process, program_message::Finish&& me
   const AttemptId id = message.attempt;
   // What it wrote before it said that it is done belongs to the attempt.
   process.read_errors();
-  log_rest_of_errors(process);
+  tell_rest_of_errors(process);
   OperatorResult result = std::move(message.result);
   hide_in(process, result);
   if (result.outcome == Outcome::succeeded) {
@@ -199,7 +200,7 @@ void ProgramPool::finished(ProgramProcess& process, program_message::Finish&& me
 
 void ProgramPool::returned(ProgramProcess& process, AttemptId id) {
   Attempt& attempt = attempts_.at(id);
-  log_rest_of_errors(process);
+  tell_rest_of_errors(process);
   process.remove(id);
   process.drain();
   attempt.process = nullptr;
@@ -213,16 +214,19 @@ void ProgramPool::returned(ProgramProcess& process, AttemptId id) {
 }
 
 void ProgramPool::on_error_text(ProgramProcess& process, std::string_view text) {
-  Process& one = processes_.at(process.id());
+  tell_errors(process, processes_.at(process.id()).errors.feed(text));
+}
+
+/// `shown`: what it wrote, with the secrets of all attempts hidden that it has and had. All that it
+/// has started may write there, also what was left by earlier attempts.
+void ProgramPool::tell_errors(ProgramProcess& process, std::string_view shown) {
+  if (shown.empty()) return;
+  process.add_last_words(shown);
   if (process.attempts().size() == 1) {
-    // All that the process has started may write here, also what was left by earlier attempts.
-    const std::string_view shown = one.errors.feed(text);
-    if (!shown.empty()) events_.log(*process.attempts().begin(), LogStream::err, shown);
-    return;
+    return events_.log(*process.attempts().begin(), LogStream::err, shown);
   }
-  // Whole lines, so that no secret stands in two pieces.
-  std::string& open = one.open_line;
-  open += text;
+  std::string& open = processes_.at(process.id()).open_line;
+  open += shown;
   const std::size_t end = open.rfind('\n');
   if (end != std::string::npos) {
     note(process, open.substr(0, end));
@@ -234,10 +238,8 @@ void ProgramPool::on_error_text(ProgramProcess& process, std::string_view text) 
 
 /// What was held back because it may be the beginning of a secret. Before another attempt comes, or
 /// this one goes.
-void ProgramPool::log_rest_of_errors(const ProgramProcess& process) {
-  if (process.attempts().size() != 1) return;
-  const std::string_view rest = processes_.at(process.id()).errors.finish();
-  if (!rest.empty()) events_.log(*process.attempts().begin(), LogStream::err, rest);
+void ProgramPool::tell_rest_of_errors(ProgramProcess& process) {
+  tell_errors(process, processes_.at(process.id()).errors.finish());
 }
 
 // The end of a process ----------------------------------------------------------------------------
@@ -269,7 +271,7 @@ void ProgramPool::on_exit(AttemptId id, const ProgramExit& exit) {
   Process& one = processes_.at(id);
   one.has_exited = true;
   one.process->read_rest();
-  log_rest_of_errors(*one.process);
+  tell_rest_of_errors(*one.process);
   if (!one.open_line.empty()) note(*one.process, std::exchange(one.open_line, {}));
   one.process->drain();
   one.end = hidden(*one.process, how_it_ended(*one.process, exit));
@@ -293,7 +295,7 @@ void ProgramPool::on_gone(AttemptId id) {
   for (AttemptId attempt : lost) {
     OperatorResult result =
         failure(Reason::lost, "its process (pid " + std::to_string(process.pid()) + ") " + gone.end,
-                is_one ? hidden(process, words.trace) : "");
+                is_one ? words.trace : "");
     result.may_be_cause = is_one;
     finish(attempt, std::move(result));
   }
@@ -353,7 +355,7 @@ void ProgramPool::give(ProgramProcess& process, AttemptId id, Attempt& attempt) 
                               "over 8 MiB: hand large data over in a file"));
   }
   attempt.process = &process;
-  log_rest_of_errors(process);
+  tell_rest_of_errors(process);
   add_secrets(processes_.at(process.id()), *attempt.request.attempt);
   process.add(id);
   events_.begins(id);

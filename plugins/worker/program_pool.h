@@ -59,7 +59,7 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
     std::string end;                ///< how it exited, for people
     std::set<std::string> secrets;  ///< values, of all attempts that it was given
     std::unique_ptr<const Mask> mask = std::make_unique<const Mask>(std::vector<std::string>());
-    MaskStream errors{*mask};  ///< what the one attempt that it has gets of its standard error
+    MaskStream errors{*mask};  ///< what may be shown of its standard error
     std::string open_line;     ///< of what it said for nobody that is known
   };
 
@@ -75,7 +75,8 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   void finished(ProgramProcess& process, program_message::Finish&& message);
   void returned(ProgramProcess& process, AttemptId attempt);
   void add_secrets(Process& process, const OperatorRequest& request);
-  void log_rest_of_errors(const ProgramProcess& process);
+  void tell_errors(ProgramProcess& process, std::string_view shown);
+  void tell_rest_of_errors(ProgramProcess& process);
   std::string hidden(const ProgramProcess& process, std::string_view text) const;
   void hide_in(const ProgramProcess& process, OperatorResult& result) const;
   void note(const ProgramProcess& process, const std::string& text);

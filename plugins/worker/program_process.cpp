@@ -19,7 +19,6 @@ namespace {
 constexpr std::size_t kReadBytes = 64u << 10;
 /// So that one talkative process does not hold up the others.
 constexpr std::size_t kReadBytesPerTurn = 1u << 20;
-constexpr std::size_t kLastWordsBytes = 4u << 10;
 
 /// A pipe whose one end is a program's; our end does not block.
 struct ProgramPipe {
@@ -213,15 +212,7 @@ void ProgramProcess::read_errors() {
   if (!errors_) return;
   std::string text;
   const ReadEnd end = read_into(errors_.get(), text, kReadBytesPerTurn);
-  if (!text.empty()) {
-    last_words_ += text;
-    if (last_words_.size() > 2 * kLastWordsBytes) {
-      // From the beginning of a line: the rest of one could be the rest of a secret, unknown by it.
-      const std::size_t line = last_words_.find('\n', last_words_.size() - kLastWordsBytes);
-      last_words_.erase(0, line == std::string::npos ? line : line + 1);
-    }
-    listener_.on_error_text(*this, text);
-  }
+  if (!text.empty()) listener_.on_error_text(*this, text);
   if (end != ReadEnd::closed) return;
   errors_poll_.reset();
   errors_.reset();

@@ -15,6 +15,7 @@
 #include "plugins/worker/process_tree.h"
 #include "plugins/worker/program_protocol.h"
 #include "plugins/worker/program_spec.h"
+#include "plugins/worker/streams.h"
 #include "scheduler/base/ids.h"
 #include "scheduler/base/result.h"
 #include "scheduler/base/time.h"
@@ -71,6 +72,8 @@ class ProgramProcess {
   std::string_view last_words() const {
     return has_served_several_ ? std::string_view() : std::string_view(last_words_);
   }
+  /// Keeps them. `text`: what it wrote, with secrets hidden.
+  void add_last_words(std::string_view text) { keep_last(last_words_, text); }
   /// Its resident memory; 0 when it cannot be told.
   std::uint64_t resident_bytes() const;
 

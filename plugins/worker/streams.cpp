@@ -31,15 +31,6 @@ char* read_buffer() {
   return kBuffer.get();
 }
 
-void keep_last(std::string& last, std::string_view bytes) {
-  if (bytes.size() >= kLastWordsBytes) {
-    last.assign(bytes.substr(bytes.size() - kLastWordsBytes));
-    return;
-  }
-  last.append(bytes);
-  if (last.size() > 2 * kLastWordsBytes) last.erase(0, last.size() - kLastWordsBytes);
-}
-
 std::string_view trimmed(std::string_view text) {
   std::size_t from = text.find_first_not_of(" \t\r\n");
   if (from == std::string_view::npos) return {};
@@ -174,6 +165,15 @@ void AttemptStreams::finish() {
 }
 
 const std::string& AttemptStreams::last_words(LogStream stream) const { return pipe(stream).last; }
+
+void keep_last(std::string& last, std::string_view bytes) {
+  if (bytes.size() >= kLastWordsBytes) {
+    last.assign(bytes.substr(bytes.size() - kLastWordsBytes));
+    return;
+  }
+  last.append(bytes);
+  if (last.size() > 2 * kLastWordsBytes) last.erase(0, last.size() - kLastWordsBytes);
+}
 
 std::string to_utf8(std::string_view text) {
   if (is_utf8(text) && text.find('\0') == std::string_view::npos) return std::string(text);

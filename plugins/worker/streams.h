@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "plugins/worker/log_file.h"
 #include "plugins/worker/log_lines.h"
@@ -75,13 +76,18 @@ class AttemptStreams {
   OutputCollector output_;
 };
 
+/// Appends to the last words of somebody and keeps their end. `bytes`: with secrets hidden, as what
+/// is left of one that was cut is not found any more.
+void keep_last(std::string& last, std::string_view bytes);
+
 /// Message and trace of a failed program, from its last words.
 struct LastWords {
   std::string error_class;  ///< of a Python or Java exception
   std::string message;      ///< the last line that says something
   std::string trace;        ///< what stood before it too; empty when there is no more
 };
-/// Standard error speaks first, standard output when it is silent. Always UTF-8.
+/// Standard error speaks first, standard output when it is silent. Both with secrets hidden, as
+/// they are cut. Always UTF-8.
 LastWords explain_failure(std::string_view standard_error, std::string_view standard_output);
 
 /// `text` with what is not UTF-8 replaced by U+FFFD and NUL by U+2400.

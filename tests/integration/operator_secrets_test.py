@@ -6,6 +6,7 @@
 Operators print it in pieces, put it into outputs and errors; then it is looked for in all that pawl
 has written and says, and, while the tasks run, in the arguments and variables of all processes."""
 
+import base64
 import http.server
 import json
 import os
@@ -90,6 +91,27 @@ def hears():
     os.wait()
 """
 
+# In no secret test file but in the secrets themselves.
+MARK = "5e1f-mark"
+FORMS = {
+    "TOKEN": f'odd-{MARK} "value" \\ with @&+/% and \u00fc-of-the-secret-test',
+    "URL": f"{{url}}/missing/{MARK}-a?wait=true",
+    "DOTTED": f"{{url}}/missing/./{MARK}-b",
+    "SPACED": f"{{url}}/missing/{MARK}-c \u00fc",
+    "FRAGMENT": f"{{url}}/missing/{MARK}-d#f",
+    "LOGIN": f"http://me:{MARK}-e@{{host}}/missing/login",
+    "SEEN": f"{{url}}/ready/{MARK}-f?wait=true",
+}
+
+
+def forms_of(mark):
+    """As a part of a secret may stand in a file."""
+    yield mark.encode()
+    for before in range(3):
+        digits = base64.b64encode(bytes(before) + mark.encode())
+        yield digits[(8 * before + 5) // 6:8 * (before + len(mark)) // 6]
+
+
 WARM = """#!/usr/bin/env python3
 import json
 import sys
@@ -107,6 +129,9 @@ for line in sys.stdin:
     if told["type"] == "start":
         attempt, secret = told["attempt"], told["parameters"]["token"]
         assert told["secrets"]["TOKEN"] == secret
+        if "dies" in told["parameters"]:
+            sys.stderr.write(secret + " " * 4080 + "x")
+            sys.exit(3)
         say(type="log", attempt=attempt, text=secret[:11])
         say(type="log", attempt=attempt, text=secret[11:] + "\\n")
         sys.stderr.write(secret + "\\n")
@@ -127,6 +152,16 @@ class Echo(http.server.BaseHTTPRequestHandler):
         self.server.told.append(told.decode())
         self.send_response(404 if "missing" in self.path else 200)
         self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def do_POST(self):
+        """The body as it is, or as a text in JSON."""
+        told = self.rfile.read(int(self.headers["Content-Length"]))
+        if "text" in self.path:
+            told = json.dumps({"body": told.decode()}).encode()
+        self.send_response(404 if "missing" in self.path else 200)
         self.send_header("Content-Length", str(len(told)))
         self.end_headers()
         self.wfile.write(told)
@@ -258,6 +293,66 @@ class Secrets(GateTest):
         for path in self.home.rglob("*"):
             if path.is_file():
                 self.assertNotIn(b"odd-5e1f", path.read_bytes(), path)
+
+    def test_it_is_hidden_in_every_form_that_pawl_gives_it_and_where_texts_are_cut(self):
+        """As address, as Basic login, encoded in a query, in JSON within JSON, at the border of
+        what is kept of an answer, of an error, of last words."""
+        host = self.url.removeprefix("http://")
+        secrets = {name: text.format(url=self.url, host=host) for name, text in FORMS.items()}
+        for name, text in secrets.items():
+            self.write(name, text)
+        whole = "{{ secrets.TOKEN }}"
+        http_tasks = {
+            **{name.lower(): {"with": {"url": "{{ secrets.%s }}" % name}}
+               for name in FORMS if name != "TOKEN"},
+            "seen": {"operator": "wait_http", "with": {"url": "{{ secrets.SEEN }}",
+                                                       "fail_status": "2xx"}},
+            "basic": {"with": {"url": f"{self.url}/ask", "auth": {"user": "me", "password": whole}}},
+            "query": {"with": {"url": f"{self.url}/ask", "query": {"key": whole}}},
+            "nested": {"with": {"url": f"{self.url}/text", "body": {"key": whole}}},
+            "full": {"with": {"url": f"{self.url}/text", "body": {"key": whole},
+                              "response": "full"}},
+            "cut": {"with": {"url": f"{self.url}/missing", "body": "x" * 4070 + whole + "y" * 99}},
+            "kept": {"with": {"url": f"{self.url}/body", "body": "x" * 4070 + whole + "y" * 99}},
+        }
+        tasks = {name: {"operator": "http", "output": "json", **task}
+                 for name, task in http_tasks.items()}
+        tasks["long"] = {"operator": "leaky", "with": {"token": whole, "plain": "long"}}
+        tasks["dies"] = {"operator": "warm", "on_interrupt": "fail",
+                         "with": {"token": whole, "dies": True}}
+        self.serve()
+        run = self.detach(self.job("forms", [
+            {"id": name, "allow_failure": True, **task} for name, task in tasks.items()],
+            secrets={name: {"file": name} for name in FORMS}))
+        self.until_ended(run)
+        good = {"basic", "query", "nested", "full"}
+        self.assertEqual({name: task["state"] for name, task in self.tasks_of(run).items()},
+                         {name: "succeeded" if name in good else "failed" for name in tasks})
+
+        def output(name):
+            return self.pawl("output", f"{run}/{name}").json()
+        self.assertRegex(output("basic")["headers"]["Authorization"], r"^Basic .{4}\*\*\*.{0,6}$")
+        self.assertEqual(output("query")["path"], "/ask?key=***")
+        self.assertEqual(json.loads(output("nested")["body"]), {"key": "***"})
+        # The server says of no type, so it is text: JSON within JSON within JSON.
+        told = json.loads(output("full")["body"])
+        self.assertEqual(json.loads(told["body"]), {"key": "***"})
+        errors = {name: attempt["error"] for (name, _), attempt in self.attempts_of(run).items()
+                  if attempt["error"]}
+        self.assertEqual(errors["url"]["message"], "Status404: GET ***?…")
+        self.assertIn('"path": "***"', errors["url"]["trace"])
+        self.assertEqual(errors["cut"]["trace"], "x" * 4070 + "\n")
+        self.assertEqual(errors["kept"]["trace"], "x" * 4070 + "\n")
+        self.assertEqual(errors["dies"]["trace"], "***" + " " * 4080 + "x")
+        self.assertTrue(errors["long"]["trace"].endswith("xxx"), errors["long"]["trace"][-80:])
+        told = "".join(self.pawl(*words, code=None).out for words in (
+            ["show", run], ["show", run, "-o", "json"], ["attempts", run], ["failed"]))
+        files = [self.root / "serve.log", self.root / "forms.json"]
+        files += [path for path in self.home.rglob("*") if path.is_file()]
+        for form in forms_of(MARK):
+            self.assertNotIn(form, told.encode())
+            for path in files:
+                self.assertNotIn(form, path.read_bytes(), path)
 
     def assert_shown_masked(self, run):
         def log(task):

@@ -47,6 +47,7 @@ while read -r line; do
       say log ',"text":"it is canary-of-another\n"'
       say progress ',"fraction":0.5,"text":"at canary-of-another"'
       say finish ',"outcome":"failed","message":"not canary-of-another","trace":"canary-of-another"' ;;
+    *'"do":"collapse"'*) printf '%s%4080sx' "$(printf 'canary-of-\nthe-last-words')" >&2; exit 3 ;;
     *'"do":"handle"'*) say handle ',"handle":"job-1"' ;;
     *'"do":"refused"'*) say handle ',"handle":"refused"' ;;
     *'"do":"garbage"'*) echo "Segmentation fault, I suppose" ;;
@@ -154,6 +155,17 @@ TEST_CASE("what a program says of one attempt hides the secrets of all that it h
   CHECK(result.trace == "***");
   CHECK(host.recorder.told[2].out == "it is ***\n");
   CHECK(host.recorder.told[2].progress == "at ***");
+}
+
+TEST_CASE("of a secret in the last words of a program no part is left where they are cut") {
+  Programs programs;
+  TestHost host(programs.make());
+  OperatorRequest request = host.request(1, todo("collapse"));
+  request.secrets = {{"TOKEN", "canary-of-\nthe-last-words"}};
+  host.start(std::move(request));
+  const OperatorResult& result = host.end(1);
+  CHECK(result.outcome == Outcome::lost);
+  CHECK(result.trace == "***" + std::string(4080, ' ') + "x");
 }
 
 TEST_CASE("a process gets the login variables and those of its manifest, nothing of an attempt") {

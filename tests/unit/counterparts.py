@@ -75,6 +75,9 @@ class Http(BaseHTTPRequestHandler):
         headers = [("Retry-After", query["after"][0])] if "after" in query else []
         self.answer(int(words[0]), b"because of \x1b[31mthis\n", headers=headers)
 
+    def on_repeat(self, _words, query, body):
+        self.answer(int(query["status"][0]), body)
+
     def on_busy(self, words, query, _body):
         """/busy/KEY/N: 503 with Retry-After for the first N calls."""
         if count(words[0]) <= int(words[1]):

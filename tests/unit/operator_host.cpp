@@ -5,6 +5,7 @@
 #include <atomic>
 #include <utility>
 
+#include "plugins/worker/mask.h"
 #include "scheduler/base/check.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/loop/poll.h"
@@ -124,6 +125,16 @@ int host_secret(const pawl_attempt* attempt, pawl_bytes name, pawl_bytes* value)
   if (found == attempt->ask.secrets.end()) return 0;
   *value = bytes(found->second);
   return 1;
+}
+
+std::size_t host_hide(const pawl_attempt* attempt, char* text, std::size_t size, int is_cut) {
+  std::vector<std::string> secrets;
+  for (const auto& [name, value] : attempt->ask.secrets) secrets.push_back(value);
+  const Mask mask(std::move(secrets));
+  const std::string_view whole(text, size);
+  const std::string hidden = is_cut != 0 ? mask.hide_beginning(whole) : mask.hide(whole);
+  hidden.copy(text, size);
+  return hidden.size();
 }
 
 std::size_t host_environment(pawl_attempt* attempt, const pawl_bytes** entries) {
@@ -298,6 +309,7 @@ void OperatorHost::Impl::fill_table() {
   watch_time = host_watch_time;
   unwatch = host_unwatch;
   post = host_post;
+  hide = host_hide;
 }
 
 void OperatorHost::Impl::run_posted() {

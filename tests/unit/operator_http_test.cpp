@@ -254,6 +254,59 @@ TEST_CASE_METHOD(Fixture, "the log of http says what was asked and answered, and
   CHECK(log.find("hidden") == std::string::npos);
 }
 
+TEST_CASE_METHOD(Fixture, "of an address that is a secret nothing is shown, whatever is in it") {
+  const std::string at = "http://127.0.0.1:" + server.port();
+  const auto told = [this](const Ask& ask) {
+    TestAttempt& attempt = host.start(ask);
+    REQUIRE(run_until(loop, [&] { return attempt.end().has_value(); }));
+    CHECK(attempt.end()->outcome == PAWL_FAILED_FOR_GOOD);
+    return attempt.log() + attempt.end()->message;
+  };
+  for (const std::string rest :
+       {"/status/404/canary", "/status/404/canary?wait=true", "/status/404/canary#f",
+        "/status/./404/canary", "/status/404/canary b", "/status/404/canary/\u00e4"}) {
+    for (const std::string user : {"", "me@", "me:pass@"}) {
+      Ask ask = Fixture::ask({{"url", "http://" + user + at.substr(7) + rest}});
+      ask.secrets["URL"] = "http://" + user + at.substr(7) + rest;
+      const std::string text = told(ask);
+      INFO(text);
+      CHECK(text.find("canary") == std::string::npos);
+      CHECK(text.find("***") != std::string::npos);
+      CHECK(text.find("Status404: GET ***") != std::string::npos);
+      // The same when only a part of it is one.
+      ask.secrets["URL"] = "404" + rest.substr(rest.find("/canary"));
+      CHECK(told(ask).find("canary") == std::string::npos);
+    }
+  }
+  Ask part = Fixture::ask({{"url", at + "/status/404?k=canary-1"}, {"query", {{"q", "canary-2"}}}});
+  part.secrets = {{"ONE", "canary-1"}, {"TWO", "canary-2"}};
+  CHECK(told(part).ends_with("Status404: GET " + server.url("/status/404?…")));
+}
+
+TEST_CASE_METHOD(Fixture, "of where a secret address leads only the host is shown") {
+  const std::string to = server.url("/status/404/ca%6Eary");
+  Ask ask = Fixture::ask({{"url", server.url("/redirect/302?to=" + to)}});
+  ask.secrets["URL"] = server.url("/redirect/302?to=" + to);
+  const End end = host.run(ask);
+  CHECK(end.message == "Status404: GET http://127.0.0.1/… after 1 redirect");
+}
+
+TEST_CASE_METHOD(Fixture, "of a secret that the answer repeats no part is shown where it is cut") {
+  for (const std::size_t before : {4070, 4080, 4090, 4096}) {
+    const std::string secret = "canary-\u00e4-of-the-secret";
+    const json with = {{"url", server.url("/repeat?status=404")},
+                       {"body", std::string(before, 'x') + secret + std::string(100, 'y')}};
+    Ask ask = Fixture::ask(with);
+    ask.secrets["KEY"] = secret;
+    const End end = host.run(ask);
+    CHECK(end.error_class == "Status404");
+    CHECK(end.trace.size() >= before);
+    CHECK(end.trace.find("c") == std::string::npos);
+    ask.with = json{{"url", server.url("/repeat?status=200")}, {"body", with["body"]}}.dump();
+    CHECK(host.run(ask).trace == end.trace);
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "an answer that comes soon and as expected leaves no log") {
   TestAttempt& attempt = host.start(get("/echo"));
   REQUIRE(run_until(loop, [&] { return attempt.end().has_value(); }));

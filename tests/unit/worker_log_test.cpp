@@ -13,6 +13,7 @@
 #include "plugins/worker/log_file.h"
 #include "plugins/worker/log_lines.h"
 #include "plugins/worker/mask.h"
+#include "scheduler/spec/cel_text.h"
 #include "tests/unit/worker_support.h"
 
 namespace pawl {
@@ -138,10 +139,96 @@ TEST_CASE("a secret is hidden as Python shows it, too") {
   CHECK(Mask({"\xff\xfe-of-a-secret"}).hide(R"(b'\xff\xfe-of-a-secret')") == "b'***'");
 }
 
+TEST_CASE("a secret is hidden in JSON within JSON, too") {
+  const std::string secret = "a \"key\" \\ of \xc3\xbc \xf0\x9f\x98\x80/\n-\\";
+  Mask mask({secret});
+  for (const int ascii_from : {0, 1, 2, 3}) {
+    nlohmann::json text = secret;
+    for (int level = 0; level < 3; ++level) {
+      text = nlohmann::json{{"t", text}}.dump(-1, ' ', level >= ascii_from);
+      const std::string shown = mask.hide(text.get<std::string>());
+      INFO(text.get<std::string>());
+      CHECK(shown.find("key") == std::string::npos);
+      // Still JSON, with the same around it.
+      nlohmann::json inner = nlohmann::json::parse(shown);
+      for (int down = 0; down < level; ++down)
+        inner = nlohmann::json::parse(inner["t"].get<std::string>());
+      CHECK(inner == nlohmann::json{{"t", "***"}});
+      CHECK(masked(mask, text.get<std::string>(), 1) == shown);
+    }
+  }
+  // As PHP escapes a slash, and what follows a secret that ends with a backslash.
+  CHECK(Mask({"ab/cd/ef/"}).hide(R"("ab\/cd\/ef\/")") == R"("***")");
+  CHECK(Mask({"abcdefgh\\"}).hide(R"("abcdefgh\\\"d\"")") == R"("***\"d\"")");
+}
+
+TEST_CASE("a secret is hidden percent-encoded, too, in whatever part and case") {
+  const std::string secret = "p@ss w+rd/50%25 \xc3\xbc~";
+  Mask mask({secret});
+  for (const char* text : {"p%40ss+w%2Brd%2F50%2525+%C3%BC~", "p%40ss%20w%2brd/50%2525%20%c3%bc%7E",
+                           "p@ss%20w+rd/50%25%20%C3%BC~", R"(p@ss w+rd\/50%25 \u00fc~)"}) {
+    INFO(text);
+    CHECK(mask.hide(text) == "***");
+    for (const std::size_t chunk : {1, 2, 3})
+      CHECK(masked(mask, "k=" + std::string(text) + "&", chunk) == "k=***&");
+  }
+  CHECK(mask.hide("p%40ss+w%2Brd%2F50%2525+%C3%BD~") == "p%40ss+w%2Brd%2F50%2525+%C3%BD~");
+}
+
+TEST_CASE("a secret is hidden in base64, wherever it stands in it, in both alphabets") {
+  const std::string secret = "hunter2?>hunter2\xff\xfe";
+  Mask mask({secret});
+  for (const std::string before : {"", "u:", "me:", "you:"}) {
+    for (const std::string behind : {"", "x", "yz"}) {
+      const std::string text = "Basic " + cel::base64_encode(before + secret + behind) + " end";
+      INFO(text);
+      const std::string shown = mask.hide(text);
+      CHECK(shown.find("***") != std::string::npos);
+      // At the edges stand digits that the neighbours decide, too.
+      const std::size_t edges = cel::base64_encode(before).size() + 3 + 7;
+      CHECK(shown.size() <= std::string_view("Basic  end").size() + edges);
+    }
+  }
+  CHECK(mask.hide("?t=aHVudGVyMj8-aHVudGVyMv_-") == "?t=***");
+}
+
+TEST_CASE("of a secret that is an address what goes over the line is hidden, too") {
+  Mask mask({"https://me:p%40ssword@hooks.example.org/services/T0/B%200?wait=true&k=v"});
+  CHECK(mask.hide("GET /services/T0/B%200?wait=true&k=v HTTP/1.1") == "GET *** HTTP/1.1");
+  CHECK(mask.hide("/services/T0/B 0 was not found") == "*** was not found");
+  CHECK(mask.hide("p@ssword and p%40ssword") == "*** and ***");
+  CHECK(mask.hide("hooks.example.org and /other") == "hooks.example.org and /other");
+  CHECK(Mask({"http://h/a/./b/x/../c-d/e/.."}).hide("GET /a/b/c-d/ HTTP/1.1") ==
+        "GET *** HTTP/1.1");
+  CHECK(Mask({"http://h/../../only-this"}).hide("GET /only-this") == "GET ***");
+  CHECK(Mask({"postgresql://token-of-me@db/a-database"}).hide("token-of-me in /a-database") ==
+        "*** in /a-database");
+}
+
+TEST_CASE("of a text that was cut no beginning of a secret is left") {
+  const std::string secret = "a \"key\" of \xc3\xbc hunter2";
+  Mask mask({secret});
+  const std::string around = "said ";
+  for (const std::string& form :
+       {secret, nlohmann::json(secret).dump(-1, ' ', true), cel::base64_encode(secret)}) {
+    for (std::size_t size = 0; size < form.size(); ++size) {
+      const std::string shown = mask.hide_beginning(around + form.substr(0, size));
+      INFO(form.substr(0, size));
+      const std::string left = shown.substr(std::min(shown.size(), around.size()));
+      CHECK((left.empty() || left == "\"" || left == "***" || left == "\"***"));
+    }
+  }
+  CHECK(mask.hide_beginning(secret + " and more") == "*** and more");
+}
+
 TEST_CASE("of secrets that begin alike the longest is hidden") {
   Mask mask({"abcdefgh", "abcdefghijkl"});
   CHECK(mask.hide("abcdefghijkl") == "***");
   CHECK(mask.hide("abcdefghi") == "***i");
+  for (const std::size_t chunk : {1, 5, 9}) {
+    CHECK(masked(mask, "abcdefghijkl", chunk) == "***");
+    CHECK(masked(mask, "abcdefghi", chunk) == "***i");
+  }
 }
 
 TEST_CASE("a beginning of a secret at the end of the output is shown") {

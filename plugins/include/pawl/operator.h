@@ -145,6 +145,13 @@ typedef struct pawl_host {
   void (*unwatch)(pawl_watch* watch);
   /* Any thread, at any time: calls `function` on the loop soon. */
   void (*post)(const struct pawl_host* host, void (*function)(void* data), void* data);
+
+  /* [any] Hides the task's secrets in a text, in place, in all forms in which `log` and `finish`
+   * find them; returns the new size, which is never larger. For who shows a part of a text, or
+   * another form of it: a part of a secret is not found any more once it is cut or written
+   * otherwise. With `is_cut` the text goes on behind its end: what may be the beginning of a secret
+   * there is taken off. */
+  size_t (*hide)(const pawl_attempt* attempt, char* text, size_t size, int is_cut);
 } pawl_host;
 
 /* An operator. All pointers stay good as long as the library is loaded. */

@@ -23,6 +23,7 @@
 #define PAWL_OPERATOR_HPP
 
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -114,6 +115,11 @@ class Attempt {
     if (host_->secret(attempt_, to_bytes(name), &value) == 0) return std::nullopt;
     return to_view(value);
   }
+  /// `text` with the task's secrets hidden. For who shows a part of a text or another form of it:
+  /// what is left of a secret then is not found any more. Empty in a host that is older than this.
+  std::string hidden(std::string_view text) const { return hide(text, 0); }
+  /// The same of the beginning of a text: without what may be the beginning of a secret at its end.
+  std::string hidden_beginning(std::string_view text) const { return hide(text, 1); }
   bool set_handle(std::string_view handle) {
     return host_->set_handle(attempt_, to_bytes(handle)) != 0;
   }
@@ -138,6 +144,13 @@ class Attempt {
   pawl_attempt* get() const { return attempt_; }
 
  private:
+  std::string hide(std::string_view text, int is_cut) const {
+    if (host_->size < offsetof(pawl_host, hide) + sizeof(host_->hide)) return {};
+    std::string out(text);
+    out.resize(host_->hide(attempt_, out.data(), out.size(), is_cut));
+    return out;
+  }
+
   const pawl_host* host_;
   pawl_attempt* attempt_;
 };

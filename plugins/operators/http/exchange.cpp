@@ -225,7 +225,7 @@ bool HttpExchange::take(std::string_view piece) {
   switch (*keep_) {
     case Keep::all: return keep_piece(piece);
     case Keep::sample:
-      sample_ += piece.substr(0, kSampleBytesMax - sample_.size());
+      sample_ += piece.substr(0, kSampleBytesMax + 1 - sample_.size());
       dropped_ += piece.size();
       sample_is_enough_ = dropped_ > kDroppedBytesMax;
       return !sample_is_enough_;
@@ -303,7 +303,7 @@ bool HttpExchange::follow_redirect(long status) {
     target_.auth = {};
     std::erase_if(target_.headers, [](const auto& header) { return !is_harmless(header.first); });
   }
-  if (!set_url(target_, url)) return false;
+  if (!set_url(target_, url, attempt_)) return false;
   const bool was_post = target_.method == "POST";
   if ((status == 303 && target_.method != "HEAD") ||
       ((status == 301 || status == 302) && was_post)) {
@@ -347,9 +347,14 @@ long HttpExchange::status() const {
   return status;
 }
 
-std::string HttpExchange::sample() const {
+std::string HttpExchange::sample() const { return shown_beginning(sample_); }
+
+std::string HttpExchange::shown_beginning(std::string_view body) const {
   std::string out;
-  std::string_view left = sample_;
+  const std::string hidden = body.size() > kSampleBytesMax
+                                 ? attempt_.hidden_beginning(body.substr(0, kSampleBytesMax))
+                                 : attempt_.hidden(body);
+  std::string_view left = hidden;
   while (!left.empty()) {
     const std::size_t end = std::min(left.find('\n'), left.size());
     out += escape_for_terminal(left.substr(0, end)) + '\n';

@@ -90,6 +90,8 @@ class HttpExchange : public Transfer {
   int redirects() const { return redirects_; }  ///< that were followed
   /// The first bytes of a body that was not kept, as text for people.
   std::string sample() const;
+  /// The same of one that was kept.
+  std::string shown_beginning(std::string_view body) const;
   /// The header lines of the answer, names in small letters; lines of one name joined.
   nlohmann::json headers() const;
 
@@ -125,7 +127,7 @@ class HttpExchange : public Transfer {
   TextList headers_;
   std::array<char, CURL_ERROR_SIZE> error_{};
   std::optional<HttpJudge::Keep> keep_;  ///< once the first piece of the body is there
-  std::string sample_;
+  std::string sample_;                   ///< a byte more than is shown, where there is one
   std::size_t dropped_ = 0;
   std::optional<plugin::Result> stopped_;  ///< why we ended the transfer ourselves
   bool sample_is_enough_ = false;

@@ -114,7 +114,8 @@ class Judge final : public HttpJudge {
     if (format_ == "none") return plugin::Result::success();
     auto body = exchange.body().text();
     if (!body) return plugin::Result::failure(body.error().message, "ReadError");
-    return parameters_.full ? full_output(exchange, answer, *body) : body_output(format_, *body);
+    return parameters_.full ? full_output(exchange, answer, *body)
+                            : body_output(exchange, format_, *body);
   }
 
   plugin::Result saved(HttpExchange& exchange) const {
@@ -181,7 +182,7 @@ std::string body_path(const Parameters& parameters, const plugin::Request& reque
 
 void Http::start(plugin::Attempt attempt, const plugin::Request& request) {
   const json with = json::parse(request.parameters());
-  auto target = read_target(with, request);
+  auto target = read_target(with, request, attempt);
   if (!target) return attempt.finish(parameter_failure(target.error().message));
   auto parameters = read_parameters(with, request);
   if (!parameters) return attempt.finish(parameter_failure(parameters.error().message));

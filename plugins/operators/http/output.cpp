@@ -8,9 +8,9 @@ using nlohmann::json;
 
 namespace {
 
-plugin::Result not_json(const std::string& body) {
+plugin::Result not_json(const HttpExchange& exchange, const std::string& body) {
   return plugin::Result::failure("the response is not JSON, which the task's `output` asks for",
-                                 "InvalidJson", escape_for_terminal(body.substr(0, 1024)));
+                                 "InvalidJson", exchange.shown_beginning(body));
 }
 
 plugin::Result not_text() {
@@ -26,12 +26,13 @@ bool says_json(std::string_view content_type) {
 
 }  // namespace
 
-plugin::Result body_output(std::string_view format, const std::string& body) {
+plugin::Result body_output(const HttpExchange& exchange, std::string_view format,
+                           const std::string& body) {
   if (format == "none") return plugin::Result::success();
   if (!is_utf8(body)) return not_text();
   if (format != "json") return plugin::Result::success(body);
   if (body.empty()) return plugin::Result::success("null");
-  if (holds_nul(body) || !json::accept(body)) return not_json(body);
+  if (holds_nul(body) || !json::accept(body)) return not_json(exchange, body);
   return plugin::Result::success(body);
 }
 

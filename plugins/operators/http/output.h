@@ -15,7 +15,8 @@ namespace pawl::operators {
 inline constexpr std::size_t kOutputBytesMax = 1u << 20;
 
 /// The body, in the format that the task declares. Fails when it is not of that format.
-plugin::Result body_output(std::string_view format, const std::string& body);
+plugin::Result body_output(const HttpExchange& exchange, std::string_view format,
+                           const std::string& body);
 
 /// `{"status", "headers", "body"}`; the body as JSON where the server says that it is.
 plugin::Result full_output(HttpExchange& exchange, const HttpAnswer& answer,

@@ -74,21 +74,28 @@ bool is_number(const std::string& host) {
   return host.starts_with('[') || ::inet_pton(AF_INET, host.c_str(), &number) == 1;
 }
 
-/// Fills in what is known of the address. May take the secret parts out of `url`.
 void set_parts(HttpTarget& target, CURLU* url) {
   target.url = part(url, CURLUPART_URL, CURLU_URLENCODE);
   const std::string host = part(url, CURLUPART_HOST);
   target.name = is_number(host) ? std::string() : host;
-  if (target.url.find_first_of("@?#") == std::string::npos) {
-    target.shown = target.url;
-    return;
-  }
-  const bool has_query = target.url.find('?') != std::string::npos;
-  for (const CURLUPart secret : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS,
-                                 CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
-    curl_url_set(url, secret, nullptr, 0);
-  }
-  target.shown = part(url, CURLUPART_URL, CURLU_URLENCODE) + (has_query ? "?…" : "");
+}
+
+/// `https://host/path` of an address in which secrets are hidden already: a part of one would be
+/// left.
+std::string without_credentials(std::string_view url) {
+  url = url.substr(0, url.find_first_of("?#"));
+  const std::size_t host = std::min(url.find_first_not_of(":/", url.find(':')), url.size());
+  const std::string_view rest = url.substr(host);
+  const std::size_t user_end = rest.substr(0, rest.find('/')).rfind('@') + 1;  // 0: there is none
+  return std::string(url.substr(0, host)) + std::string(rest.substr(user_end));
+}
+
+/// Fills in what people are shown of the address, which was written as `text`.
+void set_shown(HttpTarget& target, const std::string& text, const plugin::Attempt& attempt) {
+  const std::string hidden = attempt.hidden(text);
+  target.is_secret = hidden != text;
+  target.shown = escape_for_terminal(without_credentials(hidden));
+  if (target.url.find('?') != std::string::npos) target.shown += "?…";
 }
 
 bool is_plain(std::string_view text, std::string_view marks) {
@@ -118,7 +125,7 @@ bool read_plain_url(HttpTarget& target, const std::string& text) {
   if (!is_plain(rest, "/_-.~ABCDEFGHIJKLMNOPQRSTUVWXYZ") || rest.find("/.") != rest.npos) {
     return false;
   }
-  target.url = target.shown = text;
+  target.url = text;
   target.name = host;
   if (is_number(target.name)) target.name.clear();
   return true;
@@ -250,9 +257,11 @@ bool HttpTarget::has_header(std::string_view wanted) const {
   });
 }
 
-Result<HttpTarget> read_target(const json& parameters, const plugin::Request& request) {
+Result<HttpTarget> read_target(const json& parameters, const plugin::Request& request,
+                               const plugin::Attempt& attempt) {
   HttpTarget target;
   if (auto url = read_url(parameters, target); !url) return url.error();
+  set_shown(target, parameters.at("url").get_ref<const std::string&>(), attempt);
   auto headers = read_headers(parameters);
   if (!headers) return headers.error();
   target.headers = std::move(*headers);
@@ -292,10 +301,18 @@ Result<std::string> read_path(const json& parameters, const char* name,
   return std::string(request.working_dir()) + '/' + path;
 }
 
-bool set_url(HttpTarget& target, const std::string& url) {
+bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& attempt) {
   const UrlHandle parsed = parse_url(url);
   if (parsed == nullptr) return false;
+  const bool was_secret = target.is_secret;
   set_parts(target, parsed.get());
+  set_shown(target, url, attempt);
+  if (was_secret) {
+    target.is_secret = true;
+    target.shown = attempt.hidden(part(parsed.get(), CURLUPART_SCHEME) + "://" +
+                                  part(parsed.get(), CURLUPART_HOST)) +
+                   "/…";
+  }
   return true;
 }
 

@@ -43,9 +43,10 @@ using HttpHeader = std::pair<std::string, std::string>;
 
 struct HttpTarget {
   std::string method;
-  std::string url;    ///< with the query, encoded
-  std::string shown;  ///< for people: without what may be secret in it (user, password, query)
-  std::string name;   ///< of the host, when it must be looked up; empty: an address of numbers
+  std::string url;         ///< with the query, encoded
+  std::string shown;       ///< for people: without what may be secret in it (see `set_url`)
+  bool is_secret = false;  ///< a secret of the task is in the address
+  std::string name;        ///< of the host, when it must be looked up; empty: an address of numbers
   std::vector<HttpHeader> headers;
   bool has_body = false;
   std::string body;
@@ -61,7 +62,8 @@ struct HttpTarget {
 
 /// Reads what `kTargetSchema` describes and the variables of proxies. Errors: invalid, as a
 /// sentence that names the property. No message holds a value that may be a secret.
-Result<HttpTarget> read_target(const nlohmann::json& parameters, const plugin::Request& request);
+Result<HttpTarget> read_target(const nlohmann::json& parameters, const plugin::Request& request,
+                               const plugin::Attempt& attempt);
 
 /// The duration that a property holds, or `otherwise` when it is not there.
 Result<Duration> read_duration(const nlohmann::json& parameters, const char* name,
@@ -72,8 +74,11 @@ Result<Duration> read_duration(const nlohmann::json& parameters, const char* nam
 Result<std::string> read_path(const nlohmann::json& parameters, const char* name,
                               const plugin::Request& request);
 
-/// Makes `url` the address of the target. False when it cannot be one.
-bool set_url(HttpTarget& target, const std::string& url);
+/// Makes `url`, to which an answer has led, the address of the target. False when it cannot be one.
+/// People are shown an address as it is written, without user, password, query, fragment and the
+/// task's secrets; of one to which a secret has led only where it is, as the other side may have
+/// written the secret in any form.
+bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& attempt);
 
 /// True when both lead to the same scheme, host and port.
 bool same_origin(const std::string& one, const std::string& other);

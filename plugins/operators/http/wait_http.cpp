@@ -135,7 +135,7 @@ class Judge final : public HttpJudge {
                                            " that an output holds: leave `output` out",
                                        "ResponseTooLarge");
     }
-    return body_output(format_, *body);
+    return body_output(exchange, format_, *body);
   }
 
   plugin::Result judge_failure(HttpExchange& exchange, const plugin::Result& failure) override {
@@ -190,7 +190,7 @@ class Judge final : public HttpJudge {
 
 void WaitHttp::start(plugin::Attempt attempt, const plugin::Request& request) {
   const json with = json::parse(request.parameters());
-  auto target = read_target(with, request);
+  auto target = read_target(with, request, attempt);
   if (!target) return attempt.finish(parameter_failure(target.error().message));
   auto parameters = read_parameters(with);
   if (!parameters) return attempt.finish(parameter_failure(parameters.error().message));

@@ -177,7 +177,7 @@ std::size_t MailSession::on_reply(char* data, std::size_t size, std::size_t coun
   while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
   // What follows a refusal is the answer to our good-bye.
   if (line.starts_with('4') || line.starts_with('5')) {
-    static_cast<MailSession*>(self)->refusal_ = line.substr(0, 512);
+    static_cast<MailSession*>(self)->refusal_ = line;
   }
   return size * count;
 }

@@ -263,14 +263,19 @@ struct Chatter {
   std::vector<std::thread> threads_;
 };
 
-/// Logs its secret in two halves, and in its error.
+/// Logs its secret in two halves, and in its error; with `plain` in one that the host cuts.
 struct Leaky {
   static constexpr const char* kName = "leaky";
   static constexpr const char* kSummary = "shows its secret";
   static constexpr const char* kSchema = R"({"type": "object", "properties": {
     "token": {"type": "string", "x-pawl-secret": true}, "plain": {"type": "string"}}})";
-  Result run(Attempt& attempt, const Request&) {
+  Result run(Attempt& attempt, const Request& request) {
     const std::string secret(attempt.secret("TOKEN").value_or("none"));
+    if (request.parameters().find("\"plain\"") != std::string_view::npos) {
+      const std::string cut = std::string((64u << 10) - 20, 'x') + secret + "\n";
+      attempt.progress(0.5, cut);
+      return Result::failure(cut, "Denied", cut);
+    }
     attempt.log("token " + secret.substr(0, 5));
     attempt.log(secret.substr(5) + "\n");
     std::printf("prints %s\n", secret.c_str());
