@@ -100,6 +100,22 @@ TEST_CASE("statements may be a list of lines") {
   REQUIRE(bench.host.run(ask).output == R"([{"a":1}])");
 }
 
+TEST_CASE("statements with a zero byte are refused before any of them runs") {
+  Bench bench;
+  bench.good("CREATE TABLE t(a)");
+  Ask ask = bench.ask("");
+  for (const char* sql : {R"("INSERT INTO t VALUES (1);\u0000")", R"(["SELECT 1", "\u0000"])",
+                          R"("SELECT '\u0000'")", R"("\u0000")"}) {
+    INFO(sql);
+    ask.with = std::string(R"({"database": "data.db", "sql": )") + sql + "}";
+    const End end = bench.host.run(ask);
+    CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+    CHECK(end.error_class == "InvalidParameter");
+    CHECK(end.message.starts_with("sql: it has a zero byte"));
+  }
+  REQUIRE(bench.good("SELECT count(*) FROM t", "", "text") == "0");
+}
+
 TEST_CASE("parameters are bound in order over all statements and never become SQL") {
   Bench bench;
   bench.good("CREATE TABLE t(a)");

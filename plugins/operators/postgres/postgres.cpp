@@ -15,15 +15,6 @@ using plugin::Result;
 
 namespace {
 
-struct WrongParameter {
-  std::string message;
-};
-
-void check_no_zero(const std::string& text, const char* what) {
-  if (text.find('\0') == std::string::npos) return;
-  throw WrongParameter{std::string(what) + ": PostgreSQL takes no zero bytes"};
-}
-
 std::vector<std::optional<std::string>> parameters_of(const json& with) {
   std::vector<std::optional<std::string>> out;
   const auto given = with.find("parameters");
@@ -42,15 +33,14 @@ std::vector<std::optional<std::string>> parameters_of(const json& with) {
 Work work_of(const plugin::Request& request) {
   const json with = json::parse(request.parameters());
   auto target = Target::of(with, request);
-  if (!target) throw WrongParameter{target.error().message};
+  if (!target) throw WrongParameters{target.error().message};
   const auto timeout = parse_duration(with.value("connect_timeout", "10s"));
-  if (!timeout) throw WrongParameter{"connect_timeout: " + timeout.error().message};
+  if (!timeout) throw WrongParameters{"connect_timeout: " + timeout.error().message};
   std::optional<std::uint64_t> rows_max;
   if (with.contains("max_rows")) rows_max = with.at("max_rows").get<std::uint64_t>();
-  Work work{std::move(*target), text_of_lines(with.at("sql")), parameters_of(with),
+  Work work{std::move(*target), statements_of(with), parameters_of(with),
             RowWriter(request.output_format(), rows_max), *timeout};
-  check_no_zero(work.sql, "sql");
-  for (const auto& [word, value] : work.target.words()) check_no_zero(value, word.c_str());
+  for (const auto& [word, value] : work.target.words()) check_no_zero(value, word);
   return work;
 }
 
@@ -64,7 +54,7 @@ void Postgres::start(plugin::Attempt attempt, const plugin::Request& request) {
     Session& begun = *session;
     sessions_[attempt.get()] = {++last_number_, std::move(session)};
     begun.begin();
-  } catch (const WrongParameter& wrong) {
+  } catch (const WrongParameters& wrong) {
     attempt.finish(Result::permanent(wrong.message, "InvalidParameter"));
   }
 }

@@ -17,13 +17,26 @@ std::size_t characters_in(std::string_view text) {
          static_cast<std::size_t>(std::count_if(text.begin(), text.end(), continues_character));
 }
 
-}  // namespace
-
 std::string text_of_lines(const nlohmann::json& value) {
   if (value.is_string()) return value.get<std::string>();
   std::string out;
   for (const auto& line : value) out += line.get_ref<const std::string&>() + '\n';
   return out;
+}
+
+}  // namespace
+
+void check_no_zero(std::string_view text, const std::string& what) {
+  const std::size_t at = text.find('\0');
+  if (at == std::string_view::npos) return;
+  throw WrongParameters{what + ": it has a zero byte (U+0000) after " + std::to_string(at) +
+                        " bytes, and the database would read no further: leave it out"};
+}
+
+std::string statements_of(const nlohmann::json& with) {
+  std::string sql = text_of_lines(with.at("sql"));
+  check_no_zero(sql, "sql");
+  return sql;
 }
 
 std::string describe_place(std::string_view text, std::size_t offset) {

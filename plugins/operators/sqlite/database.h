@@ -9,6 +9,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "plugins/operators/sql/place.h"
 #include "plugins/operators/sql/rows.h"
 #include "plugins/operators/sqlite/error.h"
 #include "scheduler/base/time.h"
@@ -17,11 +18,6 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 namespace pawl::operators::sqlite {
-
-/// Parameters given in the job file that do not fit the statements.
-struct WrongParameters {
-  std::string message;
-};
 
 struct OpenOptions {
   std::string path;  ///< absolute, or `:memory:`

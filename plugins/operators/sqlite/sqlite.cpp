@@ -109,9 +109,7 @@ class Parameters {
 OpenOptions options_of(const json& with, std::string_view working_dir) {
   OpenOptions options;
   options.path = with.at("database").get<std::string>();
-  if (options.path.find('\0') != std::string::npos) {
-    throw WrongParameters{"database: no path has a zero byte"};
-  }
+  check_no_zero(options.path, "database");
   if (options.path != ":memory:" && options.path.front() != '/') {
     options.path = std::string(working_dir) + '/' + options.path;
   }
@@ -148,7 +146,7 @@ bool needs_transaction(Database& database, const std::string& sql) {
 }
 
 std::string run_all(Database& database, const json& with, RowWriter& rows) {
-  const std::string sql = text_of_lines(with.at("sql"));
+  const std::string sql = statements_of(with);
   const bool in_one = with.value("transaction", true) && needs_transaction(database, sql);
   if (in_one) database.begin(with.value("read_only", false) ? "BEGIN" : "BEGIN IMMEDIATE");
   Parameters parameters(with);
