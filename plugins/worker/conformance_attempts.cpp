@@ -121,10 +121,8 @@ void ConformanceAttempts::watch_for_second_ends(Duration span) {
 void ConformanceAttempts::finished(AttemptId attempt, OperatorResult&& result) {
   open_.erase(attempt.value);
   last_end_ = describe(result);
-  const bool is_broken = result.message == "the operator returned without a result" ||
-                         result.message == "the operator's result has a table that is too short";
   const bool never_began = result.reason == Reason::spawn && !is_ending_;
-  if (is_broken || never_began) broken_ = escape_for_terminal(result.message);
+  if (result.breaks_contract || never_began) broken_ = escape_for_terminal(result.message);
   if (result.reason == Reason::lost && !is_ending_) {
     broken_ = "its process died: " + escape_for_terminal(result.message);
   }

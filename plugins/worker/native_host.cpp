@@ -117,7 +117,7 @@ int host_set_handle(pawl_attempt* attempt, pawl_bytes handle) {
 
 OperatorResult result_of(const pawl_result& result) {
   if (!PAWL_HAS(&result, state)) {
-    return failed_result(Reason::permanent, "the operator's result has a table that is too short");
+    return broken_result("the operator's result has a table that is too short");
   }
   OperatorResult out;
   out.cpu_us = cpu_of_attempt_us();
@@ -145,10 +145,10 @@ OperatorResult result_of(const pawl_result& result) {
     }
     default: break;
   }
-  out.outcome = Outcome::failed;
-  out.reason = Reason::permanent;
-  out.message = "the operator ended with an outcome that does not exist";
-  return out;
+  OperatorResult broken = broken_result("the operator ended with an outcome that does not exist: " +
+                                        std::to_string(static_cast<int>(result.outcome)));
+  broken.cpu_us = out.cpu_us;
+  return broken;
 }
 
 std::atomic<std::uint64_t> late_finish_count{0};
@@ -158,10 +158,9 @@ void host_finish(pawl_attempt* attempt, const pawl_result* result) {
   if (!cell) late_finish_count.fetch_add(1, std::memory_order_relaxed);
   if (!cell) return;
   Impl& owner = *cell->owner;
-  owner.finish(std::move(cell),
-               result != nullptr
-                   ? result_of(*result)
-                   : failed_result(Reason::permanent, "the operator ended without a result"));
+  owner.finish(std::move(cell), result != nullptr
+                                    ? result_of(*result)
+                                    : broken_result("the operator ended without a result"));
 }
 
 void host_set_data(pawl_attempt* attempt, void* data) {

@@ -81,6 +81,7 @@ struct OperatorResult {
   Outcome outcome = Outcome::succeeded;
   Reason reason = Reason::none;  ///< of a failure: `error`, `permanent`, `lost`, `oom`, `signal`
   bool may_be_cause = false;     ///< of `lost`: nothing else was in the process that died
+  bool breaks_contract = false;  ///< the operator did what pawl/operator.h forbids
   std::string output;            ///< as the task's `output` declares it
   std::string error_class;
   std::string message;
@@ -96,6 +97,13 @@ inline OperatorResult failed_result(Reason reason, std::string message) {
   result.outcome = Outcome::failed;
   result.reason = reason;
   result.message = std::move(message);
+  return result;
+}
+
+/// Of an operator that does not end as it must.
+inline OperatorResult broken_result(std::string message) {
+  OperatorResult result = failed_result(Reason::permanent, std::move(message));
+  result.breaks_contract = true;
   return result;
 }
 

@@ -49,6 +49,28 @@ struct Twice {
   void cancel(Attempt) {}
 };
 
+/// Ends without a result.
+struct Empty {
+  PAWL_BAD("empty")
+  explicit Empty(pawl::plugin::Host host) : host_(host) {}
+  void start(Attempt attempt, const Request&) { host_.get()->finish(attempt.get(), nullptr); }
+  void cancel(Attempt) {}
+
+ private:
+  pawl::plugin::Host host_;
+};
+
+/// Ends with what is no outcome.
+struct Strange {
+  PAWL_BAD("strange")
+  void start(Attempt attempt, const Request&) {
+    Result result;
+    result.outcome = static_cast<pawl_outcome>(7);
+    attempt.finish(result);
+  }
+  void cancel(Attempt) {}
+};
+
 struct WrongSchema {
   static constexpr const char* kName = "wrong_schema";
   static constexpr const char* kSummary = "breaks the contract";
@@ -69,4 +91,4 @@ struct Good {
 
 }  // namespace
 
-PAWL_PLUGIN("1", Deaf, Crashing, Leaking, Twice, WrongSchema, Good)
+PAWL_PLUGIN("1", Deaf, Crashing, Leaking, Twice, Empty, Strange, WrongSchema, Good)

@@ -19,6 +19,8 @@ BAD = {
     "crashing": "an attempt ends once",
     "leaking": "nothing is left behind",
     "twice": "an attempt ends once",
+    "empty": "an attempt ends once",
+    "strange": "an attempt ends once",
     "wrong_schema": "schema",
 }
 # Pawl's own, with parameters that need nothing of the machine: nobody listens at port 1.
