@@ -12,8 +12,9 @@
 namespace pawl {
 namespace {
 
-constexpr std::size_t kThreadsMax = 256;
-/// Text that threads have logged and the loop has not taken: whoever logs more waits.
+/// Attempts wait here as they would wait for a slot: only their number has to end somewhere.
+constexpr BlockingThreads::Limits kThreadLimits{.threads_max = 256, .waiting_max = 1'000'000};
+/// What threads have said and the loop has not taken: whoever says more waits.
 constexpr std::size_t kQueuedBytesMax = 16u << 20;
 
 /// Of a thread of the pool: what it had used when its attempt began; -1 on other threads.
@@ -59,8 +60,13 @@ NativeOperator::Impl::Impl(Loop& loop_in, const pawl_operator* table_in, Operato
       events(events_in),
       loop_thread(std::this_thread::get_id()),
       wakeup(loop_in, [this] { listen(); }),
-      threads(kThreadsMax) {
+      threads(kThreadLimits) {
   fill_host();
+}
+
+std::size_t NativeOperator::Impl::Said::bytes() const {
+  return sizeof(*this) + text.size() + result.output.size() + result.message.size() +
+         result.trace.size() + result.state.size();
 }
 
 void NativeOperator::Impl::say(Said&& said) {
@@ -68,7 +74,7 @@ void NativeOperator::Impl::say(Said&& said) {
   {
     std::unique_lock lock(mutex);
     if (!is_on_loop()) room.wait(lock, [this] { return queued_bytes < kQueuedBytesMax; });
-    queued_bytes += said.text.size();
+    queued_bytes += said.bytes();
     queue.push_back(std::move(said));
     if (queue.size() > 1) return;
   }
@@ -146,7 +152,7 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
   }
   // Before a thread may take it; that it begins is heard after this.
   cell->waits = true;
-  const bool is_taken = impl.threads.run([&impl, cell, attempt] {
+  const auto is_taken = impl.threads.hand_over([&impl, cell, attempt] {
     if (cell->waits) impl.say({.kind = Impl::Said::Kind::begins, .attempt = cell->id});
     cpu_at_start_us = thread_cpu_us();
     {
@@ -159,8 +165,12 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
     none.cpu_us = cpu_of_attempt_us();
     impl.finish(std::move(unfinished), std::move(none));
   });
-  cell->waits = !is_taken;
-  if (!is_taken) impl.events.waits(id);
+  if (!is_taken) {
+    native_attempts().take(attempt);
+    return impl.finish(std::move(cell), failed_result(Reason::spawn, is_taken.error().message));
+  }
+  cell->waits = !*is_taken;
+  if (!*is_taken) impl.events.waits(id);
 }
 
 void NativeOperator::cancel(AttemptId id) {

@@ -15,9 +15,9 @@
 #include <thread>
 #include <unordered_map>
 
-#include "plugins/worker/blocking_threads.h"
 #include "plugins/worker/native_attempts.h"
 #include "plugins/worker/native_operator.h"
+#include "scheduler/base/blocking_threads.h"
 #include "scheduler/loop/wakeup.h"
 
 namespace pawl {
@@ -37,6 +37,8 @@ struct NativeOperator::Impl {
     double fraction = 0;
     OperatorResult result = {};
     std::function<void()> call = {};
+
+    std::size_t bytes() const;  ///< of memory, about
   };
 
   Impl(Loop& loop_in, const pawl_operator* table_in, OperatorEvents& events_in);

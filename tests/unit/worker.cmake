@@ -9,6 +9,7 @@ pawl_test(worker_test LABEL unit
     worker_journal_test.cpp
     worker_log_test.cpp
     worker_manifest_test.cpp
+    worker_native_test.cpp
     worker_output_test.cpp
     worker_own_output_test.cpp
     worker_protocol_test.cpp

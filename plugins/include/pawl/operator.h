@@ -18,7 +18,9 @@
  * Threads. A host has one loop thread. Each function says which thread calls it or may call it:
  *   [loop]    on the loop thread; must not block: a blocked loop stops every attempt of the host.
  *   [pool]    on a thread of the host's pool that belongs to one attempt; may block.
- *   [any]     on any thread, from the start of the attempt until `finish` was called for it.
+ *   [any]     on any thread, from the start of the attempt until `finish` was called for it. What
+ *             threads say faster than the loop hears it waits in 16 MiB; when these are full the
+ *             call waits too, except on the loop thread.
  *
  * The life of an attempt. `start` or `run` begins it; exactly one call of `finish` ends it. After
  * `finish` the pointer to the attempt means nothing any more. A call that comes too late, a second

@@ -72,16 +72,18 @@ void Postgres::ended(Session& session, Result result) {
   attempt.finish(result);
 }
 
-bool Postgres::look_up(Session& session, const Target& target) {
+pawl::Result<void> Postgres::look_up(Session& session, const Target& target) {
   pawl_attempt* attempt = session.attempt().get();
   const std::uint64_t number = sessions_.at(attempt).number;
   const std::weak_ptr<Postgres*> self = self_;
-  return resolvers_.hand_over([host = host_, self, attempt, number, target] {
+  const auto is_taken = resolvers_.hand_over([host = host_, self, attempt, number, target] {
     const pawl::Result<Target> found = target.with_addresses();
     host.post([self, attempt, number, found] {
       if (const auto us = self.lock()) (*us)->looked_up(attempt, number, found);
     });
   });
+  if (!is_taken) return is_taken.error();
+  return {};
 }
 
 /// The session may be over, and another attempt may have its place.

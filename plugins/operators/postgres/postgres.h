@@ -6,9 +6,9 @@
 #include <unordered_map>
 
 #include "pawl/operator.hpp"
-#include "plugins/operators/postgres/blocking_threads.h"
 #include "plugins/operators/postgres/idle_connections.h"
 #include "plugins/operators/postgres/session.h"
+#include "scheduler/base/blocking_threads.h"
 
 namespace pawl::operators::postgres {
 
@@ -120,11 +120,12 @@ class Postgres final : private SessionOwner {
   void cancel(plugin::Attempt attempt);
 
  private:
-  static constexpr std::size_t kResolversMax = 4;
-  static constexpr std::size_t kCancellersMax = 4;
+  /// What libpq and the system offer only as blocking calls: looking up a host's name, and asking a
+  /// server to cancel. As many wait as a host has attempts, and more.
+  static constexpr BlockingThreads::Limits kBlockingLimits{.threads_max = 4, .waiting_max = 10'000};
 
   void ended(Session& session, plugin::Result result) override;
-  bool look_up(Session& session, const Target& target) override;
+  pawl::Result<void> look_up(Session& session, const Target& target) override;
   void looked_up(pawl_attempt* attempt, std::uint64_t number, const pawl::Result<Target>& target);
 
   struct Entry {
@@ -137,8 +138,8 @@ class Postgres final : private SessionOwner {
   std::uint64_t last_number_ = 0;
   std::unordered_map<pawl_attempt*, Entry> sessions_;
   IdleConnections idle_;
-  BlockingThreads cancellers_{kCancellersMax};
-  BlockingThreads resolvers_{kResolversMax};
+  BlockingThreads cancellers_{kBlockingLimits};
+  BlockingThreads resolvers_{kBlockingLimits};
 };
 
 }  // namespace pawl::operators::postgres

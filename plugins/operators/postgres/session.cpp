@@ -60,8 +60,9 @@ Session::End Session::find_connection() {
         Result::failure("no connection within " + format_duration(work_.connect_timeout), "08001"));
   });
   if (!work_.target.needs_addresses()) return connect(work_.target);
-  if (tools_.owner.look_up(*this, work_.target)) return std::nullopt;
-  return Result::failure("too many look-ups of host names are waiting", "08001");
+  const pawl::Result<void> begun = tools_.owner.look_up(*this, work_.target);
+  if (begun) return std::nullopt;
+  return Result::failure("the host's name cannot be looked up: " + begun.error().message, "08001");
 }
 
 void Session::resolved(const pawl::Result<Target>& target) {
@@ -246,12 +247,12 @@ void Session::ask_server_to_cancel() {
   is_cancelling_ = true;
   PGcancel* cancel = ::PQgetCancel(connection_->get());
   if (cancel == nullptr) return;
-  const bool is_handed_over = tools_.cancellers.hand_over([cancel] {
+  const pawl::Result<bool> handed_over = tools_.cancellers.hand_over([cancel] {
     char message[256];
     ::PQcancel(cancel, message, sizeof(message));
     ::PQfreeCancel(cancel);
   });
-  if (!is_handed_over) ::PQfreeCancel(cancel);
+  if (!handed_over) ::PQfreeCancel(cancel);
   // A server that does not listen finds the connection closed, and this attempt goes on.
   limit_ = std::make_unique<plugin::TimeWatch>(tools_.host, kCancelMax, [this] {
     settle(problem_

@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "pawl/operator.hpp"
-#include "plugins/operators/postgres/blocking_threads.h"
 #include "plugins/operators/postgres/connection.h"
 #include "plugins/operators/postgres/idle_connections.h"
 #include "plugins/operators/postgres/server_error.h"
 #include "plugins/operators/postgres/target.h"
 #include "plugins/operators/sql/rows.h"
+#include "scheduler/base/blocking_threads.h"
 #include "scheduler/base/result.h"
 #include "scheduler/base/time.h"
 
@@ -41,8 +41,8 @@ class SessionOwner {
   /// The attempt is over. The session may be destroyed in here.
   virtual void ended(Session& session, plugin::Result result) = 0;
   /// [blocks: on a thread] Looks up addresses and calls `Session::resolved` if the session is still
-  /// there. False: too busy.
-  virtual bool look_up(Session& session, const Target& target) = 0;
+  /// there. Errors: failed; it is not done.
+  virtual pawl::Result<void> look_up(Session& session, const Target& target) = 0;
 };
 
 class Session {
