@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t kReadBytes = 256u << 10;
 constexpr std::size_t kLineBytesMax = limits::kItemBytesMax;
+constexpr const char* kSpoolTooLarge = "the output is larger than 16 GiB";
 
 std::string system_text(const std::string& what, int error) {
   return what + ": " + std::strerror(error);
@@ -137,9 +138,10 @@ Fd open_written(const std::string& path, std::string& error) {
   return file;
 }
 
-/// Calls `each` with the bytes of `file` up to its end; empty, or what failed.
+/// Calls `each` with the bytes of `file` up to its end, or until it returns false; empty, or what
+/// failed.
 template <typename Each>
-std::string read_through(int file, std::uint64_t bytes_max, Each each) {
+std::string read_through(int file, Each each) {
   std::vector<char> buffer(kReadBytes);
   std::uint64_t total = 0;
   while (true) {
@@ -148,9 +150,7 @@ std::string read_through(int file, std::uint64_t bytes_max, Each each) {
     if (got < 0) return system_text("cannot read the output", errno);
     if (got == 0) return {};
     total += static_cast<std::uint64_t>(got);
-    if (total > bytes_max) {
-      return "the output is larger than " + std::to_string(bytes_max) + " bytes";
-    }
+    if (total > limits::kOutputSpoolBytesMax) return kSpoolTooLarge;
     if (!each(std::string_view(buffer.data(), static_cast<std::size_t>(got)))) return {};
   }
 }
@@ -197,11 +197,13 @@ OutputResult finish_value(const OutputSource& source) {
   std::string value;
   Fd file = open_written(source.written_file, error);
   if (!file) return wrong(error);
-  error = read_through(file.get(), kLineBytesMax + 1, [&](std::string_view bytes) {
+  error = read_through(file.get(), [&](std::string_view bytes) {
     value.append(bytes);
     return value.size() <= limits::kOutputValueBytesMax;
   });
   if (!error.empty()) return wrong(error);
+  // Of a larger one the rest was not read: hiding must not make it fit.
+  if (value.size() > limits::kOutputValueBytesMax) return wrong(too_large_text());
   return keep_value(source, source.mask ? source.mask->hide(value) : value);
 }
 
@@ -215,7 +217,7 @@ std::string copy_written(const OutputSource& source) {
   const Mask none({});
   MaskStream masked(source.mask ? *source.mask : none);
   bool written = true;
-  error = read_through(in.get(), limits::kOutputSpoolBytesMax, [&](std::string_view bytes) {
+  error = read_through(in.get(), [&](std::string_view bytes) {
     written = write_all(out.get(), masked.feed(bytes));
     return written;
   });
@@ -243,12 +245,11 @@ OutputResult finish_lines(const OutputSource& source) {
   Hash hash;
   LineCheck lines;
   AttemptOutput output;
-  std::string error =
-      read_through(file.get(), limits::kOutputSpoolBytesMax, [&](std::string_view bytes) {
-        hash.feed(bytes);
-        output.bytes += bytes.size();
-        return lines.feed(bytes);
-      });
+  std::string error = read_through(file.get(), [&](std::string_view bytes) {
+    hash.feed(bytes);
+    output.bytes += bytes.size();
+    return lines.feed(bytes);
+  });
   if (error.empty() && !lines.finish()) error = lines.error();
   if (error.empty()) error = sync(file.get(), source.spool_file);
   if (!error.empty()) return wrong(error);
@@ -293,7 +294,7 @@ void OutputCollector::spool(std::string_view bytes) {
   if (!source_.spool_error.empty()) return;
   if (!spool_) spool_ = make_file(source_.spool_file);
   if (spooled_bytes_ + bytes.size() > limits::kOutputSpoolBytesMax) {
-    source_.spool_error = "the output is larger than 16 GiB";
+    source_.spool_error = kSpoolTooLarge;
   } else if (!spool_ || !write_all(spool_.get(), bytes)) {
     source_.spool_error = system_text("cannot keep the output in " + source_.spool_file, errno);
   }

@@ -140,6 +140,21 @@ TEST_CASE("an output from a file leaves standard output alone") {
   CHECK(result.output.value == "{\"n\":1}");
 }
 
+TEST_CASE("a value in a file over a mebibyte is told what to do, and is never kept in part") {
+  TempFolder folder;
+  for (const std::size_t bytes :
+       {limits::kOutputValueBytesMax + 1, 3 * limits::kOutputValueBytesMax}) {
+    CAPTURE(bytes);
+    auto source = source_of(folder, OutputFormat::text);
+    source.written_file = folder / "out";
+    // With its secret hidden the beginning would fit.
+    source.mask = std::make_shared<const Mask>(std::vector<std::string>{"hunter2-hunter2"});
+    test::write_whole(folder / "out", "hunter2-hunter2" + std::string(bytes - 15, 'x'));
+    CHECK(finish_output(source).error.find("larger than 1 MiB: declare \"output\": \"jsonl\"") !=
+          std::string::npos);
+  }
+}
+
 TEST_CASE("an output file that is missing, a FIFO, a link or a folder is no output") {
   TempFolder folder;
   auto source = source_of(folder, OutputFormat::text);
