@@ -84,7 +84,9 @@ TEST_CASE("without a single thread work is refused, with one it waits") {
                 .ok());
     begun.get_future().wait();
     shortage.emplace();
-    CHECK(threads.hand_over([&] { ++done; }).ok());
+    const Result<bool> waiting = threads.hand_over([&] { ++done; });
+    REQUIRE(waiting.ok());
+    CHECK_FALSE(*waiting);
     shortage.reset();
     gate.set_value();
   }

@@ -570,6 +570,24 @@ TEST_CASE_METHOD(Fixture, "http goes through the proxy that it or its task names
                                   !Catch::Contains("hidden"));
 }
 
+TEST_CASE_METHOD(Fixture, "a redirect to the other scheme goes through the proxy of that scheme") {
+  const ScratchFolder folder;
+  const std::vector<std::string> files = make_certificate(folder);
+  const Counterpart secure({"http", "--tls", files[0], files[1]});
+  const std::string proxy = "http_proxy=http://127.0.0.1:" + silent_port();
+  const std::string open = "/redirect/302?to=" + server.url("/echo");
+  const std::string closed = "/redirect/302?to=" + secure.url("/echo", "https");
+  Ask ask = ask_for(secure.url(open, "https"), {{"tls", {{"ca_file", files[0]}}}});
+  CHECK(json::parse(host.run(ask).output)["path"] == "/echo");
+  ask.environment = {proxy};
+  CHECK(host.run(ask).error_class == "CouldntConnect");
+  ask.environment = {"https_proxy=http://127.0.0.1:" + silent_port()};
+  ask.with = json({{"url", server.url(closed)}, {"tls", {{"ca_file", files[0]}}}}).dump();
+  CHECK(host.run(ask).error_class == "CouldntConnect");
+  ask.environment.clear();
+  CHECK(json::parse(host.run(ask).output)["path"] == "/echo");
+}
+
 TEST_CASE("http trusts whom it is told to trust, and nobody else") {
   Loop loop;
   const ScratchFolder folder;

@@ -221,15 +221,15 @@ bool is_proxy_offered(const std::string& url) {
          std::find(kKinds.begin(), kKinds.end(), lower(url.substr(0, end))) != kKinds.end();
 }
 
+bool uses_tls(std::string_view url) { return url.starts_with("https:"); }
+
 /// The variables that programs of the task would see, not those of this process.
-Result<HttpProxy> read_proxy(const json& parameters, const std::string& url,
-                             const plugin::Request& request) {
+Result<HttpProxy> read_proxy(const json& parameters, bool tls, const plugin::Request& request) {
   const auto variable = [&request](const std::string& name) {
     return std::string(request.variable(name).value_or(""));
   };
   const auto named = parameters.find("proxy");
   if (named != parameters.end()) return HttpProxy{named->get<std::string>(), ""};
-  const bool tls = url.starts_with("https");
   // HTTP_PROXY in capitals is what a web server makes of a header `Proxy:`; nobody reads it.
   std::array<std::string, 4> names = {tls ? "https_proxy" : "http_proxy", tls ? "HTTPS_PROXY" : "",
                                       "all_proxy", "ALL_PROXY"};
@@ -273,9 +273,16 @@ Result<HttpTarget> read_target(const json& parameters, const plugin::Request& re
   auto tls = read_tls(parameters, request);
   if (!tls) return tls.error();
   target.tls = std::move(*tls);
-  auto proxy = read_proxy(parameters, target.url, request);
+  const bool with_tls = uses_tls(target.url);
+  auto proxy = read_proxy(parameters, with_tls, request);
   if (!proxy) return proxy.error();
   target.proxy = std::move(*proxy);
+  // Whose error is none of this call's unless a redirect leads there.
+  if (auto other = read_proxy(parameters, !with_tls, request)) {
+    target.other_proxy = std::move(*other);
+  } else {
+    target.other_proxy_error = std::move(other).error().message;
+  }
   auto timeout = read_duration(parameters, "connect_timeout", target.connect_timeout);
   if (!timeout) return timeout.error();
   target.connect_timeout = *timeout;
@@ -305,6 +312,7 @@ bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& 
   const UrlHandle parsed = parse_url(url);
   if (parsed == nullptr) return false;
   const bool was_secret = target.is_secret;
+  const bool used_tls = uses_tls(target.url);
   set_parts(target, parsed.get());
   set_shown(target, url, attempt);
   if (was_secret) {
@@ -313,7 +321,9 @@ bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& 
                                   part(parsed.get(), CURLUPART_HOST)) +
                    "/…";
   }
-  return true;
+  if (uses_tls(target.url) == used_tls) return true;
+  std::swap(target.proxy, target.other_proxy);
+  return target.other_proxy_error.empty();
 }
 
 bool same_origin(const std::string& one, const std::string& other) {

@@ -52,7 +52,9 @@ struct HttpTarget {
   std::string body;
   HttpAuth auth;
   HttpTls tls;
-  HttpProxy proxy;
+  HttpProxy proxy;        ///< for the scheme of `url`
+  HttpProxy other_proxy;  ///< for the other one, where a redirect may lead
+  std::string other_proxy_error;  ///< why there is none; a redirect there is not followed
   Duration connect_timeout = std::chrono::seconds(30);
   int max_redirects = 10;
   Duration timeout{};  ///< of each request; 0: none
@@ -74,7 +76,8 @@ Result<Duration> read_duration(const nlohmann::json& parameters, const char* nam
 Result<std::string> read_path(const nlohmann::json& parameters, const char* name,
                               const plugin::Request& request);
 
-/// Makes `url`, to which an answer has led, the address of the target. False when it cannot be one.
+/// Makes `url`, to which an answer has led, the address of the target, with the proxy of its
+/// scheme. False when it cannot be one.
 /// People are shown an address as it is written, without user, password, query, fragment and the
 /// task's secrets; of one to which a secret has led only where it is, as the other side may have
 /// written the secret in any form.
