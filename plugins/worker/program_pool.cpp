@@ -171,8 +171,7 @@ void ProgramPool::on_message(ProgramProcess& process, ProgramMessage&& message) 
   } else if (const auto* progress = std::get_if<program_message::Progress>(&message)) {
     events_.progress(id, progress->fraction, hidden(process, progress->text));
   } else if (const auto* handle = std::get_if<program_message::Handle>(&message)) {
-    append_kept(process.outgoing(), id, events_.set_handle(id, handle->handle));
-    process.flush();
+    process.answer_handle(id, events_.set_handle(id, handle->handle));
   } else if (std::holds_alternative<program_message::Return>(message)) {
     returned(process, id);
   } else {

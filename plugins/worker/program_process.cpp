@@ -19,6 +19,8 @@ namespace {
 constexpr std::size_t kReadBytes = 64u << 10;
 /// So that one talkative process does not hold up the others.
 constexpr std::size_t kReadBytesPerTurn = 1u << 20;
+/// Of answers that a program has not read: more than all attempts it may have can ask for at once.
+constexpr std::size_t kAnswerBytesMax = 1u << 20;
 
 /// A pipe whose one end is a program's; our end does not block.
 struct ProgramPipe {
@@ -161,11 +163,20 @@ void ProgramProcess::flush() {
   }
   outgoing_.clear();
   written_ = 0;
+  answered_bytes_ = 0;
   if (!input_) return;
   input_poll_->stop();
   if (!is_input_closing_) return;
   input_poll_.reset();
   input_.reset();
+}
+
+void ProgramProcess::answer_handle(AttemptId attempt, bool is_kept) {
+  const std::size_t before = outgoing_.size();
+  append_kept(outgoing_, attempt, is_kept);
+  answered_bytes_ += outgoing_.size() - before;
+  flush();
+  if (answered_bytes_ > kAnswerBytesMax) fail("it names handles and does not read the answers");
 }
 
 void ProgramProcess::on_input_ready() {

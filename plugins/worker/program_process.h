@@ -84,6 +84,9 @@ class ProgramProcess {
   /// A buffer for lines to it; they go out with `flush`, or later as the pipe takes them.
   std::string& outgoing() { return outgoing_; }
   void flush();
+  /// Tells it whether the handle that it has named is kept. Who goes on naming some and does not
+  /// read the answers is killed.
+  void answer_handle(AttemptId attempt, bool is_kept);
   /// Reads what it has written to its standard error up to now.
   void read_errors();
   /// It has exited: reads what it had still said.
@@ -119,7 +122,8 @@ class ProgramProcess {
   std::string last_words_;
   bool has_served_several_ = false;  ///< at once, since it had nothing to do
   std::string outgoing_;
-  std::size_t written_ = 0;  ///< of `outgoing_`
+  std::size_t written_ = 0;         ///< of `outgoing_`
+  std::size_t answered_bytes_ = 0;  ///< of answers, since `outgoing_` was empty
   std::string incoming_;
   std::size_t scanned_ = 0;  ///< of `incoming_`: no newline before it
   Fd input_;

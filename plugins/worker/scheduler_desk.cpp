@@ -96,20 +96,21 @@ void SchedulerDesk::on_connected(bool is_new_epoch) {
   reports_.clear();
   frame::Status status;
   status.attempts = events_.open_attempts();
-  for (const auto& [id, handle] : handles_) {
-    if (!ended_.contains(id)) reports_.push_back({frame::Handle{id, ++last_serial_, handle}, {}});
+  for (auto& [id, handle] : handles_) {
+    handle.is_told = ended_.contains(id);
+    if (!handle.is_told) reports_.emplace_back(HandleOf{id});
   }
   for (const auto& [id, end] : ended_) {
     status.attempts.push_back({id, true, end.stay, 0, end.started_at});
-    reports_.push_back({std::nullopt, id});
+    reports_.emplace_back(EndOf{id});
   }
   if (!link_->send(status)) note("cannot send STATUS");
-  if (drains_) reports_.push_back({frame::Drains{}, {}});
+  if (drains_) reports_.emplace_back(frame::Drains{});
   events_.wake();
 }
 
 void SchedulerDesk::began(AttemptId attempt, std::int32_t pid, WallTime started_at) {
-  if (link_->is_connected()) reports_.push_back({frame::Began{attempt, pid, started_at}, {}});
+  if (link_->is_connected()) reports_.emplace_back(frame::Began{attempt, pid, started_at});
 }
 
 void SchedulerDesk::progress(AttemptId attempt, double fraction, std::string_view text) {
@@ -122,16 +123,19 @@ void SchedulerDesk::progress(AttemptId attempt, double fraction, std::string_vie
 
 void SchedulerDesk::tell_progress() {
   for (auto& [id, progress] : std::exchange(progress_, {}))
-    reports_.push_back({std::move(progress), {}});
+    reports_.emplace_back(std::move(progress));
   events_.wake();
 }
 
 bool SchedulerDesk::set_handle(AttemptId attempt, std::string_view handle) {
+  const auto known = handles_.find(attempt);
+  if (known != handles_.end() && known->second.text == handle) return true;
   std::string text(handle);
   if (!journal_.handle(attempt, text) || !journal_.flush()) return false;
-  handles_[attempt] = text;
-  if (link_->is_connected())
-    reports_.push_back({frame::Handle{attempt, ++last_serial_, std::move(text)}, {}});
+  KeptHandle& kept = known != handles_.end() ? known->second : handles_[attempt];
+  const bool is_waiting = known != handles_.end() && !kept.is_told;
+  kept = {std::move(text), !link_->is_connected()};
+  if (!kept.is_told && !is_waiting) reports_.emplace_back(HandleOf{attempt});
   events_.wake();
   return true;
 }
@@ -139,13 +143,13 @@ bool SchedulerDesk::set_handle(AttemptId attempt, std::string_view handle) {
 void SchedulerDesk::ended(AttemptEnd&& end) {
   progress_.erase(end.attempt);
   journal_.end(end);
-  reports_.push_back({std::nullopt, end.attempt});
+  reports_.emplace_back(EndOf{end.attempt});
   ended_.insert_or_assign(end.attempt, std::move(end));
 }
 
 void SchedulerDesk::drain() {
   if (std::exchange(drains_, true)) return;
-  reports_.push_back({frame::Drains{}, {}});
+  reports_.emplace_back(frame::Drains{});
   events_.wake();
 }
 
@@ -157,17 +161,26 @@ bool SchedulerDesk::flush() {
   return false;
 }
 
+/// False: there is no room now.
+bool SchedulerDesk::send_report(const Report& report) {
+  if (const auto* frame = std::get_if<Frame>(&report)) return link_->send(*frame);
+  if (const auto* end_of = std::get_if<EndOf>(&report)) {
+    const auto end = ended_.find(end_of->attempt);
+    return end == ended_.end() || link_->send_ended(end->second);
+  }
+  const auto handle = handles_.find(std::get<HandleOf>(report).attempt);
+  if (handle == handles_.end()) return true;
+  if (!link_->send(frame::Handle{handle->first, last_serial_ + 1, handle->second.text}))
+    return false;
+  ++last_serial_;
+  handle->second.is_told = true;
+  return true;
+}
+
 void SchedulerDesk::send() {
   if (!journal_.is_flushed()) return;
   while (!reports_.empty() && link_->is_connected()) {
-    const Report& report = reports_.front();
-    bool is_sent = true;
-    if (report.frame) {
-      is_sent = link_->send(*report.frame);
-    } else if (auto end = ended_.find(report.ended); end != ended_.end()) {
-      is_sent = link_->send_ended(end->second);
-    }
-    if (!is_sent) break;
+    if (!send_report(reports_.front())) break;
     reports_.pop_front();
   }
   // Who connects next is told everything anew.

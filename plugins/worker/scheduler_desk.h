@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "plugins/worker/frames.h"
@@ -53,7 +54,7 @@ class SchedulerDesk {
   void began(AttemptId attempt, std::int32_t pid, WallTime started_at);
   /// Told soon, unless a later one takes its place; not at all when nobody is connected.
   void progress(AttemptId attempt, double fraction, std::string_view text);
-  /// In the journal when this returns true, and told once.
+  /// In the journal when this returns true, and told soon, unless a later one takes its place.
   bool set_handle(AttemptId attempt, std::string_view handle);
   /// Appended to the journal, told, and kept until it is forgotten.
   void ended(AttemptEnd&& end);
@@ -78,21 +79,30 @@ class SchedulerDesk {
   void note(const std::string& text);
 
  private:
-  struct Report {
-    std::optional<Frame> frame;  ///< else ENDED of:
-    AttemptId ended;
+  /// What is to be said is made when it is said: of a handle only the newest is.
+  struct EndOf {
+    AttemptId attempt;
+  };
+  struct HandleOf {
+    AttemptId attempt;
+  };
+  using Report = std::variant<Frame, EndOf, HandleOf>;
+  struct KeptHandle {
+    std::string text;
+    bool is_told = false;  ///< or nobody is connected
   };
   void on_frame(Frame&& frame);
   void on_connected(bool is_new_epoch);
   void forget(AttemptId attempt, std::int32_t stay);
   void tell_progress();
+  bool send_report(const Report& report);
 
   Loop& loop_;
   WorkerOptions options_;
   Events events_;
   JournalWriter journal_;
   std::unordered_map<AttemptId, AttemptEnd> ended_;          ///< not forgotten
-  std::unordered_map<AttemptId, std::string> handles_;       ///< of attempts not forgotten
+  std::unordered_map<AttemptId, KeptHandle> handles_;        ///< of attempts not forgotten
   std::deque<Report> reports_;                               ///< to be sent, in this order
   std::int64_t last_serial_ = 0;                             ///< of handles
   std::unordered_map<AttemptId, frame::Progress> progress_;  ///< not told yet

@@ -49,6 +49,7 @@ while read -r line; do
       say finish ',"outcome":"failed","message":"not canary-of-another","trace":"canary-of-another"' ;;
     *'"do":"collapse"'*) printf '%s%4080sx' "$(printf 'canary-of-\nthe-last-words')" >&2; exit 3 ;;
     *'"do":"handle"'*) say handle ',"handle":"job-1"' ;;
+    *'"do":"asks"'*) while say handle ',"handle":"job-1"'; do :; done ;;
     *'"do":"refused"'*) say handle ',"handle":"refused"' ;;
     *'"do":"garbage"'*) echo "Segmentation fault, I suppose" ;;
     *'"do":"foreign"'*) id=999; finish 1 ;;
@@ -192,6 +193,15 @@ TEST_CASE("a program hears whether its handle is kept") {
   CHECK(host.run(1, todo("handle")).output == "\"true}\"");
   CHECK(host.recorder.told[1].handle == "job-1");
   CHECK(host.run(2, todo("refused")).output == "\"false}\"");
+}
+
+TEST_CASE("a program that asks on and on and reads no answer is killed") {
+  Programs programs;
+  TestHost host(programs.make());
+  const OperatorResult& result = host.run(1, todo("asks"));
+  CHECK(result.outcome == Outcome::lost);
+  CHECK_THAT(result.message, Catch::Contains("names handles and does not read the answers"));
+  CHECK(host.run(2, todo("count")).output == "1");
 }
 
 TEST_CASE("failures and deferrals are what the program says") {

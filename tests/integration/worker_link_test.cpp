@@ -1,6 +1,11 @@
 // A worker and its schedulers: connecting, losing, taking over, going.
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
 #include "plugins/worker/journal.h"
+#include "plugins/worker/python_schema.h"
 #include "tests/integration/worker_support.h"
 
 namespace pawl {
@@ -10,6 +15,36 @@ using namespace std::chrono_literals;
 using test::eventually;
 using test::TestScheduler;
 using test::TestWorker;
+
+constexpr int kHandles = 4000;
+
+/// A host whose task names a handle of 4,000 bytes so often, and writes `named` when it has.
+class NamingWorker : public TestWorker {
+ public:
+  NamingWorker()
+      : TestWorker([](WorkerOptions& options) {
+          options.worker_class = "host";
+          options.plugins = {std::string(kPythonPlugin)};
+        }) {
+    std::ofstream(home() + "/naming.py") << R"py(
+import pawl
+
+def name(count, is_same):
+    for i in range(count):
+        pawl.attempt().set_handle(f"{(0 if is_same else i):04000}")
+    open("named", "w").close()
+)py";
+  }
+  TaskDefinition naming(bool is_same) const {
+    TaskDefinition made = task(R"({"call": "naming:name", "args": [)" + std::to_string(kHandles) +
+                               (is_same ? ", true]}" : ", false]}"));
+    made.operator_name = kPythonOperator;
+    return made;
+  }
+  void wait_until_named() const {
+    eventually([this] { return std::filesystem::exists(home() + "/named"); });
+  }
+};
 
 }  // namespace
 
@@ -164,6 +199,33 @@ TEST_CASE("ends wait for a scheduler that does not read") {
   // Twelve megabytes of ends, and nobody reads them yet.
   eventually([&] { return test::read_whole(worker.home() + "/ledger").size() == 200; });
   for (int id = 1; id <= 200; ++id) CHECK(scheduler.end_of(id).output.value.size() == 60000);
+}
+
+TEST_CASE("a handle that is named again and again is kept and told once") {
+  NamingWorker worker;
+  TestScheduler scheduler(worker);
+  CHECK(scheduler.run(worker.naming(true)).outcome == Outcome::succeeded);
+  REQUIRE(scheduler.handles().size() == 1);
+  CHECK(scheduler.handles()[0].handle == std::string(4000, '0'));
+  int segments = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(worker.folder()))
+    segments += entry.path().filename().string().starts_with("journal.") ? 1 : 0;
+  CHECK(segments == 1);  // all of them are four
+}
+
+TEST_CASE("a scheduler that does not read hears the newest handle, not all") {
+  NamingWorker worker;
+  TestScheduler scheduler(worker);
+  scheduler.define(worker.naming(false));
+  scheduler.start(1);
+  worker.wait_until_named();
+  CHECK(scheduler.end_of(1).outcome == Outcome::succeeded);
+  const auto& handles = scheduler.handles();
+  REQUIRE(!handles.empty());
+  CHECK(handles.size() < kHandles / 2);
+  CHECK(handles.back().handle == std::string(3996, '0') + std::to_string(kHandles - 1));
+  CHECK(std::is_sorted(handles.begin(), handles.end(),
+                       [](const auto& a, const auto& b) { return a.serial < b.serial; }));
 }
 
 TEST_CASE("a worker that nobody needs goes") {

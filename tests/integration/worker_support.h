@@ -222,6 +222,8 @@ class TestScheduler {
   const std::map<AttemptId, frame::KnownAttempt>& known() const { return known_; }
   const std::map<AttemptId, AttemptEnd>& ends() const { return ends_; }
   const std::map<AttemptId, frame::Began>& begins() const { return begins_; }
+  /// In the order they were told.
+  const std::vector<frame::Handle>& handles() const { return handles_; }
   void disconnect() { socket_.reset(); }
 
   /// Reads until `is_done`; fails the test after `kPatience`.
@@ -262,6 +264,7 @@ class TestScheduler {
   void remember(const Frame& frame) {
     if (const auto* f = std::get_if<frame::Welcome>(&frame)) welcome_ = *f;
     if (const auto* f = std::get_if<frame::Began>(&frame)) begins_[f->attempt] = *f;
+    if (const auto* f = std::get_if<frame::Handle>(&frame)) handles_.push_back(*f);
     if (const auto* f = std::get_if<frame::Ended>(&frame)) {
       CHECK_FALSE(ends_.contains(f->end.attempt));
       ends_[f->end.attempt] = f->end;
@@ -280,6 +283,7 @@ class TestScheduler {
   std::map<AttemptId, frame::KnownAttempt> known_;
   std::map<AttemptId, AttemptEnd> ends_;
   std::map<AttemptId, frame::Began> begins_;
+  std::vector<frame::Handle> handles_;
 };
 
 }  // namespace pawl::test
