@@ -37,7 +37,8 @@ bool is_on(int folder, dev_t device) {
 
 }  // namespace
 
-ScratchPool::ScratchPool(std::string folder) : path_(std::move(folder)) {}
+ScratchPool::ScratchPool(std::string folder, std::function<void(const std::string&)> on_left)
+    : path_(std::move(folder)), on_left_(std::move(on_left)) {}
 
 ScratchPool::~ScratchPool() = default;
 
@@ -98,65 +99,82 @@ bool ScratchPool::is_untouched(const char* name) const {
 }
 
 /// What is not a folder is unlinked where it stands, a link as the link it is; a folder is moved
-/// into the trash.
-void ScratchPool::throw_away(int parent, const char* name) {
-  if (::unlinkat(parent, name, 0) == 0 || errno == ENOENT) return;
+/// into the trash. Returns 0, or why it stays.
+int ScratchPool::throw_away(int parent, const char* name) {
+  if (::unlinkat(parent, name, 0) == 0 || errno == ENOENT) return 0;
+  const int error = errno;
   Fd folder(::openat(parent, name, kOpenFolder | O_PATH));
+  if (!folder) return error;
   // A mount of another device is not ours to empty.
-  if (!folder || !is_on(folder.get(), device_)) return;
+  if (!is_on(folder.get(), device_)) return EBUSY;
   // Moving a folder to another parent writes its `..`: it must be writable.
   const std::string self = "/proc/self/fd/" + std::to_string(folder.get());
   ::chmod(self.c_str(), kMode);
   std::string place = std::to_string(++last_rubbish_);
-  if (::renameat(parent, name, trash_.get(), place.c_str()) == 0) {
-    rubbish_.push_back(std::move(place));
+  if (::renameat(parent, name, trash_.get(), place.c_str()) != 0) return errno;
+  rubbish_.push_back(std::move(place));
+  return 0;
+}
+
+void ScratchPool::leave(int error) {
+  const auto on_left = std::exchange(on_left_, {});
+  if (on_left) {
+    on_left("what tasks left in " + path_ + " cannot all be removed and stays there (" +
+            std::strerror(error) + "); this is said once");
   }
 }
 
 void ScratchPool::give_back(const Scratch& scratch, bool output_declared) {
   const std::string name = std::to_string(scratch.number);
-  if (output_declared) throw_away(folder_.get(), (name + ".out").c_str());
+  if (output_declared) {
+    if (const int error = throw_away(folder_.get(), (name + ".out").c_str())) leave(error);
+  }
   if (is_untouched(name.c_str())) {
     free_.push_back(scratch.number);
-  } else {
-    throw_away(folder_.get(), name.c_str());
+  } else if (const int error = throw_away(folder_.get(), name.c_str())) {
+    leave(error);
   }
 }
 
 /// Removes files of a folder in the trash; folders in it become rubbish of their own, so depth
-/// costs nothing. Returns how many entries it touched.
-std::size_t ScratchPool::empty_folder(const std::string& name, std::size_t entries_max,
-                                      bool& is_empty) {
-  is_empty = true;  // also of one that is gone, or not to be had: nothing more can be done about it
+/// costs nothing. One that is gone, or not to be had, is done too: there is no more to do about it.
+ScratchPool::Emptied ScratchPool::empty_folder(const std::string& name, std::size_t entries_max) {
+  Emptied out;
   Fd folder(::openat(trash_.get(), name.c_str(), kOpenFolder));
-  if (!folder || !is_on(folder.get(), device_)) return 1;
+  if (!folder || !is_on(folder.get(), device_)) return out;
   std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(folder.get()), closedir);
-  if (dir == nullptr) return 1;
+  if (dir == nullptr) return out;
   folder.release();  // `dir` closes it
-  std::size_t touched = 0;
   while (const dirent* entry = readdir(dir.get())) {
     if (is_dot(entry->d_name)) continue;
-    if (touched == entries_max) {
-      is_empty = false;
+    if (out.tried == entries_max) {
+      out.is_done = false;
       break;
     }
-    ++touched;
-    throw_away(dirfd(dir.get()), entry->d_name);
+    ++out.tried;
+    if (const int error = throw_away(dirfd(dir.get()), entry->d_name)) {
+      out.error = error;
+    } else {
+      ++out.removed;
+    }
   }
-  return touched;
+  return out;
 }
 
 bool ScratchPool::clean(std::size_t entries_max) {
-  while (entries_max > 0 && !rubbish_.empty()) {
+  for (std::size_t left = entries_max; left > 0 && !rubbish_.empty();) {
     std::string name = std::move(rubbish_.back());
     rubbish_.pop_back();
-    bool is_empty = false;
-    std::size_t touched = empty_folder(name, entries_max, is_empty);
-    entries_max -= std::min(entries_max, touched + 1);
-    if (is_empty) {
-      ::unlinkat(trash_.get(), name.c_str(), AT_REMOVEDIR);
-    } else {
+    const Emptied emptied = empty_folder(name, left);
+    // Those that stay come first again: where a whole step removes none, no other one would either.
+    const bool is_stuck = emptied.removed == 0 && left == entries_max;
+    left -= std::min(left, emptied.tried + 1);
+    if (!emptied.is_done && !is_stuck) {
       rubbish_.push_back(std::move(name));
+    } else if (emptied.error != 0) {
+      leave(emptied.error);
+    } else if (::unlinkat(trash_.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
+      leave(errno);
     }
   }
   return !rubbish_.empty();

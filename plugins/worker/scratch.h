@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,9 @@ struct Scratch {
 
 class ScratchPool {
  public:
-  /// `folder` is made with the first scratch.
-  explicit ScratchPool(std::string folder);
+  /// `folder` is made with the first scratch. `on_left` hears once, as a sentence, that something
+  /// of a task cannot be removed; what cannot stays, and is not tried again.
+  explicit ScratchPool(std::string folder, std::function<void(const std::string&)> on_left = {});
   ~ScratchPool();
   ScratchPool(const ScratchPool&) = delete;
   ScratchPool& operator=(const ScratchPool&) = delete;
@@ -44,13 +46,22 @@ class ScratchPool {
   void remove_all(std::size_t entries_max);
 
  private:
+  struct Emptied {
+    std::size_t tried = 0;    ///< entries
+    std::size_t removed = 0;  ///< of these
+    bool is_done = true;      ///< there are no others
+    int error = 0;            ///< why the last of those stayed that did
+  };
+
   Result<void> open();
   Scratch scratch(std::uint32_t number) const;
   bool is_untouched(const char* name) const;
-  void throw_away(int parent, const char* name);
-  std::size_t empty_folder(const std::string& name, std::size_t entries_max, bool& is_empty);
+  int throw_away(int parent, const char* name);
+  Emptied empty_folder(const std::string& name, std::size_t entries_max);
+  void leave(int error);
 
   std::string path_;
+  std::function<void(const std::string&)> on_left_;  ///< empty once it was told
   Fd folder_;
   Fd trash_;  ///< in it: what is only moved there and emptied there, nowhere else
   dev_t device_ = 0;

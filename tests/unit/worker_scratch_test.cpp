@@ -97,6 +97,43 @@ TEST_CASE("a deep tree and a wide one are removed in small steps") {
   CHECK(fs::is_empty(folder / "scratch/trash"));
 }
 
+TEST_CASE("what cannot be removed is left, and said once") {
+  TempFolder folder;
+  std::string said;
+  ScratchPool pool(folder / "scratch", [&](const std::string& text) { said += text + '\n'; });
+  for (int round = 0; round < 2; ++round) {
+    Scratch scratch = take(pool);
+    for (int i = 0; i < 60; ++i) fs::create_directory(scratch.path + "/" + std::to_string(i));
+    pool.give_back(scratch, false);
+  }
+  // The names under which the folders would go into the trash are taken.
+  for (int i = 3; i < 1000; ++i) {
+    fs::create_directories(folder / ("scratch/trash/" + std::to_string(i) + "/file"));
+  }
+  int steps = 0;
+  while (steps < 10 && pool.clean(50)) ++steps;
+  CHECK_FALSE(pool.has_rubbish());
+  CHECK(said == "what tasks left in " + (folder / "scratch") +
+                    " cannot all be removed and stays there (Directory not empty); this is said "
+                    "once\n");
+}
+
+TEST_CASE("beside what cannot be removed all else goes") {
+  TempFolder folder;
+  ScratchPool pool(folder / "scratch");
+  Scratch scratch = take(pool);
+  for (int i = 0; i < 20; ++i) fs::create_directory(scratch.path + "/" + std::to_string(i));
+  for (int i = 0; i < 500; ++i) test::write_whole(scratch.path + "/f" + std::to_string(i), "x");
+  pool.give_back(scratch, false);
+  for (int i = 2; i < 1000; ++i) {
+    fs::create_directories(folder / ("scratch/trash/" + std::to_string(i) + "/file"));
+  }
+  while (pool.clean(50)) {
+  }
+  const fs::path left = folder / "scratch/trash/1";
+  CHECK(std::distance(fs::directory_iterator(left), fs::directory_iterator()) == 20);
+}
+
 TEST_CASE("the pool leaves nothing behind") {
   TempFolder folder;
   {
