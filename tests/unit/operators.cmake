@@ -19,9 +19,11 @@ find_program(PAWL_PYTHON python3 REQUIRED)
 foreach(operator http mail)
   set(sources operator_${operator}_test.cpp)
   if(operator STREQUAL http)
-    list(APPEND sources operator_wait_http_test.cpp)
+    list(APPEND sources operator_http_sharing_test.cpp operator_wait_http_test.cpp)
   endif()
   pawl_operator_test(operator_${operator}_test PLUGIN ${operator} SOURCES ${sources})
   target_compile_definitions(operator_${operator}_test PRIVATE PAWL_PYTHON="${PAWL_PYTHON}"
     PAWL_COUNTERPARTS="${CMAKE_CURRENT_LIST_DIR}/counterparts.py")
 endforeach()
+# A test looks up names itself, so that they are known when it wants.
+set_target_properties(operator_http_test PROPERTIES ENABLE_EXPORTS ON)

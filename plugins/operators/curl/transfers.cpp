@@ -20,6 +20,9 @@ constexpr long kDescriptorsReserved = 256;
 constexpr long kConnectionsMin = 16;
 constexpr long kConnectionsMax = 1'000'000;  ///< where no limit is set
 
+/// What the shards of this process have been promised together. [loop]
+long connections_promised = 0;
+
 long descriptors_for_connections() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kConnectionsMin;
@@ -42,7 +45,7 @@ int events_of(int what) {
 }  // namespace
 
 TransferShard::TransferShard(plugin::Host host, long connections_max)
-    : host_(host), multi_(own<MultiHandle>(curl_multi_init())) {
+    : host_(host), connections_max_(connections_max), multi_(own<MultiHandle>(curl_multi_init())) {
   CURLM* multi = multi_.get();
   curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &TransferShard::on_socket);
   curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this);
@@ -58,10 +61,21 @@ void TransferShard::begin(Transfer& transfer) {
   if (may_look_up(transfer.name_)) {
     add(transfer);
   } else {
-    transfer.stage_ = Transfer::Stage::waiting;
-    waiting_.push_back(&transfer);
+    wait(transfer);
   }
   ++in_flight_;
+}
+
+void TransferShard::wait(Transfer& transfer) {
+  transfer.stage_ = Transfer::Stage::waiting;
+  transfer.turn_ = ++last_turn_;
+  waiting_.emplace(transfer.turn_, &transfer);
+  waiting_of_.emplace(std::pair(transfer.name_, transfer.turn_), &transfer);
+}
+
+void TransferShard::stop_waiting(Transfer& transfer) {
+  waiting_.erase(transfer.turn_);
+  waiting_of_.erase({transfer.name_, transfer.turn_});
 }
 
 void TransferShard::add(Transfer& transfer) {
@@ -80,7 +94,7 @@ void TransferShard::add(Transfer& transfer) {
 void TransferShard::end(Transfer& transfer) {
   --in_flight_;
   switch (transfer.stage_) {
-    case Transfer::Stage::waiting: std::erase(waiting_, &transfer); return;
+    case Transfer::Stage::waiting: return stop_waiting(transfer);
     case Transfer::Stage::looking_up: --lookups_; break;
     case Transfer::Stage::open: break;
   }
@@ -103,13 +117,30 @@ void TransferShard::found(Transfer& transfer) {
   --lookups_;
   if (known_.size() >= kNamesMax) known_.clear();
   known_[transfer.name_] = Clock::now() + kNameKnownFor;
+  if (next_of(transfer.name_) != nullptr) found_names_.push_back(transfer.name_);
+}
+
+/// The first that waits for that name; null: none does.
+Transfer* TransferShard::next_of(const std::string& name) const {
+  const auto found = waiting_of_.lower_bound({name, 0});
+  return found != waiting_of_.end() && found->first.first == name ? found->second : nullptr;
+}
+
+/// Whoever's name has become known need not wait for those before it whose names have not.
+Transfer* TransferShard::next_admissible() {
+  for (; !found_names_.empty(); found_names_.pop_front()) {
+    Transfer* next = next_of(found_names_.front());
+    if (next != nullptr && is_known(next->name_)) return next;
+  }
+  if (waiting_.empty()) return nullptr;
+  Transfer* first = waiting_.begin()->second;
+  return may_look_up(first->name_) ? first : nullptr;
 }
 
 /// Not inside a call of libcurl's, which takes no transfer then.
 void TransferShard::admit_waiting() {
-  while (!waiting_.empty() && may_look_up(waiting_.front()->name_)) {
-    Transfer* transfer = waiting_.front();
-    waiting_.pop_front();
+  while (Transfer* transfer = next_admissible()) {
+    stop_waiting(*transfer);
     try {
       add(*transfer);
     } catch (const std::exception&) {
@@ -258,13 +289,13 @@ void TransferShard::report() {
   }
 }
 
-Transfers::Transfers(plugin::Host host, SetUp set_up)
-    : host_(host), set_up_(set_up), connections_left_(descriptors_for_connections()) {
+Transfers::Transfers(plugin::Host host, SetUp set_up) : host_(host), set_up_(set_up) {
   const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (code != CURLE_OK) throw std::runtime_error(curl_easy_strerror(code));
 }
 
 Transfers::~Transfers() {
+  for (const auto& shard : shards_) connections_promised -= shard->connections_max();
   idle_.clear();
   shards_.clear();
   curl_global_cleanup();
@@ -277,10 +308,12 @@ TransferShard& Transfers::shard_with_room() {
     if (shard->in_flight() < kTransfersPerShard) return *shard;
     if (least == nullptr || shard->in_flight() < least->in_flight()) least = shard.get();
   }
-  const long connections = std::min<long>(kTransfersPerShard, connections_left_);
-  if (least != nullptr && connections < kConnectionsMin) return *least;
-  connections_left_ -= connections;
-  return *shards_.emplace_back(std::make_unique<TransferShard>(host_, connections));
+  const long left = descriptors_for_connections() - connections_promised;
+  if (least != nullptr && left < kConnectionsMin) return *least;
+  const long connections = std::clamp<long>(left, kConnectionsMin, kTransfersPerShard);
+  shards_.push_back(std::make_unique<TransferShard>(host_, connections));
+  connections_promised += connections;
+  return *shards_.back();
 }
 
 void Transfers::begin(Transfer& transfer, CURL* handle, std::string name) {

@@ -4,10 +4,13 @@
 // are kept and used again. All of it on the loop thread.
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "pawl/operator.hpp"
@@ -42,6 +45,7 @@ class Transfer {
   class TransferShard* shard_ = nullptr;
   std::string name_;  ///< that must be looked up; empty: none
   Stage stage_ = Stage::open;
+  std::uint64_t turn_ = 0;  ///< among those that wait
 };
 
 /// One multi handle of libcurl and what its sockets and its clock need of the loop.
@@ -54,6 +58,7 @@ class TransferShard {
 
   /// Those that wait for others to look up a name included.
   int in_flight() const { return in_flight_; }
+  long connections_max() const { return connections_max_; }
   void begin(Transfer& transfer);
   void end(Transfer& transfer);
   /// Begins those that waited, as far as they may now.
@@ -72,6 +77,10 @@ class TransferShard {
   };
 
   void add(Transfer& transfer);
+  void wait(Transfer& transfer);
+  void stop_waiting(Transfer& transfer);
+  Transfer* next_of(const std::string& name) const;
+  Transfer* next_admissible();
   bool may_look_up(const std::string& name) const;
   bool is_known(const std::string& name) const;
   void found(Transfer& transfer);
@@ -90,13 +99,17 @@ class TransferShard {
   void report();
 
   plugin::Host host_;
+  const long connections_max_;
   std::unordered_map<curl_socket_t, Socket> sockets_;
   std::unique_ptr<plugin::TimeWatch> timer_;
   Clock::time_point wanted_ = Clock::time_point::max();  ///< when libcurl wants to be called
   Clock::time_point armed_ = Clock::time_point::max();   ///< when `timer_` fires, never later
   int in_flight_ = 0;
   int lookups_ = 0;
-  std::deque<Transfer*> waiting_;                             ///< for a name
+  std::map<std::uint64_t, Transfer*> waiting_;  ///< for a name, by their turn
+  std::map<std::pair<std::string, std::uint64_t>, Transfer*> waiting_of_;  ///< the same, by name
+  std::uint64_t last_turn_ = 0;
+  std::deque<std::string> found_names_;                       ///< for which some wait
   std::unordered_map<std::string, Clock::time_point> known_;  ///< names in libcurl's memory, until
   MultiHandle multi_;  // last: what it calls when it goes is still there
 };
@@ -107,7 +120,8 @@ class Transfers {
   /// What all transfers have in common, set once for each handle.
   using SetUp = void (*)(CURL* handle);
 
-  /// Connections stay within the process's limit of descriptors; transfers beyond wait for one.
+  /// Connections stay within the process's limit of descriptors, those of all other objects of this
+  /// class included; transfers beyond wait for one.
   Transfers(plugin::Host host, SetUp set_up);
   ~Transfers();
 
@@ -130,7 +144,6 @@ class Transfers {
 
   plugin::Host host_;
   SetUp set_up_;
-  long connections_left_;  ///< that no shard has been promised
   std::vector<std::unique_ptr<TransferShard>> shards_;
   std::vector<EasyHandle> idle_;
 };

@@ -58,10 +58,11 @@ class HttpJudge {
 
 class HttpExchange : public Transfer {
  public:
+  /// Of the exchanges of one operator; what limits the process is shared with all others.
   struct Shared {
     explicit Shared(plugin::Host host) : transfers(host, &HttpExchange::set_up) {}
     Transfers transfers;
-    BodyMemory memory;
+    BodyMemory& memory = BodyMemory::of_process();
   };
   /// Who waits for the end.
   class Owner {

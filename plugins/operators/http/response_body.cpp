@@ -29,6 +29,11 @@ class OpenFile {
 
 }  // namespace
 
+BodyMemory& BodyMemory::of_process() {
+  static BodyMemory memory;
+  return memory;
+}
+
 ResponseBody::ResponseBody(BodyMemory& memory, std::string path)
     : memory_(memory), path_(std::move(path)) {}
 

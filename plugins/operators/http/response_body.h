@@ -16,9 +16,10 @@ namespace pawl::operators {
 inline constexpr std::size_t kBodiesBytesMax = 32u << 20;
 inline constexpr std::size_t kBodyBytesInMemory = 16u << 10;
 
-/// Shared by the bodies of one operator.
+/// Shared by the bodies of one process, all on its loop thread.
 struct BodyMemory {
   std::size_t bytes = 0;
+  static BodyMemory& of_process();
 };
 
 class ResponseBody {

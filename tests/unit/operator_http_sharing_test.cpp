@@ -1,0 +1,143 @@
+// What calls that are under way together share: look-ups of names, and descriptors.
+
+#include <dlfcn.h>
+#include <netdb.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/http_operator.h"
+
+using namespace pawl;
+using namespace pawl::test;
+using nlohmann::json;
+
+namespace {
+
+/// Names that end with `.held`: whoever looks one up waits until it is let go, and then it is this
+/// machine's.
+class HeldNames {
+ public:
+  void let_go(const std::string& name) {
+    {
+      const std::scoped_lock lock(mutex_);
+      free_.insert(name);
+    }
+    changed_.notify_all();
+  }
+  void wait_for(const std::string& name) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return free_.count(name) > 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::set<std::string> free_;
+};
+
+/// Threads of libcurl may outlive the test.
+HeldNames& held_names() {
+  static auto* const kOne = new HeldNames;
+  return *kOne;
+}
+
+std::ptrdiff_t open_sockets() {
+  std::ptrdiff_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const auto target = std::filesystem::read_symlink(entry.path(), gone).string();
+    count += target.starts_with("socket:") ? 1 : 0;
+  }
+  return count;
+}
+
+/// As long as it lives this process may have so many descriptors open.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t most) {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    rlimit less = before_;
+    less.rlim_cur = most;
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &less) == 0);
+  }
+  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  DescriptorLimit(const DescriptorLimit&) = delete;
+  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+}  // namespace
+
+/// In place of the system's, for libcurl too.
+extern "C" __attribute__((visibility("default"))) int getaddrinfo(const char* name,
+                                                                  const char* service,
+                                                                  const addrinfo* hints,
+                                                                  addrinfo** found) {
+  static const auto kReal =
+      reinterpret_cast<decltype(&getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  const bool is_held = name != nullptr && std::string_view(name).ends_with(".held");
+  if (is_held) held_names().wait_for(name);
+  return kReal(is_held ? "127.0.0.1" : name, service, hints, found);
+}
+
+TEST_CASE("a call whose name has become known does not wait for names that have not") {
+  HttpOperator http("http");
+  const auto begin = [&](const std::string& name) {
+    const std::string url = "http://" + name + ".held:" + http.server.port() + "/echo";
+    return &http.host.start(HttpOperator::ask_with({{"url", url}}));
+  };
+  // Four are looked up at once, the others wait for these.
+  std::vector<TestAttempt*> attempts;
+  for (const char* name : {"known", "a", "b", "c", "d", "e", "known", "known"}) {
+    attempts.push_back(begin(name));
+  }
+  held_names().let_go("known.held");
+  for (const std::size_t known : {0, 6, 7}) {
+    REQUIRE(run_until(http.loop, [&] { return attempts[known]->end().has_value(); }));
+    CHECK(attempts[known]->end()->outcome == PAWL_SUCCEEDED);
+  }
+  CHECK_FALSE(attempts[1]->end().has_value());
+  http.host.cancel(*attempts[5]);
+  for (const char* name : {"a", "b", "c", "d"}) held_names().let_go(std::string(name) + ".held");
+  for (const std::size_t late : {1, 2, 3, 4}) {
+    REQUIRE(run_until(http.loop, [&] { return attempts[late]->end().has_value(); }));
+    CHECK(attempts[late]->end()->outcome == PAWL_SUCCEEDED);
+  }
+}
+
+TEST_CASE("the operators over HTTP promise themselves the descriptors of the process once") {
+  constexpr int kConnections = 80;
+  constexpr int kNotForConnections = 256;
+  HttpOperator http("http");
+  OperatorHost wait_http(http.loop, "http", "wait_http");
+  const DescriptorLimit limit(kConnections + kNotForConnections);
+  const std::ptrdiff_t before = open_sockets();
+  Ask ask = HttpOperator::ask_with({{"url", http.server.url("/slow/0.2")}});
+  ask.output = "text";
+  std::vector<TestAttempt*> attempts;
+  for (int i = 0; i < 100; ++i) {
+    attempts.push_back(&http.host.start(ask));
+    attempts.push_back(&wait_http.start(ask));
+  }
+  std::ptrdiff_t most = 0;
+  for (TestAttempt* attempt : attempts) {
+    REQUIRE(run_until(http.loop, [&] {
+      most = std::max(most, open_sockets() - before);
+      return attempt->end().has_value();
+    }));
+    CHECK(attempt->end()->outcome == PAWL_SUCCEEDED);
+  }
+  CHECK(most > kConnections / 2);
+  CHECK(most <= kConnections);
+}
