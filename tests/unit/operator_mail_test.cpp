@@ -1,6 +1,12 @@
 // The operator `mail` against a server that takes what it is sent and reads it as mail programs do.
 
+#include <linux/capability.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <fstream>
+#include <thread>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -13,6 +19,17 @@ using namespace pawl::test;
 using nlohmann::json;
 
 namespace {
+
+/// Takes from this thread what lets root read every file.
+void give_up_reading_all() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3] = {};
+  REQUIRE(::syscall(SYS_capget, &header, held) == 0);
+  const std::uint32_t reading = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
+  held[0].effective &= ~reading;
+  held[0].permitted &= ~reading;
+  REQUIRE(::syscall(SYS_capset, &header, held) == 0);
+}
 
 struct Fixture {
   Loop loop;
@@ -103,6 +120,22 @@ TEST_CASE_METHOD(Fixture, "mail carries HTML beside text, and files") {
   CHECK(parts[5]["type"] == "application/octet-stream");
   CHECK(parts[5]["text"] == std::string("\0\1\2", 3));
   CHECK(got["defects"].empty());
+}
+
+TEST_CASE_METHOD(Fixture, "mail whose file cannot be read is not sent without it") {
+  write_file(folder / "secret.csv", "a,b\n");
+  REQUIRE(::chmod((folder / "secret.csv").c_str(), 0) == 0);
+  TestAttempt* attempt = nullptr;
+  // The operator runs on a thread that begins with what this one is allowed.
+  std::thread([&] {
+    give_up_reading_all();
+    attempt = &host.start(ask({{"attachments", {"secret.csv"}}}));
+  }).join();
+  REQUIRE(run_until(loop, [&] { return attempt->end().has_value(); }));
+  CHECK(attempt->end()->outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(attempt->end()->message ==
+        "`attachments`: " + (folder / "secret.csv") + " is not a file that can be read");
+  CHECK_FALSE(std::filesystem::exists(folder / "1.json"));
 }
 
 TEST_CASE_METHOD(Fixture, "nothing that is put into mail can begin a line of its header") {

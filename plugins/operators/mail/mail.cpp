@@ -35,7 +35,7 @@ plugin::Result sent(const MailMessage& message, std::string_view format) {
 class Sending {
  public:
   Sending(CURLM* multi, CURL* handle) : multi_(multi), handle_(handle) {
-    curl_multi_add_handle(multi, handle);
+    check(curl_multi_add_handle(multi, handle));
   }
   ~Sending() { curl_multi_remove_handle(multi_, handle_); }
   Sending(const Sending&) = delete;
@@ -44,19 +44,22 @@ class Sending {
   /// True when it is over; `code` then says how.
   bool step(CURLcode& code) {
     int running = 0;
-    const CURLMcode multi_code = curl_multi_perform(multi_, &running);
-    if (multi_code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(multi_code));
+    check(curl_multi_perform(multi_, &running));
     int left = 0;
     while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
       if (message->msg != CURLMSG_DONE) continue;
       code = message->data.result;
       return true;
     }
-    curl_multi_poll(multi_, nullptr, 0, kLookAroundMs, nullptr);
+    check(curl_multi_poll(multi_, nullptr, 0, kLookAroundMs, nullptr));
     return false;
   }
 
  private:
+  static void check(CURLMcode code) {
+    if (code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(code));
+  }
+
   CURLM* multi_;
   CURL* handle_;
 };

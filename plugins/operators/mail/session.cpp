@@ -2,6 +2,8 @@
 
 #include <array>
 #include <chrono>
+#include <new>
+#include <stdexcept>
 #include <utility>
 
 #include "plugins/operators/curl/errors.h"
@@ -53,6 +55,17 @@ std::string disposition(std::string_view name) {
   return out;
 }
 
+/// Whatever cannot be set matters: what goes out then is not what was asked for.
+void check(CURLcode code) {
+  if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
+  if (code != CURLE_OK) throw std::runtime_error(curl_easy_strerror(code));
+}
+
+template <class Value>
+void set(CURL* handle, CURLoption option, Value value) {
+  check(curl_easy_setopt(handle, option, value));
+}
+
 curl_mimepart* add_part(curl_mime* mime) {
   curl_mimepart* part = curl_mime_addpart(mime);
   if (part == nullptr) throw std::bad_alloc();
@@ -72,7 +85,7 @@ Result<void> MailSession::prepare(const json& with, const plugin::Request& reque
   auto timeout = parse_duration(with.value("connect_timeout", "30s"));
   if (!timeout) return invalid("`connect_timeout`: " + timeout.error().message);
   if (timeout->count() <= 0) return invalid("`connect_timeout` is 0: nothing connects in no time");
-  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(timeout->count()));
+  set(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(timeout->count()));
 
   const std::string user = with.value("user", "");
   const std::string password = with.value("password", "");
@@ -80,21 +93,19 @@ Result<void> MailSession::prepare(const json& with, const plugin::Request& reque
     return invalid("`user` or `password` holds a line break or a NUL");
   }
   if (!user.empty()) {
-    curl_easy_setopt(handle, CURLOPT_USERNAME, user.c_str());
-    curl_easy_setopt(handle, CURLOPT_PASSWORD, password.c_str());
+    set(handle, CURLOPT_USERNAME, user.c_str());
+    set(handle, CURLOPT_PASSWORD, password.c_str());
   }
   const bool verifies = with.value("verify", true);
-  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, verifies ? 1L : 0L);
-  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, verifies ? 2L : 0L);
-  curl_easy_setopt(handle, CURLOPT_USE_SSL,
-                   static_cast<long>(tls == "none" ? CURLUSESSL_NONE : CURLUSESSL_ALL));
+  set(handle, CURLOPT_SSL_VERIFYPEER, verifies ? 1L : 0L);
+  set(handle, CURLOPT_SSL_VERIFYHOST, verifies ? 2L : 0L);
+  set(handle, CURLOPT_USE_SSL, static_cast<long>(tls == "none" ? CURLUSESSL_NONE : CURLUSESSL_ALL));
   std::string ca_file = with.value("ca_file", "");
   if (!ca_file.empty()) {
     if (!ca_file.starts_with('/')) ca_file = std::string(request.working_dir()) + '/' + ca_file;
-    curl_easy_setopt(handle, CURLOPT_CAINFO, ca_file.c_str());
+    set(handle, CURLOPT_CAINFO, ca_file.c_str());
   }
-  set_message(message);
-  return {};
+  return set_message(message);
 }
 
 Result<void> MailSession::set_address(const json& with, const std::string& tls) {
@@ -114,27 +125,27 @@ Result<void> MailSession::set_address(const json& with, const std::string& tls) 
   address_ = CurlText(text).get();
   while (address_.ends_with('/')) address_.pop_back();
   CURL* handle = handle_.get();
-  curl_easy_setopt(handle, CURLOPT_URL, address_.c_str());
-  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-  curl_easy_setopt(handle, CURLOPT_PROXY, "");  // else libcurl asks the variables of this process
-  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error_.data());
-  curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, &MailSession::on_reply);
-  curl_easy_setopt(handle, CURLOPT_HEADERDATA, this);
+  set(handle, CURLOPT_URL, address_.c_str());
+  set(handle, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+  set(handle, CURLOPT_PROXY, "");  // else libcurl asks the variables of this process
+  set(handle, CURLOPT_NOSIGNAL, 1L);
+  set(handle, CURLOPT_ERRORBUFFER, error_.data());
+  set(handle, CURLOPT_HEADERFUNCTION, &MailSession::on_reply);
+  set(handle, CURLOPT_HEADERDATA, this);
   return {};
 }
 
-void MailSession::set_message(const MailMessage& message) {
+Result<void> MailSession::set_message(const MailMessage& message) {
   CURL* handle = handle_.get();
-  curl_easy_setopt(handle, CURLOPT_MAIL_FROM, ('<' + message.from.address + '>').c_str());
+  set(handle, CURLOPT_MAIL_FROM, ('<' + message.from.address + '>').c_str());
   for (const std::string& recipient : message.recipients()) {
     recipients_.add('<' + recipient + '>');
   }
-  curl_easy_setopt(handle, CURLOPT_MAIL_RCPT, recipients_.get());
+  set(handle, CURLOPT_MAIL_RCPT, recipients_.get());
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
   for (const std::string& line : header_lines(message, seconds)) headers_.add(line);
-  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers_.get());
+  set(handle, CURLOPT_HTTPHEADER, headers_.get());
 
   mime_ = own<MimeHandle>(curl_mime_init(handle));
   if (!message.text.empty() && !message.html.empty()) {
@@ -142,34 +153,43 @@ void MailSession::set_message(const MailMessage& message) {
     add_text(both.get(), message.text, "text/plain; charset=utf-8");
     add_text(both.get(), message.html, "text/html; charset=utf-8");
     curl_mimepart* part = add_part(mime_.get());
-    curl_mime_type(part, "multipart/alternative");
-    if (curl_mime_subparts(part, both.get()) != CURLE_OK) throw std::bad_alloc();
+    check(curl_mime_type(part, "multipart/alternative"));
+    check(curl_mime_subparts(part, both.get()));
     static_cast<void>(both.release());
   } else if (!message.html.empty()) {
     add_text(mime_.get(), message.html, "text/html; charset=utf-8");
   } else {
     add_text(mime_.get(), message.text, "text/plain; charset=utf-8");
   }
-  for (const MailAttachment& one : message.attachments) add_attachment(mime_.get(), one);
-  curl_easy_setopt(handle, CURLOPT_MIMEPOST, mime_.get());
+  for (const MailAttachment& one : message.attachments) {
+    if (auto added = add_attachment(mime_.get(), one); !added) return added;
+  }
+  set(handle, CURLOPT_MIMEPOST, mime_.get());
+  return {};
 }
 
 void MailSession::add_text(curl_mime* mime, const std::string& text, const char* type) {
   curl_mimepart* part = add_part(mime);
   const std::string lines = with_crlf(text);
-  curl_mime_data(part, lines.data(), lines.size());
-  curl_mime_type(part, type);
-  curl_mime_encoder(part, "quoted-printable");
+  check(curl_mime_data(part, lines.data(), lines.size()));
+  check(curl_mime_type(part, type));
+  check(curl_mime_encoder(part, "quoted-printable"));
 }
 
-void MailSession::add_attachment(curl_mime* mime, const MailAttachment& attachment) {
+Result<void> MailSession::add_attachment(curl_mime* mime, const MailAttachment& attachment) {
   curl_mimepart* part = add_part(mime);
-  curl_mime_filedata(part, attachment.path.c_str());
-  curl_mime_type(part, type_of(attachment.name));
-  curl_mime_encoder(part, "base64");
+  const CURLcode code = curl_mime_filedata(part, attachment.path.c_str());
+  if (code == CURLE_READ_ERROR) {
+    return invalid("`attachments`: " + attachment.path + " is not a file that can be read");
+  }
+  check(code);
+  check(curl_mime_type(part, type_of(attachment.name)));
+  check(curl_mime_encoder(part, "base64"));
   TextList headers;
   headers.add(disposition(attachment.name));
-  curl_mime_headers(part, headers.release(), 1);
+  check(curl_mime_headers(part, headers.get(), 1));
+  static_cast<void>(headers.release());
+  return {};
 }
 
 std::size_t MailSession::on_reply(char* data, std::size_t size, std::size_t count, void* self) {

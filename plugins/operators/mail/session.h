@@ -33,9 +33,9 @@ class MailSession {
  private:
   static std::size_t on_reply(char* data, std::size_t size, std::size_t count, void* self);
   Result<void> set_address(const nlohmann::json& with, const std::string& tls);
-  void set_message(const MailMessage& message);
+  Result<void> set_message(const MailMessage& message);
   void add_text(curl_mime* mime, const std::string& text, const char* type);
-  void add_attachment(curl_mime* mime, const MailAttachment& attachment);
+  Result<void> add_attachment(curl_mime* mime, const MailAttachment& attachment);
 
   std::string address_;
   std::string refusal_;  ///< the last line of the server that was one
