@@ -103,6 +103,24 @@ def report():
     return [found.set_handle("job-7"), found.set_handle("refused")]
 
 
+def ask_from_threads(rounds):
+    found = pawl.attempt()
+    answers = {"job-7": [], "refused": []}
+    together = threading.Barrier(len(answers))
+
+    def ask(handle):
+        for _ in range(rounds):
+            together.wait()
+            answers[handle].append(found.set_handle(handle))
+
+    threads = [threading.Thread(target=ask, args=(handle,)) for handle in answers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [answers[handle].count(True) for handle in answers]
+
+
 def wait_long():
     print("waiting", flush=True)
     try:
@@ -367,6 +385,16 @@ TEST_CASE("a call reports while it runs") {
     CHECK(calls.told(id).heartbeats == 1);
     CHECK(calls.told(id).fraction == 0.25);
     CHECK(calls.told(id).progress == "a quarter");
+  }
+}
+
+TEST_CASE("threads of one call hear each its own answer") {
+  for (int threads : {1, 2}) {
+    Calls calls;
+    const int rounds = threads == 1 ? 3 : 50;  // with one thread answers are read by the ticker
+    const std::int64_t id =
+        calls.start("ask_from_threads", {{"threads", threads}, {"args", {rounds}}});
+    CHECK(calls.host.end(id).output == "[" + std::to_string(rounds) + ",0]");
   }
 }
 

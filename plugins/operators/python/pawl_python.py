@@ -8,6 +8,7 @@ runs, the ticker looks for a cancellation ten times a second and raises `Cancell
 signal. With more threads, the main thread reads, and each call has one of the threads.
 """
 
+import collections
 import contextvars
 import importlib
 import io
@@ -73,18 +74,39 @@ def attempt():
     return found
 
 
+class _Answer:
+    """Whether a handle is kept, for the thread that has asked."""
+
+    __slots__ = ("_is_there", "_is_kept")
+
+    def __init__(self):
+        self._is_there = threading.Event()
+        self._is_kept = False
+
+    def give(self, is_kept):
+        self._is_kept = is_kept
+        self._is_there.set()
+
+    def is_there(self):
+        return self._is_there.is_set()
+
+    def wait(self):
+        self._is_there.wait()
+        return self._is_kept
+
+
 class Attempt:
     """What a call may know of its attempt, and say about it."""
 
-    __slots__ = ("_start", "_runner", "_cancelled", "_logs", "_kept", "_answered")
+    __slots__ = ("_start", "_runner", "_cancelled", "_logs", "_asking", "_answers")
 
     def __init__(self, start, runner):
         self._start = start
         self._runner = runner
         self._cancelled = False
         self._logs = {"out": "", "err": ""}  # what waits for the end of its line
-        self._kept = None
-        self._answered = None
+        self._asking = threading.Lock()
+        self._answers = collections.deque()  # that are waited for, in the order of their questions
 
     id = property(lambda self: self._start["attempt"])
     number = property(lambda self: self._start["number"])
@@ -131,6 +153,16 @@ class Attempt:
         """Names something that lives outside, a remote job. True once it will outlive this process:
         a later attempt of the same work gets it as `handle`. The empty text takes it back."""
         return self._runner.set_handle(self, str(handle))
+
+    def _ask(self, handle):
+        answer = _Answer()
+        with self._asking:
+            self._answers.append(answer)
+            self._runner.channel.send(_handle_line(self, handle))
+        return answer
+
+    def _hear(self, is_kept):
+        self._answers.popleft().give(is_kept)
 
     def secret(self, name):
         """The value of a secret that the task names."""
@@ -536,7 +568,7 @@ class _SerialRunner:
         self._is_stale = False
         self._may_raise = False  # user code runs
         self._is_due = False  # a cancellation came while it must not be raised
-        self._is_reading = False  # the call itself waits for an answer
+        self._is_reading = False  # the call itself asks and waits for an answer
         self._environment = {}
         self._seen = dict(os.environ._data)
         self._main = threading.get_ident()
@@ -575,7 +607,7 @@ class _SerialRunner:
                 found._cancelled = True
                 signal.pthread_kill(self._main, _CANCEL_SIGNAL)
             elif kind == "kept":
-                found._kept = message["kept"]
+                found._hear(message["kept"])
 
     def _tick(self):
         if _serial_current is None:
@@ -602,20 +634,18 @@ class _SerialRunner:
         raise Cancelled("the attempt was cancelled")
 
     def set_handle(self, found, handle):
-        found._kept = None
-        self.channel.send(_handle_line(found, handle))
-        while found._kept is None:
-            if threading.get_ident() != self._main:
-                time.sleep(_TICK_S / 10)
-                continue
-            self._is_reading = True
-            try:
+        if threading.get_ident() != self._main:
+            return found._ask(handle).wait()
+        self._is_reading = True
+        try:
+            answer = found._ask(handle)
+            while not answer.is_there():
                 with self._reading:
-                    if found._kept is None:
+                    if not answer.is_there():
                         self._handle(self.channel.receive())
-            finally:
-                self._is_reading = False
-        return found._kept
+        finally:
+            self._is_reading = False
+        return answer.wait()
 
     def _take(self, start):
         global _serial_current
@@ -705,14 +735,10 @@ class _PoolRunner:
         if kind == "cancel":
             found._cancelled = True
         elif kind == "kept":
-            found._kept = message["kept"]
-            found._answered.set()
+            found._hear(message["kept"])
 
     def set_handle(self, found, handle):
-        found._answered = threading.Event()
-        self.channel.send(_handle_line(found, handle))
-        found._answered.wait()
-        return found._kept
+        return found._ask(handle).wait()
 
     def _work(self):
         while True:
