@@ -10,6 +10,7 @@
 #include "plugins/worker/frames.h"
 #include "plugins/worker/wire.h"
 #include "scheduler/base/check.h"
+#include "scheduler/base/cut.h"
 #include "scheduler/base/limits.h"
 
 namespace pawl {
@@ -28,12 +29,8 @@ constexpr std::size_t kEndWithOutputBytes = kEndBytes + limits::kJournalInlineBy
 constexpr std::size_t kRecordBytesMax = kEndWithOutputBytes + 4 * limits::kErrorMessageBytesMax;
 constexpr std::size_t kSpawnedBytes = 64;
 
-/// Between two letters.
 void shorten(std::string& text, std::size_t bytes_max) {
-  if (text.size() <= bytes_max) return;
-  std::size_t end = bytes_max;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  text.resize(end);
+  text.resize(cut_utf8(text, bytes_max).size());
 }
 
 /// Keeps where a trace begins and where it ends, which is what broke, by whole lines where it has
@@ -48,7 +45,7 @@ void shorten_middle(std::string& text, std::size_t bytes_max) {
       line != std::string::npos && line + 1 < text.size()) {
     tail = line + 1;
   } else {
-    while (tail < text.size() && (static_cast<unsigned char>(text[tail]) & 0xC0) == 0x80) ++tail;
+    while (tail < text.size() && continues_character(text[tail])) ++tail;
   }
   text.replace(0, tail, head.append(kGap));
 }

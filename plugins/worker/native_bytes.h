@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "pawl/operator.h"
+#include "scheduler/base/cut.h"
 #include "scheduler/base/text.h"
 
 namespace pawl {
@@ -19,7 +20,7 @@ inline pawl_bytes bytes_of(std::string_view text) { return {text.data(), text.si
 
 /// Text for people from a plugin: at most so long, valid UTF-8.
 inline std::string text_of(pawl_bytes bytes, std::size_t bytes_max) {
-  std::string_view text = view(bytes).substr(0, bytes_max);
+  const std::string_view text = cut_utf8(view(bytes), bytes_max);
   return is_utf8(text) ? std::string(text) : escape_for_terminal(text);
 }
 

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "plugins/worker/streams.h"
+#include "scheduler/base/cut.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
 
@@ -115,9 +117,9 @@ void SchedulerDesk::began(AttemptId attempt, std::int32_t pid, WallTime started_
 
 void SchedulerDesk::progress(AttemptId attempt, double fraction, std::string_view text) {
   if (!link_->is_connected()) return;
-  text = text.substr(0, frame::kProgressTextBytesMax);
-  while (!is_utf8(text)) text.remove_suffix(1);  // a character was cut
-  progress_[attempt] = {attempt, fraction, std::string(text)};
+  const std::string readable = to_utf8(text);
+  progress_[attempt] = {attempt, fraction,
+                        std::string(cut_utf8(readable, frame::kProgressTextBytesMax))};
   if (!progress_timer_.armed()) progress_timer_.start_after(kProgressEvery);
 }
 

@@ -1,5 +1,6 @@
 #include "scheduler/daemon/job_calls.h"
 
+#include "scheduler/base/cut.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/core/job_call.h"
 #include "scheduler/daemon/dispatcher.h"
@@ -19,10 +20,7 @@ AttemptResult end_of(const effect::StartAttempt& start) {
 }
 
 std::string cut_message(std::string message) {
-  if (std::size_t end = limits::kErrorMessageBytesMax; message.size() > end) {
-    while (end > 0 && (message[end] & 0xC0) == 0x80) --end;  // not within a letter
-    message.resize(end);
-  }
+  message.resize(cut_utf8(message, limits::kErrorMessageBytesMax).size());
   return message;
 }
 

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "scheduler/base/cut.h"
+
 namespace pawl {
 namespace {
 
@@ -19,9 +21,7 @@ std::string shown(const json* value) {
   if (value == nullptr) return "none";
   std::string text = value->dump(-1, ' ', false, json::error_handler_t::replace);
   if (text.size() <= kShownMax) return text;
-  std::size_t end = kShownMax;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return text.substr(0, end) + "…";
+  return std::string(cut_utf8(text, kShownMax)) + "…";
 }
 
 const json* member(const json& object, const std::string& key) {

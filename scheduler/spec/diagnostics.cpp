@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "scheduler/base/cut.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 
@@ -88,11 +89,8 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
 
 std::string quote(std::string_view text) {
   constexpr std::size_t kShown = 60;
-  if (text.size() <= kShown) return "\"" + escape_for_terminal(text) + "\"";
-  // Not in the middle of a character.
-  std::size_t end = kShown;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return "\"" + escape_for_terminal(text.substr(0, end)) + "…\"";
+  const std::string_view shown = cut_utf8(text, kShown);
+  return "\"" + escape_for_terminal(shown) + (shown.size() < text.size() ? "…\"" : "\"");
 }
 
 }  // namespace pawl

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "scheduler/base/cut.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/civil.h"
 #include "scheduler/spec/diagnostics.h"
@@ -267,9 +268,7 @@ std::string shown_value(const Json& value) {
   constexpr std::size_t kShown = 80;
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text.size() <= kShown) return text;
-  std::size_t end = kShown;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end) + "…";
+  return std::string(cut_utf8(text, kShown)) + "…";
 }
 
 }  // namespace pawl

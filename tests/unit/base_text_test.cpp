@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "scheduler/base/cut.h"
 #include "scheduler/base/text.h"
 
 using namespace pawl;
@@ -250,6 +251,20 @@ TEST_CASE("an instant with a zone is read, and nothing else") {
     CAPTURE(text);
     CHECK_FALSE(parse_utc(text).has_value());
   }
+}
+
+TEST_CASE("a text is cut between two characters") {
+  CHECK(cut_utf8("abc", 3) == "abc");
+  CHECK(cut_utf8("abc", 2) == "ab");
+  CHECK(cut_utf8("", 0).empty());
+  const std::string_view text = "aä€😀";  // 1, 2, 3 and 4 bytes
+  std::string sizes;
+  for (std::size_t bytes = 0; bytes <= text.size(); ++bytes) {
+    sizes += std::to_string(cut_utf8(text, bytes).size()) + " ";
+  }
+  CHECK(sizes == "0 1 1 3 3 3 6 6 6 6 10 ");
+  // What is no UTF-8 is cut all the same.
+  CHECK(cut_utf8("\xff\x80\x80\x80", 2).empty());
 }
 
 TEST_CASE("every instant of the calendar reads back as it was written") {

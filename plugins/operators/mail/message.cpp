@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "scheduler/base/cut.h"
 #include "scheduler/base/text.h"
 
 namespace pawl::operators {
@@ -56,14 +57,6 @@ std::string base64(std::string_view bytes) {
     }
   }
   return out;
-}
-
-/// The first bytes of `text`, at most `bytes_max`, that are whole characters.
-std::string_view whole_characters(std::string_view text, std::size_t bytes_max) {
-  if (text.size() <= bytes_max) return text;
-  std::size_t end = bytes_max;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end);
 }
 
 /// A text, or a list of lines.
@@ -235,7 +228,7 @@ std::string encode_words(std::string_view text) {
   }
   std::string out;
   while (!text.empty()) {
-    const std::string_view word = whole_characters(text, kWordBytesMax);
+    const std::string_view word = cut_utf8(text, kWordBytesMax);
     out += (out.empty() ? "=?UTF-8?B?" : "\r\n =?UTF-8?B?") + base64(word) + "?=";
     text.remove_prefix(word.size());
   }

@@ -4,13 +4,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "scheduler/base/cut.h"
+
 namespace pawl::operators {
 
 namespace {
 
 constexpr std::size_t kShownBytes = 200;
-
-bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
 std::size_t characters_in(std::string_view text) {
   return text.size() -
@@ -44,16 +44,11 @@ std::string describe_place(std::string_view text, std::size_t offset) {
   const std::string_view before = text.substr(0, offset);
   const std::size_t last_end = before.rfind('\n');
   const std::size_t begin = last_end == std::string_view::npos ? 0 : last_end + 1;
-  std::string_view line = text.substr(begin, text.find('\n', begin) - begin);
-  const bool is_cut = line.size() > kShownBytes;
-  if (is_cut) {
-    std::size_t end = kShownBytes;
-    while (end > 0 && continues_character(line[end])) --end;
-    line = line.substr(0, end);
-  }
+  const std::string_view line = text.substr(begin, text.find('\n', begin) - begin);
+  const std::string_view shown = cut_utf8(line, kShownBytes);
   return "line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) +
          ", column " + std::to_string(1 + characters_in(before.substr(begin))) + ": " +
-         std::string(line) + (is_cut ? " …" : "");
+         std::string(shown) + (shown.size() < line.size() ? " …" : "");
 }
 
 std::size_t offset_of_character(std::string_view text, std::size_t characters) {
