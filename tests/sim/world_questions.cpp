@@ -134,10 +134,7 @@ void World::check() {
     throw BrokenInvariant("memory and store disagree over live attempts");
   std::int64_t slots = 0;
   for (const auto& [key, id] : awake) {
-    for (const PoolUse& use : job(key.run).node(key.task).pools) {
-      const bool is_own = store.runs.at(key.run).default_slots > 0 && use.pool == "default";
-      if (!is_own) slots += use.slots;
-    }
+    for (const PoolUse& use : job(key.run).node(key.task).pools) slots += use.slots;
   }
   std::int64_t taken = 0;
   for (const PoolView& pool : engine.pools(now)) {
