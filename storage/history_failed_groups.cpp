@@ -249,7 +249,8 @@ class Divider {
 
  private:
   bool add_rows(const Unresolved& group, bool has_items, bool has_whole) {
-    Statement rows = rows_of(group, by_, selector_, names_).prepare(database_);
+    const Query query = rows_of(group, by_, selector_, names_);
+    Statement rows = query.prepare(database_);
     TaskRow row;
     row.state = group.is_held ? TaskState::held : TaskState::failed;
     while (rows.step()) {

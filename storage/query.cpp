@@ -9,13 +9,13 @@ Query& Query::add_in(std::string_view column, const std::vector<std::string>& wo
   return add(")");
 }
 
-Statement Query::prepare(Database& database) const {
+Statement Query::prepare(Database& database) const& {
   Statement statement(database, sql_);
   bind(statement);
   return statement;
 }
 
-Statement& Query::prepare(Database& database, Kept& kept) const {
+Statement& Query::prepare(Database& database, Kept& kept) const& {
   if (kept.sql_ != sql_) {
     kept.statement_ = Statement(database, sql_);
     kept.sql_ = sql_;

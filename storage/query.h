@@ -37,12 +37,14 @@ class Query {
                         : add(std::string(" AND pawl_glob(?, ") + std::string(column) + ")", glob);
   }
 
-  /// The statement, its values bound; they live as long as the query.
-  Statement prepare(Database& database) const;
+  /// The statement, its values bound; they live as long as the query, so it needs a name.
+  Statement prepare(Database& database) const&;
+  Statement prepare(Database& database) const&& = delete;
   /// The same in `kept`, which is compiled anew only when it is of another text. To be reset after
   /// use: a statement in the midst of its rows holds a transaction.
   class Kept;
-  Statement& prepare(Database& database, Kept& kept) const;
+  Statement& prepare(Database& database, Kept& kept) const&;
+  Statement& prepare(Database& database, Kept& kept) const&& = delete;
 
  private:
   using Value = std::variant<std::int64_t, std::string>;

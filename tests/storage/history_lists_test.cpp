@@ -8,6 +8,7 @@
 
 #include "filled_history.h"
 #include "scheduler/base/text.h"
+#include "storage/query.h"
 
 namespace pawl::test {
 namespace {
@@ -412,6 +413,28 @@ TEST_CASE("runs that failed by themselves stand between the tasks that failed") 
     }
     CHECK(must(history->status()).unresolved == 5);
   }
+}
+
+// A statement holds the values of its query by reference.
+template <typename Any>
+constexpr bool can_prepare = requires(Any&& query, Database& database) {
+  std::forward<Any>(query).prepare(database);
+};
+static_assert(can_prepare<const Query&> && !can_prepare<Query>);
+
+TEST_CASE("groups are of the failures that a selector chooses by their reasons") {
+  FilledHistory f(9);
+  Selector s;
+  s.reasons = {Reason::timeout, Reason::exit};
+  for (FailedBy by : {FailedBy::reason, FailedBy::error}) {
+    std::int64_t count = 0;
+    for (const auto& group : must(f.history->failed_groups(s, by)).groups) count += group.count;
+    const auto summary = must(f.history->failed_summary(s));
+    CHECK(count > 0);
+    CHECK(count == summary.failed + summary.held);
+  }
+  for (const auto& group : must(f.history->failed_groups(s, FailedBy::reason)).groups)
+    CHECK((group.value == "exit:5" || group.value == "timeout"));
 }
 
 TEST_CASE("failures are grouped by what they have in common") {
