@@ -80,7 +80,7 @@ RunRow read_run(RowReader& reader) {
   row.ended_at = reader.time_or_none();
   row.resumes = reader.small();
   row.cancel_requested = reader.flag();
-  if (const auto outcome = reader.text_or_none()) row.outcome = run_state_from(*outcome);
+  row.outcome = reader.word_or_none(run_state_from);
   row.outcome_reason = reader.word(reason_from);
   row.dismissed = reader.flag();
   row.counts = read_counts(reader);

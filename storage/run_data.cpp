@@ -152,15 +152,9 @@ Result<std::vector<FailedTask>> RunData::failed(RunId run, TaskIndex before, int
 }
 
 Result<std::optional<RunRow>> RunData::newest_call(TaskKey key) {
-  Statement& query = statements_->newest_call;
-  std::optional<RunRow> out;
-  RowReader reader(query);
-  if (query.bind(key.run, key.task, key.item).step()) out = read_run(reader);
-  const bool good = query.ok();
-  query.reset();
-  if (!good) return statements_->database->error("looking for a run");
-  if (!reader.good()) return Error{ErrorKind::storage, "looking for a run: " + reader.bad()};
-  return out;
+  return read_row(*statements_->database,
+                  statements_->newest_call.bind(key.run, key.task, key.item), "looking for a run",
+                  read_run);
 }
 
 Result<void> RunData::outputs_of_tasks(

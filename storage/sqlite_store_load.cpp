@@ -38,14 +38,8 @@ Result<void> SqliteStore::load_open_runs(const std::function<void(RunSnapshot&&)
 
 Result<std::vector<RateRow>> SqliteStore::rates() {
   Statement query(*database_, "SELECT " PAWL_RATE_COLUMNS " FROM rate ORDER BY job, pool, task");
-  std::vector<RateRow> rows;
-  while (query.step()) {
-    RowReader reader(query);
-    rows.push_back(read_rate(reader, boot_));
-    if (!reader.good()) return Error{ErrorKind::storage, "reading the rates: " + reader.bad()};
-  }
-  if (!query.ok()) return database_->error("reading the rates");
-  return rows;
+  return read_rows(*database_, query, "reading the rates",
+                   [this](RowReader& reader) { return read_rate(reader, boot_); });
 }
 
 Result<std::optional<RunSnapshot>> SqliteStore::load_run(RunId run, LoadOptions options) {
@@ -68,45 +62,24 @@ Result<std::optional<RunRow>> SqliteStore::run_by_request(std::string_view reque
 }
 
 Result<std::optional<RunRow>> SqliteStore::find_run(Statement& query, std::string_view value) {
-  std::optional<RunRow> row;
-  RowReader reader(query);
-  if (query.bind(value).step()) row = read_run(reader);
-  const bool is_read = query.ok();
-  query.reset();  // in the midst of its rows it would hold the write-ahead log
-  if (!is_read) return database_->error("looking for a run");
-  if (!reader.good()) return Error{ErrorKind::storage, "looking for a run: " + reader.bad()};
-  return row;
+  return read_row(*database_, query.bind(value), "looking for a run", read_run);
 }
 
 Result<std::optional<JobVersionRow>> SqliteStore::version(VersionId id) {
   Statement query(*database_, "SELECT " PAWL_VERSION_COLUMNS " FROM job_version WHERE id = ?");
-  std::optional<JobVersionRow> row;
-  RowReader reader(query);
-  if (query.bind(id).step()) row = read_version(reader);
-  if (!query.ok()) return database_->error("reading a job's definition");
-  return row;
+  return read_row(*database_, query.bind(id), "reading a job's definition", read_version);
 }
 
 Result<std::optional<JobVersionRow>> SqliteStore::version_by_hash(std::string_view job,
                                                                   std::string_view hash) {
   Statement query(*database_,
                   "SELECT " PAWL_VERSION_COLUMNS " FROM job_version WHERE job = ? AND hash = ?");
-  std::optional<JobVersionRow> row;
-  RowReader reader(query);
-  if (query.bind(job, hash).step()) row = read_version(reader);
-  if (!query.ok()) return database_->error("reading a job's definition");
-  return row;
+  return read_row(*database_, query.bind(job, hash), "reading a job's definition", read_version);
 }
 
 Result<std::vector<JobRow>> SqliteStore::jobs() {
   Statement query(*database_, "SELECT " PAWL_JOB_COLUMNS " FROM job ORDER BY name");
-  std::vector<JobRow> rows;
-  while (query.step()) {
-    RowReader reader(query);
-    rows.push_back(read_job(reader));
-  }
-  if (!query.ok()) return database_->error("reading the jobs");
-  return rows;
+  return read_rows(*database_, query, "reading the jobs", read_job);
 }
 
 Result<std::vector<WallTime>> SqliteStore::fires_with_run(std::string_view job, WallTime after) {
@@ -127,14 +100,10 @@ Result<std::vector<FireRun>> SqliteStore::runs_of_fires(std::string_view job, Wa
                   "(scheduled_for IS NOT NULL OR \"trigger\" IN ('backfill', 'rerun')) AND "
                   "logical_time >= ? AND logical_time < ? ORDER BY id");
   query.bind(job, from, to);
-  std::vector<FireRun> runs;
-  while (query.step()) {
-    RowReader reader(query);
+  return read_rows(*database_, query, "reading the runs of a schedule", [](RowReader& reader) {
     const WallTime fire = reader.time();
-    runs.push_back({fire, reader.word(run_state_from)});
-  }
-  if (!query.ok()) return database_->error("reading the runs of a schedule");
-  return runs;
+    return FireRun{fire, reader.word(run_state_from)};
+  });
 }
 
 Result<std::vector<std::string>> SqliteStore::runs_of_request(std::string_view prefix) {

@@ -122,4 +122,34 @@ TEST_CASE("a store that another program writes is waited for and then refused by
   must(store->apply(Mutations{mutation::InsertRun{run_row(1)}}));
 }
 
+TEST_CASE("a word in the store that is none is an error wherever it is read") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  must(store->begin_epoch("boot"));
+  RunRow fire = run_row(1);
+  fire.scheduled_for = fire.logical_time = at(100);
+  must(store->apply(Mutations{mutation::InsertVersion{version_row()}, mutation::InsertRun{fire}}));
+  must(store->database().exec("UPDATE run SET state = 'sleeping'"));
+  const auto refused = [](const auto& read) {
+    REQUIRE_FALSE(read);
+    CHECK(read.error().kind == ErrorKind::storage);
+    CHECK_THAT(read.error().message, Catch::Contains("'sleeping' cannot be read"));
+  };
+  refused(store->runs_of_fires("sales", at(0), at(200)));
+  refused(store->run_by_name(fire.name));
+  must(store->database().exec("UPDATE run SET state = 'running', outcome = 'sleeping'"));
+  refused(store->run_by_name(fire.name));
+  must(store->database().exec("UPDATE run SET outcome = NULL"));
+  CHECK(must(store->run_by_name(fire.name))->id == fire.id);
+
+  JobRow job;
+  job.name = "sales";
+  job.version = VersionId{1};
+  must(store->apply(Mutations{mutation::SetJob{job}}));
+  must(store->database().exec("UPDATE job SET failures = 1 << 40"));
+  const auto jobs = store->jobs();
+  REQUIRE_FALSE(jobs);
+  CHECK_THAT(jobs.error().message, Catch::Contains("reading the jobs: '1099511627776'"));
+}
+
 }  // namespace pawl::test
