@@ -316,8 +316,11 @@ Result<void> Database::copy_to(Database& to, int pages, const std::function<void
   try {
     SQLite::Backup backup(to.connection_->database, connection_->database);
     while (true) {
-      int code = backup.executeStep(pages);
+      const int code = backup.executeStep(pages);
       if (code == SQLITE_DONE) return {};
+      // Within the step it was waited for as long as for any lock.
+      if (code != SQLITE_OK)
+        return SqliteFailure{code, 0, sqlite3_errstr(code)}.error("copying the store", to.path_);
       if (pause) pause();
     }
   } catch (const SQLite::Exception& e) {

@@ -77,7 +77,8 @@ class Database {
   Result<void> checkpoint(bool truncate = false);
 
   /// Copies all of this database into the (new) database `to`, `pages` at a time; between two
-  /// steps `pause` is called. The copy is one commit of the source.
+  /// steps `pause` is called. The copy is one commit of the source. An error where another program
+  /// holds one of the two for longer than locks are waited for.
   Result<void> copy_to(Database& to, int pages, const std::function<void()>& pause);
 
   /// Makes `glob(PATTERN, TEXT)` of base/text.h known to SQL as `pawl_glob`.

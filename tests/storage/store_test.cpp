@@ -1,3 +1,5 @@
+#include <fstream>
+
 #include <catch2/catch.hpp>
 
 #include "conformance.h"
@@ -150,6 +152,23 @@ TEST_CASE("a word in the store that is none is an error wherever it is read") {
   const auto jobs = store->jobs();
   REQUIRE_FALSE(jobs);
   CHECK_THAT(jobs.error().message, Catch::Contains("reading the jobs: '1099511627776'"));
+}
+
+TEST_CASE("a copy into a database that another program holds waits for it and then ends") {
+  Folder folder;
+  must(open_store(folder.store())->begin_epoch("boot"));
+  auto from = must(Database::open(folder.store(), {DatabaseOptions::Mode::read_only, {}, false}));
+  constexpr auto kCopy = DatabaseOptions::Mode::single_file;
+  std::ofstream(folder.path("copy")).close();
+  auto to = must(Database::open(folder.path("copy"), {kCopy, {}, false}));
+  auto other = must(Database::open(folder.path("copy"), {kCopy, {}, false}));
+  must(other->exec("BEGIN EXCLUSIVE"));
+  must(to->exec("PRAGMA busy_timeout=20"));
+  const auto done = from->copy_to(*to, 1, {});
+  REQUIRE_FALSE(done);
+  CHECK(done.error().kind == ErrorKind::locked);
+  other->rollback();
+  must(from->copy_to(*to, 1, {}));
 }
 
 }  // namespace pawl::test
