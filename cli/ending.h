@@ -9,7 +9,7 @@
 namespace pawl {
 
 /// Prints the screen to standard error and returns the exit code: 0 succeeded, 1 failed, cancelled
-/// or paused by somebody, 130 after Ctrl-C.
-int print_ending(const Session& session, const Followed& followed, bool beside_scheduler);
+/// or paused by somebody, 130 after Ctrl-C. `was_scheduler`: the run was this process's own.
+int print_ending(const Session& session, const Followed& followed, bool was_scheduler);
 
 }  // namespace pawl

@@ -29,11 +29,11 @@ struct LogLine {
   std::string time;  ///< of its first record
   std::string stream;
   std::string text;
-  bool ended = true;  ///< false: the program left it without an end of line
+  bool ended = true;  ///< false: it has no end of line, or goes on in the next one
 };
 
 /// Reads a log from its beginning, line by line, as the file grows. Holds no descriptor between two
-/// calls. Bounded memory: a line longer than a mebibyte is handed out in pieces (`ended` false).
+/// calls. Bounded memory: a line longer than a mebibyte is handed out in pieces.
 class LogReader {
  public:
   explicit LogReader(std::string path);

@@ -1,8 +1,8 @@
 #pragma once
 
-// The schema and its versions. Migrations are the numbered files of migrations/, compiled in; each
-// runs in one transaction that also raises `user_version`, so that a kill at any point leaves the
-// version before it or after it.
+// The schema and its versions. Migrations are the numbered files of migrations/, compiled in; those
+// that a store lacks run in one transaction that also raises `user_version`, so that a kill at any
+// point leaves the version before all of them or after.
 
 #include <cstdint>
 #include <functional>

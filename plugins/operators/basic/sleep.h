@@ -45,7 +45,7 @@ class Sleep {
   /// A deferral costs a commit, a timer next to nothing.
   static constexpr Duration kTooShortToDefer = std::chrono::milliseconds(50);
   /// The longest deferral that the interface takes; longer sleeps are several.
-  static constexpr Duration kDeferralMax = std::chrono::hours(24 * 365);
+  static constexpr Duration kDeferralMax = std::chrono::hours(24 * 366);
 
   void wait_here(plugin::Attempt attempt, Duration span);
 
