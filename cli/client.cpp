@@ -1,12 +1,11 @@
 #include "cli/client.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "cli/curl_library.h"
@@ -22,13 +21,6 @@ namespace {
 constexpr std::size_t kReplyBytesMax = std::size_t{256} << 20;
 constexpr Duration kFirstPause = std::chrono::milliseconds(10);
 constexpr Duration kLongestPause = std::chrono::milliseconds(250);
-
-/// Waits; true when `interrupt_fd` became readable meanwhile.
-bool interrupted_within(int interrupt_fd, Duration wait) {
-  pollfd watched{.fd = interrupt_fd, .events = POLLIN, .revents = 0};
-  const int timeout = static_cast<int>(std::max<std::int64_t>(0, wait.count()));
-  return ::poll(&watched, 1, timeout) > 0;
-}
 
 /// By SIGSTOP or a terminal, or held by a debugger.
 bool is_stopped(pid_t pid) {
@@ -50,13 +42,10 @@ struct Outcome {
     lost,  ///< sent, or maybe sent, and no whole answer
     timed_out,
     too_long,
-    stopped,  ///< `on_data` wanted no more
-    interrupted,
   };
   Kind kind = Kind::lost;
   Reply reply;
   bool nobody_listens = false;  ///< why not connected; otherwise the socket cannot be used
-  bool data_came = false;       ///< to `on_data`
   std::string detail;
 };
 
@@ -79,9 +68,8 @@ struct Client::Impl {
     curl.easy_cleanup(easy);
   }
 
-  Result<Reply> ask(const Call& call, const std::function<bool(std::string_view)>* on_data);
-  Outcome try_once(const Call& call, const std::function<bool(std::string_view)>* on_data,
-                   MonoTime deadline);
+  Result<Reply> ask(const Call& call);
+  Outcome try_once(const Call& call, MonoTime deadline);
   void prepare(const Call& call, CurlList& headers);
   Outcome::Kind transfer(MonoTime deadline);
   bool held() const {
@@ -97,29 +85,17 @@ struct Client::Impl {
 
   std::string home;
   const CurlLibrary& curl;
-  int interrupt_fd = -1;
   CURL* easy = nullptr;
   CURLM* multi = nullptr;
   std::optional<ShortPath> socket;  ///< curl ends socket names at 107 bytes
 
   // Of the try that runs.
   Outcome outcome;
-  const std::function<bool(std::string_view)>* on_data = nullptr;
-  bool answer_began = false;
   bool was_silent = false;  ///< the last question
 };
 
 std::size_t Client::Impl::take_data(char* data, std::size_t, std::size_t size, void* cls) {
   auto* self = static_cast<Impl*>(cls);
-  self->answer_began = true;
-  long status = 0;
-  self->curl.easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
-  if (self->on_data != nullptr && status == 200) {
-    self->outcome.data_came = true;
-    if ((*self->on_data)(std::string_view(data, size))) return size;
-    self->outcome.kind = Outcome::Kind::stopped;
-    return 0;
-  }
   std::string& body = self->outcome.reply.body;
   if (body.size() + size > kReplyBytesMax) {
     self->outcome.kind = Outcome::Kind::too_long;
@@ -157,15 +133,11 @@ Outcome::Kind Client::Impl::transfer(MonoTime deadline) {
     int running = 0;
     if (curl.multi_perform(multi, &running) != CURLM_OK) return Outcome::Kind::lost;
     if (running == 0) break;
-    const bool streams = on_data != nullptr && answer_began;
     const Duration left = deadline - mono_now();
-    if (!streams && left.count() <= 0) return Outcome::Kind::timed_out;
+    if (left.count() <= 0) return Outcome::Kind::timed_out;
     constexpr Duration kLongestPoll = std::chrono::seconds(60);
-    const Duration wait = streams ? kLongestPoll : std::min(left, kLongestPoll);
-    curl_waitfd extra{.fd = interrupt_fd, .events = CURL_WAIT_POLLIN, .revents = 0};
-    curl.multi_poll(multi, &extra, interrupt_fd >= 0 ? 1 : 0, static_cast<int>(wait.count()),
+    curl.multi_poll(multi, nullptr, 0, static_cast<int>(std::min(left, kLongestPoll).count()),
                     nullptr);
-    if (interrupt_fd >= 0 && extra.revents != 0) return Outcome::Kind::interrupted;
   }
   int waiting = 0;
   const CURLMsg* message = curl.multi_info_read(multi, &waiting);
@@ -173,16 +145,11 @@ Outcome::Kind Client::Impl::transfer(MonoTime deadline) {
   if (code == CURLE_OK) return Outcome::Kind::answered;
   outcome.detail = curl.easy_strerror(code);
   if (code == CURLE_COULDNT_CONNECT) return Outcome::Kind::not_connected;
-  const bool ours =
-      outcome.kind == Outcome::Kind::stopped || outcome.kind == Outcome::Kind::too_long;
-  return ours ? outcome.kind : Outcome::Kind::lost;
+  return outcome.kind == Outcome::Kind::too_long ? outcome.kind : Outcome::Kind::lost;
 }
 
-Outcome Client::Impl::try_once(const Call& call, const std::function<bool(std::string_view)>* data,
-                               MonoTime deadline) {
+Outcome Client::Impl::try_once(const Call& call, MonoTime deadline) {
   outcome = Outcome{};
-  on_data = data;
-  answer_began = false;
   if (!socket) {
     auto opened = short_path(home + "/sock");
     if (!opened) {
@@ -239,9 +206,7 @@ Error Client::Impl::silent(Duration waited) const {
                                       ". Try again, or end it: the next one takes over what runs"};
 }
 
-Result<Reply> Client::Impl::ask(const Call& call,
-                                const std::function<bool(std::string_view)>* data) {
-  const Error stopped{ErrorKind::interrupted, "interrupted"};
+Result<Reply> Client::Impl::ask(const Call& call) {
   const MonoTime begin = mono_now();
   const MonoTime start_deadline = begin + call.wait_for_start;
   const MonoTime end = start_deadline + call.timeout;
@@ -249,7 +214,7 @@ Result<Reply> Client::Impl::ask(const Call& call,
   MonoTime try_until = begin;
   Duration pause = kFirstPause;
   while (true) {
-    Outcome result = try_once(call, data, std::min(mono_now() + call.timeout, end));
+    Outcome result = try_once(call, std::min(mono_now() + call.timeout, end));
     Error error;
     switch (result.kind) {
       case Outcome::Kind::answered:
@@ -263,12 +228,10 @@ Result<Reply> Client::Impl::ask(const Call& call,
         error = Error{ErrorKind::no_scheduler,
                       "the scheduler went before it answered: " + result.detail +
                           ". Whether it did what was asked is unknown"};
-        if (!call.idempotent || result.data_came) return error;
+        if (!call.idempotent) return error;
         lost = error;
         try_until = std::min(end, mono_now() + call.wait_for_start);
         break;
-      case Outcome::Kind::stopped: return std::move(result.reply);
-      case Outcome::Kind::interrupted: return stopped;
       case Outcome::Kind::timed_out: was_silent = true; return silent(call.timeout);
       case Outcome::Kind::too_long:
         return Error{ErrorKind::failed, "the answer is too long: more than 256 MiB"};
@@ -284,7 +247,7 @@ Result<Reply> Client::Impl::ask(const Call& call,
         break;
     }
     if (mono_now() + pause >= try_until) return error;
-    if (interrupted_within(interrupt_fd, pause)) return stopped;
+    std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, kLongestPause);
   }
 }
@@ -292,24 +255,16 @@ Result<Reply> Client::Impl::ask(const Call& call,
 Client::Client(std::string home) : home_(std::move(home)) {}
 Client::~Client() = default;
 
-Result<Reply> Client::ask(const Call& call, const std::function<bool(std::string_view)>* on_data) {
+Result<Reply> Client::call(const Call& call) {
   if (!impl_) {
     const auto& curl = CurlLibrary::load();
     if (!curl) return curl.error();
     impl_ = std::make_unique<Impl>(home_, *curl);
   }
-  impl_->interrupt_fd = interrupt_fd_;
   impl_->was_silent = false;
-  Result<Reply> reply = impl_->ask(call, on_data);
+  Result<Reply> reply = impl_->ask(call);
   was_silent_ = impl_->was_silent;
   return reply;
-}
-
-Result<Reply> Client::call(const Call& call) { return ask(call, nullptr); }
-
-Result<Reply> Client::follow(const Call& call,
-                             const std::function<bool(std::string_view)>& on_data) {
-  return ask(call, &on_data);
 }
 
 std::string Client::encode(std::string_view text) {

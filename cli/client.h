@@ -2,7 +2,6 @@
 
 // Asks the home's scheduler: HTTP over the home's socket. Blocks.
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,30 +42,19 @@ class Client {
   ///   did);
   /// - locked: somebody holds the home, but does not answer in time;
   /// - home_unusable: the socket may not be used;
-  /// - interrupted: see `interrupt_on`;
   /// - failed: the answer is too long, or libcurl is not installed.
   Result<Reply> call(const Call& call);
 
-  /// Reads an answer as it comes: `on_data` gets its pieces and returns false to stop reading.
-  /// `timeout` counts until the answer begins. A status other than 200 is returned with its body
-  /// and without calling `on_data`. Errors as for `call`; never asks again once data came.
-  Result<Reply> follow(const Call& call, const std::function<bool(std::string_view)>& on_data);
-
   /// Whether the last call came to a scheduler that did not answer in time: there is one.
   bool was_silent() const { return was_silent_; }
-
-  /// Calls end with `interrupted` once this descriptor is readable. -1: none.
-  void interrupt_on(int fd) { interrupt_fd_ = fd; }
 
   /// A piece of a path or query with everything special written as `%XX`.
   static std::string encode(std::string_view text);
 
  private:
   struct Impl;
-  Result<Reply> ask(const Call& call, const std::function<bool(std::string_view)>* on_data);
 
   std::string home_;
-  int interrupt_fd_ = -1;
   bool was_silent_ = false;
   std::unique_ptr<Impl> impl_;  ///< from the first call on
 };

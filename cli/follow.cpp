@@ -82,22 +82,20 @@ Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
                                          Client::encode(run), version, kPoll.count());
     const auto answer =
         ask(session, port, Reach::any, "GET", path, nullptr, kPoll + kAnswerTimeout);
-    if (!answer && answer.error().kind != ErrorKind::interrupted) return answer.error();
+    if (!answer) return answer.error();
     followed.interrupted = signals.interrupts() > 0;
-    if (answer) {
-      Result<RunProgress> progress = read_progress(*answer);
-      if (!progress) return progress.error();
-      version = progress->version;
-      followed.run = *std::move(progress);
-      if (!std::exchange(is_scheduler, port->is_scheduler()) && is_scheduler) {
-        if (const auto taken = take_over(session, port, view, together.runs); !taken)
-          return taken.error();
-      }
-      if (!options.quiet) view.update(followed.run, session.here());
-      if (followed.run.ended) {
-        view.finish();
-        return followed;
-      }
+    Result<RunProgress> progress = read_progress(*answer);
+    if (!progress) return progress.error();
+    version = progress->version;
+    followed.run = *std::move(progress);
+    if (!std::exchange(is_scheduler, port->is_scheduler()) && is_scheduler) {
+      if (const auto taken = take_over(session, port, view, together.runs); !taken)
+        return taken.error();
+    }
+    if (!options.quiet) view.update(followed.run, session.here());
+    if (followed.run.ended) {
+      view.finish();
+      return followed;
     }
     if (signals.leave() != 0) {
       followed.how = Followed::How::left;
@@ -117,7 +115,7 @@ Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
       if (const auto done = act(session, port, together.runs, step); !done) return done.error();
       continue;  // a fresh look before deciding that nothing runs
     }
-    if (answer && followed.run.state == RunState::paused && live_of(followed.run) == 0) {
+    if (followed.run.state == RunState::paused && live_of(followed.run) == 0) {
       view.finish();
       followed.how = Followed::How::paused;
       return followed;

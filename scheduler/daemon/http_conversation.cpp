@@ -1,7 +1,5 @@
 #include "scheduler/daemon/http_conversation.h"
 
-#include <algorithm>
-#include <cstring>
 #include <memory>
 
 #include "scheduler/base/text.h"
@@ -13,9 +11,6 @@ namespace {
 /// Of a body that is too long, this much is read and thrown away so that the client gets its
 /// answer.
 constexpr std::size_t kDroppedBytesMax = 4 * HttpServer::kBodyBytesMax;
-constexpr std::size_t kStreamPieceBytes = 32u << 10;
-
-constexpr const char* kJsonType = "application/json";
 
 /// libmicrohttpd takes the body over and frees it when it has been sent.
 MHD_Response* make_response(std::string text) {
@@ -40,7 +35,7 @@ HttpConversation::~HttpConversation() {
 }
 
 MHD_Result HttpConversation::refuse(int status, const Error& error) {
-  return queue(status, make_response(error_body(error)), kJsonType);
+  return queue(status, error_body(error));
 }
 
 MHD_Result HttpConversation::refuse_length() {
@@ -112,10 +107,11 @@ void HttpConversation::dispatch() {
   if (suspended_ && !gone_) watch();
 }
 
-MHD_Result HttpConversation::queue(int status, MHD_Response* response, const char* content_type) {
+MHD_Result HttpConversation::queue(int status, std::string text) {
   whole_ = true;
   answered_ = true;
-  MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+  MHD_Response* response = make_response(std::move(text));
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
   if (server_.connections() > HttpServer::kConnectionsMax) {
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
   }
@@ -128,67 +124,17 @@ MHD_Result HttpConversation::queue(int status, MHD_Response* response, const cha
 
 void HttpConversation::answer(int status, std::string text) {
   if (answered_ || gone_) return;
-  queue(status, make_response(std::move(text)), kJsonType);
-  detach(false);
-  resume();
-}
-
-void HttpConversation::begin_stream(std::string_view content_type) {
-  if (answered_ || gone_) return;
-  streaming_ = true;
-  const auto read = [](void* cls, uint64_t, char* buffer, size_t size_max) {
-    return static_cast<HttpConversation*>(cls)->next_piece(buffer, size_max);
-  };
-  MHD_Response* response =
-      MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, kStreamPieceBytes, read, this, nullptr);
-  queue(MHD_HTTP_OK, response, std::string(content_type).c_str());
-  resume();
-}
-
-ssize_t HttpConversation::next_piece(char* buffer, std::size_t size_max) {
-  if (gone_) return MHD_CONTENT_READER_END_WITH_ERROR;
-  const std::size_t size = std::min(size_max, unsent_.size() - sent_);
-  if (size > 0) {
-    std::memcpy(buffer, unsent_.data() + sent_, size);
-    sent_ += size;
-    if (sent_ == unsent_.size()) {
-      unsent_.clear();
-      sent_ = 0;
-    }
-    return static_cast<ssize_t>(size);
-  }
-  if (ended_) return MHD_CONTENT_READER_END_OF_STREAM;
-  suspend();
-  watch();
-  return 0;
-}
-
-bool HttpConversation::write(std::string_view text) {
-  if (!streaming_ || ended_ || gone_) return false;
-  if (unsent_.size() - sent_ + text.size() > HttpServer::kStreamUnsentBytesMax) return false;
-  unsent_.erase(0, std::exchange(sent_, 0));
-  unsent_.append(text);
-  resume();
-  return true;
-}
-
-void HttpConversation::end_stream() {
-  if (!streaming_) return;
-  ended_ = true;
+  queue(status, std::move(text));
   detach(false);
   resume();
 }
 
 void HttpConversation::abandoned() {
-  if (streaming_) {
-    end_stream();
-  } else {
-    // A scheduler that goes leaves requests without an answer: the next one may be asked again.
-    const Error error{ErrorKind::no_scheduler,
-                      "the scheduler went before it answered. Whether it did what was asked is "
-                      "unknown"};
-    answer(http_status(error.kind), error_body(error));
-  }
+  // A scheduler that goes leaves requests without an answer: the next one may be asked again.
+  const Error error{ErrorKind::no_scheduler,
+                    "the scheduler went before it answered. Whether it did what was asked is "
+                    "unknown"};
+  answer(http_status(error.kind), error_body(error));
 }
 
 void HttpConversation::detach(bool tell) {
@@ -238,19 +184,6 @@ Responder::Responder(std::shared_ptr<Exchange> exchange) : exchange_(std::move(e
 
 void Responder::json(int status, std::string text) {
   if (auto* conversation = exchange_->conversation) conversation->answer(status, std::move(text));
-}
-
-void Responder::stream(std::string_view content_type) {
-  if (auto* conversation = exchange_->conversation) conversation->begin_stream(content_type);
-}
-
-bool Responder::write(std::string_view text) {
-  auto* conversation = exchange_->conversation;
-  return conversation != nullptr && conversation->write(text);
-}
-
-void Responder::end() {
-  if (auto* conversation = exchange_->conversation) conversation->end_stream();
 }
 
 bool Responder::gone() const { return exchange_->conversation == nullptr; }

@@ -47,14 +47,11 @@ class HttpConversation {
   void shut_down();
 
   void answer(int status, std::string text);
-  void begin_stream(std::string_view content_type);
-  bool write(std::string_view text);
-  void end_stream();
   void abandoned();
 
  private:
   friend struct Responder::Exchange;
-  MHD_Result queue(int status, MHD_Response* response, const char* content_type);
+  MHD_Result queue(int status, std::string text);
   MHD_Result refuse(int status, const Error& error);
   bool read_query();
   void detach(bool tell);
@@ -62,7 +59,6 @@ class HttpConversation {
   void resume();
   void watch();
   void client_left();
-  ssize_t next_piece(char* buffer, std::size_t size_max);
 
   HttpServer::Impl& server_;
   MHD_Connection* connection_;
@@ -70,14 +66,10 @@ class HttpConversation {
   Responder::Exchange* exchange_ = nullptr;
   HttpRequest request_;
   std::size_t received_ = 0;
-  bool whole_ = false;      ///< the request was received, and handed out or refused
-  bool answered_ = false;   ///< a response is with libmicrohttpd
-  bool gone_ = false;       ///< to be closed without an answer
-  bool suspended_ = false;  ///< libmicrohttpd does not look at the connection
-  bool streaming_ = false;
-  bool ended_ = false;
-  std::string unsent_;  ///< of a stream
-  std::size_t sent_ = 0;
+  bool whole_ = false;               ///< the request was received, and handed out or refused
+  bool answered_ = false;            ///< a response is with libmicrohttpd
+  bool gone_ = false;                ///< to be closed without an answer
+  bool suspended_ = false;           ///< libmicrohttpd does not look at the connection
   std::optional<Poll> close_watch_;  ///< while suspended, nobody else notices that the client goes
 };
 

@@ -10,7 +10,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "scheduler/base/result.h"
 #include "scheduler/base/time.h"
@@ -39,18 +38,10 @@ class Responder {
   /// Answers with a body of JSON.
   void json(int status, std::string text);
 
-  /// Begins an answer of unknown length with status 200 and the given content type; `write` adds to
-  /// it, `end` ends it.
-  void stream(std::string_view content_type);
-  /// Adds to a stream. False when the client is gone, or reads so slowly that
-  /// `HttpServer::kStreamUnsentBytesMax` wait for it: then nothing was added.
-  [[nodiscard]] bool write(std::string_view text);
-  void end();
-
-  /// Whether nobody waits for an answer any more: the client went, the answer is complete, or the
+  /// Whether nobody waits for an answer any more: the client went, the answer was given, or the
   /// server is gone.
   bool gone() const;
-  /// Calls `fn` once, from the loop, if the client goes before the answer is complete.
+  /// Calls `fn` once, from the loop, if the client goes before the answer is given.
   void on_gone(std::function<void()> fn);
 
   struct Exchange;
@@ -67,7 +58,6 @@ class HttpServer {
 
   static constexpr std::size_t kConnectionsMax = 256;  ///< more get a 503, and then have to wait
   static constexpr std::size_t kBodyBytesMax = 16u << 20;
-  static constexpr std::size_t kStreamUnsentBytesMax = 4u << 20;
 
   struct Options {
     /// From the opening of a connection, or its last answer, to the last byte of a request. Also

@@ -343,55 +343,6 @@ TEST_CASE("a handler may destroy the server, and answers given before still arri
   kept->json(200, "nobody is there");
 }
 
-TEST_CASE("a stream arrives piece by piece and ends") {
-  Keeper keeper;
-  RawClient client(keeper.loop, keeper.home.socket());
-  client.send(kGet);
-  REQUIRE(run_until(keeper.loop, [&] { return keeper.responders.size() == 1; }));
-  Responder& stream = keeper.responders[0];
-  stream.stream("application/x-ndjson");
-  REQUIRE(stream.write("one\n"));
-  REQUIRE(run_until(keeper.loop, [&] { return client.got("one\n"); }));
-  REQUIRE(client.got("application/x-ndjson"));
-  REQUIRE(stream.write("two\n"));
-  REQUIRE(stream.write("three\n"));
-  REQUIRE(run_until(keeper.loop, [&] { return client.got("three\n"); }));
-  stream.end();
-  REQUIRE_FALSE(stream.write("four\n"));
-  REQUIRE(run_until(keeper.loop, [&] { return client.got("\r\n0\r\n\r\n"); }));
-  REQUIRE_FALSE(client.got("four"));
-}
-
-TEST_CASE("a stream tells when its client goes, and when it does not read") {
-  Keeper keeper;
-  for (const bool reads : {true, false}) {
-    RawClient client(keeper.loop, keeper.home.socket());
-    client.send(kGet);
-    const std::size_t at = keeper.responders.size();
-    REQUIRE(run_until(keeper.loop, [&] { return keeper.responders.size() == at + 1; }));
-    Responder& stream = keeper.responders[at];
-    bool gone = false;
-    stream.on_gone([&] { gone = true; });
-    stream.stream("text/plain");
-    if (!reads) {
-      client.stop_reading();
-      const std::string piece(100'000, 'p');
-      int pieces = 0;
-      while (stream.write(piece)) {
-        ++pieces;
-        keeper.loop.run_once(false);
-      }
-      REQUIRE(pieces < 100);
-    } else {
-      REQUIRE(stream.write("hello"));
-      REQUIRE(run_until(keeper.loop, [&] { return client.got("hello"); }));
-    }
-    client.close();
-    REQUIRE(run_until(keeper.loop, [&] { return gone; }));
-    REQUIRE_FALSE(stream.write("more"));
-  }
-}
-
 TEST_CASE("every kind of error keeps its word and its message over the socket") {
   for (const ErrorKind kind :
        {ErrorKind::failed, ErrorKind::invalid, ErrorKind::not_found, ErrorKind::refused,

@@ -80,7 +80,6 @@ class RawClient {
     fd_.reset();
     closed_ = true;
   }
-  void stop_reading() { poll_->stop(); }
 
   bool closed() const { return closed_; }
   const std::string& received() const { return received_; }
