@@ -346,6 +346,12 @@ std::vector<RunId> Engine::runs() const {
   return ids;
 }
 
+std::optional<RunId> Engine::run_named(const std::string& name) const {
+  const auto found = state_->run_names_.find(name);
+  if (found == state_->run_names_.end()) return std::nullopt;
+  return found->second;
+}
+
 std::int64_t Engine::live_attempts() const {
   return static_cast<std::int64_t>(state_->live_.size());
 }

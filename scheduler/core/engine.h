@@ -134,6 +134,8 @@ class Engine {
   bool has_mapped_tasks(RunId run) const;
   /// Runs in memory, ascending.
   std::vector<RunId> runs() const;
+  /// The one of them that has this name.
+  std::optional<RunId> run_named(const std::string& name) const;
   std::int64_t live_attempts() const;
   /// Live attempts of a worker: what it must know.
   std::vector<AttemptId> attempts_of(WorkerId worker) const;

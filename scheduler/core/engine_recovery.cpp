@@ -164,6 +164,7 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
     }
   }
   count_hooks(run);
+  run_names_.emplace(run.row.name, run.row.id);
   Run& kept = *runs_.emplace(run.row.id, std::move(owned)).first->second;
 
   for (const AttemptRow& row : snapshot.live_attempts) {

@@ -78,6 +78,7 @@ Run& Engine::State::accept(RunRow row, Version& version, bool force) {
   change(mutation::InsertRun{run.row});
   call_opened(run);
   if (!run.row.request_id.empty()) requests_.emplace(run.row.request_id, run.row.id);
+  run_names_.emplace(run.row.name, run.row.id);
   runs_.emplace(run.row.id, std::move(owned));
   if (is_recovered_) admit(run);
   return run;
@@ -353,6 +354,7 @@ void Engine::State::forget(RunId id) {
   while (lane != lanes_.end() && lane->first.first == id) lane = drop_lane(lane);
   std::erase_if(too_wide_, [id](const Place& place) { return place.run == id; });
   unpin(*it->second->version, it->second->row.version);
+  run_names_.erase(it->second->row.name);
   runs_.erase(it);
 }
 

@@ -535,6 +535,7 @@ class Engine::State {
   std::unordered_map<VersionId, std::unique_ptr<Version>> versions_;
   std::deque<std::pair<MonoTime, VersionId>> idle_versions_;  ///< without a run, since when
   std::unordered_map<RunId, std::unique_ptr<Run>> runs_;
+  std::unordered_map<std::string, RunId> run_names_;  ///< of `runs_`
   std::unordered_map<AttemptId, Live> live_;
   std::unordered_map<std::string, RunId> requests_;
   std::deque<std::string> old_requests_;  ///< of runs that left, oldest first

@@ -188,7 +188,7 @@ void Commands::explain(const ControlRequest& request, const ControlAnswer& answe
   };
   const std::string name = asked("run");
   const Engine& engine = pump_.engine();
-  const auto id = open_run(engine, name);
+  const auto id = engine.run_named(name);
   if (!id) {
     return refuse(
         answer, {ErrorKind::not_found,

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "scheduler/daemon/control.h"
-#include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/run_progress.h"
 #include "scheduler/loop/clock.h"
 
@@ -29,37 +28,26 @@ std::string with_scheduler(json progress, std::uint64_t version, bool ended) {
   return dump(progress);
 }
 
-/// How far a run is that has left memory. On the writer's thread.
-std::pair<int, std::string> stored_progress(Store& store, const std::string& name,
-                                            std::uint64_t version) {
-  auto error = [](const Error& e) { return std::pair(http_status(e.kind), error_body(e)); };
-  const Error unreadable{ErrorKind::storage,
-                         "run " + name + " cannot be read. `pawl doctor` says more"};
-  auto row = store.run_by_name(name);
-  if (!row) return error(row.error());
-  if (!*row) return error({ErrorKind::not_found, "there is no run " + name});
-  auto definition = store.version((*row)->version);
+/// A run that has left memory. On the writer's thread.
+Result<RunSnapshot> stored_run(Store& store, const std::string& name) {
+  const auto row = store.run_by_name(name);
+  if (!row) return row.error();
+  if (!*row) return Error{ErrorKind::not_found, "there is no run " + name};
   auto snapshot = store.load_run((*row)->id, LoadOptions{});
-  if (!definition || !*definition || !snapshot || !*snapshot) return error(unreadable);
-  auto job = read_definition(**definition);
-  if (!job) return error(job.error());
-  return {200, with_scheduler(progress_json(**snapshot, *job, wall_now()), version,
-                              is_final((*row)->state))};
+  if (!snapshot) return snapshot.error();
+  if (!*snapshot) {
+    return Error{ErrorKind::storage, "run " + name + " cannot be read. `pawl doctor` says more"};
+  }
+  return **std::move(snapshot);
 }
 
 }  // namespace
-
-std::optional<RunId> open_run(const Engine& engine, const std::string& name) {
-  for (RunId id : engine.runs()) {
-    if (engine.run(id)->name == name) return id;
-  }
-  return std::nullopt;
-}
 
 Followers::Followers(Loop& loop, Pump& pump, Writer& writer, Epoch epoch)
     : loop_(loop),
       pump_(pump),
       writer_(writer),
+      definitions_(loop, pump, writer),
       first_version_(static_cast<std::uint64_t>(epoch.value) << 32),
       tell_timer_(loop, [this] { tell(); }) {}
 
@@ -81,7 +69,7 @@ void Followers::follow(const std::string& run, const ControlRequest& request,
   for (const auto& [name, last] : ended_) {
     if (name == run) return answer(200, last);
   }
-  const auto id = open_run(pump_.engine(), run);
+  const auto id = pump_.engine().run_named(run);
   if (!id) return answer_stored(run, answer);
   const auto known = static_cast<std::uint64_t>(number_of(request.query, "version", 0));
   // The last word comes once the end is durable.
@@ -172,13 +160,21 @@ void Followers::forget_ending(const std::string& run) {
 
 void Followers::answer_stored(const std::string& run, const ControlAnswer& answer) {
   pump_.flush();
-  const bool is_queued = writer_.load([alive = alive_, run, answer, version = first_version_ + 1](
-                                          Store& store) -> std::function<void()> {
-    auto told = std::make_shared<std::pair<int, std::string>>(stored_progress(store, run, version));
-    return [alive, answer, told] {
-      if (*alive) answer(told->first, told->second);
-    };
-  });
+  const bool is_queued =
+      writer_.load([this, alive = alive_, run, answer](Store& store) -> std::function<void()> {
+        auto stored = std::make_shared<Result<RunSnapshot>>(stored_run(store, run));
+        return [this, alive, answer, stored] {
+          if (!*alive) return;
+          if (!*stored) return refuse(answer, stored->error());
+          const VersionId version = (*stored)->run.version;
+          definitions_.read(version, [this, answer, stored](const Result<SharedJob>& job) {
+            if (!job) return refuse(answer, job.error());
+            const RunSnapshot& snapshot = **stored;
+            answer(200, with_scheduler(progress_json(snapshot, **job, wall_now()),
+                                       first_version_ + 1, is_final(snapshot.run.state)));
+          });
+        };
+      });
   if (!is_queued) refuse(answer, {ErrorKind::storage, "the store is closed"});
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "scheduler/daemon/definition_reader.h"
 #include "scheduler/daemon/pump.h"
 #include "scheduler/daemon/request.h"
 #include "scheduler/loop/loop.h"
@@ -60,6 +61,7 @@ class Followers {
   Loop& loop_;
   Pump& pump_;
   Writer& writer_;
+  DefinitionReader definitions_;
   std::uint64_t first_version_;  ///< versions of this scheduler begin here
   std::unordered_map<RunId, std::uint64_t> versions_;
   std::uint64_t last_ticket_ = 0;
@@ -68,8 +70,5 @@ class Followers {
   std::deque<std::pair<std::string, std::string>> ended_;  ///< last words of runs that ended lately
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
-
-/// The open run of that name.
-std::optional<RunId> open_run(const Engine& engine, const std::string& name);
 
 }  // namespace pawl

@@ -33,6 +33,19 @@ TEST_CASE("a run succeeds when all its tasks did, and leaves memory") {
   CHECK(w.store.runs.at(run).started_at.has_value());
 }
 
+TEST_CASE("a run has its name for as long as it is in memory") {
+  World w;
+  const RunId first = w.start("a");
+  const RunId second = w.start("a");
+  const std::string name = w.engine.run(first)->name;
+  CHECK(w.engine.run_named(name) == first);
+  CHECK(w.engine.run_named(w.engine.run(second)->name) == second);
+  w.finish_all(first);
+  CHECK_FALSE(w.engine.run_named(name));
+  CHECK(w.engine.run_named(w.engine.run(second)->name) == second);
+  CHECK_FALSE(w.engine.run_named(""));
+}
+
 TEST_CASE("a run keeps its end until its last batch is durable") {
   World w;
   w.forgets = false;

@@ -3,10 +3,13 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/wakeup.h"
@@ -79,6 +82,70 @@ TEST_CASE("who follows a run and leaves gives the place free at once") {
   REQUIRE(answers == std::vector{200});
   REQUIRE(run.followers->count() == 0);
   other();  // too late, and harmless
+}
+
+TEST_CASE("of a run that has left memory is told what the store knows") {
+  ScratchFolder home;
+  const std::string text = R"({"name": "sales", "tasks": [{"id": "a", "command": ["true"]}]})";
+  RunRow run;
+  run.id = RunId{1};
+  run.name = "20261120-225801-7k3f9q";
+  run.job = "sales";
+  run.version = VersionId{1};
+  run.state = RunState::succeeded;
+  run.ended_at = WallTime{2};
+  RunRow unreadable = run;
+  unreadable.id = RunId{2};
+  unreadable.name = "20261120-225801-000000";
+  unreadable.version = VersionId{2};
+  {
+    auto store = SqliteStore::open(home / "pawl.db");
+    REQUIRE(store);
+    const JobVersionRow version{VersionId{1}, "sales", "1", text, "/", WallTime{1}};
+    const JobVersionRow broken{VersionId{2}, "sales", "2", "{}", "/", WallTime{1}};
+    REQUIRE(
+        (*store)->apply(Mutations{mutation::InsertVersion{version}, mutation::InsertVersion{broken},
+                                  mutation::InsertRun{run}, mutation::InsertRun{unreadable}}));
+  }
+  Loop loop;
+  std::mutex mutex;
+  std::vector<std::function<void()>> delivered;
+  Wakeup wakeup(loop, [&] {
+    std::vector<std::function<void()>> completions;
+    {
+      const std::lock_guard lock(mutex);
+      completions.swap(delivered);
+    }
+    for (const auto& completion : completions) completion();
+  });
+  Writer::Callbacks callbacks;
+  callbacks.committed = [](std::uint64_t) {};
+  callbacks.deliver = [&](std::function<void()> completion) {
+    const std::lock_guard lock(mutex);
+    delivered.push_back(std::move(completion));
+    wakeup.wake();
+  };
+  auto store = SqliteStore::open(home / "pawl.db");
+  REQUIRE(store);
+  Writer writer(std::move(*store), std::move(callbacks), WriterOptions{});
+  Pump pump(loop, Engine({}), writer, [](std::vector<Effect>&&) {});
+  Followers followers(loop, pump, writer, Epoch{1});
+  const auto told = [&](const std::string& name) {
+    std::optional<std::pair<int, std::string>> answer;
+    followers.follow(name, {}, ControlAnswer([&](int status, std::string body) {
+                       answer = {status, std::move(body)};
+                     }));
+    REQUIRE(run_until(loop, [&] { return answer.has_value(); }));
+    return *answer;
+  };
+  const auto [status, body] = told(run.name);
+  CHECK(status == 200);
+  const auto progress = nlohmann::json::parse(body);
+  CHECK(progress["state"] == "succeeded");
+  CHECK(progress["ended"] == true);
+  CHECK(progress["tasks"].size() == 1);
+  CHECK(told("20261120-225801-zzzzzz").first == 404);
+  CHECK_THAT(told(unreadable.name).second, Catch::Contains("cannot be read by this version"));
 }
 
 }  // namespace pawl::test
