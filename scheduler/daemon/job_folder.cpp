@@ -89,7 +89,7 @@ struct JobFolders::Impl : Loop::Retired {
       : loop(loop_of),
         options(std::move(options_of)),
         on_event(std::move(callback)),
-        work(loop_of),
+        work(loop_of, Work::Pace::slow),
         rest_timer(loop_of, [this] { wake_rested(); }),
         again_timer(loop_of, [this] { look_again(); }) {}
 

@@ -63,7 +63,7 @@ struct Service::Reread {
 };
 
 void Service::reload() {
-  if (!settings_work_) settings_work_ = std::make_unique<Work>(loop_);
+  if (!settings_work_) settings_work_ = std::make_unique<Work>(loop_, Work::Pace::slow);
   auto read = std::make_shared<Reread>();
   // The work may outlive this service.
   const bool begins = settings_work_->start(

@@ -323,7 +323,7 @@ void Workers::bury(Peer& peer) {
     std::vector<AttemptResult> results;
   };
   auto fate = std::make_shared<Fate>();
-  peer.work = std::make_unique<Work>(loop_);
+  peer.work = std::make_unique<Work>(loop_, Work::Pace::slow);
   peer.work->start(
       [fate, folder = peer.folder, home = options_.home, id = peer.id, attempts, death,
        now = wall_now()] {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -12,6 +13,7 @@
 #include <uv.h>
 
 #include "scheduler/loop/loop.h"
+#include "scheduler/loop/work.h"
 
 namespace pawl {
 
@@ -28,8 +30,10 @@ struct Loop::Impl {
   uv_idle_t idle;  ///< active while something is deferred or retired, so that no turn sleeps on it
   std::vector<std::function<void()>> deferred;
   std::vector<std::unique_ptr<Retired>> retired;
-  std::unique_ptr<TimerQueue> timers;  ///< made with the first timer
-  std::size_t objects = 0;             ///< of this folder's classes that live on this loop
+  std::unique_ptr<TimerQueue> timers;    ///< made with the first timer
+  std::size_t objects = 0;               ///< of this folder's classes that live on this loop
+  std::size_t slow_running = 0;          ///< work, see Work::Pace
+  std::deque<Work::Impl*> slow_waiting;  ///< for one of these to end
   std::atomic<std::uint64_t> turns{0};
   bool stopping = false;
   bool running = false;

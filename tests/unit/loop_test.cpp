@@ -5,7 +5,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <condition_variable>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -349,6 +353,66 @@ TEST_CASE("work whose owner is gone ends unreported") {
     REQUIRE(work.start([ran] { *ran = true; }, [&] { done = true; }));
   }
   REQUIRE_FALSE(done);
+}
+
+TEST_CASE("slow work, however much of it, holds up no quick one, and all of it is done") {
+  constexpr int kSlow = 50;  // more than run at once
+  struct Gate {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool is_open = false;
+  };
+  Gate gate;
+  Loop loop;
+  int ended = 0;
+  std::vector<std::unique_ptr<Work>> works;
+  for (int i = 0; i < kSlow; ++i) {
+    works.push_back(std::make_unique<Work>(loop, Work::Pace::slow));
+    REQUIRE(works.back()->start(
+        [&gate] {
+          std::unique_lock lock(gate.mutex);
+          gate.changed.wait(lock, [&gate] { return gate.is_open; });
+        },
+        [&ended] { ++ended; }));
+  }
+  bool is_done = false;
+  Work quick(loop);
+  REQUIRE(quick.start([] {}, [&is_done] { is_done = true; }));
+  CHECK(run_until(loop, [&] { return is_done; }));
+  CHECK(ended == 0);
+  REQUIRE(works.back()->busy());
+  works.pop_back();  // of which nothing has begun
+  {
+    const std::lock_guard lock(gate.mutex);
+    gate.is_open = true;
+  }
+  gate.changed.notify_all();
+  CHECK(run_until(loop, [&] { return ended == kSlow - 1; }));
+}
+
+TEST_CASE("slow work whose owner is gone ends unreported, and the loop waits for it") {
+  auto ran = std::make_shared<std::atomic<bool>>(false);
+  bool done = false;
+  {
+    Loop loop;
+    Work work(loop, Work::Pace::slow);
+    REQUIRE(work.start([ran] { *ran = true; }, [&] { done = true; }));
+  }
+  REQUIRE(*ran);
+  REQUIRE_FALSE(done);
+}
+
+TEST_CASE("slow work may begin again, and destroy its owner, at its end") {
+  Loop loop;
+  auto work = std::make_unique<Work>(loop, Work::Pace::slow);
+  int rounds = 0;
+  std::function<void()> again = [&] {
+    if (++rounds == 3) return work.reset();
+    REQUIRE(work->start([] {}, [&again] { again(); }));
+  };
+  again();
+  loop.run();
+  REQUIRE(rounds == 3);
 }
 
 }  // namespace pawl
