@@ -117,6 +117,12 @@ void Pump::feed(Input input) {
   arm_timer();
 }
 
+void Pump::feed_later(Input input) {
+  loop_.defer([this, alive = alive_, input = std::move(input)]() mutable {
+    if (*alive) feed(std::move(input));
+  });
+}
+
 void Pump::arm_timer() {
   if (auto due = engine_.next_deadline())
     timer_.start_at(*due);

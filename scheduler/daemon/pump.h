@@ -38,6 +38,8 @@ class Pump {
        std::function<void(std::vector<Effect>&&)> perform);
 
   void feed(Input input);
+  /// The same at the end of this turn, for who may be inside a step. Nothing once this is gone.
+  void feed_later(Input input);
   /// From now on each change of a run's state is told by `tell_changes`.
   void tell_runs(std::function<void(const RunChange&)> tell) { tell_run_ = std::move(tell); }
   /// Tells the changes of runs that are durable by now and were not told yet. Apart from

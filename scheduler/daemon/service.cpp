@@ -25,6 +25,7 @@ Result<std::unique_ptr<Service>> Service::open(ServiceOptions options) {
 }
 
 Service::~Service() {
+  *alive_ = false;
   settings_work_.reset();
   calendar_timer_.reset();
   stall_watch_.reset();

@@ -211,6 +211,7 @@ class Service {
   bool is_leaving_ = false;
   bool is_draining_ = false;
   bool was_handed_over_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace pawl

@@ -216,12 +216,9 @@ void Service::start_parts(std::vector<JobRow> job_rows) {
   dispatcher_ =
       std::make_unique<Dispatcher>(pump_->engine(), *reader_, *workers_, *jobs_, home_.path(),
                                    home_id_, counters_.epoch, [this](AttemptResult result) {
-                                     // Not from inside the engine's own step.
-                                     loop_.defer([this, result = std::move(result)]() mutable {
-                                       input::AttemptsEnded ended;
-                                       ended.results.push_back(std::move(result));
-                                       pump_->feed(std::move(ended));
-                                     });
+                                     input::AttemptsEnded ended;
+                                     ended.results.push_back(std::move(result));
+                                     pump_->feed_later(std::move(ended));
                                    });
   commands_ = std::make_unique<Commands>(loop_, *pump_, *writer_, *jobs_, counters_.epoch, hooks());
 }
@@ -321,7 +318,11 @@ ServiceHooks Service::hooks() {
     if (options_.serves) return Error{ErrorKind::locked, "`pawl serve` is running here already"};
     was_handed_over_ = true;
     // After the answer is on its way.
-    loop_.defer([this] { loop_.defer([this] { leave(); }); });
+    loop_.defer([this, alive = alive_] {
+      loop_.defer([this, alive] {
+        if (*alive) leave();
+      });
+    });
     return {};
   };
   hooks.run_changed = [this](RunId run) { dispatcher_->forget_definitions(run); };
