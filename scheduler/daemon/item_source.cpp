@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <string_view>
+#include <unordered_set>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -178,6 +180,8 @@ class FileStream : public ItemStream {
 
  protected:
   const std::string& path() const { return path_; }
+  /// Of the line that was read last, from 1.
+  std::int64_t line_number() const { return reader_.line(); }
   Error at_line(const std::string& what) const {
     return bad(path_ + ":" + std::to_string(reader_.line()) + ": " + what);
   }
@@ -245,12 +249,10 @@ class CsvRecords final : public FileStream {
     auto record = next_record();
     if (!record) return record.error();
     if (!*record) return bad(path() + " has no header line");
-    header_ = **record;
-    for (std::size_t i = 0; i < header_.size(); ++i) {
-      for (std::size_t j = 0; j < i; ++j) {
-        if (header_[i] == header_[j])
-          return at_line("the column '" + header_[i] + "' is there twice");
-      }
+    header_ = **std::move(record);
+    std::unordered_set<std::string_view> seen;
+    for (const std::string& column : header_) {
+      if (!seen.insert(column).second) return at_line("the column '" + column + "' is there twice");
     }
     return {};
   }
@@ -276,17 +278,26 @@ class CsvRecords final : public FileStream {
     using Record = std::optional<std::vector<std::string>>;
     fields_.clear();
     is_done_ = false;
-    bool has_begun = false;
+    std::int64_t first = 0;  // the line at which the record begins; 0: only empty lines so far
+    std::size_t bytes = 0;
+    const auto of_record = [&](const std::string& what) {
+      return bad(path() + ": the record that begins at line " + std::to_string(first) + what);
+    };
     while (!is_done_) {
       auto line = next_line(true);
       if (!line) return line.error();
       if (!*line) {
-        if (!has_begun) return Record{};
+        if (first == 0) return Record{};
         if (csv_fini(&parser_, on_field, on_record, this) != 0)
-          return at_line("a quoted field does not end");
+          return of_record(" has a quoted field that does not end");
         break;
       }
-      has_begun = has_begun || (**line).find_first_not_of("\r\n") != std::string_view::npos;
+      if (first == 0 && (**line).find_first_not_of("\r\n") != std::string_view::npos)
+        first = line_number();
+      // Before libcsv has it, which would keep all of the file for a quote that does not end.
+      if (first != 0) bytes += (**line).size();
+      if (bytes > limits::kItemBytesMax)
+        return of_record(" is longer than 1 MiB: does a quoted field not end?");
       if (csv_parse(&parser_, (*line)->data(), (*line)->size(), on_field, on_record, this) !=
           (*line)->size()) {
         return at_line(csv_strerror(csv_error(&parser_)));

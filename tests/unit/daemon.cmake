@@ -19,6 +19,7 @@ pawl_test(daemon_test LABEL unit
     followers_test.cpp
     host_demand_test.cpp
     host_load_test.cpp
+    item_source_test.cpp
     item_window_test.cpp
     jobs_test.cpp
     log_test.cpp
