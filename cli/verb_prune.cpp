@@ -125,8 +125,8 @@ class PruneVerb final : public Verb {
       const auto version = access.history().version(job.row.version);
       if (!version) return version.error();
       if (!*version) continue;
-      if (const auto own = own_retention(**version, request.keep))
-        request.jobs[job.row.name] = *own;
+      if (const auto own = own_retention(**version))
+        request.jobs[job.row.name] = own->over(request.keep);
     }
     return {};
   }

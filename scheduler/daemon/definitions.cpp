@@ -56,12 +56,15 @@ Result<JobSpec> read_definition(const JobVersionRow& row) {
                "the stored definition of " + row.job + " cannot be read by this version: " + why};
 }
 
-std::optional<Retention> own_retention(const JobVersionRow& row, Retention keep) {
-  if (row.body.find("\"retention\"") == std::string::npos) return std::nullopt;
+bool may_say_retention(const JobVersionRow& row) {
+  return row.body.find("\"retention\"") != std::string::npos;
+}
+
+std::optional<OwnRetention> own_retention(const JobVersionRow& row) {
+  if (!may_say_retention(row)) return std::nullopt;
   const Result<JobSpec> job = read_definition(row);
   if (!job) return std::nullopt;
-  return Retention{job->retention_runs.value_or(keep.runs),
-                   job->retention_days.value_or(keep.days)};
+  return OwnRetention{job->retention_runs, job->retention_days};
 }
 
 std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id) {
@@ -69,6 +72,14 @@ std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id) {
     if (job.node(TaskIndex{i}).id == id) return TaskIndex{i};
   }
   return std::nullopt;
+}
+
+std::unordered_map<std::string_view, TaskIndex> tasks_by_id(const JobSpec& job) {
+  std::unordered_map<std::string_view, TaskIndex> tasks;
+  tasks.reserve(job.node_count());
+  for (std::uint32_t i = 0; i < job.node_count(); ++i)
+    tasks.emplace(job.node(TaskIndex{i}).id, TaskIndex{i});
+  return tasks;
 }
 
 }  // namespace pawl

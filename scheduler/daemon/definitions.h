@@ -2,9 +2,11 @@
 
 // How this machine reads job definitions: files that are handed in, and those that are stored.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include <cctz/time_zone.h>
 
@@ -35,10 +37,25 @@ std::optional<cctz::time_zone> zone_named(std::string_view name);
 /// earlier one accepted.
 Result<JobSpec> read_definition(const JobVersionRow& row);
 
-/// What a stored definition says of its own retention, with `keep` where it is silent; nothing when
-/// it says nothing or cannot be read. Most say nothing, and are not parsed.
-std::optional<Retention> own_retention(const JobVersionRow& row, Retention keep);
+/// What a definition says of its own retention.
+struct OwnRetention {
+  std::optional<std::int64_t> runs;
+  std::optional<std::int64_t> days;
+
+  /// With `keep` where it is silent.
+  Retention over(Retention keep) const {
+    return {runs.value_or(keep.runs), days.value_or(keep.days)};
+  }
+};
+
+/// False of most, which need not be parsed.
+bool may_say_retention(const JobVersionRow& row);
+
+/// That of a stored one; nothing when it says nothing or cannot be read.
+std::optional<OwnRetention> own_retention(const JobVersionRow& row);
 
 std::optional<TaskIndex> task_named(const JobSpec& job, std::string_view id);
+/// All tasks and hooks, for who looks for many: a definition may have 100,000. Valid as long as it.
+std::unordered_map<std::string_view, TaskIndex> tasks_by_id(const JobSpec& job);
 
 }  // namespace pawl

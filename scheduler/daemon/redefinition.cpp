@@ -72,11 +72,14 @@ std::optional<Error> check_params(const JobSpec& after, const RunRow& run) {
   return std::nullopt;
 }
 
-TaskState state_of(const RunSnapshot& snapshot, std::size_t place) {
+/// Of the first `count` tasks; who has no row waits.
+std::vector<TaskState> states_of(const RunSnapshot& snapshot, std::size_t count) {
+  std::vector<TaskState> states(count, TaskState::waiting);
   for (const TaskRow& row : snapshot.tasks) {
-    if (row.key.task.value == place && row.key.item == kWhole) return row.state;
+    if (row.key.item == kWhole && row.key.task.value < count)
+      states[row.key.task.value] = row.state;
   }
-  return TaskState::waiting;
+  return states;
 }
 
 /// Items are what they were when they were read, so a task stays mapped, or not.
@@ -125,12 +128,13 @@ Result<Redefinition> redefine(const Definition& before, const Definition& after,
   Redefinition out;
   compare(old_body, new_body, "", {"tasks"}, out.lines);
   const auto new_places = places_of(after.job);
+  const auto states = states_of(snapshot, before.job.tasks.size());
   json tasks = json::array();
   for (std::size_t i = 0; i < before.job.tasks.size(); ++i) {
     const TaskSpec& task = before.job.tasks[i];
     const auto found = new_places.find(task.id);
     const bool is_there = found != new_places.end();
-    const TaskState state = state_of(snapshot, i);
+    const TaskState state = states[i];
     if (auto error = check_task(task, is_there ? &after.job.tasks[found->second] : nullptr, state,
                                 snapshot.run))
       return *std::move(error);

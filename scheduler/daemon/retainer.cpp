@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
@@ -32,7 +31,7 @@ Retainer::Retainer(Loop& loop, Pump& pump, Writer& writer, Jobs& jobs, Options o
                often_.start_after(kEvery);
              }),
       pause_(loop, [this] { step(); }),
-      deleting_(loop) {}
+      work_(loop, Work::Pace::slow) {}
 
 Retainer::~Retainer() { *alive_ = false; }
 
@@ -61,28 +60,64 @@ void Retainer::begin() {
     step();
 }
 
-/// What jobs say of their own retention.
+/// What jobs say of their own retention: of definitions that were not asked for before, parsed
+/// where nobody waits for it.
 void Retainer::read_job_settings() {
-  std::vector<JobRow> jobs;
+  std::map<VersionId, std::optional<OwnRetention>> known;
+  std::vector<VersionId> unknown;
   for (const auto& [name, row] : jobs_.all()) {
-    if (row.version.value != 0) jobs.push_back(row);
+    if (row.version.value == 0) continue;
+    const auto found = own_.find(row.version);
+    if (found == own_.end())
+      unknown.push_back(row.version);
+    else
+      known.insert(*found);
   }
+  own_ = std::move(known);
+  if (unknown.empty()) return take_job_settings();
   const bool is_queued =
-      writer_.load([this, alive = alive_, jobs = std::move(jobs),
-                    keep = options_.keep](Store& store) -> std::function<void()> {
-        std::map<std::string, Retention> found;
-        for (const JobRow& job : jobs) {
-          auto version = store.version(job.version);
-          if (!version || !*version) continue;
-          if (const auto own = own_retention(**version, keep)) found[job.name] = *own;
+      writer_.load([this, alive = alive_, unknown](Store& store) -> std::function<void()> {
+        auto rows = std::make_shared<std::vector<JobVersionRow>>();
+        for (VersionId version : unknown) {
+          auto row = store.version(version);
+          // Without a job's word of it more might go than it wants.
+          if (!row)
+            return [this, alive, why = row.error()] {
+              if (*alive) end(why);
+            };
+          if (*row && may_say_retention(**row)) rows->push_back(**std::move(row));
         }
-        return [this, alive, found = std::move(found)]() mutable {
-          if (!*alive) return;
-          rounds_.front().request.jobs = std::move(found);
-          step();
+        return [this, alive, unknown, rows] {
+          if (*alive) parse_job_settings(unknown, rows);
         };
       });
   if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});
+}
+
+void Retainer::parse_job_settings(const std::vector<VersionId>& versions,
+                                  std::shared_ptr<const std::vector<JobVersionRow>> rows) {
+  for (VersionId version : versions) own_[version] = std::nullopt;
+  if (rows->empty()) return take_job_settings();
+  auto found = std::make_shared<std::map<VersionId, std::optional<OwnRetention>>>();
+  work_.start(
+      [rows = std::move(rows), found] {
+        for (const JobVersionRow& row : *rows) (*found)[row.id] = own_retention(row);
+      },
+      [this, found] {
+        for (const auto& [version, own] : *found) own_[version] = own;
+        take_job_settings();
+      });
+}
+
+void Retainer::take_job_settings() {
+  std::map<std::string, Retention>& jobs = rounds_.front().request.jobs;
+  for (const auto& [name, row] : jobs_.all()) {
+    if (row.version.value == 0) continue;
+    const auto found = own_.find(row.version);
+    if (found == own_.end()) return read_job_settings();  // it came meanwhile
+    if (found->second) jobs[name] = found->second->over(options_.keep);
+  }
+  step();
 }
 
 void Retainer::step() {
@@ -134,7 +169,7 @@ void Retainer::delete_files() {
             if (pump_.engine().live_attempts() == 0) return delete_files();
             pause_.start_after(kDeletePause);
           };
-          deleting_.start(std::move(remove), std::move(removed));
+          work_.start(std::move(remove), std::move(removed));
         };
       });
   if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/jobs.h"
 #include "scheduler/daemon/pump.h"
 #include "scheduler/loop/loop.h"
@@ -58,6 +59,9 @@ class Retainer {
   };
   void begin();
   void read_job_settings();
+  void parse_job_settings(const std::vector<VersionId>& versions,
+                          std::shared_ptr<const std::vector<JobVersionRow>> rows);
+  void take_job_settings();
   void step();
   void delete_files();
   void end(Result<std::int64_t> result);
@@ -69,8 +73,9 @@ class Retainer {
   Options options_;
   Timer often_;
   Timer pause_;
-  Work deleting_;
-  std::deque<Round> rounds_;  ///< the first one is under way
+  Work work_;                                             ///< of the round
+  std::map<VersionId, std::optional<OwnRetention>> own_;  ///< of definitions that were asked for
+  std::deque<Round> rounds_;                              ///< the first one is under way
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -4,6 +4,8 @@
 #include <array>
 #include <map>
 #include <set>
+#include <string_view>
+#include <unordered_map>
 
 #include "scheduler/daemon/control.h"
 #include "scheduler/daemon/definitions.h"
@@ -113,16 +115,20 @@ void RunCommands::finish(Command& command, Result<Loaded> loaded, Json differenc
 Result<std::vector<Target>> RunCommands::targets_of(const Command& command, const Loaded& loaded) {
   std::map<std::string, const LoadedRun*> runs;
   for (const LoadedRun& run : loaded) runs.emplace(run.row.name, &run);
+  std::map<const JobSpec*, std::unordered_map<std::string_view, TaskIndex>> tasks;
   std::vector<Target> targets;
   for (const Command::Named& named : command.targets) {
     const LoadedRun& run = *runs.at(named.run);
     Target target{run.row.id, {}, {}, named.itself};
     if (!named.task.empty()) {
-      target.task = task_named(*run.job, named.task);
-      if (!target.task) {
+      const auto [known, is_new] = tasks.try_emplace(&*run.job);
+      if (is_new) known->second = tasks_by_id(*run.job);
+      const auto found = known->second.find(named.task);
+      if (found == known->second.end()) {
         return Error{ErrorKind::not_found,
                      "run " + named.run + " has no task '" + named.task + "'"};
       }
+      target.task = found->second;
       if (named.index) target.item = ItemIndex{*named.index};
     }
     targets.push_back(target);

@@ -43,4 +43,32 @@ TEST_CASE("asking for a nice changes nothing of this process") {
   CHECK(getpriority(PRIO_PROCESS, 0) == before);
 }
 
+TEST_CASE("a definition's own retention goes over what is kept otherwise, as far as it says") {
+  JobVersionRow row;
+  row.job = "sales";
+  row.folder = "/";
+  const auto kept = [&](const std::string& more) -> std::string {
+    row.body = R"({"name": "sales", "tasks": [{"id": "a", "command": ["true"]}])" + more + "}";
+    const auto own = own_retention(row);
+    if (!own) return "nothing";
+    const Retention all = own->over({1000, 30});
+    return std::to_string(all.runs) + " " + std::to_string(all.days);
+  };
+  CHECK(kept("") == "nothing");
+  CHECK(kept(R"(, "retention": {"runs": 5})") == "5 30");
+  CHECK(kept(R"(, "retention": {"days": 7})") == "1000 7");
+  CHECK(kept(R"(, "retention": 5)") == "nothing");  // cannot be read
+}
+
+TEST_CASE("tasks and hooks are found by their ids") {
+  const std::string text = R"({"name": "sales", "tasks": [{"id": "a", "command": ["true"]},
+      {"id": "b", "command": ["true"]}], "on_exit": [{"command": ["true"]}]})";
+  const ParseResult parsed = parse_job(text, parse_options("/", nullptr, nullptr));
+  REQUIRE(parsed.ok);
+  const auto tasks = tasks_by_id(parsed.job);
+  REQUIRE(tasks.size() == 3);
+  for (const auto& [id, index] : tasks) CHECK(task_named(parsed.job, id) == index);
+  CHECK_FALSE(tasks.contains("c"));
+}
+
 }  // namespace pawl::test
