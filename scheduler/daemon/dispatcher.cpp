@@ -88,7 +88,7 @@ void Dispatcher::start(const effect::StartAttempt& start) {
   if (start.has_past || !pairs.empty()) {
     reader_.ask(read::PastRequest{start, std::move(pairs)});
   } else {
-    to_worker(start);
+    to_worker({start, {}, {}});
   }
 }
 
@@ -99,21 +99,21 @@ void Dispatcher::on(read::PastAnswer&& answer) {
     return fail(answer.start, Reason::template_,
                 "what it names of the items before its own has " +
                     std::to_string(answer.tasks.size()) + " bytes, too many to hand over");
-  pasts_[answer.start.attempt] = {std::move(answer.past), std::move(answer.tasks)};
-  to_worker(answer.start);
+  to_worker({answer.start, std::move(answer.past), std::move(answer.tasks)});
 }
 
-void Dispatcher::to_worker(const effect::StartAttempt& start) {
+void Dispatcher::to_worker(PendingStart pending) {
+  const effect::StartAttempt& start = pending.start;
   if (!is_live(start)) return;
   const Task task{start.key.run, start.key.task};
   Definition& definition = definitions_[task];
   if (has_passed(task, definition)) take_back(std::exchange(definition, Definition{}));
   if (definition.json.empty()) {
-    definition.waiting.push_back(start);
+    definition.waiting.push_back(std::move(pending));
     if (definition.ticket == 0) ask_for_context(task, definition);
     return;
   }
-  send(start, definition);
+  send(pending, definition);
 }
 
 void Dispatcher::ask_for_context(const Task& task, Definition& definition) {
@@ -153,15 +153,14 @@ void Dispatcher::make(const Task& task, Definition& definition, std::string cont
   definition.id = DefinitionId{++next_id_};
   definition.json = encode_definition(d);
   definition.ticket = 0;
-  for (const effect::StartAttempt& start : std::exchange(definition.waiting, {}))
-    send(start, definition);
+  for (PendingStart& pending : std::exchange(definition.waiting, {})) send(pending, definition);
 }
 
 /// There is no definition to be made, so nothing that waits for it starts.
 void Dispatcher::refuse(const Task& task, const std::string& why) {
   const auto definition = definitions_.extract(task);
-  for (const effect::StartAttempt& start : definition.mapped().waiting)
-    fail(start, Reason::template_, why);
+  for (const PendingStart& pending : definition.mapped().waiting)
+    fail(pending.start, Reason::template_, why);
 }
 
 void Dispatcher::on(read::ContextAnswer&& answer) {
@@ -173,7 +172,8 @@ void Dispatcher::on(read::ContextAnswer&& answer) {
   make(task, it->second, std::move(answer.context));
 }
 
-void Dispatcher::send(const effect::StartAttempt& start, Definition& definition) {
+void Dispatcher::send(PendingStart& pending, Definition& definition) {
+  const effect::StartAttempt& start = pending.start;
   if (!is_live(start)) return;
   frame::AttemptStart out;
   out.attempt = start.attempt;
@@ -189,29 +189,26 @@ void Dispatcher::send(const effect::StartAttempt& start, Definition& definition)
   const std::string& task = engine_.job_of(start.key.run)->node(start.key.task).id;
   out.idempotency_key =
       idempotency_key(home_id_, *engine_.run(start.key.run), task, start.key.item, start.work);
-  if (start.key.item != kWhole && !take_item(start, out)) return;
+  if (start.key.item != kWhole && !take_item(pending, out)) return;
   if (definition.known_by.insert(start.worker).second)
     workers_.define(start.worker, definition.id, definition.json);
-  if (auto past = pasts_.extract(start.attempt); !past.empty()) {
-    if (out.previous_reason == Reason::none)
-      out.previous_reason = past.mapped().left.previous_reason;
-    out.handle = std::move(past.mapped().left.handle);
-    out.state = std::move(past.mapped().left.state_text);
-    out.tasks = std::move(past.mapped().tasks);
-  }
+  if (out.previous_reason == Reason::none) out.previous_reason = pending.past.previous_reason;
+  out.handle = std::move(pending.past.handle);
+  out.state = std::move(pending.past.state_text);
+  out.tasks = std::move(pending.tasks);
   outgoing_[start.worker].push_back(std::move(out));
 }
 
-/// The item's key and payload, if its chunk is here; otherwise the start waits for it.
-bool Dispatcher::take_item(const effect::StartAttempt& start, frame::AttemptStart& out) {
-  const Task task{start.key.run, start.key.task};
+/// The item's key and payload, if its chunk is here; otherwise `pending` is taken and waits for it.
+bool Dispatcher::take_item(PendingStart& pending, frame::AttemptStart& out) {
+  const Task task{pending.start.key.run, pending.start.key.task};
   ItemWindow& window = windows_[task];
-  const ItemWindow::Taken taken = window.take(start.key.item.value, start);
+  const ItemWindow::Taken taken = window.take(pending);
   ask_for_chunks(task, window);
   switch (taken.kind) {
     case ItemWindow::Taken::Kind::awaited: return false;
     case ItemWindow::Taken::Kind::missing:
-      fail(start, Reason::items, "the item is not in the store");
+      fail(pending.start, Reason::items, "the item is not in the store");
       return false;
     case ItemWindow::Taken::Kind::here: break;
   }
@@ -232,16 +229,16 @@ void Dispatcher::ask_for_chunks(const Task& task, ItemWindow& window) {
 void Dispatcher::on(const read::ChunkAnswer& answer) {
   const auto window = windows_.find({answer.run, answer.task});
   if (window == windows_.end()) return;
-  const ItemWindow::Arrived arrived = window->second.arrived(answer.item, answer.chunk);
+  ItemWindow::Arrived arrived = window->second.arrived(answer.item, answer.chunk);
   ask_for_chunks(window->first, window->second);
-  for (const effect::StartAttempt& s : arrived.ready) {
-    auto definition = definitions_.find({s.key.run, s.key.task});
+  for (PendingStart& pending : arrived.ready) {
+    auto definition = definitions_.find({answer.run, answer.task});
     if (definition != definitions_.end() && !definition->second.json.empty())
-      send(s, definition->second);
+      send(pending, definition->second);
     else
-      to_worker(s);
+      to_worker(std::move(pending));
   }
-  for (const effect::StartAttempt& s : arrived.lost) fail(s, Reason::items, answer.error);
+  for (const PendingStart& pending : arrived.lost) fail(pending.start, Reason::items, answer.error);
 }
 
 void Dispatcher::flush() {
@@ -253,7 +250,6 @@ void Dispatcher::flush() {
 }
 
 void Dispatcher::fail(const effect::StartAttempt& start, Reason reason, std::string message) {
-  pasts_.erase(start.attempt);
   if (!is_live(start)) return;
   AttemptResult result;
   result.attempt = start.attempt;

@@ -54,24 +54,19 @@ class Dispatcher {
     std::string json;                     ///< empty: not made yet
     std::vector<read::Upstream> passing;  ///< that it names and that were not final, as they were
     std::set<WorkerId> known_by;
-    std::vector<effect::StartAttempt> waiting;
-  };
-  /// What an attempt is told beside its item.
-  struct Past {
-    AttemptPast left;
-    std::string tasks;
+    std::vector<PendingStart> waiting;
   };
 
-  void send(const effect::StartAttempt& start, Definition& definition);
+  void send(PendingStart& pending, Definition& definition);
   void ask_for_context(const Task& task, Definition& definition);
   void refuse(const Task& task, const std::string& why);
   bool has_passed(const Task& task, const Definition& definition) const;
   void take_back(const Definition& definition);
   void forget(RunId run);
   void make(const Task& task, Definition& definition, std::string context);
-  bool take_item(const effect::StartAttempt& start, frame::AttemptStart& out);
+  bool take_item(PendingStart& pending, frame::AttemptStart& out);
   void ask_for_chunks(const Task& task, ItemWindow& window);
-  void to_worker(const effect::StartAttempt& start);
+  void to_worker(PendingStart pending);
   bool is_live(const effect::StartAttempt& start) const;
   void fail(const effect::StartAttempt& start, Reason reason, std::string message);
 
@@ -85,8 +80,7 @@ class Dispatcher {
   std::uint64_t next_id_;
   std::uint64_t next_ticket_ = 1;
   std::map<Task, Definition> definitions_;
-  std::map<Task, ItemWindow> windows_;         ///< of the tasks whose items are started
-  std::unordered_map<AttemptId, Past> pasts_;  ///< of starts on their way
+  std::map<Task, ItemWindow> windows_;  ///< of the tasks whose items are started
   std::map<WorkerId, std::vector<frame::AttemptStart>> outgoing_;
   std::vector<std::pair<WorkerId, DefinitionId>> outdated_;  ///< that workers know, and may forget
 };

@@ -8,10 +8,11 @@
 
 namespace pawl {
 
-ItemWindow::Taken ItemWindow::take(std::int64_t item, const effect::StartAttempt& start) {
+ItemWindow::Taken ItemWindow::take(PendingStart& pending) {
+  const std::int64_t item = pending.start.key.item.value;
   Chunk* chunk = find(item);
   if (chunk == nullptr) {
-    waiting_[item].push_back(start);
+    waiting_[item].push_back(std::move(pending));
     if (!may_come(item)) ask(item);
     return {Taken::Kind::awaited, {}};
   }
@@ -36,7 +37,7 @@ ItemWindow::Arrived ItemWindow::arrived(std::int64_t asked,
       continue;
     }
     auto& into = is_here ? out.ready : out.lost;
-    into.insert(into.end(), w->second.begin(), w->second.end());
+    std::move(w->second.begin(), w->second.end(), std::back_inserter(into));
     w = waiting_.erase(w);
   }
   for (const auto& [item, starts] : waiting_) {

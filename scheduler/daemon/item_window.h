@@ -13,9 +13,9 @@
 #include <set>
 #include <vector>
 
-#include "scheduler/core/effect.h"
 #include "scheduler/core/item_chunk.h"
 #include "scheduler/core/rows.h"
+#include "scheduler/daemon/pending_start.h"
 
 namespace pawl {
 
@@ -33,12 +33,13 @@ class ItemWindow {
     Kind kind = Kind::awaited;
     ItemView item;  ///< valid until the next call
   };
-  /// The item of a start. Half way through a chunk the next one is asked for.
-  Taken take(std::int64_t item, const effect::StartAttempt& start);
+  /// The item of a start. `pending` is moved from only where the item is awaited. Half way through
+  /// a chunk the next one is asked for.
+  Taken take(PendingStart& pending);
 
   struct Arrived {
-    std::vector<effect::StartAttempt> ready;  ///< their items are here now: to be taken again
-    std::vector<effect::StartAttempt> lost;   ///< theirs was asked for and is not in the store
+    std::vector<PendingStart> ready;  ///< their items are here now: to be taken again
+    std::vector<PendingStart> lost;   ///< theirs was asked for and is not in the store
   };
   /// The answer to a question; null: the item is in no chunk of the store.
   Arrived arrived(std::int64_t asked, std::shared_ptr<const ItemChunkRow> chunk);
@@ -62,8 +63,8 @@ class ItemWindow {
   void ask_ahead(const ItemChunkRow& current, std::int64_t item);
   void keep(std::shared_ptr<const ItemChunkRow> row);
 
-  std::map<std::int64_t, Chunk> chunks_;                               ///< by first item
-  std::map<std::int64_t, std::vector<effect::StartAttempt>> waiting_;  ///< by item
+  std::map<std::int64_t, Chunk> chunks_;                       ///< by first item
+  std::map<std::int64_t, std::vector<PendingStart>> waiting_;  ///< by item
   std::vector<std::int64_t> questions_;
   std::set<std::int64_t> asked_;  ///< questions without an answer
   /// Of them, those asked before anything of the chunk had started: it may still be on its way into

@@ -14,10 +14,10 @@ using Kind = ItemWindow::Taken::Kind;
 
 constexpr auto kWholeChunk = static_cast<std::int64_t>(limits::kItemsPerChunk);
 
-effect::StartAttempt start(std::int64_t item) {
-  effect::StartAttempt start;
-  start.key = {RunId{1}, TaskIndex{0}, ItemIndex{item}};
-  return start;
+PendingStart start(std::int64_t item) {
+  PendingStart pending;
+  pending.start.key = {RunId{1}, TaskIndex{0}, ItemIndex{item}};
+  return pending;
 }
 
 /// Items first..first+count, each the text of its number.
@@ -29,7 +29,12 @@ std::shared_ptr<const ItemChunkRow> chunk(std::int64_t first, std::int64_t count
       ItemChunkRow{RunId{1}, TaskIndex{0}, first, count, writer.take()});
 }
 
-Kind kind_of(ItemWindow& window, std::int64_t item) { return window.take(item, start(item)).kind; }
+ItemWindow::Taken taken(ItemWindow& window, std::int64_t item) {
+  PendingStart pending = start(item);
+  return window.take(pending);
+}
+
+Kind kind_of(ItemWindow& window, std::int64_t item) { return taken(window, item).kind; }
 
 std::string questions(ItemWindow& window) {
   std::string text;
@@ -37,9 +42,9 @@ std::string questions(ItemWindow& window) {
   return text;
 }
 
-std::string items_of(const std::vector<effect::StartAttempt>& starts) {
+std::string items_of(const std::vector<PendingStart>& starts) {
   std::string text;
-  for (const effect::StartAttempt& s : starts) text += std::to_string(s.key.item.value) + " ";
+  for (const PendingStart& s : starts) text += std::to_string(s.start.key.item.value) + " ";
   return text;
 }
 
@@ -52,10 +57,32 @@ TEST_CASE("a start waits for the chunk of its item and then has key and payload"
   const auto arrived = window.arrived(3, chunk(0, 10));
   CHECK(items_of(arrived.ready) == "3 ");
   CHECK(arrived.lost.empty());
-  const auto taken = window.take(3, start(3));
-  REQUIRE(taken.kind == Kind::here);
-  CHECK(taken.item.key == "k3");
-  CHECK(taken.item.payload == "3");
+  const auto item = taken(window, 3);
+  REQUIRE(item.kind == Kind::here);
+  CHECK(item.item.key == "k3");
+  CHECK(item.item.payload == "3");
+}
+
+TEST_CASE("a start that waited has what its attempt is to be told") {
+  ItemWindow window;
+  PendingStart pending = start(0);
+  pending.past.handle = "query 17";
+  pending.tasks = R"({"fetch":{}})";
+  CHECK(window.take(pending).kind == Kind::awaited);
+  const auto arrived = window.arrived(0, chunk(0, 10));
+  REQUIRE(arrived.ready.size() == 1);
+  CHECK(arrived.ready[0].past.handle == "query 17");
+  CHECK(arrived.ready[0].tasks == R"({"fetch":{}})");
+}
+
+TEST_CASE("a start whose item is here is left with who asked") {
+  ItemWindow window;
+  CHECK(kind_of(window, 0) == Kind::awaited);
+  static_cast<void>(window.arrived(0, chunk(0, 10)));
+  PendingStart pending = start(1);
+  pending.past.state_text = "page 2";
+  CHECK(window.take(pending).kind == Kind::here);
+  CHECK(pending.past.state_text == "page 2");
 }
 
 TEST_CASE("a question is told once") {
