@@ -10,6 +10,7 @@
 #include "cli/verb.h"
 #include "cli/view.h"
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/output_file.h"
 
 namespace pawl {
 
@@ -124,15 +125,13 @@ class OutputVerb final : public Verb {
                                     ? OrderedJson(row.value)
                                     : OrderedJson::parse(row.value, nullptr, false);
       session.out.print(value.is_discarded() ? dump(OrderedJson(row.value)) : dump(value));
-    } else if (Result<void> done = print_lines_as_list(session, access, row); !done) {
+    } else if (Result<void> done = output_file_as_json(
+                   access.home(), row, [&](std::string_view json) { session.out.print(json); });
+               !done) {
       return done;
     }
     session.out.print("}");
     return {};
-  }
-
-  static std::string path_of(const HistoryAccess& access, const OutputRow& row) {
-    return row.file.starts_with('/') ? row.file : access.home() + "/" + row.file;
   }
 
   static Error unreadable(const std::string& path) {
@@ -140,31 +139,9 @@ class OutputVerb final : public Verb {
             fmt::format("{}: cannot be read: {}", escape_for_terminal(path), std::strerror(errno))};
   }
 
-  static Result<void> print_lines_as_list(const Session& session, HistoryAccess& access,
-                                          const OutputRow& row) {
-    const std::string path = path_of(access, row);
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return unreadable(path);
-    const bool is_lines = row.format == "jsonl";
-    if (!is_lines) {
-      std::string text((std::istreambuf_iterator<char>(file)), {});
-      session.out.print(row.format == "json" ? text : dump(OrderedJson(text)));
-      return {};
-    }
-    session.out.print("[");
-    bool first = true;
-    for (std::string line; std::getline(file, line);) {
-      if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-      session.out.print((first ? "" : ",") + line);
-      first = false;
-    }
-    session.out.print("]");
-    return {};
-  }
-
   static Result<void> copy_file(const Session& session, HistoryAccess& access,
                                 const OutputRow& row) {
-    const std::string path = path_of(access, row);
+    const std::string path = path_of_output(access.home(), row);
     std::ifstream file(path, std::ios::binary);
     if (!file) return unreadable(path);
     std::array<char, 64 << 10> block;

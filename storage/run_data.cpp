@@ -61,7 +61,7 @@ struct RunData::Statements {
                "WHERE run = ? AND task = ? AND item = ?"),
         outputs(*database,
                 "SELECT item, attempt, format, value, file, bytes FROM output "
-                "WHERE run = ? AND task = ? AND item >= 0 ORDER BY item") {}
+                "WHERE run = ? AND task = ? AND item >= ? ORDER BY item") {}
 
   std::unique_ptr<Database> database;
   Statement chunk;
@@ -182,10 +182,10 @@ Result<std::optional<OutputRow>> RunData::output(TaskKey key) {
   return out;
 }
 
-Result<void> RunData::outputs(RunId run, TaskIndex task,
+Result<void> RunData::outputs(RunId run, TaskIndex task, ItemIndex first,
                               const std::function<bool(const OutputRow&)>& each) {
   Statement& outputs = statements_->outputs;
-  outputs.bind(run, task);
+  outputs.bind(run, task, first);
   while (outputs.step()) {
     if (!each(read_output(outputs, run, task))) break;
   }

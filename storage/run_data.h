@@ -55,9 +55,9 @@ class RunData {
       RunId run, const std::function<bool(std::string_view task, const OutputRow&)>& each);
   /// The output of a task or item; nothing when there is none. Errors: storage.
   Result<std::optional<OutputRow>> output(TaskKey key);
-  /// The outputs of a mapped task's items, in index order, until `each` says false. A transaction
-  /// is open meanwhile: `each` must not wait. Errors: storage.
-  Result<void> outputs(RunId run, TaskIndex task,
+  /// The outputs of a mapped task's items from `first` on, in index order, until `each` says false.
+  /// A transaction is open meanwhile: `each` must not wait. Errors: storage.
+  Result<void> outputs(RunId run, TaskIndex task, ItemIndex first,
                        const std::function<bool(const OutputRow&)>& each);
 
  private:

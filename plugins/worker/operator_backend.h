@@ -68,8 +68,8 @@ struct OperatorRequest {
 /// cut to its length once secrets are hidden.
 inline constexpr std::size_t kToldTextBytesMax = 64u << 10;
 
-/// A text for people with secrets hidden. One of about that length, as a cut keeps characters whole,
-/// was cut, perhaps within a secret, of which no part is left.
+/// A text for people with secrets hidden. One of about that length, as a cut keeps characters
+/// whole, was cut, perhaps within a secret, of which no part is left.
 inline std::string hide_told(const Mask& mask, std::string_view text) {
   constexpr std::size_t kCharacterBytesMax = 4;
   const bool is_cut = text.size() + kCharacterBytesMax > kToldTextBytesMax;

@@ -29,8 +29,8 @@ class BlockingThreads {
   BlockingThreads& operator=(const BlockingThreads&) = delete;
 
   /// Any thread. Each piece has one thread; pieces begin in the order they came. `work` must not
-  /// throw. True: a thread takes it at once; false: it waits for one. Errors: failed, and nothing is
-  /// done: too much waits, or the system gives not a single thread.
+  /// throw. True: a thread takes it at once; false: it waits for one. Errors: failed, and nothing
+  /// is done: too much waits, or the system gives not a single thread.
   Result<bool> hand_over(std::function<void()> work);
 
  private:

@@ -2,19 +2,38 @@
 
 #include <algorithm>
 
+#include "scheduler/base/limits.h"
 #include "scheduler/daemon/run_context.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
 namespace {
 
-/// Whether a text of the task that may hold templates has the word.
-bool names_word(const TaskSpec& task, std::string_view word) {
-  auto has = [&](const std::string& text) { return text.find(word) != std::string::npos; };
+// A frame has its number and its length too.
+constexpr std::size_t kDefinitionBytesMax = limits::kFrameBytesMax - 64;
+
+/// Whether `has` is true of a text of the task that may hold templates.
+template <typename Has>
+bool names(const TaskSpec& task, const Has& has) {
   if (has(task.with) || has(task.when) || has(task.working_dir)) return true;
   if (task.map && (has(task.map->items) || has(task.map->key))) return true;
   return std::any_of(task.env.begin(), task.env.end(),
                      [&](const auto& e) { return has(e.second); });
+}
+
+bool names_word(const TaskSpec& task, std::string_view word) {
+  return names(task, [&](std::string_view text) { return text.find(word) != text.npos; });
+}
+
+/// `output`, and not just `output_file`.
+bool names_output(const TaskSpec& task) {
+  constexpr std::string_view kWord = "output";
+  return names(task, [&](std::string_view text) {
+    std::size_t at = text.find(kWord);
+    while (at != text.npos && text.substr(at + kWord.size()).starts_with("_file"))
+      at = text.find(kWord, at + 1);
+    return at != text.npos;
+  });
 }
 
 TaskIndex first_hook(const JobSpec& job) {
@@ -39,6 +58,7 @@ read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex 
   const RunRow& row = *engine.run(run);
   request.names =
       (job.is_hook(index) ? names_of_ended_run(row, job) : names_of_run(row, job)).dump();
+  request.wants_outputs = names_output(task);
   request.wants_output_files = names_word(task, "output_file");
   if (job.is_hook(index) && names_word(task, "failed")) request.failed_before = first_hook(job);
   if (task.outputs_used.empty()) return request;
@@ -150,8 +170,15 @@ void Dispatcher::make(const Task& task, Definition& definition, std::string cont
   if (auto connected = connect(d, jobs_.settings()); !connected)
     return refuse(task, connected.error().message);
   take_secrets(d);
+  std::string json = encode_definition(d);
+  if (json.size() > kDefinitionBytesMax) {
+    return refuse(task, "with the params and results that it names its definition has " +
+                            std::to_string(json.size()) +
+                            " bytes, too many to hand over: name the `output_file` of what is "
+                            "long");
+  }
   definition.id = DefinitionId{++next_id_};
-  definition.json = encode_definition(d);
+  definition.json = std::move(json);
   definition.ticket = 0;
   for (PendingStart& pending : std::exchange(definition.waiting, {})) send(pending, definition);
 }

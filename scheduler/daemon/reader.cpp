@@ -10,6 +10,7 @@
 #include <set>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/daemon/output_file.h"
 #include "scheduler/daemon/request.h"
 #include "scheduler/spec/expression.h"
 
@@ -67,10 +68,16 @@ Reader::~Reader() {
   thread_.join();
 }
 
-/// A value as it stands in the store.
-json Reader::value_of(const OutputRow& row) {
+/// A value as it stands in the store, or in its file.
+Result<json> Reader::value_of(const OutputRow& row) {
+  if (!row.file.empty()) {
+    auto text = read_output_file(home_, row);
+    if (!text) return text.error();
+    if (row.format == "json") return json::parse(*text, nullptr, false);
+    return json(*std::move(text));
+  }
   if (row.format == "json") return json::parse(row.value, nullptr, false);
-  if (row.format != "jsonl") return row.value;
+  if (row.format != "jsonl") return json(row.value);
   json array = json::array();
   std::size_t start = 0;
   while (start < row.value.size()) {
@@ -264,7 +271,7 @@ Result<json> Reader::context_of(const read::ContextRequest& request) {
 Result<void> Reader::add_pairs(const TaskKey& key, const std::vector<read::Upstream>& pairs,
                                json& tasks) {
   for (const read::Upstream& pair : pairs) {
-    auto names = names_of_one({key.run, pair.task, key.item}, pair.state);
+    auto names = names_of_one({key.run, pair.task, key.item}, pair.state, true);
     if (!names) return names.error();
     tasks[pair.id] = std::move(*names);
   }
@@ -272,23 +279,25 @@ Result<void> Reader::add_pairs(const TaskKey& key, const std::vector<read::Upstr
 }
 
 /// Of a task that is not mapped, or of an item.
-Result<json> Reader::names_of_one(TaskKey key, TaskState state) {
+Result<json> Reader::names_of_one(TaskKey key, TaskState state, bool wants_output) {
   json names = {{"state", to_string(state)}};
   auto row = noted(data_->output(key));
   if (!row) return row.error();
-  if (*row && (*row)->file.empty()) {
-    names["output"] = value_of(**row);
-  } else if (*row) {
-    const std::string& file = (*row)->file;
-    names["output_file"] = file.starts_with('/') ? file : home_ + "/" + file;
-  }
+  if (!*row) return names;
+  const bool is_in_file = !(*row)->file.empty();
+  if (is_in_file) names["output_file"] = path_of_output(home_, **row);
+  if (is_in_file && !(wants_output && is_value(**row))) return names;
+  auto value = value_of(**row);
+  if (!value) return value.error();
+  names["output"] = std::move(*value);
   return names;
 }
 
 Result<json> Reader::names_of_task(const read::ContextRequest& request,
                                    const read::Upstream& upstream) {
   if (!upstream.is_mapped)
-    return names_of_one({request.run, upstream.task, kWhole}, upstream.state);
+    return names_of_one({request.run, upstream.task, kWhole}, upstream.state,
+                        request.wants_outputs);
   json names = {{"state", to_string(upstream.state)}};
   json counts = json::object();
   for (std::size_t s = 0; s < kTaskStateCount; ++s) counts[kTaskStateWords[s]] = upstream.counts[s];
@@ -304,14 +313,24 @@ Result<json> Reader::names_of_task(const read::ContextRequest& request,
   };
   bool fits = upstream.items <= static_cast<std::int64_t>(limits::kOutputValueBytesMax / 2);
   if (fits) {
-    auto done = noted(data_->outputs(request.run, upstream.task, [&](const OutputRow& row) {
-      add_until(row.key.item.value);
-      bytes += row.value.size() + 1;
-      fits = bytes <= limits::kOutputValueBytesMax && row.file.empty();
-      if (fits) array.push_back(value_of(row));
-      return fits;
-    }));
+    std::optional<Error> failed;
+    auto done =
+        noted(data_->outputs(request.run, upstream.task, ItemIndex{0}, [&](const OutputRow& row) {
+          add_until(row.key.item.value);
+          bytes += bytes_of(row) + 1;
+          fits = bytes <= limits::kOutputValueBytesMax && is_value(row) &&
+                 (row.file.empty() || request.wants_outputs);
+          if (!fits) return false;
+          auto value = value_of(row);
+          if (!value) {
+            failed = value.error();
+            return false;
+          }
+          array.push_back(std::move(*value));
+          return true;
+        }));
     if (!done) return done.error();
+    if (failed) return *failed;
     if (fits) add_until(upstream.items);
   }
   if (fits) names["output"] = std::move(array);
@@ -333,14 +352,31 @@ Result<std::string> Reader::write_output_file(const read::ContextRequest& reques
   const std::string part = path + ".part";
   std::ofstream out(part, std::ios::binary | std::ios::trunc);
   std::int64_t next = 0;
-  auto done = noted(data_->outputs(request.run, upstream.task, [&](const OutputRow& row) {
-    for (; next < row.key.item.value; ++next) out << "null\n";
-    out << dump(value_of(row)) << '\n';
-    ++next;
-    return static_cast<bool>(out);
-  }));
-  if (!done) return done.error();
-  for (; next < upstream.items; ++next) out << "null\n";
+  const auto skip_to = [&](std::int64_t item) {
+    for (; next < item; ++next) out << "null\n";
+  };
+  std::optional<OutputRow> in_file;
+  do {
+    in_file.reset();
+    auto done = noted(
+        data_->outputs(request.run, upstream.task, ItemIndex{next}, [&](const OutputRow& row) {
+          skip_to(row.key.item.value);
+          ++next;
+          if (!row.file.empty()) {
+            in_file = row;
+            return false;
+          }
+          if (auto value = value_of(row)) out << dump(*value) << '\n';
+          return static_cast<bool>(out);
+        }));
+    if (!done) return done.error();
+    if (!in_file) break;
+    // It may be long, and no transaction is open.
+    auto copied = output_file_as_json(home_, *in_file, [&](std::string_view json) { out << json; });
+    if (!copied) return copied.error();
+    out << '\n';
+  } while (out);
+  skip_to(upstream.items);
   out.close();
   if (!out) return Error{ErrorKind::storage, "cannot write " + part + ": is the disk full?"};
   std::filesystem::rename(part, path, failed);

@@ -47,7 +47,8 @@ struct ContextRequest {
   std::uint64_t ticket = 0;  ///< handed back
   std::string names;         ///< JSON text: `params`, `run`
   std::vector<Upstream> upstreams;
-  bool wants_output_files = false;
+  bool wants_outputs = true;        ///< long ones too, which lie in files
+  bool wants_output_files = false;  ///< of mapped tasks
   std::string run_name;
   /// Fills `run.failed`: what failed of the tasks before this one. Nothing: nobody asks.
   std::optional<TaskIndex> failed_before;
@@ -172,11 +173,11 @@ class Reader {
   Result<std::string> output_of_call(const RunRow& run);
   Result<std::string> failure_of_call(const RunRow& run);
   void read_on(Reading& reading, bool& is_done);
-  static nlohmann::json value_of(const OutputRow& row);
+  Result<nlohmann::json> value_of(const OutputRow& row);
   Result<nlohmann::json> context_of(const read::ContextRequest& request);
   Result<void> add_pairs(const TaskKey& key, const std::vector<read::Upstream>& pairs,
                          nlohmann::json& tasks);
-  Result<nlohmann::json> names_of_one(TaskKey key, TaskState state);
+  Result<nlohmann::json> names_of_one(TaskKey key, TaskState state, bool wants_output);
   Result<nlohmann::json> names_of_task(const read::ContextRequest& request,
                                        const read::Upstream& upstream);
   Result<std::string> write_output_file(const read::ContextRequest& request,

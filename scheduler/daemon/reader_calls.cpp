@@ -3,6 +3,7 @@
 
 #include "scheduler/base/limits.h"
 #include "scheduler/core/item_chunk.h"
+#include "scheduler/daemon/output_file.h"
 #include "scheduler/daemon/reader.h"
 #include "scheduler/daemon/request.h"
 #include "scheduler/spec/expression.h"
@@ -108,9 +109,11 @@ Result<std::string> Reader::output_of_call(const RunRow& run) {
   std::size_t bytes = 0;
   auto done =
       noted(data_->outputs_of_tasks(run.id, [&](std::string_view task, const OutputRow& row) {
-        bytes += row.value.size() + task.size() + 8;
+        if (!is_value(row)) return true;
+        bytes += bytes_of(row) + task.size() + 8;
         if (bytes > limits::kOutputValueBytesMax / 2) return false;
-        if (row.file.empty()) outputs[std::string(task)] = value_of(row);
+        // The run succeeded, whatever became of a file since.
+        if (auto value = value_of(row)) outputs[std::string(task)] = std::move(*value);
         return true;
       }));
   if (!done) return done.error();

@@ -150,9 +150,9 @@ class Workers {
     bool is_child = false;  ///< ours to reap
     bool is_found = false;  ///< from an earlier scheduler; settles recovery
     bool has_settled = false;
-    bool was_met = false;     ///< it answered this scheduler
-    bool was_killed = false;  ///< by us, because it was silent
-    MonoTime since;           ///< of its state
+    bool was_met = false;          ///< it answered this scheduler
+    bool was_killed = false;       ///< by us, because it was silent
+    MonoTime since;                ///< of its state
     bool has_old_plugins = false;  ///< their files may have changed since it loaded them
     std::unique_ptr<Channel> channel;
     std::unique_ptr<Timer> timer;

@@ -386,6 +386,42 @@ class Logs(Sales):
         self.pawl("output", f"{self.short}/report", code=3)
         self.pawl("output", self.short, code=2)
 
+    def test_long_results_are_handed_on_whole(self):
+        def python(text):
+            return ["python3", "-c", "import json, os; long = 'x' * 100_000; " + text]
+
+        path = self.job("long", [
+            {"id": "list", "command": python("print(json.dumps([1, 2, long], indent=1))"),
+             "output": "json"},
+            {"id": "each", "map": {"items": "{{ tasks.list.output }}"}, "depends_on": ["list"],
+             "command": python("print(long + os.environ['PAWL_MAP_INDEX'])"), "output": "text"},
+            {"id": "lines", "map": {"items": [0, 1]}, "command": ["printf", "1\\n2\\n"],
+             "output": "jsonl"},
+            {"id": "end", "depends_on": ["each", "lines"], "output": "json",
+             "env": {"EACH": "{{ tasks.each.output_file }}", "LINES": "{{ tasks.lines.output_file }}",
+                     "SIZES": "{{ tasks.each.output.map(text, size(text)) }}"},
+             "command": python("print(json.dumps([os.environ['SIZES']] + [[json.loads(line) for line "
+                               "in open(os.environ[name])] for name in ('EACH', 'LINES')]))")}])
+        self.pawl("run", path)
+        sizes, each, lines = self.pawl("output", "@latest/end").json()
+        self.assertEqual(each, ["x" * 100_000 + str(index) for index in range(3)])
+        self.assertEqual(lines, [[1, 2], [1, 2]])
+        self.assertEqual(json.loads(sizes), [100_001] * 3)
+
+    def test_more_results_than_can_be_told_are_refused_and_their_files_are_named(self):
+        ids = [f"t{n}" for n in range(17)]
+        long = [{"id": id, "output": "text",
+                 "command": ["python3", "-c", "print('x' * 1_048_000)"]} for id in ids]
+        path = self.job("much", [*long, *(
+            {"id": name, "depends_on": ids, "output": "text",
+             "command": sh("cat $F0 $F16 | wc -c"),
+             "env": {f"F{n}": f"{{{{ {of.format(n)} }}}}" for n in range(17)}}
+            for name, of in (("values", "size(tasks.t{}.output)"),
+                             ("files", "tasks.t{}.output_file")))])
+        done = self.pawl("run", path, code=1)
+        self.assertIn("too many to hand over: name the `output_file`", done.err)
+        self.assertEqual(self.pawl("output", "@latest/files").out.strip(), str(2 * 1_048_000))
+
     def test_output_as_json_is_one_text(self):
         path = self.job("each", [
             {"id": "a", "command": ["echo", "[1]"], "output": "json"},

@@ -23,7 +23,9 @@ pawl_test(daemon_test LABEL unit
     item_window_test.cpp
     jobs_test.cpp
     log_test.cpp
+    output_file_test.cpp
     pump_test.cpp
+    reader_test.cpp
     redefinition_test.cpp
     request_body_test.cpp
     run_context_test.cpp

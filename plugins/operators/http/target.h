@@ -52,8 +52,8 @@ struct HttpTarget {
   std::string body;
   HttpAuth auth;
   HttpTls tls;
-  HttpProxy proxy;        ///< for the scheme of `url`
-  HttpProxy other_proxy;  ///< for the other one, where a redirect may lead
+  HttpProxy proxy;                ///< for the scheme of `url`
+  HttpProxy other_proxy;          ///< for the other one, where a redirect may lead
   std::string other_proxy_error;  ///< why there is none; a redirect there is not followed
   Duration connect_timeout = std::chrono::seconds(30);
   int max_redirects = 10;

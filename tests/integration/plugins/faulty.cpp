@@ -311,5 +311,5 @@ struct Counter {
 
 }  // namespace
 
-PAWL_PLUGIN("1.2", Crash, CrashLate, Parent, Deaf, Burner, Toiler, Blocker, Stopper, Hoarder, Grabber, Huge,
-            Flood, Obedient, Patient, Thrower, Chatter, Leaky, Remote, Counter)
+PAWL_PLUGIN("1.2", Crash, CrashLate, Parent, Deaf, Burner, Toiler, Blocker, Stopper, Hoarder,
+            Grabber, Huge, Flood, Obedient, Patient, Thrower, Chatter, Leaky, Remote, Counter)
