@@ -311,8 +311,10 @@ void Workers::bury(Peer& peer) {
   peer.stops.clear();
   load_.forget(peer.id);
   if (peer.is_child && peer.pid != 0) reap();
-  const std::vector<StayOfAttempt> attempts = events_.attempts_of(peer.id);
+  std::vector<StayOfAttempt> attempts = events_.attempts_of(peer.id);
   for (const StayOfAttempt& one : attempts) peer.unforgotten.push_back(one.attempt);
+  // What is left of these is ended, too; how they ended was told.
+  attempts.insert(attempts.end(), peer.given_up.begin(), peer.given_up.end());
   if (peer.plugin.empty()) {
     replace_later();
   } else if (const auto waited_for = demand_.died(peer.plugin, was_young)) {
@@ -331,9 +333,15 @@ void Workers::bury(Peer& peer) {
       },
       [this, alive = alive_, fate, id = peer.id] {
         if (!*alive) return;
+        Peer* dead = find(id);
+        if (dead != nullptr) {
+          std::erase_if(fate->results, [dead](const AttemptResult& result) {
+            return dead->has_given_up(result.attempt);
+          });
+        }
         if (!fate->results.empty()) events_.ended(std::move(fate->results));
         events_.gone(id);
-        if (Peer* dead = find(id)) {
+        if (dead = find(id); dead != nullptr) {
           settle(*dead);
           if (dead->unforgotten.empty()) remove_folder(*dead);
         }

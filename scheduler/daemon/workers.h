@@ -4,6 +4,7 @@
 // scheduler, speaks with them, and tells what became of the attempts of those that died. Knows
 // processes and frames; which attempt goes where is decided elsewhere.
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -134,6 +135,10 @@ class Workers {
   struct Peer {
     Peer(std::string its_folder, WorkerWays its_ways, SignsOfLife::Patience patience)
         : folder(std::move(its_folder)), ways(std::move(its_ways)), signs(patience) {}
+    bool has_given_up(AttemptId attempt) const {
+      return std::any_of(given_up.begin(), given_up.end(),
+                         [&](const StayOfAttempt& one) { return one.attempt == attempt; });
+    }
     WorkerId id;
     /// `silent`: without a connection that it has answered on. One that has answered once and then
     /// falls silent stays what it is, and so does its connection: it may go on any time.
@@ -159,8 +164,9 @@ class Workers {
     std::unique_ptr<Work> work;
     std::vector<std::pair<AttemptId, std::int32_t>> named;  ///< by STATUS so far
     std::vector<AttemptId>
-        unforgotten;                 ///< of a dead one: its folder stays until these are forgotten
-    std::deque<std::string> unsent;  ///< bodies that the channel did not take yet
+        unforgotten;  ///< of a dead one: its folder stays until these are forgotten
+    std::vector<StayOfAttempt> given_up;  ///< ended here as `unkillable`, while it still lives
+    std::deque<std::string> unsent;       ///< bodies that the channel did not take yet
   };
 
   static bool is_host(const Peer& peer);

@@ -102,6 +102,7 @@ void Workers::give_up(Peer& peer) {
     result.ended_at = wall_now();
     result.failure.message = name_of(peer.id, peer.pid) + " is still there a minute after SIGKILL";
     tell(std::move(result));
+    peer.given_up.push_back({id, stay});
   }
 }
 

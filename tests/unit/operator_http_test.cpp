@@ -301,7 +301,7 @@ TEST_CASE_METHOD(Fixture, "of a secret that the answer repeats no part is shown 
     const End end = host.run(ask);
     CHECK(end.error_class == "Status404");
     CHECK(end.trace.size() >= before);
-    CHECK(end.trace.find("c") == std::string::npos);
+    CHECK(end.trace.find('c') == std::string::npos);
     ask.with = json{{"url", server.url("/repeat?status=200")}, {"body", with["body"]}}.dump();
     CHECK(host.run(ask).trace == end.trace);
   }
