@@ -15,9 +15,9 @@
 #include <thread>
 #include <unordered_map>
 
+#include "plugins/threads/blocking_threads.h"
 #include "plugins/worker/native_attempts.h"
 #include "plugins/worker/native_operator.h"
-#include "scheduler/base/blocking_threads.h"
 #include "scheduler/loop/wakeup.h"
 
 namespace pawl {

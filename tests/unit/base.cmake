@@ -5,6 +5,5 @@ pawl_test(test_base ONE_THREAD LABEL unit DEPENDS pawl_base PkgConfig::RE2
     base_values_test.cpp
     layers_test.cpp
     registered_tests_test.cpp)
-pawl_test(base_threads_test LABEL unit DEPENDS pawl_base SOURCES base_threads_test.cpp)
 target_compile_definitions(test_base PRIVATE PAWL_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
   PAWL_BINARY_DIR="${PROJECT_BINARY_DIR}")

@@ -70,11 +70,17 @@ const std::vector<Include>& all_includes() {
 
 /// The layer of a file or include, by its folder; empty when it belongs to none.
 std::string layer_of(const std::string& path) {
-  static const std::vector<std::string> kLayers = {"scheduler/base",    "scheduler/spec",
-                                                   "scheduler/core",    "scheduler/loop",
-                                                   "scheduler/daemon",  "storage",
-                                                   "plugins/include",   "plugins/worker",
-                                                   "plugins/operators", "cli"};
+  static const std::vector<std::string> kLayers = {"scheduler/base",
+                                                   "scheduler/spec",
+                                                   "scheduler/core",
+                                                   "scheduler/loop",
+                                                   "scheduler/daemon",
+                                                   "storage",
+                                                   "plugins/include",
+                                                   "plugins/threads",
+                                                   "plugins/worker",
+                                                   "plugins/operators",
+                                                   "cli"};
   for (const std::string& layer : kLayers) {
     if (path.starts_with(layer + "/")) return layer;
   }
@@ -96,8 +102,11 @@ const std::map<std::string, std::set<std::string>>& allowed_layers() {
        {"scheduler/base", "scheduler/spec", "scheduler/core", "scheduler/loop", "storage",
         "scheduler/daemon", "plugins/worker"}},
       {"plugins/include", {}},
-      {"plugins/worker", {"scheduler/base", "scheduler/spec", "scheduler/loop", "plugins/include"}},
-      {"plugins/operators", {"plugins/include", "scheduler/base"}},
+      {"plugins/threads", {"scheduler/base"}},
+      {"plugins/worker",
+       {"scheduler/base", "scheduler/spec", "scheduler/loop", "plugins/include",
+        "plugins/threads"}},
+      {"plugins/operators", {"plugins/include", "plugins/threads", "scheduler/base"}},
   };
   return kAllowed;
 }

@@ -1,7 +1,6 @@
 pawl_test(worker_test LABEL unit
   DEPENDS pawl_worker
   SOURCES
-    worker_blocking_threads_test.cpp
     worker_control_group_test.cpp
     worker_crash_record_test.cpp
     worker_environment_test.cpp
@@ -18,3 +17,4 @@ pawl_test(worker_test LABEL unit
     worker_supervision_test.cpp
     worker_suspects_test.cpp
     worker_words_test.cpp)
+pawl_test(blocking_threads_test LABEL unit DEPENDS pawl_threads SOURCES blocking_threads_test.cpp)

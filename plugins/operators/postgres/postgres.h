@@ -8,7 +8,7 @@
 #include "pawl/operator.hpp"
 #include "plugins/operators/postgres/idle_connections.h"
 #include "plugins/operators/postgres/session.h"
-#include "scheduler/base/blocking_threads.h"
+#include "plugins/threads/blocking_threads.h"
 
 namespace pawl::operators::postgres {
 

@@ -16,7 +16,7 @@
 #include "plugins/operators/postgres/server_error.h"
 #include "plugins/operators/postgres/target.h"
 #include "plugins/operators/sql/rows.h"
-#include "scheduler/base/blocking_threads.h"
+#include "plugins/threads/blocking_threads.h"
 #include "scheduler/base/result.h"
 #include "scheduler/base/time.h"
 

@@ -1,3 +1,5 @@
+#include "plugins/threads/blocking_threads.h"
+
 #include <algorithm>
 #include <future>
 #include <optional>
@@ -5,7 +7,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "scheduler/base/blocking_threads.h"
 #include "tests/unit/thread_shortage.h"
 
 using namespace pawl;
@@ -40,6 +41,18 @@ TEST_CASE("pieces of work that wait for each other have a thread each") {
                 second.set_value();
               })
               .ok());
+}
+
+TEST_CASE("who comes when all threads are at work is told that it waits, and has its turn") {
+  std::promise<void> gate;
+  std::promise<void> had_its_turn;
+  BlockingThreads threads({.threads_max = 2, .waiting_max = 10});
+  const auto at_work = [opened = gate.get_future().share()] { opened.wait(); };
+  CHECK(threads.hand_over(at_work).value());
+  CHECK(threads.hand_over(at_work).value());
+  CHECK_FALSE(threads.hand_over([&] { had_its_turn.set_value(); }).value());
+  gate.set_value();
+  had_its_turn.get_future().wait();
 }
 
 TEST_CASE("beyond the limit nothing more may wait") {

@@ -1,4 +1,4 @@
-#include "scheduler/base/blocking_threads.h"
+#include "plugins/threads/blocking_threads.h"
 
 #include <string>
 #include <system_error>
