@@ -22,6 +22,8 @@ namespace {
 struct Heard final : OperatorEvents {
   void log(AttemptId, LogStream, std::string_view) override { ++said; }
   void heartbeat(AttemptId) override { ++said; }
+  void waits(AttemptId) override {}
+  void begins(AttemptId) override {}
   void progress(AttemptId, double, std::string_view) override { ++said; }
   bool set_handle(AttemptId, std::string_view) override { return true; }
   void finished(AttemptId, OperatorResult&& result) override { ends.push_back(std::move(result)); }
