@@ -150,7 +150,6 @@ const std::map<std::string, std::string>& doors() {
       {"scheduler/spec/cel_evaluator.h", "scheduler/spec/expression.h"},
       {"scheduler/spec/cel_functions.h", "scheduler/spec/expression.h"},
       {"scheduler/spec/cel_parser.h", "scheduler/spec/expression.h"},
-      {"scheduler/spec/cel_text.h", "scheduler/spec/expression.h"},
       {"scheduler/spec/cel_tree.h", "scheduler/spec/expression.h"},
       {"scheduler/spec/job_operator.h", "scheduler/spec/parse.h"},
       {"scheduler/spec/json_merge.h", "scheduler/spec/parse.h"},
