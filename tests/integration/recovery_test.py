@@ -429,9 +429,10 @@ class Canary(GateTest):
         self.serve()
         run = self.detach(job)
         self.until_started("wait")
-        lines = [Path(f"/proc/{pid}/cmdline").read_bytes()
-                 for pid in filter(str.isdigit, os.listdir("/proc"))
-                 if Path(f"/proc/{pid}/cmdline").exists()]
+        lines = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                lines.append(Path(f"/proc/{pid}/cmdline").read_bytes())
         self.assertFalse([line for line in lines if canary.encode() in line], "it is in ps")
         self.open_gates("wait")
         self.assertEqual(self.until_ended(run)["state"], "failed")
