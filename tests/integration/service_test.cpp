@@ -1,55 +1,30 @@
 // The running service, in this process, where a test must turn a knob that users do not have.
 
-#include "scheduler/daemon/service.h"
-
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "tests/unit/loop_support.h"
+#include "tests/integration/service_support.h"
 
 namespace pawl::test {
 namespace {
 
 using nlohmann::json;
 
-class ServiceTest {
+class ServiceTest : public RunningService {
  public:
   explicit ServiceTest(std::int64_t wal_bytes_max) {
-    ServiceOptions options;
-    options.home = home_ / "home";
-    options.program = PAWL_PROGRAM;
-    options.version = "0.1.0";
-    options.serves = true;
-    options.settings.settings.workers = 1;
-    options.settings.settings.wal_bytes_max = wal_bytes_max;
-    options.tell = [this](Weight weight, const std::string& text) {
+    ServiceOptions with = options();
+    with.settings.settings.wal_bytes_max = wal_bytes_max;
+    with.tell = [this](Weight weight, const std::string& text) {
       if (weight == Weight::warning) warnings.push_back(text);
     };
-    auto opened = Service::open(std::move(options));
-    REQUIRE(opened);
-    service_ = std::move(*opened);
-    until([this] { return service_->is_ready(); });
-  }
-
-  json ask(const std::string& method, const std::string& path, const json& body = nullptr,
-           const std::map<std::string, std::string>& query = {}) {
-    std::optional<std::string> answer;
-    ControlRequest request;
-    request.method = method;
-    request.path = path;
-    request.query = query;
-    request.actor = "ana";
-    if (!body.is_null()) request.body = body.dump();
-    service_->call(request, [&answer](int, std::string text) { answer = std::move(text); });
-    until([&] { return answer.has_value(); });
-    return json::parse(*answer);
+    open(std::move(with));
   }
 
   /// A run of a new job with one task; its name. The store keeps the job's text of that many bytes.
@@ -60,23 +35,12 @@ class ServiceTest {
     return ask("POST", "/v1/runs", {{"text", job.dump()}, {"folder", "/"}}).value("run", "");
   }
 
-  std::string state_of(const std::string& run) {
-    return ask("GET", "/v1/runs/" + run + "/follow").value("state", "");
-  }
-
-  template <typename Done>
-  void until(Done done) {
-    REQUIRE(run_until(service_->loop(), [&] { return done(); }));
-  }
-
-  std::string database() const { return home_ / "home/pawl.db"; }
+  std::string database() const { return folder_ / "home/pawl.db"; }
 
   std::vector<std::string> warnings;
 
  private:
   int jobs_ = 0;
-  ScratchFolder home_;
-  std::unique_ptr<Service> service_;
 };
 
 /// A process that reads a database in one long transaction.

@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,8 +16,7 @@
 
 #include "plugins/worker/process_table.h"
 #include "scheduler/daemon/operator_loader.h"
-#include "scheduler/daemon/service.h"
-#include "tests/unit/loop_support.h"
+#include "tests/integration/service_support.h"
 
 namespace pawl::test {
 namespace {
@@ -28,15 +26,20 @@ using nlohmann::json;
 const Duration kAnswer = patient(std::chrono::milliseconds(400));
 constexpr Duration kNever = std::chrono::hours(1);
 
-class SilentTest {
+class SilentTest : public RunningService {
  public:
   /// `end`: what silent workers get beyond their time.
-  explicit SilentTest(Duration end) : end_(end) {
+  explicit SilentTest(Duration end) {
     std::filesystem::create_directories(folder_ / "home/plugins");
     std::filesystem::permissions(folder_ / "home", std::filesystem::perms::owner_all);
     std::filesystem::permissions(folder_ / "home/plugins", std::filesystem::perms::owner_all);
     std::filesystem::copy_file(PAWL_FAULTY_PLUGIN, folder_ / "home/plugins/faulty.so");
-    open();
+    ServiceOptions with = options();
+    with.settings.settings.hosts.per_library = 2;
+    with.patience = {kAnswer, end};
+    with.operators = load_operators(PAWL_PROGRAM, with.home, [](const std::string&) {});
+    with.tell = [](Weight, const std::string&) {};
+    open(std::move(with));
   }
   ~SilentTest() {
     service_.reset();
@@ -46,38 +49,6 @@ class SilentTest {
   }
   SilentTest(const SilentTest&) = delete;
   SilentTest& operator=(const SilentTest&) = delete;
-
-  void open() {
-    service_.reset();
-    ServiceOptions options;
-    options.home = folder_ / "home";
-    options.program = PAWL_PROGRAM;
-    options.version = "0.1.0";
-    options.serves = true;
-    options.settings.settings.workers = 1;
-    options.settings.settings.hosts.per_library = 2;
-    options.patience = {kAnswer, end_};
-    options.operators = load_operators(PAWL_PROGRAM, options.home, [](const std::string&) {});
-    options.tell = [](Weight, const std::string&) {};
-    auto opened = Service::open(std::move(options));
-    REQUIRE(opened);
-    service_ = std::move(*opened);
-    until([this] { return service_->is_ready(); });
-  }
-
-  json ask(const std::string& method, const std::string& path, const json& body = nullptr,
-           const std::map<std::string, std::string>& query = {}) {
-    std::optional<std::string> answer;
-    ControlRequest request;
-    request.method = method;
-    request.path = path;
-    request.query = query;
-    request.actor = "ana";
-    if (!body.is_null()) request.body = body.dump();
-    service_->call(request, [&answer](int, std::string text) { answer = std::move(text); });
-    until([&] { return answer.has_value(); });
-    return json::parse(*answer);
-  }
 
   /// A run of a job with one task, `a`; its name.
   std::string submit(json task) {
@@ -94,9 +65,6 @@ class SilentTest {
             {{"verb", "cancel"}, {"targets", {{{"run", run}}}}, {"options", {{"force", force}}}});
     INFO(answer.dump());
     REQUIRE_FALSE(answer.contains("error"));
-  }
-  std::string state_of(const std::string& run) {
-    return ask("GET", "/v1/runs/" + run + "/follow").value("state", "");
   }
   void until_ends(const std::string& run, const std::string& state) {
     until([&] {
@@ -155,24 +123,30 @@ class SilentTest {
     return stat && stat->state == 'T';
   }
 
-  template <typename Done>
-  void until(Done done) {
-    REQUIRE(run_until(service_->loop(), [&] { return done(); }));
-  }
   bool has_file(const std::string& name) const { return std::filesystem::exists(folder_ / name); }
   std::string file(const std::string& name) const { return folder_ / name; }
 
  private:
-  const Duration end_;
   int jobs_ = 0;
   std::set<pid_t> workers_;
-  ScratchFolder folder_;
-  std::unique_ptr<Service> service_;
 };
 
-json program_that_waits(const SilentTest& test) {
-  return {{"command", {"sh", "-c", "echo > " + test.file("began") + "; exec sleep 1000"}}};
-}
+/// A run of a program that waits, and its supervisor, which is stopped and known to be silent.
+struct StoppedSupervisor {
+  explicit StoppedSupervisor(SilentTest& test)
+      : run(test.submit(
+            {{"command", {"sh", "-c", "echo > " + test.file("began") + "; exec sleep 1000"}}})),
+        worker(test.until_one_is("up")) {
+    test.until([&] {
+      test.workers();
+      return test.has_file("began");
+    });
+    ::kill(worker.pid, SIGSTOP);
+    test.until_one_is("silent");
+  }
+  std::string run;
+  SilentTest::Worker worker;
+};
 
 }  // namespace
 
@@ -217,14 +191,7 @@ TEST_CASE("a host that goes on before its time is over goes on as if nothing had
 
 TEST_CASE("a supervisor that is stopped is replaced, and killed when a person does not wait") {
   SilentTest test(kNever);
-  const std::string run = test.submit(program_that_waits(test));
-  const auto supervisor = test.until_one_is("up");
-  test.until([&] {
-    test.workers();
-    return test.has_file("began");
-  });
-  ::kill(supervisor.pid, SIGSTOP);
-  test.until_one_is("silent");
+  const auto [run, supervisor] = StoppedSupervisor(test);
   const std::string other = test.submit({{"command", {"true"}}});
   test.until_ends(other, "succeeded");
   CHECK(test.attempts_of(other)[0]["worker"] != supervisor.id);
@@ -237,14 +204,7 @@ TEST_CASE("a supervisor that is stopped is replaced, and killed when a person do
 
 TEST_CASE("what a stopped supervisor was told is done when it goes on") {
   SilentTest test(kNever);
-  const std::string run = test.submit(program_that_waits(test));
-  const auto supervisor = test.until_one_is("up");
-  test.until([&] {
-    test.workers();
-    return test.has_file("began");
-  });
-  ::kill(supervisor.pid, SIGSTOP);
-  test.until_one_is("silent");
+  const auto [run, supervisor] = StoppedSupervisor(test);
   test.cancel(run, false);
   ::kill(supervisor.pid, SIGCONT);
   test.until_ends(run, "cancelled");
