@@ -33,6 +33,14 @@ struct AttemptOutput {
   friend bool operator==(const AttemptOutput&, const AttemptOutput&) = default;
 };
 
+/// What an attempt used; 0: cannot be told.
+struct ResourceUse {
+  std::int64_t cpu_us = 0;  ///< user and system, of all that was reaped
+  /// Of its largest process, of all together where a control group counts.
+  std::int64_t peak_memory_bytes = 0;
+  friend bool operator==(const ResourceUse&, const ResourceUse&) = default;
+};
+
 struct AttemptEnd {
   AttemptId attempt;
   std::int32_t stay = 0;  ///< as its START said
@@ -45,9 +53,7 @@ struct AttemptEnd {
   bool may_be_cause = false;     ///< of `lost`: it could be why its process died
   WallTime started_at;
   WallTime ended_at;
-  std::int64_t cpu_us = 0;  ///< user and system, of all that was reaped; 0: not known
-  /// Of its largest process, of all together where a control group counts; 0: too small to be told.
-  std::int64_t peak_memory_bytes = 0;
+  ResourceUse use;
   std::int64_t log_bytes = 0;  ///< size of its log file; 0: silent, there is none
   std::string error_class;     ///< `ENOENT`, `ValueError`; may be empty
   std::string message;         ///< one line for people, at most limits::kErrorMessageBytesMax

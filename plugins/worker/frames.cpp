@@ -136,7 +136,7 @@ void write(Writer& out, const AttemptEnd& e) {
   write_optional(out, e.signal);
   out.integers(static_cast<std::uint8_t>(e.stop_seen ? 1 : 0),
                static_cast<std::uint8_t>(e.may_be_cause ? 1 : 0), e.started_at.ms, e.ended_at.ms,
-               e.cpu_us, e.peak_memory_bytes, e.log_bytes);
+               e.use.cpu_us, e.use.peak_memory_bytes, e.log_bytes);
   out.text(e.error_class);
   out.text(e.message);
   out.text(e.trace);
@@ -266,8 +266,8 @@ AttemptEnd read_attempt_end(Reader& in) {
   e.may_be_cause = in.flag();
   e.started_at.ms = in.integer<std::int64_t>();
   e.ended_at.ms = in.integer<std::int64_t>();
-  e.cpu_us = in.integer<std::int64_t>();
-  e.peak_memory_bytes = in.integer<std::int64_t>();
+  e.use.cpu_us = in.integer<std::int64_t>();
+  e.use.peak_memory_bytes = in.integer<std::int64_t>();
   e.log_bytes = in.integer<std::int64_t>();
   e.error_class = in.text();
   e.message = in.text();

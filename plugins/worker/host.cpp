@@ -438,8 +438,7 @@ void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& ve
   end.stop_seen = verdict.stop_seen;
   end.started_at = attempt.started_at;
   end.ended_at = wall_now();
-  end.cpu_us = attempt.result.cpu_us;
-  end.peak_memory_bytes = attempt.result.peak_memory_bytes;
+  end.use = attempt.result.use;
   if (end.outcome == Outcome::succeeded) {
     end.outcome = attempt.result.outcome;
     end.reason = attempt.result.reason;

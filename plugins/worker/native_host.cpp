@@ -120,7 +120,7 @@ OperatorResult result_of(const pawl_result& result) {
     return broken_result("the operator's result has a table that is too short");
   }
   OperatorResult out;
-  out.cpu_us = cpu_of_attempt_us();
+  out.use.cpu_us = cpu_of_attempt_us();
   out.error_class = text_of(result.error_class, kToldTextBytesMax);
   out.message = text_of(result.message, kToldTextBytesMax);
   out.trace = text_of(result.trace, kToldTextBytesMax);
@@ -140,14 +140,14 @@ OperatorResult result_of(const pawl_result& result) {
     case PAWL_SKIPPED: out.outcome = Outcome::skipped; return out;
     case PAWL_DEFERRED: {
       OperatorResult deferred = deferred_result(result.after_ms, std::string(view(result.state)));
-      deferred.cpu_us = out.cpu_us;
+      deferred.use.cpu_us = out.use.cpu_us;
       return deferred;
     }
     default: break;
   }
   OperatorResult broken = broken_result("the operator ended with an outcome that does not exist: " +
                                         std::to_string(static_cast<int>(result.outcome)));
-  broken.cpu_us = out.cpu_us;
+  broken.use.cpu_us = out.use.cpu_us;
   return broken;
 }
 

@@ -162,7 +162,7 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
     auto unfinished = native_attempts().take(attempt);
     if (!unfinished) return;
     OperatorResult none = broken_result("the operator returned without a result");
-    none.cpu_us = cpu_of_attempt_us();
+    none.use.cpu_us = cpu_of_attempt_us();
     impl.finish(std::move(unfinished), std::move(none));
   });
   if (!is_taken) {

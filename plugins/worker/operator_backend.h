@@ -88,8 +88,7 @@ struct OperatorResult {
   std::string trace;
   Duration after{};                    ///< deferred
   std::string state;                   ///< deferred
-  std::int64_t cpu_us = 0;             ///< 0: cannot be told
-  std::int64_t peak_memory_bytes = 0;  ///< 0: cannot be told
+  ResourceUse use;
 };
 
 inline OperatorResult failed_result(Reason reason, std::string message) {

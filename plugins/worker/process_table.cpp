@@ -52,9 +52,9 @@ std::string proc_path(pid_t pid, const char* name) {
 
 /// Takes the next word of `text`; empty at its end.
 std::string_view next_word(std::string_view& text) {
-  std::size_t from = text.find_first_not_of(" \n");
+  std::size_t from = text.find_first_not_of(" \t\n");
   if (from == std::string_view::npos) return text = {}, std::string_view{};
-  std::size_t to = text.find_first_of(" \n", from);
+  std::size_t to = text.find_first_of(" \t\n", from);
   std::string_view word = text.substr(from, to == std::string_view::npos ? to : to - from);
   text = to == std::string_view::npos ? std::string_view{} : text.substr(to);
   return word;
@@ -64,6 +64,16 @@ template <typename Int>
 bool parse_number(std::string_view word, Int& out) {
   auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), out);
   return error == std::errc{} && end == word.data() + word.size() && !word.empty();
+}
+
+/// Bytes; the line of a number of kB begins with `name`.
+std::optional<std::int64_t> memory_in_line(std::string_view text, std::string_view name) {
+  const std::size_t at = text.find(name);
+  if (at == std::string_view::npos) return std::nullopt;
+  std::string_view rest = text.substr(at + name.size());
+  std::int64_t kilobytes = 0;
+  if (!parse_number(next_word(rest), kilobytes)) return std::nullopt;
+  return kilobytes * 1024;
 }
 
 std::optional<std::uint64_t> mark_in_limits(std::string_view limits) {
@@ -108,6 +118,7 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text) {
   // The fields behind the session, by their numbers in proc(5).
   constexpr int kSession = 6;
   constexpr int kUserTime = 14;  // then system time, and both of children
+  constexpr int kWaitedUserTime = 16;
   constexpr int kWaitedSystemTime = 17;
   constexpr int kThreads = 20;
   constexpr int kStartTime = 22;
@@ -119,6 +130,7 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text) {
       std::uint64_t ticks = 0;
       is_good = parse_number(word, ticks);
       stat.cpu_ticks += ticks;
+      if (field >= kWaitedUserTime) stat.children_cpu_ticks += ticks;
     } else if (field == kThreads) {
       is_good = parse_number(word, stat.threads);
     } else if (field == kStartTime) {
@@ -140,15 +152,17 @@ std::optional<ProcessStat> read_process_stat(pid_t pid) {
 std::optional<std::int64_t> proportional_memory_bytes(pid_t pid) {
   auto text = read_file(proc_path(pid, "smaps_rollup").c_str(), 16u << 10);
   if (!text || text->empty()) return std::nullopt;
-  std::int64_t kilobytes = 0;
-  for (std::string_view name : {"\nPss: ", "\nSwapPss: "}) {
-    const std::size_t at = text->find(name);
-    if (at == std::string::npos) continue;
-    std::string_view rest = std::string_view(*text).substr(at + name.size());
-    std::int64_t part = 0;
-    if (parse_number(next_word(rest), part)) kilobytes += part;
-  }
-  return kilobytes * 1024;
+  return memory_in_line(*text, "\nPss:").value_or(0) + memory_in_line(*text, "\nSwapPss:").value_or(0);
+}
+
+std::optional<std::int64_t> peak_memory_bytes(pid_t pid) {
+  auto text = read_file(proc_path(pid, "status").c_str(), 16u << 10);
+  return text ? memory_in_line(*text, "\nVmHWM:") : std::nullopt;
+}
+
+bool reset_peak_memory(pid_t pid) {
+  const Fd file(::open(proc_path(pid, "clear_refs").c_str(), O_WRONLY | O_CLOEXEC));
+  return file && ::write(file.get(), "5", 1) == 1;
 }
 
 std::optional<std::int64_t> attempt_in_environment(std::string_view environment,

@@ -13,6 +13,9 @@
 
 namespace pawl {
 
+/// Clock ticks of /proc: a hundred a second on every machine that Linux runs programs on.
+inline constexpr std::int64_t kMicrosecondsPerTick = 10'000;
+
 struct ProcessStat {
   pid_t pid = 0;
   pid_t parent = 0;
@@ -21,6 +24,7 @@ struct ProcessStat {
   char state = '?';               ///< as in /proc/PID/stat; Z and X have ended
   std::uint64_t start_ticks = 0;  ///< since boot
   std::uint64_t cpu_ticks = 0;    ///< user and system, of it and of children that it waited for
+  std::uint64_t children_cpu_ticks = 0;  ///< the children's part of it
   std::int64_t threads = 0;
   std::int64_t resident_pages = 0;
   bool has_ended() const { return state == 'Z' || state == 'X'; }
@@ -45,6 +49,13 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text);
 /// Memory of a process with its part of what it shares with others, and what of it is swapped out.
 /// Slow where it is large. Nothing when it may not be asked, or is gone.
 std::optional<std::int64_t> proportional_memory_bytes(pid_t pid);
+
+/// The most memory that a process has had in RAM since `reset_peak_memory`, or ever. Nothing when it
+/// may not be asked, or has ended.
+std::optional<std::int64_t> peak_memory_bytes(pid_t pid);
+
+/// Its peak counts from now. False when it may not be asked, or has ended.
+bool reset_peak_memory(pid_t pid);
 
 /// The attempt that a process says it belongs to, whatever session it is in: by the mark in its
 /// limits, else by the variables it carries. Nothing when it has neither, or cannot be read.

@@ -65,7 +65,7 @@ void ProcessTree::reap_leader(pid_t pid, AttemptId attempt, std::vector<Exit>& e
   if (wait4(pid, &status, 0, &usage) != pid) return;
   leaders_.erase(pid);
   programs_[attempt].is_over = true;
-  exits.push_back({attempt, exit_of(status), cpu_of(usage), peak_of(usage)});
+  exits.push_back({attempt, exit_of(status), {cpu_of(usage), peak_of(usage)}});
 }
 
 void ProcessTree::reap_stray(pid_t pid) {

@@ -38,8 +38,7 @@ class ProcessTree {
   struct Exit {
     AttemptId attempt;
     ProgramExit exit;
-    std::int64_t cpu_us = 0;
-    std::int64_t peak_memory_bytes = 0;  ///< 0: not more than this process itself has
+    ResourceUse use;  ///< of all its life; no peak: not more than this process itself has
   };
   /// Collects up to `count_max` dead children. True when there may be more.
   bool reap(std::size_t count_max, std::vector<Exit>& exits);

@@ -86,7 +86,7 @@ void ProgramHost::reap() {
     if (owner == nullptr) continue;
     const bool was_killed = exit.exit.signal == SIGKILL && !owner->has_killed(exit.attempt);
     if (was_killed && oom_.claim()) exit.exit.limit = Reason::oom;
-    owner->on_exit(exit.attempt, exit.exit);
+    owner->on_exit(exit);
   }
   oom_.settle();
   clear();

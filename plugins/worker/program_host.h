@@ -32,8 +32,8 @@ class ProgramHost {
     virtual ~Owner() = default;
     /// Whether it was sent SIGKILL by its owner.
     virtual bool has_killed(AttemptId process) const = 0;
-    /// It has exited, and its group was killed.
-    virtual void on_exit(AttemptId process, const ProgramExit& exit) = 0;
+    /// It (`exit.attempt`) has exited, and its group was killed.
+    virtual void on_exit(const ProcessTree::Exit& exit) = 0;
     /// It has left nothing behind.
     virtual void on_gone(AttemptId process) = 0;
   };

@@ -184,6 +184,7 @@ void ProgramPool::finished(ProgramProcess& process, program_message::Finish&& me
   // What it wrote before it said that it is done belongs to the attempt.
   process.read_errors();
   tell_rest_of_errors(process);
+  const std::int64_t cpu_told_us = message.result.use.cpu_us;
   OperatorResult result = std::move(message.result);
   hide_in(process, result);
   if (result.outcome == Outcome::succeeded) {
@@ -191,6 +192,8 @@ void ProgramPool::finished(ProgramProcess& process, program_message::Finish&& me
     result = text ? OperatorResult{} : failure(Reason::output, text.error().message);
     if (text) result.output = std::move(*text);
   }
+  result.use = process.use();
+  if (result.use.cpu_us == 0) result.use.cpu_us = cpu_told_us;
   process.remove(id);
   end_if_used_up(process);
   schedule_turn();
@@ -266,14 +269,14 @@ bool ProgramPool::has_killed(AttemptId id) const {
   return !processes_.at(id).process->kill_reason().empty();
 }
 
-void ProgramPool::on_exit(AttemptId id, const ProgramExit& exit) {
-  Process& one = processes_.at(id);
+void ProgramPool::on_exit(const ProcessTree::Exit& exit) {
+  Process& one = processes_.at(exit.attempt);
   one.has_exited = true;
-  one.process->read_rest();
+  one.process->read_rest(exit.use);
   tell_rest_of_errors(*one.process);
   if (!one.open_line.empty()) note(*one.process, std::exchange(one.open_line, {}));
   one.process->drain();
-  one.end = hidden(*one.process, how_it_ended(*one.process, exit));
+  one.end = hidden(*one.process, how_it_ended(*one.process, exit.exit));
 }
 
 void ProgramPool::on_gone(AttemptId id) {
@@ -296,6 +299,7 @@ void ProgramPool::on_gone(AttemptId id) {
         failure(Reason::lost, "its process (pid " + std::to_string(process.pid()) + ") " + gone.end,
                 is_one ? words.trace : "");
     result.may_be_cause = is_one;
+    result.use = process.use();
     finish(attempt, std::move(result));
   }
   processes_.erase(id);

@@ -67,7 +67,7 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   void on_error_text(ProgramProcess& process, std::string_view text) override;
   void on_exited(ProgramProcess& process) override;
   bool has_killed(AttemptId process) const override;
-  void on_exit(AttemptId process, const ProgramExit& exit) override;
+  void on_exit(const ProcessTree::Exit& exit) override;
   void on_gone(AttemptId process) override;
 
   Attempt* find(const ProgramProcess& process, AttemptId attempt);

@@ -89,6 +89,7 @@ Result<void> ProgramProcess::start(Launcher& launcher, const ProgramSpec& spec,
   tree_.add(id_, spawned);
   pidfd_.reset(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
   PAWL_CHECK(pidfd_);  // it is our child and not reaped
+  meter_.emplace(pid_);
   input_ = std::move(input.ours);
   output_ = std::move(output.ours);
   errors_ = std::move(errors.ours);
@@ -109,6 +110,11 @@ Result<void> ProgramProcess::start(Launcher& launcher, const ProgramSpec& spec,
   append_hello(outgoing_, spec.operator_name, spec.concurrency);
   flush();
   return {};
+}
+
+ResourceUse ProgramProcess::use() const {
+  if (has_served_several_) return {};
+  return life_ ? meter_->end(*life_) : meter_->end();
 }
 
 std::uint64_t ProgramProcess::resident_bytes() const {
@@ -133,7 +139,10 @@ void ProgramProcess::set_ready(bool can_cancel) {
 void ProgramProcess::add(AttemptId attempt) {
   // What it said to others may hold their secrets, and is not about this one.
   has_served_several_ = !attempts_.empty();
-  if (!has_served_several_) last_words_.clear();
+  if (!has_served_several_) {
+    last_words_.clear();
+    meter_->begin();
+  }
   attempts_.insert(attempt);
   last_used_ = mono_now();
 }
@@ -229,7 +238,8 @@ void ProgramProcess::read_errors() {
   errors_.reset();
 }
 
-void ProgramProcess::read_rest() {
+void ProgramProcess::read_rest(const ResourceUse& life) {
+  life_ = life;
   // A straggler may hold the pipes open and write for ever: what is there now is enough.
   read_errors();
   if (output_ && !is_broken_) {

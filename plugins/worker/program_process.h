@@ -6,12 +6,15 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
 
 #include "plugins/worker/launcher.h"
+#include "plugins/worker/process_meter.h"
 #include "plugins/worker/process_tree.h"
 #include "plugins/worker/program_protocol.h"
 #include "plugins/worker/program_spec.h"
@@ -74,6 +77,8 @@ class ProgramProcess {
   }
   /// Keeps them. `text`: what it wrote, with secrets hidden.
   void add_last_words(std::string_view text) { keep_last(last_words_, text); }
+  /// What it has used since it was given its attempt; nothing when others could have used it.
+  ResourceUse use() const;
   /// Its resident memory; 0 when it cannot be told.
   std::uint64_t resident_bytes() const;
 
@@ -89,8 +94,8 @@ class ProgramProcess {
   void answer_handle(AttemptId attempt, bool is_kept);
   /// Reads what it has written to its standard error up to now.
   void read_errors();
-  /// It has exited: reads what it had still said.
-  void read_rest();
+  /// It has exited, having used `life` in all: reads what it had still said.
+  void read_rest(const ResourceUse& life);
 
   void drain();
   /// Asks it to end, and kills it when it does not within `grace`.
@@ -121,6 +126,8 @@ class ProgramProcess {
   std::string kill_reason_;
   std::string last_words_;
   bool has_served_several_ = false;  ///< at once, since it had nothing to do
+  std::optional<ProcessMeter> meter_;
+  std::optional<ResourceUse> life_;  ///< of all its life, which is over
   std::string outgoing_;
   std::size_t written_ = 0;         ///< of `outgoing_`
   std::size_t answered_bytes_ = 0;  ///< of answers, since `outgoing_` was empty

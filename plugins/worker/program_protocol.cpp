@@ -286,6 +286,9 @@ program_message::Finish read_finish(MessageReader& reader) {
   } else {
     reader.wrong("outcome", "\"succeeded\", \"failed\", \"skipped\" or \"deferred\"");
   }
+  if (!reader.members().find("cpu_us").empty()) {
+    finish.result.use.cpu_us = reader.whole("cpu_us", 0, INT64_MAX);
+  }
   return finish;
 }
 

@@ -17,7 +17,6 @@ constexpr Duration kPauseMin{100};
 constexpr Duration kPauseMax{2'000};
 /// A look at a machine full of processes may take a while: at most a twentieth of the time.
 constexpr int kPausePerCost = 20;
-constexpr std::int64_t kMicrosecondsPerTick = 10'000;  // of /proc: a hundred a second
 
 std::string bytes_text(std::int64_t bytes) {
   return format_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(bytes, 0)));
@@ -172,11 +171,11 @@ bool ResourceWatch::is_clear(AttemptId attempt) const {
   return at == watched_.end() || !at->second.group || at->second.group->is_empty();
 }
 
-ResourceWatch::Totals ResourceWatch::remove(AttemptId attempt) {
+ResourceUse ResourceWatch::remove(AttemptId attempt) {
   auto at = watched_.find(attempt);
   if (at == watched_.end()) return {};
   Watched& watched = at->second;
-  Totals totals;
+  ResourceUse totals;
   totals.peak_memory_bytes = watched.peak_memory_bytes;
   if (watched.group) {
     totals = {watched.group->cpu_us(),

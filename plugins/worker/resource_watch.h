@@ -63,13 +63,8 @@ class ResourceWatch {
   /// Nobody is left in its group.
   bool is_clear(AttemptId attempt) const;
 
-  /// What was counted of an attempt; 0: not known here.
-  struct Totals {
-    std::int64_t cpu_us = 0;
-    std::int64_t peak_memory_bytes = 0;
-  };
-  /// It has ended.
-  Totals remove(AttemptId attempt);
+  /// It has ended: what was counted of it.
+  ResourceUse remove(AttemptId attempt);
 
  private:
   struct Watched {

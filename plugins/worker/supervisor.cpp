@@ -328,8 +328,7 @@ void Supervisor::on_exit(const ProcessTree::Exit& exit) {
     return;
   }
   Attempt& attempt = at->second;
-  attempt.cpu_us += exit.cpu_us;
-  attempt.peak_memory_bytes = exit.peak_memory_bytes;
+  attempt.use = exit.use;
   ProgramExit how = exit.exit;
   // A SIGKILL that we sent needs no other cause.
   bool is_ours = supervision_.phase(exit.attempt) == AttemptPhase::killing;
@@ -464,9 +463,10 @@ void Supervisor::record_end(AttemptId id, const SupervisionAction::Verdict& verd
   end.stop_seen = verdict.stop_seen;
   end.started_at = attempt.started_at;
   end.ended_at = wall_now();
-  const ResourceWatch::Totals counted = resources_.remove(id);
-  end.cpu_us = std::max(counted.cpu_us, attempt.cpu_us + tree_.remove(id, is_gone));
-  end.peak_memory_bytes = std::max(counted.peak_memory_bytes, attempt.peak_memory_bytes);
+  const ResourceUse counted = resources_.remove(id);
+  end.use.cpu_us = std::max(counted.cpu_us, attempt.use.cpu_us + tree_.remove(id, is_gone));
+  end.use.peak_memory_bytes =
+      std::max(counted.peak_memory_bytes, attempt.use.peak_memory_bytes);
   if (attempt.streams) end.log_bytes = attempt.streams->log_bytes();
   if (end.outcome == Outcome::succeeded && !attempt.output.error.empty()) {
     end.outcome = Outcome::failed;

@@ -60,8 +60,7 @@ class Supervisor {
     Launch launch;  ///< until it is started
     WallTime started_at;
     pid_t pid = 0;
-    std::int64_t cpu_us = 0;
-    std::int64_t peak_memory_bytes = 0;
+    ResourceUse use;  ///< of its program
     std::string refusal_class;  ///< why it could not be started
     std::string refusal;
     std::string limit_message;  ///< of the limit that it reached

@@ -82,8 +82,8 @@ AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
   result.may_be_cause = end.may_be_cause;
   result.started_at = end.started_at;
   result.ended_at = end.ended_at;
-  result.cpu_us = end.cpu_us;
-  result.peak_memory_bytes = end.peak_memory_bytes;
+  result.cpu_us = end.use.cpu_us;
+  result.peak_memory_bytes = end.use.peak_memory_bytes;
   result.log_bytes = end.log_bytes;
   result.failure = {end.error_class, end.message, end.trace};
   if (end.output.format != OutputFormat::none) {

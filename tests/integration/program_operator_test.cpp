@@ -31,6 +31,7 @@ while read -r line; do
     *'"do":"count"'*) finish "$count" ;;
     *'"do":"env"'*) finish "\"$CENSUS $LANG $PAWL_ATTEMPT_ID\"" ;;
     *'"do":"wait"'*) say heartbeat ;;
+    *'"do":"told"'*) say finish ',"outcome":"succeeded","cpu_us":5000000' ;;
     *'"do":"fail"'*) say finish ',"outcome":"failed","class":"Flood","message":"wet","reason":"permanent"' ;;
     *'"do":"defer"'*) say finish ',"outcome":"deferred","after_ms":5000,"state":"later"' ;;
     *'"do":"defer by '*)
@@ -142,6 +143,22 @@ TEST_CASE("a process takes as many attempts at once as its manifest says") {
   CHECK(host.end(1).outcome == Outcome::lost);
   CHECK(host.end(3).outcome == Outcome::lost);
   CHECK_THAT(host.end(3).message, Catch::Contains("one of its attempts did not listen"));
+}
+
+TEST_CASE("the host measures an attempt that has its process alone, and believes others") {
+  Programs programs(R"(, "concurrency": 2)");
+  TestHost host(programs.make());
+  const OperatorResult& alone = host.run(1, todo("told"));
+  CHECK(alone.use.cpu_us > 0);
+  CHECK(alone.use.cpu_us < 5'000'000);
+  CHECK(alone.use.peak_memory_bytes > 0);
+  host.start(2, todo("wait"));
+  host.wait([&] { return host.recorder.told[2].heartbeats > 0; });
+  const OperatorResult& told = host.run(3, todo("told"));
+  CHECK(told.use.cpu_us == 5'000'000);
+  CHECK(told.use.peak_memory_bytes == 0);
+  host.backend->cancel(AttemptId(2));
+  CHECK(host.end(2).use.cpu_us == 0);
 }
 
 TEST_CASE("what a program says of one attempt hides the secrets of all that it has") {

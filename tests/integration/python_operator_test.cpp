@@ -206,6 +206,37 @@ def meet(name):
     return [name, pawl.attempt().id]
 
 
+def burn(ms):
+    until = time.thread_time() + ms / 1000
+    while time.thread_time() < until:
+        pass
+
+
+def burn_in_a_program(ms):
+    work = f"import time\nwhile time.process_time() < {ms / 1000}: pass"
+    subprocess.run([sys.executable, "-c", work], check=True)
+
+
+def burn_and_leave(ms):
+    burn(ms)
+    os._exit(7)
+
+
+def fill(mebibytes):
+    len(b"x" * (mebibytes << 20))
+
+
+def fill_and_leave(mebibytes):
+    fill(mebibytes)
+    os._exit(7)
+
+
+def meet_and_burn(ms):
+    _barrier.wait()
+    burn(ms)
+    _barrier.wait()
+
+
 def forks():
     if os.fork() == 0:
         print("in the child")
@@ -474,6 +505,43 @@ TEST_CASE("with threads, calls run at once and each has its own log") {
   CHECK(calls.told(1).out == "I am a\n");
   CHECK(calls.told(3).out == "I am c\n");
   CHECK(calls.host.host->process_count() == 1);
+}
+
+TEST_CASE("a call has the CPU time and the memory that it used, not those of the calls before") {
+  Calls calls;
+  CHECK(calls.call("fill", {{"args", {100}}}).use.peak_memory_bytes > 100 << 20);
+  const OperatorResult& busy = calls.call("burn", {{"args", {200}}});
+  CHECK(busy.use.cpu_us >= 200'000);
+  CHECK(busy.use.peak_memory_bytes > 0);
+  CHECK(busy.use.peak_memory_bytes < 100 << 20);
+  const OperatorResult& quick = calls.call("nothing");
+  CHECK(quick.use.cpu_us > 0);
+  CHECK(quick.use.cpu_us < 200'000);
+  CHECK(calls.call("burn_in_a_program", {{"args", {200}}}).use.cpu_us >= 190'000);
+  const OperatorResult& dead = calls.call("burn_and_leave", {{"args", {200}}});
+  CHECK(dead.outcome == Outcome::lost);
+  CHECK(dead.use.cpu_us >= 200'000);
+}
+
+TEST_CASE("of an interpreter that dies in its first call the memory is told") {
+  Calls calls;
+  // More than what this process has, see ProcessTree.
+  const OperatorResult& dead = calls.call("fill_and_leave", {{"args", {600}}});
+  CHECK(dead.outcome == Outcome::lost);
+  CHECK(dead.use.peak_memory_bytes > 600 << 20);
+}
+
+TEST_CASE("with threads, each call has the CPU time of its own thread, and no memory") {
+  Calls calls;
+  for (int ms : {0, 300, 0}) calls.start("meet_and_burn", {{"threads", 3}, {"args", {ms}}});
+  for (std::int64_t id : {1, 2, 3}) {
+    CAPTURE(id);
+    const OperatorResult& end = calls.host.end(id);
+    CHECK(end.outcome == Outcome::succeeded);
+    CHECK(end.use.cpu_us > 0);
+    CHECK((end.use.cpu_us >= 300'000) == (id == 2));
+    CHECK(end.use.peak_memory_bytes == 0);
+  }
 }
 
 TEST_CASE("a changed file is imported anew") {

@@ -75,7 +75,7 @@ void check_cpu_time(TestWorker& worker, TestScheduler& scheduler) {
   CHECK(end.reason == Reason::cpu_time);
   CHECK(end.exit_code == 3);  // SIGTERM first
   CHECK_THAT(end.message, Catch::Contains("resources.cpu_time is 400ms"));
-  CHECK(end.cpu_us >= 400'000);
+  CHECK(end.use.cpu_us >= 400'000);
   CHECK(worker.log_of(2).find("told") != std::string::npos);
 }
 

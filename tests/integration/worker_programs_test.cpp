@@ -305,10 +305,10 @@ TEST_CASE("CPU time and the largest memory of a program are told") {
   const std::string bytes = std::to_string(2 * own.ru_maxrss * 1024 + 50'000'000);
   AttemptEnd end = scheduler.run(worker.shell("head -c " + bytes + " /dev/zero | tail -c " + bytes +
                                               " | sha256sum > /dev/null"));
-  CHECK(end.cpu_us > 10'000);
-  CHECK(end.peak_memory_bytes > 50'000'000);
+  CHECK(end.use.cpu_us > 10'000);
+  CHECK(end.use.peak_memory_bytes > 50'000'000);
   end = scheduler.run(worker.task(R"({"command":["true"]})"), 2);
-  CHECK(end.peak_memory_bytes == 0);
+  CHECK(end.use.peak_memory_bytes == 0);
 }
 
 TEST_CASE("five hundred programs that end at once are all told") {

@@ -137,6 +137,17 @@ TEST_CASE("an attempt finishes in four ways") {
   }
 }
 
+TEST_CASE("a finish may say what CPU time the attempt took") {
+  const auto cpu = [](const std::string& told) {
+    const std::string line = R"({"type":"finish","attempt":7,"outcome":"succeeded")" + told + "}";
+    return read<program_message::Finish>(line).result.use.cpu_us;
+  };
+  CHECK(cpu("") == 0);
+  CHECK(cpu(R"(,"cpu_us":1500)") == 1500);
+  CHECK_THAT(error_of(R"({"type":"finish","attempt":7,"outcome":"skipped","cpu_us":-1})"),
+             Catch::StartsWith("\"cpu_us\" expects a whole number from 0"));
+}
+
 TEST_CASE("what a program says while an attempt runs") {
   CHECK(read<program_message::Ready>(R"({"type":"ready","protocol":1,"capabilities":["cancel"]})")
             .can_cancel);

@@ -98,7 +98,7 @@ class _Answer:
 class Attempt:
     """What a call may know of its attempt, and say about it."""
 
-    __slots__ = ("_start", "_runner", "_cancelled", "_logs", "_asking", "_answers")
+    __slots__ = ("_start", "_runner", "_cancelled", "_logs", "_asking", "_answers", "_cpu_began_ns")
 
     def __init__(self, start, runner):
         self._start = start
@@ -107,6 +107,7 @@ class Attempt:
         self._logs = {"out": "", "err": ""}  # what waits for the end of its line
         self._asking = threading.Lock()
         self._answers = collections.deque()  # that are waited for, in the order of their questions
+        self._cpu_began_ns = None  # of its thread, where others have calls too
 
     id = property(lambda self: self._start["attempt"])
     number = property(lambda self: self._start["number"])
@@ -424,6 +425,8 @@ def _version(file):
 
 
 def _finish(found, outcome, members=""):
+    if found._cpu_began_ns is not None:
+        members += f',"cpu_us":{(time.thread_time_ns() - found._cpu_began_ns) // 1000}'
     return f'{found._rest_of_logs()}{{"type":"finish","attempt":{found.id},"outcome":"{outcome}"{members}}}\n'
 
 
@@ -744,6 +747,7 @@ class _PoolRunner:
         while True:
             found = self._queue.get()
             _current.set(found)
+            found._cpu_began_ns = time.thread_time_ns()
             try:
                 line = _succeeded(found, _call(found, self._modules))
             except BaseException as error:
