@@ -57,7 +57,7 @@ class RestoreVerb final : public Verb {
     if (report->paused_runs + report->paused_jobs > 0) {
       session.err.line(fmt::format("  {} and {} are paused until pawl unpause --all",
                                    counted(report->paused_runs, "open run"),
-                                   counted(report->paused_jobs, "schedule")));
+                                   counted(report->paused_jobs, "job")));
     }
     if (report->interrupted_attempts > 0) {
       session.err.line(fmt::format(

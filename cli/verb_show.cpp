@@ -302,7 +302,7 @@ class ShowVerb final : public Verb {
     if (output_.format == Format::name) {
       session.out.line(escape_for_terminal(object_name(task.run, task.task, named.item)));
     } else if (output_.is_for_people()) {
-      print_task(session, access, task, *attempts, *payload, resources_text(*resources));
+      print_task(session, access, named, task, *attempts, *payload, resources_text(*resources));
       print_events(session, *job, *events);
     } else {
       OrderedJson object = with_progress(task, access.home());
@@ -363,9 +363,9 @@ class ShowVerb final : public Verb {
     return *item ? (*item)->payload : std::string();
   }
 
-  void print_task(const Session& session, const HistoryAccess& access, const TaskView& task,
-                  const std::vector<AttemptView>& attempts, const std::string& payload,
-                  const std::string& limits) const {
+  void print_task(const Session& session, const HistoryAccess& access, const Named& named,
+                  const TaskView& task, const std::vector<AttemptView>& attempts,
+                  const std::string& payload, const std::string& limits) const {
     const TaskRow& row = task.row;
     const std::string name = short_object_name(task.run, task.task, row.key.item);
     ProgressLine line = progress_line(progress_of(task), here_);
@@ -402,7 +402,8 @@ class ShowVerb final : public Verb {
       const Failure& failure = attempts.back().row.failure;
       if (!failure.trace.empty()) print_quoted(session, "  ", failure.trace);
       const AttemptView& last = attempts.back();
-      if (has_log(access.home(), last.log, last.row)) fact("log", "pawl logs " + name);
+      const std::string one = named.attempt ? fmt::format("#{}", *named.attempt) : std::string();
+      if (has_log(access.home(), last.log, last.row)) fact("log", "pawl logs " + name + one);
     }
     if (task.mapped) fact("items", "pawl tasks " + name);
     if (row.state == TaskState::failed || row.state == TaskState::held) {

@@ -330,6 +330,12 @@ class Logs(Sales):
         self.assertEqual(self.pawl("logs", f"{self.short}/query:key=k2").out, text)
         self.pawl("logs", item + "#3", code=3)
 
+    def test_of_an_attempt_that_is_shown_its_own(self):
+        self.run_sales()
+        item = f"{self.short}/query:1"
+        self.assertIn(f"pawl logs {item}\n", self.pawl("show", item).out)
+        self.assertIn(f"pawl logs {item}#1\n", self.pawl("show", item + "#1").out)
+
     def test_of_a_silent_attempt_nothing(self):
         self.run_sales()
         done = self.pawl("logs", f"{self.short}/report")
