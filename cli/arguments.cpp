@@ -1,7 +1,6 @@
 #include "cli/arguments.h"
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +8,7 @@
 
 #include "scheduler/base/check.h"
 #include "scheduler/base/text.h"
+#include "scheduler/base/words.h"
 
 namespace pawl {
 
@@ -171,14 +171,12 @@ void Arguments::option(std::string_view names, std::string_view value,
   const std::string name = split_names(names).back();
   parser_->read_last(
       names, [parser = parser_.get(), &target, min, name](const std::string& word) -> Result<void> {
-        std::int64_t number = 0;
-        const char* end = word.data() + word.size();
-        const auto read = std::from_chars(word.data(), end, number);
-        if (read.ec != std::errc() || read.ptr != end || number < min) {
+        const auto number = whole_number<std::int64_t>(word);
+        if (!number || *number < min) {
           return invalid(fmt::format("{}: '{}' of {} is no whole number from {} on", parser->verb,
                                      shown(word), name, min));
         }
-        target = number;
+        target = *number;
         return {};
       });
 }

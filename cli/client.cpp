@@ -13,6 +13,7 @@
 #include "scheduler/daemon/control.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
+#include "scheduler/loop/process_stat.h"
 #include "scheduler/loop/unix_socket.h"
 
 namespace pawl {
@@ -21,18 +22,6 @@ namespace {
 constexpr std::size_t kReplyBytesMax = std::size_t{256} << 20;
 constexpr Duration kFirstPause = std::chrono::milliseconds(10);
 constexpr Duration kLongestPause = std::chrono::milliseconds(250);
-
-/// By SIGSTOP or a terminal, or held by a debugger.
-bool is_stopped(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string stat;
-  std::getline(file, stat);
-  // The name before it is in parentheses, and may hold some.
-  const std::size_t name_end = stat.rfind(") ");
-  if (name_end == std::string::npos || name_end + 2 >= stat.size()) return false;
-  const char state = stat[name_end + 2];
-  return state == 'T' || state == 't';
-}
 
 /// What one try came to, before it is put into words.
 struct Outcome {
@@ -197,7 +186,8 @@ Error Client::Impl::unreachable(const Outcome& result) const {
 Error Client::Impl::silent(Duration waited) const {
   const std::string who = "the scheduler does not answer: " + holder();
   const auto process = FileLock::last_holder(home + "/lock");
-  if (process && is_stopped(process->pid)) {
+  const auto stat = process ? read_process_stat(process->pid) : std::nullopt;
+  if (stat && stat->is_stopped()) {
     return Error{ErrorKind::locked,
                  who + " is stopped. Let it go on: kill -CONT " + std::to_string(process->pid)};
   }

@@ -1,9 +1,9 @@
 #include "cli/live_workers.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
+#include "scheduler/base/words.h"
 #include "scheduler/loop/file_lock.h"
 
 namespace pawl {
@@ -17,7 +17,7 @@ std::vector<LiveWorker> live_workers(const std::string& folder) {
     if (!held || !*held) continue;
     LiveWorker worker;
     const std::string name = entry.path().filename().string();
-    std::from_chars(name.data(), name.data() + name.size(), worker.id.value);
+    worker.id.value = whole_number<std::int64_t>(name).value_or(0);
     if (const auto holder = FileLock::last_holder(lock)) worker.pid = holder->pid;
     workers.push_back(worker);
   }

@@ -111,6 +111,10 @@ Result<std::unique_ptr<Port>> open_port(const Session& session, Reach reach) {
   }
 }
 
+const char* staying_note(const Port& port) {
+  return port.is_scheduler() ? " · no scheduler is up: this command is it until the run ends" : "";
+}
+
 Result<void> require_home(const Session& session) {
   const Result<std::string> path = resolve_home(session.home_flag);
   if (!path) return path.error();

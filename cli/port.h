@@ -36,6 +36,10 @@ class Port {
   virtual Result<void> see_others_through() = 0;
 };
 
+/// What the notice of a run ends with: that this process is the scheduler, and stays for the run;
+/// empty when another one is.
+const char* staying_note(const Port& port);
+
 /// How a verb wants to reach a scheduler.
 enum class Reach {
   any,     ///< over the socket, or be the scheduler meanwhile

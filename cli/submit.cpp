@@ -165,8 +165,7 @@ Result<int> see_open_through(const Session& session, std::unique_ptr<Port>& port
     const Result<RunProgress> progress = look_at(session, port, run);
     if (!progress) return progress.error();
     if (progress->ended || progress->state == RunState::paused) continue;
-    session.err.line("run " + run +
-                     " goes on · no scheduler is up: this command is it until the run ends");
+    session.err.line("run " + run + " goes on" + staying_note(*port));
     open.push_back(run);
   }
   if (open.empty()) return 0;

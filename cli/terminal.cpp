@@ -5,9 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <cwchar>
+
+#include "scheduler/base/words.h"
 
 namespace pawl {
 
@@ -22,9 +23,7 @@ std::string_view environment(const char* name) {
 }
 
 int terminal_width(int descriptor) {
-  int columns = 0;
-  const std::string_view text = environment("COLUMNS");
-  std::from_chars(text.data(), text.data() + text.size(), columns);
+  int columns = whole_number<int>(environment("COLUMNS")).value_or(0);
   if (columns <= 0) {
     winsize size{};
     if (ioctl(descriptor, TIOCGWINSZ, &size) == 0) columns = size.ws_col;

@@ -75,10 +75,7 @@ class JobVerb final : public Verb {
     const ListShape shape = job_shape();
     for (std::size_t i = 0; i < shape.columns.size(); ++i) {
       if (entry.cells[i].text.empty()) continue;
-      std::string title = shape.columns[i].header;
-      for (char& c : title) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-      }
+      const std::string title = ascii_lower(shape.columns[i].header);
       session.out.line(fmt::format(
           "{}  {}", pad(title, 10),
           styled(session.out, entry.cells[i].style, escape_for_terminal(entry.cells[i].text))));

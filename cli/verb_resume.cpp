@@ -56,10 +56,7 @@ class ResumeVerb final : public Verb {
     if (changed->is_dry) return changed->code;
     if (!quiet_) {
       for (const std::string& run : changed->runs) {
-        session.err.line("run " + run + " goes on" +
-                         (changed->port->is_scheduler()
-                              ? " · no scheduler is up: this command is it until the run ends"
-                              : ""));
+        session.err.line("run " + run + " goes on" + staying_note(*changed->port));
       }
     }
     return see_through(session, *changed, change_, wait_, quiet_);

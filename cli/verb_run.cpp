@@ -74,11 +74,7 @@ class RunVerb final : public Verb {
         fmt::format("run {} · {} · {}", name, checked.job.name,
                     counted(static_cast<std::int64_t>(checked.job.tasks.size()), "task"));
     if (!created) line += " · this request made it before";
-    if (detach_) {
-      line += " · the scheduler has it";
-    } else if (port.is_scheduler()) {
-      line += " · no scheduler is up: this command is it until the run ends";
-    }
+    line += detach_ ? " · the scheduler has it" : staying_note(port);
     session.err.line(line);
     session.err.flush();
   }

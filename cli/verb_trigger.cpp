@@ -87,7 +87,7 @@ class TriggerVerb final : public Verb {
     if (quiet_) return;
     std::string line = fmt::format("run {} · {}", name, escape_for_terminal(job_));
     if (!created) line += " · this request made it before";
-    if (port.is_scheduler()) line += " · no scheduler is up: this command is it until the run ends";
+    line += staying_note(port);
     session.err.line(line);
     session.err.flush();
   }

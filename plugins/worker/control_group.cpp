@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -23,6 +22,7 @@
 #include <xxhash.h>
 
 #include "scheduler/base/text.h"
+#include "scheduler/base/words.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
@@ -60,9 +60,7 @@ std::int64_t number_of(std::string_view text, std::string_view key) {
     text.remove_prefix(std::min(text.size(), line.size() + 1));
     if (!line.starts_with(key)) continue;
     line.remove_prefix(key.size());
-    std::int64_t number = 0;
-    std::from_chars(line.data(), line.data() + line.size(), number);
-    return number;
+    return whole_number<std::int64_t>(line).value_or(0);
   }
   return 0;
 }
@@ -145,18 +143,22 @@ std::vector<std::string> groups_in(const std::string& folder) {
   return names;
 }
 
+/// Those that can be seen from here: what belongs to another namespace of pids stands there as 0.
+std::vector<pid_t> processes_in(const std::string& folder) {
+  std::vector<pid_t> pids;
+  const std::string all = read_text(folder + "/cgroup.procs");
+  std::string_view rest = all;
+  for (std::string_view word = next_word(rest); !word.empty(); word = next_word(rest)) {
+    const auto pid = whole_number<pid_t>(word);
+    if (pid && *pid > 0) pids.push_back(*pid);
+  }
+  return pids;
+}
+
 /// Kernels before 5.14 have no `cgroup.kill`: there one after the other, until nobody is left.
 void kill_group(const std::string& folder) {
   if (write_text(folder + "/cgroup.kill", "1") == 0) return;
-  const std::string all = read_text(folder + "/cgroup.procs");
-  std::string_view rest = all;
-  while (!rest.empty()) {
-    std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    pid_t pid = 0;
-    std::from_chars(line.data(), line.data() + line.size(), pid);
-    if (pid > 0) ::kill(pid, SIGKILL);
-  }
+  for (pid_t pid : processes_in(folder)) ::kill(pid, SIGKILL);
 }
 
 /// Removes a group and those in it; false while somebody is in one of them.
@@ -229,20 +231,7 @@ std::int64_t ControlGroup::refused_forks() const {
   return number_of(read_text(folder_ + "/pids.events"), "max ");
 }
 
-std::vector<pid_t> ControlGroup::processes() const {
-  std::vector<pid_t> pids;
-  const std::string all = read_text(folder_ + "/cgroup.procs");
-  const char* at = all.data();
-  const char* end = at + all.size();
-  while (at < end) {
-    pid_t pid = 0;
-    auto [rest, error] = std::from_chars(at, end, pid);
-    if (error != std::errc{}) break;
-    pids.push_back(pid);
-    at = rest + 1;
-  }
-  return pids;
-}
+std::vector<pid_t> ControlGroup::processes() const { return processes_in(folder_); }
 
 bool ControlGroup::is_empty() const {
   return number_of(read_text(folder_ + "/cgroup.events"), "populated ") == 0;

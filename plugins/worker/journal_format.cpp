@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
 
 #include <xxhash.h>
 
 #include "plugins/worker/wire.h"
+#include "scheduler/base/words.h"
 
 namespace pawl::journal {
 namespace {
@@ -28,10 +28,7 @@ std::uint64_t checksum(std::uint32_t size, std::uint8_t kind, std::string_view p
 std::optional<std::uint32_t> segment_number(std::string_view name) {
   if (!name.starts_with(kPrefix)) return std::nullopt;
   name.remove_prefix(kPrefix.size());
-  std::uint32_t number = 0;
-  auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
-  return number;
+  return whole_number<std::uint32_t>(name);
 }
 
 }  // namespace

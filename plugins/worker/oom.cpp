@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 #include <utility>
 
 #include "plugins/worker/control_group.h"
+#include "scheduler/base/words.h"
 #include "scheduler/loop/fd.h"
 
 namespace pawl {
@@ -64,11 +64,7 @@ void OomWatch::settle() {
 
 std::optional<std::int64_t> OomWatch::read() const {
   std::string text = read_text(file_);
-  std::string_view number = line_after(text, "oom_kill ");
-  std::int64_t count = 0;
-  auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), count);
-  if (error != std::errc{} || number.empty()) return std::nullopt;
-  return count;
+  return whole_number<std::int64_t>(line_after(text, "oom_kill "));
 }
 
 bool OomWatch::claim() {

@@ -86,8 +86,8 @@ struct OperatorResult {
   std::string error_class;
   std::string message;
   std::string trace;
-  Duration after{};                    ///< deferred
-  std::string state;                   ///< deferred
+  Duration after{};   ///< deferred
+  std::string state;  ///< deferred
   ResourceUse use;
 };
 

@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <filesystem>
 #include <memory>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "scheduler/base/words.h"
 #include "scheduler/loop/fd.h"
 
 namespace pawl {
@@ -50,30 +50,13 @@ std::string proc_path(pid_t pid, const char* name) {
   return "/proc/" + std::to_string(pid) + "/" + name;
 }
 
-/// Takes the next word of `text`; empty at its end.
-std::string_view next_word(std::string_view& text) {
-  std::size_t from = text.find_first_not_of(" \t\n");
-  if (from == std::string_view::npos) return text = {}, std::string_view{};
-  std::size_t to = text.find_first_of(" \t\n", from);
-  std::string_view word = text.substr(from, to == std::string_view::npos ? to : to - from);
-  text = to == std::string_view::npos ? std::string_view{} : text.substr(to);
-  return word;
-}
-
-template <typename Int>
-bool parse_number(std::string_view word, Int& out) {
-  auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), out);
-  return error == std::errc{} && end == word.data() + word.size() && !word.empty();
-}
-
 /// Bytes; the line of a number of kB begins with `name`.
 std::optional<std::int64_t> memory_in_line(std::string_view text, std::string_view name) {
   const std::size_t at = text.find(name);
   if (at == std::string_view::npos) return std::nullopt;
   std::string_view rest = text.substr(at + name.size());
-  std::int64_t kilobytes = 0;
-  if (!parse_number(next_word(rest), kilobytes)) return std::nullopt;
-  return kilobytes * 1024;
+  const auto kilobytes = whole_number<std::int64_t>(next_word(rest));
+  return kilobytes ? std::optional(*kilobytes * 1024) : std::nullopt;
 }
 
 std::optional<std::uint64_t> mark_in_limits(std::string_view limits) {
@@ -81,9 +64,7 @@ std::optional<std::uint64_t> mark_in_limits(std::string_view limits) {
   std::size_t at = limits.find(kLine);
   if (at == std::string_view::npos) return std::nullopt;
   std::string_view rest = limits.substr(at + kLine.size());
-  std::uint64_t mark = 0;
-  if (!parse_number(next_word(rest), mark)) return std::nullopt;
-  return mark;
+  return whole_number<std::uint64_t>(next_word(rest));
 }
 
 /// The value of the last variable that begins with `name`, which ends in `=`; empty when none does.
@@ -100,64 +81,15 @@ std::string_view variable_of(std::string_view environment, std::string_view name
 
 }  // namespace
 
-std::optional<ProcessStat> parse_process_stat(std::string_view text) {
-  // pid (name) state parent group session …; a name may hold blanks and parentheses.
-  std::size_t name_end = text.rfind(')');
-  if (name_end == std::string_view::npos) return std::nullopt;
-  ProcessStat stat;
-  std::string_view head = text;
-  if (!parse_number(next_word(head), stat.pid)) return std::nullopt;
-  std::string_view rest = text.substr(name_end + 1);
-  std::string_view state = next_word(rest);
-  if (state.size() != 1) return std::nullopt;
-  stat.state = state.front();
-  if (!parse_number(next_word(rest), stat.parent) || !parse_number(next_word(rest), stat.group) ||
-      !parse_number(next_word(rest), stat.session)) {
-    return std::nullopt;
-  }
-  // The fields behind the session, by their numbers in proc(5).
-  constexpr int kSession = 6;
-  constexpr int kUserTime = 14;  // then system time, and both of children
-  constexpr int kWaitedUserTime = 16;
-  constexpr int kWaitedSystemTime = 17;
-  constexpr int kThreads = 20;
-  constexpr int kStartTime = 22;
-  constexpr int kResident = 24;
-  for (int field = kSession + 1; field <= kResident; ++field) {
-    const std::string_view word = next_word(rest);
-    bool is_good = true;
-    if (field >= kUserTime && field <= kWaitedSystemTime) {
-      std::uint64_t ticks = 0;
-      is_good = parse_number(word, ticks);
-      stat.cpu_ticks += ticks;
-      if (field >= kWaitedUserTime) stat.children_cpu_ticks += ticks;
-    } else if (field == kThreads) {
-      is_good = parse_number(word, stat.threads);
-    } else if (field == kStartTime) {
-      is_good = parse_number(word, stat.start_ticks);
-    } else if (field == kResident) {
-      is_good = parse_number(word, stat.resident_pages);
-    }
-    if (!is_good) return std::nullopt;
-  }
-  return stat;
-}
-
-std::optional<ProcessStat> read_process_stat(pid_t pid) {
-  auto text = read_file(proc_path(pid, "stat").c_str(), 4096);
-  if (!text) return std::nullopt;
-  return parse_process_stat(*text);
-}
-
 std::optional<std::int64_t> proportional_memory_bytes(pid_t pid) {
   auto text = read_file(proc_path(pid, "smaps_rollup").c_str(), 16u << 10);
   if (!text || text->empty()) return std::nullopt;
-  return memory_in_line(*text, "\nPss:").value_or(0) + memory_in_line(*text, "\nSwapPss:").value_or(0);
+  return memory_in_line(*text, "\nPss:").value_or(0) +
+         memory_in_line(*text, "\nSwapPss:").value_or(0);
 }
 
 std::optional<std::int64_t> peak_memory_bytes(pid_t pid) {
-  auto text = read_file(proc_path(pid, "status").c_str(), 16u << 10);
-  return text ? memory_in_line(*text, "\nVmHWM:") : std::nullopt;
+  return memory_in_line(read_small_file(proc_path(pid, "status")), "\nVmHWM:");
 }
 
 bool reset_peak_memory(pid_t pid) {
@@ -167,12 +99,8 @@ bool reset_peak_memory(pid_t pid) {
 
 std::optional<std::int64_t> attempt_in_environment(std::string_view environment,
                                                    std::string_view home) {
-  std::int64_t attempt = 0;
-  const bool is_ours = variable_of(environment, "PAWL_HOME=") == home;
-  if (!is_ours || !parse_number(variable_of(environment, "PAWL_ATTEMPT_ID="), attempt)) {
-    return std::nullopt;
-  }
-  return attempt;
+  if (variable_of(environment, "PAWL_HOME=") != home) return std::nullopt;
+  return whole_number<std::int64_t>(variable_of(environment, "PAWL_ATTEMPT_ID="));
 }
 
 std::uint64_t attempt_mark(std::int64_t attempt, std::string_view home) {
@@ -234,21 +162,18 @@ std::vector<pid_t> all_processes() {
   std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir("/proc"), closedir);
   if (dir == nullptr) return pids;
   while (const dirent* entry = readdir(dir.get())) {
-    pid_t pid = 0;
-    if (parse_number(entry->d_name, pid)) pids.push_back(pid);
+    if (const auto pid = whole_number<pid_t>(entry->d_name)) pids.push_back(*pid);
   }
   return pids;
 }
 
 std::optional<pid_t> newest_process() {
-  const auto text = read_file("/proc/loadavg", 256);
-  if (!text) return std::nullopt;
   // "0.20 0.18 0.12 1/80 11206"
-  std::string_view rest = *text;
+  const std::string text = read_small_file("/proc/loadavg");
+  std::string_view rest = text;
   std::string_view last;
   for (std::string_view word = next_word(rest); !word.empty(); word = next_word(rest)) last = word;
-  pid_t pid = 0;
-  return parse_number(last, pid) ? std::optional(pid) : std::nullopt;
+  return whole_number<pid_t>(last);
 }
 
 std::vector<pid_t> own_children() {
@@ -267,8 +192,7 @@ std::vector<pid_t> own_children() {
   }
   std::string_view rest = *text;
   for (std::string_view word = next_word(rest); !word.empty(); word = next_word(rest)) {
-    pid_t pid = 0;
-    if (parse_number(word, pid)) children.push_back(pid);
+    if (const auto pid = whole_number<pid_t>(word)) children.push_back(*pid);
   }
   return children;
 }

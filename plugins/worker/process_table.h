@@ -1,7 +1,6 @@
 #pragma once
 
-// What /proc says of processes. Every read is of one moment; a pid is an identity only together
-// with its start time.
+// What /proc says of processes, beside process_stat.h. Every read is of one moment.
 
 #include <sys/types.h>
 
@@ -11,24 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "scheduler/loop/process_stat.h"
+
 namespace pawl {
-
-/// Clock ticks of /proc: a hundred a second on every machine that Linux runs programs on.
-inline constexpr std::int64_t kMicrosecondsPerTick = 10'000;
-
-struct ProcessStat {
-  pid_t pid = 0;
-  pid_t parent = 0;
-  pid_t group = 0;
-  pid_t session = 0;
-  char state = '?';               ///< as in /proc/PID/stat; Z and X have ended
-  std::uint64_t start_ticks = 0;  ///< since boot
-  std::uint64_t cpu_ticks = 0;    ///< user and system, of it and of children that it waited for
-  std::uint64_t children_cpu_ticks = 0;  ///< the children's part of it
-  std::int64_t threads = 0;
-  std::int64_t resident_pages = 0;
-  bool has_ended() const { return state == 'Z' || state == 'X'; }
-};
 
 /// A process that was started. Its start time lies in [`ticks_min`, `ticks_max`], in clock ticks
 /// since boot as in /proc/PID/stat: read around the start, because asking /proc costs as much as
@@ -40,18 +24,12 @@ struct Spawned {
   friend bool operator==(const Spawned&, const Spawned&) = default;
 };
 
-/// Nothing when there is no such process.
-std::optional<ProcessStat> read_process_stat(pid_t pid);
-
-/// Reads the text of /proc/PID/stat; the program's name in it may hold anything. Total.
-std::optional<ProcessStat> parse_process_stat(std::string_view text);
-
 /// Memory of a process with its part of what it shares with others, and what of it is swapped out.
 /// Slow where it is large. Nothing when it may not be asked, or is gone.
 std::optional<std::int64_t> proportional_memory_bytes(pid_t pid);
 
-/// The most memory that a process has had in RAM since `reset_peak_memory`, or ever. Nothing when it
-/// may not be asked, or has ended.
+/// The most memory that a process has had in RAM since `reset_peak_memory`, or ever. Nothing when
+/// it may not be asked, or has ended.
 std::optional<std::int64_t> peak_memory_bytes(pid_t pid);
 
 /// Its peak counts from now. False when it may not be asked, or has ended.

@@ -465,8 +465,7 @@ void Supervisor::record_end(AttemptId id, const SupervisionAction::Verdict& verd
   end.ended_at = wall_now();
   const ResourceUse counted = resources_.remove(id);
   end.use.cpu_us = std::max(counted.cpu_us, attempt.use.cpu_us + tree_.remove(id, is_gone));
-  end.use.peak_memory_bytes =
-      std::max(counted.peak_memory_bytes, attempt.use.peak_memory_bytes);
+  end.use.peak_memory_bytes = std::max(counted.peak_memory_bytes, attempt.use.peak_memory_bytes);
   if (attempt.streams) end.log_bytes = attempt.streams->log_bytes();
   if (end.outcome == Outcome::succeeded && !attempt.output.error.empty()) {
     end.outcome = Outcome::failed;

@@ -60,7 +60,7 @@ class Supervisor {
     Launch launch;  ///< until it is started
     WallTime started_at;
     pid_t pid = 0;
-    ResourceUse use;  ///< of its program
+    ResourceUse use;            ///< of its program
     std::string refusal_class;  ///< why it could not be started
     std::string refusal;
     std::string limit_message;  ///< of the limit that it reached

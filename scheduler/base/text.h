@@ -27,6 +27,14 @@ bool is_utf8(std::string_view text);
 /// True when a NUL byte is in it, which the parser of JSON would take for its end.
 inline bool holds_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
+/// True when a line of a text protocol cannot hold it: it would end the line and begin another.
+inline bool breaks_line(std::string_view text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+}
+
+/// `A` to `Z` as `a` to `z`; all else, of any language, as it is.
+std::string ascii_lower(std::string_view text);
+
 /// Shell-style match of a whole name: `*`, `?`, `[a-z]`, `[!a-z]`; `\` takes the next character as
 /// it is. Linear in text times pattern; no character is special in `text`.
 bool glob_match(std::string_view pattern, std::string_view text);

@@ -1,10 +1,10 @@
 #include "scheduler/daemon/progress_board.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "scheduler/base/text.h"
+#include "scheduler/base/words.h"
 
 namespace pawl {
 
@@ -20,12 +20,10 @@ nlohmann::json ProgressBoard::of(std::string_view attempts) const {
   while (!attempts.empty()) {
     const std::string_view word = attempts.substr(0, attempts.find(','));
     attempts.remove_prefix(std::min(attempts.size(), word.size() + 1));
-    std::int64_t number = 0;
-    auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
-    if (error != std::errc{} || end != word.data() + word.size()) continue;
-    const auto found = words_.find(AttemptId(number));
+    const auto number = whole_number<std::int64_t>(word);
+    const auto found = number ? words_.find(AttemptId(*number)) : words_.end();
     if (found == words_.end()) continue;
-    out.push_back({{"attempt_id", number},
+    out.push_back({{"attempt_id", *number},
                    {"fraction", found->second.fraction},
                    {"text", found->second.text},
                    {"at", format_utc(found->second.at)}});

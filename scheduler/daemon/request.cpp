@@ -1,7 +1,6 @@
 #include "scheduler/daemon/request.h"
 
-#include <charconv>
-
+#include "scheduler/base/words.h"
 #include "scheduler/daemon/control.h"
 
 namespace pawl {
@@ -29,10 +28,7 @@ bool flag_of(const json& body, const char* key) {
 std::int64_t number_of(const std::map<std::string, std::string>& query, const std::string& key,
                        std::int64_t otherwise) {
   auto it = query.find(key);
-  if (it == query.end()) return otherwise;
-  std::int64_t value = otherwise;
-  std::from_chars(it->second.data(), it->second.data() + it->second.size(), value);
-  return value;
+  return it == query.end() ? otherwise : whole_number<std::int64_t>(it->second).value_or(otherwise);
 }
 
 }  // namespace pawl

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +13,7 @@
 #include <sstream>
 
 #include "scheduler/base/text.h"
+#include "scheduler/base/words.h"
 
 namespace pawl {
 namespace {
@@ -26,15 +26,6 @@ constexpr std::int64_t kPageBytes = 4096 + 24;
 constexpr std::uint64_t kFirstReadMark = 123;
 constexpr std::uint64_t kLastReadMark = 127;
 constexpr std::size_t kCommandMax = 80;
-
-template <typename Number>
-std::optional<Number> number_in(std::string_view text, int base = 10) {
-  Number value{};
-  const auto end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, value, base);
-  if (text.empty() || read.ec != std::errc() || read.ptr != end) return std::nullopt;
-  return value;
-}
 
 /// One line of /proc/locks: `7: POSIX  ADVISORY  READ 4711 fe:00:9978051 124 124`.
 struct LockLine {
@@ -53,12 +44,12 @@ std::optional<LockLine> read_lock(const std::string& line) {
   const std::size_t minor = file.find(':');
   const std::size_t inode = file.rfind(':');
   if (type != "READ" || minor == inode) return {};
-  const auto major_number = number_in<unsigned>(file.substr(0, minor), 16);
-  const auto minor_number = number_in<unsigned>(file.substr(minor + 1, inode - minor - 1), 16);
-  const auto inode_number = number_in<std::uint64_t>(file.substr(inode + 1));
-  const auto pid_number = number_in<pid_t>(pid);
-  const auto first_byte = number_in<std::uint64_t>(first);
-  const auto last_byte = number_in<std::uint64_t>(last);
+  const auto major_number = whole_number<unsigned>(file.substr(0, minor), 16);
+  const auto minor_number = whole_number<unsigned>(file.substr(minor + 1, inode - minor - 1), 16);
+  const auto inode_number = whole_number<std::uint64_t>(file.substr(inode + 1));
+  const auto pid_number = whole_number<pid_t>(pid);
+  const auto first_byte = whole_number<std::uint64_t>(first);
+  const auto last_byte = whole_number<std::uint64_t>(last);
   if (!major_number || !minor_number || !inode_number || !pid_number || !first_byte || !last_byte)
     return {};
   return LockLine{*pid_number, makedev(*major_number, *minor_number), *inode_number, *first_byte,
@@ -84,7 +75,7 @@ std::set<pid_t> file_holders(const std::string& path) {
   std::set<pid_t> pids;
   std::error_code error;
   for (const auto& process : fs::directory_iterator("/proc", error)) {
-    const auto pid = number_in<pid_t>(process.path().filename().string());
+    const auto pid = whole_number<pid_t>(process.path().filename().string());
     if (!pid || *pid == getpid()) continue;
     std::error_code hidden;
     for (auto fd = fs::directory_iterator(process.path() / "fd", hidden);

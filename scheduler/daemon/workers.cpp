@@ -3,11 +3,11 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <charconv>
 #include <csignal>
 #include <filesystem>
 #include <thread>
 
+#include "scheduler/base/words.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
 
@@ -25,11 +25,8 @@ std::size_t hosts_max(const Settings::Hosts& settings) {
 }
 
 std::optional<WorkerId> worker_id_from(const std::string& name) {
-  std::int64_t number = 0;
-  const char* end = name.data() + name.size();
-  auto [rest, error] = std::from_chars(name.data(), end, number);
-  if (error != std::errc{} || rest != end || number <= 0) return std::nullopt;
-  return WorkerId{number};
+  const auto number = whole_number<std::int64_t>(name);
+  return number && *number > 0 ? std::optional(WorkerId{*number}) : std::nullopt;
 }
 
 }  // namespace

@@ -7,13 +7,14 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <string>
 #include <string_view>
 
 #include "scheduler/base/check.h"
+#include "scheduler/base/words.h"
 #include "scheduler/loop/fd.h"
+#include "scheduler/loop/process_stat.h"
 
 namespace pawl {
 namespace {
@@ -24,39 +25,12 @@ std::int64_t read_ms(clockid_t clock) {
   return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
-/// A small file of the kernel; empty when it cannot be read.
-std::string read_small(const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd) return {};
-  std::array<char, 4096> buffer;
-  const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
-  return n <= 0 ? std::string() : std::string(buffer.data(), static_cast<std::size_t>(n));
-}
-
 std::string first_word(std::string_view text) {
   return std::string(text.substr(0, text.find_first_of(" \t\r\n")));
 }
 
-/// Takes the next word off the front; empty at the end.
-std::string_view next_word(std::string_view& text) {
-  const std::size_t begin = text.find_first_not_of(" \n");
-  if (begin == std::string_view::npos) return {};
-  const std::size_t end = text.find_first_of(" \n", begin);
-  const std::string_view word = text.substr(begin, end - begin);
-  text.remove_prefix(end == std::string_view::npos ? text.size() : end);
-  return word;
-}
-
-template <typename Number>
-std::optional<Number> whole_number(std::string_view text) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return {};
-  return number;
-}
-
 std::string make_boot_id() {
-  std::string id = first_word(read_small("/proc/sys/kernel/random/boot_id"));
+  std::string id = first_word(read_small_file("/proc/sys/kernel/random/boot_id"));
   if (!id.empty()) return id;
   std::array<char, 48> text;
   std::snprintf(text.data(), text.size(), "unknown-%016llx%016llx",
@@ -76,17 +50,11 @@ const std::string& boot_id() {
   return kBootId;
 }
 
-std::string machine_id() { return first_word(read_small("/etc/machine-id")); }
+std::string machine_id() { return first_word(read_small_file("/etc/machine-id")); }
 
 std::optional<std::uint64_t> process_start_time(pid_t pid) {
-  const std::string stat = read_small("/proc/" + std::to_string(pid) + "/stat");
-  // The second field is the program's name in brackets, which may itself hold brackets and blanks.
-  const std::size_t name_end = stat.rfind(')');
-  if (name_end == std::string::npos) return {};
-  std::string_view rest = std::string_view(stat).substr(name_end + 1);
-  constexpr int kFieldsBefore = 19;  // state is field 3, the start time field 22
-  for (int i = 0; i < kFieldsBefore; ++i) next_word(rest);
-  return whole_number<std::uint64_t>(next_word(rest));
+  const auto stat = read_process_stat(pid);
+  return stat ? std::optional(stat->start_ticks) : std::nullopt;
 }
 
 ProcessIdentity own_identity() {

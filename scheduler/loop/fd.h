@@ -2,6 +2,7 @@
 
 // A file descriptor with one owner.
 
+#include <string>
 #include <utility>
 
 namespace pawl {
@@ -30,5 +31,9 @@ class Fd {
  private:
   int fd_ = -1;
 };
+
+/// What one read of a file gives, at most 4 KiB: for those of the kernel, which are whole then.
+/// Empty when it cannot be read.
+std::string read_small_file(const std::string& path);
 
 }  // namespace pawl

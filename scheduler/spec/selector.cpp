@@ -1,10 +1,10 @@
 #include "scheduler/spec/selector.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
+#include "scheduler/base/words.h"
 
 namespace pawl {
 namespace {
@@ -21,12 +21,7 @@ Error bad_name(std::string_view text, std::string_view why) {
 /// A whole number without sign that `Number` holds.
 template <typename Number>
 std::optional<Number> number_of(std::string_view text) {
-  Number value{};
-  const char* end = text.data() + text.size();
-  auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (text.empty() || error != std::errc() || rest != end || text.front() == '-')
-    return std::nullopt;
-  return value;
+  return text.starts_with('-') ? std::nullopt : whole_number<Number>(text);
 }
 
 bool is_digits(std::string_view text) {

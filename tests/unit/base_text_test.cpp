@@ -272,3 +272,14 @@ TEST_CASE("every instant of the calendar reads back as it was written") {
     CHECK(utc_ms(format_utc({ms})) == ms);
   }
 }
+
+TEST_CASE("letters of ASCII become small, and no others") {
+  CHECK(ascii_lower("Content-TYPE É") == "content-type É");
+}
+
+TEST_CASE("what would end a line of a protocol is known") {
+  CHECK(breaks_line("a\nb"));
+  CHECK(breaks_line("\r"));
+  CHECK(breaks_line(std::string_view("a\0b", 3)));
+  CHECK_FALSE(breaks_line("a\tb\v"));
+}

@@ -3,4 +3,5 @@ pawl_test(loop_test LABEL unit
   SOURCES
     loop_channel_test.cpp
     loop_files_test.cpp
+    loop_process_test.cpp
     loop_test.cpp)

@@ -20,17 +20,9 @@ constexpr long kSendBytes = 16L << 10;  // of a body that does not go out with i
 // Well below any `stall_timeout` that makes sense for an answer over a network.
 constexpr auto kHeartbeatEvery = std::chrono::milliseconds(250);
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
 /// What another origin may see.
 bool is_harmless(const std::string& name) {
-  const std::string known = lower(name);
+  const std::string known = ascii_lower(name);
   return known == "accept" || known == "accept-language" || known == "content-type" ||
          known == "user-agent";
 }
@@ -311,7 +303,7 @@ bool HttpExchange::follow_redirect(long status) {
     target_.has_body = false;
     target_.body.clear();
     std::erase_if(target_.headers,
-                  [](const auto& header) { return lower(header.first) == "content-type"; });
+                  [](const auto& header) { return ascii_lower(header.first) == "content-type"; });
   }
   keep_.reset();
   release_handle();
@@ -367,7 +359,7 @@ nlohmann::json HttpExchange::headers() const {
   nlohmann::json out = nlohmann::json::object();
   curl_header* header = nullptr;
   while ((header = curl_easy_nextheader(handle_.get(), CURLH_HEADER, -1, header)) != nullptr) {
-    const std::string name = lower(header->name);
+    const std::string name = ascii_lower(header->name);
     const std::string value = escape_for_terminal(header->value);
     const auto found = out.find(name);
     if (found == out.end()) {

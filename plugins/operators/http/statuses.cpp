@@ -1,8 +1,9 @@
 #include "plugins/operators/http/statuses.h"
 
-#include <charconv>
 #include <optional>
 #include <string>
+
+#include "scheduler/base/words.h"
 
 namespace pawl::operators {
 
@@ -19,11 +20,8 @@ Error no_status(const std::string& shown) {
 }
 
 std::optional<long> status_of(std::string_view text) {
-  long value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  if (!whole || value < kStatusMin || value > kStatusMax) return std::nullopt;
-  return value;
+  const auto status = whole_number<long>(text);
+  return status && *status >= kStatusMin && *status <= kStatusMax ? status : std::nullopt;
 }
 
 }  // namespace

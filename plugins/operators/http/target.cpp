@@ -25,19 +25,6 @@ bool is_token(std::string_view text) {
   });
 }
 
-/// What cannot stand in a line of a header: it would end the line, and begin another.
-bool breaks_a_line(std::string_view text) {
-  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
 std::string text_of(const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
@@ -134,7 +121,7 @@ bool read_plain_url(HttpTarget& target, const std::string& text) {
 Result<void> read_url(const json& parameters, HttpTarget& target) {
   const auto& text = parameters.at("url").get_ref<const std::string&>();
   if (!parameters.contains("query") && read_plain_url(target, text)) return {};
-  if (breaks_a_line(text)) return invalid("`url` holds a line break or a NUL");
+  if (breaks_line(text)) return invalid("`url` holds a line break or a NUL");
   const UrlHandle url = parse_url(text);
   if (url == nullptr) return invalid("`url` is not an address such as https://example.org/path");
   const std::string scheme = part(url.get(), CURLUPART_SCHEME);
@@ -161,7 +148,7 @@ Result<std::vector<HttpHeader>> read_headers(const json& parameters) {
   for (const auto& [name, value] : headers->items()) {
     if (!is_token(name)) return invalid("`headers` has a name that cannot be one");
     std::string text = text_of(value);
-    if (breaks_a_line(text)) {
+    if (breaks_line(text)) {
       return invalid("`headers`: the value of " + name + " holds a line break or a NUL");
     }
     out.emplace_back(name, std::move(text));
@@ -189,7 +176,7 @@ Result<HttpAuth> read_auth(const json& parameters) {
   if (auth.user.empty() == auth.token.empty()) {
     return invalid("`auth` takes either `user` and `password`, or `token`");
   }
-  if (breaks_a_line(auth.user + auth.password + auth.token)) {
+  if (breaks_line(auth.user + auth.password + auth.token)) {
     return invalid("`auth` holds a line break or a NUL");
   }
   return auth;
@@ -218,7 +205,7 @@ bool is_proxy_offered(const std::string& url) {
                                                              "socks5", "socks4a", "socks5h"};
   const std::size_t end = url.find("://");
   return end == std::string::npos ||
-         std::find(kKinds.begin(), kKinds.end(), lower(url.substr(0, end))) != kKinds.end();
+         std::find(kKinds.begin(), kKinds.end(), ascii_lower(url.substr(0, end))) != kKinds.end();
 }
 
 bool uses_tls(std::string_view url) { return url.starts_with("https:"); }
@@ -253,7 +240,7 @@ Result<HttpProxy> read_proxy(const json& parameters, bool tls, const plugin::Req
 
 bool HttpTarget::has_header(std::string_view wanted) const {
   return std::any_of(headers.begin(), headers.end(), [&](const HttpHeader& header) {
-    return lower(header.first) == lower(wanted);
+    return ascii_lower(header.first) == ascii_lower(wanted);
   });
 }
 
@@ -332,7 +319,7 @@ bool same_origin(const std::string& one, const std::string& other) {
   if (a == nullptr || b == nullptr) return false;
   for (const CURLUPart which : {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT}) {
     const std::string left = part(a.get(), which, CURLU_DEFAULT_PORT);
-    if (lower(left) != lower(part(b.get(), which, CURLU_DEFAULT_PORT))) return false;
+    if (ascii_lower(left) != ascii_lower(part(b.get(), which, CURLU_DEFAULT_PORT))) return false;
   }
   return true;
 }

@@ -17,10 +17,6 @@ namespace {
 
 Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
 
-bool has_break(std::string_view text) {
-  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
-}
-
 /// libcurl's list of types is short.
 const char* type_of(std::string_view name) {
   static constexpr std::array<std::pair<std::string_view, const char*>, 8> kTypes = {
@@ -89,7 +85,7 @@ Result<void> MailSession::prepare(const json& with, const plugin::Request& reque
 
   const std::string user = with.value("user", "");
   const std::string password = with.value("password", "");
-  if (has_break(user) || has_break(password)) {
+  if (breaks_line(user) || breaks_line(password)) {
     return invalid("`user` or `password` holds a line break or a NUL");
   }
   if (!user.empty()) {
@@ -114,7 +110,7 @@ Result<void> MailSession::set_address(const json& with, const std::string& tls) 
   const std::string host = with.at("host").get<std::string>();
   const auto url = own<UrlHandle>(curl_url());
   const bool fits =
-      !has_break(host) &&
+      !breaks_line(host) &&
       curl_url_set(url.get(), CURLUPART_SCHEME, tls == "tls" ? "smtps" : "smtp", 0) == CURLUE_OK &&
       curl_url_set(url.get(), CURLUPART_HOST, host.c_str(), 0) == CURLUE_OK &&
       curl_url_set(url.get(), CURLUPART_PORT, port.c_str(), 0) == CURLUE_OK;

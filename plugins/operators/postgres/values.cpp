@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "scheduler/base/words.h"
 
 namespace pawl::operators::postgres {
 
@@ -29,11 +30,7 @@ enum : Oid {
 
 bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
 
-bool is_int64(std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size();
-}
+bool is_int64(std::string_view text) { return whole_number<std::int64_t>(text).has_value(); }
 
 /// `2026-11-20 22:58:01.5+09` becomes `2026-11-20T22:58:01.5+09:00`. What is no such time, as
 /// `infinity` or a year before Christ, stays.
