@@ -33,30 +33,31 @@ SchedulerLink::SchedulerLink(Loop& loop, Fd listening, frame::Welcome welcome, E
 SchedulerLink::~SchedulerLink() { *alive_ = false; }
 
 bool SchedulerLink::has_room() const {
-  return current_ && current_->open() && current_->unsent_bytes() <= kUnsentBytesMax;
+  return current_ && current_->channel.open() &&
+         current_->channel.unsent_bytes() <= kUnsentBytesMax;
 }
 
 bool SchedulerLink::send(const Frame& frame) {
   if (!has_room()) return false;
   for (const std::string& body : encode_frame(frame)) {
-    if (!current_->send(body)) return false;
+    if (!current_->channel.send(body)) return false;
   }
   return true;
 }
 
 bool SchedulerLink::send_ended(const AttemptEnd& end) {
-  return has_room() && (!encode_ended(end, body_) || current_->send(body_));
+  return has_room() && (!encode_ended(end, body_) || current_->channel.send(body_));
 }
 
 void SchedulerLink::flush() {
-  if (current_) current_->flush();
+  if (current_) current_->channel.flush();
 }
 
 void SchedulerLink::on_accept(Fd socket) {
   // A second one that greets replaces the first: the newest scheduler is the one that lives.
   is_taking_over_ = false;
   greeting_number_ = ++last_number_;
-  greeting_ = std::make_unique<Channel>(
+  greeting_ = std::make_unique<Connection>(
       loop_, std::move(socket),
       [this, number = last_number_](std::string_view message) {
         if (number == current_number_) {
@@ -91,16 +92,16 @@ void SchedulerLink::on_greeting(std::string_view message) {
     frame::Welcome refusal = welcome_;
     refusal.accepted = false;
     for (const std::string& body : encode_frame(refusal)) {
-      if (!greeting_->send(body)) break;
+      if (!greeting_->channel.send(body)) break;
     }
-    greeting_->flush();
+    greeting_->channel.flush();
     greeting_.reset();
     events_.note("refused a scheduler of epoch " + std::to_string(hello->epoch.value) + ", " +
                  std::to_string(welcome_.epoch.value) + " was here");
     return;
   }
   greeting_epoch_ = hello->epoch;
-  greeting_->pause_reading();
+  greeting_->channel.pause_reading();
   is_taking_over_ = true;
   take_over();
 }
@@ -108,7 +109,7 @@ void SchedulerLink::on_greeting(std::string_view message) {
 void SchedulerLink::take_over() {
   if (!is_taking_over_ || !greeting_) return;
   // What the earlier connection had delivered comes first; its channel reads it turn by turn.
-  if (current_ && current_->open() && has_unread(current_->fd())) {
+  if (current_ && current_->channel.open() && has_unread(current_->channel.fd())) {
     loop_.defer([this, alive = alive_] {
       if (*alive) take_over();
     });
@@ -125,11 +126,11 @@ void SchedulerLink::promote() {
   welcome_.epoch = greeting_epoch_;
   current_ = std::move(greeting_);
   current_number_ = std::exchange(greeting_number_, 0);
-  current_->on_drained([this] { events_.on_room(); });
+  current_->channel.on_drained([this] { events_.on_room(); });
   frame::Welcome welcome = welcome_;
   welcome.accepted = true;
   if (send(welcome)) events_.on_connected(is_new_epoch);
-  if (current_) current_->resume_reading();
+  if (current_) current_->channel.resume_reading();
 }
 
 void SchedulerLink::on_message(std::string_view message) {

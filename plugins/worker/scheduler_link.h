@@ -11,6 +11,7 @@
 #include "plugins/worker/frames.h"
 #include "scheduler/base/ids.h"
 #include "scheduler/loop/channel.h"
+#include "scheduler/loop/fork_guard.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/timer.h"
 #include "scheduler/loop/unix_socket.h"
@@ -50,6 +51,16 @@ class SchedulerLink {
   void flush();
 
  private:
+  /// One connection. What a library forks in a host keeps it as little as the lock: the scheduler
+  /// must see its end when this process ends.
+  struct Connection {
+    Connection(Loop& loop, Fd socket, Channel::OnMessage on_message, Channel::OnClosed on_closed)
+        : channel(loop, std::move(socket), std::move(on_message), std::move(on_closed)),
+          guard(channel.fd()) {}
+    Channel channel;
+    ForkGuard guard;
+  };
+
   void on_accept(Fd socket);
   void on_closed(std::uint64_t number);
   void on_greeting(std::string_view message);
@@ -61,8 +72,8 @@ class SchedulerLink {
   Loop& loop_;
   frame::Welcome welcome_;
   Events events_;
-  std::unique_ptr<Channel> current_;
-  std::unique_ptr<Channel> greeting_;
+  std::unique_ptr<Connection> current_;
+  std::unique_ptr<Connection> greeting_;
   std::string body_;               ///< of an ENDED; kept for its room
   std::uint64_t last_number_ = 0;  ///< of connections; 0 is none
   std::uint64_t current_number_ = 0;

@@ -26,6 +26,7 @@
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/fd.h"
 #include "scheduler/loop/file_lock.h"
+#include "scheduler/loop/fork_guard.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/unix_socket.h"
 
@@ -127,6 +128,8 @@ Result<void> run(const WorkerOptions& options) {
     Loop loop;
     if (is_host) {
       mark_children(folder);
+      const ForkGuard lock_guard(lock->fd());
+      const ForkGuard listening_guard(listening->get());
       OperatorHost host(loop, options, std::move(*journal), std::move(*listening), descriptors);
       loop.run();
     } else {

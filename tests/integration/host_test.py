@@ -21,6 +21,15 @@ def words_of(process):
         return b""
 
 
+def name_of(process):
+    """The name that a process gave to itself, by its folder in /proc; of one that has ended none."""
+    try:
+        text = (process / "stat").read_text()
+        return "" if ") Z " in text else text[text.index("(") + 1:text.rindex(")")]
+    except OSError:
+        return ""
+
+
 class PluginTest(HomeTest):
     def setUp(self):
         super().setUp()
@@ -141,6 +150,13 @@ class WhatOperatorsCannotBreak(PluginTest):
         run = self.pawl("runs", "-o", "name").lines[0].encode()
         left = [words for words in map(words_of, Path("/proc").iterdir()) if run in words]
         self.assertEqual(left, [])
+
+    def test_what_a_library_has_forked_keeps_nobody_from_seeing_that_the_host_is_dead(self):
+        self.run_of([self.task("a", "split", on_interrupt="fail", timeout="20s")], code=1)
+        self.assertEqual(self.row("a")["reason"], "lost")
+        run = self.pawl("runs", "-o", "name").lines[0]
+        names = [name_of(process) for process in Path("/proc").iterdir()]
+        self.assertEqual([name for name in names if name and run.endswith(name)], [])
 
     def test_a_crash_is_lost_and_held_as_poison_after_three_times_and_hurts_nobody_else(self):
         for how in ("abort", "exit", "segv"):

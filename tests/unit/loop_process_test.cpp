@@ -1,15 +1,32 @@
-// What the kernel says of processes.
+// What the kernel says of processes, and what a forked one keeps.
 
+#include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <optional>
 #include <string_view>
 
 #include <catch2/catch.hpp>
 
 #include "scheduler/loop/clock.h"
+#include "scheduler/loop/fd.h"
+#include "scheduler/loop/fork_guard.h"
 #include "scheduler/loop/process_stat.h"
 
 using namespace pawl;
+
+namespace {
+
+bool is_open_in_a_fork(int fd) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(::fcntl(fd, F_GETFD) < 0 ? 1 : 0);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return status == 0;
+}
+
+}  // namespace
 
 TEST_CASE("a process is read from /proc even when its name holds blanks and parentheses") {
   auto stat = parse_process_stat(
@@ -35,4 +52,15 @@ TEST_CASE("this process is found in /proc with its start time") {
   REQUIRE(stat);
   CHECK(stat->start_ticks == process_start_time(getpid()));
   CHECK_FALSE(stat->has_ended());
+}
+
+TEST_CASE("a guarded descriptor is closed in a fork, and no other one") {
+  const Fd guarded(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const Fd other(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  std::optional<ForkGuard> guard(std::in_place, guarded.get());
+  CHECK_FALSE(is_open_in_a_fork(guarded.get()));
+  CHECK(is_open_in_a_fork(other.get()));
+  CHECK(::fcntl(guarded.get(), F_GETFD) >= 0);
+  guard.reset();
+  CHECK(is_open_in_a_fork(guarded.get()));
 }

@@ -1,9 +1,11 @@
 // Operators that do what operators must not do, each in a way of its own.
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -48,6 +50,23 @@ struct CrashLate {
     for (int i = 0; i < 100; ++i) attempt.log("line " + std::to_string(i) + "\n");
     ::raise(SIGSEGV);
     return Result::success();
+  }
+};
+
+/// Forks without exec, and crashes; what it forked has the end of its run as its name.
+struct Split {
+  static constexpr const char* kName = "split";
+  static constexpr const char* kSummary = "leaves a fork of its host behind";
+  static constexpr const char* kSchema = kAnything;
+  Result run(Attempt&, const Request& request) {
+    constexpr std::size_t kNameBytesMax = 15;
+    const std::string run(request.run());
+    const std::string name = run.substr(run.size() - std::min(run.size(), kNameBytesMax));
+    if (::fork() == 0) {
+      ::prctl(PR_SET_NAME, name.c_str());
+      while (true) ::pause();
+    }
+    std::abort();
   }
 };
 
@@ -311,5 +330,5 @@ struct Counter {
 
 }  // namespace
 
-PAWL_PLUGIN("1.2", Crash, CrashLate, Parent, Deaf, Burner, Toiler, Blocker, Stopper, Hoarder,
+PAWL_PLUGIN("1.2", Crash, CrashLate, Split, Parent, Deaf, Burner, Toiler, Blocker, Stopper, Hoarder,
             Grabber, Huge, Flood, Obedient, Patient, Thrower, Chatter, Leaky, Remote, Counter)
