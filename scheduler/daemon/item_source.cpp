@@ -234,12 +234,17 @@ class JsonLines final : public FileStream {
   }
 };
 
-/// CSV as in RFC 4180 (libcsv): a header, then a record per item.
+constexpr const char* kStrayQuote =
+    "has a quote within a field: such a field is quoted as a whole, without blanks around it, and "
+    "its own quotes are doubled";
+
+/// CSV as in RFC 4180 (libcsv): a header, then a record per item. Blanks are part of a field.
 class CsvRecords final : public FileStream {
  public:
   CsvRecords(std::string path, LineReader reader, Fingerprint fingerprint)
       : FileStream(std::move(path), std::move(reader), fingerprint) {
     csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL);
+    csv_set_space_func(&parser_, [](unsigned char) { return 0; });
   }
   ~CsvRecords() override { csv_free(&parser_); }
   CsvRecords(const CsvRecords&) = delete;
@@ -278,6 +283,7 @@ class CsvRecords final : public FileStream {
     using Record = std::optional<std::vector<std::string>>;
     fields_.clear();
     is_done_ = false;
+    goes_on_ = false;
     std::int64_t first = 0;  // the line at which the record begins; 0: only empty lines so far
     std::size_t bytes = 0;
     const auto of_record = [&](const std::string& what) {
@@ -287,9 +293,9 @@ class CsvRecords final : public FileStream {
       auto line = next_line(true);
       if (!line) return line.error();
       if (!*line) {
-        if (first == 0) return Record{};
         if (csv_fini(&parser_, on_field, on_record, this) != 0)
           return of_record(" has a quoted field that does not end");
+        if (first == 0 && !fields_.empty()) return carriage_return();
         break;
       }
       if (first == 0 && (**line).find_first_not_of("\r\n") != std::string_view::npos)
@@ -300,23 +306,33 @@ class CsvRecords final : public FileStream {
         return of_record(" is longer than 1 MiB: does a quoted field not end?");
       if (csv_parse(&parser_, (*line)->data(), (*line)->size(), on_field, on_record, this) !=
           (*line)->size()) {
-        return at_line(csv_strerror(csv_error(&parser_)));
+        const int error = csv_error(&parser_);
+        return at_line(error == CSV_EPARSE ? kStrayQuote : csv_strerror(error));
       }
+      if (goes_on_) return carriage_return();
     }
     if (fields_.empty()) return Record{};
     return Record{std::move(fields_)};
   }
+  /// For libcsv such a one ends a record too, and the next would be taken for more of its fields.
+  Error carriage_return() const {
+    return at_line(
+        "has a carriage return without a line feed behind it: a record ends with LF or CR LF, and "
+        "within a field a line break is quoted");
+  }
   static void on_field(void* data, std::size_t size, void* self) {
+    auto& records = *static_cast<CsvRecords*>(self);
+    if (records.is_done_) records.goes_on_ = true;
     auto* text = static_cast<const char*>(data);
-    static_cast<CsvRecords*>(self)->fields_.emplace_back(text == nullptr ? ""
-                                                                         : std::string(text, size));
+    records.fields_.emplace_back(text == nullptr ? "" : std::string(text, size));
   }
   static void on_record(int, void* self) { static_cast<CsvRecords*>(self)->is_done_ = true; }
 
   csv_parser parser_{};
   std::vector<std::string> header_;
   std::vector<std::string> fields_;
-  bool is_done_ = false;
+  bool is_done_ = false;  ///< the record has ended
+  bool goes_on_ = false;  ///< and its line has not
 };
 
 Result<std::unique_ptr<ItemStream>> stream_json_file(const std::string& path, Fd fd) {

@@ -19,8 +19,7 @@ class ReadableCheck final : public nlohmann::json_sax<json> {
   bool number_unsigned(number_unsigned_t) override { return true; }
   bool number_float(number_float_t, const string_t& digits) override {
     if (digits.find_first_of(".eE") != string_t::npos) return true;
-    error_ = "the integer " + digits.substr(0, kDigitsShown) +
-             (digits.size() > kDigitsShown ? "…" : "") +
+    error_ = "the integer " + shown(digits) +
              " needs more than 64 bits and would lose digits: write it as a text";
     return false;
   }
@@ -31,13 +30,21 @@ class ReadableCheck final : public nlohmann::json_sax<json> {
   bool end_object() override { return leave(); }
   bool start_array(std::size_t) override { return enter(); }
   bool end_array() override { return leave(); }
-  bool parse_error(std::size_t position, const std::string&, const json::exception&) override {
-    error_ = "it is not JSON at byte " + std::to_string(position);
+  bool parse_error(std::size_t position, const std::string& token,
+                   const json::exception& error) override {
+    constexpr int kNumberOverflow = 406;
+    error_ = error.id == kNumberOverflow
+                 ? "the number " + shown(token) + " is larger than a double can be"
+                 : "it is not JSON at byte " + std::to_string(position);
     return false;
   }
   const std::string& error() const { return error_; }
 
  private:
+  static std::string shown(const std::string& digits) {
+    constexpr std::size_t kDigitsShown = 40;
+    return digits.substr(0, kDigitsShown) + (digits.size() > kDigitsShown ? "…" : "");
+  }
   bool enter() {
     if (++depth_ <= limits::kJobNestingMax) return true;
     error_ = "it is nested deeper than " + std::to_string(limits::kJobNestingMax);
@@ -48,7 +55,6 @@ class ReadableCheck final : public nlohmann::json_sax<json> {
     return true;
   }
 
-  static constexpr std::size_t kDigitsShown = 40;
   int depth_ = 0;
   std::string error_;
 };

@@ -52,6 +52,34 @@ TEST_CASE("of a quoted field that does not end no more is read than an item may 
         ": the record that begins at line 3 is longer than 1 MiB: does a quoted field not end?");
 }
 
+TEST_CASE("blanks are part of a field, quoted or not") {
+  CHECK(csv("id, name\n1,  a\t\n\"2\",\" b \"\n , \n") ==
+        "{\" name\":\"  a\\t\",\"id\":\"1\"}\n"
+        "{\" name\":\" b \",\"id\":\"2\"}\n"
+        "{\" name\":\" \",\"id\":\" \"}\n");
+  const std::string stray =
+      ":2: has a quote within a field: such a field is quoted as a whole, without blanks around "
+      "it, "
+      "and its own quotes are doubled";
+  CHECK(csv("id,name\n1, \"a\"\n") == stray);
+  CHECK(csv("id,name\n1,\"a\" \n") == stray);
+  CHECK(csv("id,name\n1,a \"b\"\n") == stray);
+}
+
+TEST_CASE("no record is lost behind a carriage return that ends no line") {
+  const auto told = [](int line) {
+    return ":" + std::to_string(line) +
+           ": has a carriage return without a line feed behind it: a record ends with LF or CR LF, "
+           "and within a field a line break is quoted";
+  };
+  CHECK(csv("id,name\r1,a\r2,b\r") == told(1));
+  CHECK(csv("id,name\r1,a") == told(1));
+  CHECK(csv("id\r1") == told(1));
+  CHECK(csv("id,name\n1,a\r2,b\n") == told(2));
+  CHECK(csv("id,name\r\n1,\"a\rb\r\n\"\r\r\n2,c\r\n") ==
+        "{\"id\":\"1\",\"name\":\"a\\rb\\r\\n\"}\n{\"id\":\"2\",\"name\":\"c\"}\n");
+}
+
 TEST_CASE("a column that is there twice is named, however many there are") {
   CHECK(csv("a,b,a\n1,2,3\n") == ":1: the column 'a' is there twice");
   std::string header;

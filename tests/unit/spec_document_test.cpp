@@ -241,6 +241,7 @@ TEST_CASE("text that is no JSON, or would lose something by being read, says why
   CHECK(json_error(std::string("1\0junk", 6)) == "it holds a NUL byte");
   CHECK(json_error("\xff") == "it is not UTF-8");
   CHECK(json_error("{]") == "it is not JSON at byte 2");
+  CHECK(json_error("[1e400]") == "the number 1e400 is larger than a double can be");
   CHECK(json_error("18446744073709551616") ==
         "the integer 18446744073709551616 needs more than 64 bits and would lose digits: write it "
         "as a text");
