@@ -382,8 +382,9 @@ class History {
   Result<std::optional<std::int64_t>> item_by_key(RunId run, TaskIndex task, std::string_view key);
   /// The chunk that holds the item.
   Result<std::optional<ItemChunkRow>> chunk_with(RunId run, TaskIndex task, std::int64_t index);
+  /// Of what succeeded; of all else nothing.
   Result<std::optional<OutputRow>> output(TaskKey key);
-  /// The outputs of a mapped task's items in index order, until `each` says false.
+  /// The outputs of a mapped task's items that succeeded, in index order, until `each` says false.
   Result<void> each_output(RunId run, TaskIndex task,
                            const std::function<bool(const OutputRow&)>& each);
 

@@ -389,7 +389,9 @@ Result<void> AttemptPager::fetch(Ahead& ahead, std::size_t limit) {
 
 namespace {
 
-constexpr const char* kOutputColumns = "run, task, item, attempt, format, bytes, file, value";
+constexpr const char* kSelectResults =
+    "SELECT run, task, item, attempt, format, bytes, file, value FROM output AS o "
+    "WHERE " PAWL_IS_RESULT " AND ";
 
 OutputRow read_output(const Statement& statement) {
   RowReader reader(statement);
@@ -409,7 +411,7 @@ OutputPager::OutputPager(History& history, RunId run, TaskIndex task)
     : history_(history), run_(run), task_(task) {}
 
 Result<std::vector<OutputRow>> OutputPager::next(std::size_t limit) {
-  Query query(std::string("SELECT ") + kOutputColumns + " FROM output WHERE ");
+  Query query(kSelectResults);
   query.add("run = ? AND task = ? AND item > ? ORDER BY item LIMIT ?", run_.value,
             std::int64_t{task_.value}, after_, static_cast<std::int64_t>(limit));
   Statement statement = query.prepare(history_.database());
@@ -421,7 +423,7 @@ Result<std::vector<OutputRow>> OutputPager::next(std::size_t limit) {
 }
 
 Result<std::optional<OutputRow>> History::output(TaskKey key) {
-  Query query(std::string("SELECT ") + kOutputColumns + " FROM output WHERE ");
+  Query query(kSelectResults);
   query.add("run = ? AND task = ? AND item = ?", key.run.value, std::int64_t{key.task.value},
             key.item.value);
   Statement statement = query.prepare(*database_);

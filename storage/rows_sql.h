@@ -59,6 +59,12 @@ MappedRow read_mapped(RowReader& reader);
 inline constexpr int kAttemptColumnCount = 22;
 AttemptRow read_attempt(RowReader& reader);
 
+/// Of a row of `output AS o`: it is a result. What failed since, or was marked, has none, though
+/// its row stays, for a mark may take that back.
+#define PAWL_IS_RESULT                                                       \
+  "EXISTS (SELECT 1 FROM task AS t WHERE t.run = o.run AND t.task = o.task " \
+  "AND t.item = o.item AND t.state = 'succeeded')"
+
 #define PAWL_RATE_COLUMNS "job, pool, task, at, at_wall, per, starts, boot"
 /// `boot`: the one that is now.
 RateRow read_rate(RowReader& reader, std::int64_t boot);

@@ -55,13 +55,14 @@ struct RunData::Statements {
                          "SELECT o.item, o.attempt, o.format, o.value, o.file, o.bytes, o.task, "
                          "n.id FROM output AS o JOIN run AS r ON r.id = o.run JOIN version_task AS "
                          "n ON n.version = r.version AND n.task = o.task WHERE o.run = ? AND "
-                         "o.item = -1 AND n.id NOT LIKE 'hook:%' ORDER BY o.task"),
+                         "o.item = -1 AND n.id NOT LIKE 'hook:%' AND " PAWL_IS_RESULT
+                         " ORDER BY o.task"),
         output(*database,
-               "SELECT item, attempt, format, value, file, bytes FROM output "
-               "WHERE run = ? AND task = ? AND item = ?"),
+               "SELECT item, attempt, format, value, file, bytes FROM output AS o "
+               "WHERE run = ? AND task = ? AND item = ? AND " PAWL_IS_RESULT),
         outputs(*database,
-                "SELECT item, attempt, format, value, file, bytes FROM output "
-                "WHERE run = ? AND task = ? AND item >= ? ORDER BY item") {}
+                "SELECT item, attempt, format, value, file, bytes FROM output AS o "
+                "WHERE run = ? AND task = ? AND item >= ? AND " PAWL_IS_RESULT " ORDER BY item") {}
 
   std::unique_ptr<Database> database;
   Statement chunk;

@@ -49,14 +49,14 @@ class RunData {
   /// The newest run that a task or item made by operator `job`; nothing when there is none. Errors:
   /// storage.
   Result<std::optional<RunRow>> newest_call(TaskKey key);
-  /// The outputs of a run's unmapped tasks, by id, in the order of the definition, until `each`
-  /// says false. Errors: storage.
+  /// The outputs of a run's unmapped tasks that succeeded, by id, in the order of the definition,
+  /// until `each` says false. Errors: storage.
   Result<void> outputs_of_tasks(
       RunId run, const std::function<bool(std::string_view task, const OutputRow&)>& each);
-  /// The output of a task or item; nothing when there is none. Errors: storage.
+  /// The output of a task or item that succeeded; nothing when there is none. Errors: storage.
   Result<std::optional<OutputRow>> output(TaskKey key);
-  /// The outputs of a mapped task's items from `first` on, in index order, until `each` says false.
-  /// A transaction is open meanwhile: `each` must not wait. Errors: storage.
+  /// The outputs of a mapped task's items that succeeded, from `first` on, in index order, until
+  /// `each` says false. A transaction is open meanwhile: `each` must not wait. Errors: storage.
   Result<void> outputs(RunId run, TaskIndex task, ItemIndex first,
                        const std::function<bool(const OutputRow&)>& each);
 

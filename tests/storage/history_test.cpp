@@ -76,11 +76,15 @@ TEST_CASE("items of a paired task are those of the task it is paired with") {
   CHECK(must(history->item_by_key(RunId{1}, TaskIndex{1}, "k1")) == 1);
 }
 
-TEST_CASE("outputs come in index order, events newest first") {
+TEST_CASE("outputs of what succeeded come in index order, events newest first") {
   Folder folder;
   auto store = open_store(folder.store());
   Mutations batch = {mutation::InsertRun{run_row(1)}};
-  for (std::int64_t item : {5, 1, 3, -1}) {
+  for (std::int64_t item : {5, 1, 2, 3, -1}) {
+    TaskRow row = task_row(1, 1, item);
+    // A result that a person has marked as wrong is none.
+    row.state = item == 2 ? TaskState::failed : TaskState::succeeded;
+    batch.emplace_back(mutation::InsertTask{row});
     batch.emplace_back(mutation::SetOutput{
         {{RunId{1}, TaskIndex{1}, ItemIndex{item}}, 1, "json", std::to_string(item), "", 1}});
   }
@@ -104,6 +108,7 @@ TEST_CASE("outputs come in index order, events newest first") {
   }));
   CHECK(values == "13");
   CHECK(must(history->output({RunId{1}, TaskIndex{1}, kWhole}))->value == "-1");
+  CHECK_FALSE(must(history->output({RunId{1}, TaskIndex{1}, ItemIndex{2}})));
   CHECK_FALSE(must(history->output({RunId{1}, TaskIndex{2}, kWhole})));
   std::string order;
   for (const auto& event : all_pages(history->events({}), 2)) order += event.text;
