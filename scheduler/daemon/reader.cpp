@@ -90,34 +90,10 @@ Result<json> Reader::value_of(const OutputRow& row) {
   return array;
 }
 
-void Reader::ask(read::ContextRequest request) {
+void Reader::ask(read::Request request) {
   {
     std::lock_guard lock(mutex_);
-    requests_.emplace_back(std::move(request));
-  }
-  changed_.notify_one();
-}
-
-void Reader::ask(read::ChunkRequest request) {
-  {
-    std::lock_guard lock(mutex_);
-    requests_.emplace_back(request);
-  }
-  changed_.notify_one();
-}
-
-void Reader::ask(read::PastRequest request) {
-  {
-    std::lock_guard lock(mutex_);
-    requests_.emplace_back(std::move(request));
-  }
-  changed_.notify_one();
-}
-
-void Reader::ask(read::PrepareRequest request) {
-  {
-    std::lock_guard lock(mutex_);
-    requests_.emplace_back(std::move(request));
+    requests_.push_back(std::move(request));
   }
   changed_.notify_one();
 }
@@ -126,14 +102,6 @@ void Reader::stored(RunId run, TaskIndex task) {
   {
     std::lock_guard lock(mutex_);
     ++acknowledged_[{run, task}];
-  }
-  changed_.notify_one();
-}
-
-void Reader::stop_reading(RunId run, TaskIndex task) {
-  {
-    std::lock_guard lock(mutex_);
-    stopped_.emplace_back(run, task);
   }
   changed_.notify_one();
 }
@@ -168,12 +136,11 @@ void Reader::note(const Error& failure) {
 /// Requests first, they are short; then one chunk of each reading, so that none starves.
 void Reader::work() {
   while (true) {
-    std::deque<Request> requests;
+    std::deque<read::Request> requests;
     {
       std::unique_lock lock(mutex_);
       auto has_work = [this] {
-        if (is_stopping_ || !requests_.empty() || !stopped_.empty() || !acknowledged_.empty())
-          return true;
+        if (is_stopping_ || !requests_.empty() || !acknowledged_.empty()) return true;
         return std::any_of(readings_.begin(), readings_.end(),
                            [](const auto& r) { return r->ahead < kChunksAheadMax; });
       };
@@ -186,13 +153,8 @@ void Reader::work() {
         }
       }
       acknowledged_.clear();
-      for (const auto& stopped : stopped_) {
-        std::erase_if(readings_,
-                      [&](const auto& r) { return std::pair(r->run, r->task) == stopped; });
-      }
-      stopped_.clear();
     }
-    for (const Request& request : requests) {
+    for (const read::Request& request : requests) {
       std::visit([this](const auto& r) { serve(r); }, request);
     }
     for (auto it = readings_.begin(); it != readings_.end();) {
@@ -214,6 +176,12 @@ void Reader::serve(const read::ChunkRequest& request) {
     a.chunk = std::make_shared<const ItemChunkRow>(std::move(**chunk));
   }
   answer(std::move(a));
+}
+
+void Reader::serve(const read::StopRequest& request) {
+  std::erase_if(readings_, [&](const auto& reading) {
+    return reading->run == request.run && reading->task == request.task;
+  });
 }
 
 void Reader::serve(const read::PastRequest& request) {

@@ -100,6 +100,12 @@ struct PrepareRequest {
   std::string source;
 };
 
+/// No more items of a task are wanted.
+struct StopRequest {
+  RunId run;
+  TaskIndex task;
+};
+
 /// What an attempt of the operator `job` asks for, and what became of the run that it made.
 struct CallRequest {
   effect::StartAttempt start;
@@ -119,6 +125,8 @@ struct CallAnswer {
   std::string ending;
 };
 
+using Request = std::variant<ContextRequest, ChunkRequest, PastRequest, PrepareRequest, StopRequest,
+                             CallRequest>;
 using Answer = std::variant<ContextAnswer, ChunkAnswer, PastAnswer, CallAnswer, input::Prepared,
                             input::ItemsRead>;
 
@@ -134,15 +142,10 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  void ask(read::ContextRequest request);
-  void ask(read::ChunkRequest request);
-  void ask(read::PastRequest request);
-  void ask(read::PrepareRequest request);
-  void ask(read::CallRequest request);
+  /// Requests are served in their order.
+  void ask(read::Request request);
   /// A chunk of items is durable: the next one may be read.
   void stored(RunId run, TaskIndex task);
-  /// Nobody wants the items of this task any more.
-  void stop_reading(RunId run, TaskIndex task);
 
   std::vector<read::Answer> take_answers();
   /// Why the store cannot be read, once it could not. From then on nothing is answered: what the
@@ -160,14 +163,12 @@ class Reader {
     int ahead = 0;
     ItemPacker packer;
   };
-  using Request = std::variant<read::ContextRequest, read::ChunkRequest, read::PastRequest,
-                               read::PrepareRequest, read::CallRequest>;
-
   void work();
   void serve(const read::ContextRequest& request);
   void serve(const read::ChunkRequest& request);
   void serve(const read::PastRequest& request);
   void serve(const read::PrepareRequest& request);
+  void serve(const read::StopRequest& request);
   void serve(const read::CallRequest& request);  // and the next three: reader_calls.cpp
   Result<nlohmann::json> parameters_of(const read::CallRequest& request);
   Result<std::string> output_of_call(const RunRow& run);
@@ -200,10 +201,9 @@ class Reader {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Request> requests_;
+  std::deque<read::Request> requests_;
   std::vector<read::Answer> answers_;
   std::map<std::pair<RunId, TaskIndex>, int> acknowledged_;  ///< chunks that became durable
-  std::vector<std::pair<RunId, TaskIndex>> stopped_;
   bool is_stopping_ = false;
   std::optional<Error> failure_;
 

@@ -40,14 +40,6 @@ std::string failure_text(const FailedTask& task) {
 
 }  // namespace
 
-void Reader::ask(read::CallRequest request) {
-  {
-    std::lock_guard lock(mutex_);
-    requests_.emplace_back(std::move(request));
-  }
-  changed_.notify_one();
-}
-
 void Reader::serve(const read::CallRequest& request) {
   read::CallAnswer out;
   out.start = request.start;

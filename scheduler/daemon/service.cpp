@@ -228,7 +228,7 @@ void Service::perform(std::vector<Effect>&& effects) {
     } else if (auto* stored = std::get_if<effect::ItemsStored>(&effect)) {
       reader_->stored(stored->run, stored->task);
     } else if (auto* reading = std::get_if<effect::StopReading>(&effect)) {
-      reader_->stop_reading(reading->run, reading->task);
+      reader_->ask(read::StopRequest{reading->run, reading->task});
     } else if (auto* ended = std::get_if<effect::RunEnded>(&effect)) {
       commands_->run_ended(ended->run);
       pump_->feed(input::RunDurable{ended->run});

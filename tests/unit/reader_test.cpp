@@ -56,17 +56,16 @@ class Results {
       write_file(home_ / row.file, row.value);
       row.value.clear();
     }
-    PAWL_CHECK(store_->apply(Mutations{mutation::SetOutput{row}}).ok());
+    TaskRow succeeded;
+    succeeded.key = row.key;
+    succeeded.state = TaskState::succeeded;
+    PAWL_CHECK(
+        store_->apply(Mutations{mutation::InsertTask{succeeded}, mutation::SetOutput{row}}).ok());
   }
 
   /// The names of the upstream, as a template of a task sees them.
   read::ContextAnswer ask(bool is_mapped, std::int64_t items = 0, bool wants_file = false) {
-    read::ContextRequest request;
-    request.run = RunId{1};
-    request.task = TaskIndex{2};
-    request.names = "{}";
-    request.run_name = "20261120-225801-7k3f9q";
-    request.wants_outputs = wants_outputs;
+    read::ContextRequest request = request_of(TaskIndex{2});
     request.wants_output_files = wants_file;
     read::Upstream upstream;
     upstream.task = is_mapped ? kMapped : kSingle;
@@ -76,12 +75,24 @@ class Results {
     upstream.items = items;
     request.upstreams.push_back(upstream);
     reader_->ask(std::move(request));
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return is_awake_; });
-    is_awake_ = false;
-    auto answers = reader_->take_answers();
-    PAWL_CHECK(answers.size() == 1);
-    return std::get<read::ContextAnswer>(answers.front());
+    while (true) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return is_awake_; });
+      is_awake_ = false;
+      for (auto& answer : reader_->take_answers()) {
+        if (auto* context = std::get_if<read::ContextAnswer>(&answer)) return std::move(*context);
+      }
+    }
+  }
+  /// Wants the items of a file, and at once no more.
+  void begin_and_stop(const std::string& file) {
+    read::PrepareRequest prepare;
+    prepare.context = request_of(kMapped);
+    prepare.map.emplace();
+    prepare.map->kind = MapSpec::Kind::file;
+    prepare.map->items = file;
+    reader_->ask(std::move(prepare));
+    reader_->ask(read::StopRequest{RunId{1}, kMapped});
   }
   json names(bool is_mapped, std::int64_t items = 0, bool wants_file = false) {
     const read::ContextAnswer answer = ask(is_mapped, items, wants_file);
@@ -95,6 +106,16 @@ class Results {
   bool wants_outputs = true;
 
  private:
+  read::ContextRequest request_of(TaskIndex task) const {
+    read::ContextRequest request;
+    request.run = RunId{1};
+    request.task = task;
+    request.names = "{}";
+    request.run_name = "20261120-225801-7k3f9q";
+    request.wants_outputs = wants_outputs;
+    return request;
+  }
+
   ScratchFolder home_;
   std::unique_ptr<SqliteStore> store_;
   std::mutex mutex_;
@@ -168,6 +189,20 @@ TEST_CASE("the file of a mapped task has every result in its line, long ones and
   CHECK(lines ==
         std::vector<json>{
             kLong, {{"a", kLong}}, nullptr, json::array({1, 2}), {{"short", true}}, nullptr});
+}
+
+TEST_CASE("of items that are not wanted any more before they are read no file stays open") {
+  Results results;
+  const std::string file = results.home() / "items.jsonl";
+  std::string items;
+  for (int item = 0; item < 200'000; ++item) items += std::to_string(item) + "\n";
+  write_file(file, items);
+  results.begin_and_stop(file);
+  results.keep(kSingle, -1, "json", "1");
+  CHECK(results.names(false)["output"] == 1);
+  std::error_code ended;  // of a descriptor that was closed meanwhile
+  for (const auto& descriptor : std::filesystem::directory_iterator("/proc/self/fd"))
+    CHECK(std::filesystem::read_symlink(descriptor.path(), ended) != file);
 }
 
 TEST_CASE("a result whose file is gone is an error, not a result that is empty") {
