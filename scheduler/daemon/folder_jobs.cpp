@@ -62,7 +62,9 @@ void FolderJobs::on_event(JobLoaded&& loaded) {
 
 void FolderJobs::set_out(Arming& arming) {
   arming.number = ++last_arming_;
-  arming_[arming.name] = {arming.number, arming.file};
+  Coming& coming = arming_[arming.name];
+  coming.number = arming.number;
+  coming.file = arming.file;
 }
 
 bool FolderJobs::is_current(const Arming& arming) const {
@@ -120,16 +122,23 @@ void FolderJobs::settle_old(std::shared_ptr<Arming> arming, VersionId old,
 }
 
 void FolderJobs::give_up(const Arming& arming, const std::string& why) {
-  arming_.erase(arming.name);
   tell_(Weight::warning, "job " + arming.name + " " + why);
+  done(arming);
+}
+
+/// It is in force, or was given up.
+void FolderJobs::done(const Arming& arming) {
+  const auto coming = arming_.extract(arming.name);
+  const auto armed = with_dates_.find(arming.name);
+  if (!coming.empty() && coming.mapped().wants_dates_again && armed != with_dates_.end())
+    read_dates(armed->second);
   check_read();
 }
 
 /// The job's row and its schedule, in one commit. `old`: the calendar that was in force before.
 void FolderJobs::arm(const Arming& arming, const JobCalendar* old, std::vector<WallTime> taken) {
-  arming_.erase(arming.name);
   put_in_force(arming, old, std::move(taken));
-  check_read();
+  done(arming);
 }
 
 void FolderJobs::put_in_force(const Arming& arming, const JobCalendar* old,
@@ -297,18 +306,27 @@ void FolderJobs::remove(JobRow row, const std::string& why) {
 
 void FolderJobs::reload_dates() {
   for (const auto& [name, armed] : with_dates_) {
-    auto arming = std::make_shared<Arming>(armed);
-    set_out(*arming);
-    auto calendar = std::make_shared<Result<JobCalendar>>(JobCalendar{});
-    works_.start([job = armed.spec, calendar] { *calendar = calendar_of(*job); },
-                 [this, arming, calendar] {
-                   if (!is_current(*arming)) return;
-                   if (!*calendar)
-                     return give_up(*arming, "keeps its schedule: " + calendar->error().message);
-                   arming->calendar = **calendar;
-                   arm(*arming, nullptr, {});
-                 });
+    // What is on its way would be lost to the definition that is in force.
+    if (const auto coming = arming_.find(name); coming != arming_.end()) {
+      coming->second.wants_dates_again = true;
+    } else {
+      read_dates(armed);
+    }
   }
+}
+
+void FolderJobs::read_dates(const Arming& armed) {
+  auto arming = std::make_shared<Arming>(armed);
+  set_out(*arming);
+  auto calendar = std::make_shared<Result<JobCalendar>>(JobCalendar{});
+  works_.start([job = arming->spec, calendar] { *calendar = calendar_of(*job); },
+               [this, arming, calendar] {
+                 if (!is_current(*arming)) return;
+                 if (!*calendar)
+                   return give_up(*arming, "keeps its schedule: " + calendar->error().message);
+                 arming->calendar = **calendar;
+                 arm(*arming, nullptr, {});
+               });
 }
 
 void FolderJobs::disarm_others(const std::vector<std::string>& folders) {

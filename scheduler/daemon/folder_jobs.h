@@ -62,6 +62,8 @@ class FolderJobs {
   void set_out(Arming& arming);
   bool is_current(const Arming& arming) const;
   std::string file_of(const std::string& job) const;
+  void read_dates(const Arming& armed);
+  void done(const Arming& arming);
   void give_up(const Arming& arming, const std::string& why);
   void check_read();
   void look_up(std::shared_ptr<Arming> arming);
@@ -80,6 +82,7 @@ class FolderJobs {
   struct Coming {
     std::uint64_t number = 0;
     std::string file;
+    bool wants_dates_again = false;  ///< its dates may have changed since they were read
   };
   std::map<std::string, Coming> arming_;
   std::uint64_t last_arming_ = 0;

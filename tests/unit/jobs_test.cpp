@@ -12,7 +12,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "scheduler/daemon/calendars.h"
 #include "scheduler/daemon/definitions.h"
+#include "scheduler/daemon/folder_jobs.h"
 #include "scheduler/daemon/retainer.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/wakeup.h"
@@ -154,6 +156,35 @@ TEST_CASE("the loop turns while a definition of 20,000 tasks is read") {
   REQUIRE(run_until(home.loop, [&] { return is_read; }));
   // It takes a hundred milliseconds and more: as many as the loop would have stood.
   CHECK(turns > 10);
+}
+
+TEST_CASE("a definition on its way comes, though the dates of the one in force are read again") {
+  Home home;
+  const ScratchFolder files;
+  write_file(files / "days.txt", "2026-12-25\n");
+  const auto loaded = [&](const std::string& command) {
+    const std::string text =
+        R"({"name": "sales", "tasks": [{"id": "t", "command": [")" + command +
+        R"("]}], "schedule": {"cron": "0 2 * * *", "except": {"file": "days.txt"}}})";
+    ParseResult parsed = parse_job(text, parse_options(files.path(), nullptr, nullptr));
+    PAWL_CHECK(parsed.ok);
+    const auto calendar = calendar_of(parsed.job);
+    PAWL_CHECK(calendar.ok());
+    return JobLoaded{"sales",     files / "sales.json", files.path(),
+                     parsed.text, parsed.job,           *calendar};
+  };
+  FolderJobs jobs(home.loop, *home.pump, home.writer(), *home.jobs, [](Weight, std::string) {});
+  const auto version = [&] {
+    const JobRow* row = home.jobs->find("sales");
+    return row != nullptr ? row->version : VersionId{};
+  };
+  jobs.on(loaded("old"));
+  REQUIRE(run_until(home.loop, [&] { return version().value != 0; }));
+  const VersionId old = version();
+  jobs.on(loaded("new"));
+  jobs.reload_dates();
+  REQUIRE(run_until(home.loop, [&] { return version() != old; }));
+  CHECK(home.pump->engine().schedule("sales").has_value());
 }
 
 TEST_CASE("retention waits for who reads runs, and leaves definitions that are in memory") {
