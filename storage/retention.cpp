@@ -59,8 +59,9 @@ constexpr const char* kHasRows =
 
 class Pruner {
  public:
-  Pruner(Database& database, const PruneRequest& request)
-      : database_(database), request_(request) {}
+  Pruner(Database& database, const PruneRequest& request) : database_(database), request_(request) {
+    if (request.with_rows) step_.with_rows = *request.with_rows;
+  }
 
   /// False when the database failed.
   bool run() {
@@ -95,13 +96,19 @@ class Pruner {
   PruneStep step() const { return step_; }
 
  private:
-  /// Rows of the oldest doomed run that has some.
+  /// Rows of a doomed run that has some.
   bool delete_rows() {
-    Statement next(database_, std::string("SELECT d.run FROM doomed AS d WHERE ") + kHasRows +
-                                  " ORDER BY d.run LIMIT 1");
-    if (!next.step()) return next.ok();
-    const std::int64_t run = next.integer(0);
-    next.reset();
+    if (!request_.with_rows && !find_rows()) return false;
+    Statement has(database_, std::string("SELECT 1 FROM (SELECT ? AS run) AS d WHERE ") + kHasRows);
+    std::vector<RunId>& runs = step_.with_rows;
+    while (!runs.empty() && !has.bind(runs.back()).step()) {
+      if (!has.ok()) return false;
+      has.reset();
+      runs.pop_back();
+    }
+    if (runs.empty()) return true;
+    has.reset();
+    const std::int64_t run = runs.back().value;
     std::int64_t left = request_.rows_max;
     for (const Table& table : kTables) {
       if (left <= 0) return true;
@@ -112,6 +119,14 @@ class Pruner {
     // The first attempts are found through the tasks, so both go in one transaction.
     if (left <= 1) return true;
     return remove(kFirstAttempts, run, left / 2) && remove(kTasks, run, left / 2);
+  }
+
+  /// Of all that are doomed: many of them may have nothing left but files.
+  bool find_rows() {
+    Statement all(database_, std::string("SELECT d.run FROM doomed AS d WHERE ") + kHasRows +
+                                 " ORDER BY d.run DESC");
+    while (all.step()) step_.with_rows.push_back(RunId{all.integer(0)});
+    return all.ok();
   }
 
   bool remove(const char* sql, std::int64_t run, std::int64_t limit) {
@@ -142,6 +157,7 @@ class Pruner {
           return false;
         }
         ++step_.runs;
+        step_.with_rows.push_back(run);
       }
       if (step_.runs >= kRunsPerStep) break;
     }

@@ -68,12 +68,16 @@ struct PruneRequest {
   std::optional<std::vector<VersionId>> versions_in_use;
   WallTime now;
   std::int64_t rows_max = 5'000;  ///< of one step: bounds how long the writer is held
+  /// What the step before told as `with_rows`. Nothing, in the first: all that are taken away and
+  /// have files yet are looked at.
+  std::optional<std::vector<RunId>> with_rows;
 };
 
 struct PruneStep {
-  std::int64_t runs = 0;  ///< taken away in this step
-  std::int64_t rows = 0;  ///< deleted in this step
-  bool more = false;      ///< there is more to do
+  std::int64_t runs = 0;         ///< taken away in this step
+  std::int64_t rows = 0;         ///< deleted in this step
+  bool more = false;             ///< there is more to do
+  std::vector<RunId> with_rows;  ///< taken away, and may have rows yet
 };
 
 /// A run whose rows are gone and whose logs and outputs are to be deleted by the caller.

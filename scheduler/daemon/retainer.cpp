@@ -135,6 +135,7 @@ void Retainer::step() {
           if (!*alive) return;
           if (!done) return end(done.error());
           rounds_.front().runs += done->runs;
+          rounds_.front().request.with_rows = done->with_rows;
           if (!done->more) return delete_files();
           pause_.start_after(pump_.engine().live_attempts() == 0 ? Duration{0} : kStepPause);
         };

@@ -118,4 +118,23 @@ TEST_CASE(
   CHECK(many.looks == few.looks);
 }
 
+TEST_CASE("a step of pruning does not look again at what has only files left") {
+  const auto cost = [](int count) {
+    Folder folder;
+    auto store = open_store(folder.store());
+    for (int run = 1; run <= count; ++run) {
+      const std::string id = std::to_string(run);
+      must(store->database().exec(
+          ("INSERT INTO doomed VALUES (" + id + ", 'run-" + id + "')").c_str()));
+    }
+    PruneRequest request;
+    request.now = at(0);
+    request.with_rows = must(store->prune(request)).with_rows;
+    const Steps steps(*store);
+    CHECK_FALSE(must(store->prune(request)).more);
+    return steps.count();
+  };
+  CHECK(cost(300) == cost(3));
+}
+
 }  // namespace pawl::test

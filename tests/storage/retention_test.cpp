@@ -57,9 +57,10 @@ PruneRequest request(std::int64_t runs, std::int64_t days) {
 }
 
 /// Prunes to the end, in steps; `each` is called after every one.
-int prune_all(SqliteStore& store, const PruneRequest& r, const std::function<void()>& each = {}) {
+int prune_all(SqliteStore& store, PruneRequest r, const std::function<void()>& each = {}) {
   for (int steps = 1;; ++steps) {
     const PruneStep step = must(store.prune(r));
+    r.with_rows = step.with_rows;
     CHECK(step.rows <= r.rows_max + 2);
     if (each) each();
     if (!step.more) return steps;
