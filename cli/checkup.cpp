@@ -281,15 +281,25 @@ std::vector<Finding> check_unit_files() {
 Finding check_workers(const std::string& workers_folder) {
   std::int64_t alive = 0;
   std::int64_t left = 0;
+  std::string unread;  // one of those of which nobody can tell
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(workers_folder, error)) {
     const Result<bool> held = FileLock::is_held((entry.path() / "lock").string());
-    (held && *held ? alive : left) += 1;
+    if (!held) {
+      unread = held.error().message;
+    } else {
+      (*held ? alive : left) += 1;
+    }
   }
   std::string text = counted(alive, "worker") + " alive";
   if (left > 0) {
     text +=
         fmt::format(", {} ended: the next start reads what they noted and clears it away", left);
+  }
+  if (!unread.empty()) {
+    return {"workers", Level::warning, text + "; of another one nobody can tell: " + unread,
+            "Make the lock readable for the user of the scheduler: until then what its worker "
+            "ran counts as running"};
   }
   return {"workers", Level::good, text, ""};
 }

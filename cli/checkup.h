@@ -37,7 +37,8 @@ std::vector<Finding> judge_unit(const std::string& file, std::string_view text);
 /// Looks for installed units called pawl.service, of the system and of the user.
 std::vector<Finding> check_unit_files();
 
-/// Worker folders of the home: of workers that are alive, or have ended.
+/// Worker folders of the home: of workers that are alive, or have ended; a warning when nobody can
+/// tell.
 Finding check_workers(const std::string& workers_folder);
 
 }  // namespace pawl

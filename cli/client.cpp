@@ -61,10 +61,6 @@ struct Client::Impl {
   Outcome try_once(const Call& call, MonoTime deadline);
   void prepare(const Call& call, CurlList& headers);
   Outcome::Kind transfer(MonoTime deadline);
-  bool held() const {
-    const auto held = FileLock::is_held(home + "/lock");
-    return held.ok() && *held;
-  }
   Error unreachable(const Outcome& result) const;
   Error silent(Duration waited) const;
   std::string holder() const;
@@ -170,12 +166,15 @@ Outcome Client::Impl::try_once(const Call& call, MonoTime deadline) {
 
 std::string Client::Impl::holder() const {
   const auto process = FileLock::last_holder(home + "/lock");
-  return process ? "process " + std::to_string(process->pid) : std::string("another process");
+  return process && *process ? "process " + std::to_string((*process)->pid)
+                             : std::string("another process");
 }
 
 Error Client::Impl::unreachable(const Outcome& result) const {
   if (!result.nobody_listens) return Error{ErrorKind::home_unusable, result.detail};
-  if (held()) {
+  const Result<bool> held = FileLock::is_held(home + "/lock");
+  if (!held) return held.error();
+  if (*held) {
     return Error{ErrorKind::locked, "home " + home + " is locked: " + holder() +
                                         " holds it and takes no commands. Try again, or end it"};
   }
@@ -186,10 +185,10 @@ Error Client::Impl::unreachable(const Outcome& result) const {
 Error Client::Impl::silent(Duration waited) const {
   const std::string who = "the scheduler does not answer: " + holder();
   const auto process = FileLock::last_holder(home + "/lock");
-  const auto stat = process ? read_process_stat(process->pid) : std::nullopt;
+  const auto stat = process && *process ? read_process_stat((*process)->pid) : std::nullopt;
   if (stat && stat->is_stopped()) {
     return Error{ErrorKind::locked,
-                 who + " is stopped. Let it go on: kill -CONT " + std::to_string(process->pid)};
+                 who + " is stopped. Let it go on: kill -CONT " + std::to_string(stat->pid)};
   }
   return Error{ErrorKind::locked, who + " holds " + home + " and has been silent for " +
                                       format_duration(waited) +

@@ -14,11 +14,13 @@ std::vector<LiveWorker> live_workers(const std::string& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string lock = (entry.path() / "lock").string();
     const Result<bool> held = FileLock::is_held(lock);
-    if (!held || !*held) continue;
+    if (held && !*held) continue;
     LiveWorker worker;
+    worker.is_certain = held.ok();
     const std::string name = entry.path().filename().string();
     worker.id.value = whole_number<std::int64_t>(name).value_or(0);
-    if (const auto holder = FileLock::last_holder(lock)) worker.pid = holder->pid;
+    const auto holder = FileLock::last_holder(lock);
+    if (holder && *holder) worker.pid = (*holder)->pid;
     workers.push_back(worker);
   }
   std::sort(workers.begin(), workers.end(),

@@ -69,7 +69,9 @@ class StatusVerb final : public Verb {
   /// One that holds the home and says nothing.
   static OrderedJson silent_scheduler(const std::string& home) {
     const auto holder = FileLock::last_holder(home + "/lock");
-    return {{"pid", holder ? OrderedJson(holder->pid) : OrderedJson(nullptr)}, {"answers", false}};
+    const bool is_known = holder && *holder;
+    return {{"pid", is_known ? OrderedJson((*holder)->pid) : OrderedJson(nullptr)},
+            {"answers", false}};
   }
 
   static void add_numbers(const StatusNumbers& numbers, OrderedJson& object) {
@@ -105,7 +107,7 @@ class StatusVerb final : public Verb {
     }
     for (const LiveWorker& worker : live_workers(home + "/workers")) {
       out.push_back({{"worker", std::to_string(worker.id.value)},
-                     {"state", "alone"},
+                     {"state", worker.is_certain ? "alone" : "unknown"},
                      {"pid", worker.pid ? OrderedJson(*worker.pid) : OrderedJson(nullptr)}});
     }
     return out;
@@ -218,10 +220,12 @@ class StatusVerb final : public Verb {
   static std::string orphans_text(const OrderedJson& orphans) {
     std::string text;
     for (const OrderedJson& worker : orphans) {
-      const bool alone = worker.value("state", std::string()) == "alone";
-      text +=
-          fmt::format("{}worker {} (pid {}) {}", text.empty() ? "" : ", ", plain(worker["worker"]),
-                      plain(worker["pid"]), alone ? "waits for a scheduler" : "does not answer");
+      const std::string state = worker.value("state", std::string());
+      std::string_view what = "does not answer";
+      if (state == "alone") what = "waits for a scheduler";
+      if (state == "unknown") what = "has a lock that cannot be read, so it may live";
+      text += fmt::format("{}worker {} (pid {}) {}", text.empty() ? "" : ", ",
+                          plain(worker["worker"]), plain(worker["pid"]), what);
     }
     return text;
   }

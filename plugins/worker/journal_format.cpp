@@ -66,7 +66,7 @@ Result<std::vector<std::uint32_t>> list_segments(const std::string& folder) {
   std::vector<std::uint32_t> numbers;
   std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(folder.c_str()), closedir);
   if (dir == nullptr) {
-    if (errno == ENOENT) return numbers;
+    if (errno == ENOENT || errno == ENOTDIR) return numbers;
     return system_error(folder, errno);
   }
   while (const dirent* entry = readdir(dir.get())) {

@@ -68,6 +68,7 @@ std::optional<std::int64_t> attempt_in_environment(std::string_view environment,
                                                    std::string_view home);
 
 /// All pids there are, ascending. No moment: what is born or ends meanwhile may be in it or not.
+/// This process is always among them: an empty list was not to be had, and errno says why.
 std::vector<pid_t> all_processes();
 
 /// The number that was given last to a process or thread. Nothing when the system does not say.

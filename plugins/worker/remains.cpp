@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <set>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -100,6 +102,7 @@ struct Found {
 struct Pass {
   std::vector<Found> found;
   bool is_complete = true;  ///< every process there was could be looked at
+  int error_code = 0;       ///< of a lack of descriptors, for which one could not be killed
 };
 
 /// Passes over all processes, until one proves that none of ours is left.
@@ -119,10 +122,11 @@ class Passes {
  public:
   explicit Passes(const Search& search) : search_(search) {}
 
-  /// Kills every process of the attempts that it finds.
-  Pass kill_once(std::size_t& killed) {
+  /// Kills every process of the attempts that it finds. Errors: failed.
+  Result<Pass> kill_once(std::size_t& killed) {
     Pass pass;
     std::vector<pid_t> pids = all_processes();
+    if (pids.empty()) return unknown(errno);
     std::stable_partition(pids.begin(), pids.end(),
                           [&](pid_t pid) { return !strangers_.contains(pid); });
     std::unordered_set<pid_t> strangers;
@@ -130,10 +134,16 @@ class Passes {
       if (look_at(pid, pass, killed)) strangers.insert(pid);
     }
     strangers_ = std::move(strangers);
+    if (pass.error_code != 0) return unknown(pass.error_code);
     return pass;
   }
 
  private:
+  static Error unknown(int code) {
+    return Error{ErrorKind::failed,
+                 std::string("cannot look at the processes in /proc: ") + std::strerror(code)};
+  }
+
   /// Whether it is known not to be ours.
   bool look_at(pid_t pid, Pass& pass, std::size_t& killed) {
     auto stat = read_process_stat(pid);
@@ -145,6 +155,7 @@ class Passes {
     if (!search_.belonging_of(*stat)) return is_same(pid, *stat, pass);
     Fd pidfd(pidfd_open(pid));
     const bool is_gone = !pidfd && errno == ESRCH;
+    if (!pidfd && (errno == EMFILE || errno == ENFILE)) pass.error_code = errno;
     // Behind the pidfd it cannot change any more: is it still that process?
     auto again = read_process_stat(pid);
     auto belonging = again && again->start_ticks == stat->start_ticks ? search_.belonging_of(*again)
@@ -185,8 +196,8 @@ void wait_for(const std::vector<Found>& found, MonoTime deadline) {
 
 }  // namespace
 
-Remains kill_remains(const std::string& home, const std::string& worker,
-                     const std::vector<JournalAttempt>& attempts, Duration patience) {
+Result<Remains> kill_remains(const std::string& home, const std::string& worker,
+                             const std::vector<JournalAttempt>& attempts, Duration patience) {
   Remains result;
   Search search(home, worker, attempts);
   const MonoTime deadline = mono_now() + patience;
@@ -195,11 +206,13 @@ Remains kill_remains(const std::string& home, const std::string& worker,
   int proofs = 0;
   while (true) {
     const auto born_before = newest_process();
-    auto [found, is_complete] = passes.kill_once(result.killed);
+    auto pass = passes.kill_once(result.killed);
+    if (!pass) return pass.error();
+    const std::vector<Found>& found = pass->found;
     if (found.empty()) {
       const bool was_none_born = born_before && born_before == newest_process();
-      if (is_complete && (was_none_born || ++proofs == 2)) return result;
-      if (!is_complete) proofs = 0;
+      if (pass->is_complete && (was_none_born || ++proofs == 2)) return result;
+      if (!pass->is_complete) proofs = 0;
       if (++empty == kEmptyPassesMax) return result;
       continue;
     }

@@ -17,6 +17,7 @@
 
 #include "plugins/worker/journal.h"
 #include "scheduler/base/ids.h"
+#include "scheduler/base/result.h"
 #include "scheduler/base/time.h"
 
 namespace pawl {
@@ -31,8 +32,8 @@ struct Remains {
 /// gone, at most `patience`. `attempts` are those of the dead worker's journal that began and did
 /// not end, and those assigned to it that a damaged journal may have held (without `spawned`).
 /// `home` is absolute, as in PAWL_HOME; `worker` is the worker's folder in it. Blocks: call it on a
-/// thread that may.
-Remains kill_remains(const std::string& home, const std::string& worker,
-                     const std::vector<JournalAttempt>& attempts, Duration patience);
+/// thread that may. Errors: failed (the processes cannot be listed, so nothing is known of them).
+Result<Remains> kill_remains(const std::string& home, const std::string& worker,
+                             const std::vector<JournalAttempt>& attempts, Duration patience);
 
 }  // namespace pawl

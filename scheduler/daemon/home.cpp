@@ -243,7 +243,7 @@ Result<FileLock> Home::lock(Duration wait) const {
 
 bool Home::locked() const {
   const auto held = FileLock::is_held(lock_file());
-  return held.ok() && *held;
+  return !held || *held;
 }
 
 }  // namespace pawl

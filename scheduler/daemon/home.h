@@ -37,7 +37,7 @@ class Home {
   /// Takes the home's lock, waiting up to `wait` for a holder to let go. Blocks. Errors: locked
   /// (names the holder), home_unusable.
   Result<FileLock> lock(Duration wait) const;
-  /// Whether somebody holds the lock now.
+  /// Whether somebody holds the lock now, as far as can be known: who cannot look takes it as held.
   bool locked() const;
 
   const std::string& path() const { return path_; }

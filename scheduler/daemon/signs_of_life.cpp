@@ -46,4 +46,9 @@ SignsOfLife::Look SignsOfLife::look(MonoTime now) {
   return Look::end;
 }
 
+void SignsOfLife::not_ended() {
+  is_ended_ = false;
+  due_ = looked_at_;
+}
+
 }  // namespace pawl

@@ -51,6 +51,8 @@ class SignsOfLife {
   /// A look at a silent one. `end` once: its time is over. `outlives` once: that was long ago, and
   /// it is still there.
   Look look(MonoTime now);
+  /// What that `end` asked for could not be done: the next look asks for it again.
+  void not_ended();
 
   bool is_silent() const { return silent_since_.has_value(); }
 

@@ -29,13 +29,15 @@ struct Suspicion {
 /// Who of `open` (ascending) may have taken the process along: who says so itself, else those that
 /// their host was watching (suspects.h), else all. A single one is the culprit, unless it was a
 /// program: those are not to blame for the death of their supervisor.
-Suspicion suspicion_of(const std::vector<AttemptId>& open, const JournalContents* journal,
+Suspicion suspicion_of(const std::vector<StayOfAttempt>& open, const JournalContents& journal,
                        const std::optional<Crash>& crash, WallTime died_at) {
   if (crash) return {{crash->attempt}, crash->attempt};
+  std::vector<AttemptId> all;
   std::vector<AttemptId> watched;
   bool is_one_operator = false;
-  for (AttemptId id : open) {
-    const JournalAttempt* attempt = journal != nullptr ? journal->find(id) : nullptr;
+  for (const auto& [id, stay] : open) {
+    all.push_back(id);
+    const JournalAttempt* attempt = journal.find(id);
     if (attempt == nullptr) continue;
     is_one_operator = open.size() == 1 && !attempt->spawned;
     if (attempt->is_suspect && died_at - attempt->begun_at < limits::kSuspectWatchedFor)
@@ -43,12 +45,26 @@ Suspicion suspicion_of(const std::vector<AttemptId>& open, const JournalContents
   }
   if (watched.size() == 1) return {watched, watched.front()};
   if (!watched.empty()) return {std::move(watched), std::nullopt};
-  return {open, is_one_operator ? std::optional(open.front()) : std::nullopt};
+  return {std::move(all), is_one_operator ? std::optional(open.front().attempt) : std::nullopt};
 }
 
-std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, bool is_same_boot,
+/// When the worker ran, as its lock file says.
+enum class Boot {
+  this_one,
+  earlier,
+  unknown,  ///< the file is missing, or a power cut left it empty
+};
+
+Boot boot_of(const std::optional<ProcessIdentity>& worker) {
+  if (!worker) return Boot::unknown;
+  return worker->boot_id == boot_id() ? Boot::this_one : Boot::earlier;
+}
+
+std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, Boot boot,
                           WorkerDeath death) {
-  if (!is_same_boot) return "the machine restarted; it may have done its work";
+  if (boot == Boot::earlier) return "the machine restarted; it may have done its work";
+  if (boot == Boot::unknown && death == WorkerDeath::unseen)
+    return "its worker died and left no word of when; it may have done its work";
   if (death == WorkerDeath::of_silence)
     return "its worker did not answer any more and was killed, with what was left of it";
   if (!crash) return "its worker died; what was left of it was killed";
@@ -95,23 +111,23 @@ AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
   return result;
 }
 
-std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
-                                            const std::string& home, WorkerId worker,
-                                            const std::vector<StayOfAttempt>& attempts,
-                                            WorkerDeath death, WallTime now) {
+Result<std::vector<AttemptResult>> fate_of_attempts(const std::string& worker_folder,
+                                                    const std::string& home, WorkerId worker,
+                                                    const std::vector<StayOfAttempt>& attempts,
+                                                    WorkerDeath death, WallTime died_at) {
   std::vector<AttemptResult> results;
-  remove_control_groups(worker_folder, home, worker, kGroupPatience);
   const auto identity = FileLock::last_holder(worker_folder + "/lock");
-  const bool is_same_boot = identity && identity->boot_id == boot_id();
-  // Of attempts that have ended, too, a warm program may have left something.
-  if (attempts.empty() && is_same_boot) kill_remains(home, worker_folder, {}, Duration(0));
-  if (attempts.empty()) return results;
-  const auto journal = read_journal(worker_folder);
+  if (!identity) return identity.error();
+  const Boot boot = boot_of(*identity);
+  Result<JournalContents> journal = JournalContents();
+  if (!attempts.empty()) journal = read_journal(worker_folder);
+  if (!journal) return journal.error();
+  remove_control_groups(worker_folder, home, worker, kGroupPatience);
 
   std::vector<JournalAttempt> to_kill;
-  std::vector<AttemptId> open;
+  std::vector<StayOfAttempt> open;
   for (const auto& [id, stay] : attempts) {
-    const JournalAttempt* known = journal ? journal->find(id) : nullptr;
+    const JournalAttempt* known = journal->find(id);
     // An end of an earlier stay says that this one never began.
     if (known != nullptr && known->end && known->end->stay < stay) known = nullptr;
     if (known != nullptr && known->end) {
@@ -119,48 +135,55 @@ std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
       continue;
     }
     // After a power cut silence proves nothing: the journal is not synced.
-    const bool proves_absence = journal && is_same_boot && !journal->damaged;
+    const bool proves_absence = boot == Boot::this_one && !journal->damaged;
     if (known == nullptr && proves_absence) {
       AttemptResult result;
       result.attempt = id;
+      result.stay = stay;
       result.worker = worker;
       result.outcome = AttemptResult::Outcome::never_started;
-      result.ended_at = now;
+      result.ended_at = died_at;
       results.push_back(std::move(result));
       continue;
     }
-    open.push_back(id);
+    open.push_back({id, stay});
+    JournalAttempt left;
     if (known != nullptr) {
-      to_kill.push_back(*known);
+      left = *known;
     } else {
-      JournalAttempt unknown;
-      unknown.attempt = id;
-      unknown.begun_at = now;
-      to_kill.push_back(std::move(unknown));
+      left.attempt = id;
+      left.begun_at = died_at;
     }
+    // Of another boot, that number and time would be another program's.
+    if (boot == Boot::unknown && death == WorkerDeath::unseen) left.spawned.reset();
+    to_kill.push_back(std::move(left));
   }
   Remains remains;
-  if (is_same_boot) {
-    // Where no attempt waits for it, what was killed is not waited for.
+  if (boot != Boot::earlier) {
+    // Where no attempt waits for it, what was killed is not waited for. Of attempts that have
+    // ended, too, a warm program may have left something.
     const Duration patience = to_kill.empty() ? Duration(0) : limits::kUnkillableAfter;
-    remains = kill_remains(home, worker_folder, to_kill, patience);
+    auto killed = kill_remains(home, worker_folder, to_kill, patience);
+    if (!killed) return killed.error();
+    remains = *std::move(killed);
   }
-  std::sort(open.begin(), open.end());
-  const auto crash = is_same_boot ? read_crash(worker_folder) : std::nullopt;
-  const Suspicion suspicion = suspicion_of(open, journal ? &*journal : nullptr, crash, now);
-  for (AttemptId id : open) {
+  std::sort(open.begin(), open.end(),
+            [](const StayOfAttempt& a, const StayOfAttempt& b) { return a.attempt < b.attempt; });
+  const auto crash = boot == Boot::this_one ? read_crash(worker_folder) : std::nullopt;
+  const Suspicion suspicion = suspicion_of(open, *journal, crash, died_at);
+  for (const auto& [id, stay] : open) {
     AttemptResult result;
     result.attempt = id;
+    result.stay = stay;
     result.worker = worker;
     const bool is_lost = death != WorkerDeath::unseen && suspicion.has(id);
     result.outcome = is_lost ? AttemptResult::Outcome::lost : AttemptResult::Outcome::interrupted;
     result.reason = is_lost ? Reason::lost : Reason::interrupted;
     // What took the whole machine down may be, too.
-    result.may_be_cause = !is_same_boot || suspicion.culprit == id;
-    result.ended_at = now;
-    result.failure.message = what_happened(id, crash, is_same_boot, death);
-    if (const JournalAttempt* known = journal ? journal->find(id) : nullptr)
-      result.handle = known->handle;
+    result.may_be_cause = boot != Boot::this_one || suspicion.culprit == id;
+    result.ended_at = died_at;
+    result.failure.message = what_happened(id, crash, boot, death);
+    if (const JournalAttempt* known = journal->find(id)) result.handle = known->handle;
     if (std::binary_search(remains.alive.begin(), remains.alive.end(), id)) {
       result.outcome = AttemptResult::Outcome::failed;
       result.reason = Reason::unkillable;

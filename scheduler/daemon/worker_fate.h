@@ -8,6 +8,7 @@
 
 #include "plugins/worker/frames.h"
 #include "scheduler/base/ids.h"
+#include "scheduler/base/result.h"
 #include "scheduler/base/time.h"
 #include "scheduler/core/input.h"
 
@@ -27,11 +28,13 @@ enum class WorkerDeath {
 };
 
 /// What the journal of a dead worker, and what is left of its processes, say of attempts. Kills
-/// what is left of those that had begun, which may take seconds: not for the loop's thread.
-std::vector<AttemptResult> fate_of_attempts(const std::string& worker_folder,
-                                            const std::string& home, WorkerId worker,
-                                            const std::vector<StayOfAttempt>& attempts,
-                                            WorkerDeath death, WallTime now);
+/// what is left of those that had begun, which may take seconds: not for the loop's thread. What is
+/// missing in the folder is judged as missing; what is there and cannot be read is an error, of
+/// whatever kind, and proves nothing: ask again.
+Result<std::vector<AttemptResult>> fate_of_attempts(const std::string& worker_folder,
+                                                    const std::string& home, WorkerId worker,
+                                                    const std::vector<StayOfAttempt>& attempts,
+                                                    WorkerDeath death, WallTime died_at);
 
 /// A worker's account of an end as the engine's.
 AttemptResult result_of(WorkerId worker, const AttemptEnd& end);

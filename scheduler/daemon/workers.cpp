@@ -293,12 +293,31 @@ void Workers::replace_later() {
 
 // The dead ---------------------------------------------------------------------------------------
 
-/// Finds out what became of a dead worker's attempts, off the loop's thread.
+/// Its lock says so, once it is read and free. One that cannot be read says nothing.
+bool Workers::is_dead(Peer& peer) {
+  const Result<bool> held = FileLock::is_held(peer.folder + "/lock");
+  if (!held) {
+    cannot_judge(peer, "cannot tell whether it lives: " + held.error().message, "");
+    return false;
+  }
+  peer.is_unreadable = false;
+  return !*held;
+}
+
+/// Its attempts stay as they are until it can be; said once.
+void Workers::cannot_judge(Peer& peer, const std::string& why, const std::string& remedy) {
+  if (std::exchange(peer.is_unreadable, true)) return;
+  events_.problem("worker " + std::to_string(peer.id.value) + ": " + why +
+                  ". What it runs counts as running, and it is looked at again every second" +
+                  remedy);
+}
+
 void Workers::bury(Peer& peer) {
   if (peer.state == State::dead) return;
   // Of one that an earlier scheduler left and that never answered this one, nobody saw the death.
-  WorkerDeath death = peer.was_met || !peer.is_found ? WorkerDeath::seen : WorkerDeath::unseen;
-  if (peer.was_killed) death = WorkerDeath::of_silence;
+  peer.death = peer.was_met || !peer.is_found ? WorkerDeath::seen : WorkerDeath::unseen;
+  if (peer.was_killed) peer.death = WorkerDeath::of_silence;
+  peer.died_at = wall_now();
   const bool was_told = peer.state == State::draining;  // or ends by itself, to be replaced
   const bool was_young = mono_now() - peer.since < kYoung && !peer.is_found && !was_told;
   if (was_young && peer.plugin.empty()) ++failures_in_a_row_;
@@ -308,41 +327,51 @@ void Workers::bury(Peer& peer) {
   peer.stops.clear();
   load_.forget(peer.id);
   if (peer.is_child && peer.pid != 0) reap();
-  std::vector<StayOfAttempt> attempts = events_.attempts_of(peer.id);
-  for (const StayOfAttempt& one : attempts) peer.unforgotten.push_back(one.attempt);
-  // What is left of these is ended, too; how they ended was told.
-  attempts.insert(attempts.end(), peer.given_up.begin(), peer.given_up.end());
   if (peer.plugin.empty()) {
     replace_later();
   } else if (const auto waited_for = demand_.died(peer.plugin, was_young)) {
     want(*waited_for);
   }
-
-  struct Fate {
-    std::vector<AttemptResult> results;
-  };
-  auto fate = std::make_shared<Fate>();
   peer.work = std::make_unique<Work>(loop_, Work::Pace::slow);
+  learn_fate(peer);
+}
+
+/// What became of a dead worker's attempts; off the loop's thread.
+void Workers::learn_fate(Peer& peer) {
+  std::vector<StayOfAttempt> attempts = events_.attempts_of(peer.id);
+  for (const auto& [id, stay] : attempts) peer.unforgotten.emplace(id, stay);
+  // What is left of these is ended, too; how they ended was told.
+  attempts.insert(attempts.end(), peer.given_up.begin(), peer.given_up.end());
+  auto fate = std::make_shared<Result<std::vector<AttemptResult>>>(std::vector<AttemptResult>());
   peer.work->start(
-      [fate, folder = peer.folder, home = options_.home, id = peer.id, attempts, death,
-       now = wall_now()] {
-        fate->results = fate_of_attempts(folder, home, id, attempts, death, now);
+      [fate, folder = peer.folder, home = options_.home, id = peer.id, attempts, death = peer.death,
+       died_at = peer.died_at] {
+        *fate = fate_of_attempts(folder, home, id, attempts, death, died_at);
       },
       [this, alive = alive_, fate, id = peer.id] {
         if (!*alive) return;
-        Peer* dead = find(id);
-        if (dead != nullptr) {
-          std::erase_if(fate->results, [dead](const AttemptResult& result) {
-            return dead->has_given_up(result.attempt);
-          });
-        }
-        if (!fate->results.empty()) events_.ended(std::move(fate->results));
-        events_.gone(id);
-        if (dead = find(id); dead != nullptr) {
-          settle(*dead);
-          if (dead->unforgotten.empty()) remove_folder(*dead);
-        }
+        if (Peer* dead = find(id)) fate_learned(*dead, std::move(*fate));
       });
+}
+
+void Workers::fate_learned(Peer& peer, Result<std::vector<AttemptResult>>&& fate) {
+  if (!fate) {
+    cannot_judge(peer,
+                 "it is dead, and nobody can tell how what it ran ended: " + fate.error().message,
+                 ". If its files cannot be read ever again, move " + peer.folder +
+                     " away: what it ran is interrupted then");
+    settle(peer);
+    peer.timer->start_after(kLookEvery);
+    return;
+  }
+  peer.is_fate_known = true;
+  std::vector<AttemptResult> results = *std::move(fate);
+  std::erase_if(results,
+                [&](const AttemptResult& result) { return peer.has_given_up(result.attempt); });
+  if (!results.empty()) events_.ended(std::move(results));
+  events_.gone(peer.id);
+  settle(peer);
+  if (peer.unforgotten.empty()) remove_folder(peer);
 }
 
 /// Off the loop's thread: results that were too large for a frame lie there, as many as there were.

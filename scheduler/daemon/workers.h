@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -125,6 +126,8 @@ class Workers {
  private:
   /// Pause between tries to reach one that is starting.
   static constexpr Duration kConnectEvery = std::chrono::milliseconds(5);
+  /// Pause between looks at one that does not answer, or that cannot be judged.
+  static constexpr Duration kLookEvery = std::chrono::seconds(1);
 
   enum class State { starting, greeting, up, draining, silent, dead };
   struct AskedStop {
@@ -155,16 +158,22 @@ class Workers {
     bool is_child = false;  ///< ours to reap
     bool is_found = false;  ///< from an earlier scheduler; settles recovery
     bool has_settled = false;
-    bool was_met = false;          ///< it answered this scheduler
-    bool was_killed = false;       ///< by us, because it was silent
+    bool was_met = false;        ///< it answered this scheduler
+    bool was_killed = false;     ///< by us, because it was silent
+    bool is_unreadable = false;  ///< what would tell whether it lives, or what became of it
+    WorkerDeath death = WorkerDeath::seen;  ///< of a dead one
+    WallTime died_at;
+    bool is_fate_known = false;
     MonoTime since;                ///< of its state
     bool has_old_plugins = false;  ///< their files may have changed since it loaded them
     std::unique_ptr<Channel> channel;
     std::unique_ptr<Timer> timer;
     std::unique_ptr<Work> work;
     std::vector<std::pair<AttemptId, std::int32_t>> named;  ///< by STATUS so far
-    std::vector<AttemptId>
-        unforgotten;  ///< of a dead one: its folder stays until these are forgotten
+    /// Attempts, and stays, whose ends were told and are not known to be durable, and of a dead one
+    /// those that it had. What it noted of them is all there is: its folder stays until this is
+    /// empty.
+    std::set<std::pair<AttemptId, std::int32_t>> unforgotten;
     std::vector<StayOfAttempt> given_up;  ///< ended here as `unkillable`, while it still lives
     std::deque<std::string> unsent;       ///< bodies that the channel did not take yet
   };
@@ -198,7 +207,11 @@ class Workers {
   void answers_again(Peer& peer);
   void end(Peer& peer);
   void give_up(Peer& peer);
+  bool is_dead(Peer& peer);
+  void cannot_judge(Peer& peer, const std::string& why, const std::string& remedy);
   void bury(Peer& peer);
+  void learn_fate(Peer& peer);
+  void fate_learned(Peer& peer, Result<std::vector<AttemptResult>>&& fate);
   void remove_folder(Peer& peer);
   void settle(Peer& peer);
   void check_settled();

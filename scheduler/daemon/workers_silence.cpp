@@ -83,6 +83,11 @@ void Workers::answers_again(Peer& peer) {
 /// What it leaves behind is searched for and ended once its lock is free, as of any that died.
 void Workers::end(Peer& peer) {
   const Result<void> killed = FileLock::kill_holder(peer.folder + "/lock");
+  if (!killed && killed.error().kind == ErrorKind::home_unusable) {
+    cannot_judge(peer, "it ought to be over and is not killed: " + killed.error().message, "");
+    peer.signs.not_ended();
+    return;
+  }
   peer.was_killed = killed.ok();
   events_.problem(name_of(peer.id, peer.pid) +
                   " does not answer and has an attempt that ought to be over: " +

@@ -13,24 +13,20 @@ namespace {
 
 /// A start of ours, or of the other side, takes longer than an answer.
 constexpr Duration kSilentAfter = SignsOfLife::Patience{}.answer;
-constexpr Duration kSilentRetry = std::chrono::seconds(1);
 
 }  // namespace
 
 /// Tries to reach a worker, or finds out that it is dead; of one that was reached, that it is not
 /// there any more.
 void Workers::look_after(Peer& peer) {
+  if (peer.state == State::dead) return learn_fate(peer);
   if (peer.state == State::up || peer.state == State::draining) return look_for_signs(peer);
-  const auto held = FileLock::is_held(peer.folder + "/lock");
-  const bool is_alive = held && *held;
   const bool is_starting = peer.is_child && peer.pid != 0;
-  if (!is_alive && !is_starting) {
-    bury(peer);
-    return;
-  }
+  if (!is_starting && is_dead(peer)) return bury(peer);
   look_at_silent(peer);
   if (peer.pid == 0) {
-    if (const auto holder = FileLock::last_holder(peer.folder + "/lock")) peer.pid = holder->pid;
+    const auto holder = FileLock::last_holder(peer.folder + "/lock");
+    if (holder && *holder) peer.pid = (*holder)->pid;
   }
   if (peer.channel) {
     // Connected, and no answer yet.
@@ -42,7 +38,7 @@ void Workers::look_after(Peer& peer) {
       peer.state = State::silent;
       settle(peer);
     }
-    peer.timer->start_after(kSilentRetry);
+    peer.timer->start_after(kLookEvery);
     return;
   }
   connect(peer);
@@ -60,7 +56,7 @@ void Workers::connect(Peer& peer) {
     peer.state = State::silent;
     settle(peer);
   }
-  peer.timer->start_after(peer.state == State::silent ? kSilentRetry : kConnectEvery);
+  peer.timer->start_after(peer.state == State::silent ? kLookEvery : kConnectEvery);
 }
 
 void Workers::greet(Peer& peer, Fd socket) {
@@ -124,12 +120,12 @@ void Workers::stop(WorkerId worker, AttemptId attempt, Reason reason, bool force
 void Workers::forget(WorkerId worker, const std::vector<frame::DurableEnd>& ends) {
   Peer* peer = find(worker);
   if (peer == nullptr) return;
+  for (const frame::DurableEnd& end : ends) peer->unforgotten.erase({end.attempt, end.stay});
   if (peer->state != State::dead) {
     send(*peer, frame::Forget{ends});
-    return;
+  } else if (peer->is_fate_known && peer->unforgotten.empty()) {
+    remove_folder(*peer);
   }
-  for (const frame::DurableEnd& end : ends) std::erase(peer->unforgotten, end.attempt);
-  if (peer->unforgotten.empty()) remove_folder(*peer);
 }
 
 void Workers::flush() {
@@ -147,6 +143,7 @@ void Workers::dismiss_idle() {
 }
 
 void Workers::tell(AttemptResult&& result) {
+  if (Peer* peer = find(result.worker)) peer->unforgotten.emplace(result.attempt, result.stay);
   results_.push_back(std::move(result));
   if (results_are_deferred_) return;
   results_are_deferred_ = true;
@@ -248,17 +245,15 @@ void Workers::on_closed(WorkerId id) {
   peer->channel.reset();
   peer->unsent.clear();
   if (peer->state == State::up) events_.drains(id);
-  const auto held = FileLock::is_held(peer->folder + "/lock");
-  if (held && *held) {
-    // Alive without a connection: garbage on the wire, or a refusal. Ask again.
-    peer->state = State::silent;
-    peer->signs.fall_silent(mono_now());
-    for (const StayOfAttempt& one : events_.attempts_of(id)) bound(*peer, one.attempt);
-    peer->timer->start_after(kSilentRetry);
-    settle(*peer);
-    return;
-  }
-  bury(*peer);
+  if (is_dead(*peer)) return bury(*peer);
+  // Alive without a connection: garbage on the wire, or a refusal. Or nobody can tell. Ask again.
+  peer->state = State::silent;
+  peer->signs.fall_silent(mono_now());
+  for (const StayOfAttempt& one : events_.attempts_of(id)) bound(*peer, one.attempt);
+  peer->timer->start_after(kLookEvery);
+  settle(*peer);
+  // Whether it comes back, nobody can tell either.
+  if (peer->is_unreadable && keeps_running_) keep_running();
 }
 
 }  // namespace pawl

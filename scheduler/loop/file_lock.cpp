@@ -44,10 +44,24 @@ struct flock whole_file() {
   return lock;
 }
 
-std::optional<ProcessIdentity> read_identity(int fd) {
+Error unreadable(const std::string& path, int code) {
+  return Error{ErrorKind::home_unusable, "cannot read " + path + ": " + std::strerror(code)};
+}
+
+/// To look at, not to hold. Nothing: there is no such file. Every other failure says nothing of who
+/// holds it.
+Result<std::optional<Fd>> open_to_look(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (fd) return std::optional(std::move(fd));
+  if (errno == ENOENT || errno == ENOTDIR) return std::optional<Fd>();
+  return unreadable(path, errno);
+}
+
+/// Nothing: it names no process.
+Result<std::optional<ProcessIdentity>> read_identity(int fd, const std::string& path) {
   std::array<char, kIdentityBytesMax> buffer;
   const ssize_t n = ::pread(fd, buffer.data(), buffer.size(), 0);
-  if (n <= 0) return {};
+  if (n < 0) return unreadable(path, errno);
   return parse_identity(std::string_view(buffer.data(), static_cast<std::size_t>(n)));
 }
 
@@ -70,9 +84,9 @@ Result<FileLock> FileLock::try_take(const std::string& path) {
   struct flock lock = whole_file();
   if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
     if (errno != EAGAIN && errno != EACCES) return unusable(path, errno);
-    const auto holder = read_identity(fd.get());
-    const std::string who =
-        holder ? "process " + std::to_string(holder->pid) : std::string("another process");
+    const auto holder = read_identity(fd.get(), path);
+    const std::string who = holder && *holder ? "process " + std::to_string((*holder)->pid)
+                                              : std::string("another process");
     return Error{ErrorKind::locked, path + ": held by " + who};
   }
   if (!write_identity(fd.get())) {
@@ -82,32 +96,39 @@ Result<FileLock> FileLock::try_take(const std::string& path) {
 }
 
 Result<bool> FileLock::is_held(const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!fd) {
-    if (errno == ENOENT) return false;
-    return unusable(path, errno);
-  }
+  const auto fd = open_to_look(path);
+  if (!fd) return fd.error();
+  if (!*fd) return false;
   struct flock lock = whole_file();
-  if (::fcntl(fd.get(), F_OFD_GETLK, &lock) != 0) return unusable(path, errno);
+  if (::fcntl((*fd)->get(), F_OFD_GETLK, &lock) != 0) return unreadable(path, errno);
   return lock.l_type != F_UNLCK;
 }
 
-std::optional<ProcessIdentity> FileLock::last_holder(const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!fd) return {};
-  return read_identity(fd.get());
+Result<std::optional<ProcessIdentity>> FileLock::last_holder(const std::string& path) {
+  const auto fd = open_to_look(path);
+  if (!fd) return fd.error();
+  if (!*fd) return std::optional<ProcessIdentity>();
+  return read_identity((*fd)->get(), path);
 }
 
 Result<void> FileLock::kill_holder(const std::string& path) {
   const Error nobody{ErrorKind::not_found, path + ": nobody is known to hold it"};
-  const auto holder = last_holder(path);
+  const auto named = last_holder(path);
+  if (!named) return named.error();
+  const std::optional<ProcessIdentity>& holder = *named;
   if (!holder) return nobody;
   const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, holder->pid, 0)));
+  if (!process && errno != ESRCH) {
+    return Error{ErrorKind::home_unusable, "cannot look at process " + std::to_string(holder->pid) +
+                                               ": " + std::strerror(errno)};
+  }
   // Behind the pidfd it cannot become another one any more: is it still that process, and has none
   // taken the lock since?
   const auto held = is_held(path);
-  const bool is_it = exists(*holder) && held && *held && last_holder(path) == holder;
-  if (!process || !is_it) return nobody;
+  if (!held) return held.error();
+  const auto named_again = last_holder(path);
+  if (!named_again) return named_again.error();
+  if (!process || !exists(*holder) || !*held || *named_again != holder) return nobody;
   if (::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0) != 0) {
     return Error{ErrorKind::failed, "cannot kill process " + std::to_string(holder->pid) + ": " +
                                         std::strerror(errno)};

@@ -26,15 +26,17 @@ class FileLock {
   /// Releases.
   ~FileLock() = default;
 
-  /// Whether somebody holds it now. A missing file is held by nobody. Errors: home_unusable.
+  /// Whether somebody holds it now. A missing file is held by nobody. Errors: home_unusable (it
+  /// cannot be opened or asked, so nobody knows).
   static Result<bool> is_held(const std::string& path);
 
-  /// Who wrote itself in last; nothing when the file is missing or says nothing readable. Whether
-  /// that process still holds it, `is_held` tells.
-  static std::optional<ProcessIdentity> last_holder(const std::string& path);
+  /// Who wrote itself in last; nothing when the file is missing, or is there and names no process.
+  /// Whether that process still holds it, `is_held` tells. Errors: home_unusable (as above).
+  static Result<std::optional<ProcessIdentity>> last_holder(const std::string& path);
 
   /// SIGKILL to the process that holds it, once it is certain which that is. Errors: not_found
-  /// (nobody holds it, or not who wrote itself in), failed (it may not be killed).
+  /// (nobody holds it, or not who wrote itself in), home_unusable (nobody knows who does), failed
+  /// (it may not be killed).
   static Result<void> kill_holder(const std::string& path);
 
   int fd() const { return fd_.get(); }

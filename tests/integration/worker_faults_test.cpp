@@ -269,7 +269,7 @@ TEST_CASE(
   eventually([&] { return worker.programs_with("86410.").size() >= 3; });
   worker.kill_now();
   CHECK_FALSE(*FileLock::is_held(worker.folder() + "/lock"));
-  CHECK(FileLock::last_holder(worker.folder() + "/lock")->boot_id == boot_id());
+  CHECK((*FileLock::last_holder(worker.folder() + "/lock"))->boot_id == boot_id());
   CHECK_FALSE(worker.programs_with("86410.").empty());
 
   auto journal = read_journal(worker.folder());
@@ -284,7 +284,7 @@ TEST_CASE(
     open.push_back(attempt);
   }
   REQUIRE(open.size() == 2);
-  Remains remains = kill_remains(worker.home(), worker.folder(), open, 10s);
+  const Remains remains = *kill_remains(worker.home(), worker.folder(), open, 10s);
   CHECK(remains.all_gone());
   CHECK(remains.killed >= 3);
   CHECK(worker.programs_with("86410.").empty());
@@ -309,7 +309,7 @@ TEST_CASE("programs that hand themselves on from process to process do not outru
     waitpid(first, nullptr, 0);
     JournalAttempt attempt;
     attempt.attempt = AttemptId(number);
-    const Remains remains = kill_remains(home, home + "/workers/1", {attempt}, 60s);
+    const Remains remains = *kill_remains(home, home + "/workers/1", {attempt}, 60s);
     CHECK(remains.all_gone());
     CHECK(remains.killed >= 1);
     for (pid_t pid : all_processes()) {
@@ -333,12 +333,13 @@ TEST_CASE("a reused pid is not killed for an attempt of another time") {
   JournalAttempt attempt;
   attempt.attempt = AttemptId(1);
   attempt.spawned = Spawned{bystander, started - 500, started - 400};
-  Remains remains = kill_remains("/nonexistent/home", "/nonexistent/home/workers/1", {attempt}, 1s);
+  Remains remains =
+      *kill_remains("/nonexistent/home", "/nonexistent/home/workers/1", {attempt}, 1s);
   CHECK(remains.all_gone());
   CHECK(remains.killed == 0);
   CHECK(kill(bystander, 0) == 0);
   attempt.spawned = Spawned{bystander, started, started};
-  remains = kill_remains("/nonexistent/home", "/nonexistent/home/workers/1", {attempt}, 5s);
+  remains = *kill_remains("/nonexistent/home", "/nonexistent/home/workers/1", {attempt}, 5s);
   CHECK(remains.killed == 1);  // and its zombie, which is ours to reap, counts as gone
   CHECK(remains.all_gone());
   waitpid(bystander, nullptr, 0);

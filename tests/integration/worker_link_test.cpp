@@ -65,7 +65,7 @@ TEST_CASE("a worker introduces itself") {
   REQUIRE(::stat(worker.socket().c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);
   CHECK(*FileLock::is_held(worker.folder() + "/lock"));
-  CHECK(FileLock::last_holder(worker.folder() + "/lock")->pid == worker.pid());
+  CHECK((*FileLock::last_holder(worker.folder() + "/lock"))->pid == worker.pid());
 }
 
 TEST_CASE("programs go on without a scheduler, and the next one is told of all of them") {

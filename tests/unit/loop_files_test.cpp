@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -94,7 +95,7 @@ TEST_CASE("a lock excludes a second holder and names the first") {
   const ScratchFolder scratch;
   const std::string path = scratch / "lock";
   REQUIRE_FALSE(*FileLock::is_held(path));
-  REQUIRE_FALSE(FileLock::last_holder(path));
+  REQUIRE_FALSE(*FileLock::last_holder(path));
   {
     const auto lock = FileLock::try_take(path);
     REQUIRE(lock);
@@ -103,7 +104,7 @@ TEST_CASE("a lock excludes a second holder and names the first") {
     const auto second = FileLock::try_take(path);
     REQUIRE(second.error().kind == ErrorKind::locked);
     REQUIRE(second.error().message.find(std::to_string(::getpid())) != std::string::npos);
-    REQUIRE(FileLock::last_holder(path) == own_identity());
+    REQUIRE(*FileLock::last_holder(path) == own_identity());
   }
   REQUIRE_FALSE(*FileLock::is_held(path));
   REQUIRE(FileLock::try_take(path));
@@ -136,6 +137,39 @@ TEST_CASE("who is written in a lock and does not hold it is not killed") {
   REQUIRE(::waitpid(child, nullptr, 0) == child);
 }
 
+TEST_CASE("what hinders a look at a lock is told apart from a lock that is not there") {
+  const ScratchFolder scratch;
+  write_file(scratch / "file", "");
+  fs::create_symlink("elsewhere", scratch / "link");
+  for (const char* name : {"missing", "no/such/folder", "file/lock", "file"}) {
+    INFO(name);
+    REQUIRE_FALSE(*FileLock::is_held(scratch / name));
+    REQUIRE_FALSE(*FileLock::last_holder(scratch / name));
+    REQUIRE(FileLock::kill_holder(scratch / name).error().kind == ErrorKind::not_found);
+  }
+  const auto look = [](const std::string& path) {
+    INFO(path);
+    REQUIRE(FileLock::is_held(path).error().kind == ErrorKind::home_unusable);
+    REQUIRE(FileLock::last_holder(path).error().message.find(path) != std::string::npos);
+    REQUIRE(FileLock::kill_holder(path).error().kind == ErrorKind::home_unusable);
+  };
+  look(scratch / "link");
+  const auto lock = FileLock::try_take(scratch / "lock");
+  REQUIRE(lock);
+  // No descriptor is left for this process.
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const Fd lowest(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const rlimit none{static_cast<rlim_t>(lowest.get()), before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const auto held = FileLock::is_held(scratch / "lock");
+  const auto holder = FileLock::last_holder(scratch / "lock");
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  REQUIRE_FALSE(held);
+  REQUIRE_FALSE(holder);
+  REQUIRE(*FileLock::is_held(scratch / "lock"));
+}
+
 TEST_CASE("a lock ends with its process, whatever ended that") {
   const ScratchFolder scratch;
   const std::string path = scratch / "lock";
@@ -152,7 +186,7 @@ TEST_CASE("a lock ends with its process, whatever ended that") {
   REQUIRE(answer == 'y');
   REQUIRE(*FileLock::is_held(path));
   REQUIRE(FileLock::try_take(path).error().kind == ErrorKind::locked);
-  const auto holder = FileLock::last_holder(path);
+  const auto holder = *FileLock::last_holder(path);
   REQUIRE(holder);
   REQUIRE(holder->pid == child);
   REQUIRE(exists(*holder));

@@ -73,6 +73,20 @@ TEST_CASE("a silent one is ended when the first of its attempts is over by long 
   CHECK(w.look_for(10 * kEnd) == Look::wait);
 }
 
+TEST_CASE(
+    "a silent one that could not be ended is ended at the next look, and no survivor before") {
+  Watched w;
+  w.until_silent();
+  w.signs.ought_to_end(w.now);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(w.look_for(kEnd + w.signs.ask_every()) == Look::end);
+    w.signs.not_ended();
+  }
+  CHECK(w.look_after(Duration(1)) == Look::end);
+  CHECK(w.look_for(kEnd - w.signs.ask_every()) == Look::wait);
+  CHECK(w.look_for(w.signs.ask_every()) == Look::outlives);
+}
+
 TEST_CASE("with force a silent one is ended at the next look") {
   Watched w;
   w.until_silent();
