@@ -260,6 +260,41 @@ class DiskFull(DiskTest):
         self.assert_ran_once("good", "five")
         self.assertIsNone(serve.poll())
 
+    def test_an_end_without_room_outlives_its_worker_and_then_the_scheduler(self):
+        serve = self.serve()
+        names = [f"t{number}" for number in range(40)]
+        # Results that no room left in the store's files takes.
+        wordy = f"{self.gate_program} $0 0 && printf %060000d 7"
+        run = self.detach(self.gated_job("gated", [
+            {"id": name, "command": ["sh", "-c", wordy, name], "output": "text", "pool": "wide"}
+            for name in names], pools={"wide": len(names)}))
+        self.until("all are known to run", lambda: self.states_of(run) == {"running"})
+        self.until_started(*names)
+        small = self.simple()
+        self.fill(self.disk)
+        self.until("new work is refused", lambda: self.pawl(
+            "run", small, "--detach", code=None).code == 74, seconds=60)
+        self.open_gates(*names)
+
+        def knows_more_than_it_stored():
+            now = self.pawl("status", "-o", "json").json()["scheduler"]
+            return now["live_attempts"] == 0 and now["queued_changes"] > 0 and now["storage_full"]
+        self.until("all ends are known, and some are not stored", knows_more_than_it_stored)
+        self.assertIn("running", self.states_of(run))
+        self.kill_workers()
+        for worker in {a["worker"] for a in self.attempts_of(run).values()}:
+            self.until(f"worker {worker} is known to be dead",
+                       lambda w=worker: f"worker {w} is gone" in self.served())
+        self.assertIn("running", self.states_of(run))
+        self.kill(serve)
+        self.make_room()
+        self.serve(log="second.log")
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        self.assert_ran_once(*names)
+
+    def states_of(self, run):
+        return {task["state"] for task in self.tasks_of(run).values()}
+
 
 class PartsFull(DiskTest):
     """Logs or journals on a file system of their own, which is full."""
