@@ -224,8 +224,10 @@ class StatusVerb final : public Verb {
       std::string_view what = "does not answer";
       if (state == "alone") what = "waits for a scheduler";
       if (state == "unknown") what = "has a lock that cannot be read, so it may live";
-      text += fmt::format("{}worker {} (pid {}) {}", text.empty() ? "" : ", ",
-                          plain(worker["worker"]), plain(worker["pid"]), what);
+      const std::string pid =
+          worker["pid"].is_null() ? "" : fmt::format(" (pid {})", plain(worker["pid"]));
+      text += fmt::format("{}worker {}{} {}", text.empty() ? "" : ", ", plain(worker["worker"]),
+                          pid, what);
     }
     return text;
   }

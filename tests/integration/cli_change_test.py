@@ -437,6 +437,20 @@ class Changing(HomeTest):
         self.assertEqual(bad["state"], "problem")
         self.assertIn("0123456789abcdef", bad["text"])
 
+    def test_a_worker_whose_lock_cannot_be_read_is_not_taken_for_one_that_has_ended(self):
+        self.failed_run()
+        folder = self.home / "workers" / "9"
+        folder.mkdir(mode=0o700)
+        (folder / "lock").symlink_to("nowhere")
+        findings = self.pawl("doctor", "-o", "json", code=None).json()
+        found = next(f for f in findings if f["check"] == "workers")
+        self.assertEqual(found["state"], "warning")
+        self.assertIn(f"cannot read {folder}/lock: ", found["text"])
+        orphans = self.pawl("status", "-o", "json", code=None).json()["orphans"]
+        self.assertIn({"worker": "9", "state": "unknown", "pid": None}, orphans)
+        self.assertIn("worker 9 has a lock that cannot be read",
+                      self.pawl("status", code=None).out)
+
     def test_prune_takes_old_runs_away(self):
         self.cured.touch()
         self.pawl("run", self.path, "-q")
