@@ -125,16 +125,18 @@ CommandResult Engine::State::cancel_one(const Target& target, bool force) {
 // Mark and dismiss -------------------------------------------------------------------------------
 
 /// What was decided from upstream is decided anew.
-void Engine::State::release_followers(Run& run, TaskIndex task) {
+void Engine::State::release_followers(Run& run, TaskIndex task, const RunSnapshot* snapshot) {
   const TaskIndex seed[] = {task};
   const std::vector<bool> downstream = run.version->graph.downstream_of(seed);
   for (TaskIndex follower : run.version->graph.paired(task)) call_back_waiting(run, follower);
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {
     if (i == task.value || !downstream[i] || !follows_upstream(run.nodes[i].work)) continue;
-    move(run, {run.row.id, TaskIndex{i}, kWhole}, run.nodes[i].work, TaskEvent::reset, {});
-    look_at(run.row.id, TaskIndex{i});
-    if (run.node(TaskIndex{i}).mapped && run.node(TaskIndex{i}).mapped->is_paired)
-      unsettle_rest(run, TaskIndex{i});
+    if (run.nodes[i].mapped) {
+      reset_items(run, {TaskIndex{i}, ResumePart::Kind::following_items, {}}, snapshot);
+    } else {
+      move(run, {run.row.id, TaskIndex{i}, kWhole}, run.nodes[i].work, TaskEvent::reset, {});
+      look_at(run.row.id, TaskIndex{i});
+    }
     call_back_followers(run, TaskIndex{i});
   }
 }
@@ -215,7 +217,7 @@ CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState 
   }
   if (node.work.state != whole_before) {
     call_back_followers(run, task);
-    release_followers(run, task);
+    release_followers(run, task, snapshot);
   }
   if (!run.is_hook(task)) settle_marked(run, before);
   return {target, true, ""};

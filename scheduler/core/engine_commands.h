@@ -29,13 +29,12 @@ inline bool follows_upstream(const TaskRow& row) {
 }
 
 /// Whether a resume of this kind takes back the item.
-inline bool repeats(Repeat repeat, const Mapped& mapped, const TaskRow& item) {
+inline bool repeats(Repeat repeat, const TaskRow& item) {
   switch (repeat) {
     case Repeat::none:
     case Repeat::cancel: return false;
     case Repeat::all: return true;
-    case Repeat::failed:
-      return has_failed(item.state) || (mapped.is_paired && follows_upstream(item));
+    case Repeat::failed: return has_failed(item.state) || follows_upstream(item);
     case Repeat::following: return follows_upstream(item);
   }
   return false;

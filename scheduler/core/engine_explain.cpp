@@ -383,6 +383,10 @@ std::vector<Explanation> Engine::State::explain(const Target& target, Now now) c
     explainer.runs(*run, task, *work, *target.item);
   if (work != nullptr && state == TaskState::deferred)
     explainer.waits_for_calls({target.run, task, *target.item});
+  if (node.work.state == TaskState::waiting && !is_final(state)) {
+    explainer.waits_for_upstream(*run, task);  // the whole, and this one with it
+    return std::move(explainer.out);
+  }
   if (state == TaskState::waiting) explainer.waits_for_pairs(*run, task, item);
   if (state == TaskState::queued) {
     const auto before =

@@ -9,6 +9,25 @@ namespace {
 
 std::size_t place(TaskState state) { return static_cast<std::size_t>(state); }
 
+/// What takes an item that waits to where its whole is.
+TaskEvent event_to(const Piece& whole) {
+  const bool is_marked = whole.reason == Reason::marked;
+  switch (whole.state) {
+    case TaskState::succeeded: return TaskEvent::mark_succeeded;
+    case TaskState::failed: return is_marked ? TaskEvent::mark_failed : TaskEvent::fail;
+    case TaskState::skipped: return is_marked ? TaskEvent::mark_skipped : TaskEvent::skip;
+    case TaskState::upstream_failed: return TaskEvent::upstream_fail;
+    case TaskState::cancelled: break;
+    case TaskState::waiting:
+    case TaskState::queued:
+    case TaskState::running:
+    case TaskState::retrying:
+    case TaskState::deferred:
+    case TaskState::held: PAWL_CHECK(false);
+  }
+  return TaskEvent::cancel;
+}
+
 }  // namespace
 
 /// The task's rule is met: its items may come.
@@ -71,26 +90,80 @@ void Engine::State::on(const input::ItemsRead& in) {
   finish_mapped_if_done(*run, in.task);
 }
 
-/// Rows of items that were there when the task ran before and were not read again.
-void Engine::State::settle_surplus(Run& run, TaskIndex task) {
+/// A task that had begun before goes on: with the same items, of which those that wait may take a
+/// slot, and its `when` was judged.
+void Engine::State::reopen_mapped(Run& run, TaskIndex task) {
+  open_mapped(run, task);
+  const Mapped& mapped = *run.node(task).mapped;
+  if (mapped.is_paired) return;
+  start_sweep(run, task, 0);
+  if (!mapped.complete && mapped.rest_state == TaskState::queued) prepare(run, task);
+}
+
+void Engine::State::queue_item(Run& run, TaskKey key, Piece& work) {
+  move(run, key, work, TaskEvent::queue, {});
+  arm_queue_timer(run, key, work);
+}
+
+/// The items that a resume took back while the whole waited, as many as the step has room for.
+void Engine::State::queue_some(Run& run, TaskIndex task) {
   Mapped& mapped = *run.node(task).mapped;
+  const std::int64_t end = std::min(mapped.items, mapped.next_fresh);
+  while (mapped.sweep < end && !is_half_full()) {
+    ++looked_at_;
+    const std::int64_t item = mapped.sweep++;
+    if (mapped.states[static_cast<std::size_t>(item)] ==
+        static_cast<std::uint8_t>(TaskState::waiting))
+      queue_item(run, {run.row.id, task, ItemIndex{item}}, mapped.works.at(item));
+  }
+  make_ready(run, task);
+  if (mapped.sweep < end) return;
+  mapped.sweep = -1;
+  sweeps_.pop_front();
+  item_ended(run, task);
+}
+
+/// The whole is final: items that waited to go on with it end as it did, and rows of those that
+/// were there when it ran before and were not read again end, too.
+void Engine::State::settle_items(Run& run, TaskIndex task) {
+  const Piece& whole = run.node(task).work;
+  Mapped& mapped = *run.node(task).mapped;
+  if (mapped.blank > 0 || mapped.may_start_fresh())
+    settle_rest(run, task, whole.state, whole.reason);
   if (mapped.works.empty()) return;
-  std::vector<std::int64_t> surplus;
-  for (const auto& [item, work] : mapped.works) surplus.push_back(item);
-  std::sort(surplus.begin(), surplus.end());
-  for (std::int64_t item : surplus) {
-    Piece& work = mapped.works.at(item);
+  ++run.open_tasks;
+  start_sweep(run, task, 0);
+}
+
+/// As many as the step has room for. Then the run may end.
+void Engine::State::settle_some(Run& run, TaskIndex task) {
+  const Piece& whole = run.node(task).work;
+  Mapped& mapped = *run.node(task).mapped;
+  while (!mapped.works.empty() && !is_half_full()) {
+    ++looked_at_;
+    const std::int64_t item = mapped.sweep++;
+    PAWL_CHECK(item < mapped.next_fresh);
+    const auto found = mapped.works.find(item);
+    if (found == mapped.works.end()) continue;
+    const TaskKey key{run.row.id, task, ItemIndex{item}};
+    Piece& work = found->second;
+    if (item < mapped.items) {
+      move(run, key, work, event_to(whole), {whole.reason, 0, {}, {}});
+      continue;
+    }
     const TaskState from = work.state;
-    PAWL_CHECK(item >= mapped.items &&
-               from == (mapped.is_paired ? TaskState::waiting : TaskState::queued));
     work.state = *next(from, TaskEvent::cancel);
     work.reason = Reason::items;
     work.ended_at = now_.wall;
     mapped.states[static_cast<std::size_t>(item)] = static_cast<std::uint8_t>(work.state);
-    write(run, {run.row.id, task, ItemIndex{item}}, work, from, AttemptId{},
-          "is no longer among the items");
+    write(run, key, work, from, AttemptId{}, "is no longer among the items");
+    mapped.works.erase(found);
   }
-  mapped.works.clear();
+  if (!mapped.works.empty()) return;
+  mapped.sweep = -1;
+  sweeps_.pop_front();
+  --run.open_tasks;
+  look_at(run.row.id, task);
 }
 
 void Engine::State::item_moved(Run& run, TaskKey key, const Piece& work, TaskState from,
@@ -190,6 +263,7 @@ void Engine::State::cancel_items(Run& run, TaskIndex task, Reason reason, bool f
 /// After an item became final: limits of failures, and the end of the whole.
 void Engine::State::item_ended(Run& run, TaskIndex task) {
   Mapped& mapped = *run.node(task).mapped;
+  if (run.node(task).work.state != TaskState::running) return;
   // Until a resume has taken back all that failed before, nobody knows what failed since.
   if (mapped.repeat != Repeat::none) return;
   const TaskSpec& spec = run.spec(task);

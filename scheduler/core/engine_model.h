@@ -57,6 +57,7 @@ inline constexpr std::uint8_t kFinalUnknown = 255;
 
 /// The items of a mapped task. Those from `next_fresh` on never started; `works` and
 /// `sleepers` hold the open ones below it, `states` and `tries` one byte for each one below it.
+/// While a whole that had ended waits to go on, the items that a resume took back are `waiting`.
 /// After a repeat of the whole, `items` counts up from 0 again while `next_fresh` stays: rows of
 /// the items below it exist, and those that are read no more (the surplus) are in no count.
 struct Mapped {
@@ -90,7 +91,9 @@ struct Mapped {
   std::int64_t blank = 0;     ///< waiting, and nothing else is known of them
   std::int64_t released = 0;  ///< queued, and nothing else is known of them
   std::int64_t rest = 0;      ///< what `rest_state` says is said of so many
-  std::int64_t sweep = -1;    ///< the next item that a sweep looks at; -1: there is none
+  /// The next item that a sweep looks at; -1: there is none. In an ended whole it ends what is open
+  /// of its items, and the run waits for it.
+  std::int64_t sweep = -1;
   Repeat repeat = Repeat::none;
   std::int64_t repeat_next = 0;
   std::deque<TaskRow> to_repeat;   ///< rows that a resume still has to queue again, ascending
@@ -99,6 +102,8 @@ struct Mapped {
   Reason cancel_reason = Reason::none;
   bool cancel_force = false;
 
+  /// Its rule had let it go, and its items are those that were read then.
+  bool has_begun() const { return items > 0 || complete; }
   std::int64_t fresh() const { return items > next_fresh ? items - next_fresh : 0; }
   bool may_start_fresh() const { return rest_state == TaskState::queued && fresh() > 0; }
   std::int64_t count(TaskState state) const { return counts[static_cast<std::size_t>(state)]; }

@@ -66,7 +66,10 @@ void Engine::State::evaluate_paired(Run& run, TaskIndex task) {
     }
   }
   if (run.is_dormant) return;
-  if (run.spec(task).when.empty()) {
+  const Mapped* mapped = run.node(task).mapped.get();
+  if (mapped != nullptr && mapped->has_begun()) {
+    reopen_mapped(run, task);
+  } else if (run.spec(task).when.empty()) {
     open_mapped(run, task);
   } else {
     prepare(run, task);
@@ -141,14 +144,19 @@ void Engine::State::sweep_some(const Place& place_of) {
   const Place swept = place_of;
   Run* run = find(swept.run);
   Mapped* mapped = run == nullptr ? nullptr : run->node(swept.task).mapped.get();
-  const auto is_open = [&] {
-    return mapped != nullptr && run->node(swept.task).work.state == TaskState::running;
-  };
-  if (!is_open() || mapped->sweep < 0) {
-    if (mapped != nullptr) mapped->sweep = -1;
+  if (mapped == nullptr || mapped->sweep < 0) {
     sweeps_.pop_front();
     return;
   }
+  if (is_final(run->node(swept.task).work.state)) {
+    settle_some(*run, swept.task);
+    return;
+  }
+  if (!mapped->is_paired) {
+    queue_some(*run, swept.task);
+    return;
+  }
+  const auto is_open = [&] { return run->node(swept.task).work.state == TaskState::running; };
   const std::optional<TaskIndex> upstream = only_pair(*run, swept.task);
   const bool has_rest = upstream && ends_short(*run, *upstream, mapped->items);
   while (is_open() && mapped->sweep < mapped->items && !is_half_full()) {
@@ -163,10 +171,10 @@ void Engine::State::sweep_some(const Place& place_of) {
     }
     if (has_rest && is_open()) pin_released(*run, swept.task, item);
   }
-  if (is_open() && mapped->sweep < mapped->items) return;
+  if (!is_open()) return;  // what it ended with is swept next, or nothing
+  if (mapped->sweep < mapped->items) return;
   mapped->sweep = -1;
   sweeps_.pop_front();
-  if (!is_open()) return;
   if (upstream && mapped->blank > 0 && is_final(run->node(*upstream).work.state))
     settle_blank(*run, swept.task, *upstream);
   item_ended(*run, swept.task);

@@ -97,7 +97,7 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot,
   mapped.repeat = row.repeat;
   mapped.repeat_next = row.repeat_next;
   for (const TaskRow& item : snapshot.final_items) {
-    if (repeats(row.repeat, mapped, item) && item.key.item.value >= row.repeat_next)
+    if (repeats(row.repeat, item) && item.key.item.value >= row.repeat_next)
       mapped.to_repeat.push_back(item);
   }
   if (is_resume(row.repeat)) repeats_.push_back({run.row.id, row.task});
@@ -121,6 +121,20 @@ void Engine::State::restore_mapped(Run& run, const MappedSnapshot& snapshot,
     if (work.state == TaskState::running) ++mapped.live;
   }
   if (row.repeat == Repeat::cancel) begin_cancel(run, row.task, row.rest_reason);
+}
+
+/// What waited for its whole goes the way that the whole went.
+void Engine::State::restore_sweep(Run& run, TaskIndex task) {
+  const Node& node = run.node(task);
+  const Mapped& mapped = *node.mapped;
+  if (is_final(node.work.state)) {
+    if (mapped.works.empty()) return;
+    ++run.open_tasks;
+    start_sweep(run, task, 0);
+  } else if (node.work.state == TaskState::running && !mapped.is_paired &&
+             mapped.count(TaskState::waiting) > 0) {
+    start_sweep(run, task, 0);
+  }
 }
 
 Run& Engine::State::restore(const RunSnapshot& snapshot) {
@@ -153,6 +167,9 @@ Run& Engine::State::restore(const RunSnapshot& snapshot) {
     if (m.row.task.value < run.nodes.size()) restore_mapped(run, m, snapshot.timers);
   }
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) restore_paired(run, TaskIndex{i});
+  for (const MappedSnapshot& m : snapshot.mapped) {
+    if (m.row.task.value < run.nodes.size()) restore_sweep(run, m.row.task);
+  }
   // Counts of unmapped tasks are counted anew: a task that waited for a slot had no row.
   run.row.counts = {};
   for (std::uint32_t i = 0; i < run.nodes.size(); ++i) {

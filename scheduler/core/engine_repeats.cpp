@@ -17,7 +17,7 @@ void Engine::State::begin_repeat(Run& run, TaskIndex task, Repeat repeat,
   mapped_changed(run, task);
   for (std::size_t i = 0; snapshot != nullptr && i < snapshot->final_items.size(); ++i) {
     const TaskRow& row = snapshot->final_items[i];
-    if (repeats(repeat, mapped, row)) mapped.to_repeat.push_back(row);
+    if (repeats(repeat, row)) mapped.to_repeat.push_back(row);
   }
   if (mapped.to_repeat.empty()) return;
   mapped.repeat = repeat;
@@ -92,11 +92,8 @@ void Engine::State::repeat_rows(Run& run, TaskIndex task) {
   repeats_.pop_front();
   const bool was_all = mapped.repeat == Repeat::all;
   end_repeat(run, task);
-  if (was_all) {
-    look_at(run.row.id, task);
-  } else {
-    item_ended(run, task);
-  }
+  look_at(run.row.id, task);
+  if (!was_all) item_ended(run, task);
 }
 
 /// Ascending, as their rows lie.
@@ -138,7 +135,7 @@ void Engine::State::cancel_awake(Run& run, TaskKey key, Piece& work) {
   }
 }
 
-/// An item that failed, was held or cancelled waits for a slot again.
+/// An item that failed, was held or cancelled waits for a slot again, or for its whole to go on.
 void Engine::State::repeat_failed(Run& run, const TaskRow& row) {
   Mapped& mapped = *run.node(row.key.task).mapped;
   const std::int64_t item = row.key.item.value;
@@ -150,8 +147,7 @@ void Engine::State::repeat_failed(Run& run, const TaskRow& row) {
     pairs_.push_back({run.row.id, row.key.task, item});
     return;
   }
-  move(run, row.key, work, TaskEvent::queue, {});
-  arm_queue_timer(run, row.key, work);
+  if (run.node(row.key.task).work.state == TaskState::running) queue_item(run, row.key, work);
 }
 
 /// What a bulk word said of the items that never started is taken back.

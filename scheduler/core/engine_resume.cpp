@@ -72,11 +72,7 @@ void Engine::State::apply_resume(Run& run, const ResumeParts& parts, const RunSn
         part.kind != ResumePart::Kind::stale && is_final(run.node(part.task).work.state);
     switch (part.kind) {
       case ResumePart::Kind::failed_items:
-      case ResumePart::Kind::following_items:
-        reset_items(run, part, snapshot);
-        // With nothing to run again it is what its items say (a person had marked it).
-        finish_mapped_if_done(run, part.task);
-        break;
+      case ResumePart::Kind::following_items: reset_items(run, part, snapshot); break;
       case ResumePart::Kind::all: reset_node(run, part.task, snapshot); break;
       case ResumePart::Kind::stale: break;
     }
@@ -151,26 +147,26 @@ void Engine::State::reset_node(Run& run, TaskIndex task, const RunSnapshot* snap
   move(run, key, node.work, TaskEvent::reset, {});
 }
 
-/// The items that failed, were held or cancelled again, and those that never started.
+/// The items that failed, were held or cancelled again, and those that never started. An ended
+/// whole waits first, as any task does: for what runs again before it, and for its rule.
 void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnapshot* snapshot) {
   Node& node = run.node(part.task);
   Mapped& mapped = *node.mapped;
-  const TaskKey whole{run.row.id, part.task, kWhole};
   if (is_final(node.work.state)) {
     const std::int32_t work = node.work.work;
-    move(run, whole, node.work, TaskEvent::reset, {});
+    move(run, {run.row.id, part.task, kWhole}, node.work, TaskEvent::reset, {});
     node.work.work = work;
-    node.work.queued_at = now_.wall;
-    move(run, whole, node.work, TaskEvent::open, {});
-    if (!mapped.is_paired) arm_queue_timer(run, whole, node.work);
+    look_at(run.row.id, part.task);
   }
   if (mapped.is_paired) {
     const bool may_open = part.kind == ResumePart::Kind::failed_items ||
                           mapped.rest_state == TaskState::upstream_failed ||
                           mapped.rest_state == TaskState::skipped;
     if (part.items.empty() && may_open) unsettle_rest(run, part.task);
-    if (node.work.state == TaskState::running) grow_paired(run, part.task);
-    start_sweep(run, part.task, 0);
+    if (node.work.state == TaskState::running) {
+      grow_paired(run, part.task);
+      start_sweep(run, part.task, 0);
+    }
   } else if (part.items.empty() && mapped.rest_state != TaskState::queued) {
     const std::int64_t rest = mapped.fresh();
     for (Counts* counts : {&mapped.counts, &run.row.counts}) {
@@ -191,7 +187,7 @@ void Engine::State::reset_items(Run& run, const ResumePart& part, const RunSnaps
     for (std::size_t i = 0; loaded != nullptr && i < loaded->final_items.size(); ++i) {
       const TaskRow& row = loaded->final_items[i];
       // One that is named runs again whatever came of it.
-      const bool is_meant = repeat == Repeat::failed || repeats(repeat, mapped, row);
+      const bool is_meant = repeat == Repeat::failed || repeats(repeat, row);
       if (is_meant && wanted.contains(row.key.item.value)) repeat_failed(run, row);
     }
   }

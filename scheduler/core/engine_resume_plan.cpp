@@ -133,9 +133,8 @@ class Engine::State::ResumeSelector {
   static Kind kind_of(const Node& node) {
     if (!node.mapped) return Kind::all;
     const Mapped& mapped = *node.mapped;
-    const bool has_items = mapped.items > 0 || mapped.complete;
     const bool is_unread = mapped.rest_reason == Reason::items && mapped.next_fresh == 0;
-    return has_items && !is_unread ? Kind::failed_items : Kind::all;
+    return mapped.has_begun() && !is_unread ? Kind::failed_items : Kind::all;
   }
 
   Error nothing_to_do() const {
@@ -176,8 +175,10 @@ class Engine::State::ResumeSelector {
     for (std::uint32_t i = 0; i < run_.nodes.size(); ++i) {
       const Piece& work = run_.nodes[i].work;
       if (!downstream[i] || parts_[i] || !is_final(work.state)) continue;
-      if (follows_upstream(work) || in_.from || in_.downstream) {
+      if (in_.from || in_.downstream) {
         parts_[i] = ResumePart{TaskIndex{i}, Kind::all, {}};
+      } else if (follows_upstream(work)) {
+        parts_[i] = ResumePart{TaskIndex{i}, kind_of(run_.nodes[i]), {}};
       } else if (work.state == TaskState::succeeded) {
         parts_[i] = ResumePart{TaskIndex{i}, Kind::stale, {}};
       }
@@ -198,9 +199,13 @@ class Engine::State::ResumeSelector {
                       [&](const Dependency& d) { return d.each && is_anew(d.task); });
       if (!has_other_items) continue;
       const TaskState state = run_.node(task).work.state;
+      const Mapped* mapped = run_.node(task).mapped.get();
+      // One that waits to go on has items of its own already.
+      const bool has_begun =
+          state != TaskState::waiting || (mapped != nullptr && mapped->has_begun());
       if (is_final(state)) {
         parts_[task.value] = ResumePart{task, Kind::all, {}};
-      } else if (state != TaskState::waiting) {
+      } else if (has_begun) {
         return refuse(spec.id + " is " + std::string(to_string(state)) + "; cancel it first");
       }
     }
@@ -286,6 +291,8 @@ std::int64_t items_again(const Node& node, bool is_of_items,
   if (!node.mapped) return -1;
   if (!is_of_items) return node.mapped->complete ? node.mapped->items : -1;
   if (!named.empty()) return static_cast<std::int64_t>(named.size());
+  // Which of the skipped ones its rule has skipped is in their rows.
+  if (node.work.state == TaskState::skipped) return -1;
   return node.mapped->failures() + node.mapped->count(TaskState::cancelled);
 }
 
@@ -298,8 +305,11 @@ std::vector<PlanLine> Engine::State::lines_of(const Run& run, const ResumeParts&
   std::vector<PlanLine> lines;
   for (const ResumePart& part : parts) {
     const auto& depends_on = run.spec(part.task).depends_on;
-    const bool waits = std::any_of(depends_on.begin(), depends_on.end(),
-                                   [&](const Dependency& d) { return runs_again[d.task.value]; });
+    const bool is_open = run.node(part.task).work.state == TaskState::running;
+    const bool waits = std::any_of(depends_on.begin(), depends_on.end(), [&](const Dependency& d) {
+      const bool is_to_come = runs_again[d.task.value] || !is_final(run.node(d.task).work.state);
+      return d.each ? runs_again[d.task.value] : is_to_come && !is_open;
+    });
     PlanLine& line = lines.emplace_back();
     line.run = run.row.id;
     line.task = part.task;

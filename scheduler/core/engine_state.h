@@ -299,7 +299,11 @@ class Engine::State {
   static std::int64_t needed_from(const Run& run, TaskIndex task);
   void tell_upstreams(Run& run, TaskIndex task);
   void write_mapped(Run& run, TaskIndex task);
-  void settle_surplus(Run& run, TaskIndex task);
+  void reopen_mapped(Run& run, TaskIndex task);
+  void queue_item(Run& run, TaskKey key, Piece& work);
+  void queue_some(Run& run, TaskIndex task);
+  void settle_items(Run& run, TaskIndex task);
+  void settle_some(Run& run, TaskIndex task);
   static bool may_grow(const Run& run, TaskIndex task);
   static std::int64_t take_ready(Mapped& mapped);
 
@@ -457,7 +461,7 @@ class Engine::State {
   void cancel_targets();
   CommandResult cancel_one(const Target& target, bool force);
   void judge_whole_anew(Run& run, TaskIndex task);
-  void release_followers(Run& run, TaskIndex task);
+  void release_followers(Run& run, TaskIndex task, const RunSnapshot* snapshot);
   void settle_marked(Run& run, RunState before);
   void forget_unopened(const std::vector<RunSnapshot>& loaded,
                        const std::unordered_set<RunId>& changed = {});
@@ -492,6 +496,7 @@ class Engine::State {
 
   // engine_recovery.cpp
   Run& restore(const RunSnapshot& snapshot);
+  void restore_sweep(Run& run, TaskIndex task);
   void restore_mapped(Run& run, const MappedSnapshot& snapshot,
                       const std::vector<TimerRow>& timers);
   bool restore_sleeper(Mapped& mapped, const TaskRow& item, const std::vector<TimerRow>& timers,
@@ -569,7 +574,7 @@ class Engine::State {
   std::deque<Cancellation> cancellations_;
   std::deque<RunId> cancelled_;  ///< runs whose tasks are being cancelled
   std::deque<Pair> pairs_;       ///< items whose pairs may have ended
-  std::deque<Place> sweeps_;     ///< paired tasks of which all that waits is looked at
+  std::deque<Place> sweeps_;     ///< mapped tasks of which all that waits is looked at
   std::vector<RunId> changed_;   ///< runs whose counts changed in this step
   std::vector<Place> changed_mapped_;
   std::vector<RateLimit*> changed_rates_;

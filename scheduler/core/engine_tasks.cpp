@@ -128,6 +128,12 @@ void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskSta
   }
   if (!is_final(from) && !is_final(to)) return;
   run.open_tasks += (is_final(from) ? 1 : 0) - (is_final(to) ? 1 : 0);
+  Mapped* mapped = run.node(task).mapped.get();
+  if (mapped != nullptr && is_final(from) != is_final(to) && mapped->sweep >= 0) {
+    // What was not reached waits on with the whole.
+    if (is_final(from)) --run.open_tasks;
+    mapped->sweep = -1;
+  }
   for (const Dependency& d : run.spec(task).depends_on) {
     if (d.each && run.node(d.task).mapped) mapped_changed(run, d.task);
   }
@@ -140,9 +146,9 @@ void Engine::State::node_moved(Run& run, TaskIndex task, TaskState from, TaskSta
   if (is_final(to)) {
     tell_paired(run, task);
     tell_sharers(run, task);
-    if (run.node(task).mapped) {
+    if (mapped != nullptr) {
       end_repeat(run, task);
-      settle_surplus(run, task);
+      if (!is_final(from)) settle_items(run, task);
     }
     check_fail_fast(run, task);
     // Last of all, so that its followers see this state and not the run's end.
@@ -163,7 +169,8 @@ void Engine::State::evaluate(Run& run, TaskIndex task) {
     return;
   }
   if (node.work.state != TaskState::waiting || node.is_preparing) return;
-  if (node.mapped && node.mapped->repeat != Repeat::none && !run.is_stopped) return;
+  const Repeat repeat = node.mapped ? node.mapped->repeat : Repeat::none;
+  if (repeat == Repeat::all && !run.is_stopped) return;
   if (run.is_stopped) {
     // It waits again because of a mark, in a run of which nothing more starts.
     cancel_node(run, task, run.stopping, false);
@@ -173,7 +180,10 @@ void Engine::State::evaluate(Run& run, TaskIndex task) {
   // Paused before its turn had come.
   if (run.row.state == RunState::paused && !run.is_admitted && !run.is_dormant) return;
   const TaskKey key{run.row.id, task, kWhole};
-  switch (decide(run.spec(task).trigger_rule, node.tally)) {
+  const Decision decision = decide(run.spec(task).trigger_rule, node.tally);
+  // What ends it ends all items that a resume takes back: it is asked again when it has them.
+  if (repeat != Repeat::none && decision != Decision::run) return;
+  switch (decision) {
     case Decision::wait: return;
     case Decision::upstream_failed:
       move(run, key, node.work, TaskEvent::upstream_fail, {Reason::upstream, 0, {}, {}});
@@ -187,7 +197,9 @@ void Engine::State::evaluate(Run& run, TaskIndex task) {
         return;
       }
       if (run.is_dormant) return;
-      if (run.spec(task).is_mapped() || !run.spec(task).when.empty()) {
+      if (node.mapped && node.mapped->has_begun()) {
+        reopen_mapped(run, task);
+      } else if (run.spec(task).is_mapped() || !run.spec(task).when.empty()) {
         prepare(run, task);
       } else {
         queue_node(run, task);

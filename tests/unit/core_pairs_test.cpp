@@ -291,6 +291,31 @@ TEST_CASE(
   CHECK(w.state(run) == "succeeded");
 }
 
+TEST_CASE("items that go on wait once more for what their task waits for as a whole") {
+  World w;
+  const RunId run = w.start("q map=2; w; c after q*,w rule=all_done; d after c*");
+  w.finish(run, "q:0", Outcome::succeeded);
+  w.finish(run, "q:1", Outcome::succeeded);
+  w.finish(run, "w", Outcome::failed);
+  w.finish(run, "c:1", Outcome::succeeded);
+  w.finish_all(run, Outcome::failed);
+  REQUIRE(w.states(run) == "q=succeeded w=failed c=failed d=failed");
+  w.resume(run);
+  CHECK(w.states(run) == "q=succeeded w=running c=waiting d=running");
+  CHECK(w.items(run, "c") == "waiting=1 succeeded=1");
+  CHECK(w.explain(run, "c:0") == "w (running 0s)");
+  w.resume(run, "q", kFrom);
+  CHECK(w.last_reply() == "c is waiting; cancel it first");
+  SECTION("over a restart") { w.restart(); }
+  SECTION("at once") {}
+  CHECK(w.items(run, "d") == "waiting=1 running=1");
+  w.finish(run, "w", Outcome::succeeded);
+  CHECK(w.items(run, "c") == "running=1 succeeded=1");
+  w.finish_all(run);
+  CHECK(w.states(run) == "q=succeeded w=succeeded c=succeeded d=succeeded");
+  CHECK(w.row(run, "c:1").attempts == 1);
+}
+
 TEST_CASE("a mark of an item is seen by the items that are paired with it") {
   World w;
   const RunId run = w.start("m map=2; n after m*; o after n*");

@@ -578,3 +578,220 @@ TEST_CASE("a resume of very many items goes in bounded steps, and goes on where 
   }
   w.check();
 }
+
+TEST_CASE("failed items wait for what runs again before their task, and ask its rule") {
+  World w;
+  const RunId run = w.start("load; per after load rule=all_done map=3; z after per");
+  w.finish(run, "load", Outcome::failed);
+  w.finish(run, "per:0", Outcome::succeeded);
+  w.finish_all(run, Outcome::failed);
+  REQUIRE(w.states(run) == "load=failed per=failed z=upstream_failed");
+  CHECK(w.plan(run) == std::vector<std::string>{"run load", "wait per 2", "wait z"});
+  w.resume(run);
+  CHECK(w.states(run) == "load=running per=waiting z=waiting");
+  CHECK(w.items(run, "per") == "waiting=2 succeeded=1");
+  CHECK(w.explain(run, "per") == "load (running 0s)");
+  CHECK(w.explain(run, "per:1") == "load (running 0s)");
+  SECTION("and go on with it") { w.finish(run, "load", Outcome::succeeded); }
+  SECTION("after a restart, too") {
+    w.restart();
+    CHECK(w.states(run) == "load=running per=waiting z=waiting");
+    CHECK(w.items(run, "per") == "waiting=2 succeeded=1");
+    w.finish(run, "load", Outcome::succeeded);
+  }
+  SECTION("when that failed once more, for the rule says so") {
+    w.finish(run, "load", Outcome::failed);
+  }
+  SECTION("in a run that is paused meanwhile") {
+    w.pause(run);
+    w.finish(run, "load", Outcome::succeeded);
+    CHECK(w.items(run, "per") == "queued=2 succeeded=1");
+    w.unpause(run);
+  }
+  SECTION("those that are not cancelled meanwhile") {
+    w.cancel(run, "per:1");
+    CHECK(w.items(run, "per") == "waiting=1 succeeded=1 cancelled=1");
+    w.finish(run, "load", Outcome::succeeded);
+    CHECK(w.items(run, "per") == "running=1 succeeded=1 cancelled=1");
+    w.finish_all(run);
+    CHECK(w.task(run, "per") == "failed:tolerance");
+    return;
+  }
+  SECTION("those that are not marked meanwhile") {
+    w.mark(run, "per:1", TaskState::succeeded);
+    w.mark(run, "per:2", TaskState::succeeded);
+    CHECK(w.states(run) == "load=running per=waiting z=waiting");
+    w.finish(run, "load", Outcome::succeeded);
+    CHECK(w.states(run) == "load=succeeded per=succeeded z=running");
+    w.finish_all(run);
+    CHECK(w.row(run, "per:1").attempts == 1);
+    return;
+  }
+  CHECK(w.items(run, "per") == "running=2 succeeded=1");
+  CHECK(w.starts.back().number >= 2);
+  w.finish_all(run);
+  CHECK(w.items(run, "per") == "succeeded=3");
+  CHECK(w.row(run, "per:0").attempts == 1);
+  CHECK(w.task(run, "z") == "succeeded");
+}
+
+TEST_CASE("failed items end as their task does when that does not go on") {
+  World w;
+  const RunId run = w.start("load; per after load map=3; z after per rule=all_done");
+  w.finish(run, "load", Outcome::succeeded);
+  w.finish(run, "per:0", Outcome::succeeded);
+  w.finish(run, "per:1", Outcome::failed);
+  w.finish(run, "per:2", Outcome::failed);
+  w.finish_all(run);
+  w.mark(run, "load", TaskState::failed);
+  REQUIRE(w.states(run) == "load=failed per=failed z=succeeded");
+  w.resume(run);
+  REQUIRE(w.states(run) == "load=running per=waiting z=succeeded");
+  SECTION("because what it depends on failed again") {
+    w.finish(run, "load", Outcome::failed);
+    CHECK(w.task(run, "per") == "upstream_failed:upstream");
+    CHECK(w.items(run, "per") == "succeeded=1 upstream_failed=2");
+    CHECK(w.task(run, "per:1") == "upstream_failed:upstream");
+    CHECK(w.state(run) == "failed");
+    CHECK(w.plan(run) == std::vector<std::string>{"run load", "wait per 2", "stale z"});
+    SECTION("and a resume goes on with them") {
+      w.resume(run);
+      CHECK(w.items(run, "per") == "waiting=2 succeeded=1");
+      w.finish(run, "load", Outcome::succeeded);
+    }
+    SECTION("and so does a mark of that") { w.mark(run, "load", TaskState::succeeded); }
+    CHECK(w.items(run, "per") == "running=2 succeeded=1");
+    w.finish_all(run);
+    CHECK(w.state(run) == "succeeded");
+    CHECK(w.row(run, "per:0").attempts == 1);
+  }
+  SECTION("because it is cancelled") {
+    w.cancel(run, "per");
+    CHECK(w.task(run, "per") == "cancelled:cancelled");
+    CHECK(w.items(run, "per") == "succeeded=1 cancelled=2");
+    w.finish_all(run);
+    CHECK(w.state(run) == "cancelled:cancelled");
+  }
+  SECTION("because its run is cancelled") {
+    w.cancel(run);
+    w.finish_all(run);
+    CHECK(w.items(run, "per") == "succeeded=1 cancelled=2");
+    CHECK(w.state(run) == "cancelled:cancelled");
+    w.resume(run);
+    w.finish_all(run);
+    CHECK(w.state(run) == "succeeded");
+  }
+  SECTION("because it is marked") {
+    w.mark(run, "per", TaskState::skipped);
+    CHECK(w.task(run, "per") == "skipped:marked");
+    CHECK(w.task(run, "per:2") == "skipped:marked");
+    w.finish_all(run);
+    CHECK(w.state(run) == "succeeded");
+  }
+}
+
+TEST_CASE("a failed item is not run again by a rule that is not met any more") {
+  World w;
+  const RunId run = w.start("a; m after a rule=one_failed map=3; u after a rule=one_failed");
+  w.finish(run, "a", Outcome::failed);
+  w.finish(run, "m:1", Outcome::succeeded);
+  w.finish_all(run, Outcome::failed);
+  w.mark(run, "a", TaskState::succeeded);
+  REQUIRE(w.states(run) == "a=succeeded m=failed u=failed");
+  w.resume(run, "m:0");
+  CHECK(w.task(run, "m") == "skipped:rule");
+  CHECK(w.task(run, "m:0") == "skipped:rule");
+  CHECK(w.items(run, "m") == "succeeded=1 failed=1 skipped=1");
+  w.resume(run, "u");
+  CHECK(w.task(run, "u") == "skipped:rule");
+  CHECK(w.live_count() == 0);
+  w.resume(run, "a", kOnly);
+  w.finish(run, "a", Outcome::failed);
+  w.resume(run, "a");
+  w.finish(run, "a", Outcome::failed);
+  CHECK(w.items(run, "m") == "running=2 succeeded=1");
+}
+
+TEST_CASE("failed items wait for a task that a new definition puts before them") {
+  World w;
+  const RunId run = w.start("m map=3; r after m");
+  w.finish(run, "m:0", Outcome::succeeded);
+  w.finish_all(run, Outcome::failed);
+  REQUIRE(w.states(run) == "m=failed r=upstream_failed");
+  w.store.runs.at(run).version = w.define("m map=3 after n; r after m; n");
+  CHECK(w.plan(run) == std::vector<std::string>{"wait m 2", "wait r"});
+  w.resume(run);
+  CHECK(w.states(run) == "m=waiting r=waiting n=running");
+  w.finish(run, "n", Outcome::succeeded);
+  CHECK(w.items(run, "m") == "running=2 succeeded=1");
+  w.finish_all(run);
+  CHECK(w.states(run) == "m=succeeded r=succeeded n=succeeded");
+}
+
+TEST_CASE("very many items that wait for their task end with it in bounded steps") {
+  World w;
+  w.checks = false;
+  w.default_slots = 10'000;
+  w.handle(input::SetPool{10'000});
+  const RunId run = w.start("a; m after a map=9000; z after m rule=always");
+  w.finish(run, "a", Outcome::succeeded);
+  w.finish(run, "m:0", Outcome::succeeded);
+  w.finish_all(run, Outcome::failed);
+  w.mark(run, "a", TaskState::failed);
+  w.resume(run);
+  REQUIRE(w.items(run, "m") == "waiting=8999 succeeded=1");
+  const auto attempt = w.live(run, "a");
+  const bool fails = GENERATE(true, false);
+  AttemptResult result;
+  result.attempt = attempt;
+  result.worker = WorkerId{1};
+  result.outcome = fails ? AttemptResult::Outcome::failed : AttemptResult::Outcome::succeeded;
+  result.reason = fails ? Reason::exit : Reason::none;
+  result.ended_at = w.now.wall;
+  w.handle(input::HoldStarts{true});
+  Step step = w.engine.handle(input::AttemptsEnded{{result}}, w.now);
+  for (int steps = 0; step.more && steps < 2; ++steps) {
+    CHECK(step.mutations.size() <= limits::kMutationsPerStepMax + 100);
+    CHECK(w.store.apply(step.mutations, false).empty());
+    CHECK(broken_invariant(w.store, run, w.jobs.at(w.store.runs.at(run).version)).empty());
+    step = w.engine.handle(input::Tick{}, w.now);
+  }
+  REQUIRE(step.more);
+  CHECK(w.state(run) == "running");
+  // What was not stored is decided again.
+  w.running.erase(attempt);
+  w.restart();
+  CHECK(w.items(run, "m") ==
+        (fails ? "succeeded=1 upstream_failed=8999" : "running=8999 succeeded=1"));
+  w.finish_all(run);
+  CHECK(w.state(run) == (fails ? "failed" : "succeeded"));
+  w.check();
+}
+
+TEST_CASE("very many items that are read no more end in bounded steps") {
+  World w;
+  w.checks = false;
+  w.answers = false;
+  w.default_slots = 10'000;
+  w.handle(input::SetPool{10'000});
+  const RunId run = w.start("m map=0; z after m");
+  w.answer(w.unanswered.at(0), 9'000);
+  w.finish_all(run);
+  REQUIRE(w.state(run) == "succeeded");
+  w.unanswered.clear();
+  w.resume(run, "m", kFrom);
+  const effect::Prepare again = w.unanswered.at(0);
+  w.handle(input::Prepared{run, again.task, again.stamp, {}, {}, {}});
+  w.handle(input::HoldStarts{true});
+  Step step = w.engine.handle(
+      input::ItemsRead{run, again.task, again.stamp, 0, 0, "", "", true, ""}, w.now);
+  CHECK(step.mutations.size() <= limits::kMutationsPerStepMax + 100);
+  REQUIRE(step.more);
+  CHECK(w.store.apply(step.mutations, false).empty());
+  w.restart();
+  CHECK(w.states(run) == "m=succeeded z=running");
+  CHECK(w.task(run, "m:8999") == "cancelled:items");
+  w.finish_all(run);
+  CHECK(w.state(run) == "succeeded");
+  w.check();
+}
