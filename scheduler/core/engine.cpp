@@ -175,6 +175,7 @@ void Engine::State::on(const input::AddVersion& in) {
   if (!in.is_stored) change(mutation::InsertVersion{in.row});
   const auto& version =
       versions_.emplace(in.row.id, std::make_unique<Version>(in.job)).first->second;
+  ++versions_of_[version->job.name];
   keep_idle(*version, in.row.id);
   for (const auto& [name, pool] : version->job.pools) {
     const PoolKey key{version->job.name, name};
@@ -197,24 +198,37 @@ void Engine::State::keep_idle(Version& version, VersionId id) {
 }
 
 /// Definitions that no run in memory is pinned to leave after a while. With the last one of a job
-/// go its pools.
+/// go its pools. As many as the step has room for.
 void Engine::State::drop_idle_versions() {
   if (!is_recovered_) return;  // their runs are still to come
   while (!idle_versions_.empty() && now_.mono - idle_versions_.front().first >= kIdleVersionFor) {
+    if (is_full()) {
+      step_.more = true;
+      return;
+    }
+    ++looked_at_;
     const auto [since, id] = idle_versions_.front();
     const auto it = versions_.find(id);
     idle_versions_.pop_front();
     // One that was used meanwhile is named again further back.
     if (it == versions_.end() || it->second->runs > 0 || it->second->idle_since > since) continue;
     const std::string job = it->second->job.name;
+    looked_at_ += kLooksPerVersion;
     versions_.erase(it);
-    const bool is_last = std::none_of(versions_.begin(), versions_.end(),
-                                      [&](const auto& v) { return v.second->job.name == job; });
-    if (is_last) drop_pools(job);
+    if (--versions_of_[job] > 0) continue;
+    versions_of_.erase(job);
+    drop_pools(job);
   }
 }
 
+/// Those of the job and what it has of rates; most jobs have neither.
 void Engine::State::drop_pools(const std::string& job) {
+  const auto pool = pools_.lower_bound({job, {}});
+  const auto rate = rates_.lower_bound({job, {}, {}});
+  const bool has_pools = pool != pools_.end() && pool->first.job == job;
+  const bool has_rates = rate != rates_.end() && rate->first.job == job;
+  if (!has_pools && !has_rates) return;
+  looked_at_ += static_cast<std::int64_t>(lanes_.size() + pools_.size() + rates_.size());
   std::erase_if(pool_versions_, [&](const auto& p) { return p.first.job == job; });
   for (auto lane = lanes_.begin(); lane != lanes_.end();) {
     const auto& keys = lane->first.second;

@@ -3,6 +3,9 @@
 
 #include "scheduler/core/engine_commands.h"
 
+#include <algorithm>
+#include <span>
+
 namespace pawl {
 
 Engine::State::Snapshots Engine::State::index_of(const std::vector<RunSnapshot>& loaded) {
@@ -26,6 +29,14 @@ const RunSnapshot* Engine::State::adopt(RunId id, const Snapshots& loaded) {
     learn_states(*run, *snapshot);
   }
   return snapshot;
+}
+
+/// For a command that goes over its targets one by one: the items of a run are learned once.
+const RunSnapshot* Engine::State::adopt_once(RunId id, const Snapshots& loaded,
+                                             Snapshots& adopted) {
+  const auto [known, is_first] = adopted.try_emplace(id);
+  if (is_first) known->second = adopt(id, loaded);
+  return known->second;
 }
 
 /// What items came to that nobody asked for since a restart; a command may open what is paired with
@@ -63,7 +74,7 @@ void Engine::State::forget_unopened(const std::vector<RunSnapshot>& loaded,
 }
 
 void Engine::State::on(const input::Cancel& in) {
-  cancellations_.push_back({in, {}});
+  cancellations_.push_back({in, {}, 0});
   if (cancellations_.size() == 1) cancel_targets();
 }
 
@@ -74,6 +85,12 @@ void Engine::State::cancel_targets() {
   const input::Cancel& in = all.in;
   do {
     if (all.results.size() == in.targets.size()) break;
+    ++looked_at_;
+    if (all.results.size() == all.awake) {
+      const std::size_t count = std::min(kWokenTogether, in.targets.size() - all.awake);
+      wake_for_command(std::span(in.targets).subspan(all.awake, count));
+      all.awake += count;
+    }
     const Target& target = in.targets[all.results.size()];
     all.results.push_back(cancel_one(target, in.force));
     if (all.results.back().ok) record(in.actor, in.force ? "cancel --force" : "cancel", target, "");
@@ -225,10 +242,12 @@ CommandResult Engine::State::mark_one(Run& run, const Target& target, TaskState 
 
 void Engine::State::on(const input::Mark& in) {
   const Snapshots loaded = index_of(in.loaded);
+  Snapshots adopted;
   std::unordered_set<RunId> marked;
   effect::Reply reply{in.reply, {}, {}, {}, false, {}};
+  wake_for_command(in.targets);
   for (const Target& target : in.targets) {
-    const RunSnapshot* snapshot = adopt(target.run, loaded);
+    const RunSnapshot* snapshot = adopt_once(target.run, loaded, adopted);
     Run* run = find(target.run);
     if (run == nullptr) {
       reply.results.push_back({target, false, kGone});
@@ -307,9 +326,10 @@ std::int64_t Engine::State::dismiss_run(Run& run) {
 
 void Engine::State::on(const input::Dismiss& in) {
   const Snapshots loaded = index_of(in.loaded);
+  Snapshots adopted;
   Dismissal all{{}, {in.reply, {}, {}, {}, false, {}}};
   for (const Target& target : in.targets) {
-    const RunSnapshot* snapshot = adopt(target.run, loaded);
+    const RunSnapshot* snapshot = adopt_once(target.run, loaded, adopted);
     Run* run = find(target.run);
     if (run == nullptr) {
       all.reply.results.push_back({target, false, kGone});

@@ -3,18 +3,26 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "scheduler/core/engine_state.h"
 
 namespace pawl {
 namespace {
 
-bool is_asleep(const Mapped& mapped, std::int64_t item) {
-  const auto place = static_cast<std::size_t>(item);
-  if (item < 0 || place >= mapped.states.size()) return false;
-  const std::uint8_t state = mapped.states[place];
-  return state == static_cast<std::uint8_t>(TaskState::retrying) ||
-         state == static_cast<std::uint8_t>(TaskState::deferred);
+/// An item that waits for its time, and is small.
+bool is_sleeper(const Run& run, TaskKey key) {
+  if (key.item == kWhole || key.task.value >= run.nodes.size()) return false;
+  const Mapped* mapped = run.node(key.task).mapped.get();
+  const auto place = static_cast<std::size_t>(key.item.value);
+  if (mapped == nullptr || key.item.value < 0 || place >= mapped->states.size()) return false;
+  const std::uint8_t state = mapped->states[place];
+  const bool waits = state == static_cast<std::uint8_t>(TaskState::retrying) ||
+                     state == static_cast<std::uint8_t>(TaskState::deferred);
+  return waits && !mapped->works.contains(key.item.value);
 }
 
 /// What a Sleeper has no room for: rare.
@@ -118,16 +126,38 @@ void Engine::State::wake_first(Run& run, TaskIndex task) {
   if (run.node(task).mapped) arm_sleepers(run, task);
 }
 
+/// Those of these items (ascending) that sleep, as Pieces that go on waiting.
+void Engine::State::wake_for_command(Run& run, TaskIndex task,
+                                     const std::vector<std::uint32_t>& items) {
+  for (const Sleeper& sleeper : run.node(task).mapped->sleepers.take(items)) {
+    const TaskKey key{run.row.id, task, ItemIndex{sleeper.item}};
+    const Piece& work = become_piece(run, key, sleeper);
+    set_alarm({sleeper.wake, key, kind_of(work.state), work.stamp});
+  }
+}
+
+/// Before a command goes over these targets: their items that sleep wake up together, a task at a
+/// time, for each by itself would be looked for among all that sleep.
+void Engine::State::wake_for_command(std::span<const Target> targets) {
+  std::map<std::pair<RunId, TaskIndex>, std::vector<std::uint32_t>> wanted;
+  for (const Target& target : targets) {
+    const Run* run = find(target.run);
+    if (run == nullptr || !target.task || !target.item ||
+        !is_sleeper(*run, {target.run, *target.task, *target.item}))
+      continue;
+    wanted[{target.run, *target.task}].push_back(static_cast<std::uint32_t>(target.item->value));
+  }
+  for (auto& [place, items] : wanted) {
+    std::sort(items.begin(), items.end());
+    wake_for_command(at(place.first), place.second, items);
+  }
+}
+
 /// The item, if it sleeps, as a Piece that goes on waiting.
 Piece* Engine::State::wake_for_command(Run& run, TaskKey key) {
-  if (key.item == kWhole || key.task.value >= run.nodes.size()) return nullptr;
-  Node& node = run.node(key.task);
-  if (!node.mapped || !is_asleep(*node.mapped, key.item.value)) return nullptr;
-  const auto sleeper = node.mapped->sleepers.take(key.item.value);
-  if (!sleeper) return nullptr;
-  Piece& work = become_piece(run, key, *sleeper);
-  set_alarm({sleeper->wake, key, kind_of(work.state), work.stamp});
-  return &work;
+  if (!is_sleeper(run, key)) return nullptr;
+  wake_for_command(run, key.task, {static_cast<std::uint32_t>(key.item.value)});
+  return find_awake(run, key);
 }
 
 }  // namespace pawl

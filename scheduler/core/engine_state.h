@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -281,6 +282,8 @@ class Engine::State {
   void arm_sleepers(Run& run, TaskIndex task);
   Piece& become_piece(Run& run, TaskKey key, const Sleeper& sleeper);
   void wake_first(Run& run, TaskIndex task);
+  void wake_for_command(Run& run, TaskIndex task, const std::vector<std::uint32_t>& items);
+  void wake_for_command(std::span<const Target> targets);
   Piece* wake_for_command(Run& run, TaskKey key);
 
   // engine_items.cpp
@@ -433,6 +436,7 @@ class Engine::State {
   using Snapshots = std::unordered_map<RunId, const RunSnapshot*>;
   static Snapshots index_of(const std::vector<RunSnapshot>& loaded);
   const RunSnapshot* adopt(RunId id, const Snapshots& loaded);
+  const RunSnapshot* adopt_once(RunId id, const Snapshots& loaded, Snapshots& adopted);
   void learn_states(Run& run, const RunSnapshot& snapshot);
   CommandResult mark_one(Run& run, const Target& target, TaskState state,
                          const RunSnapshot* snapshot);
@@ -457,6 +461,7 @@ class Engine::State {
   struct Cancellation {
     input::Cancel in;
     std::vector<CommandResult> results;
+    std::size_t awake = 0;  ///< items of so many targets do not sleep, or did not lately
   };
   void cancel_targets();
   CommandResult cancel_one(const Target& target, bool force);
@@ -507,6 +512,10 @@ class Engine::State {
   static constexpr std::int64_t kLowWaterStep = 1'000;
   // Nodes looked at in one step: bounds a step that changes little and reads much.
   static constexpr std::int64_t kLookedAtMax = 200'000;
+  // Targets of a cancel whose items are woken together: each time all that sleep are looked at.
+  static constexpr std::size_t kWokenTogether = 32'768;
+  // To free a definition costs as much as to look at so many nodes.
+  static constexpr std::int64_t kLooksPerVersion = 200;
 
   // So many rates are kept before those that nobody needs are looked for.
   static constexpr std::size_t kRatesIdleMax = 64;
@@ -538,7 +547,8 @@ class Engine::State {
   std::size_t changed_together_ = 0;  ///< rows that mutations of many rows change in this step
 
   std::unordered_map<VersionId, std::unique_ptr<Version>> versions_;
-  std::deque<std::pair<MonoTime, VersionId>> idle_versions_;  ///< without a run, since when
+  std::unordered_map<std::string, std::int64_t> versions_of_;  ///< how many of `versions_`, by job
+  std::deque<std::pair<MonoTime, VersionId>> idle_versions_;   ///< without a run, since when
   std::unordered_map<RunId, std::unique_ptr<Run>> runs_;
   std::unordered_map<std::string, RunId> run_names_;  ///< of `runs_`
   std::unordered_map<AttemptId, Live> live_;

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
-#include <optional>
 #include <vector>
 
 #include "scheduler/core/rows.h"
@@ -58,16 +57,19 @@ class Sleepers {
     return all;
   }
 
-  /// This item, if it sleeps. Looks at all of them: for what people ask about one.
-  std::optional<Sleeper> take(std::int64_t item) {
-    const auto it = std::find_if(heap_.begin(), heap_.end(),
-                                 [item](const Sleeper& s) { return s.item == item; });
-    if (it == heap_.end()) return std::nullopt;
-    const Sleeper sleeper = *it;
-    *it = heap_.back();
-    heap_.pop_back();
+  /// Those of these items (ascending) that sleep, ascending. Looks once at all that sleep, however
+  /// few are wanted: for what people ask about items by their numbers.
+  std::vector<Sleeper> take(const std::vector<std::uint32_t>& items) {
+    const auto first = std::partition(heap_.begin(), heap_.end(), [&items](const Sleeper& s) {
+      return !std::binary_search(items.begin(), items.end(), s.item);
+    });
+    std::vector<Sleeper> taken(first, heap_.end());
+    if (taken.empty()) return taken;  // nothing moved, and the order holds
+    heap_.erase(first, heap_.end());
     std::make_heap(heap_.begin(), heap_.end(), Later{});
-    return sleeper;
+    std::sort(taken.begin(), taken.end(),
+              [](const Sleeper& a, const Sleeper& b) { return a.item < b.item; });
+    return taken;
   }
 
  private:

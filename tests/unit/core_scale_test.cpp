@@ -70,13 +70,15 @@ struct Driver {
     handle(input::Submit{run, false, "", {}});
     return RunId{1};
   }
-  void end(Outcome outcome) {
+  void end(Outcome outcome, Duration look_again_after = {}) {
     input::AttemptsEnded ended;
     for (const auto& start : starts) {
       AttemptResult result;
       result.attempt = start.attempt;
       result.worker = start.worker;
       result.outcome = outcome;
+      result.stay = start.stay;
+      result.look_again_after = look_again_after;
       result.reason = outcome == Outcome::failed ? Reason::exit : Reason::none;
       ended.results.push_back(std::move(result));
     }
@@ -260,4 +262,64 @@ TEST_CASE("three tasks of 100,000 items each go item by item in bounded steps") 
     // The third one waits for two, and each of its items is decided by itself.
     CHECK(d.mutations - before < 150'000);
   }
+}
+
+TEST_CASE("50,000 sleeping items that are named one by one are woken together") {
+  constexpr std::int64_t kItems = 50'000;
+  const JobSpec job = job_from_text("m map=0 tolerate=50000; n after m");
+  Driver d;
+  const RunId run = d.start(job);
+  d.handle(input::Prepared{run, TaskIndex{0}, 1, {}, {}, {}});
+  for (std::int64_t first = 0; first < kItems; first += 1'000) {
+    d.handle(
+        input::ItemsRead{run, TaskIndex{0}, 1, first, 1'000, "", "", first + 1'000 == kItems, ""});
+  }
+  d.handle(input::SetPool{1'000});
+  while (!d.starts.empty()) d.end(Outcome::deferred, 1h);
+  const auto count = [&](TaskState state) {
+    return d.engine.task(run, TaskIndex{0}).counts->at(static_cast<std::size_t>(state));
+  };
+  REQUIRE(count(TaskState::deferred) == kItems);
+  input::Cancel cancel;
+  cancel.reply = ReplyToken{7};
+  // The last one first: the order is that of whoever asks.
+  for (std::int64_t i = kItems - 1; i > 0; --i)
+    cancel.targets.push_back({run, TaskIndex{0}, ItemIndex{i}});
+  const Duration before = cpu_time();
+  d.handle(cancel);
+  // Each of them alone would be looked for among all that sleep: over a billion looks.
+  CHECK(cpu_time() - before < patient(2s));
+  CHECK(d.largest <= kStepMax + 2'000);
+  CHECK(count(TaskState::cancelled) == kItems - 1);
+  CHECK(count(TaskState::deferred) == 1);
+  REQUIRE(d.replies.size() == 1);
+  for (const CommandResult& result : d.replies.front().results) CHECK(result.ok);
+  // The one that nobody named sleeps on, and wakes in time.
+  d.now.mono = d.now.mono + 1h;
+  d.handle(input::Tick{});
+  REQUIRE(d.starts.size() == 1);
+  d.end(Outcome::succeeded);
+  CHECK(d.engine.run(run)->counts[static_cast<std::size_t>(TaskState::succeeded)] == 1);
+}
+
+TEST_CASE("definitions that nobody needs leave in bounded steps, each at the same cost") {
+  constexpr std::int64_t kJobs = 12'000;
+  Driver d;
+  d.handle(input::Recovered{});
+  const JobSpec empty = job_from_text("a");
+  for (std::int64_t i = 1; i <= kJobs; ++i) {
+    JobVersionRow row;
+    row.id = VersionId{i};
+    JobSpec job = empty;
+    job.name = "j" + std::to_string(i / 2);
+    d.handle(input::AddVersion{row, std::move(job), false});
+  }
+  REQUIRE(d.engine.versions().size() == kJobs);
+  d.now.mono = d.now.mono + 1min;
+  const Step first = d.engine.handle(input::Tick{}, d.now);
+  CHECK(first.more);
+  CHECK(d.engine.versions().size() > kJobs / 2);
+  CHECK(d.engine.versions().size() < kJobs);
+  d.handle(input::Tick{});
+  CHECK(d.engine.versions().empty());
 }

@@ -35,18 +35,21 @@ TEST_CASE("sleepers wake in the order of their times, and of their numbers at on
   CHECK(items_in_order(sleepers) == std::vector<std::uint32_t>{9, 3, 4, 7, 0, 1});
 }
 
-TEST_CASE("one that is taken out by its number leaves the others in order") {
+TEST_CASE("those that are taken out by their numbers leave the others in order") {
   for (std::uint32_t gone = 0; gone < 40; ++gone) {
     Sleepers sleepers;
     for (std::uint32_t item = 0; item < 40; ++item)
       sleepers.add(sleeper(item, static_cast<std::int64_t>(scaled_below(mixed(item), 10))));
-    const auto taken = sleepers.take(gone);
-    REQUIRE(taken);
-    CHECK(taken->item == gone);
-    CHECK_FALSE(sleepers.take(gone));
+    const std::vector<std::uint32_t> some{gone, gone + 7, 90};
+    const std::vector<Sleeper> taken = sleepers.take(some);
+    const std::size_t count = gone + 7 < 40 ? 2 : 1;
+    REQUIRE(taken.size() == count);
+    CHECK(taken.front().item == gone);
+    CHECK(taken.back().item == some[count - 1]);
+    CHECK(sleepers.take(some).empty());
     std::pair<std::int64_t, std::int64_t> before{-1, -1};
-    for (int left = 39; left > 0; --left) {
-      REQUIRE(sleepers.size() == static_cast<std::size_t>(left));
+    for (std::size_t left = 40 - count; left > 0; --left) {
+      REQUIRE(sleepers.size() == left);
       CHECK(sleepers.next_wake().ms >= before.first);
       const Sleeper first = sleepers.take_first();
       const std::pair<std::int64_t, std::int64_t> here{first.wake.ms, first.item};
@@ -64,7 +67,7 @@ TEST_CASE("all sleepers at once come with the highest number first") {
   REQUIRE(all.size() == 3);
   CHECK((all[0].item == 9 && all[1].item == 3 && all[2].item == 1));
   CHECK(sleepers.empty());
-  CHECK_FALSE(sleepers.take(1));
+  CHECK(sleepers.take({1}).empty());
 }
 
 TEST_CASE("the head with the higher priority goes first, then the lower class, then the turn") {
