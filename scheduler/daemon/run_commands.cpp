@@ -207,6 +207,27 @@ std::string objection_to_mark(const Engine& engine, const Target& target) {
   return "is " + std::string(to_string(state)) + "; cancel it first";
 }
 
+/// A run that a command is about.
+struct Meant {
+  RunRow row;
+  SharedJob job;
+};
+
+/// What became of one target.
+json line_of(std::string_view verb, const Meant& run, const CommandResult& result) {
+  const Target& target = result.target;
+  const std::string task = target.task ? run.job->node(*target.task).id : std::string();
+  std::optional<std::int64_t> index;
+  if (target.item) index = target.item->value;
+  json line = result_json(run.row.name, task, index);
+  line["ok"] = result.ok;
+  line["message"] = result.message;
+  if (result.ok || !is_final(run.row.state)) return line;
+  const std::string why = objection_to(verb, run.row, task);
+  if (!why.empty()) line["message"] = why;
+  return line;
+}
+
 }  // namespace
 
 // Doing ------------------------------------------------------------------------------------------
@@ -240,35 +261,21 @@ void RunCommands::apply(Command& command, Loaded loaded) {
   if (!targets) return refuse(command.answer, targets.error());
   know(loaded);
   std::vector<RunSnapshot> snapshots;
-  std::map<std::string, RunRow> ended;
+  std::unordered_map<RunId, Meant> runs;
   for (LoadedRun& run : loaded) {
-    if (is_final(run.row.state)) ended.emplace(run.row.name, run.row);
+    runs.emplace(run.row.id, Meant{run.row, run.job});
     if (run.snapshot) snapshots.push_back(std::move(*run.snapshot));
     run_changed_(run.row.id);
     followers_.forget_ending(run.row.name);
   }
-  // The engine answers run by run: keep the targets in that order, so that lines meet their names.
-  std::vector<Command::Named> named = command.targets;
-  if (command.verb == "resume") {
-    std::stable_sort(named.begin(), named.end(),
-                     [](const auto& a, const auto& b) { return a.run < b.run; });
-  }
   auto input = input_of(command, std::move(*targets), std::move(snapshots));
   if (!input) return refuse(command.answer, input.error());
-  const ReplyToken token = replies_.expect(
-      [answer = command.answer, named = std::move(named), verb = command.verb,
-       ended = std::move(ended), results = std::move(refused)](effect::Reply&& reply) mutable {
-        for (std::size_t i = 0; i < reply.results.size() && i < named.size(); ++i) {
-          json line = result_json(named[i].run, named[i].task, named[i].index);
-          line["ok"] = reply.results[i].ok;
-          line["message"] = reply.results[i].message;
-          const auto row = ended.find(named[i].run);
-          if (!reply.results[i].ok && row != ended.end()) {
-            const std::string why = objection_to(verb, row->second, named[i].task);
-            if (!why.empty()) line["message"] = why;
-          }
-          results.push_back(std::move(line));
-        }
+  const ReplyToken token =
+      replies_.expect([answer = command.answer, runs = std::move(runs), verb = command.verb,
+                       results = std::move(refused)](effect::Reply&& reply) mutable {
+        // In the order of the engine, which may answer run by run.
+        for (const CommandResult& result : reply.results)
+          results.push_back(line_of(verb, runs.at(result.target.run), result));
         answer(200, dump({{"results", std::move(results)}}));
       });
   std::visit([&](auto& in) { set_reply(in, token); }, *input);

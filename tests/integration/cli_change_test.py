@@ -321,6 +321,18 @@ class Changing(HomeTest):
         self.assertIn(f"{done[-6:]}: nothing of it failed", went_on.err)
         self.assertEqual(set(self.states(failed).values()), {"succeeded"})
 
+    def test_what_is_refused_is_told_of_the_run_that_it_is_about(self):
+        for backwards in (False, True):
+            self.cured.unlink(missing_ok=True)
+            failed = self.failed_run()
+            self.cured.touch()
+            done = self.pawl("run", self.path, "-q").lines[0]
+            went_on = self.pawl("resume", *sorted((failed, done), reverse=backwards), "-y", "-o",
+                                "json", code=4)
+            self.assertEqual([run["run"] for run in went_on.json()], [failed])
+            self.assertIn(f"{done[-6:]}: nothing of it failed", went_on.err)
+            self.assertNotIn(f"{failed[-6:]}: nothing of it failed", went_on.err)
+
     def test_what_would_be_refused_is_told_beforehand(self):
         run = self.failed_run()
         self.pawl("dismiss", run, "--dry-run")
