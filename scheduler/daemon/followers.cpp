@@ -66,14 +66,16 @@ std::string Followers::progress(RunId run, bool ended) const {
 
 void Followers::follow(const std::string& run, const ControlRequest& request,
                        ControlAnswer answer) {
-  for (const auto& [name, last] : ended_) {
-    if (name == run) return answer(200, last);
-  }
   const auto id = pump_.engine().run_named(run);
+  if (!id || !is_open(*id)) {
+    for (const Ended& ended : ended_) {
+      if (ended.name == run) return answer(200, ended.last);
+    }
+  }
   if (!id) return answer_stored(run, answer);
   const auto known = static_cast<std::uint64_t>(number_of(request.query, "version", 0));
   // The last word comes once the end is durable.
-  const bool has_ended = is_final(pump_.engine().run(*id)->state);
+  const bool has_ended = !is_open(*id);
   // Who asks for the first time is told at once; who has just been told waits for the next turn of
   // telling, or a busy run would spend its time on being watched.
   if (!has_ended && known < first_version_) return answer(200, progress(*id, false));
@@ -115,7 +117,14 @@ void Followers::timed_out(std::uint64_t ticket) {
   answer_stored(left.name, left.answer);
 }
 
+/// Other runs open one again too, that call it as a part of what they do.
+bool Followers::is_open(RunId run) const {
+  const RunRow* row = pump_.engine().run(run);
+  return row != nullptr && !is_final(row->state);
+}
+
 void Followers::changed() {
+  std::erase_if(ended_, [this](const Ended& ended) { return is_open(ended.run); });
   for (RunId run : pump_.take_changed()) {
     if (pump_.engine().has_run(run)) ++versions_.try_emplace(run, 1).first->second;
   }
@@ -125,9 +134,7 @@ void Followers::changed() {
 void Followers::tell() {
   std::vector<std::pair<RunId, ControlAnswer>> told;
   for (auto it = waiting_.begin(); it != waiting_.end();) {
-    const RunRow* row = pump_.engine().run(it->run);
-    const bool has_news =
-        row != nullptr && !is_final(row->state) && version_of(it->run) > it->version;
+    const bool has_news = is_open(it->run) && version_of(it->run) > it->version;
     if (has_news) told.emplace_back(it->run, std::move(it->answer));
     it = has_news ? waiting_.erase(it) : std::next(it);
   }
@@ -143,7 +150,7 @@ void Followers::run_ended(RunId run) {
   ++versions_.try_emplace(run, 1).first->second;
   const std::string last = progress(run, true);
   versions_.erase(run);
-  ended_.emplace_back(name, last);
+  ended_.push_back({run, name, last});
   if (ended_.size() > kEndedMax) ended_.pop_front();
   std::vector<ControlAnswer> told;
   for (auto it = waiting_.begin(); it != waiting_.end();) {
@@ -155,7 +162,7 @@ void Followers::run_ended(RunId run) {
 }
 
 void Followers::forget_ending(const std::string& run) {
-  std::erase_if(ended_, [&](const auto& e) { return e.first == run; });
+  std::erase_if(ended_, [&](const Ended& ended) { return ended.name == run; });
 }
 
 void Followers::answer_stored(const std::string& run, const ControlAnswer& answer) {

@@ -49,6 +49,13 @@ class Followers {
     std::unique_ptr<Timer> timer;
   };
 
+  struct Ended {
+    RunId run;
+    std::string name;
+    std::string last;  ///< what was its last word
+  };
+
+  bool is_open(RunId run) const;
   void wait(RunId run, std::string name, std::uint64_t known, Duration patience,
             ControlAnswer answer);
   void timed_out(std::uint64_t ticket);
@@ -67,7 +74,7 @@ class Followers {
   std::uint64_t last_ticket_ = 0;
   std::list<Follower> waiting_;
   Timer tell_timer_;
-  std::deque<std::pair<std::string, std::string>> ended_;  ///< last words of runs that ended lately
+  std::deque<Ended> ended_;  ///< lately
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -56,10 +56,30 @@ class QuietRun {
     return leave;
   }
 
+  /// What is told at once.
+  nlohmann::json look() {
+    std::string told;
+    followers->follow(name, {},
+                      ControlAnswer([&told](int, std::string body) { told = std::move(body); }));
+    return nlohmann::json::parse(told, nullptr, false);
+  }
+
+  void end() {
+    pump_->feed(input::Cancel{{{run(), {}, {}}}, false, "ana", {}, {}});
+    followers->run_ended(run());
+  }
+  void resume() {
+    input::Resume again;
+    again.targets = {{run(), {}, {}}};
+    pump_->feed(std::move(again));
+  }
+
   Loop loop;
   std::string name;
 
  private:
+  RunId run() const { return pump_->engine().runs().front(); }
+
   ScratchFolder home_;
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<Pump> pump_;
@@ -82,6 +102,17 @@ TEST_CASE("who follows a run and leaves gives the place free at once") {
   REQUIRE(answers == std::vector{200});
   REQUIRE(run.followers->count() == 0);
   other();  // too late, and harmless
+}
+
+TEST_CASE("the last word of a run is none any more once it is open again, whoever opened it") {
+  QuietRun run;
+  REQUIRE(run.look()["state"] == "running");
+  run.end();
+  REQUIRE(run.look()["state"] == "cancelled");
+  REQUIRE(run.look()["ended"] == true);
+  run.resume();
+  REQUIRE(run.look()["state"] == "running");
+  REQUIRE(run.look()["ended"] == false);
 }
 
 TEST_CASE("of a run that has left memory is told what the store knows") {
