@@ -16,6 +16,7 @@ using nlohmann::json;
 namespace {
 
 constexpr const char* kModule = R"py(
+import concurrent.futures
 import logging
 import os
 import subprocess
@@ -73,6 +74,42 @@ def talk():
     logging.warning("logged")
     sys.stdout.buffer.write(b"bytes\n")
     print("no end", end="")
+
+
+def write_pieces():
+    for byte in "ä€😀\n".encode():
+        sys.stdout.buffer.write(bytes([byte]))
+        sys.stdout.flush()
+    sys.stderr.buffer.write("half: ".encode() + b"\xe2\x82")
+
+
+def talk_in_threads():
+    def say(word):
+        print(word, pawl.attempt().id)
+
+    thread = threading.Thread(target=say, args=("thread",))
+    thread.start()
+    thread.join()
+    _pool.submit(say, "pool").result()
+
+
+_pool = concurrent.futures.ThreadPoolExecutor(1)
+_wake = threading.Event()
+_left = []
+
+
+def leave_a_thread():
+    def speak_later():
+        _wake.wait()
+        print("left behind")
+
+    _left.append(threading.Thread(target=speak_later))
+    _left[0].start()
+
+
+def wake_the_thread():
+    _wake.set()
+    _left[0].join()
 
 
 def program():
@@ -180,6 +217,14 @@ def leave():
 def crash():
     import ctypes
     ctypes.string_at(0)
+
+
+def say_and_crash():
+    print("to out", flush=True)
+    print("at", end=" ", flush=True)
+    for number in range(30):
+        print("step", number, file=sys.stderr)
+    crash()
 
 
 def exit_well():
@@ -382,6 +427,35 @@ TEST_CASE("what is printed and logged goes to the attempt's log") {
   CHECK(calls.told(id).err == "to err\nWARNING:root:logged\n");
 }
 
+TEST_CASE("a character that is written in pieces comes whole") {
+  Calls calls;
+  const std::int64_t id = calls.start("write_pieces");
+  CHECK(calls.host.end(id).outcome == Outcome::succeeded);
+  CHECK(calls.told(id).out == "ä€😀\n");
+  CHECK(calls.told(id).err == "half: \\xe2\\x82");
+}
+
+TEST_CASE("what threads of a call print goes to the attempt's log") {
+  for (int threads : {1, 2}) {
+    Calls calls;
+    for (const char* number : {"1", "2"}) {
+      CHECK(calls.call("talk_in_threads", {{"threads", threads}}).outcome == Outcome::succeeded);
+      const std::string of_call = std::string(" ") + number + "\n";
+      CHECK(calls.told(calls.last).out == "thread" + of_call + "pool" + of_call);
+    }
+  }
+}
+
+TEST_CASE("a thread that outlives its call does not speak for it any more") {
+  Calls calls;
+  const json two = {{"threads", 2}};
+  CHECK(calls.call("leave_a_thread", two).outcome == Outcome::succeeded);
+  CHECK(calls.call("wake_the_thread", two).outcome == Outcome::succeeded);
+  CHECK(calls.told(1).out.empty());
+  CHECK(calls.told(2).err == "left behind\n");  // of the interpreter, which has one attempt
+  CHECK(calls.host.recorder.notes.empty());
+}
+
 TEST_CASE("what a program of a call prints goes to the attempt's log too") {
   Calls calls;
   const std::int64_t id = calls.start("program");
@@ -485,6 +559,19 @@ TEST_CASE("an interpreter that dies loses its call") {
   CHECK_THAT(left.message, Catch::Contains("exited with code 7"));
   CHECK_THAT(calls.call("crash").message, Catch::Contains("SIGSEGV"));
   CHECK(calls.call("nothing").outcome == Outcome::succeeded);
+}
+
+TEST_CASE("what a call said on standard error or flushed is there when its interpreter crashes") {
+  Calls calls;
+  const std::int64_t id = calls.start("say_and_crash");
+  const OperatorResult& dead = calls.host.end(id);
+  CHECK(dead.outcome == Outcome::lost);
+  std::string steps;
+  for (int i = 0; i < 30; ++i) steps += "step " + std::to_string(i) + "\n";
+  CHECK_THAT(calls.told(id).err, Catch::StartsWith(steps));
+  CHECK(calls.told(id).out == "to out\nat ");
+  INFO(dead.trace);
+  CHECK_THAT(dead.trace, Catch::Contains("shop.py\", line") && Catch::Contains(" in crash"));
 }
 
 TEST_CASE("a fork that comes back from the call is not the interpreter") {

@@ -8,8 +8,10 @@ runs, the ticker looks for a cancellation ten times a second and raises `Cancell
 signal. With more threads, the main thread reads, and each call has one of the threads.
 """
 
+import codecs
 import collections
 import contextvars
+import faulthandler
 import importlib
 import io
 import json
@@ -38,6 +40,7 @@ _TRACE_CHARS_MAX = 64 << 10
 # Real-time signals are nobody's; this one interrupts what the call waits for.
 _CANCEL_SIGNAL = signal.SIGRTMIN + 9
 
+_Decoder = codecs.getincrementaldecoder("utf-8")
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -68,10 +71,15 @@ _serial_current = None  # the attempt of a one-thread interpreter, for threads t
 
 def attempt():
     """The attempt that this code runs for."""
-    found = _current.get() or _serial_current
+    found = _attempt_here()
     if found is None:
         raise RuntimeError("no attempt runs here: a thread of your own, or not called by pawl")
     return found
+
+
+def _attempt_here():
+    found = _current.get() or _serial_current
+    return None if found is None or found._is_over else found
 
 
 class _Answer:
@@ -98,13 +106,26 @@ class _Answer:
 class Attempt:
     """What a call may know of its attempt, and say about it."""
 
-    __slots__ = ("_start", "_runner", "_cancelled", "_logs", "_asking", "_answers", "_cpu_began_ns")
+    __slots__ = (
+        "_start",
+        "_runner",
+        "_cancelled",
+        "_is_over",
+        "_logs",
+        "_decoders",
+        "_asking",
+        "_answers",
+        "_cpu_began_ns",
+    )
 
     def __init__(self, start, runner):
         self._start = start
         self._runner = runner
         self._cancelled = False
-        self._logs = {"out": "", "err": ""}  # what waits for the end of its line
+        self._is_over = False
+        # What waits for the end of its line, or of its character, under the channel's lock.
+        self._logs = {"out": "", "err": ""}
+        self._decoders = {}
         self._asking = threading.Lock()
         self._answers = collections.deque()  # that are waited for, in the order of their questions
         self._cpu_began_ns = None  # of its thread, where others have calls too
@@ -180,20 +201,29 @@ class Attempt:
         """Ends the call: there is nothing to do. What follows sees a skipped task."""
         raise Skipped(str(message))
 
-    def _log(self, stream, text):
+    def _take_lines(self, stream, text):
+        """Messages of the lines that are whole with `text`, which may be bytes; of a part of one
+        when it has become long."""
+        if isinstance(text, bytes):
+            text = self._decode(stream, text)
         whole = self._logs[stream] + text
         if "\n" not in text and len(whole) < _LOG_BYTES:
             self._logs[stream] = whole
-            return
+            return ""
         cut = whole.rfind("\n") + 1 or len(whole)
         self._logs[stream] = whole[cut:]
-        self._runner.channel.send(self._log_lines(stream, whole[:cut]), hurry=False)
+        return self._log_lines(stream, whole[:cut])
 
-    def _flush(self, stream):
-        if self._logs[stream]:
-            self.heartbeat()  # a line that is not whole yet stays here
-        else:
-            self._runner.channel.flush()
+    def _decode(self, stream, data):
+        """A character may come in pieces."""
+        decoder = self._decoders.get(stream)
+        if decoder is None:
+            decoder = self._decoders[stream] = _Decoder("backslashreplace")
+        return decoder.decode(data)
+
+    def _take_rest(self, stream):
+        rest, self._logs[stream] = self._logs[stream], ""
+        return self._log_lines(stream, rest)
 
     def _log_lines(self, stream, text):
         lines = ""
@@ -203,11 +233,12 @@ class Attempt:
         return lines
 
     def _rest_of_logs(self):
-        logs = self._logs
-        if not logs["out"] and not logs["err"]:
+        if not self._logs["out"] and not self._logs["err"] and not self._decoders:
             return ""
-        self._logs = {"out": "", "err": ""}
-        return "".join(self._log_lines(name, text) for name, text in logs.items())
+        with self._runner.channel.lock:
+            for stream, decoder in self._decoders.items():
+                self._logs[stream] += decoder.decode(b"", final=True)
+            return self._take_rest("out") + self._take_rest("err")
 
 
 def _encode_text(text):
@@ -228,7 +259,7 @@ class _Bytes(io.RawIOBase):
         return True
 
     def write(self, data):
-        self._text.write(bytes(data).decode("utf-8", "backslashreplace"))
+        self._text.write_bytes(bytes(data))
         return len(data)
 
     def flush(self):
@@ -255,17 +286,28 @@ class _Text(io.TextIOBase):
     def write(self, text):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        found = _current.get() or _serial_current
-        if found is None or found._runner.channel.is_closed:
+        found = self._attempt()
+        if found is None:
             _write_all(self._descriptor, text.encode("utf-8", "backslashreplace"))
         else:
-            found._log(self._stream, text)
+            found._runner.channel.log(found, self._stream, text)
         return len(text)
 
+    def write_bytes(self, data):
+        found = self._attempt()
+        if found is None:
+            _write_all(self._descriptor, data)
+        else:
+            found._runner.channel.log(found, self._stream, data)
+
     def flush(self):
-        found = _current.get() or _serial_current
-        if found is not None and not found._runner.channel.is_closed:
-            found._flush(self._stream)
+        found = self._attempt()
+        if found is not None:
+            found._runner.channel.flush_log(found, self._stream)
+
+    def _attempt(self):
+        found = _attempt_here()
+        return None if found is None or found._runner.channel.is_closed else found
 
     def reconfigure(self, **_):
         pass
@@ -294,7 +336,7 @@ class _Channel:
         os.close(nothing)
         os.dup2(2, 1)
         self._rest = b""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._unsent = []
         self._unsent_size = 0
         self._sent_at = 0.0
@@ -305,7 +347,7 @@ class _Channel:
         self.is_closed = True
         os.close(self._input)
         os.close(self._output)
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def receive(self):
         """Waits for lines. None: the host is gone."""
@@ -319,24 +361,46 @@ class _Channel:
     def has_input(self):
         return bool(select.select([self._input], [], [], 0)[0])
 
-    def send(self, lines, hurry=True):
+    def send(self, lines):
         if self.is_closed:
             return
-        with self._lock:
+        with self.lock:
             self.sender = threading.get_ident()
-            self._unsent.append(lines)
-            self._unsent_size += len(lines)
+            self._add(lines)
+            self._flush()
+            self.sender = None
+
+    def log(self, found, stream, text):
+        """What a call prints. As in any Python, lines of standard error wait for nothing: they may
+        be its last words. Those of standard output go together with others that come soon."""
+        with self.lock:
+            self.sender = threading.get_ident()
+            self._add(found._take_lines(stream, text))
             is_full = self._unsent_size >= 2 * _LOG_BYTES
-            if hurry or is_full or time.monotonic() - self._sent_at >= _FLUSH_S:
+            if stream == "err" or is_full or time.monotonic() - self._sent_at >= _FLUSH_S:
                 self._flush()
             self.sender = None
 
+    def flush_log(self, found, stream):
+        """All that was printed goes now, a line that is not whole too."""
+        with self.lock:
+            self.sender = threading.get_ident()
+            self._add(found._take_rest(stream))
+            self._flush()
+            self.sender = None
+
     def flush(self):
-        with self._lock:
-            if self._unsent:
-                self._flush()
+        with self.lock:
+            self._flush()
+
+    def _add(self, lines):
+        if lines:
+            self._unsent.append(lines)
+            self._unsent_size += len(lines)
 
     def _flush(self):
+        if not self._unsent:
+            return
         data = "".join(self._unsent).encode("utf-8")
         self._unsent.clear()
         self._unsent_size = 0
@@ -696,6 +760,44 @@ class _SerialRunner:
         os.chdir(found.working_dir)
 
 
+def _give_attempts_to_threads():
+    """A thread that a call starts is of its attempt, and what it hands over to a pool of threads,
+    which may have been there before. By itself no context variable goes along."""
+    import concurrent.futures
+
+    executor = concurrent.futures.ThreadPoolExecutor
+    start, submit = threading.Thread.start, executor.submit
+
+    def start_for_attempt(thread):
+        found = _current.get()
+        if found is not None:
+            run = thread.run
+
+            def run_for_attempt():
+                thread.__dict__.pop("run", None)
+                _run_for(found, run)
+
+            thread.run = run_for_attempt
+        start(thread)
+
+    def submit_for_attempt(threads, function, /, *args, **kwargs):
+        found = _current.get()
+        if found is None:
+            return submit(threads, function, *args, **kwargs)
+        return submit(threads, _run_for, found, function, *args, **kwargs)
+
+    threading.Thread.start = start_for_attempt
+    executor.submit = submit_for_attempt
+
+
+def _run_for(found, function, /, *args, **kwargs):
+    before = _current.set(found)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _current.reset(before)
+
+
 class _PoolRunner:
     """Many calls at once, each on a thread that stays."""
 
@@ -705,6 +807,7 @@ class _PoolRunner:
         self._attempts = {}
         self._is_stale = False
         self._queue = queue.SimpleQueue()
+        _give_attempts_to_threads()
         self._ticker = _Ticker(lambda: bool(self._attempts), self.channel.flush)
         for number in range(threads):
             name = f"pawl {number + 1}"
@@ -753,6 +856,7 @@ class _PoolRunner:
             except BaseException as error:
                 line = _line_of_error(found, error)
             _current.set(None)
+            found._is_over = True
             if self.channel.is_closed:
                 os._exit(0)
             del self._attempts[found.id]
@@ -773,6 +877,7 @@ def _main():
     sys.stdin = open(0, encoding="utf-8")
     sys.stdout = _Text("out", 1)
     sys.stderr = _Text("err", 2)
+    faulthandler.enable(2, all_threads=False)
     modules = _Modules(options["path"])
     if options["threads"] == 1:
         runner = _SerialRunner(channel, modules)
