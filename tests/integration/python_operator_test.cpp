@@ -514,6 +514,19 @@ TEST_CASE("a cancelled call is interrupted where it waits, and may clean up") {
   CHECK(calls.host.recorder.notes.empty());
 }
 
+TEST_CASE("a cancellation that is read together with its start is not forgotten") {
+  Calls calls;
+  const pid_t interpreter = std::stoi(calls.call("pid").output);
+  REQUIRE(::kill(interpreter, SIGSTOP) == 0);
+  const std::int64_t id = calls.start("wait_long");
+  calls.host.wait([&] { return !calls.told(id).is_waiting; });
+  calls.host.backend->cancel(AttemptId(id));
+  REQUIRE(::kill(interpreter, SIGCONT) == 0);
+  CHECK(calls.host.end(id).error_class == "pawl.Cancelled");
+  CHECK(calls.told(id).out.empty());
+  CHECK(calls.call("pid").output == std::to_string(interpreter));
+}
+
 TEST_CASE("a call that asks sees that it is cancelled, with threads too") {
   Calls calls;
   const std::int64_t id = calls.start("wait_polite", {{"threads", 2}});

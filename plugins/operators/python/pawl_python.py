@@ -619,8 +619,8 @@ class _Ticker:
             self._tick()
 
 
-def _give_back(channel, starts):
-    channel.send("".join(f'{{"type":"return","attempt":{one["attempt"]}}}\n' for one in starts))
+def _give_back(channel, found):
+    channel.send(f'{{"type":"return","attempt":{found.id}}}\n')
 
 
 class _SerialRunner:
@@ -645,7 +645,7 @@ class _SerialRunner:
     def run(self):
         while not self._is_over:
             if self._starts:
-                self._take(self._starts.pop(0))
+                self._take(self._starts[0])
             else:
                 self._read()
 
@@ -665,16 +665,20 @@ class _SerialRunner:
             kind = message["type"]
             found = _serial_current
             if kind == "start":
-                self._starts.append(message)
+                self._starts.append(Attempt(message, self))
             elif kind == "shutdown":
                 self._is_over = True
-            elif found is None or found.id != message.get("attempt"):
-                pass
             elif kind == "cancel":
-                found._cancelled = True
-                signal.pthread_kill(self._main, _CANCEL_SIGNAL)
-            elif kind == "kept":
+                self._cancel(message["attempt"])
+            elif kind == "kept" and found is not None and found.id == message["attempt"]:
                 found._hear(message["kept"])
+
+    def _cancel(self, attempt):
+        # Those that wait first: an attempt becomes the current one before it stops to wait.
+        for found in (*self._starts, _serial_current):
+            if found is not None and found.id == attempt:
+                found._cancelled = True
+        signal.pthread_kill(self._main, _CANCEL_SIGNAL)
 
     def _tick(self):
         if _serial_current is None:
@@ -697,6 +701,9 @@ class _SerialRunner:
         if self._is_reading or self.channel.sender == self._main:
             self._is_due = True  # the ticker tries again
             return
+        self._raise_cancelled()
+
+    def _raise_cancelled(self):
         self._may_raise = False  # once
         raise Cancelled("the attempt was cancelled")
 
@@ -714,13 +721,14 @@ class _SerialRunner:
             self._is_reading = False
         return answer.wait()
 
-    def _take(self, start):
+    def _take(self, found):
         global _serial_current
         if self._is_stale or self._modules.have_changed():
             self._is_stale = True
-            return _give_back(self.channel, [start])
-        found = Attempt(start, self)
+            self._starts.remove(found)
+            return _give_back(self.channel, found)
         _serial_current = found
+        self._starts.remove(found)
         self._ticker.work_begins()
         line = self._run_call(found)
         _serial_current = None
@@ -733,6 +741,8 @@ class _SerialRunner:
             self._set_surroundings(found)
             try:
                 self._may_raise = True
+                if found._cancelled:  # when it could not be raised yet
+                    self._raise_cancelled()
                 value = _call(found, self._modules)
             finally:
                 self._may_raise = False
@@ -828,10 +838,10 @@ class _PoolRunner:
     def _handle(self, message):
         kind = message["type"]
         if kind == "start":
+            found = Attempt(message, self)
             if self._is_stale or self._modules.have_changed():
                 self._is_stale = True
-                return _give_back(self.channel, [message])
-            found = Attempt(message, self)
+                return _give_back(self.channel, found)
             self._attempts[found.id] = found
             self._ticker.work_begins()
             return self._queue.put(found)
