@@ -13,6 +13,7 @@ import collections
 import contextvars
 import faulthandler
 import importlib
+import importlib.machinery
 import io
 import json
 import os
@@ -29,6 +30,7 @@ __all__ = ["attempt", "Attempt", "Cancelled", "Deferred", "Permanent", "Skipped"
 _TICK_S = 0.1
 _CHECK_MODULES_S = 0.1
 _CLOCK_STEP_S = 0.02  # times of files come from a clock that steps
+_YOUNG_S = 2  # of a file: above the second that compiled code is told apart by
 _FLUSH_S = 0.02
 _LOG_BYTES = 8 << 10
 _DEFER_S_MAX = 366 * 86_400
@@ -477,6 +479,22 @@ class _Modules:
         return not file.startswith(_STANDARD_LIBRARY)
 
 
+def _compile_young_files_anew():
+    """Python takes compiled code that it finds (`__pycache__`) for that of a file when the second
+    and the size are the same: it would go on with the code that a file had a moment before. Of
+    files that may still change within their second none is taken and none is left."""
+    loader = importlib.machinery.SourceFileLoader
+    path_stats = loader.path_stats
+
+    def path_stats_of_old(self, path):
+        found = path_stats(self, path)
+        if time.time() - found["mtime"] < _YOUNG_S:
+            raise OSError(f"{path} was changed a moment ago")
+        return found
+
+    loader.path_stats = path_stats_of_old
+
+
 _STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 
 
@@ -889,6 +907,7 @@ def _main():
     sys.stderr = _Text("err", 2)
     faulthandler.enable(2, all_threads=False)
     modules = _Modules(options["path"])
+    _compile_young_files_anew()
     if options["threads"] == 1:
         runner = _SerialRunner(channel, modules)
     else:
