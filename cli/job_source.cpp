@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/program.h"
 #include "cli/settings.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
@@ -90,7 +91,7 @@ void print_diagnostics(const Session& session, std::string_view file,
 
 OperatorCatalog known_operators(const Session& session) {
   const Result<std::string> home = resolve_home(session.home_flag);
-  return load_operators(session.program, home ? *home : std::string(),
+  return load_operators(program_path(), home ? *home : std::string(),
                         [&](std::string problem) { session.notice(problem); });
 }
 

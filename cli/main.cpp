@@ -131,7 +131,6 @@ int main(int argc, char** argv) {
   pawl::Session session;
   session.out = pawl::Terminal::detect(stdout, outlet);
   session.err = pawl::Terminal::detect(stderr, outlet);
-  session.program = argc > 0 ? argv[0] : "pawl";
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   const int code = pawl::dispatch(session, words);
   // What could not be written was not done: a full disk must not look like a short list.

@@ -15,7 +15,6 @@ struct Session {
   std::string home_flag;  ///< `--home`; empty: not given
   Terminal out;
   Terminal err;
-  std::string program;  ///< path of this very program, for workers
   /// The scheduler of the home did not answer: nothing of this verb waits for it again.
   mutable std::optional<Error> silence;
 

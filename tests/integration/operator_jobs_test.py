@@ -8,6 +8,7 @@ What needs a PostgreSQL server is run when postgres_cluster.py brings one, and s
 
 import json
 import os
+import subprocess
 import unittest
 
 import cli_support
@@ -38,6 +39,15 @@ class Known(OperatorJobs):
         self.assertEqual(listed["process"]["from"], "pawl")
         self.assertLessEqual({"sleep", "wait_file", "sqlite", "postgres"}, set(listed))
         self.assertTrue(listed["sqlite"]["from"].endswith("/sqlite.so"))
+
+    def test_they_are_the_same_for_a_pawl_that_is_found_in_path(self):
+        folder = self.root / "bin"
+        folder.mkdir()
+        (folder / "pawl").symlink_to(cli_support.PAWL)
+        path = f"{folder}:{self.env['PATH']}"
+        found = subprocess.run(["pawl", "operators", "-o", "json"], env=self.env | {"PATH": path},
+                               capture_output=True, check=True, timeout=SECONDS)
+        self.assertEqual(json.loads(found.stdout), self.pawl("operators", "-o", "json").json())
 
     def test_the_schema_of_an_operator_is_printed(self):
         schema = json.loads(self.pawl("schema", "operator", "sqlite").out)
