@@ -136,6 +136,11 @@ class Http(BaseHTTPRequestHandler):
         self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * int(words[0]) + b"\r\n\r\n")
         self.close_connection = True
 
+    def on_odd_headers(self, *_):
+        self.answer(200, b"{}", "application/json",
+                    [("X-Empty", ""), ("X-Latin", "caf\xe9"), ("X-Utf8", "b\u00e4r".encode().decode("latin-1")),
+                     ("X-Tab", "a\tb"), ("X-Twice", "1"), ("X-Twice", "2")])
+
     def on_banner(self, *_):
         self.wfile.write(b"220 still starting\r\n")
         self.close_connection = True

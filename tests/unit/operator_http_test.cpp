@@ -53,13 +53,14 @@ std::string silent_port() {
 }  // namespace
 
 TEST_CASE_METHOD(Fixture, "http sends method, query, headers and body, and gives the answer") {
-  const json got = output({{"method", "PUT"},
-                           {"url", server.url("/echo?a=1")},
-                           {"query", {{"name", "ä b&c"}, {"n", json::array({1, 2})}}},
-                           {"headers", {{"X-One", "1"}, {"X-Number", 5}, {"X-Empty", ""}}},
-                           {"body", {{"k", json::array({1, "two"})}}}});
+  const json got = output(
+      {{"method", "PUT"},
+       {"url", server.url("/echo?a=1")},
+       {"query", {{"name", "ä b&c"}, {"n", json::array({1, 2})}, {"o=p", "q=r"}, {"~", "*%+"}}},
+       {"headers", {{"X-One", "1"}, {"X-Number", 5}, {"X-Empty", ""}}},
+       {"body", {{"k", json::array({1, "two"})}}}});
   CHECK(got["method"] == "PUT");
-  CHECK(got["path"] == "/echo?a=1&n=1&n=2&name=%c3%a4+b%26c");
+  CHECK(got["path"] == "/echo?a=1&n=1&n=2&name=%c3%a4+b%26c&o%3dp=q%3dr&~=%2a%25%2b");
   CHECK(got["headers"]["x-one"] == "1");
   CHECK(got["headers"]["x-number"] == "5");
   CHECK(got["headers"]["x-empty"] == json(""));
@@ -170,6 +171,25 @@ TEST_CASE_METHOD(Fixture, "http waits as long as the server asks, in the same at
   REQUIRE(second.outcome == PAWL_DEFERRED);
   ask.state = second.state;
   CHECK(json::parse(host.run(ask).output)["calls"] == 3);
+}
+
+TEST_CASE_METHOD(Fixture, "a server that is ready at once is asked again, and not without end") {
+  for (const char* ready : {"0", "Fri,%2020%20Nov%202020%2022:00:00%20GMT"}) {
+    CAPTURE(ready);
+    Ask ask =
+        ask_for(server.url("/status/503?after=" + std::string(ready)), {{"max_retry_after", "2s"}});
+    for (int i = 0; i < 2; ++i) {
+      const End end = host.run(ask);
+      REQUIRE(end.outcome == PAWL_DEFERRED);
+      CHECK(end.after == std::chrono::seconds(1));
+      ask.state = end.state;
+    }
+    CHECK(host.run(ask).outcome == PAWL_FAILED);
+  }
+  for (const char* nothing : {"", "soon", "-1", "99999999999999999999"}) {
+    CAPTURE(nothing);
+    CHECK(host.run(get("/status/503?after=" + std::string(nothing))).outcome == PAWL_FAILED);
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "http waits no longer in all than it may, nor past its deadline") {
@@ -343,6 +363,12 @@ TEST_CASE_METHOD(Fixture, "http can give status and headers along with the body"
   CHECK(got["body"]["state"] == "ready");
   got = output({{"url", server.url("/html")}, {"response", "full"}});
   CHECK(got["body"] == "<html>\n");
+  got = output({{"url", server.url("/odd_headers")}, {"response", "full"}})["headers"];
+  CHECK(got["x-empty"] == "");
+  CHECK(got["x-latin"] == "café");
+  CHECK(got["x-utf8"] == "bär");
+  CHECK(got["x-tab"] == "a\tb");
+  CHECK(got["x-twice"] == "1, 2");
 }
 
 TEST_CASE_METHOD(Fixture, "http saves a body of any size to a file, whole or not at all") {

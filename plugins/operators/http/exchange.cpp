@@ -17,6 +17,8 @@ constexpr std::size_t kDroppedBytesMax = 256u << 10;
 // One per call under way: the default of 16 KiB is what memory is spent on.
 constexpr long kReceiveBytes = 8L << 10;
 constexpr long kSendBytes = 16L << 10;  // of a body that does not go out with its header
+// Longer than anybody waits: a larger number may be any.
+constexpr std::chrono::seconds kRetryAfterMax = std::chrono::hours(24 * 366);
 // Well below any `stall_timeout` that makes sense for an answer over a network.
 constexpr auto kHeartbeatEvery = std::chrono::milliseconds(250);
 
@@ -30,6 +32,42 @@ bool is_harmless(const std::string& name) {
 /// The proxy looks up the name of the host, and we that of the proxy.
 const std::string& name_to_look_up(const HttpTarget& target) {
   return target.proxy.url.empty() ? target.name : target.proxy.url;
+}
+
+/// Blanks around it are no part of a value. Bytes that are no UTF-8 are Latin-1, as values of
+/// headers once were (RFC 9110, 5.5): so none is lost.
+std::string header_text(std::string_view value) {
+  static constexpr std::string_view kBlanks = " \t\r\n";
+  value.remove_prefix(std::min(value.find_first_not_of(kBlanks), value.size()));
+  value = value.substr(0, value.find_last_not_of(kBlanks) + 1);
+  if (is_utf8(value)) return std::string(value);
+  std::string out;
+  for (const char c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      out += c;
+    } else {
+      out += static_cast<char>(0xc0 | (byte >> 6));
+      out += static_cast<char>(0x80 | (byte & 0x3f));
+    }
+  }
+  return out;
+}
+
+/// Of a `Retry-After`: a number of seconds, or a date, which may be past. What is neither counts as
+/// if it was not there.
+std::optional<std::chrono::seconds> retry_after(CURL* handle) {
+  curl_header* header = nullptr;
+  if (curl_easy_header(handle, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK) {
+    return std::nullopt;
+  }
+  const std::string text = header_text(header->value);
+  const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  if (!is_number && curl_getdate(text.c_str(), nullptr) < 0) return std::nullopt;
+  if (is_number && text.size() > 9) return kRetryAfterMax;  // libcurl says 0 of what is too large
+  curl_off_t seconds = 0;
+  curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &seconds);
+  return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), kRetryAfterMax);
 }
 
 bool is_redirect(long status) {
@@ -317,9 +355,7 @@ HttpAnswer HttpExchange::answer() const {
   char* type = nullptr;
   curl_easy_getinfo(handle_.get(), CURLINFO_CONTENT_TYPE, &type);
   if (type != nullptr) out.content_type = type;
-  curl_off_t seconds = 0;
-  curl_easy_getinfo(handle_.get(), CURLINFO_RETRY_AFTER, &seconds);
-  if (seconds > 0) out.retry_after = std::chrono::seconds(seconds);
+  out.retry_after = retry_after(handle_.get());
   curl_off_t micros = 0;
   curl_easy_getinfo(handle_.get(), CURLINFO_TOTAL_TIME_T, &micros);
   out.took = std::chrono::milliseconds(micros / 1000);
@@ -360,7 +396,7 @@ nlohmann::json HttpExchange::headers() const {
   curl_header* header = nullptr;
   while ((header = curl_easy_nextheader(handle_.get(), CURLH_HEADER, -1, header)) != nullptr) {
     const std::string name = ascii_lower(header->name);
-    const std::string value = escape_for_terminal(header->value);
+    const std::string value = header_text(header->value);
     const auto found = out.find(name);
     if (found == out.end()) {
       out[name] = value;

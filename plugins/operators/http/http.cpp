@@ -24,6 +24,9 @@ using std::chrono::system_clock;
 namespace {
 
 constexpr std::uint64_t kSavedBytesDefault = 1u << 30;
+/// Of one wait: `max_retry_after` bounds how often a server may say that it is ready when it is
+/// not.
+constexpr milliseconds kRetryAfterMin = std::chrono::seconds(1);
 
 const Statuses kExpectedDefault = Statuses::of(R"(["2xx"])");
 const Statuses kRetriedDefault = Statuses::of(R"([408, 425, 429, "5xx"])");
@@ -134,11 +137,11 @@ class Judge final : public HttpJudge {
     if (!is_refusal || !answer.retry_after || !parameters_.retried.contains(answer.status)) {
       return std::nullopt;
     }
-    const milliseconds wait = *answer.retry_after;
+    const milliseconds wait = std::max<milliseconds>(*answer.retry_after, kRetryAfterMin);
     if (wait > parameters_.max_retry_after - waited_) return std::nullopt;
     if (deadline_ && system_clock::now() + wait >= *deadline_) return std::nullopt;
-    exchange.log("the server asks to wait " + format_duration(wait) +
-                 " (Retry-After): asking again then\n");
+    exchange.log("the server asks to wait " + format_duration(*answer.retry_after) +
+                 " (Retry-After): asking again in " + format_duration(wait) + '\n');
     const json state = {{"waited_ms", (waited_ + wait).count()}};
     return plugin::Result::deferred(wait, state.dump());
   }

@@ -47,11 +47,36 @@ UrlHandle parse_url(const std::string& text) {
   return url;
 }
 
+bool is_plain(std::string_view text, std::string_view marks) {
+  return std::all_of(text.begin(), text.end(), [marks](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+           marks.find(static_cast<char>(c)) != std::string_view::npos;
+  });
+}
+
+/// As forms are encoded: `+` is a space.
+std::string form_encoded(std::string_view text) {
+  static constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (is_plain({&c, 1}, "-._~ABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+      out += c;
+    } else if (c == ' ') {
+      out += '+';
+    } else {
+      out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return out;
+}
+
 Result<void> add_query(CURLU* url, const std::string& name, const json& value) {
-  const std::string entry = name + '=' + text_of(value);
-  if (entry.find('\0') != std::string::npos) return invalid("`query` holds a NUL");
-  const CURLUcode code =
-      curl_url_set(url, CURLUPART_QUERY, entry.c_str(), CURLU_APPENDQUERY | CURLU_URLENCODE);
+  const std::string text = text_of(value);
+  if ((name + text).find('\0') != std::string::npos) return invalid("`query` holds a NUL");
+  // libcurl's own encoding takes the first `=` for the end of the name.
+  const std::string entry = form_encoded(name) + '=' + form_encoded(text);
+  const CURLUcode code = curl_url_set(url, CURLUPART_QUERY, entry.c_str(), CURLU_APPENDQUERY);
   if (code != CURLUE_OK) return invalid("`query`: " + std::string(curl_url_strerror(code)));
   return {};
 }
@@ -83,13 +108,6 @@ void set_shown(HttpTarget& target, const std::string& text, const plugin::Attemp
   target.is_secret = hidden != text;
   target.shown = escape_for_terminal(without_credentials(hidden));
   if (target.url.find('?') != std::string::npos) target.shown += "?…";
-}
-
-bool is_plain(std::string_view text, std::string_view marks) {
-  return std::all_of(text.begin(), text.end(), [marks](unsigned char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           marks.find(static_cast<char>(c)) != std::string_view::npos;
-  });
 }
 
 /// Fills in what is known of an address that is as libcurl would write it and has nothing secret:
