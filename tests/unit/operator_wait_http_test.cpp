@@ -58,6 +58,11 @@ TEST_CASE_METHOD(Fixture, "wait_http waits for what the body says") {
   CHECK(looks({{"contains", "\"ready\""}}, "c") == 3);
   CHECK(looks({{"pointer", "/state"}}, "d") == 0);
   CHECK(host.run(ask("/html", {{"pointer", "/state"}})).outcome == PAWL_DEFERRED);
+  for (const char* nowhere :
+       {"/rows/3", "/rows/-", "/rows/01", "/rows/x", "/state/0", "/rows/99999999999999999999999"}) {
+    CAPTURE(nowhere);
+    CHECK(host.run(ask("/ready/e/0", {{"pointer", nowhere}})).outcome == PAWL_DEFERRED);
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "wait_http gives up at its time, as a failure or a skip") {

@@ -92,6 +92,15 @@ Result<Parameters> read_parameters(const json& with) {
   return out;
 }
 
+/// Null: nothing is there.
+const json* find(const json& document, const json::json_pointer& pointer) {
+  try {
+    return document.contains(pointer) ? &document[pointer] : nullptr;
+  } catch (const json::exception&) {
+    return nullptr;  // the index is larger than any
+  }
+}
+
 class Judge final : public HttpJudge {
  public:
   Judge(Parameters parameters, const plugin::Request& request)
@@ -153,8 +162,9 @@ class Judge final : public HttpJudge {
     const json document = json::parse(body, nullptr, false);
     if (document.is_discarded()) return "the body is not JSON";
     const std::string where = '"' + parameters_.pointer->to_string() + '"';
-    if (!document.contains(*parameters_.pointer)) return "nothing is at " + where;
-    if (parameters_.equals && document[*parameters_.pointer] != *parameters_.equals) {
+    const json* found = find(document, *parameters_.pointer);
+    if (found == nullptr) return "nothing is at " + where;
+    if (parameters_.equals && *found != *parameters_.equals) {
       return "another value is at " + where;
     }
     return std::nullopt;
