@@ -370,6 +370,8 @@ TEST_CASE("more rows than an output may have fail clearly, in bounded memory") {
   REQUIRE(bench.run("SELECT i FROM generate_series(1, 11) AS i", R"(, "max_rows": 10)").message ==
           "more than 10 rows (`max_rows`)");
   REQUIRE(bench.good("SELECT i FROM generate_series(1, 300000) AS i", "", "none").empty());
+  REQUIRE(bench.run("SELECT i FROM generate_series(1, 11) AS i", R"(, "max_rows": 10)", "none")
+              .message == "more than 10 rows (`max_rows`)");
   REQUIRE(bench.run("SELECT 1 AS a, 2 AS a WHERE false").message ==
           "two columns are called a: name them apart with AS");
 }

@@ -214,6 +214,8 @@ TEST_CASE("an output beyond 1 MiB fails clearly, and what was written with it is
   REQUIRE(rows.outcome == PAWL_FAILED_FOR_GOOD);
   REQUIRE(rows.message == "more than 10 rows (`max_rows`)");
   REQUIRE(bench.run(many + "SELECT i FROM n", "", "none").outcome == PAWL_SUCCEEDED);
+  const End unread = bench.run(many + "SELECT i FROM n", R"(, "max_rows": 10)", "none");
+  REQUIRE(unread.message == "more than 10 rows (`max_rows`)");
 }
 
 TEST_CASE("two columns of one name do not silently become one") {

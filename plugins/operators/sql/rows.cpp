@@ -104,7 +104,7 @@ void RowWriter::end_row() {
   }
   column_ = 0;
   ++rows_;
-  if (wants_rows() && rows_max_ && rows_ > *rows_max_) {
+  if (rows_max_ && rows_ > *rows_max_) {
     throw NoOutput{"more than " + std::to_string(*rows_max_) + " rows (`max_rows`)"};
   }
 }

@@ -22,7 +22,7 @@ struct NoOutput {
 ///   json    an array of objects, columns in their order
 ///   jsonl   one object per line
 ///   text    the first column of the first row, as it is
-///   none    nothing is kept
+///   none    nothing is kept, but rows are counted
 class RowWriter {
  public:
   /// `rows_max` nothing: as many as fit.

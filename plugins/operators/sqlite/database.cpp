@@ -178,6 +178,7 @@ void Statement::run(RowWriter& rows) {
   int code = SQLITE_OK;
   while ((code = ::sqlite3_step(handle_)) == SQLITE_ROW) {
     if (rows.wants_rows()) write_row(rows);
+    rows.end_row();
   }
   if (code != SQLITE_DONE) database_->fail(code, place(0));
 }
@@ -206,7 +207,6 @@ void Statement::write_row(RowWriter& rows) const {
       default: rows.add_null();
     }
   }
-  rows.end_row();
 }
 
 }  // namespace pawl::operators::sqlite
