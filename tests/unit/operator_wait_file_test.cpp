@@ -111,6 +111,16 @@ TEST_CASE("a pattern waits for all its files to be stable, also for new ones") {
           "[\"" + waiting.path("in/a.csv") + "\",\"" + waiting.path("in/b.csv") + "\"]");
 }
 
+TEST_CASE("in a pattern ? is one character, in any language") {
+  Waiting waiting(R"({"path": "in/b?r-[ä-ü].csv"})");
+  waiting.folder.write("in/bär-ö.csv", "1");
+  waiting.folder.write("in/b\xff.csv", "1");  // no UTF-8
+  waiting.folder.write("in/baar-ö.csv", "1");
+  const End end = waiting.look();
+  REQUIRE(end.outcome == PAWL_SUCCEEDED);
+  REQUIRE(end.output == "[\"" + waiting.path("in/bär-ö.csv") + "\"]");
+}
+
 TEST_CASE("paths found by a pattern are lines in text") {
   Waiting waiting(R"({"path": "*.csv"})", "text");
   waiting.folder.write("a.csv", "1");

@@ -1,6 +1,7 @@
 #include "plugins/operators/basic/wait_file.h"
 
 #include <glob.h>
+#include <locale.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -139,9 +140,29 @@ void add_file(const std::string& path, const Wish& wish, Found& found) {
   }
 }
 
+/// Characters of this thread are those of UTF-8 as long as it lives, whatever the process has: `?`
+/// is one of them and not a byte.
+class Utf8Characters {
+ public:
+  Utf8Characters() : before_(::uselocale(utf8())) {}
+  ~Utf8Characters() { ::uselocale(before_); }
+  Utf8Characters(const Utf8Characters&) = delete;
+  Utf8Characters& operator=(const Utf8Characters&) = delete;
+
+ private:
+  /// Null changes nothing.
+  static locale_t utf8() {
+    static const locale_t kMade = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    return kMade;
+  }
+
+  locale_t before_;
+};
+
 std::vector<std::string> matches_of(const std::string& pattern) {
   static thread_local LookFailed failure;
   failure = {};
+  const Utf8Characters characters;
   glob_t found{};
   const int code = ::glob(
       pattern.c_str(), 0,
