@@ -76,7 +76,9 @@ struct Client::Impl {
 
   // Of the try that runs.
   Outcome outcome;
-  bool was_silent = false;  ///< the last question
+  // Of the last question.
+  bool was_silent = false;
+  bool was_taken = false;
 };
 
 std::size_t Client::Impl::take_data(char* data, std::size_t, std::size_t size, void* cls) {
@@ -199,7 +201,7 @@ Result<Reply> Client::Impl::ask(const Call& call) {
   const MonoTime begin = mono_now();
   const MonoTime start_deadline = begin + call.wait_for_start;
   const MonoTime end = start_deadline + call.timeout;
-  std::optional<Error> lost;  // an answer that a new scheduler may give again
+  std::optional<Error> gone;  // of a scheduler that went while it was asked
   MonoTime try_until = begin;
   Duration pause = kFirstPause;
   while (true) {
@@ -207,6 +209,12 @@ Result<Reply> Client::Impl::ask(const Call& call) {
     Error error;
     switch (result.kind) {
       case Outcome::Kind::answered:
+        if (result.reply.status == kStatusNotTaken) {
+          error = error_from(result.reply.status, result.reply.body);
+          gone = error;
+          try_until = std::min(end, mono_now() + call.wait_for_start);
+          break;
+        }
         if (result.reply.status != kStatusNoScheduler) {
           return std::move(result.reply);
         }
@@ -214,25 +222,23 @@ Result<Reply> Client::Impl::ask(const Call& call) {
         result.detail = "no answer";
         [[fallthrough]];
       case Outcome::Kind::lost:
+        was_taken = true;
         error = Error{ErrorKind::no_scheduler,
                       "the scheduler went before it answered: " + result.detail +
                           ". Whether it did what was asked is unknown"};
         if (!call.idempotent) return error;
-        lost = error;
+        gone = error;
         try_until = std::min(end, mono_now() + call.wait_for_start);
         break;
-      case Outcome::Kind::timed_out: was_silent = true; return silent(call.timeout);
+      case Outcome::Kind::timed_out: was_silent = was_taken = true; return silent(call.timeout);
       case Outcome::Kind::too_long:
+        was_taken = true;
         return Error{ErrorKind::failed, "the answer is too long: more than 256 MiB"};
       case Outcome::Kind::not_connected:
         error = unreachable(result);
-        if (lost && error.kind == ErrorKind::no_scheduler) {
-          error = *lost;
-        } else if (error.kind == ErrorKind::locked) {
-          try_until = std::max(try_until, start_deadline);
-        } else {
-          return error;
-        }
+        // A home that nobody holds is anybody's: whoever asks knows whether to take it.
+        if (error.kind != ErrorKind::locked) return gone ? *gone : error;
+        try_until = std::max(try_until, start_deadline);
         break;
     }
     if (mono_now() + pause >= try_until) return error;
@@ -250,9 +256,10 @@ Result<Reply> Client::call(const Call& call) {
     if (!curl) return curl.error();
     impl_ = std::make_unique<Impl>(home_, *curl);
   }
-  impl_->was_silent = false;
+  impl_->was_silent = impl_->was_taken = false;
   Result<Reply> reply = impl_->ask(call);
   was_silent_ = impl_->was_silent;
+  was_taken_ = impl_->was_taken;
   return reply;
 }
 

@@ -13,6 +13,7 @@
 #include "cli/port.h"
 #include "cli/program.h"
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/control.h"
 #include "scheduler/daemon/service.h"
 #include "scheduler/loop/signal.h"
 #include "scheduler/loop/timer.h"
@@ -102,30 +103,42 @@ class EmbeddedPort final : public Port {
 
   Result<Reply> call(std::string_view method, std::string_view path, const std::string& json_body,
                      Duration) override {
+    if (ended_) {
+      was_taken_ = false;
+      return *ended_;
+    }
     // The answer may come when nobody waits for it any more.
     auto answer = std::make_shared<std::optional<Reply>>();
     service_->call(request_of(method, path, json_body), [answer](int status, std::string body) {
       *answer = Reply{status, std::move(body)};
     });
+    was_taken_ = true;
     while (!*answer) {
-      if (!service_->turn()) return ended();
+      if (service_->turn()) continue;
+      end();  // which answers what it can
+      if (!*answer) return *ended_;
     }
-    return **answer;
+    if ((*answer)->status != kStatusNotTaken) return **answer;
+    was_taken_ = false;
+    return *ended_;
   }
 
+  bool was_taken() const override { return was_taken_; }
   bool is_scheduler() const override { return true; }
 
   Result<void> turn_for(Duration moment) override {
+    if (ended_) return *ended_;
     bool is_over = false;
     Timer timer(service_->loop(), [&is_over] { is_over = true; });
     timer.start_after(moment);
     while (!is_over) {
-      if (!service_->turn()) return ended();
+      if (!service_->turn()) return failure();
     }
     return {};
   }
 
   Result<void> see_others_through() override {
+    if (ended_) return {};
     bool leaves = false;
     const auto leave = [&leaves] { leaves = true; };
     Signal interrupt(service_->loop(), SIGINT, leave);
@@ -138,7 +151,7 @@ class EmbeddedPort final : public Port {
     while (!leaves && service_->active_runs() > 0) {
       if (!service_->turn()) {
         if (service_->was_handed_over()) return {};
-        return ended();
+        return failure();
       }
     }
     if (leaves && service_->active_runs() > 0) {
@@ -151,7 +164,13 @@ class EmbeddedPort final : public Port {
   }
 
  private:
-  Error ended() const {
+  /// Lets the home go, for whoever asked for it.
+  void end() {
+    ended_ = failure();
+    service_.reset();
+  }
+
+  Error failure() const {
     if (service_->failure()) return *service_->failure();
     return {ErrorKind::no_scheduler, "another scheduler took the home over"};
   }
@@ -172,6 +191,8 @@ class EmbeddedPort final : public Port {
   Session session_;
   std::unique_ptr<Printing> printing_;  // outlives the service: only the home must not wait
   std::unique_ptr<Service> service_;
+  std::optional<Error> ended_;  ///< why there is no service any more
+  bool was_taken_ = false;
 };
 
 }  // namespace

@@ -42,11 +42,13 @@ Result<void> act(const Session& session, std::unique_ptr<Port>& port,
   return {};
 }
 
-/// Of runs whose scheduler went for good while they were followed, this process is the scheduler
-/// now, and has adopted them as any other: nothing of them would start.
+/// Of runs whose scheduler went for good while they were followed, or before that, this process or
+/// another command is the scheduler now, and has adopted them as any other: nothing of them would
+/// start.
 Result<void> take_over(const Session& session, std::unique_ptr<Port>& port, LiveView& view,
                        const std::vector<std::string>& runs) {
-  view.say("pawl: its scheduler is gone: this command is it until the run ends");
+  if (port->is_scheduler())
+    view.say("pawl: its scheduler is gone: this command is it until the run ends");
   std::vector<std::string> open;
   for (const std::string& run : runs) {
     const Result<RunProgress> progress = look_at(session, port, run);
@@ -76,7 +78,7 @@ Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
   LiveView view(session.err);
   Followed followed;
   std::int64_t version = 0;
-  bool is_scheduler = port->is_scheduler();
+  std::int64_t woken_by = 0;
   for (;;) {
     const std::string path = fmt::format("/v1/runs/{}/follow?version={}&timeout_ms={}",
                                          Client::encode(run), version, kPoll.count());
@@ -88,7 +90,9 @@ Result<Followed> follow_run(const Session& session, std::unique_ptr<Port>& port,
     if (!progress) return progress.error();
     version = progress->version;
     followed.run = *std::move(progress);
-    if (!std::exchange(is_scheduler, port->is_scheduler()) && is_scheduler) {
+    const bool is_asleep = followed.run.dormant && followed.run.state != RunState::paused;
+    if (is_asleep && woken_by != followed.run.scheduler_pid) {
+      woken_by = followed.run.scheduler_pid;
       if (const auto taken = take_over(session, port, view, together.runs); !taken)
         return taken.error();
     }

@@ -48,6 +48,7 @@ class RemotePort final : public Port {
   Result<void> turn_for(Duration) override { return {}; }
   Result<void> see_others_through() override { return {}; }
   bool was_silent() const { return client_.was_silent(); }
+  bool was_taken() const override { return client_.was_taken(); }
 
  private:
   Client client_;
@@ -82,9 +83,13 @@ Result<json> read_answer(const Reply& reply) {
   return error;
 }
 
-/// What may be done twice without harm.
-bool may_ask_again(std::string_view method, const json& body) {
-  return method == "GET" || (body.is_object() && body.contains("request_id"));
+/// What may be done twice, and is answered the second time as the first: it reads, names what it
+/// makes, or says how something shall be.
+bool may_ask_again(std::string_view method, std::string_view path, const json& body) {
+  if (method == "GET" || path.starts_with("/v1/jobs/")) return true;
+  if (!body.is_object()) return false;
+  const std::string verb = body.value("verb", std::string());
+  return body.contains("request_id") || verb == "mark" || verb == "pause";
 }
 
 }  // namespace
@@ -129,19 +134,20 @@ Result<void> require_home(const Session& session) {
 Result<json> ask(const Session& session, std::unique_ptr<Port>& port, Reach reach,
                  std::string_view method, std::string_view path, const json& body,
                  Duration timeout) {
-  // Once per scheduler that goes; a home that loses three in one question has another problem.
+  // Once per scheduler that goes with a question; a home that loses three has another problem.
   constexpr int kTries = 4;
   // A scheduler that takes the home over needs a moment between the old one and its own lock.
-  constexpr auto kHandOver = std::chrono::milliseconds(300);
+  constexpr auto kHandOver = std::chrono::milliseconds(100);
+  const MonoTime deadline = mono_now() + kPatience;
   const std::string text =
       body.is_null() ? std::string() : body.dump(-1, ' ', false, json::error_handler_t::replace);
-  for (int attempt = 1;; ++attempt) {
+  for (int lost = 0;;) {
     const Result<Reply> reply = port->call(method, path, text, timeout);
     if (reply) return read_answer(*reply);
-    if (reply.error().kind != ErrorKind::no_scheduler || attempt == kTries ||
-        !may_ask_again(method, body)) {
+    if (reply.error().kind != ErrorKind::no_scheduler || mono_now() >= deadline)
       return reply.error();
-    }
+    if (port->was_taken() && (++lost == kTries || !may_ask_again(method, path, body)))
+      return reply.error();
     port.reset();  // lets go of the home
     std::this_thread::sleep_for(kHandOver);
     Result<std::unique_ptr<Port>> next = open_port(session, reach);

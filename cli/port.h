@@ -25,6 +25,10 @@ class Port {
   virtual Result<Reply> call(std::string_view method, std::string_view path,
                              const std::string& json_body, Duration timeout) = 0;
 
+  /// Whether the last call, where it failed with no_scheduler, may have been carried out all the
+  /// same.
+  virtual bool was_taken() const = 0;
+
   /// True when this process is the scheduler: what it started it must see through.
   virtual bool is_scheduler() const = 0;
 
@@ -60,8 +64,9 @@ Result<void> require_home(const Session& session);
 Result<std::unique_ptr<Port>> become_scheduler(const Session& session, const std::string& home);
 
 /// `Port::call`, with the errors of the answer (`{"error": {"kind", "message"}}`) as errors of ours
-/// and the rest as JSON; `body` null sends none. When the scheduler went away, what may be asked
-/// again (it reads, or carries a `request_id`) is, over another way: `port` is replaced.
+/// and the rest as JSON; `body` null sends none. When the scheduler went away, what it did not
+/// take, and what may be done twice (it reads, carries a `request_id`, or says how something shall
+/// be), is asked again over another way: `port` is replaced.
 Result<nlohmann::json> ask(const Session& session, std::unique_ptr<Port>& port, Reach reach,
                            std::string_view method, std::string_view path,
                            const nlohmann::json& body, Duration timeout);

@@ -179,8 +179,12 @@ Result<RunProgress> read_progress(const json& answer) {
       run.tasks.push_back(*std::move(task));
     }
   }
-  const auto ended = answer.find("ended");
-  run.ended = ended != answer.end() && ended->is_boolean() && ended->get<bool>();
+  const auto flag = [&answer](const char* key) {
+    const auto found = answer.find(key);
+    return found != answer.end() && found->is_boolean() && found->get<bool>();
+  };
+  run.ended = flag("ended");
+  run.dormant = flag("dormant");
   run.scheduler_pid = number_of(answer, "scheduler_pid");
   return run;
 }

@@ -49,6 +49,7 @@ struct RunProgress {
   std::int64_t retries = 0;
   std::vector<TaskProgress> tasks;  ///< of a run with very many: those that matter most
   bool ended = false;
+  bool dormant = false;  ///< of an earlier scheduler: nothing of it starts by itself
   std::int64_t scheduler_pid = 0;
 };
 

@@ -14,6 +14,7 @@
 #include "scheduler/daemon/home.h"
 #include "scheduler/daemon/log.h"
 #include "scheduler/daemon/service.h"
+#include "scheduler/loop/clock.h"
 #include "scheduler/loop/signal.h"
 
 namespace pawl {
@@ -21,6 +22,7 @@ namespace pawl {
 namespace {
 
 constexpr Duration kLockPatience = std::chrono::seconds(10);
+constexpr Duration kLockPause = std::chrono::milliseconds(250);
 
 class ServeVerb final : public Verb {
  public:
@@ -55,7 +57,7 @@ class ServeVerb final : public Verb {
                                        options->home, getpid()));
     options->tell = [&log](Weight weight, const std::string& text) { log.line(weight, text); };
     options->dropped_lines = [&log] { return log.dropped(); };
-    Result<std::unique_ptr<Service>> opened = Service::open(*std::move(options));
+    Result<std::unique_ptr<Service>> opened = take_home(session, *options);
     if (!opened) return opened.error();
     Service& service = **opened;
     if (service.home().is_new()) log.line(Weight::info, "new home " + service.home().path());
@@ -96,7 +98,7 @@ class ServeVerb final : public Verb {
     options.program = program_path();
     options.version = program_version();
     options.serves = true;
-    options.lock_wait = kLockPatience;
+    options.lock_wait = kLockPause;
     options.settings = *std::move(settings);
     for (const std::string& folder : folders_) {
       std::error_code error;
@@ -131,6 +133,18 @@ class ServeVerb final : public Verb {
     if (answer || answer.error().kind == ErrorKind::no_scheduler) return {};
     return Error{ErrorKind::locked,
                  fmt::format("{}: {}", escape_for_terminal(home), answer.error().message)};
+  }
+
+  /// Between its asking and the lock another verb may have become the scheduler, and be asked, too.
+  static Result<std::unique_ptr<Service>> take_home(const Session& session,
+                                                    const ServiceOptions& options) {
+    const MonoTime deadline = mono_now() + kLockPatience;
+    for (;;) {
+      Result<std::unique_ptr<Service>> opened = Service::open(options);
+      const bool is_held = !opened && opened.error().kind == ErrorKind::locked;
+      if (!is_held || mono_now() >= deadline) return opened;
+      if (const Result<void> free = ask_for_home(session, options.home); !free) return free.error();
+    }
   }
 
   std::vector<std::string> folders_;

@@ -6,6 +6,7 @@
 
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/control.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/spec/civil.h"
 
@@ -84,7 +85,7 @@ void Backfills::handle(const ControlRequest& request, const json& body, ControlA
 
 void Backfills::load(const Ask& ask, std::function<std::function<void()>(Store&)> look) {
   pump_.flush();
-  if (!writer_.load(std::move(look))) fail(*ask, {ErrorKind::storage, "the store is closed"});
+  if (!writer_.load(std::move(look))) fail(*ask, lost_answer());
 }
 
 /// The definition, and whether this very request was accepted before.

@@ -54,6 +54,11 @@ int http_status(ErrorKind kind) {
   return 500;
 }
 
+Error lost_answer() {
+  return {ErrorKind::no_scheduler,
+          "the scheduler went before it answered. Whether it did what was asked is unknown"};
+}
+
 std::string error_body(const Error& error) {
   const nlohmann::json body = {
       {"error", {{"kind", to_string(error.kind)}, {"message", error.message}}}};

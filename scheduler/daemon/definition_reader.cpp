@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "scheduler/daemon/control.h"
 #include "scheduler/daemon/definitions.h"
 
 namespace pawl {
@@ -41,7 +42,7 @@ void DefinitionReader::begin(VersionId version) {
           parse(std::move(***row));
         };
       });
-  if (!is_queued) end(version, Error{ErrorKind::storage, "the store is closed"});
+  if (!is_queued) end(version, lost_answer());
 }
 
 void DefinitionReader::parse(JobVersionRow row) {

@@ -21,8 +21,9 @@ constexpr Duration kFollowMax = std::chrono::seconds(60);
 constexpr std::size_t kFollowersMax = 1'000;
 constexpr std::size_t kEndedMax = 64;
 
-std::string with_scheduler(json progress, std::uint64_t version, bool ended) {
+std::string with_scheduler(json progress, std::uint64_t version, bool dormant, bool ended) {
   progress["version"] = version;
+  progress["dormant"] = dormant;
   progress["ended"] = ended;
   progress["scheduler_pid"] = ::getpid();
   return dump(progress);
@@ -61,7 +62,7 @@ std::string Followers::progress(RunId run, bool ended) const {
   return with_scheduler(progress_json(
                             *engine.run(run), *engine.job_of(run), engine.states(run),
                             [&](TaskIndex task) { return engine.task(run, task); }, wall_now()),
-                        version_of(run), ended);
+                        version_of(run), engine.is_dormant(run), ended);
 }
 
 void Followers::follow(const std::string& run, const ControlRequest& request,
@@ -178,11 +179,11 @@ void Followers::answer_stored(const std::string& run, const ControlAnswer& answe
             if (!job) return refuse(answer, job.error());
             const RunSnapshot& snapshot = **stored;
             answer(200, with_scheduler(progress_json(snapshot, **job, wall_now()),
-                                       first_version_ + 1, is_final(snapshot.run.state)));
+                                       first_version_ + 1, false, is_final(snapshot.run.state)));
           });
         };
       });
-  if (!is_queued) refuse(answer, {ErrorKind::storage, "the store is closed"});
+  if (!is_queued) refuse(answer, lost_answer());
 }
 
 }  // namespace pawl

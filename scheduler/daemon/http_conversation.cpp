@@ -55,6 +55,7 @@ MHD_Result HttpConversation::received_whole() {
   if (whole_) return MHD_YES;
   whole_ = true;
   server_.owes_nothing(*client_);
+  client_->has_asked = true;
   if (received_ > HttpServer::kBodyBytesMax) return refuse_length();
   if (server_.connections() > HttpServer::kConnectionsMax) {
     return refuse(MHD_HTTP_SERVICE_UNAVAILABLE,
@@ -130,10 +131,7 @@ void HttpConversation::answer(int status, std::string text) {
 }
 
 void HttpConversation::abandoned() {
-  // A scheduler that goes leaves requests without an answer: the next one may be asked again.
-  const Error error{ErrorKind::no_scheduler,
-                    "the scheduler went before it answered. Whether it did what was asked is "
-                    "unknown"};
+  const Error error = lost_answer();
   answer(http_status(error.kind), error_body(error));
 }
 

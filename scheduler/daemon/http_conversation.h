@@ -26,6 +26,7 @@ namespace pawl {
 struct ClientConnection {
   int fd = -1;
   Peer peer;
+  bool has_asked = false;
   MonoTime deadline;  ///< while it is in the list of those that owe a request
   std::optional<std::list<ClientConnection*>::iterator> owing;
 };

@@ -46,8 +46,8 @@ void on_connection(void* cls, MHD_Connection* connection, void** context,
   auto* server = static_cast<HttpServer::Impl*>(cls);
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    auto* client =
-        new ClientConnection{.fd = info->connect_fd, .peer = {}, .deadline = {}, .owing = {}};
+    auto* client = new ClientConnection{
+        .fd = info->connect_fd, .peer = {}, .has_asked = false, .deadline = {}, .owing = {}};
     if (const auto peer = peer_of(client->fd)) client->peer = *peer;
     *context = client;
     server->owes_request(*client);
@@ -224,6 +224,16 @@ HttpServer::~HttpServer() {
   impl_->stop();
   Loop& loop = impl_->loop;
   loop.retire(std::move(impl_));
+}
+
+void HttpServer::stop_listening() {
+  impl_->listener->close();
+  impl_->listener.reset();
+}
+
+bool HttpServer::awaits_request() const {
+  return std::any_of(impl_->owing.begin(), impl_->owing.end(),
+                     [](const ClientConnection* client) { return !client->has_asked; });
 }
 
 std::size_t HttpServer::connections() const { return impl_->connections(); }

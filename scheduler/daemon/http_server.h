@@ -76,6 +76,11 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
+  /// Listens no more: who connects is refused. Who has connected by now is served as before.
+  void stop_listening();
+  /// Whether somebody has connected, and not asked anything yet.
+  bool awaits_request() const;
+
   /// Connections that are open now.
   std::size_t connections() const;
 

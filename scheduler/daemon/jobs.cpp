@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/control.h"
 #include "scheduler/daemon/definitions.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/spec/job_name.h"
@@ -97,7 +98,7 @@ void Jobs::find_or_make(JobVersionRow row, SharedJob job,
       done(id);
     };
   };
-  if (!writer_.load(std::move(ask))) return done(Error{ErrorKind::storage, "the store is closed"});
+  if (!writer_.load(std::move(ask))) return done(lost_answer());
   ++lookups_;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "scheduler/daemon/control.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
@@ -91,7 +92,7 @@ void Retainer::read_job_settings() {
           if (*alive) parse_job_settings(unknown, rows);
         };
       });
-  if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});
+  if (!is_queued) end(lost_answer());
 }
 
 void Retainer::parse_job_settings(const std::vector<VersionId>& versions,
@@ -140,7 +141,7 @@ void Retainer::step() {
           pause_.start_after(pump_.engine().live_attempts() == 0 ? Duration{0} : kStepPause);
         };
       });
-  if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});
+  if (!is_queued) end(lost_answer());
 }
 
 void Retainer::delete_files() {
@@ -173,7 +174,7 @@ void Retainer::delete_files() {
           work_.start(std::move(remove), std::move(removed));
         };
       });
-  if (!is_queued) end(Error{ErrorKind::storage, "the store is closed"});
+  if (!is_queued) end(lost_answer());
 }
 
 void Retainer::end(Result<std::int64_t> result) {

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "scheduler/daemon/control.h"
 #include "scheduler/daemon/definitions.h"
 #include "scheduler/daemon/redefinition.h"
 #include "scheduler/daemon/run_command.h"
@@ -45,8 +46,7 @@ void RunCommands::load_rows(const std::shared_ptr<Command>& command) {
       load_jobs(command, loaded);
     };
   };
-  if (!writer_.load(std::move(work)))
-    fail(*command, Error{ErrorKind::storage, "the store is closed"});
+  if (!writer_.load(std::move(work))) fail(*command, lost_answer());
 }
 
 void RunCommands::load_jobs(const std::shared_ptr<Command>& command,
@@ -103,8 +103,7 @@ void RunCommands::load_rest(const std::shared_ptr<Command>& command,
       carry_out(command, loaded);
     };
   };
-  if (!writer_.load(std::move(work)))
-    fail(*command, Error{ErrorKind::storage, "the store is closed"});
+  if (!writer_.load(std::move(work))) fail(*command, lost_answer());
 }
 
 /// On the writer's thread. `newest`: of each job, where that is what the run shall go on with.

@@ -20,8 +20,8 @@ inline constexpr std::size_t kProgressTasksMax = 200;
 /// ended without having run, those that wait for others, and those that are done.
 std::vector<TaskIndex> foremost_tasks(const std::vector<TaskState>& states, std::size_t max);
 
-/// The answer of GET /v1/runs/NAME/follow, without `version`, `ended` and `scheduler_pid`. `task`
-/// is asked of the tasks that are told of.
+/// The answer of GET /v1/runs/NAME/follow, without `version`, `dormant`, `ended` and
+/// `scheduler_pid`. `task` is asked of the tasks that are told of.
 nlohmann::json progress_json(const RunRow& run, const JobSpec& job, const RunStates& states,
                              const std::function<TaskView(TaskIndex)>& task, WallTime now);
 

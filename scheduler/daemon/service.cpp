@@ -4,9 +4,50 @@
 #include <filesystem>
 
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/control.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
+namespace {
+
+/// How long who has asked is waited for by a scheduler that ends: what was asked is a few commits
+/// away from its answer.
+constexpr Duration kLastAnswersPatience = std::chrono::seconds(1);
+
+/// A call that was taken and has no answer yet.
+class OpenCall {
+ public:
+  explicit OpenCall(std::shared_ptr<std::int64_t> count) : count_(std::move(count)) { ++*count_; }
+  ~OpenCall() { end(); }
+  OpenCall(const OpenCall&) = delete;
+  OpenCall& operator=(const OpenCall&) = delete;
+
+  void end() {
+    if (count_) --*std::exchange(count_, nullptr);
+  }
+
+ private:
+  std::shared_ptr<std::int64_t> count_;
+};
+
+/// The same answer; until it is given, or nobody has it any more, the call counts.
+ControlAnswer counted_in(const std::shared_ptr<std::int64_t>& count, const ControlAnswer& answer) {
+  auto open = std::make_shared<OpenCall>(count);
+  return ControlAnswer(
+      [open, answer](int status, std::string body) {
+        answer(status, std::move(body));
+        open->end();
+      },
+      [answer](std::function<void()> fn) { answer.on_gone(std::move(fn)); });
+}
+
+void refuse_at_the_end(const ControlAnswer& answer) {
+  answer(kStatusNotTaken, error_body({ErrorKind::no_scheduler,
+                                      "the scheduler ends: nothing was done. Ask the next one"}));
+}
+
+}  // namespace
+
 Service::Service(ServiceOptions options, Home home, FileLock lock)
     : options_(std::move(options)),
       home_(std::move(home)),
@@ -31,6 +72,7 @@ Service::~Service() {
   stall_watch_.reset();
   folders_.reset();
   folder_jobs_.reset();
+  answer_the_last();
   if (pump_) pump_->flush();
   if (writer_) {
     writer_->stop();
@@ -72,12 +114,30 @@ bool Service::turn() {
 }
 
 void Service::call(ControlRequest request, ControlAnswer answer) {
+  if (!takes_calls_) return refuse_at_the_end(answer);
   const bool awaits_folders = folders_timer_ && folders_timer_->armed() && request.method != "GET";
   if (!is_ready_ || awaits_folders) {
     early_calls_.emplace_back(std::move(request), std::move(answer));
     return;
   }
+  // Who only looks asks the next one, as often as needed.
+  if (request.method != "GET") answer = counted_in(open_calls_, answer);
   commands_->handle(std::move(request), std::move(answer));
+}
+
+/// Whoever was taken on must know what came of it, and has nobody else to ask.
+void Service::answer_the_last() {
+  takes_calls_ = false;
+  for (const auto& [request, answer] : std::exchange(early_calls_, {})) refuse_at_the_end(answer);
+  if (!is_ready_) return;
+  if (http_) http_->stop_listening();
+  bool is_over = false;
+  Timer patience(loop_, [&is_over] { is_over = true; });
+  patience.start_after(kLastAnswersPatience);
+  while (!is_over && !failure_ && (*open_calls_ > 0 || (http_ && http_->awaits_request()))) {
+    loop_.run_once(true);
+    pump_->tell_changes();
+  }
 }
 
 void Service::take_early_calls() {

@@ -70,7 +70,8 @@ class Service {
   /// socket is served once recovery is done (inside `run` or `turn`). Errors: locked,
   /// home_unusable, storage, version, invalid (a job folder).
   static Result<std::unique_ptr<Service>> open(ServiceOptions options);
-  /// Commits what was decided and lets the home go. Running tasks go on.
+  /// Answers who has asked by now, commits what was decided and lets the home go. Running tasks go
+  /// on.
   ~Service();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
@@ -154,6 +155,7 @@ class Service {
   void tell(Weight weight, const std::string& text) const;
   void leave_if_drained();
   void take_early_calls();
+  void answer_the_last();
 
   ServiceOptions options_;
   /// Those that a reload found. Whoever reads a file on another thread may still use the one
@@ -210,6 +212,8 @@ class Service {
   bool is_ready_ = false;
   bool is_leaving_ = false;
   bool is_draining_ = false;
+  bool takes_calls_ = true;
+  std::shared_ptr<std::int64_t> open_calls_ = std::make_shared<std::int64_t>(0);
   bool was_handed_over_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

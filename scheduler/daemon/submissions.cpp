@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "scheduler/base/text.h"
+#include "scheduler/daemon/control.h"
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
@@ -212,7 +213,7 @@ void Submissions::submit(RunRow row, SharedJob job, bool force, std::string acto
           feed(std::move(row), job, force, std::move(actor), std::move(diagnostics), answer);
         };
   };
-  if (!writer_.load(std::move(look))) refuse(answer, {ErrorKind::storage, "the store is closed"});
+  if (!writer_.load(std::move(look))) refuse(answer, lost_answer());
 }
 
 void Submissions::feed(RunRow row, const SharedJob& job, bool force, std::string actor,

@@ -139,15 +139,29 @@ struct UnixListener::Impl : Loop::Retired {
 
   void accept_some() {
     for (int i = 0; i < kAcceptsPerTurnMax && !ended && !paused; ++i) {
-      Fd socket(::accept4(fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-      if (!socket) {
-        if (errno == EINTR || errno == ECONNABORTED) continue;
-        if (errno != EAGAIN) wait_for_room();
-        return;
-      }
-      const auto peer = peer_of(socket.get());
-      if (peer && is_trusted(*peer)) on_accept(std::move(socket), *peer);
+      if (accept_one()) continue;
+      if (errno != EAGAIN) wait_for_room();
+      return;
     }
+  }
+
+  /// Who connects is refused from the shutdown on, so the queue has an end.
+  void close() {
+    poll.stop();
+    again.cancel();
+    ::shutdown(fd.get(), SHUT_RD);
+    paused = false;
+    while (accept_one()) {
+    }
+    ended = true;
+  }
+
+  bool accept_one() {
+    Fd socket(::accept4(fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!socket) return errno == EINTR || errno == ECONNABORTED;
+    const auto peer = peer_of(socket.get());
+    if (peer && is_trusted(*peer)) on_accept(std::move(socket), *peer);
+    return true;
   }
 
   void wait_for_room() {
@@ -173,6 +187,8 @@ UnixListener::~UnixListener() {
   impl_->again.cancel();
   impl_->loop.retire(std::unique_ptr<Loop::Retired>(impl_));
 }
+
+void UnixListener::close() { impl_->close(); }
 
 void UnixListener::pause() {
   impl_->paused = true;

@@ -58,6 +58,9 @@ class UnixListener {
   void pause();
   void resume();
 
+  /// Listens no more: who has connected by now is still accepted, at once, the next is refused.
+  void close();
+
   struct Impl;
 
  private:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The verbs that change, with no scheduler up: each is the scheduler for as long as it needs."""
 
+import concurrent.futures
 import contextlib
 import json
 import sqlite3
@@ -332,6 +333,28 @@ class Changing(HomeTest):
             self.assertEqual([run["run"] for run in went_on.json()], [failed])
             self.assertIn(f"{done[-6:]}: nothing of it failed", went_on.err)
             self.assertNotIn(f"{failed[-6:]}: nothing of it failed", went_on.err)
+
+    def test_several_shells_at_once_all_get_what_they_ask_for(self):
+        path = self.job("many", [{"id": "m", "map": {"items": list(range(24))},
+                                  "command": ["false"]}])
+        run = self.pawl("run", path, "-q", code=1).lines[0]
+        quick = self.job("quick", [{"id": "a", "command": ["true"]},
+                                   {"id": "b", "depends_on": ["a"], "command": ["true"]}])
+
+        def shell(*commands):
+            return [self.pawl(*words, code=None) for words in commands]
+
+        with concurrent.futures.ThreadPoolExecutor() as shells:
+            done = [shells.submit(shell, *commands) for commands in (
+                [("mark", f"{run}/m:{i}", "succeeded") for i in range(12)],
+                [("dismiss", f"{run}/m:{i}") for i in range(12, 24)],
+                [(verb, "many") for verb in ("pause", "unpause")] * 4,
+                [("run", quick)] * 4)]
+            ended = [one for each in done for one in each.result()]
+        self.assertEqual([one for one in ended if one.code != 0], [])
+        items = self.pawl("tasks", run, "--task", "m", "--state", "succeeded", "-o", "json").json()
+        self.assertEqual(len(items), 12)
+        self.assertEqual(self.pawl("failed", "-o", "json").json(), [])
 
     def test_what_would_be_refused_is_told_beforehand(self):
         run = self.failed_run()

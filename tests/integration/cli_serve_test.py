@@ -326,6 +326,22 @@ class Served(GateTest):
         self.assertEqual(len(self.pawl("attempts", "-o", "name").lines), 2)
         self.end(child)
 
+    def test_runs_go_on_when_the_verb_that_was_their_scheduler_is_killed(self):
+        first = self.start("run", self.gated_job("x", [self.gate("x1")]))
+        self.until_started("x1")
+        others = [self.start("run", self.gated_job(name, [
+            self.gate(f"{name}1"), {**self.gate(f"{name}2"), "depends_on": [f"{name}1"]}]))
+            for name in ("y", "z")]
+        self.until_started("y1", "z1")
+        self.kill(first)
+        self.open_gates("y1", "z1")
+        # One of the two is the scheduler now, and has more to do than its own.
+        self.until_started("y2", "z2")
+        self.open_gates("y2", "z2", "x1")
+        for verb in others:
+            _, err = verb.communicate(timeout=SECONDS)
+            self.assertEqual(verb.returncode, 0, err)
+
     def test_running_tasks_outlive_the_scheduler(self):
         child = self.serve()
         self.pawl("run", self.gated_job("slow", [self.gate("a")]), "--detach")

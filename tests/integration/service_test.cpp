@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "scheduler/daemon/control.h"
 #include "tests/integration/service_support.h"
 
 namespace pawl::test {
@@ -33,6 +34,24 @@ class ServiceTest : public RunningService {
                       {"description", std::string(text_bytes, 'd')},
                       {"tasks", {{{"id", "a"}, {"command", {"true"}}}}}};
     return ask("POST", "/v1/runs", {{"text", job.dump()}, {"folder", "/"}}).value("run", "");
+  }
+
+  /// The status of the answer to what is asked just before the service ends.
+  int ask_at_the_end(const std::string& path, const json& body) {
+    int answered = 0;
+    ControlRequest request;
+    request.method = "POST";
+    request.path = path;
+    request.body = body.dump();
+    service_->call(request, [&answered](int status, const std::string&) { answered = status; });
+    service_.reset();
+    return answered;
+  }
+  /// Starts another one, and waits for nothing.
+  void open_again() {
+    auto opened = Service::open(options());
+    REQUIRE(opened);
+    service_ = std::move(*opened);
   }
 
   std::string database() const { return folder_ / "home/pawl.db"; }
@@ -75,6 +94,18 @@ TEST_CASE("a command that says something of another type is refused, and the sch
   CHECK(answer["error"]["kind"] == "invalid");
   CHECK(answer["error"]["message"] == "'params' of a trigger is not an object");
   CHECK(test.ask("GET", "/v1/status")["serves"] == true);
+}
+
+TEST_CASE("a scheduler that ends answers what it has taken, and says that it took nothing more") {
+  ServiceTest test(Settings{}.wal_bytes_max);
+  const std::string run = test.submit();
+  test.until([&] { return test.state_of(run) == "succeeded"; });
+  const json mark = {{"verb", "mark"},
+                     {"targets", {{{"run", run}, {"task", "a"}}}},
+                     {"options", {{"state", "failed"}}}};
+  CHECK(test.ask_at_the_end("/v1/commands", mark) == 200);
+  test.open_again();
+  CHECK(test.ask_at_the_end("/v1/commands", mark) == kStatusNotTaken);
 }
 
 TEST_CASE("a reader that holds the write-ahead log stops new starts, is named, and all goes on") {

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <atomic>
+#include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -11,6 +13,7 @@
 #include <catch2/catch.hpp>
 
 #include "cli/client.h"
+#include "scheduler/daemon/control.h"
 #include "scheduler/loop/clock.h"
 #include "scheduler/loop/file_lock.h"
 #include "scheduler/loop/timer.h"
@@ -28,7 +31,8 @@ Client::Call get(std::string path) { return {.path = std::move(path)}; }
 /// A server that loses the first `losses` answers: it reads a request and hangs up.
 class LossyServer {
  public:
-  LossyServer(const std::string& path, int losses) : listening_(test::listen_or_fail(path)) {
+  LossyServer(const std::string& path, int losses, std::function<void()> on_loss = {})
+      : listening_(test::listen_or_fail(path)), on_loss_(std::move(on_loss)) {
     thread_ = std::thread([this, losses] { serve(losses); });
   }
   ~LossyServer() {
@@ -46,7 +50,10 @@ class LossyServer {
       if (!socket) return;
       std::array<char, 4096> buffer;
       if (::recv(socket.get(), buffer.data(), buffer.size(), 0) <= 0) continue;
-      if (++requests_ <= losses) continue;
+      if (++requests_ <= losses) {
+        if (on_loss_) on_loss_();
+        continue;
+      }
       constexpr std::string_view kAnswer =
           "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
       ::send(socket.get(), kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL);
@@ -54,6 +61,7 @@ class LossyServer {
   }
 
   Fd listening_;
+  std::function<void()> on_loss_;
   std::atomic<bool> ending_ = false;
   std::atomic<int> requests_ = 0;
   std::thread thread_;
@@ -186,6 +194,35 @@ TEST_CASE("a scheduler that goes and says so is asked again as one that fell sil
       REQUIRE(requests == 1);
     }
   }
+}
+
+TEST_CASE("a home whose scheduler went with the question is not waited for, it is free") {
+  for (const bool idempotent : {true, false}) {
+    DeepHome home;
+    LossyServer server(home.socket(), 1'000'000,
+                       [&home] { std::filesystem::remove(home.socket()); });
+    Client client(home.path());
+    const auto reply = client.call({.method = "POST",
+                                    .path = "/",
+                                    .idempotent = idempotent,
+                                    .wait_for_start = std::chrono::hours(1)});
+    REQUIRE(reply.error().kind == ErrorKind::no_scheduler);
+    REQUIRE(client.was_taken());
+    REQUIRE(server.requests() == 1);
+  }
+}
+
+TEST_CASE("a scheduler that ends and took nothing is followed by the next, whatever was asked") {
+  DeepHome home;
+  int requests = 0;
+  ServerThread server(home.socket(), [&](HttpRequest, Responder responder) {
+    if (++requests == 3) return responder.json(200, "ok");
+    responder.json(kStatusNotTaken, error_body({ErrorKind::no_scheduler, "it ends"}));
+  });
+  Client client(home.path());
+  const auto reply = client.call({.method = "POST", .path = "/"});
+  REQUIRE(reply);
+  REQUIRE(reply->body == "ok");
 }
 
 TEST_CASE("an answer that is lost for good ends in an error, in time") {

@@ -173,6 +173,17 @@ TEST_CASE("a path, a query or a body that is not UTF-8 is refused") {
   REQUIRE(echo.handled == 0);
 }
 
+TEST_CASE("a server that listens no more serves who has connected, and nobody else") {
+  Echo echo;
+  RawClient early(echo.loop, echo.home.socket());
+  echo.server->stop_listening();
+  REQUIRE(connect_unix(echo.home.socket()).error().kind == ErrorKind::refused);
+  REQUIRE(echo.server->awaits_request());
+  early.send(kGet);
+  REQUIRE(run_until(echo.loop, [&] { return early.got("200 OK"); }));
+  REQUIRE_FALSE(echo.server->awaits_request());
+}
+
 TEST_CASE("headers without an end are cut off") {
   Echo echo;
   RawClient client(echo.loop, echo.home.socket());
