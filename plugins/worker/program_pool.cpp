@@ -81,6 +81,7 @@ void ProgramPool::cancel(AttemptId id) {
   if (process == nullptr) {
     return finish(id, failure(Reason::lost, "it was cancelled before a process was free for it"));
   }
+  at->second.is_cancelled = true;
   if (!process->can_cancel()) return;
   append_cancel(process->outgoing(), id);
   process->flush();
@@ -210,10 +211,14 @@ void ProgramPool::returned(ProgramProcess& process, AttemptId id) {
   events_.waits(id);
   end_if_used_up(process);
   schedule_turn();
-  if (++attempt.returns > kReturnsMax) {
+  if (attempt.is_cancelled) {
+    finish(id, failure(Reason::lost, "it was cancelled before a process had begun it"));
+  } else if (++attempt.returns > kReturnsMax) {
     finish(id, failure(Reason::error, "a hundred processes in a row gave it back"));
   }
 }
+
+void ProgramPool::on_undelivered(ProgramProcess& process, AttemptId id) { returned(process, id); }
 
 void ProgramPool::on_error_text(ProgramProcess& process, std::string_view text) {
   tell_errors(process, processes_.at(process.id()).errors.feed(text));
@@ -263,7 +268,10 @@ void ProgramPool::end_if_used_up(ProgramProcess& process) {
   }
 }
 
-void ProgramPool::on_exited(ProgramProcess&) { host_.schedule_reaping(); }
+void ProgramPool::on_exited(ProgramProcess& process) {
+  process.drain();
+  host_.schedule_reaping();
+}
 
 bool ProgramPool::has_killed(AttemptId id) const {
   return !processes_.at(id).process->kill_reason().empty();

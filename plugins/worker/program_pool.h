@@ -51,6 +51,7 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
     ProgramRequest request;
     ProgramProcess* process = nullptr;  ///< null while it waits
     int returns = 0;
+    bool is_cancelled = false;
   };
   struct Process {
     std::unique_ptr<ProgramProcess> process;
@@ -64,6 +65,7 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   };
 
   void on_message(ProgramProcess& process, ProgramMessage&& message) override;
+  void on_undelivered(ProgramProcess& process, AttemptId id) override;
   void on_error_text(ProgramProcess& process, std::string_view text) override;
   void on_exited(ProgramProcess& process) override;
   bool has_killed(AttemptId process) const override;

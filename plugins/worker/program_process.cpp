@@ -144,6 +144,7 @@ void ProgramProcess::add(AttemptId attempt) {
     meter_->begin();
   }
   attempts_.insert(attempt);
+  outgoing_starts_.emplace_back(attempt, outgoing_.size());
   last_used_ = mono_now();
 }
 
@@ -166,18 +167,37 @@ void ProgramProcess::flush() {
       return;
     } else if (errno != EINTR) {
       // It does not listen any more. It is about to exit, or closes its output next.
-      is_input_closing_ = true;
-      break;
+      drain();
+      return close_input();
     }
   }
+  if (is_input_closing_) return close_input();
+  if (input_) input_poll_->stop();
+  clear_outgoing();
+}
+
+void ProgramProcess::clear_outgoing() {
   outgoing_.clear();
+  outgoing_starts_.clear();
   written_ = 0;
   answered_bytes_ = 0;
-  if (!input_) return;
-  input_poll_->stop();
-  if (!is_input_closing_) return;
+}
+
+/// Of a line that was not written to its end it knows nothing. One that was killed had an attempt
+/// that was to end, perhaps this one.
+void ProgramProcess::close_input() {
   input_poll_.reset();
   input_.reset();
+  std::vector<AttemptId> undelivered;
+  for (const auto& [attempt, end] : outgoing_starts_) {
+    const bool is_whole = end <= written_;
+    const bool has_ended = attempts_.count(attempt) == 0;
+    if (!is_whole && !has_ended && phase_ != Phase::killed) undelivered.push_back(attempt);
+  }
+  clear_outgoing();
+  // The last first: the listener puts each before those that wait.
+  std::reverse(undelivered.begin(), undelivered.end());
+  for (AttemptId attempt : undelivered) listener_.on_undelivered(*this, attempt);
 }
 
 void ProgramProcess::answer_handle(AttemptId attempt, bool is_kept) {
@@ -247,10 +267,9 @@ void ProgramProcess::read_rest(const ResourceUse& life) {
     take_lines();
   }
   read_errors();
-  input_poll_.reset();
+  close_input();
   output_poll_.reset();
   errors_poll_.reset();
-  input_.reset();
   output_.reset();
   errors_.reset();
   timer_.cancel();

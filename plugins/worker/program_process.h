@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "plugins/worker/launcher.h"
@@ -38,6 +39,8 @@ class ProgramProcess {
     virtual void on_message(ProgramProcess& process, ProgramMessage&& message) = 0;
     /// It wrote to its standard error.
     virtual void on_error_text(ProgramProcess& process, std::string_view text) = 0;
+    /// It has not got this attempt and gets nothing more: it reads no longer.
+    virtual void on_undelivered(ProgramProcess& process, AttemptId attempt) = 0;
     /// It has exited and is to be reaped.
     virtual void on_exited(ProgramProcess& process) = 0;
   };
@@ -83,6 +86,7 @@ class ProgramProcess {
   std::uint64_t resident_bytes() const;
 
   void set_ready(bool can_cancel);
+  /// Its `start` is the last line of `outgoing`.
   void add(AttemptId attempt);
   void remove(AttemptId attempt);
 
@@ -106,6 +110,8 @@ class ProgramProcess {
   void read_messages();
   void take_lines();
   void on_input_ready();
+  void close_input();
+  void clear_outgoing();
   /// Kills it and listens to it no longer.
   void fail(std::string reason);
   void kill_after(Duration time, std::string_view reason);
@@ -129,7 +135,9 @@ class ProgramProcess {
   std::optional<ProcessMeter> meter_;
   std::optional<ResourceUse> life_;  ///< of all its life, which is over
   std::string outgoing_;
-  std::size_t written_ = 0;         ///< of `outgoing_`
+  std::size_t written_ = 0;  ///< of `outgoing_`
+  /// Attempts whose `start` is in `outgoing_`, and where it ends there.
+  std::vector<std::pair<AttemptId, std::size_t>> outgoing_starts_;
   std::size_t answered_bytes_ = 0;  ///< of answers, since `outgoing_` was empty
   std::string incoming_;
   std::size_t scanned_ = 0;  ///< of `incoming_`: no newline before it

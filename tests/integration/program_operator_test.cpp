@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <set>
 #include <string>
 
 #include "plugins/worker/process_table.h"
@@ -363,6 +364,29 @@ TEST_CASE("what a program gives back goes to another process") {
   const std::string pid = host.run(1, todo("pid")).output;
   CHECK(host.run(2, todo("return")).output == "1");
   CHECK(host.run(3, todo("pid")).output != pid);
+}
+
+TEST_CASE("what a process could not be told goes to another one") {
+  Programs programs("", R"sh(#!/bin/sh
+echo '{"type":"ready","protocol":1}'
+read -r hello
+read -r line
+case $line in *'"type":"start"'*) ;; *) exit ;; esac
+id=${line#*\"attempt\":}
+exec <&-
+echo "{\"type\":\"finish\",\"attempt\":${id%%,*},\"outcome\":\"succeeded\",\"output\":$$}"
+)sh");
+  TestHost host(programs.make());
+  for (int id = 1; id <= 10; ++id) host.start(id);
+  std::set<std::string> pids;
+  for (int id = 1; id <= 10; ++id) {
+    CAPTURE(id);
+    const OperatorResult& result = host.end(id);
+    INFO(result.message);
+    CHECK(result.outcome == Outcome::succeeded);
+    pids.insert(result.output);
+  }
+  CHECK(pids.size() == 10);
 }
 
 TEST_CASE("a program that cannot be started fails what waits for it") {
