@@ -1,40 +1,51 @@
 #include "plugins/worker/process_meter.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "plugins/worker/process_table.h"
 
 namespace pawl {
 
-ProcessMeter::ProcessMeter(pid_t pid) : pid_(pid) { clock_getcpuclockid(pid, &clock_); }
+ProcessMeter::ProcessMeter(pid_t pid)
+    : stat_(open_of_process(pid, "stat")),
+      status_(open_of_process(pid, "status")),
+      clear_refs_(open_of_process(pid, "clear_refs")) {
+  clock_getcpuclockid(pid, &clock_);
+}
 
 void ProcessMeter::begin() {
   ++spans_;
-  is_peak_of_span_ = reset_peak_memory(pid_);
-  cpu_at_begin_us_ = cpu_us();
+  is_peak_of_span_ = reset_peak_memory(clear_refs_);
+  began_at_ = std::chrono::steady_clock::now();
+  own_cpu_at_begin_us_ = own_cpu_us();
 }
 
-ResourceUse ProcessMeter::end() const {
+ResourceUse ProcessMeter::end() {
   ResourceUse use;
-  use.cpu_us = std::max<std::int64_t>(cpu_us() - cpu_at_begin_us_, 0);
-  if (is_peak_of_span_) use.peak_memory_bytes = peak_memory_bytes(pid_).value_or(0);
+  use.cpu_us = own_cpu_us() - own_cpu_at_begin_us_;
+  if (const auto stat = read_process_stat(stat_)) {
+    const std::int64_t children_us =
+        static_cast<std::int64_t>(stat->children_cpu_ticks) * kMicrosecondsPerTick;
+    use.cpu_us += children_us - std::exchange(children_cpu_us_, children_us);
+  }
+  use.cpu_us = std::max<std::int64_t>(use.cpu_us, 0);
+  if (is_peak_of_span_ && std::chrono::steady_clock::now() - began_at_ >= kMemoryFrom)
+    use.peak_memory_bytes = peak_memory_bytes(status_).value_or(0);
   return use;
 }
 
 ResourceUse ProcessMeter::end(const ResourceUse& life) const {
   ResourceUse use;
-  use.cpu_us = std::max<std::int64_t>(life.cpu_us - cpu_at_begin_us_, 0);
+  use.cpu_us = std::max<std::int64_t>(life.cpu_us - own_cpu_at_begin_us_ - children_cpu_us_, 0);
   if (spans_ == 1) use.peak_memory_bytes = life.peak_memory_bytes;
   return use;
 }
 
-std::int64_t ProcessMeter::cpu_us() const {
+std::int64_t ProcessMeter::own_cpu_us() const {
   timespec own{};
   if (clock_gettime(clock_, &own) != 0) return 0;
-  const auto stat = read_process_stat(pid_);
-  const std::uint64_t ticks = stat ? stat->children_cpu_ticks : 0;
-  return std::int64_t{own.tv_sec} * 1'000'000 + own.tv_nsec / 1'000 +
-         static_cast<std::int64_t>(ticks) * kMicrosecondsPerTick;
+  return std::int64_t{own.tv_sec} * 1'000'000 + own.tv_nsec / 1'000;
 }
 
 }  // namespace pawl

@@ -88,13 +88,17 @@ std::optional<std::int64_t> proportional_memory_bytes(pid_t pid) {
          memory_in_line(*text, "\nSwapPss:").value_or(0);
 }
 
-std::optional<std::int64_t> peak_memory_bytes(pid_t pid) {
-  return memory_in_line(read_small_file(proc_path(pid, "status")), "\nVmHWM:");
+Fd open_of_process(pid_t pid, const char* name) {
+  const int mode = std::string_view(name) == "clear_refs" ? O_WRONLY : O_RDONLY;
+  return Fd(::open(proc_path(pid, name).c_str(), mode | O_CLOEXEC));
 }
 
-bool reset_peak_memory(pid_t pid) {
-  const Fd file(::open(proc_path(pid, "clear_refs").c_str(), O_WRONLY | O_CLOEXEC));
-  return file && ::write(file.get(), "5", 1) == 1;
+std::optional<std::int64_t> peak_memory_bytes(const Fd& status) {
+  return memory_in_line(read_small_file(status), "\nVmHWM:");
+}
+
+bool reset_peak_memory(const Fd& clear_refs) {
+  return clear_refs && ::pwrite(clear_refs.get(), "5", 1, 0) == 1;
 }
 
 std::optional<std::int64_t> attempt_in_environment(std::string_view environment,

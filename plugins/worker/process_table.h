@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "scheduler/loop/fd.h"
 #include "scheduler/loop/process_stat.h"
 
 namespace pawl {
@@ -28,12 +29,16 @@ struct Spawned {
 /// Slow where it is large. Nothing when it may not be asked, or is gone.
 std::optional<std::int64_t> proportional_memory_bytes(pid_t pid);
 
-/// The most memory that a process has had in RAM since `reset_peak_memory`, or ever. Nothing when
-/// it may not be asked, or has ended.
-std::optional<std::int64_t> peak_memory_bytes(pid_t pid);
+/// A file of /proc/PID, to be asked again and again; whatever becomes of the number, it is that
+/// process. `clear_refs` is opened to be written. None when there is no such process.
+Fd open_of_process(pid_t pid, const char* name);
 
-/// Its peak counts from now. False when it may not be asked, or has ended.
-bool reset_peak_memory(pid_t pid);
+/// The most memory that a process has had in RAM since `reset_peak_memory`, or ever; of its open
+/// `status`. Nothing when it may not be asked, or has ended.
+std::optional<std::int64_t> peak_memory_bytes(const Fd& status);
+
+/// Its peak counts from now; by its open `clear_refs`. False when it may not be, or has ended.
+bool reset_peak_memory(const Fd& clear_refs);
 
 /// The attempt that a process says it belongs to, whatever session it is in: by the mark in its
 /// limits, else by the variables it carries. Nothing when it has neither, or cannot be read.

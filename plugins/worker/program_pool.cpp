@@ -289,7 +289,7 @@ void ProgramPool::on_exit(const ProcessTree::Exit& exit) {
 
 void ProgramPool::on_gone(AttemptId id) {
   const Process& gone = processes_.at(id);
-  const ProgramProcess& process = *gone.process;
+  ProgramProcess& process = *gone.process;
   const LastWords words = explain_failure(process.last_words(), "");
   const std::vector<AttemptId> lost(process.attempts().begin(), process.attempts().end());
   schedule_turn();

@@ -112,7 +112,7 @@ Result<void> ProgramProcess::start(Launcher& launcher, const ProgramSpec& spec,
   return {};
 }
 
-ResourceUse ProgramProcess::use() const {
+ResourceUse ProgramProcess::use() {
   if (has_served_several_) return {};
   return life_ ? meter_->end(*life_) : meter_->end();
 }

@@ -81,7 +81,7 @@ class ProgramProcess {
   /// Keeps them. `text`: what it wrote, with secrets hidden.
   void add_last_words(std::string_view text) { keep_last(last_words_, text); }
   /// What it has used since it was given its attempt; nothing when others could have used it.
-  ResourceUse use() const;
+  ResourceUse use();
   /// Its resident memory; 0 when it cannot be told.
   std::uint64_t resident_bytes() const;
 

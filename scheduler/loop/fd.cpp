@@ -18,10 +18,12 @@ void Fd::reset(int fd) {
 }
 
 std::string read_small_file(const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd) return {};
+  return read_small_file(Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)));
+}
+
+std::string read_small_file(const Fd& file) {
   std::array<char, 4096> buffer;
-  const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
+  const ssize_t got = file ? ::pread(file.get(), buffer.data(), buffer.size(), 0) : 0;
   return got <= 0 ? std::string() : std::string(buffer.data(), static_cast<std::size_t>(got));
 }
 

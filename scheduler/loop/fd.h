@@ -35,5 +35,7 @@ class Fd {
 /// What one read of a file gives, at most 4 KiB: for those of the kernel, which are whole then.
 /// Empty when it cannot be read.
 std::string read_small_file(const std::string& path);
+/// The same of one that is open, from its beginning.
+std::string read_small_file(const Fd& file);
 
 }  // namespace pawl

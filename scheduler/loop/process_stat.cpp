@@ -4,12 +4,15 @@
 #include <string>
 
 #include "scheduler/base/words.h"
-#include "scheduler/loop/fd.h"
 
 namespace pawl {
 
 std::optional<ProcessStat> read_process_stat(pid_t pid) {
   return parse_process_stat(read_small_file("/proc/" + std::to_string(pid) + "/stat"));
+}
+
+std::optional<ProcessStat> read_process_stat(const Fd& stat) {
+  return parse_process_stat(read_small_file(stat));
 }
 
 std::optional<ProcessStat> parse_process_stat(std::string_view text) {

@@ -8,6 +8,8 @@
 #include <optional>
 #include <string_view>
 
+#include "scheduler/loop/fd.h"
+
 namespace pawl {
 
 /// Clock ticks of /proc: a hundred a second on every machine that Linux runs programs on.
@@ -31,6 +33,8 @@ struct ProcessStat {
 
 /// Nothing when there is no such process.
 std::optional<ProcessStat> read_process_stat(pid_t pid);
+/// The same of its open file.
+std::optional<ProcessStat> read_process_stat(const Fd& stat);
 
 /// Reads the text of /proc/PID/stat; the program's name in it may hold anything. Total.
 std::optional<ProcessStat> parse_process_stat(std::string_view text);
