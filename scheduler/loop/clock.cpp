@@ -1,6 +1,5 @@
 #include "scheduler/loop/clock.h"
 
-#include <fcntl.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
