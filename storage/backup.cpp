@@ -94,12 +94,7 @@ Result<std::unique_ptr<Database>> copy(Database& from, const Draft& draft, int p
   if (!draft.make()) return disk_error("copying the store", draft.path());
   auto to = Database::open(draft.path(), {DatabaseOptions::Mode::single_file, {}, false});
   if (!to) return to;
-  {
-    // Held over all steps, so that they copy one commit and never begin again.
-    ReadTransaction transaction(from);
-    if (auto read = from.integer("SELECT count(*) FROM sqlite_schema"); !read) return read.error();
-    if (auto done = from.copy_to(**to, pages, pause); !done) return std::move(done).error();
-  }
+  if (auto done = from.copy_to(**to, pages, pause); !done) return std::move(done).error();
   if (auto done = (*to)->exec("PRAGMA journal_mode=DELETE"); !done) return std::move(done).error();
   return to;
 }

@@ -14,6 +14,7 @@
 #include <SQLiteCpp/Exception.h>
 #include <sqlite3.h>
 
+#include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "storage/sqlite_codes.h"
 #include "storage/statement.h"
@@ -204,12 +205,15 @@ Result<void> Database::set_up_writer() {
     const char* name;
     std::string_view expected;
   };
+  const std::string log_bytes = std::to_string(limits::kLogFileBytesKept);
+  const std::string limit_log = "PRAGMA journal_size_limit=" + log_bytes;
   const Pragma pragmas[] = {
       {"PRAGMA trusted_schema=OFF", "trusted_schema", "0"},
       {"PRAGMA cell_size_check=ON", "cell_size_check", "1"},
       {"PRAGMA journal_mode=WAL", "journal_mode", "wal"},
       {"PRAGMA synchronous=FULL", "synchronous", "2"},
       {"PRAGMA wal_autocheckpoint=0", "wal_autocheckpoint", "0"},
+      {limit_log.c_str(), "journal_size_limit", log_bytes},
       {"PRAGMA foreign_keys=ON", "foreign_keys", "1"},
       {"PRAGMA secure_delete=OFF", "secure_delete", "0"},
   };
@@ -313,6 +317,9 @@ Result<void> Database::checkpoint(bool truncate) {
 }
 
 Result<void> Database::copy_to(Database& to, int pages, const std::function<void()>& pause) {
+  // Held over all steps, so that they copy one commit and never begin again.
+  ReadTransaction transaction(*this);
+  if (auto read = integer("SELECT count(*) FROM sqlite_schema"); !read) return read.error();
   try {
     SQLite::Backup backup(to.connection_->database, connection_->database);
     while (true) {

@@ -107,8 +107,12 @@ Result<void> SqliteStore::fail(bool while_committing) {
   return error;
 }
 
-Result<void> SqliteStore::checkpoint() {
-  auto done = database_->checkpoint(true);
+Result<void> SqliteStore::checkpoint() { return copy_log_back(false); }
+
+Result<void> SqliteStore::empty_log() { return copy_log_back(true); }
+
+Result<void> SqliteStore::copy_log_back(bool truncate) {
+  auto done = database_->checkpoint(truncate);
   is_disk_full_ = !done && database_->is_full();
   return done;
 }

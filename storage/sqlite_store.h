@@ -56,6 +56,7 @@ class SqliteStore final : public Store {
 
   std::int64_t wal_pages() const override { return database_->wal_pages(); }
   Result<void> checkpoint() override;
+  Result<void> empty_log() override;
 
   Result<PruneStep> prune(const PruneRequest& request) override;
   Result<std::vector<PrunedRun>> pruned(std::size_t limit) override;
@@ -68,6 +69,8 @@ class SqliteStore final : public Store {
   struct Statements;
 
   explicit SqliteStore(std::unique_ptr<Database> database);
+
+  Result<void> copy_log_back(bool truncate);
 
   // Each returns false after a failure; `differs_` then says what was not as expected, if that was
   // the failure.

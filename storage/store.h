@@ -143,8 +143,12 @@ class Store {
 
   /// Pages of the write-ahead log since the last checkpoint.
   virtual std::int64_t wal_pages() const = 0;
-  /// Copies the write-ahead log back into the database as far as readers allow. Does not wait.
+  /// Copies the write-ahead log back into the database as far as readers allow. Does not wait. The
+  /// log's file keeps its room, up to kLogFileBytesKept: a commit that overwrites is cheaper than
+  /// one that makes a file grow.
   virtual Result<void> checkpoint() = 0;
+  /// The same, and when nobody reads the log's file is made empty: the disk has the room.
+  virtual Result<void> empty_log() = 0;
 
   /// One bounded step of retention: takes runs away whole, so that no reader sees half of one, then
   /// deletes their rows. Repeat while `more`. Kill-safe at any point: the next step goes on.

@@ -112,7 +112,7 @@ void Writer::run() {
   lock.unlock();
   if (clean) {
     // Nothing is lost with it, but a disk that fails is not passed over in silence.
-    auto done = store_->checkpoint();
+    auto done = store_->empty_log();
     if (!done && !storage_full() && !store_->is_disk_full()) fail(std::move(done).error());
   }
   store_.reset();
@@ -161,7 +161,7 @@ bool Writer::wait_for_room(std::vector<Mutations>& group) {
     ballast_.release();
     has_ballast_ = false;
     // The log may have room that only a checkpoint gives back.
-    (void)store_->checkpoint();
+    (void)store_->empty_log();
     auto done = store_->apply_group(group);
     if (!done && !store_->is_disk_full()) {
       fail(std::move(done).error());
@@ -196,9 +196,10 @@ void Writer::fail(Error error) {
 bool Writer::tend(bool is_idle) {
   const std::int64_t pages = store_->wal_pages();
   // Out of room, a log that is copied back early is room.
-  const bool is_early = is_idle || storage_full();
+  const bool is_short_of_room = storage_full();
+  const bool is_early = is_idle || is_short_of_room;
   if (pages >= (is_early ? options_.idle_checkpoint_pages : next_checkpoint_)) {
-    auto done = store_->checkpoint();
+    auto done = is_short_of_room ? store_->empty_log() : store_->checkpoint();
     if (!done) {
       // Nothing is lost by a checkpoint that does not fit: the log has it all.
       const bool no_room = storage_full() || store_->is_disk_full();

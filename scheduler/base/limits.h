@@ -62,6 +62,7 @@ inline constexpr std::size_t kHandleBytesMax = 4u << 10;      ///< likewise
 // Store.
 inline constexpr std::int64_t kWalBytesMax =
     std::int64_t{1} << 30;  ///< of the log that a reader keeps from being copied back
+inline constexpr std::int64_t kLogFileBytesKept = 32 << 20;  ///< once all of it is copied back
 
 // Frames and queues.
 inline constexpr std::size_t kFrameBytesMax = 16u << 20;

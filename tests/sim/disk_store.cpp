@@ -85,7 +85,9 @@ void DiskStore::insert_job(const std::string& name) {
   if (!apply({&change, 1})) throw BrokenInvariant("the power went before the story began");
 }
 
-bool DiskStore::checkpoint() { return has_power_after(store_->checkpoint()); }
+bool DiskStore::checkpoint(bool empties_log) {
+  return has_power_after(empties_log ? store_->empty_log() : store_->checkpoint());
+}
 
 void DiskStore::crash(Remains remains, std::uint64_t seed) {
   disk_.cut();

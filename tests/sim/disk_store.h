@@ -27,7 +27,7 @@ class DiskStore {
   /// The row of a job that is served, with nothing decided yet.
   void insert_job(const std::string& name);
   /// Copies the log back into the database; false when the power went meanwhile.
-  bool checkpoint();
+  bool checkpoint(bool empties_log);
   /// The process is gone, and with it the power unless everything remains. Then it may be opened.
   void crash(Remains remains, std::uint64_t seed);
 

@@ -160,7 +160,7 @@ void Life::feed(const Input& input, bool by_person) {
 bool Life::commit(std::size_t count) {
   if (disk_ && !queue_.empty()) {
     if (!disk_->apply(group_of(queue_, 0, count))) return false;
-    if (random_.one_in(6) && !disk_->checkpoint()) return false;
+    if (random_.one_in(6) && !disk_->checkpoint(random_.one_in(2))) return false;
   }
   for (std::size_t i = 0; i < count && !queue_.empty(); ++i) {
     const Batch batch = std::move(queue_.front());

@@ -11,6 +11,7 @@
 #include <catch2/catch.hpp>
 
 #include "fault_vfs.h"
+#include "scheduler/base/limits.h"
 #include "storage/history.h"
 #include "support.h"
 #include "tests/patience.h"
@@ -318,6 +319,46 @@ TEST_CASE("the log is copied back when there is nothing to do, and while there i
   while (writer.wal_pages() >= 5 && std::chrono::steady_clock::now() < until)
     std::this_thread::yield();
   CHECK(writer.wal_pages() < 5);
+}
+
+TEST_CASE("commits overwrite the log's file, and an end leaves it empty") {
+  Folder folder;
+  Listener listener;
+  WriterOptions options;
+  options.checkpoint_pages = 50;
+  options.idle_after = 1h;
+  const std::string log = folder.store() + "-wal";
+  {
+    Writer writer(open_store(folder.store()), listener.callbacks(), options);
+    std::uintmax_t size = 0;
+    for (std::uint64_t n = 1; n <= 100; ++n) {
+      Mutations batch = one_run(static_cast<std::int64_t>(n));
+      REQUIRE(writer.submit(n, batch));
+      listener.wait_committed(n);
+      CHECK(std::filesystem::file_size(log) >= size);
+      size = std::filesystem::file_size(log);
+    }
+    CHECK(size > 0);
+    CHECK(size < 200 * 4'120);
+  }
+  CHECK(std::filesystem::file_size(log) == 0);
+}
+
+TEST_CASE("a log that has grown long gives its room back with the next commit") {
+  Folder folder;
+  auto store = open_store(folder.store());
+  RunRow row = run_row(1);
+  row.params = "{\"x\":\"" + std::string(limits::kLogFileBytesKept + 1'000'000, 'x') + "\"}";
+  must(store->apply(Mutations{mutation::InsertRun{row}}));
+  const std::string log = folder.store() + "-wal";
+  const auto kept = static_cast<std::uintmax_t>(limits::kLogFileBytesKept);
+  CHECK(std::filesystem::file_size(log) > kept);
+  must(store->checkpoint());
+  must(store->apply(Mutations{mutation::InsertRun{run_row(2)}}));
+  CHECK(std::filesystem::file_size(log) <= kept);
+  CHECK(std::filesystem::file_size(log) > 0);
+  must(store->empty_log());
+  CHECK(std::filesystem::file_size(log) == 0);
 }
 
 TEST_CASE("the log that loads fill is copied back while there are more of them") {
