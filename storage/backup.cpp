@@ -11,6 +11,7 @@
 #include "scheduler/base/text.h"
 #include "storage/check.h"
 #include "storage/migrate.h"
+#include "storage/rows_sql.h"
 #include "storage/statement.h"
 
 namespace pawl {
@@ -184,7 +185,7 @@ Result<void> settle(Database& database, const RestoreOptions& options, RestoreRe
        nullptr},
       {"DROP TABLE stopped", nullptr},
       {"UPDATE run SET state = 'paused', reason = 'restored' "
-       "WHERE state IN ('queued', 'running', 'paused')",
+       "WHERE " PAWL_RUN_IS_OPEN("state"),
        &RestoreReport::paused_runs},
       {"UPDATE job SET paused = 1, pause_note = 'restored', paused_by = 'pawl', paused_at = ?1, "
        "next_fire_at = NULL WHERE removed = 0 AND paused = 0",

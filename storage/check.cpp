@@ -161,10 +161,9 @@ std::string scoped(std::string sql, bool history) {
   for (std::size_t at = sql.find(kMark); at != std::string::npos; at = sql.find(kMark, at)) {
     const std::size_t end = sql.find(')', at);
     const std::string run = sql.substr(at + kMark.size(), end - at - kMark.size());
-    const std::string condition = history ? run + " NOT IN (SELECT d.run FROM doomed AS d)"
-                                          : run +
-                                                " IN (SELECT o.id FROM run AS o WHERE o.state IN "
-                                                "('queued', 'running', 'paused'))";
+    const std::string condition =
+        history ? run + " NOT IN (SELECT d.run FROM doomed AS d)"
+                : run + " IN (SELECT o.id FROM run AS o WHERE " PAWL_RUN_IS_OPEN("o.state") ")";
     sql.replace(at, end - at + 1, condition);
   }
   return sql;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "storage/history_sql.h"
+#include "storage/rows_sql.h"
 
 namespace pawl {
 namespace {
@@ -128,7 +129,7 @@ Result<StatusNumbers> History::status() {
                   "sum(c.deferred), sum(c.held), sum(c.succeeded), sum(c.failed), sum(c.skipped), "
                   "sum(c.upstream_failed), sum(c.cancelled) "
                   "FROM run AS r INDEXED BY run_open JOIN run_counts AS c ON c.run = r.id "
-                  "WHERE r.state IN ('queued', 'running', 'paused')");
+                  "WHERE " PAWL_RUN_IS_OPEN("r.state"));
   if (tasks.step()) {
     RowReader reader(tasks);
     numbers.open_tasks = read_counts(reader);

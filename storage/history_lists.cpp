@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "storage/history_sql.h"
+#include "storage/rows_sql.h"
 
 namespace pawl {
 namespace {
@@ -116,8 +117,8 @@ Result<bool> TaskPager::fetch_runs() {
   add_named_runs(query, *names_);
   add_run_filter(query, selector_);
   if (selector_.since) query.add(" AND coalesce(r.ended_at >= ?, true)", selector_.since->ms);
-  // Of many runs few are open; the words of the index run_open.
-  if (wants_open_only(selector_)) query.add(" AND r.state IN ('queued', 'running', 'paused')");
+  // Of many runs few are open.
+  if (wants_open_only(selector_)) query.add(" AND " PAWL_RUN_IS_OPEN("r.state"));
   query.add(" ORDER BY r.id DESC LIMIT ?", kRunsAhead);
   Statement statement = query.prepare(history_.database());
   while (statement.step()) {

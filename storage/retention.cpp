@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "storage/history_sql.h"
+#include "storage/rows_sql.h"
 #include "storage/statement.h"
 
 namespace pawl {
@@ -185,7 +186,7 @@ class Pruner {
                   "(id <= ? OR ended_at < ?) AND "
                   // Whoever waits for a run of its own has yet to be told how that ended.
                   "(parent_task IS NULL OR NOT EXISTS (SELECT 1 FROM run AS p "
-                  "WHERE p.id = run.parent AND p.state IN ('queued', 'running', 'paused'))) "
+                  "WHERE p.id = run.parent AND " PAWL_RUN_IS_OPEN("p.state") ")) "
                   "ORDER BY id");
     old.bind(job, oldest_kept, cut);
     while (old.step()) {

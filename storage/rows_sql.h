@@ -23,6 +23,10 @@ std::optional<Trigger> trigger_from(std::string_view word);
 std::optional<Repeat> repeat_from(std::string_view word);
 std::optional<DropReason> drop_reason_from(std::string_view word);
 
+/// A run that has not ended: `state` is its column. The words of the index run_open.
+#define PAWL_RUN_IS_OPEN(state) \
+  "(" state " = 'queued' OR " state " = 'running' OR " state " = 'paused')"
+
 // Tables are called by their aliases in these lists: r run, c run_counts, t task, m mapped,
 // a attempt.
 

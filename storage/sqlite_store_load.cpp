@@ -15,9 +15,8 @@ namespace pawl {
 Result<void> SqliteStore::load_open_runs(const std::function<void(RunSnapshot&&)>& each,
                                          const std::function<void(RunId, std::string)>& bad) {
   std::vector<std::pair<RunId, std::string>> open;
-  Statement ids(
-      *database_,
-      "SELECT id, name FROM run WHERE state IN ('queued', 'running', 'paused') ORDER BY id");
+  Statement ids(*database_,
+                "SELECT id, name FROM run WHERE " PAWL_RUN_IS_OPEN("state") " ORDER BY id");
   while (ids.step()) open.emplace_back(RunId{ids.integer(0)}, ids.text(1));
   if (!ids.ok()) return database_->error("reading the open runs");
   ids.reset();
@@ -96,8 +95,9 @@ Result<std::vector<WallTime>> SqliteStore::fires_with_run(std::string_view job, 
 Result<std::vector<FireRun>> SqliteStore::runs_of_fires(std::string_view job, WallTime from,
                                                         WallTime to) {
   Statement query(*database_,
-                  "SELECT logical_time, state FROM run WHERE job = ? AND "
-                  "(scheduled_for IS NOT NULL OR \"trigger\" IN ('backfill', 'rerun')) AND "
+                  "SELECT logical_time, state FROM run INDEXED BY run_fire WHERE job = ? AND "
+                  "(scheduled_for IS NOT NULL OR \"trigger\" = 'backfill' OR "
+                  "\"trigger\" = 'rerun') AND "
                   "logical_time >= ? AND logical_time < ? ORDER BY id");
   query.bind(job, from, to);
   return read_rows(*database_, query, "reading the runs of a schedule", [](RowReader& reader) {

@@ -416,8 +416,9 @@ class Changing(HomeTest):
     def test_after_an_upgrade_a_store_is_copied_as_it_is_and_changed_without_a_service(self):
         run = self.failed_run()
         older = lambda: self.pawl("failed", code=78).err
-        with contextlib.closing(sqlite3.connect(self.home / "pawl.db")) as store:  # 0004 undone
-            store.executescript("DELETE FROM setting; PRAGMA user_version=3")
+        with contextlib.closing(sqlite3.connect(self.home / "pawl.db")) as store:  # as 0003 left it
+            store.executescript("DROP INDEX run_fire; DELETE FROM setting;"
+                                "PRAGMA user_version=3")
         self.assertIn("is of an older pawl. Start pawl serve once", older())
         copy = self.root / "before.db"
         self.pawl("backup", copy)

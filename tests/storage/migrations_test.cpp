@@ -5,6 +5,7 @@
 
 #include "storage/history.h"
 #include "storage/migrate.h"
+#include "storage/statement.h"
 #include "support.h"
 
 namespace pawl::test {
@@ -360,6 +361,20 @@ TEST_CASE("from every older schema a kill at any statement leaves what was there
     CHECK(dump(folder.store()) == rows);
     open_store(folder.store()).reset();
     CHECK(dump(folder.store()) == dump(whole.store()));
+  }
+}
+
+TEST_CASE("a write of a run's state makes no table of its own") {
+  Folder folder;
+  auto database = make_schema(folder.store(), schema_version());
+  for (const char* sql : {"EXPLAIN UPDATE run SET state = 'running' WHERE id = 1",
+                          "EXPLAIN UPDATE task SET state = 'failed' WHERE run = 1"}) {
+    INFO(sql);
+    Statement steps(*database, sql);
+    int count = 0;
+    for (; steps.step(); ++count) CHECK(steps.text(1) != "OpenEphemeral");
+    REQUIRE(steps.ok());
+    CHECK(count > 10);
   }
 }
 
