@@ -271,12 +271,19 @@ void Service::tell_workers(const std::vector<Effect>& effects) {
   }
   for (auto& [worker, attempts] : forgotten) workers_->forget(worker, attempts);
   dispatcher_->flush();
-  workers_->flush();
 }
 
-/// Workers first: a task begins sooner when nobody is answered before it.
+/// What begins or stops goes out before anybody is answered. A worker that is only to forget can
+/// wait: whoever follows a run hears of its end sooner.
 void Service::perform(std::vector<Effect>&& effects) {
-  tell_workers(effects);
+  const bool is_urgent = std::any_of(effects.begin(), effects.end(), [](const Effect& effect) {
+    return std::holds_alternative<effect::StartAttempt>(effect) ||
+           std::holds_alternative<effect::StopAttempt>(effect);
+  });
+  if (is_urgent) {
+    tell_workers(effects);
+    workers_->flush();
+  }
   for (Effect& effect : effects) {
     if (auto* wanted = std::get_if<effect::WantWorker>(&effect)) {
       want_worker(wanted->operator_name);
@@ -296,6 +303,7 @@ void Service::perform(std::vector<Effect>&& effects) {
       commands_->on(std::move(*reply));
     }
   }
+  if (!is_urgent) tell_workers(effects);
 }
 
 void Service::want_worker(const std::string& operator_name) {
