@@ -1,7 +1,7 @@
 #pragma once
 
 // What the attempts of one task of one run have in common: all that a worker needs to know of it,
-// sent once per worker as the JSON of a DEFINE frame.
+// sent once per worker as the bytes of a DEFINE frame.
 
 #include <map>
 #include <optional>
@@ -19,7 +19,9 @@ struct TaskDefinition {
   std::string home;  ///< absolute
   std::string run;   ///< name of the run, PAWL_RUN_ID
   std::string job;
-  std::string task;  ///< its id, `hook:on_failure:0` for hooks
+  std::string task;          ///< its id, `hook:on_failure:0` for hooks
+  std::string logical_time;  ///< PAWL_LOGICAL_TIME
+  std::string date;          ///< PAWL_DATE
   std::string operator_name = "process";
   std::string with = "{}";                 ///< TaskSpec::with: JSON text
   std::map<std::string, std::string> env;  ///< TaskSpec::env: values are templates
@@ -49,12 +51,12 @@ struct TaskDefinition {
 inline constexpr std::string_view kLoginVariables[] = {"PATH",  "HOME", "USER", "LOGNAME",
                                                        "SHELL", "LANG", "TZ",   "TMPDIR"};
 
-/// JSON text of a definition. `with` and `context` must be valid JSON (internal error otherwise):
-/// they come from a checked job. Bytes that are not UTF-8 are replaced by U+FFFD.
+/// The bytes of a definition (wire.h), its texts as they are: `with` and `context` are parsed by
+/// who renders them.
 std::string encode_definition(const TaskDefinition& definition);
 
-/// The reverse. Total; unknown keys are ignored. Errors: invalid, with the key.
-Result<TaskDefinition> decode_definition(std::string_view json);
+/// The reverse. Total. Errors: invalid, what is no definition of this protocol's version.
+Result<TaskDefinition> decode_definition(std::string_view bytes);
 
 /// Where the log of an attempt lies: `LOG_DIR/NUMBER.log`, `LOG_DIR/ITEM.NUMBER.log` for items.
 std::string log_path(std::string_view log_dir, ItemIndex item, std::int32_t number);

@@ -32,8 +32,6 @@ enum class Type : std::uint8_t {
   pong = 39,
 };
 
-constexpr std::size_t kOutputFormatCount = static_cast<std::size_t>(OutputFormat::jsonl) + 1;
-
 void write_optional(Writer& out, const std::optional<int>& value) {
   out.flag(value.has_value());
   out.integer(static_cast<std::int32_t>(value.value_or(0)));
@@ -56,7 +54,7 @@ void write(Writer& out, const frame::Hello& f) {
 
 void write(Writer& out, const frame::Define& f) {
   out.integer(f.definition.value);
-  out.text(f.json);
+  out.text(f.bytes);
 }
 
 void write(Writer& out, const frame::AttemptStart& a) {
@@ -154,12 +152,10 @@ void write(Writer& out, const frame::DurableEnd& e) {
 
 // Reading ----------------------------------------------------------------------------------------
 
-/// A count and that many values. The count itself is not believed: reading stops with the bytes.
 template <typename Read>
 auto read_list(Reader& in, Read read) {
-  auto count = in.integer<std::uint32_t>();
   std::vector<decltype(read(in))> list;
-  for (std::uint32_t i = 0; i < count && in.ok(); ++i) list.push_back(read(in));
+  wire::read_each(in, [&] { list.push_back(read(in)); });
   return list;
 }
 
@@ -174,7 +170,7 @@ frame::Hello read_hello(Reader& in) {
 frame::Define read_define(Reader& in) {
   frame::Define f;
   f.definition = DefinitionId(in.integer<std::uint64_t>());
-  f.json = in.text();
+  f.bytes = in.text();
   return f;
 }
 

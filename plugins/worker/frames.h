@@ -35,7 +35,7 @@
 
 namespace pawl {
 
-inline constexpr std::uint32_t kProtocolVersion = 2;
+inline constexpr std::uint32_t kProtocolVersion = 3;
 /// From this version on a worker answers PING.
 inline constexpr std::uint32_t kProtocolWithPing = 2;
 
@@ -58,7 +58,7 @@ struct Hello {
 /// What the attempts of a task have in common (definition.h), once per worker.
 struct Define {
   DefinitionId definition;
-  std::string json;
+  std::string bytes;
   friend bool operator==(const Define&, const Define&) = default;
 };
 

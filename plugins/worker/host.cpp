@@ -23,6 +23,7 @@ namespace {
 constexpr Duration kRetireWithin = std::chrono::seconds(30);
 constexpr Duration kLoopPatience = std::chrono::seconds(30);
 constexpr std::size_t kStartsPerTurnMax = 256;
+constexpr std::size_t kFittingBytesMax = 4096;
 /// Looking at one's own memory costs a system call or two: not at each end.
 constexpr Duration kMemoryLookEvery{100};
 /// Ends of the process that are no crash of an operator.
@@ -112,15 +113,15 @@ SchedulerDesk::Events OperatorHost::desk_events() {
 
 void OperatorHost::define(frame::Define&& define) {
   auto made = std::make_shared<Definition>();
-  if (auto done = compile(define.json, *made); !done) {
+  if (auto done = compile(define.bytes, *made); !done) {
     made->error = done.error().message;
     made->reason = done.error().kind == ErrorKind::invalid ? Reason::template_ : Reason::spawn;
   }
   definitions_[define.definition] = std::move(made);
 }
 
-Result<void> OperatorHost::compile(const std::string& json, Definition& made) {
-  auto decoded = decode_definition(json);
+Result<void> OperatorHost::compile(const std::string& bytes, Definition& made) {
+  auto decoded = decode_definition(bytes);
   if (!decoded) return Error{ErrorKind::refused, decoded.error().message};
   const std::string name = decoded->operator_name;
   auto loaded = operators_.find(name);
@@ -131,10 +132,14 @@ Result<void> OperatorHost::compile(const std::string& json, Definition& made) {
   if (!compiled) return compiled.error();
   made.compiled = std::move(*compiled);
   if (!made.compiled->has_literal_parameters()) return {};
-  const Json with = Json::parse(made.compiled->definition().with, nullptr, false);
-  if (auto wrong = made.schema->violation(with)) {
+  // Most runs of a job say what the run before said.
+  const std::string& with = made.compiled->definition().with;
+  std::string& fitting = fitting_[made.schema];
+  if (fitting == with) return {};
+  if (auto wrong = made.schema->violation(Json::parse(with, nullptr, false))) {
     return Error{ErrorKind::invalid, "with: " + *wrong};
   }
+  if (with.size() <= kFittingBytesMax) fitting = with;
   return {};
 }
 

@@ -79,7 +79,7 @@ class OperatorHost final : private OperatorEvents {
 
   SchedulerDesk::Events desk_events();
   void define(frame::Define&& define);
-  Result<void> compile(const std::string& json, Definition& made);
+  Result<void> compile(const std::string& bytes, Definition& made);
   void accept(frame::AttemptStart&& start);
   Result<void> prepare(AttemptId id, Attempt& attempt);
   void refuse(AttemptId id, Attempt& attempt, Reason reason, std::string message);
@@ -120,9 +120,10 @@ class OperatorHost final : private OperatorEvents {
   LoadedOperators operators_;
   ScratchSweep scratches_;
   std::unordered_map<DefinitionId, std::shared_ptr<const Definition>> definitions_;
-  std::unordered_map<AttemptId, Attempt> attempts_;  ///< not ended
-  std::deque<AttemptId> queued_;                     ///< accepted, not begun
-  std::set<AttemptId> deaf_;                         ///< did not listen: end with the process
+  std::map<const CompiledSchema*, std::string> fitting_;  ///< literal parameters that fitted last
+  std::unordered_map<AttemptId, Attempt> attempts_;       ///< not ended
+  std::deque<AttemptId> queued_;                          ///< accepted, not begun
+  std::set<AttemptId> deaf_;                              ///< did not listen: end with the process
   Suspects suspects_;
   std::size_t running_ = 0;
   std::uint64_t begun_ = 0;

@@ -27,15 +27,15 @@ std::shared_ptr<const ProcessDefinition> ProcessDefinitions::find(DefinitionId i
 
 void ProcessDefinitions::add(const frame::Define& define) {
   auto made = std::make_shared<ProcessDefinition>();
-  if (auto done = compile(define.json, *made); !done) {
+  if (auto done = compile(define.bytes, *made); !done) {
     made->error = done.error().message;
     made->reason = done.error().kind == ErrorKind::invalid ? Reason::template_ : Reason::spawn;
   }
   definitions_[define.definition] = std::move(made);
 }
 
-Result<void> ProcessDefinitions::compile(const std::string& json, ProcessDefinition& made) {
-  auto decoded = decode_definition(json);
+Result<void> ProcessDefinitions::compile(const std::string& bytes, ProcessDefinition& made) {
+  auto decoded = decode_definition(bytes);
   if (!decoded) return Error{ErrorKind::refused, decoded.error().message};
   if (decoded->operator_name != "process") {
     return Error{ErrorKind::refused, "operator '" + decoded->operator_name + "' is no program"};

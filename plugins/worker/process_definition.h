@@ -41,7 +41,7 @@ class ProcessDefinitions {
   std::shared_ptr<const ProcessDefinition> find(DefinitionId id) const;
 
  private:
-  Result<void> compile(const std::string& json, ProcessDefinition& made);
+  Result<void> compile(const std::string& bytes, ProcessDefinition& made);
   Result<void> write_script(ProcessDefinition& made);
 
   std::string scripts_;

@@ -121,10 +121,12 @@ CompiledDefinition::~CompiledDefinition() = default;
 Result<std::unique_ptr<const CompiledDefinition>> CompiledDefinition::compile(
     TaskDefinition definition, const std::map<std::string, std::string>& login_defaults) {
   std::unique_ptr<CompiledDefinition> made(new CompiledDefinition(std::move(definition)));
-  if (auto done = made->compile_context(); !done) return done.error();
   if (auto done = made->compile_with(); !done) return done.error();
   if (auto done = made->make_base_env(login_defaults); !done) return done.error();
   if (auto done = made->compile_env(); !done) return done.error();
+  if (made->names_something_) {
+    if (auto done = made->compile_context(); !done) return done.error();
+  }
   return std::unique_ptr<const CompiledDefinition>(std::move(made));
 }
 
@@ -134,6 +136,7 @@ Result<Template> CompiledDefinition::compile_template(std::string_view text,
   if (auto* error = std::get_if<ExpressionError>(&compiled)) return wrong_template(where, *error);
   auto& result = std::get<Template>(compiled);
   needs_env_context_ = needs_env_context_ || names(result, "env");
+  names_something_ = names_something_ || !result.references().empty();
   return std::move(result);
 }
 
@@ -167,6 +170,7 @@ Result<void> CompiledDefinition::compile_parameters(Json with) {
   if (auto* error = std::get_if<ExpressionError>(&compiled)) return wrong_template("with", *error);
   auto& parameters = std::get<JsonTemplate>(compiled);
   if (parameters.is_literal()) return {};
+  names_something_ = true;
   for (const Reference& r : parameters.references()) {
     needs_env_context_ = needs_env_context_ || (!r.path.empty() && r.path.front() == "env");
   }
@@ -247,36 +251,41 @@ Result<void> CompiledDefinition::compile_env() {
 Result<void> CompiledDefinition::make_base_env(
     const std::map<std::string, std::string>& login_defaults) {
   const auto& given = definition_.scheduler_env;
-  std::map<std::string, std::string> base;
-  for (std::string_view name : kLoginVariables) {
-    std::string key(name);
-    if (auto at = given.find(key); at != given.end()) {
-      base[key] = at->second;
-    } else if (auto fallback = login_defaults.find(key); fallback != login_defaults.end()) {
-      base[key] = fallback->second;
-    }
-  }
-  for (const std::string& name : definition_.pass_env) {
-    if (auto at = given.find(name); at != given.end()) base[name] = at->second;
-  }
-  for (auto& [name, value] : base) {
+  const auto add = [&](const std::string& name, const std::string& value) -> Result<void> {
     std::string entry = name + "=" + value;
     if (auto fine = check_text("env." + name, entry); !fine) return fine;
     base_env_.push_back({name, std::move(entry)});
+    return {};
+  };
+  const auto is_taken = [&](const std::string& name) {
+    return std::find(std::begin(kLoginVariables), std::end(kLoginVariables), name) !=
+               std::end(kLoginVariables) ||
+           std::find(definition_.pass_env.begin(), definition_.pass_env.end(), name) !=
+               definition_.pass_env.end();
+  };
+  // What the scheduler has, and where it has none the login's: both in order of name.
+  auto fallback = login_defaults.begin();
+  for (const auto& [name, value] : given) {
+    for (; fallback != login_defaults.end() && fallback->first <= name; ++fallback) {
+      if (fallback->first == name) continue;
+      if (auto added = add(fallback->first, fallback->second); !added) return added;
+    }
+    if (!is_taken(name)) continue;
+    if (auto added = add(name, value); !added) return added;
   }
-  auto add_own = [&](const char* name, const std::string& value) {
-    run_env_.emplace_back(name, value);
-  };
-  add_own("PAWL_HOME", definition_.home);
-  add_own("PAWL_JOB", definition_.job);
-  add_own("PAWL_RUN_ID", definition_.run);
-  add_own("PAWL_TASK_ID", definition_.task);
-  auto from_run = [&](const char* variable, const char* member) {
-    auto at = run_.is_object() ? run_.find(member) : run_.end();
-    if (at != run_.end() && at->is_string()) add_own(variable, at->get<std::string>());
-  };
-  from_run("PAWL_LOGICAL_TIME", "logical_time");
-  from_run("PAWL_DATE", "date");
+  for (; fallback != login_defaults.end(); ++fallback) {
+    if (auto added = add(fallback->first, fallback->second); !added) return added;
+  }
+  const std::pair<std::string_view, const std::string&> own[] = {
+      {"PAWL_HOME", definition_.home},
+      {"PAWL_JOB", definition_.job},
+      {"PAWL_RUN_ID", definition_.run},
+      {"PAWL_TASK_ID", definition_.task},
+      {"PAWL_LOGICAL_TIME", definition_.logical_time},
+      {"PAWL_DATE", definition_.date}};
+  for (const auto& [name, value] : own) {
+    if (!value.empty()) run_env_.emplace_back(name, value);
+  }
   return {};
 }
 

@@ -115,6 +115,7 @@ class CompiledDefinition {
   std::vector<BaseVariable> base_env_;  ///< login variables and pass_env, in order of name
   Variables run_env_;                   ///< PAWL_* of the run
   bool needs_env_context_ = false;
+  bool names_something_ = false;  ///< only then the context is read
   Json params_;
   Json run_;
   Json tasks_;

@@ -58,7 +58,7 @@ class Reader {
   template <typename Int>
   Int integer() {
     static_assert(std::is_integral_v<Int>);
-    if (rest_.size() < sizeof(Int)) return fail(), Int{};
+    if (rest_.size() < sizeof(Int)) return refuse(), Int{};
     std::make_unsigned_t<Int> bits = 0;
     for (std::size_t i = sizeof(Int); i-- > 0;) {
       if constexpr (sizeof(Int) > 1) bits = static_cast<decltype(bits)>(bits << 8);
@@ -69,12 +69,12 @@ class Reader {
   }
   bool flag() {
     auto value = integer<std::uint8_t>();
-    if (value > 1) fail();
+    if (value > 1) refuse();
     return value == 1;
   }
   std::string_view text() {
     auto size = integer<std::uint32_t>();
-    if (size > rest_.size()) return fail(), std::string_view{};
+    if (size > rest_.size()) return refuse(), std::string_view{};
     auto value = rest_.substr(0, size);
     rest_.remove_prefix(size);
     return value;
@@ -83,8 +83,14 @@ class Reader {
   template <typename Enum>
   Enum word(std::size_t count) {
     auto value = integer<std::uint8_t>();
-    if (value >= count) return fail(), Enum{};
+    if (value >= count) return refuse(), Enum{};
     return static_cast<Enum>(value);
+  }
+
+  /// What was read cannot be: nothing is left.
+  void refuse() {
+    ok_ = false;
+    rest_ = {};
   }
 
   bool ok() const { return ok_; }
@@ -93,13 +99,16 @@ class Reader {
   std::size_t left() const { return rest_.size(); }
 
  private:
-  void fail() {
-    ok_ = false;
-    rest_ = {};
-  }
-
   std::string_view rest_;
   bool ok_ = true;
 };
+
+/// A count and that many values, each read by `read_one()`. The count itself is not believed:
+/// reading stops with the bytes.
+template <typename ReadOne>
+void read_each(Reader& in, const ReadOne& read_one) {
+  const auto count = in.integer<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) read_one();
+}
 
 }  // namespace pawl::wire

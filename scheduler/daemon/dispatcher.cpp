@@ -40,24 +40,23 @@ TaskIndex first_hook(const JobSpec& job) {
   return TaskIndex{static_cast<std::uint32_t>(job.tasks.size())};
 }
 
-}  // namespace
-
-read::Upstream upstream_of(const Engine& engine, RunId run, TaskIndex index) {
-  const TaskSpec& task = engine.job_of(run)->tasks[index.value];
-  const TaskView view = engine.task(run, index);
-  return {index, task.id, view.state, task.is_mapped(), view.counts.value_or(Counts{}), view.items};
+/// The names of the run: the text of a JSON object.
+std::string names_for(const Engine& engine, RunId run, TaskIndex index) {
+  const JobSpec& job = *engine.job_of(run);
+  const RunRow& row = *engine.run(run);
+  return (job.is_hook(index) ? names_of_ended_run(row, job) : names_of_run(row, job)).dump();
 }
 
-read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex index) {
+/// `names` are to be joined by those of its upstreams.
+read::ContextRequest request_with(const Engine& engine, RunId run, TaskIndex index,
+                                  std::string names) {
   const JobSpec& job = *engine.job_of(run);
   const TaskSpec& task = job.node(index);
   read::ContextRequest request;
   request.run = run;
   request.task = index;
   request.run_name = engine.run(run)->name;
-  const RunRow& row = *engine.run(run);
-  request.names =
-      (job.is_hook(index) ? names_of_ended_run(row, job) : names_of_run(row, job)).dump();
+  request.names = std::move(names);
   request.wants_outputs = names_output(task);
   request.wants_output_files = names_word(task, "output_file");
   if (job.is_hook(index) && names_word(task, "failed")) request.failed_before = first_hook(job);
@@ -68,6 +67,18 @@ read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex 
     request.upstreams.push_back(upstream_of(engine, run, used));
   }
   return request;
+}
+
+}  // namespace
+
+read::Upstream upstream_of(const Engine& engine, RunId run, TaskIndex index) {
+  const TaskSpec& task = engine.job_of(run)->tasks[index.value];
+  const TaskView view = engine.task(run, index);
+  return {index, task.id, view.state, task.is_mapped(), view.counts.value_or(Counts{}), view.items};
+}
+
+read::ContextRequest context_request(const Engine& engine, RunId run, TaskIndex index) {
+  return request_with(engine, run, index, names_for(engine, run, index));
 }
 
 std::vector<read::Upstream> pairs_of(const Engine& engine, const TaskKey& key) {
@@ -128,7 +139,7 @@ void Dispatcher::to_worker(PendingStart pending) {
   const Task task{start.key.run, start.key.task};
   Definition& definition = definitions_[task];
   if (has_passed(task, definition)) take_back(std::exchange(definition, Definition{}));
-  if (definition.json.empty()) {
+  if (definition.bytes.empty()) {
     definition.waiting.push_back(std::move(pending));
     if (definition.ticket == 0) ask_for_context(task, definition);
     return;
@@ -137,10 +148,10 @@ void Dispatcher::to_worker(PendingStart pending) {
 }
 
 void Dispatcher::ask_for_context(const Task& task, Definition& definition) {
-  read::ContextRequest request = context_request(engine_, task.first, task.second);
+  read::ContextRequest request = request_with(engine_, task.first, task.second, names_of(task));
   if (request.upstreams.empty() && !request.failed_before) {
     // Nothing of the store is named: made here and now.
-    make(task, definition, request.names);
+    make(task, definition, std::move(request.names));
     return;
   }
   std::copy_if(request.upstreams.begin(), request.upstreams.end(),
@@ -150,9 +161,20 @@ void Dispatcher::ask_for_context(const Task& task, Definition& definition) {
   reader_.ask(std::move(request));
 }
 
+/// Of all tasks of a run they are the same text; hooks know of its end, too.
+std::string Dispatcher::names_of(const Task& task) {
+  const auto& [run, index] = task;
+  if (engine_.job_of(run)->is_hook(index)) return names_for(engine_, run, index);
+  if (run_of_names_ != run) {
+    names_ = names_for(engine_, run, index);
+    run_of_names_ = run;
+  }
+  return names_;
+}
+
 /// It was made while an upstream that it names was not final, and that has gone on since.
 bool Dispatcher::has_passed(const Task& task, const Definition& definition) const {
-  return !definition.json.empty() &&
+  return !definition.bytes.empty() &&
          std::any_of(definition.passing.begin(), definition.passing.end(),
                      [&](const read::Upstream& then) {
                        return upstream_of(engine_, task.first, then.task) != then;
@@ -170,15 +192,15 @@ void Dispatcher::make(const Task& task, Definition& definition, std::string cont
   if (auto connected = connect(d, jobs_.settings()); !connected)
     return refuse(task, connected.error().message);
   take_secrets(d);
-  std::string json = encode_definition(d);
-  if (json.size() > kDefinitionBytesMax) {
+  std::string bytes = encode_definition(d);
+  if (bytes.size() > kDefinitionBytesMax) {
     return refuse(task, "with the params and results that it names its definition has " +
-                            std::to_string(json.size()) +
+                            std::to_string(bytes.size()) +
                             " bytes, too many to hand over: name the `output_file` of what is "
                             "long");
   }
   definition.id = DefinitionId{++next_id_};
-  definition.json = std::move(json);
+  definition.bytes = std::move(bytes);
   definition.ticket = 0;
   for (PendingStart& pending : std::exchange(definition.waiting, {})) send(pending, definition);
 }
@@ -218,7 +240,7 @@ void Dispatcher::send(PendingStart& pending, Definition& definition) {
       idempotency_key(home_id_, *engine_.run(start.key.run), task, start.key.item, start.work);
   if (start.key.item != kWhole && !take_item(pending, out)) return;
   if (definition.known_by.insert(start.worker).second)
-    workers_.define(start.worker, definition.id, definition.json);
+    workers_.define(start.worker, definition.id, definition.bytes);
   if (out.previous_reason == Reason::none) out.previous_reason = pending.past.previous_reason;
   out.handle = std::move(pending.past.handle);
   out.state = std::move(pending.past.state_text);
@@ -260,7 +282,7 @@ void Dispatcher::on(const read::ChunkAnswer& answer) {
   ask_for_chunks(window->first, window->second);
   for (PendingStart& pending : arrived.ready) {
     auto definition = definitions_.find({answer.run, answer.task});
-    if (definition != definitions_.end() && !definition->second.json.empty())
+    if (definition != definitions_.end() && !definition->second.bytes.empty())
       send(pending, definition->second);
     else
       to_worker(std::move(pending));
@@ -300,6 +322,7 @@ void Dispatcher::forget_definitions(RunId run) {
 }
 
 void Dispatcher::forget(RunId run) {
+  if (run_of_names_ == run) run_of_names_.reset();
   for (auto it = definitions_.lower_bound({run, TaskIndex{0}});
        it != definitions_.end() && it->first.first == run;) {
     // One that starts wait for is being made from what is true now.

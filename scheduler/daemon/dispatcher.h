@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -51,13 +52,14 @@ class Dispatcher {
   struct Definition {
     DefinitionId id;
     std::uint64_t ticket = 0;             ///< of the question for its context, while it is open
-    std::string json;                     ///< empty: not made yet
+    std::string bytes;                    ///< empty: not made yet
     std::vector<read::Upstream> passing;  ///< that it names and that were not final, as they were
     std::set<WorkerId> known_by;
     std::vector<PendingStart> waiting;
   };
 
   void send(PendingStart& pending, Definition& definition);
+  std::string names_of(const Task& task);
   void ask_for_context(const Task& task, Definition& definition);
   void refuse(const Task& task, const std::string& why);
   bool has_passed(const Task& task, const Definition& definition) const;
@@ -80,6 +82,9 @@ class Dispatcher {
   std::uint64_t next_id_;
   std::uint64_t next_ticket_ = 1;
   std::map<Task, Definition> definitions_;
+  std::optional<RunId>
+      run_of_names_;  ///< the run that `names_` are of: the last that was asked for
+  std::string names_;
   std::map<Task, ItemWindow> windows_;  ///< of the tasks whose items are started
   std::map<WorkerId, std::vector<frame::AttemptStart>> outgoing_;
   std::vector<std::pair<WorkerId, DefinitionId>> outdated_;  ///< that workers know, and may forget

@@ -65,6 +65,8 @@ TaskDefinition definition_of(const RunRow& run, const JobSpec& job, TaskIndex in
   d.run = run.name;
   d.job = run.job;
   d.task = task.id;
+  d.logical_time = format_utc(run.logical_time);
+  d.date = local_date(run.logical_time, job);
   d.operator_name = task.operator_name;
   d.with = task.with;
   d.env = task.env;

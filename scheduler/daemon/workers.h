@@ -95,7 +95,7 @@ class Workers {
   // tells its state anew, and is told. Only stops are remembered: an attempt that goes on is
   // stopped as soon as its worker answers, and if it does not, a minute after its grace
   // (docs/decisions.md) the worker is killed; with `force` at once.
-  void define(WorkerId worker, DefinitionId id, const std::string& json);
+  void define(WorkerId worker, DefinitionId id, const std::string& bytes);
   void undefine(WorkerId worker, DefinitionId id);
   void start(WorkerId worker, std::vector<frame::AttemptStart> attempts);
   void stop(WorkerId worker, AttemptId attempt, Reason reason, bool force);

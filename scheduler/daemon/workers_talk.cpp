@@ -91,8 +91,8 @@ void Workers::flush_unsent(Peer& peer) {
     peer.unsent.pop_front();
 }
 
-void Workers::define(WorkerId worker, DefinitionId id, const std::string& json) {
-  if (Peer* peer = find(worker)) send(*peer, frame::Define{id, json});
+void Workers::define(WorkerId worker, DefinitionId id, const std::string& bytes) {
+  if (Peer* peer = find(worker)) send(*peer, frame::Define{id, bytes});
 }
 
 void Workers::undefine(WorkerId worker, DefinitionId id) {

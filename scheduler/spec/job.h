@@ -38,6 +38,7 @@ enum class Backoff : std::uint8_t { exponential, linear, fixed };
 enum class Jitter : std::uint8_t { equal, full, none };
 enum class OnInterrupt : std::uint8_t { retry, fail, hold };
 enum class OutputFormat : std::uint8_t { none, text, json, jsonl };
+inline constexpr std::size_t kOutputFormatCount = static_cast<std::size_t>(OutputFormat::jsonl) + 1;
 enum class ItemFormat : std::uint8_t { jsonl, json, csv, lines };
 enum class CatchupPolicy : std::uint8_t { none, latest, all };
 enum class Overlap : std::uint8_t { queue, skip, replace, allow };

@@ -35,6 +35,17 @@ class Folder {
   std::string path_;
 };
 
+std::string a_definition() {
+  TaskDefinition definition;
+  definition.home = "/h";
+  definition.task = "t";
+  definition.env = {{"A", "b"}};
+  definition.pass_env = {"X"};
+  definition.secrets = {{"S", {true, "/run/s"}}};
+  definition.output = OutputFormat::json;
+  return encode_definition(definition);
+}
+
 AttemptEnd an_end() {
   AttemptEnd end;
   end.attempt = AttemptId(7);
@@ -119,10 +130,12 @@ TEST_CASE("any bytes as a journal are read to their end, and what is torn is no 
 
 TEST_CASE("any bytes as a definition or as a file of /proc are read or refused") {
   fuzz("frame",
-       {R"({"home":"/h","run":"r","job":"j","task":"t","with":"{}"})",
-        "PAWL_HOME=/h\nPAWL_ATTEMPT_ID=7\n", "7 (a b) c) S 1 7 7 0 -1 0 0 0 0 0 0 0"},
-       {"{", "\"", "PAWL_HOME=/h", ") ", "-1"}, 5000, [](std::string_view text) {
+       {a_definition(), "PAWL_HOME=/h\nPAWL_ATTEMPT_ID=7\n",
+        "7 (a b) c) S 1 7 7 0 -1 0 0 0 0 0 0 0"},
+       {std::string(4, '\0'), std::string(8, '\xff'), "PAWL_HOME=/h", ") ", "-1"}, 5000,
+       [](std::string_view text) {
          if (const auto definition = decode_definition(text)) {
+           REQUIRE(encode_definition(*definition).size() <= text.size());
            REQUIRE(decode_definition(encode_definition(*definition)));
          }
          (void)parse_process_stat(text);
