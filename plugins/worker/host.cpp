@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <utility>
@@ -26,6 +27,7 @@ constexpr std::size_t kStartsPerTurnMax = 256;
 constexpr std::size_t kFittingBytesMax = 4096;
 /// Looking at one's own memory costs a system call or two: not at each end.
 constexpr Duration kMemoryLookEvery{100};
+constexpr Duration kIdleAfter = std::chrono::seconds(1);
 /// Ends of the process that are no crash of an operator.
 constexpr int kExitDeaf = 70;
 
@@ -164,6 +166,7 @@ void OperatorHost::accept(frame::AttemptStart&& start) {
   if (!attempt.definition->error.empty()) {
     return refuse(id, attempt, attempt.definition->reason, attempt.definition->error);
   }
+  touch(id, attempt);
   queued_.push_back(id);
 }
 
@@ -275,6 +278,7 @@ void OperatorHost::log(AttemptId id, LogStream stream, std::string_view text) {
   auto at = attempts_.find(id);
   if (at == attempts_.end() || !at->second.is_running) return;
   Attempt& attempt = at->second;
+  touch(id, attempt);
   if (!attempt.streams) {
     const TaskDefinition& definition = attempt.definition->compiled->definition();
     attempt.streams = std::make_unique<AttemptStreams>(
@@ -300,6 +304,7 @@ void OperatorHost::progress(AttemptId id, double fraction, std::string_view text
   heartbeat(id);
   const auto at = attempts_.find(id);
   if (at == attempts_.end() || !at->second.is_running) return;
+  touch(id, at->second);
   desk_->progress(id, fraction, hide_told(*at->second.mask, text));
 }
 
@@ -307,6 +312,7 @@ bool OperatorHost::set_handle(AttemptId id, std::string_view handle) {
   auto at = attempts_.find(id);
   if (at == attempts_.end() || !at->second.is_running) return false;
   supervision_.active(id, mono_now());
+  touch(id, at->second);
   const bool is_text = is_utf8(handle);
   if (is_text && handle.size() <= limits::kHandleBytesMax) return desk_->set_handle(id, handle);
   log(id, LogStream::err,
@@ -320,6 +326,7 @@ void OperatorHost::finished(AttemptId id, OperatorResult&& result) {
   auto at = attempts_.find(id);
   if (at == attempts_.end() || !at->second.is_running) return;
   Attempt& attempt = at->second;
+  touch(id, attempt);
   deaf_.erase(id);
   if (result.outcome == Outcome::lost)
     result.may_be_cause |= suspects_.is_watched_alone(id, mono_now());
@@ -329,6 +336,24 @@ void OperatorHost::finished(AttemptId id, OperatorResult&& result) {
   supervision_.cleared(id);
   keep_output(id, attempt);
   schedule_turn();
+}
+
+/// Something is done for it now.
+void OperatorHost::touch(AttemptId id, Attempt& attempt) {
+  // What the thread did while nobody was here was done for nobody; what it did right after those
+  // that have just ended is as good as theirs.
+  const bool was_idle = !shares_.is_open() && running_ == 0;
+  if (was_idle && mono_now() - divided_at_ > kIdleAfter) shares_.begin(thread_cpu_us());
+  shares_.touch(id, attempt.share);
+}
+
+void OperatorHost::divide_loop() {
+  if (!shares_.is_open()) return;
+  divided_at_ = mono_now();
+  shares_.end(thread_cpu_us(), [this](AttemptId id) {
+    const auto at = attempts_.find(id);
+    return at == attempts_.end() ? nullptr : &at->second.share;
+  });
 }
 
 void OperatorHost::keep_output(AttemptId id, Attempt& attempt) {
@@ -362,6 +387,8 @@ void OperatorHost::keep_output(AttemptId id, Attempt& attempt) {
 // Deciding and reporting -------------------------------------------------------------------------
 
 void OperatorHost::perform() {
+  if (actions_.empty()) return;
+  divide_loop();
   carry_out(actions_, [this](const SupervisionAction& action) {
     auto at = attempts_.find(action.attempt);
     if (at == attempts_.end()) return;
@@ -444,6 +471,8 @@ void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& ve
   end.started_at = attempt.started_at;
   end.ended_at = wall_now();
   end.use = attempt.result.use;
+  if (attempt.is_on_loop())
+    end.use.cpu_us = static_cast<std::int64_t>(std::ceil(attempt.share.cpu_us));
   if (end.outcome == Outcome::succeeded) {
     end.outcome = attempt.result.outcome;
     end.reason = attempt.result.reason;

@@ -27,6 +27,7 @@
 
 #include "plugins/worker/crash_record.h"
 #include "plugins/worker/loaded_operators.h"
+#include "plugins/worker/loop_share.h"
 #include "plugins/worker/operator_backend.h"
 #include "plugins/worker/output_keeping.h"
 #include "plugins/worker/own_output.h"
@@ -71,10 +72,16 @@ class OperatorHost final : private OperatorEvents {
     std::unique_ptr<AttemptStreams> streams;  ///< from the first byte of its log on
     WallTime started_at;
     bool is_running = false;  ///< the backend has it
+    LoopShare share;
     OperatorResult result;
     OutputResult output;
     OutputKeeping keeping;
     std::string refusal;
+
+    /// It has no thread and no process of its own.
+    bool is_on_loop() const {
+      return definition && definition->backend && definition->backend->works_on_loop();
+    }
   };
 
   SchedulerDesk::Events desk_events();
@@ -97,6 +104,8 @@ class OperatorHost final : private OperatorEvents {
   void finished(AttemptId id, OperatorResult&& result) override;
   void note(const std::string& text) override;
 
+  void touch(AttemptId id, Attempt& attempt);
+  void divide_loop();
   void keep_output(AttemptId id, Attempt& attempt);
   void perform();
   void kill(AttemptId id);
@@ -124,6 +133,8 @@ class OperatorHost final : private OperatorEvents {
   std::unordered_map<AttemptId, Attempt> attempts_;       ///< not ended
   std::deque<AttemptId> queued_;                          ///< accepted, not begun
   std::set<AttemptId> deaf_;                              ///< did not listen: end with the process
+  LoopShares shares_;
+  MonoTime divided_at_;
   Suspects suspects_;
   std::size_t running_ = 0;
   std::uint64_t begun_ = 0;

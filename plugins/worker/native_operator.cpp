@@ -1,13 +1,12 @@
 #include "plugins/worker/native_operator.h"
 
-#include <time.h>
-
 #include <utility>
 
 #include "plugins/worker/crash_record.h"
 #include "plugins/worker/native_bytes.h"
 #include "plugins/worker/native_operator_impl.h"
 #include "scheduler/base/limits.h"
+#include "scheduler/loop/clock.h"
 
 namespace pawl {
 namespace {
@@ -19,12 +18,6 @@ constexpr std::size_t kQueuedBytesMax = 16u << 20;
 
 /// Of a thread of the pool: what it had used when its attempt began; -1 on other threads.
 thread_local std::int64_t cpu_at_start_us = -1;
-
-std::int64_t thread_cpu_us() {
-  timespec used{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-  return std::int64_t{used.tv_sec} * 1'000'000 + used.tv_nsec / 1000;
-}
 
 /// What the plugin is told; it points into the request.
 pawl_request asked_of(const OperatorRequest& r) {
@@ -172,6 +165,8 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
   cell->waits = !*is_taken;
   if (!*is_taken) impl.events.waits(id);
 }
+
+bool NativeOperator::works_on_loop() const { return impl_->table->start != nullptr; }
 
 void NativeOperator::cancel(AttemptId id) {
   auto at = impl_->attempts.find(id);

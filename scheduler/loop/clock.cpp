@@ -18,11 +18,13 @@
 namespace pawl {
 namespace {
 
-std::int64_t read_ms(clockid_t clock) {
+std::int64_t read_us(clockid_t clock) {
   timespec now{};
   PAWL_CHECK(clock_gettime(clock, &now) == 0);
-  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
 }
+
+std::int64_t read_ms(clockid_t clock) { return read_us(clock) / 1000; }
 
 std::string first_word(std::string_view text) {
   return std::string(text.substr(0, text.find_first_of(" \t\r\n")));
@@ -42,6 +44,7 @@ std::string make_boot_id() {
 
 MonoTime mono_now() { return MonoTime{read_ms(CLOCK_BOOTTIME)}; }
 WallTime wall_now() { return WallTime{read_ms(CLOCK_REALTIME)}; }
+std::int64_t thread_cpu_us() { return read_us(CLOCK_THREAD_CPUTIME_ID); }
 Now read_clocks() { return Now{.mono = mono_now(), .wall = wall_now()}; }
 
 const std::string& boot_id() {

@@ -20,6 +20,8 @@ namespace pawl {
 Now read_clocks();
 MonoTime mono_now();
 WallTime wall_now();
+/// Microseconds of CPU time that the calling thread has used. Costs a system call.
+std::int64_t thread_cpu_us();
 
 /// Names this boot of the kernel (a UUID). Where the kernel does not tell, a text that no other
 /// process has, so that nothing is ever taken for this boot by mistake.

@@ -78,6 +78,14 @@ class WhatOperatorsMayDo(PluginTest):
         self.assertEqual(self.pawl("output", "@latest/a").out.strip(), '"xxx"')
         self.assertEqual([a["attempt"] for a in self.attempts("a")], [1])
 
+    def test_what_works_on_the_loop_has_its_part_of_the_cpu_time(self):
+        self.run_of([self.task("a", "burner", map={"items": list(range(20))})])
+        used = [a["cpu_seconds"] for a in self.attempts("a")]
+        self.assertEqual(len(used), 20)
+        self.assertGreater(min(used), 0)
+        self.assertGreater(sum(used), 20 * 0.0019)  # each computes for two milliseconds
+        self.assertLess(sum(used), 2)
+
     def test_a_secret_is_masked_in_log_and_error_and_is_nowhere_in_the_home(self):
         secret = "canary-7f31c0de-secret"
         self.env["TOKEN_OF_TEST"] = secret
