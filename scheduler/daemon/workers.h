@@ -43,7 +43,10 @@ class Workers {
     std::string folder;   ///< `<home>/workers`
     std::string home;     ///< absolute
     std::string program;  ///< path of this program
-    std::string version;  ///< of pawl: a worker of another one finishes and gets nothing new
+    /// Of pawl, and of the words between it and workers: a worker of another one of either finishes
+    /// what it has and gets nothing new.
+    std::string version;
+    std::uint32_t protocol = kProtocolVersion;
     Epoch epoch;
     std::uint64_t program_descriptors = 0;  ///< soft limit for programs; ours was raised
     std::size_t count = 2;                  ///< supervisors that take attempts

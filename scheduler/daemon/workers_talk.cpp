@@ -73,7 +73,7 @@ void Workers::greet(Peer& peer, Fd socket) {
   peer.channel->on_drained([this, id] {
     if (Peer* p = find(id)) flush_unsent(*p);
   });
-  send(peer, frame::Hello{kProtocolVersion, options_.epoch, options_.version});
+  send(peer, frame::Hello{options_.protocol, options_.epoch, options_.version});
   peer.timer->start_after(kSilentAfter);
 }
 
@@ -222,7 +222,8 @@ void Workers::on_status(Peer& peer, const frame::Status& status) {
   // or one that did not answer when they were read again.
   const bool has_old_plugins = is_host(peer) && (peer.is_found || peer.has_old_plugins);
   const bool is_as_now = peer.ways == ways_of(is_host(peer)) && !has_old_plugins;
-  if (peer.version == options_.version && is_as_now) {
+  const bool is_like_us = peer.version == options_.version && peer.protocol == options_.protocol;
+  if (is_like_us && is_as_now) {
     peer.state = State::up;
     if (peer.plugin.empty()) {
       failures_in_a_row_ = 0;

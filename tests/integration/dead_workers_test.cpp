@@ -29,13 +29,15 @@ constexpr WorkerId kWorker{1};
 /// A scheduler's workers, at most one at a time.
 class Directed {
  public:
-  explicit Directed(const std::string& home, std::vector<StayOfAttempt> live = {})
+  explicit Directed(const std::string& home, std::vector<StayOfAttempt> live = {},
+                    std::uint32_t protocol = kProtocolVersion)
       : live_(std::move(live)), home_(home) {
     Workers::Options options;
     options.folder = home + "/workers";
     options.home = home;
     options.program = PAWL_PROGRAM;
     options.version = "0.1.0";
+    options.protocol = protocol;
     options.epoch = Epoch(1);
     options.count = 1;
     Workers::Events events;
@@ -177,6 +179,24 @@ TEST_CASE("what a dead worker noted of an end that was told stays until that end
   REQUIRE(fs::exists(next.folder()));
   next.forget(AttemptId(7), 0);
   next.until([&] { return !fs::exists(next.folder()); });
+}
+
+TEST_CASE("a worker of an earlier scheduler goes on if it speaks as this one, and else ends") {
+  HomeFolder home;
+  { Directed(home.path()).until_up(); }
+  SECTION("the same words") {
+    Directed next(home.path());
+    next.workers().recover({kWorker});
+    next.until([&] { return next.is_settled; });
+    CHECK(next.is_up);
+    next.kill_worker();
+  }
+  SECTION("others, of the same version of pawl") {
+    Directed next(home.path(), {}, kProtocolVersion + 1);
+    next.workers().recover({kWorker});
+    next.until([&] { return next.is_gone; });
+    CHECK_FALSE(next.is_up);
+  }
 }
 
 TEST_CASE("a worker of which nobody can tell whether it lives is not judged") {
