@@ -37,14 +37,6 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(from, text.find_last_not_of(" \t\r\n") - from + 1);
 }
 
-/// Bytes of the UTF-8 sequence at the start of `text`; 0 when there is none.
-std::size_t sequence_bytes(std::string_view text) {
-  auto first = static_cast<unsigned char>(text.front());
-  std::size_t size = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  if (size == 0 || size > text.size() || !is_utf8(text.substr(0, size))) return 0;
-  return size;
-}
-
 /// `ValueError` of `ValueError: it is wrong` after a Python or Java stack.
 std::string_view exception_class(std::string_view text, std::string_view last_line) {
   bool has_stack = text.find("Traceback (most recent call last)") != std::string_view::npos ||
@@ -173,23 +165,6 @@ void keep_last(std::string& last, std::string_view bytes) {
   }
   last.append(bytes);
   if (last.size() > 2 * kLastWordsBytes) last.erase(0, last.size() - kLastWordsBytes);
-}
-
-std::string to_utf8(std::string_view text) {
-  if (is_utf8(text) && text.find('\0') == std::string_view::npos) return std::string(text);
-  std::string out;
-  while (!text.empty()) {
-    std::size_t size = sequence_bytes(text);
-    if (size == 0) {
-      out += "\xEF\xBF\xBD";
-    } else if (text.front() == '\0') {
-      out += "\xE2\x90\x80";
-    } else {
-      out.append(text.substr(0, size));
-    }
-    text.remove_prefix(std::max<std::size_t>(size, 1));
-  }
-  return out;
 }
 
 LastWords explain_failure(std::string_view standard_error, std::string_view standard_output) {

@@ -90,7 +90,4 @@ struct LastWords {
 /// they are cut. Always UTF-8.
 LastWords explain_failure(std::string_view standard_error, std::string_view standard_output);
 
-/// `text` with what is not UTF-8 replaced by U+FFFD and NUL by U+2400.
-std::string to_utf8(std::string_view text);
-
 }  // namespace pawl

@@ -293,6 +293,23 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+std::string to_utf8(std::string_view text) {
+  if (is_utf8(text) && !holds_nul(text)) return std::string(text);
+  std::string out;
+  while (!text.empty()) {
+    const Character c = first_character(text);
+    if (!c.valid) {
+      out += "\xEF\xBF\xBD";
+    } else if (c.code == 0) {
+      out += "\xE2\x90\x80";
+    } else {
+      out += text.substr(0, c.bytes);
+    }
+    text.remove_prefix(c.bytes);
+  }
+  return out;
+}
+
 bool glob_match(std::string_view pattern, std::string_view text) {
   // On a mismatch only the last star takes one character more, so the work is pattern times text.
   std::size_t p = 0;

@@ -24,6 +24,9 @@ std::string escape_for_terminal(std::string_view text);
 /// True when `text` is well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF).
 bool is_utf8(std::string_view text);
 
+/// `text` with what is not UTF-8 replaced by U+FFFD and NUL by U+2400.
+std::string to_utf8(std::string_view text);
+
 /// True when a NUL byte is in it, which the parser of JSON would take for its end.
 inline bool holds_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 

@@ -2,6 +2,10 @@
 
 #include "scheduler/daemon/worker_fate.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -12,6 +16,7 @@
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
+#include "scheduler/loop/fd.h"
 #include "scheduler/loop/file_lock.h"
 
 namespace pawl {
@@ -19,6 +24,7 @@ namespace {
 
 /// For the kernel to take away what was killed.
 constexpr Duration kGroupPatience = std::chrono::seconds(1);
+constexpr std::size_t kLastWordsBytesMax = 4096;
 
 struct Suspicion {
   std::vector<AttemptId> suspects;   ///< ascending
@@ -72,6 +78,21 @@ std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, 
       crash->signal == 0 ? "called exit()" : "crashed with " + signal_name(crash->signal);
   if (crash->attempt == attempt) return "its operator " + how + ", which ended the whole host";
   return "another attempt of its host " + how + ", which ended both";
+}
+
+/// The end of the worker's log, whole lines: what a library prints before it takes its process
+/// along is there and nowhere else, and the folder goes. Secrets were hidden when it was written.
+std::string last_words(const std::string& worker_folder) {
+  const Fd log(::open((worker_folder + "/log").c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat info {};
+  if (!log || ::fstat(log.get(), &info) != 0) return {};
+  const auto size = static_cast<std::size_t>(info.st_size);
+  std::string text(std::min(size, kLastWordsBytesMax), '\0');
+  const ssize_t got =
+      ::pread(log.get(), text.data(), text.size(), static_cast<off_t>(size - text.size()));
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  if (text.size() < size) text.erase(0, text.find('\n') + 1);
+  return text.empty() ? text : "the worker's log ends with:\n" + to_utf8(text);
 }
 
 }  // namespace
@@ -183,6 +204,7 @@ Result<std::vector<AttemptResult>> fate_of_attempts(const std::string& worker_fo
     result.may_be_cause = boot != Boot::this_one || suspicion.culprit == id;
     result.ended_at = died_at;
     result.failure.message = what_happened(id, crash, boot, death);
+    if (is_lost && suspicion.culprit == id) result.failure.trace = last_words(worker_folder);
     if (const JournalAttempt* known = journal->find(id)) result.handle = known->handle;
     if (std::binary_search(remains.alive.begin(), remains.alive.end(), id)) {
       result.outcome = AttemptResult::Outcome::failed;

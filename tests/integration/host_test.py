@@ -185,6 +185,9 @@ class WhatOperatorsCannotBreak(PluginTest):
             row = self.row("a")
             self.assertEqual((row["state"], row["reason"]), ("held", "poison"))
             self.assertEqual([a["state"] for a in self.attempts("a")], ["lost"] * 3)
+            for attempt in self.attempts("a"):
+                self.assertEqual(attempt["error"]["trace"],
+                                 "the worker's log ends with:\nno chunk of that size\n")
             self.assertEqual(self.row("b")["state"], "succeeded")
 
     def test_what_a_thread_said_before_it_crashed_its_host_is_in_the_log(self):

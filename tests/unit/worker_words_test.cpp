@@ -10,6 +10,7 @@
 #include "plugins/worker/process_table.h"
 #include "plugins/worker/resource_watch.h"
 #include "plugins/worker/streams.h"
+#include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
 #include "tests/unit/worker_support.h"
 

@@ -33,6 +33,7 @@ struct Crash {
     "how": {"enum": ["abort", "exit", "leave", "segv"]}}})";
   void start(Attempt, const Request& request) {
     const std::string with(request.parameters());
+    std::fputs("no chunk of that size\n", stderr);
     if (with.find("exit") != std::string::npos) ::_exit(0);
     if (with.find("leave") != std::string::npos) std::exit(3);
     if (with.find("segv") != std::string::npos) ::raise(SIGSEGV);
