@@ -23,7 +23,8 @@ namespace {
 /// What the others get to end when an operator does not listen.
 constexpr Duration kRetireWithin = std::chrono::seconds(30);
 constexpr Duration kLoopPatience = std::chrono::seconds(30);
-constexpr std::size_t kStartsPerTurnMax = 256;
+/// What was started is at work from the end of the turn on, so the next ones wait for that.
+constexpr std::size_t kStartsPerTurnMax = 64;
 constexpr std::size_t kFittingBytesMax = 4096;
 /// Looking at one's own memory costs a system call or two: not at each end.
 constexpr Duration kMemoryLookEvery{100};
