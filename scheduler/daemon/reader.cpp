@@ -142,14 +142,16 @@ void Reader::work() {
       auto has_work = [this] {
         if (is_stopping_ || !requests_.empty() || !acknowledged_.empty()) return true;
         return std::any_of(readings_.begin(), readings_.end(),
-                           [](const auto& r) { return r->ahead < kChunksAheadMax; });
+                           [](const auto& r) { return r->ahead < r->ahead_max; });
       };
       changed_.wait(lock, has_work);
       if (is_stopping_) return;
       requests.swap(requests_);
       for (const auto& [key, count] : acknowledged_) {
         for (auto& r : readings_) {
-          if (r->run == key.first && r->task == key.second) r->ahead -= count;
+          if (r->run != key.first || r->task != key.second) continue;
+          r->ahead -= count;
+          r->ahead_max = std::min(r->ahead_max + count, kChunksAheadMax);
         }
       }
       acknowledged_.clear();
@@ -159,7 +161,7 @@ void Reader::work() {
     }
     for (auto it = readings_.begin(); it != readings_.end();) {
       bool is_done = false;
-      if ((*it)->ahead < kChunksAheadMax) read_on(**it, is_done);
+      if ((*it)->ahead < (*it)->ahead_max) read_on(**it, is_done);
       it = is_done ? readings_.erase(it) : std::next(it);
     }
   }
@@ -454,7 +456,7 @@ void Reader::serve(const read::PrepareRequest& request) {
     answer(
         input::Prepared{run, task, request.stamp, input::Prepared::Outcome::go, Reason::none, {}});
   readings_.push_back(
-      std::make_unique<Reading>(Reading{run, task, request.stamp, 0, std::move(*packer)}));
+      std::make_unique<Reading>(Reading{run, task, request.stamp, std::move(*packer)}));
 }
 
 void Reader::read_on(Reading& reading, bool& is_done) {

@@ -153,15 +153,17 @@ class Reader {
   std::optional<Error> failure();
 
  private:
-  // Chunks of one task that were told and are not durable yet.
+  // Chunks of one task that were told and are not durable yet. The first is alone, so that what it
+  // holds may start while the next are read; each that has become durable allows one more.
   static constexpr int kChunksAheadMax = 4;
 
   struct Reading {
     RunId run;
     TaskIndex task;
     std::uint32_t stamp = 0;
-    int ahead = 0;
     ItemPacker packer;
+    int ahead = 0;
+    int ahead_max = 1;
   };
   void work();
   void serve(const read::ContextRequest& request);

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -75,24 +76,39 @@ class Results {
     upstream.items = items;
     request.upstreams.push_back(upstream);
     reader_->ask(std::move(request));
-    while (true) {
+    std::optional<read::ContextAnswer> told;
+    while (!told) {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return is_awake_; });
       is_awake_ = false;
       for (auto& answer : reader_->take_answers()) {
-        if (auto* context = std::get_if<read::ContextAnswer>(&answer)) return std::move(*context);
+        chunks_told_ += std::holds_alternative<input::ItemsRead>(answer) ? 1 : 0;
+        if (auto* context = std::get_if<read::ContextAnswer>(&answer)) told = std::move(*context);
       }
     }
+    return *std::move(told);
   }
-  /// Wants the items of a file, and at once no more.
-  void begin_and_stop(const std::string& file) {
+  /// Wants the items of a file.
+  void begin(const std::string& file) {
     read::PrepareRequest prepare;
     prepare.context = request_of(kMapped);
     prepare.map.emplace();
     prepare.map->kind = MapSpec::Kind::file;
     prepare.map->items = file;
     reader_->ask(std::move(prepare));
-    reader_->ask(read::StopRequest{RunId{1}, kMapped});
+  }
+  void stop() { reader_->ask(read::StopRequest{RunId{1}, kMapped}); }
+  void store_chunks(int count) {
+    for (int chunk = 0; chunk < count; ++chunk) reader_->stored(RunId{1}, kMapped);
+  }
+  /// Chunks that were told by now, when the reader has nothing left to do.
+  int chunks_told() {
+    // Between two questions it reads one chunk, when it may.
+    for (int told = -1; told != chunks_told_;) {
+      told = chunks_told_;
+      for (int question = 0; question < 2; ++question) ask(false);
+    }
+    return chunks_told_;
   }
   json names(bool is_mapped, std::int64_t items = 0, bool wants_file = false) {
     const read::ContextAnswer answer = ask(is_mapped, items, wants_file);
@@ -121,8 +137,18 @@ class Results {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool is_awake_ = false;
+  int chunks_told_ = 0;
   std::unique_ptr<Reader> reader_;
 };
+
+/// So many items, one in each line.
+std::string file_of_items(const Results& results, int count) {
+  std::string items;
+  for (int item = 0; item < count; ++item) items += std::to_string(item) + "\n";
+  std::string path = results.home() / "items.jsonl";
+  write_file(path, items);
+  return path;
+}
 
 std::string text_of_file(const std::string& path) {
   std::ostringstream text;
@@ -191,13 +217,23 @@ TEST_CASE("the file of a mapped task has every result in its line, long ones and
             kLong, {{"a", kLong}}, nullptr, json::array({1, 2}), {{"short", true}}, nullptr});
 }
 
+TEST_CASE("the first chunk of items comes alone, and each that is stored allows one more ahead") {
+  Results results;
+  results.begin(file_of_items(results, 20 * static_cast<int>(limits::kItemsPerChunk)));
+  CHECK(results.chunks_told() == 1);
+  results.store_chunks(1);
+  CHECK(results.chunks_told() == 1 + 2);
+  results.store_chunks(2);
+  CHECK(results.chunks_told() == 3 + 4);
+  results.store_chunks(4);
+  CHECK(results.chunks_told() == 7 + 4);
+}
+
 TEST_CASE("of items that are not wanted any more before they are read no file stays open") {
   Results results;
-  const std::string file = results.home() / "items.jsonl";
-  std::string items;
-  for (int item = 0; item < 200'000; ++item) items += std::to_string(item) + "\n";
-  write_file(file, items);
-  results.begin_and_stop(file);
+  const std::string file = file_of_items(results, 200'000);
+  results.begin(file);
+  results.stop();
   results.keep(kSingle, -1, "json", "1");
   CHECK(results.names(false)["output"] == 1);
   std::error_code ended;  // of a descriptor that was closed meanwhile
