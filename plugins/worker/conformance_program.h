@@ -25,6 +25,7 @@ class LoneProgramOperator final : public OperatorBackend {
   void start(std::shared_ptr<const OperatorRequest> request) override;
   void cancel(AttemptId attempt) override;
   bool kill(AttemptId attempt) override;
+  Place place() const override { return Place::program; }
 
  private:
   Fd signals_;

@@ -241,6 +241,7 @@ void OperatorHost::start_queued() {
       refuse(id, attempt, Reason::spawn, done.error().message);
       continue;
     }
+    if (!attempt.is_at(OperatorBackend::Place::program)) lone_.begins(id, running_);
     ++running_;
     attempt.is_running = true;
     begun.push_back(id);
@@ -333,6 +334,8 @@ void OperatorHost::finished(AttemptId id, OperatorResult&& result) {
     result.may_be_cause |= suspects_.is_watched_alone(id, mono_now());
   stopped_running(id, attempt);
   attempt.result = std::move(result);
+  if (!attempt.is_at(OperatorBackend::Place::program))
+    attempt.result.use.peak_memory_bytes = lone_.ends(id);
   supervision_.exited(id, ProgramExit{0, std::nullopt}, false, mono_now());
   supervision_.cleared(id);
   keep_output(id, attempt);
@@ -472,7 +475,7 @@ void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& ve
   end.started_at = attempt.started_at;
   end.ended_at = wall_now();
   end.use = attempt.result.use;
-  if (attempt.is_on_loop())
+  if (attempt.is_at(OperatorBackend::Place::loop))
     end.use.cpu_us = static_cast<std::int64_t>(std::ceil(attempt.share.cpu_us));
   if (end.outcome == Outcome::succeeded) {
     end.outcome = attempt.result.outcome;

@@ -27,6 +27,7 @@
 
 #include "plugins/worker/crash_record.h"
 #include "plugins/worker/loaded_operators.h"
+#include "plugins/worker/lone_attempt.h"
 #include "plugins/worker/loop_share.h"
 #include "plugins/worker/operator_backend.h"
 #include "plugins/worker/output_keeping.h"
@@ -78,9 +79,8 @@ class OperatorHost final : private OperatorEvents {
     OutputKeeping keeping;
     std::string refusal;
 
-    /// It has no thread and no process of its own.
-    bool is_on_loop() const {
-      return definition && definition->backend && definition->backend->works_on_loop();
+    bool is_at(OperatorBackend::Place place) const {
+      return definition && definition->backend && definition->backend->place() == place;
     }
   };
 
@@ -134,6 +134,7 @@ class OperatorHost final : private OperatorEvents {
   std::deque<AttemptId> queued_;                          ///< accepted, not begun
   std::set<AttemptId> deaf_;                              ///< did not listen: end with the process
   LoopShares shares_;
+  LoneAttempt lone_;
   MonoTime divided_at_;
   Suspects suspects_;
   std::size_t running_ = 0;

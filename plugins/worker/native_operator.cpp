@@ -166,7 +166,9 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
   if (!*is_taken) impl.events.waits(id);
 }
 
-bool NativeOperator::works_on_loop() const { return impl_->table->start != nullptr; }
+OperatorBackend::Place NativeOperator::place() const {
+  return impl_->table->start != nullptr ? Place::loop : Place::thread;
+}
 
 void NativeOperator::cancel(AttemptId id) {
   auto at = impl_->attempts.find(id);

@@ -26,7 +26,7 @@ class NativeOperator final : public OperatorBackend {
   void cancel(AttemptId attempt) override;
   /// Nothing ends a thread but the end of its process.
   bool kill(AttemptId) override { return false; }
-  bool works_on_loop() const override;
+  Place place() const override;
 
   /// How often, in this process, `finish` was called for an attempt that had ended already.
   static std::uint64_t late_finishes();

@@ -155,9 +155,13 @@ class OperatorBackend {
   /// It did not listen for its grace. True: it is being ended, and `finished` follows, for those
   /// that had to go with it as `lost`. False: only the end of this process ends it.
   virtual bool kill(AttemptId attempt) = 0;
-  /// Its attempts have no thread and no process of their own: what they cost is a part of what the
-  /// loop's thread uses.
-  virtual bool works_on_loop() const { return false; }
+  /// Where its attempts are at work, and so what their cost is a part of.
+  enum class Place {
+    loop,     ///< on the thread of the host's loop
+    thread,   ///< each on a thread of the host
+    program,  ///< in processes of their own
+  };
+  virtual Place place() const = 0;
 };
 
 }  // namespace pawl

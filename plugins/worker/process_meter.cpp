@@ -7,17 +7,26 @@
 
 namespace pawl {
 
-ProcessMeter::ProcessMeter(pid_t pid)
-    : stat_(open_of_process(pid, "stat")),
-      status_(open_of_process(pid, "status")),
-      clear_refs_(open_of_process(pid, "clear_refs")) {
+PeakMeter::PeakMeter(pid_t pid)
+    : status_(open_of_process(pid, "status")), clear_refs_(open_of_process(pid, "clear_refs")) {}
+
+void PeakMeter::begin() {
+  is_of_span_ = reset_peak_memory(clear_refs_);
+  began_at_ = std::chrono::steady_clock::now();
+}
+
+std::int64_t PeakMeter::bytes() const {
+  if (!is_of_span_ || std::chrono::steady_clock::now() - began_at_ < kMemoryFrom) return 0;
+  return peak_memory_bytes(status_).value_or(0);
+}
+
+ProcessMeter::ProcessMeter(pid_t pid) : stat_(open_of_process(pid, "stat")), peak_(pid) {
   clock_getcpuclockid(pid, &clock_);
 }
 
 void ProcessMeter::begin() {
   ++spans_;
-  is_peak_of_span_ = reset_peak_memory(clear_refs_);
-  began_at_ = std::chrono::steady_clock::now();
+  peak_.begin();
   own_cpu_at_begin_us_ = own_cpu_us();
 }
 
@@ -30,8 +39,7 @@ ResourceUse ProcessMeter::end() {
     use.cpu_us += children_us - std::exchange(children_cpu_us_, children_us);
   }
   use.cpu_us = std::max<std::int64_t>(use.cpu_us, 0);
-  if (is_peak_of_span_ && std::chrono::steady_clock::now() - began_at_ >= kMemoryFrom)
-    use.peak_memory_bytes = peak_memory_bytes(status_).value_or(0);
+  use.peak_memory_bytes = peak_.bytes();
   return use;
 }
 

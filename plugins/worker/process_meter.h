@@ -1,6 +1,6 @@
 #pragma once
 
-// What one process uses in a span of its life: a warm program that has one attempt after the other.
+// What one process uses in a span of its life, in which one attempt has it for itself.
 
 #include <sys/types.h>
 
@@ -13,11 +13,31 @@
 
 namespace pawl {
 
-class ProcessMeter {
+/// The most memory it had. The kernel keeps one peak of a process, so no two spans overlap.
+class PeakMeter {
  public:
   /// Of a shorter span the memory is not looked at: that would take a third of it.
   static constexpr std::chrono::milliseconds kMemoryFrom{1};
 
+  /// Of this process, or of a child that is not reaped.
+  explicit PeakMeter(pid_t pid);
+
+  /// A span begins, and the one before is forgotten.
+  void begin();
+
+  /// From `begin` to now, its own without that of children. 0: it cannot be said.
+  std::int64_t bytes() const;
+
+ private:
+  Fd status_;
+  Fd clear_refs_;
+  bool is_of_span_ = false;
+  std::chrono::steady_clock::time_point began_at_;
+};
+
+/// What a warm program uses that has one attempt after the other.
+class ProcessMeter {
+ public:
   /// Of a child that is not reaped.
   explicit ProcessMeter(pid_t pid);
 
@@ -37,11 +57,8 @@ class ProcessMeter {
 
   clockid_t clock_{};
   Fd stat_;
-  Fd status_;
-  Fd clear_refs_;
+  PeakMeter peak_;
   int spans_ = 0;
-  bool is_peak_of_span_ = false;
-  std::chrono::steady_clock::time_point began_at_;
   std::int64_t own_cpu_at_begin_us_ = 0;
   std::int64_t children_cpu_us_ = 0;  ///< when a span ended last
 };

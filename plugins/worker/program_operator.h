@@ -34,6 +34,7 @@ class ProgramOperators : public OperatorBackend {
   void cancel(AttemptId attempt) override;
   /// Kills the process of the attempt: its other attempts are `lost` too.
   bool kill(AttemptId attempt) override;
+  Place place() const override { return Place::program; }
 
  private:
   class Books;

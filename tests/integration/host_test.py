@@ -86,6 +86,21 @@ class WhatOperatorsMayDo(PluginTest):
         self.assertGreater(sum(used), 20 * 0.0019)  # each computes for two milliseconds
         self.assertLess(sum(used), 2)
 
+    def test_what_has_its_host_for_itself_has_its_memory(self):
+        self.run_of([self.task("large", "filler"),
+                     self.task("small", "toiler", depends_on=["large"])])
+        large, small = (self.attempts(name)[0]["peak_memory_bytes"] for name in ("large", "small"))
+        self.assertGreater(large, 200 << 20)
+        self.assertGreater(small, 0)
+        self.assertLess(small, large - (150 << 20))
+
+    def test_what_shares_its_host_has_no_memory_of_its_own(self):
+        tasks = [self.task("first", "patient"), self.task("second", "filler"),
+                 {"id": "go", "command": ["touch", "go"], "depends_on": ["second"]}]
+        self.pawl("run", self.job("j", tasks), "--concurrency", 3)
+        for name in ("first", "second"):
+            self.assertIsNone(self.attempts(name)[0]["peak_memory_bytes"], name)
+
     def test_a_secret_is_masked_in_log_and_error_and_is_nowhere_in_the_home(self):
         secret = "canary-7f31c0de-secret"
         self.env["TOKEN_OF_TEST"] = secret

@@ -1,6 +1,7 @@
 // Operators that do what operators must not do, each in a way of its own.
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -126,6 +127,21 @@ struct Toiler {
   static constexpr const char* kSchema = kAnything;
   Result run(Attempt&, const Request&) {
     work_for_a_while();
+    return Result::success();
+  }
+};
+
+/// Has 200 MiB for a while, and gives them back.
+struct Filler {
+  static constexpr const char* kName = "filler";
+  static constexpr const char* kSummary = "needs memory";
+  static constexpr const char* kSchema = kAnything;
+  Result run(Attempt&, const Request&) {
+    constexpr std::size_t kBytes = 200U << 20;
+    void* memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED) return Result::failure("no memory");
+    ::munmap(memory, kBytes);
     return Result::success();
   }
 };
@@ -331,5 +347,6 @@ struct Counter {
 
 }  // namespace
 
-PAWL_PLUGIN("1.2", Crash, CrashLate, Split, Parent, Deaf, Burner, Toiler, Blocker, Stopper, Hoarder,
-            Grabber, Huge, Flood, Obedient, Patient, Thrower, Chatter, Leaky, Remote, Counter)
+PAWL_PLUGIN("1.2", Crash, CrashLate, Split, Parent, Deaf, Burner, Toiler, Filler, Blocker, Stopper,
+            Hoarder, Grabber, Huge, Flood, Obedient, Patient, Thrower, Chatter, Leaky, Remote,
+            Counter)
