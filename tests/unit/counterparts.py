@@ -73,7 +73,8 @@ class Http(BaseHTTPRequestHandler):
 
     def on_status(self, words, query, _body):
         headers = [("Retry-After", query["after"][0])] if "after" in query else []
-        self.answer(int(words[0]), b"because of \x1b[31mthis\n", headers=headers)
+        kind = query.get("kind", ["text/plain"])[0]
+        self.answer(int(words[0]), b"because of \x1b[31mthis\n", kind, headers)
 
     def on_repeat(self, _words, query, body):
         self.answer(int(query["status"][0]), body)

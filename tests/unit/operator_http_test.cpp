@@ -274,6 +274,13 @@ TEST_CASE_METHOD(Fixture, "the log of http says what was asked and answered, and
   CHECK(log.find("hidden") == std::string::npos);
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "what an answer says of itself does nothing to the terminal of its reader") {
+  TestAttempt& attempt = host.start(get("/status/404?kind=a/%1b[31mb"));
+  REQUIRE(run_until(loop, [&] { return attempt.end().has_value(); }));
+  CHECK(attempt.log().find(" of a/\\x1b[31mb, ") != std::string::npos);
+}
+
 TEST_CASE_METHOD(Fixture, "of an address that is a secret nothing is shown, whatever is in it") {
   const std::string at = "http://127.0.0.1:" + server.port();
   const auto told = [this](const Ask& ask) {

@@ -113,7 +113,7 @@ void HttpExchange::tell_request() {
 void HttpExchange::tell_answer(const HttpAnswer& answer) {
   std::string line =
       "< " + std::to_string(answer.status) + ", " + std::to_string(answer.bytes) + " bytes";
-  if (!answer.content_type.empty()) line += " of " + answer.content_type;
+  if (!answer.content_type.empty()) line += " of " + escape_for_terminal(answer.content_type);
   attempt_.log(line + ", " + std::to_string(answer.took.count()) + " ms\n");
 }
 
