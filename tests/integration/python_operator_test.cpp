@@ -1,5 +1,6 @@
 // The operator `python`: calls in warm interpreters.
 
+#include <sstream>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -19,6 +20,7 @@ constexpr const char* kModule = R"py(
 import concurrent.futures
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -282,6 +284,16 @@ def meet_and_burn(ms):
     _barrier.wait()
 
 
+def rings(lines):
+    signal.signal(signal.SIGALRM, lambda *_: sys.stdout.write("ring\n"))
+    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+    try:
+        for i in range(lines):
+            sys.stdout.write(f"line {i}\n")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def forks():
     if os.fork() == 0:
         print("in the child")
@@ -433,6 +445,25 @@ TEST_CASE("a character that is written in pieces comes whole") {
   CHECK(calls.host.end(id).outcome == Outcome::succeeded);
   CHECK(calls.told(id).out == "ä€😀\n");
   CHECK(calls.told(id).err == "half: \\xe2\\x82");
+}
+
+TEST_CASE("who handles a signal may print while a line is being printed") {
+  Calls calls;
+  CHECK(calls.call("rings", {{"args", {20'000}}}).outcome == Outcome::succeeded);
+  std::string expected;
+  for (int i = 0; i < 20'000; ++i) expected += "line " + std::to_string(i) + "\n";
+  std::string lines;
+  int rings = 0;
+  std::istringstream log(calls.told(calls.last).out);
+  for (std::string line; std::getline(log, line);) {
+    if (line == "ring") {
+      ++rings;
+    } else {
+      lines += line + '\n';
+    }
+  }
+  CHECK(rings > 0);
+  CHECK(lines == expected);
 }
 
 TEST_CASE("what threads of a call print goes to the attempt's log") {

@@ -237,10 +237,12 @@ class Attempt:
     def _rest_of_logs(self):
         if not self._logs["out"] and not self._logs["err"] and not self._decoders:
             return ""
-        with self._runner.channel.lock:
-            for stream, decoder in self._decoders.items():
-                self._logs[stream] += decoder.decode(b"", final=True)
-            return self._take_rest("out") + self._take_rest("err")
+        return self._runner.channel.alone(self._take_all)
+
+    def _take_all(self):
+        for stream, decoder in self._decoders.items():
+            self._logs[stream] += decoder.decode(b"", final=True)
+        return self._take_rest("out") + self._take_rest("err")
 
 
 def _encode_text(text):
@@ -338,7 +340,8 @@ class _Channel:
         os.close(nothing)
         os.dup2(2, 1)
         self._rest = b""
-        self.lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._late = []  # what came while its own thread was in here
         self._unsent = []
         self._unsent_size = 0
         self._sent_at = 0.0
@@ -349,7 +352,9 @@ class _Channel:
         self.is_closed = True
         os.close(self._input)
         os.close(self._output)
-        self.lock = threading.Lock()
+        self._lock = threading.RLock()
+        self.sender = None
+        self._late = []
 
     def receive(self):
         """Waits for lines. None: the host is gone."""
@@ -364,36 +369,50 @@ class _Channel:
         return bool(select.select([self._input], [], [], 0)[0])
 
     def send(self, lines):
-        if self.is_closed:
-            return
-        with self.lock:
-            self.sender = threading.get_ident()
-            self._add(lines)
-            self._flush()
-            self.sender = None
+        if not self.is_closed:
+            self.alone(self._send, lines)
 
     def log(self, found, stream, text):
         """What a call prints. As in any Python, lines of standard error wait for nothing: they may
         be its last words. Those of standard output go together with others that come soon."""
-        with self.lock:
-            self.sender = threading.get_ident()
-            self._add(found._take_lines(stream, text))
-            is_full = self._unsent_size >= 2 * _LOG_BYTES
-            if stream == "err" or is_full or time.monotonic() - self._sent_at >= _FLUSH_S:
-                self._flush()
-            self.sender = None
+        self.alone(self._log, found, stream, text)
 
     def flush_log(self, found, stream):
         """All that was printed goes now, a line that is not whole too."""
-        with self.lock:
-            self.sender = threading.get_ident()
-            self._add(found._take_rest(stream))
-            self._flush()
-            self.sender = None
+        self.alone(self._flush_log, found, stream)
 
     def flush(self):
-        with self.lock:
+        self.alone(self._flush)
+
+    def alone(self, work, *arguments):
+        """Its result, with no other thread in here. A finalizer, or who handles a signal, may print
+        while its own thread is at it: that waits until the thread is done, and None is returned."""
+        with self._lock:
+            if self.sender is not None:
+                self._late.append((work, arguments))
+                return None
+            self.sender = threading.get_ident()
+            try:
+                result = work(*arguments)
+            finally:
+                self.sender = None
+            while self._late:
+                late, its = self._late.pop(0)
+                self.alone(late, *its)
+            return result
+
+    def _send(self, lines):
+        self._add(lines)
+        self._flush()
+
+    def _log(self, found, stream, text):
+        self._add(found._take_lines(stream, text))
+        is_full = self._unsent_size >= 2 * _LOG_BYTES
+        if stream == "err" or is_full or time.monotonic() - self._sent_at >= _FLUSH_S:
             self._flush()
+
+    def _flush_log(self, found, stream):
+        self._send(found._take_rest(stream))
 
     def _add(self, lines):
         if lines:
