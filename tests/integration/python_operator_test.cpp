@@ -284,9 +284,14 @@ def meet_and_burn(ms):
     _barrier.wait()
 
 
-def rings(lines):
-    signal.signal(signal.SIGALRM, lambda *_: sys.stdout.write("ring\n"))
-    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+def rings(lines, every, times):
+    def ring(*_):
+        for _ in range(times):
+            sys.stdout.write("ring\n")
+        signal.setitimer(signal.ITIMER_REAL, every)
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, every)
     try:
         for i in range(lines):
             sys.stdout.write(f"line {i}\n")
@@ -448,22 +453,30 @@ TEST_CASE("a character that is written in pieces comes whole") {
 }
 
 TEST_CASE("who handles a signal may print while a line is being printed") {
-  Calls calls;
-  CHECK(calls.call("rings", {{"args", {20'000}}}).outcome == Outcome::succeeded);
+  constexpr int kLines = 20'000;
   std::string expected;
-  for (int i = 0; i < 20'000; ++i) expected += "line " + std::to_string(i) + "\n";
-  std::string lines;
-  int rings = 0;
-  std::istringstream log(calls.told(calls.last).out);
-  for (std::string line; std::getline(log, line);) {
-    if (line == "ring") {
-      ++rings;
-    } else {
-      lines += line + '\n';
+  for (int i = 0; i < kLines; ++i) expected += "line " + std::to_string(i) + "\n";
+  Calls calls;
+  // A line often, and thousands now and then.
+  for (const json& rings : {json{0.0002, 1}, json{0.01, 3'000}}) {
+    const json arguments = {kLines, rings[0], rings[1]};
+    const OperatorResult& result = calls.call("rings", {{"args", arguments}});
+    INFO(result.message << result.trace);
+    CHECK(result.outcome == Outcome::succeeded);
+    std::string lines;
+    int rung = 0;
+    std::istringstream log(calls.told(calls.last).out);
+    for (std::string line; std::getline(log, line);) {
+      if (line == "ring") {
+        ++rung;
+      } else {
+        lines += line + '\n';
+      }
     }
+    CHECK(rung > 0);
+    CHECK(rung % rings[1].get<int>() == 0);
+    CHECK(lines == expected);
   }
-  CHECK(rings > 0);
-  CHECK(lines == expected);
 }
 
 TEST_CASE("what threads of a call print goes to the attempt's log") {

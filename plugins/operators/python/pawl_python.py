@@ -35,6 +35,7 @@ _FLUSH_S = 0.02
 _LOG_BYTES = 8 << 10
 _DEFER_S_MAX = 366 * 86_400
 _LOG_TEXT_MAX = 1 << 20
+_LATE_MAX = 10_000  # prints within a print
 _OUTPUT_BYTES_MAX = 1 << 20
 # More than is kept: the host cuts what it gets when it has hidden secrets in it.
 _MESSAGE_CHARS_MAX = 64 << 10
@@ -341,7 +342,7 @@ class _Channel:
         os.dup2(2, 1)
         self._rest = b""
         self._lock = threading.RLock()
-        self._late = []  # what came while its own thread was in here
+        self._late = collections.deque()  # what came while its own thread was in here
         self._unsent = []
         self._unsent_size = 0
         self._sent_at = 0.0
@@ -354,7 +355,7 @@ class _Channel:
         os.close(self._output)
         self._lock = threading.RLock()
         self.sender = None
-        self._late = []
+        self._late.clear()
 
     def receive(self):
         """Waits for lines. None: the host is gone."""
@@ -386,20 +387,26 @@ class _Channel:
 
     def alone(self, work, *arguments):
         """Its result, with no other thread in here. A finalizer, or who handles a signal, may print
-        while its own thread is at it: that waits until the thread is done, and None is returned."""
+        while its own thread is at it: that waits until the thread is done, and None is returned.
+        More than can wait is an error, as for any file of Python that is written to within a write.
+        """
         with self._lock:
             if self.sender is not None:
+                if len(self._late) >= _LATE_MAX:
+                    raise RuntimeError("too much is printed while another print is under way")
                 self._late.append((work, arguments))
                 return None
-            self.sender = threading.get_ident()
-            try:
-                result = work(*arguments)
-            finally:
-                self.sender = None
+            result = self._hold(work, arguments)
             while self._late:
-                late, its = self._late.pop(0)
-                self.alone(late, *its)
+                self._hold(*self._late.popleft())
             return result
+
+    def _hold(self, work, arguments):
+        self.sender = threading.get_ident()
+        try:
+            return work(*arguments)
+        finally:
+            self.sender = None
 
     def _send(self, lines):
         self._add(lines)
