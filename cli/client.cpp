@@ -27,7 +27,8 @@ struct Outcome {
   enum class Kind {
     answered,
     not_connected,
-    lost,  ///< sent, or maybe sent, and no whole answer
+    not_sent,  ///< in part at most, and nobody acts on a part
+    lost,      ///< sent, or maybe sent, and no whole answer
     timed_out,
     too_long,
   };
@@ -131,6 +132,7 @@ Outcome::Kind Client::Impl::transfer(MonoTime deadline) {
   if (code == CURLE_OK) return Outcome::Kind::answered;
   outcome.detail = curl.easy_strerror(code);
   if (code == CURLE_COULDNT_CONNECT) return Outcome::Kind::not_connected;
+  if (code == CURLE_SEND_ERROR) return Outcome::Kind::not_sent;
   return outcome.kind == Outcome::Kind::too_long ? outcome.kind : Outcome::Kind::lost;
 }
 
@@ -156,6 +158,8 @@ Outcome Client::Impl::try_once(const Call& call, MonoTime deadline) {
   if (outcome.kind == Outcome::Kind::not_connected) {
     long code = 0;
     curl.easy_getinfo(easy, CURLINFO_OS_ERRNO, &code);
+    // Connected, and hung up on before anything was sent.
+    if (code == 0) outcome.kind = Outcome::Kind::not_sent;
     outcome.nobody_listens = code == ENOENT || code == ECONNREFUSED || code == ENOTDIR;
     outcome.detail =
         "cannot connect to " + home + "/sock: " + std::strerror(static_cast<int>(code));
@@ -226,6 +230,12 @@ Result<Reply> Client::Impl::ask(const Call& call) {
                       "the scheduler went before it answered: " + result.detail +
                           ". Whether it did what was asked is unknown"};
         if (!call.idempotent) return error;
+        gone = error;
+        try_until = std::min(end, mono_now() + call.wait_for_start);
+        break;
+      case Outcome::Kind::not_sent:
+        error = Error{ErrorKind::no_scheduler,
+                      "the scheduler went before all was sent: nothing was done. Ask the next one"};
         gone = error;
         try_until = std::min(end, mono_now() + call.wait_for_start);
         break;

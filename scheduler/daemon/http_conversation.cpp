@@ -55,7 +55,6 @@ MHD_Result HttpConversation::received_whole() {
   if (whole_) return MHD_YES;
   whole_ = true;
   server_.owes_nothing(*client_);
-  client_->has_asked = true;
   if (received_ > HttpServer::kBodyBytesMax) return refuse_length();
   if (server_.connections() > HttpServer::kConnectionsMax) {
     return refuse(MHD_HTTP_SERVICE_UNAVAILABLE,
@@ -69,7 +68,9 @@ MHD_Result HttpConversation::received_whole() {
   // The handler must be free to do anything, destroying the server included, so it is not called
   // from inside libmicrohttpd.
   suspend();
+  ++server_.to_hand_out;
   server_.loop.defer([this, server = &server_] {
+    --server->to_hand_out;
     if (!server->dead) dispatch();
   });
   return MHD_YES;
@@ -105,7 +106,8 @@ void HttpConversation::dispatch() {
   // Answered or not, this conversation is only ever deleted from inside libmicrohttpd, or with the
   // server.
   if (server->dead) return;
-  if (suspended_ && !gone_) watch();
+  // Where reading has ended on this side, the other side's end cannot be told.
+  if (suspended_ && !gone_ && server->takes_bytes) watch();
 }
 
 MHD_Result HttpConversation::queue(int status, std::string text) {

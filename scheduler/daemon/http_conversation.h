@@ -26,7 +26,6 @@ namespace pawl {
 struct ClientConnection {
   int fd = -1;
   Peer peer;
-  bool has_asked = false;
   MonoTime deadline;  ///< while it is in the list of those that owe a request
   std::optional<std::list<ClientConnection*>::iterator> owing;
 };
@@ -101,6 +100,7 @@ struct HttpServer::Impl : Loop::Retired {
 
   void owes_request(ClientConnection& client);
   void owes_nothing(ClientConnection& client);
+  void end_reading();
   void drop_late();
 
   Loop& loop;
@@ -111,6 +111,8 @@ struct HttpServer::Impl : Loop::Retired {
   MHD_Daemon* daemon = nullptr;
   bool dead = false;
   bool run_deferred = false;
+  bool takes_bytes = true;  ///< of requests that have not arrived whole
+  int to_hand_out = 0;      ///< requests that arrived whole and are not with the handler yet
   std::unordered_set<HttpConversation*> conversations;
   std::list<ClientConnection*> owing;  ///< by deadline, which is in the order of joining
   Timer run_timer;

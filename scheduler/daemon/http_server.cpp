@@ -46,8 +46,8 @@ void on_connection(void* cls, MHD_Connection* connection, void** context,
   auto* server = static_cast<HttpServer::Impl*>(cls);
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    auto* client = new ClientConnection{
-        .fd = info->connect_fd, .peer = {}, .has_asked = false, .deadline = {}, .owing = {}};
+    auto* client =
+        new ClientConnection{.fd = info->connect_fd, .peer = {}, .deadline = {}, .owing = {}};
     if (const auto peer = peer_of(client->fd)) client->peer = *peer;
     *context = client;
     server->owes_request(*client);
@@ -143,6 +143,9 @@ void HttpServer::Impl::run() {
     MHD_run(daemon);
     waits = MHD_get_timeout(daemon, &wait_ms) == MHD_YES;
   } while (waits && wait_ms == 0 && ++runs < kRunsPerTurnMax);
+  // Who has read a part of a request looks again at the next event, and that of the end of reading
+  // may have been the one of the part: another follows until the connection is closed.
+  if (!takes_bytes) end_reading();
   if (waits && wait_ms == 0) {
     run_soon();
   } else if (waits) {
@@ -178,6 +181,11 @@ void HttpServer::Impl::owes_nothing(ClientConnection& client) {
   if (!client.owing) return;
   owing.erase(*client.owing);
   client.owing.reset();
+}
+
+/// What has arrived is still read, and then its end.
+void HttpServer::Impl::end_reading() {
+  for (const ClientConnection* client : owing) ::shutdown(client->fd, SHUT_RD);
 }
 
 void HttpServer::Impl::drop_late() {
@@ -227,14 +235,13 @@ HttpServer::~HttpServer() {
 }
 
 void HttpServer::stop_listening() {
+  impl_->takes_bytes = false;
   impl_->listener->close();
   impl_->listener.reset();
+  impl_->run();
 }
 
-bool HttpServer::awaits_request() const {
-  return std::any_of(impl_->owing.begin(), impl_->owing.end(),
-                     [](const ClientConnection* client) { return !client->has_asked; });
-}
+bool HttpServer::awaits_request() const { return !impl_->owing.empty() || impl_->to_hand_out > 0; }
 
 std::size_t HttpServer::connections() const { return impl_->connections(); }
 

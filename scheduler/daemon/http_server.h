@@ -76,9 +76,12 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  /// Listens no more: who connects is refused. Who has connected by now is served as before.
+  /// Takes no more: who connects is refused, and so is every further byte of a request (the
+  /// client's write fails, so it knows that nobody acts on what it sent). A request that has
+  /// arrived whole is served as before. Calls nobody: see `awaits_request`.
   void stop_listening();
-  /// Whether somebody has connected, and not asked anything yet.
+  /// Whether a request may have arrived that the handler does not have yet. After `stop_listening`
+  /// that is over in a few turns of the loop, whatever the clients do.
   bool awaits_request() const;
 
   /// Connections that are open now.

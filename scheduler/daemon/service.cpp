@@ -10,8 +10,8 @@
 namespace pawl {
 namespace {
 
-/// How long who has asked is waited for by a scheduler that ends: what was asked is a few commits
-/// away from its answer.
+/// How long a scheduler that ends works on what it was asked: that is a few commits away from its
+/// answer.
 constexpr Duration kLastAnswersPatience = std::chrono::seconds(1);
 
 /// A call that was taken and has no answer yet.

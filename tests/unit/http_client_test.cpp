@@ -225,6 +225,31 @@ TEST_CASE("a scheduler that ends and took nothing is followed by the next, whate
   REQUIRE(reply->body == "ok");
 }
 
+TEST_CASE("what a scheduler that ends let nobody send whole goes to the next, whatever was asked") {
+  DeepHome home;
+  std::optional<ServerThread> next;
+  const Fd listening = test::listen_or_fail(home.socket());
+  ::fcntl(listening.get(), F_SETFL, 0);
+  std::thread ending([&] {
+    const Fd socket(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    std::array<char, 4096> buffer;
+    ::recv(socket.get(), buffer.data(), buffer.size(), 0);
+    next.emplace(home.socket(), [](HttpRequest request, Responder responder) {
+      responder.json(200, std::to_string(request.body.size()));
+    });
+    ::shutdown(socket.get(), SHUT_RD);
+    while (::recv(socket.get(), buffer.data(), buffer.size(), 0) > 0) {
+    }
+  });
+  Client client(home.path());
+  // More than a socket holds.
+  const auto reply =
+      client.call({.method = "POST", .path = "/", .body = std::string(8u << 20, 'x')});
+  ending.join();
+  REQUIRE(reply);
+  REQUIRE(reply->body == std::to_string(8u << 20));
+}
+
 TEST_CASE("an answer that is lost for good ends in an error, in time") {
   DeepHome home;
   LossyServer server(home.socket(), 1'000'000);

@@ -66,9 +66,8 @@ class RawClient {
     poll_->watch({.readable = true});
   }
 
-  void send(std::string_view bytes) {
-    ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  }
+  /// Whether the socket took all of it.
+  bool send(std::string_view bytes) { return send_some(bytes).empty(); }
   /// Sends what the socket takes; the rest of `bytes` is returned.
   std::string_view send_some(std::string_view bytes) {
     const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
