@@ -158,22 +158,37 @@ Result<json> ask(const Session& session, std::unique_ptr<Port>& port, Reach reac
   }
 }
 
-Result<std::unique_ptr<Port>> find_scheduler(const Session& session) {
+namespace {
+
+struct Found {
+  std::unique_ptr<Port> port;  ///< null: none is up
+  Reply status;
+};
+
+Result<Found> probe(const Session& session) {
   const Result<std::string> home = resolve_home(session.home_flag);
   if (!home) return home.error();
   if (session.silence) return *session.silence;
-  if (is_free(*home)) return std::unique_ptr<Port>();
+  if (is_free(*home)) return Found();
   auto remote = std::make_unique<RemotePort>(*home, Duration::zero());
-  const Result<Reply> answer = remote->call("GET", "/v1/status", "", kProbe);
-  if (answer) return std::unique_ptr<Port>(std::move(remote));
+  Result<Reply> answer = remote->call("GET", "/v1/status", "", kProbe);
+  if (answer) return Found{std::move(remote), *std::move(answer)};
   if (remote->was_silent()) {
     session.silence = answer.error();
     return answer.error();
   }
   // Held without a socket is somebody who starts, or ends: none is up to be asked.
   const ErrorKind kind = answer.error().kind;
-  if (kind == ErrorKind::no_scheduler || kind == ErrorKind::locked) return std::unique_ptr<Port>();
+  if (kind == ErrorKind::no_scheduler || kind == ErrorKind::locked) return Found();
   return answer.error();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Port>> find_scheduler(const Session& session) {
+  Result<Found> found = probe(session);
+  if (!found) return found.error();
+  return std::move(found->port);
 }
 
 Result<json> ask_once(Port& port, std::string_view method, std::string_view path) {
@@ -190,6 +205,15 @@ Result<std::optional<json>> ask_if_up(const Session& session, std::string_view p
   if (answer) return std::optional<json>(*std::move(answer));
   if (answer.error().kind == ErrorKind::no_scheduler) return std::optional<json>();
   return answer.error();
+}
+
+Result<std::optional<json>> status_if_up(const Session& session) {
+  const Result<Found> found = probe(session);
+  if (!found) return found.error();
+  if (found->port == nullptr) return std::optional<json>();
+  Result<json> answer = read_answer(found->status);
+  if (!answer) return answer.error();
+  return std::optional<json>(*std::move(answer));
 }
 
 std::string new_request_id() {

@@ -20,4 +20,7 @@ Result<nlohmann::json> ask_once(Port& port, std::string_view method, std::string
 /// One question to the scheduler that is up; nothing when none is, or it goes while it is asked.
 Result<std::optional<nlohmann::json>> ask_if_up(const Session& session, std::string_view path);
 
+/// Of `/v1/status`, with one question.
+Result<std::optional<nlohmann::json>> status_if_up(const Session& session);
+
 }  // namespace pawl

@@ -10,7 +10,7 @@ Result<SettingsFile> settings_file_of(const Session& session) {
   if (!home) return home.error();
   SettingsFile file = settings_file_of(*home);
   // One that does not answer has no say here: what is wrong with it others tell.
-  const auto status = ask_if_up(session, "/v1/status");
+  const auto status = status_if_up(session);
   if (!status || !*status) return file;
   const auto settings = (*status)->find("settings");
   if (settings == (*status)->end()) return file;

@@ -87,7 +87,7 @@ class DoctorVerb final : public Verb {
   }
 
   void add_scheduler(const Session& session) {
-    const Result<std::optional<nlohmann::json>> answer = ask_if_up(session, "/v1/status");
+    const Result<std::optional<nlohmann::json>> answer = status_if_up(session);
     if (!answer) {
       add({{"scheduler", Level::problem, answer.error().message, ""}});
       return;

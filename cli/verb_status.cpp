@@ -29,7 +29,7 @@ class StatusVerb final : public Verb {
 
   Result<int> run(Session& session) override {
     here_ = session.here();
-    const Result<std::optional<json>> scheduler = ask_if_up(session, "/v1/status");
+    const Result<std::optional<json>> scheduler = status_if_up(session);
     const bool is_silent = !scheduler && scheduler.error().kind == ErrorKind::locked;
     if (!scheduler && !is_silent) return scheduler.error();
     OrderedJson object = OrderedJson::object();
