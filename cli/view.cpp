@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "scheduler/base/bytes.h"
@@ -347,7 +349,7 @@ TaskProgress progress_of(const TaskView& task) {
 ListShape attempt_shape() {
   return {{"attempt_id", "run", "job", "task", "index", "key", "attempt", "state", "reason",
            "exit_code", "signal", "error", "started_at", "ended_at", "cpu_seconds",
-           "peak_memory_bytes", "worker", "log"},
+           "peak_memory_bytes", "memory_bound_bytes", "worker", "log"},
           {{"ATTEMPT"},
            {"JOB", false, false, 10},
            {"STATE"},
@@ -361,8 +363,23 @@ ListShape attempt_shape() {
            {"ERROR", false, false, 16}}};
 }
 
+/// Of one of its stays only a bound is known, which is above the peaks of the others.
+bool has_but_bound(const AttemptRow& row) { return row.memory_bound_bytes > row.peak_memory_bytes; }
+
+std::string memory_text(const AttemptRow& row) {
+  const std::int64_t bytes = std::max(row.peak_memory_bytes, row.memory_bound_bytes);
+  if (bytes == 0) return "";
+  return (has_but_bound(row) ? "≤ " : "") + format_bytes(static_cast<std::uint64_t>(bytes));
+}
+
+OrderedJson bytes_or_null(std::int64_t bytes) {
+  if (bytes == 0) return nullptr;
+  return bytes;
+}
+
 OrderedJson attempt_object(const AttemptView& attempt, const std::string& home) {
   const AttemptRow& row = attempt.row;
+  const bool is_bound = has_but_bound(row);
   OrderedJson error = nullptr;
   if (!row.failure.empty()) {
     error = {{"class", row.failure.error_class},
@@ -385,8 +402,8 @@ OrderedJson attempt_object(const AttemptView& attempt, const std::string& home) 
           {"ended_at", time_or_null(row.ended_at)},
           {"cpu_seconds",
            row.cpu_us > 0 ? OrderedJson(static_cast<double>(row.cpu_us) / 1e6) : OrderedJson()},
-          {"peak_memory_bytes",
-           row.peak_memory_bytes > 0 ? OrderedJson(row.peak_memory_bytes) : OrderedJson()},
+          {"peak_memory_bytes", bytes_or_null(is_bound ? 0 : row.peak_memory_bytes)},
+          {"memory_bound_bytes", bytes_or_null(is_bound ? row.memory_bound_bytes : 0)},
           {"worker", row.worker.value == 0 ? OrderedJson(nullptr) : OrderedJson(row.worker.value)},
           {"log", log_or_null(home, attempt.log, attempt.row)}};
 }
@@ -398,21 +415,19 @@ Entry attempt_entry(const AttemptView& attempt, const std::string& home, const H
   std::string name = object_name(attempt.run, attempt.task, row.key.item) + number;
   if (!is_table(format))
     return {object_for(format, [&] { return attempt_object(attempt, home); }), {}, std::move(name)};
-  return {
-      {},
-      {{short_object_name(attempt.run, attempt.task, row.key.item) + number},
-       {attempt.job},
-       {std::string(to_string(row.state)), style_of(row.state)},
-       {reason_text(to_string(row.reason), row.exit_code, row.signal)},
-       {format_when(row.started_at, here)},
-       {took_text(row.started_at, row.ended_at, here)},
-       {row.cpu_us > 0 ? format_took(Duration(row.cpu_us / 1000)) : ""},
-       {row.peak_memory_bytes > 0 ? format_bytes(static_cast<std::uint64_t>(row.peak_memory_bytes))
-                                  : ""},
-       {row.worker.value == 0 ? "" : fmt::format("{}", row.worker.value)},
-       {attempt.key},
-       {row.failure.message}},
-      std::move(name)};
+  return {{},
+          {{short_object_name(attempt.run, attempt.task, row.key.item) + number},
+           {attempt.job},
+           {std::string(to_string(row.state)), style_of(row.state)},
+           {reason_text(to_string(row.reason), row.exit_code, row.signal)},
+           {format_when(row.started_at, here)},
+           {took_text(row.started_at, row.ended_at, here)},
+           {row.cpu_us > 0 ? format_took(Duration(row.cpu_us / 1000)) : ""},
+           {memory_text(row)},
+           {row.worker.value == 0 ? "" : fmt::format("{}", row.worker.value)},
+           {attempt.key},
+           {row.failure.message}},
+          std::move(name)};
 }
 
 }  // namespace pawl

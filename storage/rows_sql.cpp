@@ -148,6 +148,7 @@ AttemptRow read_attempt(RowReader& reader) {
   row.failure.error_class = reader.text();
   row.failure.message = reader.text();
   row.failure.trace = reader.text();
+  row.memory_bound_bytes = reader.integer();
   return row;
 }
 

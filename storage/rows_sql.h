@@ -38,14 +38,12 @@ std::optional<DropReason> drop_reason_from(std::string_view word);
   "r.started_at, r.ended_at, r.resumes, r.cancel_requested, r.outcome, r.outcome_reason, " \
   "r.dismissed, c.waiting, c.queued, c.running, c.retrying, c.deferred, "                  \
   "c.held, c.succeeded, c.failed, c.skipped, c.upstream_failed, c.cancelled"
-inline constexpr int kRunColumnCount = 42;
 RunRow read_run(RowReader& reader);
 
 #define PAWL_TASK_COLUMNS                                                                         \
   "t.run, t.task, t.item, t.state, t.reason, t.detail, t.attempts, t.counted, t.interrupted_at, " \
   "t.interrupted_before, t.work, t.live_attempt, t.queued_at, t.started_at, t.ended_at, "         \
   "t.error, t.dismissed"
-inline constexpr int kTaskColumnCount = 17;
 TaskRow read_task(RowReader& reader);
 
 #define PAWL_MAPPED_COLUMNS                                                                      \
@@ -53,14 +51,13 @@ TaskRow read_task(RowReader& reader);
   "m.waiting, m.queued, m.running, m.retrying, m.deferred, m.held, m.succeeded, m.failed, "      \
   "m.skipped, m.upstream_failed, m.cancelled, m.retries, m.repeat, "                             \
   "m.repeat_next, m.source, m.paired"
-inline constexpr int kMappedColumnCount = 24;
 MappedRow read_mapped(RowReader& reader);
 
 #define PAWL_ATTEMPT_COLUMNS                                                                    \
   "a.id, a.run, a.task, a.item, a.number, a.state, a.reason, a.exit_code, a.signal, a.worker, " \
   "a.slot, a.started_at, a.ended_at, a.cpu_us, a.peak_memory_bytes, a.log_bytes, a.stays, "     \
-  "a.handle, a.state_text, a.error_class, a.error_message, a.error_trace"
-inline constexpr int kAttemptColumnCount = 22;
+  "a.handle, a.state_text, a.error_class, a.error_message, a.error_trace, "                     \
+  "a.memory_bound_bytes"
 AttemptRow read_attempt(RowReader& reader);
 
 /// Of a row of `output AS o`: it is a result. What failed since, or was marked, has none, though

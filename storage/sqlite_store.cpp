@@ -287,7 +287,7 @@ bool SqliteStore::put(const mutation::InsertAttempt& m) {
                 row.started_at, row.ended_at, row.cpu_us, row.peak_memory_bytes, row.log_bytes,
                 row.stays, TextOrNull{row.handle}, TextOrNull{row.state_text},
                 TextOrNull{row.failure.error_class}, TextOrNull{row.failure.message},
-                TextOrNull{row.failure.trace})
+                TextOrNull{row.failure.trace}, row.memory_bound_bytes)
           .run();
   if (!inserted || !m.inherits_handle) return inserted;
   return statements_->inherit_handle
@@ -301,7 +301,8 @@ bool SqliteStore::put(const mutation::UpdateAttempt& m) {
       word_of(row.state), word_of(row.reason), row.exit_code, row.signal, id_or_none(row.worker),
       row.slot, time_or_none(row.started_at), row.ended_at, row.cpu_us, row.peak_memory_bytes,
       row.log_bytes, row.stays, TextOrNull{row.state_text}, TextOrNull{row.failure.error_class},
-      TextOrNull{row.failure.message}, TextOrNull{row.failure.trace}, row.id, word_of(m.expected));
+      TextOrNull{row.failure.message}, TextOrNull{row.failure.trace}, row.id, word_of(m.expected),
+      row.memory_bound_bytes);
   return run_one(statements_->update_attempt, "the attempt", row.key);
 }
 

@@ -71,8 +71,8 @@ SqliteStore::Statements::Statements(Database& db)
                      "INSERT INTO attempt (id, run, task, item, number, state, reason, exit_code, "
                      "signal, worker, slot, started_at, ended_at, cpu_us, peak_memory_bytes, "
                      "log_bytes, stays, handle, state_text, error_class, error_message, "
-                     "error_trace) "
-                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+                     "error_trace, memory_bound_bytes) VALUES "
+                     "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       inherit_handle(db,
                      "UPDATE attempt SET handle = (SELECT before.handle FROM attempt AS before "
                      "WHERE before.id = CASE WHEN ?5 = 2 THEN (SELECT t.first_attempt FROM task AS "
@@ -85,6 +85,7 @@ SqliteStore::Statements::Statements(Database& db)
                      "worker = ?5, slot = ?6, started_at = coalesce(?7, started_at), "
                      "ended_at = ?8, cpu_us = cpu_us + ?9, "
                      "peak_memory_bytes = max(peak_memory_bytes, ?10), "
+                     "memory_bound_bytes = max(memory_bound_bytes, ?19), "
                      "log_bytes = max(log_bytes, ?11), stays = stays + ?12, "
                      "state_text = CASE WHEN ?12 > 0 THEN ?13 WHEN ?8 IS NULL THEN state_text END, "
                      "error_class = ?14, error_message = ?15, error_trace = ?16 "

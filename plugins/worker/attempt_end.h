@@ -38,6 +38,8 @@ struct ResourceUse {
   std::int64_t cpu_us = 0;  ///< user and system, of all that was reaped
   /// Of its largest process, of all together where a control group counts.
   std::int64_t peak_memory_bytes = 0;
+  /// Where that cannot be told: what it took at most, for its process had no more meanwhile.
+  std::int64_t memory_bound_bytes = 0;
   friend bool operator==(const ResourceUse&, const ResourceUse&) = default;
 };
 

@@ -143,6 +143,7 @@ void write(Writer& out, const AttemptEnd& e) {
   out.text(e.output.file);
   out.integers(e.output.bytes, e.output.checksum, static_cast<std::int64_t>(e.defer_for.count()));
   out.text(e.state);
+  out.integer(e.use.memory_bound_bytes);
 }
 
 void write(Writer& out, const frame::DurableEnd& e) {
@@ -275,6 +276,7 @@ AttemptEnd read_attempt_end(Reader& in) {
   e.output.checksum = in.integer<std::uint64_t>();
   e.defer_for = Duration(in.integer<std::int64_t>());
   e.state = in.text();
+  if (!in.done()) e.use.memory_bound_bytes = in.integer<std::int64_t>();
   return e;
 }
 

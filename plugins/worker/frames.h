@@ -16,7 +16,8 @@
 // outcome is durable; until then the worker says it again on every new connection.
 //
 // Versions. HELLO and WELCOME may grow at their end, and a decoder skips what it does not know of
-// them; every other frame is exact for `kProtocolVersion`. A scheduler speaks the older of the two
+// them. An end, in its frame and in the journal, may lack what was added at its end. Every other
+// frame is exact for `kProtocolVersion`. A scheduler speaks the older of the two
 // versions to a worker, and gives a worker of another version nothing new.
 
 #include <cstdint>

@@ -393,6 +393,7 @@ void OperatorHost::keep_output(AttemptId id, Attempt& attempt) {
 void OperatorHost::perform() {
   if (actions_.empty()) return;
   divide_loop();
+  memory_bound_.reset();
   carry_out(actions_, [this](const SupervisionAction& action) {
     auto at = attempts_.find(action.attempt);
     if (at == attempts_.end()) return;
@@ -477,6 +478,11 @@ void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& ve
   end.use = attempt.result.use;
   if (attempt.is_at(OperatorBackend::Place::loop))
     end.use.cpu_us = static_cast<std::int64_t>(std::ceil(attempt.share.cpu_us));
+  const bool was_here = attempt.request && !attempt.is_at(OperatorBackend::Place::program);
+  if (was_here && end.use.peak_memory_bytes == 0) {
+    if (!memory_bound_) memory_bound_ = lone_.bound();
+    end.use.memory_bound_bytes = *memory_bound_;
+  }
   if (end.outcome == Outcome::succeeded) {
     end.outcome = attempt.result.outcome;
     end.reason = attempt.result.reason;

@@ -135,6 +135,7 @@ class OperatorHost final : private OperatorEvents {
   std::set<AttemptId> deaf_;                              ///< did not listen: end with the process
   LoopShares shares_;
   LoneAttempt lone_;
+  std::optional<std::int64_t> memory_bound_;  ///< of this process, once an end of the turn needs it
   MonoTime divided_at_;
   Suspects suspects_;
   std::size_t running_ = 0;

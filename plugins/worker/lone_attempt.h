@@ -1,7 +1,7 @@
 #pragma once
 
 // The memory of an attempt that has its host for itself: what the process had meanwhile is what it
-// took. Of one that shares it with others nothing can be said.
+// took. One that shares it with others took no more than that.
 
 #include <unistd.h>
 
@@ -32,6 +32,10 @@ class LoneAttempt {
     alone_.reset();
     return peak_.bytes();
   }
+
+  /// The most memory that this process had, in bytes, since it last had nothing to do. 0: it cannot
+  /// be said.
+  std::int64_t bound() { return peak_.bound(own_faults()); }
 
  private:
   PeakMeter peak_{::getpid()};

@@ -1,5 +1,7 @@
 #include "plugins/worker/process_meter.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -12,12 +14,34 @@ PeakMeter::PeakMeter(pid_t pid)
 
 void PeakMeter::begin() {
   is_of_span_ = reset_peak_memory(clear_refs_);
+  is_new_span_ = true;
   began_at_ = std::chrono::steady_clock::now();
 }
 
 std::int64_t PeakMeter::bytes() const {
   if (!is_of_span_ || std::chrono::steady_clock::now() - began_at_ < kMemoryFrom) return 0;
   return peak_memory_bytes(status_).value_or(0);
+}
+
+std::int64_t PeakMeter::bound(std::uint64_t faults) {
+  // The kernel makes large pages of small ones by and by, which is no fault.
+  constexpr std::chrono::milliseconds kGoodFor{100};
+  const Moment now = std::chrono::steady_clock::now();
+  const bool is_same = faults == faults_;
+  // What was found before the span began may have been given back.
+  if (is_same && (is_of_all_ || !is_new_span_) && now - looked_at_ < kGoodFor) return bound_;
+  is_of_all_ = is_same && is_new_span_;
+  is_new_span_ = false;
+  faults_ = faults;
+  looked_at_ = now;
+  bound_ = peak_memory_bytes(status_).value_or(0);
+  return bound_;
+}
+
+std::uint64_t own_faults() {
+  rusage own{};
+  getrusage(RUSAGE_SELF, &own);
+  return static_cast<std::uint64_t>(own.ru_minflt + own.ru_majflt);
 }
 
 ProcessMeter::ProcessMeter(pid_t pid) : stat_(open_of_process(pid, "stat")), peak_(pid) {
@@ -37,16 +61,32 @@ ResourceUse ProcessMeter::end() {
     const std::int64_t children_us =
         static_cast<std::int64_t>(stat->children_cpu_ticks) * kMicrosecondsPerTick;
     use.cpu_us += children_us - std::exchange(children_cpu_us_, children_us);
+    use.peak_memory_bytes = peak_.bytes();
+    if (use.peak_memory_bytes == 0) use.memory_bound_bytes = peak_.bound(stat->faults);
   }
   use.cpu_us = std::max<std::int64_t>(use.cpu_us, 0);
-  use.peak_memory_bytes = peak_.bytes();
+  return use;
+}
+
+ResourceUse ProcessMeter::end_shared() {
+  ResourceUse use;
+  if (const auto stat = read_process_stat(stat_))
+    use.memory_bound_bytes = peak_.bound(stat->faults);
   return use;
 }
 
 ResourceUse ProcessMeter::end(const ResourceUse& life) const {
   ResourceUse use;
   use.cpu_us = std::max<std::int64_t>(life.cpu_us - own_cpu_at_begin_us_ - children_cpu_us_, 0);
-  if (spans_ == 1) use.peak_memory_bytes = life.peak_memory_bytes;
+  if (spans_ > 1) return {use.cpu_us, 0, end_shared(life).memory_bound_bytes};
+  use.peak_memory_bytes = life.peak_memory_bytes;
+  use.memory_bound_bytes = life.memory_bound_bytes;
+  return use;
+}
+
+ResourceUse ProcessMeter::end_shared(const ResourceUse& life) {
+  ResourceUse use;
+  use.memory_bound_bytes = std::max(life.peak_memory_bytes, life.memory_bound_bytes);
   return use;
 }
 

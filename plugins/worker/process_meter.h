@@ -28,12 +28,29 @@ class PeakMeter {
   /// From `begin` to now, its own without that of children. 0: it cannot be said.
   std::int64_t bytes() const;
 
+  /// No less than that, whatever else went on in the process, and cheap where it holds what it
+  /// held: `faults` are its page faults up to now, without which it does not grow. 0: it cannot be
+  /// said.
+  std::int64_t bound(std::uint64_t faults);
+
  private:
+  using Moment = std::chrono::steady_clock::time_point;
+
   Fd status_;
   Fd clear_refs_;
   bool is_of_span_ = false;
-  std::chrono::steady_clock::time_point began_at_;
+  Moment began_at_;
+
+  // Of the last look for a bound.
+  std::int64_t bound_ = 0;
+  std::uint64_t faults_ = 0;
+  bool is_new_span_ = false;  ///< one has begun since
+  bool is_of_all_ = false;    ///< it had no faults in its span: what it found is no peak of before
+  Moment looked_at_;
 };
+
+/// Page faults of all threads of this process, ever.
+std::uint64_t own_faults();
 
 /// What a warm program uses that has one attempt after the other.
 class ProcessMeter {
@@ -48,9 +65,13 @@ class ProcessMeter {
   /// children it has waited for in hundredths of a second; memory is its own.
   ResourceUse end();
 
+  /// The same of one of several attempts of the span: but a bound is known.
+  ResourceUse end_shared();
+
   /// Up to its death. `life`: what the kernel says of all its life, whose peak may be that of
-  /// children of any span, so it counts only where there was but one.
+  /// children of any span, so it is more than a bound only where there was but one.
   ResourceUse end(const ResourceUse& life) const;
+  static ResourceUse end_shared(const ResourceUse& life);
 
  private:
   std::int64_t own_cpu_us() const;

@@ -16,15 +16,20 @@ std::int64_t cpu_of(const rusage& usage) {
   return us(usage.ru_utime) + us(usage.ru_stime);
 }
 
-/// The kernel counts the memory that a child shared with us until its exec as its own, so a peak
-/// that is not above ours says nothing. Ours only rises, so it is asked for when it matters.
-std::int64_t peak_of(const rusage& usage) {
+/// The kernel counts the memory that a child shared with us until its exec as its own, so of a peak
+/// that is not above ours only that is known. Ours only rises, so it is asked for when it matters.
+ResourceUse use_of(const rusage& usage) {
   static long own_peak = 0;
-  if (usage.ru_maxrss <= own_peak) return 0;
-  rusage own{};
-  getrusage(RUSAGE_SELF, &own);
-  own_peak = own.ru_maxrss;
-  return usage.ru_maxrss > own_peak ? std::int64_t{usage.ru_maxrss} * 1024 : 0;
+  if (usage.ru_maxrss > own_peak) {
+    rusage own{};
+    getrusage(RUSAGE_SELF, &own);
+    own_peak = own.ru_maxrss;
+  }
+  ResourceUse use;
+  use.cpu_us = cpu_of(usage);
+  (usage.ru_maxrss > own_peak ? use.peak_memory_bytes : use.memory_bound_bytes) =
+      std::int64_t{usage.ru_maxrss} * 1024;
+  return use;
 }
 
 ProgramExit exit_of(int status) {
@@ -65,7 +70,7 @@ void ProcessTree::reap_leader(pid_t pid, AttemptId attempt, std::vector<Exit>& e
   if (wait4(pid, &status, 0, &usage) != pid) return;
   leaders_.erase(pid);
   programs_[attempt].is_over = true;
-  exits.push_back({attempt, exit_of(status), {cpu_of(usage), peak_of(usage)}});
+  exits.push_back({attempt, exit_of(status), use_of(usage)});
 }
 
 void ProcessTree::reap_stray(pid_t pid) {

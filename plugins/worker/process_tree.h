@@ -38,7 +38,7 @@ class ProcessTree {
   struct Exit {
     AttemptId attempt;
     ProgramExit exit;
-    ResourceUse use;  ///< of all its life; no peak: not more than this process itself has
+    ResourceUse use;  ///< of all its life; a bound: not more than this process itself has had
   };
   /// Collects up to `count_max` dead children. True when there may be more.
   bool reap(std::size_t count_max, std::vector<Exit>& exits);

@@ -113,7 +113,7 @@ Result<void> ProgramProcess::start(Launcher& launcher, const ProgramSpec& spec,
 }
 
 ResourceUse ProgramProcess::use() {
-  if (has_served_several_) return {};
+  if (has_served_several_) return life_ ? meter_->end_shared(*life_) : meter_->end_shared();
   return life_ ? meter_->end(*life_) : meter_->end();
 }
 

@@ -80,7 +80,8 @@ class ProgramProcess {
   }
   /// Keeps them. `text`: what it wrote, with secrets hidden.
   void add_last_words(std::string_view text) { keep_last(last_words_, text); }
-  /// What it has used since it was given its attempt; nothing when others could have used it.
+  /// What it has used since it was given its attempt; where others could have used it too, but a
+  /// bound of its memory.
   ResourceUse use();
   /// Its resident memory; 0 when it cannot be told.
   std::uint64_t resident_bytes() const;

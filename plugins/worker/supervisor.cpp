@@ -466,6 +466,7 @@ void Supervisor::record_end(AttemptId id, const SupervisionAction::Verdict& verd
   const ResourceUse counted = resources_.remove(id);
   end.use.cpu_us = std::max(counted.cpu_us, attempt.use.cpu_us + tree_.remove(id, is_gone));
   end.use.peak_memory_bytes = std::max(counted.peak_memory_bytes, attempt.use.peak_memory_bytes);
+  if (end.use.peak_memory_bytes == 0) end.use.memory_bound_bytes = attempt.use.memory_bound_bytes;
   if (attempt.streams) end.log_bytes = attempt.streams->log_bytes();
   if (end.outcome == Outcome::succeeded && !attempt.output.error.empty()) {
     end.outcome = Outcome::failed;

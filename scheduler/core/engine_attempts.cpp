@@ -236,6 +236,7 @@ void Engine::State::record_end(const AttemptResult& result, const Live& live,
   if (is_final(*to)) row.ended_at = result.ended_at;
   row.cpu_us = result.cpu_us;
   row.peak_memory_bytes = result.peak_memory_bytes;
+  row.memory_bound_bytes = result.memory_bound_bytes;
   row.log_bytes = result.log_bytes;
   row.failure = result.failure;
   if (verdict.event == AttemptEvent::defer) {

@@ -54,6 +54,7 @@ struct AttemptResult {
   WallTime ended_at;
   std::int64_t cpu_us = 0;
   std::int64_t peak_memory_bytes = 0;
+  std::int64_t memory_bound_bytes = 0;  ///< see AttemptRow
   std::int64_t log_bytes = 0;
   Failure failure;
   Duration look_again_after{};  ///< `deferred`: so long it sleeps

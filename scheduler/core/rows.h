@@ -172,12 +172,13 @@ struct AttemptRow {
   std::int32_t slot = 0;  ///< PAWL_SLOT
   WallTime started_at;    ///< of the start's commit, then of the worker's begin
   std::optional<WallTime> ended_at;
-  std::int64_t cpu_us = 0;  ///< user and system, of the whole tree that was reaped
-  std::int64_t peak_memory_bytes = 0;
-  std::int64_t log_bytes = 0;  ///< 0: silent, no log file
-  std::int32_t stays = 0;      ///< in workers that ended in a deferral
-  std::string handle;          ///< what its work is known by elsewhere
-  std::string state_text;      ///< of its last deferral; empty once it has ended
+  std::int64_t cpu_us = 0;              ///< user and system, of the whole tree that was reaped
+  std::int64_t peak_memory_bytes = 0;   ///< the most of its stays; 0: not told
+  std::int64_t memory_bound_bytes = 0;  ///< the same of stays of which only this is known: no more
+  std::int64_t log_bytes = 0;           ///< 0: silent, no log file
+  std::int32_t stays = 0;               ///< in workers that ended in a deferral
+  std::string handle;                   ///< what its work is known by elsewhere
+  std::string state_text;               ///< of its last deferral; empty once it has ended
   Failure failure;
 };
 

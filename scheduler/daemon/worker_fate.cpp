@@ -121,6 +121,7 @@ AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
   result.ended_at = end.ended_at;
   result.cpu_us = end.use.cpu_us;
   result.peak_memory_bytes = end.use.peak_memory_bytes;
+  result.memory_bound_bytes = end.use.memory_bound_bytes;
   result.log_bytes = end.log_bytes;
   result.failure = {end.error_class, end.message, end.trace};
   if (end.output.format != OutputFormat::none) {

@@ -29,6 +29,8 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text) {
     parent = 4,
     group = 5,
     session = 6,
+    minor_faults = 10,
+    major_faults = 12,
     user_time = 14,
     system_time = 15,
     children_user_time = 16,
@@ -54,6 +56,7 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text) {
       static_cast<std::uint64_t>(fields[children_user_time] + fields[children_system_time]);
   stat.cpu_ticks =
       static_cast<std::uint64_t>(fields[user_time] + fields[system_time]) + stat.children_cpu_ticks;
+  stat.faults = static_cast<std::uint64_t>(fields[minor_faults] + fields[major_faults]);
   stat.threads = fields[threads];
   stat.resident_pages = fields[resident];
   return stat;

@@ -24,6 +24,7 @@ struct ProcessStat {
   std::uint64_t start_ticks = 0;  ///< since boot
   std::uint64_t cpu_ticks = 0;    ///< user and system, of it and of children that it waited for
   std::uint64_t children_cpu_ticks = 0;  ///< the children's part of it
+  std::uint64_t faults = 0;  ///< pages that it touched and did not have: its memory grows by them
   std::int64_t threads = 0;
   std::int64_t resident_pages = 0;
   bool has_ended() const { return state == 'Z' || state == 'X'; }

@@ -417,7 +417,8 @@ class Changing(HomeTest):
         run = self.failed_run()
         older = lambda: self.pawl("failed", code=78).err
         with contextlib.closing(sqlite3.connect(self.home / "pawl.db")) as store:  # as 0003 left it
-            store.executescript("DROP INDEX run_fire; DELETE FROM setting;"
+            store.executescript("ALTER TABLE attempt DROP COLUMN memory_bound_bytes;"
+                                "DROP INDEX run_fire; DELETE FROM setting;"
                                 "PRAGMA user_version=3")
         self.assertIn("is of an older pawl. Start pawl serve once", older())
         copy = self.root / "before.db"

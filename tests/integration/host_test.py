@@ -94,12 +94,21 @@ class WhatOperatorsMayDo(PluginTest):
         self.assertGreater(small, 0)
         self.assertLess(small, large - (150 << 20))
 
-    def test_what_shares_its_host_has_no_memory_of_its_own(self):
+    def test_of_what_is_too_short_for_a_look_a_bound_of_its_memory_is_told(self):
+        self.run_of([{"id": "a", "operator": "noop"}])
+        attempt = self.attempts("a")[0]
+        self.assertGreater(max(attempt["peak_memory_bytes"] or 0,
+                               attempt["memory_bound_bytes"] or 0), 1 << 20)
+
+    def test_what_shares_its_host_took_no_more_than_the_host_had(self):
         tasks = [self.task("first", "patient"), self.task("second", "filler"),
                  {"id": "go", "command": ["touch", "go"], "depends_on": ["second"]}]
         self.pawl("run", self.job("j", tasks), "--concurrency", 3)
         for name in ("first", "second"):
-            self.assertIsNone(self.attempts(name)[0]["peak_memory_bytes"], name)
+            attempt = self.attempts(name)[0]
+            self.assertIsNone(attempt["peak_memory_bytes"], name)
+            self.assertGreater(attempt["memory_bound_bytes"], 200 << 20, name)
+        self.assertIn("≤", self.pawl("attempts").out)
 
     def test_a_secret_is_masked_in_log_and_error_and_is_nowhere_in_the_home(self):
         secret = "canary-7f31c0de-secret"

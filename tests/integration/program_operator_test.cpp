@@ -157,6 +157,7 @@ TEST_CASE("the host measures an attempt that has its process alone, and believes
   const OperatorResult& told = host.run(3, todo("told"));
   CHECK(told.use.cpu_us == 5'000'000);
   CHECK(told.use.peak_memory_bytes == 0);
+  CHECK(told.use.memory_bound_bytes > 0);
   host.backend->cancel(AttemptId(2));
   CHECK(host.end(2).use.cpu_us == 0);
 }

@@ -1,5 +1,6 @@
 // The operator `python`: calls in warm interpreters.
 
+#include <algorithm>
 #include <sstream>
 #include <string>
 
@@ -658,13 +659,17 @@ TEST_CASE("a call has the CPU time and the memory that it used, not those of the
   CHECK(busy.use.cpu_us >= 200'000);
   CHECK(busy.use.peak_memory_bytes > 0);
   CHECK(busy.use.peak_memory_bytes < 100 << 20);
+  CHECK(busy.use.memory_bound_bytes == 0);
   const OperatorResult& quick = calls.call("nothing");
+  CHECK(std::max(quick.use.peak_memory_bytes, quick.use.memory_bound_bytes) > 1 << 20);
+  CHECK(quick.use.memory_bound_bytes < 100 << 20);
   CHECK(quick.use.cpu_us > 0);
   CHECK(quick.use.cpu_us < 200'000);
   CHECK(calls.call("burn_in_a_program", {{"args", {200}}}).use.cpu_us >= 190'000);
   const OperatorResult& dead = calls.call("burn_and_leave", {{"args", {200}}});
   CHECK(dead.outcome == Outcome::lost);
   CHECK(dead.use.cpu_us >= 200'000);
+  CHECK(dead.use.memory_bound_bytes > 1 << 20);
 }
 
 TEST_CASE("of an interpreter that dies in its first call the memory is told") {
@@ -675,7 +680,7 @@ TEST_CASE("of an interpreter that dies in its first call the memory is told") {
   CHECK(dead.use.peak_memory_bytes > 600 << 20);
 }
 
-TEST_CASE("with threads, each call has the CPU time of its own thread, and no memory") {
+TEST_CASE("with threads, each call has the CPU time of its own thread, and of memory a bound") {
   Calls calls;
   for (int ms : {0, 300, 0}) calls.start("meet_and_burn", {{"threads", 3}, {"args", {ms}}});
   for (std::int64_t id : {1, 2, 3}) {
@@ -685,6 +690,7 @@ TEST_CASE("with threads, each call has the CPU time of its own thread, and no me
     CHECK(end.use.cpu_us > 0);
     CHECK((end.use.cpu_us >= 300'000) == (id == 2));
     CHECK(end.use.peak_memory_bytes == 0);
+    CHECK(end.use.memory_bound_bytes > 1 << 20);
   }
 }
 

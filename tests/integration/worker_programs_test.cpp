@@ -301,7 +301,7 @@ TEST_CASE("a long program is reported as begun, a short one is not") {
 TEST_CASE("CPU time and the largest memory of a program are told") {
   TestWorker worker;
   TestScheduler scheduler(worker);
-  // More than the worker's own, which is as large as this test's: less than that cannot be told.
+  // More than the worker's own, which is as large as this test's: of less only that is known.
   rusage own{};
   REQUIRE(getrusage(RUSAGE_SELF, &own) == 0);
   const std::string bytes = std::to_string(2 * own.ru_maxrss * 1024 + 50'000'000);
@@ -309,8 +309,12 @@ TEST_CASE("CPU time and the largest memory of a program are told") {
                                               " | sha256sum > /dev/null"));
   CHECK(end.use.cpu_us > 10'000);
   CHECK(end.use.peak_memory_bytes > 50'000'000);
+  CHECK(end.use.memory_bound_bytes == 0);
+  const std::int64_t of_large = end.use.peak_memory_bytes;
   end = scheduler.run(worker.task(R"({"command":["true"]})"), 2);
   CHECK(end.use.peak_memory_bytes == 0);
+  CHECK(end.use.memory_bound_bytes > 0);
+  CHECK(end.use.memory_bound_bytes < of_large);
 }
 
 TEST_CASE("five hundred programs that end at once are all told") {

@@ -292,6 +292,7 @@ std::string ModelStore::on(const mutation::UpdateAttempt& m) {
   row.cpu_us += before.cpu_us;
   row.stays += before.stays;
   row.peak_memory_bytes = std::max(row.peak_memory_bytes, before.peak_memory_bytes);
+  row.memory_bound_bytes = std::max(row.memory_bound_bytes, before.memory_bound_bytes);
   row.log_bytes = std::max(row.log_bytes, before.log_bytes);
   if (row.state != AttemptState::deferred) row.state_text = before.state_text;
   if (is_final(row.state)) row.state_text.clear();

@@ -110,6 +110,7 @@ void store_keeps_attempts(const OpenStore& open) {
     changed.started_at = at(2);
     changed.cpu_us = 1;
     changed.peak_memory_bytes = 2;
+    changed.memory_bound_bytes = 4;
     changed.log_bytes = 3;
     changed.failure = {"Class", "message", "trace"};
     AttemptRow update = changed;
@@ -124,6 +125,7 @@ void store_keeps_attempts(const OpenStore& open) {
     AttemptRow attempt = attempt_row(5, task.key);
     attempt.cpu_us = 10;
     attempt.peak_memory_bytes = 100;
+    attempt.memory_bound_bytes = 50;
     attempt.log_bytes = 7;
     commit(*store,
            {mutation::InsertRun{run_row(1)}, mutation::InsertTask{task},
@@ -133,6 +135,7 @@ void store_keeps_attempts(const OpenStore& open) {
     stay.started_at = WallTime{};
     stay.cpu_us = 5;
     stay.peak_memory_bytes = 60;
+    stay.memory_bound_bytes = 70;
     stay.log_bytes = 9;
     stay.stays = 1;
     stay.state_text = "page 7";
@@ -149,6 +152,7 @@ void store_keeps_attempts(const OpenStore& open) {
     AttemptRow expected = attempt;
     expected.state = AttemptState::starting;
     expected.cpu_us = 15;
+    expected.memory_bound_bytes = 70;
     expected.log_bytes = 9;
     expected.stays = 1;
     expected.handle = "job-17";

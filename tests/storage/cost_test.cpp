@@ -28,7 +28,7 @@ void add_history(SqliteStore& store, std::int64_t runs) {
             0, 1, 1, NULL, NULL, 0, NULL, 10 * i + task, i, i, i, 0, NULL
             FROM n, (SELECT 0 AS task UNION SELECT 1 UNION SELECT 2))"),
         std::string(R"(INSERT INTO attempt SELECT 10 * i + task, i, task, -1, 1, 'succeeded', NULL,
-            0, NULL, 1, 0, i, i, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL
+            0, NULL, 1, 0, i, i, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, 0
             FROM n, (SELECT 0 AS task UNION SELECT 1 UNION SELECT 2))"),
         std::string("INSERT INTO event SELECT i, i, 'ana', 'manual', 'sales', i, NULL, NULL, NULL "
                     "FROM n")}) {

@@ -126,6 +126,7 @@ AttemptRow ended(AttemptRow row, AttemptState state, Reason reason, WallTime whe
   row.ended_at = when;
   row.cpu_us = 1'234;
   row.peak_memory_bytes = 5'000'000;
+  row.memory_bound_bytes = 6'000'000;
   row.log_bytes = row.id.value % 3 == 0 ? 0 : 77;  // some are silent
   return row;
 }
@@ -215,8 +216,9 @@ std::string text(const MappedRow& m) {
 std::string text(const AttemptRow& a) {
   return join(a.id.value, text(a.key), a.number, to_string(a.state), to_string(a.reason),
               text(a.exit_code), text(a.signal), a.worker.value, a.slot, a.started_at.ms,
-              text(a.ended_at), a.cpu_us, a.peak_memory_bytes, a.log_bytes, a.stays, a.handle,
-              a.state_text, a.failure.error_class, a.failure.message, a.failure.trace);
+              text(a.ended_at), a.cpu_us, a.peak_memory_bytes, a.memory_bound_bytes, a.log_bytes,
+              a.stays, a.handle, a.state_text, a.failure.error_class, a.failure.message,
+              a.failure.trace);
 }
 
 std::string text(const TimerRow& t) {

@@ -39,6 +39,7 @@ TEST_CASE("a process is read from /proc even when its name holds blanks and pare
   CHECK(stat->session == 811);
   CHECK(stat->cpu_ticks == 5 + 6 + 7 + 8);
   CHECK(stat->children_cpu_ticks == 7 + 8);
+  CHECK(stat->faults == 1 + 3);
   CHECK(stat->threads == 1);
   CHECK(stat->start_ticks == 987654);
   CHECK(stat->resident_pages == 2);

@@ -16,6 +16,7 @@ pawl_test(worker_test LABEL unit
     worker_scratch_test.cpp
     worker_streams_test.cpp
     worker_supervision_test.cpp
+    worker_process_meter_test.cpp
     worker_suspects_test.cpp
     worker_words_test.cpp)
 pawl_test(blocking_threads_test LABEL unit DEPENDS pawl_threads SOURCES blocking_threads_test.cpp)

@@ -59,6 +59,7 @@ inline AttemptEnd full_end(std::int64_t attempt) {
   end.ended_at = {1'795'000'001'250};
   end.use.cpu_us = 1234;
   end.use.peak_memory_bytes = 5 << 20;
+  end.use.memory_bound_bytes = 6 << 20;
   end.log_bytes = 77;
   end.error_class = "ValueError";
   end.message = "cannot reach warehouse 3";
