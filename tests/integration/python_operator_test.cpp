@@ -300,6 +300,53 @@ def rings(lines, every, times):
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def rings_between_lines(lines):
+    """Also between any two lines of the code that prints. Returns how often."""
+    rung = 0
+
+    def ring(*_):
+        nonlocal rung
+        rung += 1
+        sys.stdout.write(f"ring {rung}\n")
+
+    def look(frame, event, _):
+        if frame.f_code.co_name not in ("alone", "_do_late", "_do_next_late", "_hold"):
+            return None
+        if event == "line":
+            signal.raise_signal(signal.SIGALRM)
+        return look
+
+    signal.signal(signal.SIGALRM, ring)
+    sys.settrace(look)
+    try:
+        for i in range(lines):
+            sys.stdout.write(f"line {i}\n")
+    finally:
+        sys.settrace(None)
+    return rung
+
+
+def rings_much(times):
+    """As often, within one print. Returns what that says."""
+    def ring(*_):
+        for _ in range(times):
+            sys.stdout.write("ring\n")
+
+    def look(frame, event, _):
+        if frame.f_code.co_name == "_log":
+            sys.settrace(None)
+            signal.raise_signal(signal.SIGALRM)
+
+    signal.signal(signal.SIGALRM, ring)
+    sys.settrace(look)
+    try:
+        sys.stdout.write("line\n")
+    except RuntimeError as error:
+        return str(error)
+    finally:
+        sys.settrace(None)
+
+
 def forks():
     if os.fork() == 0:
         print("in the child")
@@ -459,7 +506,7 @@ TEST_CASE("who handles a signal may print while a line is being printed") {
   for (int i = 0; i < kLines; ++i) expected += "line " + std::to_string(i) + "\n";
   Calls calls;
   // A line often, and thousands now and then.
-  for (const json& rings : {json{0.0002, 1}, json{0.01, 3'000}}) {
+  for (const json& rings : {json{0.0002, 1}, json{0.02, 3'000}}) {
     const json arguments = {kLines, rings[0], rings[1]};
     const OperatorResult& result = calls.call("rings", {{"args", arguments}});
     INFO(result.message << result.trace);
@@ -478,6 +525,36 @@ TEST_CASE("who handles a signal may print while a line is being printed") {
     CHECK(rung % rings[1].get<int>() == 0);
     CHECK(lines == expected);
   }
+}
+
+TEST_CASE("who handles a signal may print between any two steps of a print") {
+  Calls calls;
+  const OperatorResult& result = calls.call("rings_between_lines", {{"args", {50}}});
+  INFO(result.message << result.trace);
+  REQUIRE(result.outcome == Outcome::succeeded);
+  const int rung = std::stoi(result.output);
+  CHECK(rung > 50);
+  int next = 0;
+  int heard = 0;
+  std::istringstream log(calls.told(calls.last).out);
+  for (std::string line; std::getline(log, line);) {
+    if (line.starts_with("ring"))
+      CHECK(line == "ring " + std::to_string(++heard));
+    else
+      CHECK(line == "line " + std::to_string(next++));
+  }
+  CHECK(next == 50);
+  CHECK(heard == rung);
+}
+
+TEST_CASE("more than can wait for a print is an error of it, and tears no line") {
+  Calls calls;
+  const OperatorResult& result = calls.call("rings_much", {{"args", {100'003}}});
+  INFO(result.message << result.trace);
+  CHECK(result.output == R"("3 prints are lost: too much was printed within a print")");
+  const std::string& out = calls.told(calls.last).out;
+  CHECK(out.starts_with("line\nring\n"));
+  CHECK(std::count(out.begin(), out.end(), '\n') == 100'001);
 }
 
 TEST_CASE("what threads of a call print goes to the attempt's log") {

@@ -35,7 +35,7 @@ _FLUSH_S = 0.02
 _LOG_BYTES = 8 << 10
 _DEFER_S_MAX = 366 * 86_400
 _LOG_TEXT_MAX = 1 << 20
-_LATE_MAX = 10_000  # prints within a print
+_LATE_MAX = 100_000  # prints within a print
 _OUTPUT_BYTES_MAX = 1 << 20
 # More than is kept: the host cuts what it gets when it has hidden secrets in it.
 _MESSAGE_CHARS_MAX = 64 << 10
@@ -343,6 +343,7 @@ class _Channel:
         self._rest = b""
         self._lock = threading.RLock()
         self._late = collections.deque()  # what came while its own thread was in here
+        self._lost = 0  # of what came then, for which there was no room
         self._unsent = []
         self._unsent_size = 0
         self._sent_at = 0.0
@@ -356,6 +357,7 @@ class _Channel:
         self._lock = threading.RLock()
         self.sender = None
         self._late.clear()
+        self._lost = 0
 
     def receive(self):
         """Waits for lines. None: the host is gone."""
@@ -388,18 +390,33 @@ class _Channel:
     def alone(self, work, *arguments):
         """Its result, with no other thread in here. A finalizer, or who handles a signal, may print
         while its own thread is at it: that waits until the thread is done, and None is returned.
-        More than can wait is an error, as for any file of Python that is written to within a write.
+        More than can wait is an error, as for any file of Python that is written to within a write;
+        it is raised once the pipe is free, for it would tear the line that is being written.
         """
         with self._lock:
             if self.sender is not None:
-                if len(self._late) >= _LATE_MAX:
-                    raise RuntimeError("too much is printed while another print is under way")
-                self._late.append((work, arguments))
+                if len(self._late) < _LATE_MAX:
+                    self._late.append((work, arguments))
+                else:
+                    self._lost += 1
                 return None
+            self._do_late()
             result = self._hold(work, arguments)
-            while self._late:
-                self._hold(*self._late.popleft())
+            self._do_late()
+            lost, self._lost = self._lost, 0
+            if lost > 0:
+                raise RuntimeError(f"{lost} prints are lost: too much was printed within a print")
             return result
+
+    def _do_late(self):
+        while self._late:
+            self._hold(self._do_next_late, ())
+
+    def _do_next_late(self):
+        # Who handled a signal since the last look has done it all, before what is its own.
+        if self._late:
+            work, arguments = self._late.popleft()
+            work(*arguments)
 
     def _hold(self, work, arguments):
         self.sender = threading.get_ident()
