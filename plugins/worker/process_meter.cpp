@@ -54,7 +54,7 @@ void ProcessMeter::begin() {
   own_cpu_at_begin_us_ = own_cpu_us();
 }
 
-ResourceUse ProcessMeter::end() {
+ResourceUse ProcessMeter::end(std::int64_t told_bound) {
   ResourceUse use;
   use.cpu_us = own_cpu_us() - own_cpu_at_begin_us_;
   if (const auto stat = read_process_stat(stat_)) {
@@ -62,14 +62,17 @@ ResourceUse ProcessMeter::end() {
         static_cast<std::int64_t>(stat->children_cpu_ticks) * kMicrosecondsPerTick;
     use.cpu_us += children_us - std::exchange(children_cpu_us_, children_us);
     use.peak_memory_bytes = peak_.bytes();
-    if (use.peak_memory_bytes == 0) use.memory_bound_bytes = peak_.bound(stat->faults);
+    if (use.peak_memory_bytes == 0)
+      use.memory_bound_bytes = told_bound > 0 ? told_bound : peak_.bound(stat->faults);
   }
   use.cpu_us = std::max<std::int64_t>(use.cpu_us, 0);
   return use;
 }
 
-ResourceUse ProcessMeter::end_shared() {
+ResourceUse ProcessMeter::end_shared(std::int64_t told_bound) {
   ResourceUse use;
+  use.memory_bound_bytes = told_bound;
+  if (told_bound > 0) return use;
   if (const auto stat = read_process_stat(stat_))
     use.memory_bound_bytes = peak_.bound(stat->faults);
   return use;

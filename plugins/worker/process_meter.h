@@ -61,12 +61,13 @@ class ProcessMeter {
   /// A span begins, and the one before is forgotten.
   void begin();
 
-  /// Up to now, of a process that is not reaped. CPU is its own to the microsecond, and that of
-  /// children it has waited for in hundredths of a second; memory is its own.
-  ResourceUse end();
+  /// Up to now, of a process that is not reaped. `told_bound`: of its memory, by its own word; 0:
+  /// none, and it is looked at where its peak cannot be told. CPU is its own to the microsecond,
+  /// and that of children it has waited for in hundredths of a second; memory is its own.
+  ResourceUse end(std::int64_t told_bound);
 
   /// The same of one of several attempts of the span: but a bound is known.
-  ResourceUse end_shared();
+  ResourceUse end_shared(std::int64_t told_bound);
 
   /// Up to its death. `life`: what the kernel says of all its life, whose peak may be that of
   /// children of any span, so it is more than a bound only where there was but one.

@@ -185,7 +185,7 @@ void ProgramPool::finished(ProgramProcess& process, program_message::Finish&& me
   // What it wrote before it said that it is done belongs to the attempt.
   process.read_errors();
   tell_rest_of_errors(process);
-  const std::int64_t cpu_told_us = message.result.use.cpu_us;
+  const ResourceUse told = message.result.use;
   OperatorResult result = std::move(message.result);
   hide_in(process, result);
   if (result.outcome == Outcome::succeeded) {
@@ -193,8 +193,8 @@ void ProgramPool::finished(ProgramProcess& process, program_message::Finish&& me
     result = text ? OperatorResult{} : failure(Reason::output, text.error().message);
     if (text) result.output = std::move(*text);
   }
-  result.use = process.use();
-  if (result.use.cpu_us == 0) result.use.cpu_us = cpu_told_us;
+  result.use = process.use(told.memory_bound_bytes);
+  if (result.use.cpu_us == 0) result.use.cpu_us = told.cpu_us;
   process.remove(id);
   end_if_used_up(process);
   schedule_turn();

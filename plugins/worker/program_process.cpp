@@ -112,9 +112,10 @@ Result<void> ProgramProcess::start(Launcher& launcher, const ProgramSpec& spec,
   return {};
 }
 
-ResourceUse ProgramProcess::use() {
-  if (has_served_several_) return life_ ? meter_->end_shared(*life_) : meter_->end_shared();
-  return life_ ? meter_->end(*life_) : meter_->end();
+ResourceUse ProgramProcess::use(std::int64_t told_bound) {
+  if (has_served_several_)
+    return life_ ? meter_->end_shared(*life_) : meter_->end_shared(told_bound);
+  return life_ ? meter_->end(*life_) : meter_->end(told_bound);
 }
 
 std::uint64_t ProgramProcess::resident_bytes() const {

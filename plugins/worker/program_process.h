@@ -81,8 +81,8 @@ class ProgramProcess {
   /// Keeps them. `text`: what it wrote, with secrets hidden.
   void add_last_words(std::string_view text) { keep_last(last_words_, text); }
   /// What it has used since it was given its attempt; where others could have used it too, but a
-  /// bound of its memory.
-  ResourceUse use();
+  /// bound of its memory. `told_bound`: the bound by its own word; 0: it has not said any.
+  ResourceUse use(std::int64_t told_bound = 0);
   /// Its resident memory; 0 when it cannot be told.
   std::uint64_t resident_bytes() const;
 

@@ -289,6 +289,9 @@ program_message::Finish read_finish(MessageReader& reader) {
   if (!reader.members().find("cpu_us").empty()) {
     finish.result.use.cpu_us = reader.whole("cpu_us", 0, INT64_MAX);
   }
+  if (!reader.members().find("memory_bound_bytes").empty()) {
+    finish.result.use.memory_bound_bytes = reader.whole("memory_bound_bytes", 0, INT64_MAX);
+  }
   return finish;
 }
 

@@ -32,7 +32,7 @@ while read -r line; do
     *'"do":"count"'*) finish "$count" ;;
     *'"do":"env"'*) finish "\"$CENSUS $LANG $PAWL_ATTEMPT_ID\"" ;;
     *'"do":"wait"'*) say heartbeat ;;
-    *'"do":"told"'*) say finish ',"outcome":"succeeded","cpu_us":5000000' ;;
+    *'"do":"told"'*) say finish ',"outcome":"succeeded","cpu_us":5000000,"memory_bound_bytes":7000000' ;;
     *'"do":"fail"'*) say finish ',"outcome":"failed","class":"Flood","message":"wet","reason":"permanent"' ;;
     *'"do":"defer"'*) say finish ',"outcome":"deferred","after_ms":5000,"state":"later"' ;;
     *'"do":"defer by '*)
@@ -157,9 +157,11 @@ TEST_CASE("the host measures an attempt that has its process alone, and believes
   const OperatorResult& told = host.run(3, todo("told"));
   CHECK(told.use.cpu_us == 5'000'000);
   CHECK(told.use.peak_memory_bytes == 0);
-  CHECK(told.use.memory_bound_bytes > 0);
+  CHECK(told.use.memory_bound_bytes == 7'000'000);
   host.backend->cancel(AttemptId(2));
-  CHECK(host.end(2).use.cpu_us == 0);
+  const OperatorResult& silent = host.end(2);
+  CHECK(silent.use.cpu_us == 0);
+  CHECK(silent.use.memory_bound_bytes > 0);
 }
 
 TEST_CASE("what a program says of one attempt hides the secrets of all that it has") {

@@ -739,7 +739,6 @@ TEST_CASE("a call has the CPU time and the memory that it used, not those of the
   CHECK(busy.use.memory_bound_bytes == 0);
   const OperatorResult& quick = calls.call("nothing");
   CHECK(std::max(quick.use.peak_memory_bytes, quick.use.memory_bound_bytes) > 1 << 20);
-  CHECK(quick.use.memory_bound_bytes < 100 << 20);
   CHECK(quick.use.cpu_us > 0);
   CHECK(quick.use.cpu_us < 200'000);
   CHECK(calls.call("burn_in_a_program", {{"args", {200}}}).use.cpu_us >= 190'000);

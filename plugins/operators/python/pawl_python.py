@@ -18,6 +18,7 @@ import io
 import json
 import os
 import queue
+import resource
 import select
 import signal
 import sys
@@ -550,6 +551,8 @@ def _version(file):
 
 
 def _finish(found, outcome, members=""):
+    # Told, it costs a tenth of what the host's look at this process would.
+    members += f',"memory_bound_bytes":{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}'
     if found._cpu_began_ns is not None:
         members += f',"cpu_us":{(time.thread_time_ns() - found._cpu_began_ns) // 1000}'
     return f'{found._rest_of_logs()}{{"type":"finish","attempt":{found.id},"outcome":"{outcome}"{members}}}\n'
