@@ -78,7 +78,7 @@ class HttpServer {
 
   /// Takes no more: who connects is refused, and so is every further byte of a request (the
   /// client's write fails, so it knows that nobody acts on what it sent). A request that has
-  /// arrived whole is served as before. Calls nobody: see `awaits_request`.
+  /// arrived whole is served as before, from the loop.
   void stop_listening();
   /// Whether a request may have arrived that the handler does not have yet. After `stop_listening`
   /// that is over in a few turns of the loop, whatever the clients do.
