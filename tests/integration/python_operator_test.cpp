@@ -286,15 +286,20 @@ def meet_and_burn(ms):
 
 
 def rings(lines, every, times):
+    is_armed = False
+
     def ring(*_):
+        nonlocal is_armed
         for _ in range(times):
             sys.stdout.write("ring\n")
-        signal.setitimer(signal.ITIMER_REAL, every)
+        is_armed = False
 
     signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, every)
     try:
         for i in range(lines):
+            if not is_armed:  # however slow the host: no more than it takes
+                is_armed = True
+                signal.setitimer(signal.ITIMER_REAL, every)
             sys.stdout.write(f"line {i}\n")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -506,7 +511,7 @@ TEST_CASE("who handles a signal may print while a line is being printed") {
   for (int i = 0; i < kLines; ++i) expected += "line " + std::to_string(i) + "\n";
   Calls calls;
   // A line often, and thousands now and then.
-  for (const json& rings : {json{0.0002, 1}, json{0.02, 3'000}}) {
+  for (const json& rings : {json{0.0002, 1}, json{0.01, 3'000}}) {
     const json arguments = {kLines, rings[0], rings[1]};
     const OperatorResult& result = calls.call("rings", {{"args", arguments}});
     INFO(result.message << result.trace);
