@@ -81,7 +81,7 @@ struct SupervisionAction {
 class Supervision {
  public:
   struct Options {
-    Duration begun_after = std::chrono::milliseconds(100);
+    Duration begun_after = std::chrono::milliseconds(500);
     Duration unkillable_after = limits::kUnkillableAfter;
   };
   using Actions = std::vector<SupervisionAction>;

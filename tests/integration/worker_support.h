@@ -63,6 +63,7 @@ class TestWorker {
     options_.home = home_;
     options_.id = WorkerId(3);
     options_.version = "test";
+    options_.supervision.begun_after = Duration(100);  // tests wait until they are told
     if (change) change(options_);
     pid_ = fork();
     if (pid_ == 0) _exit(worker_main(options_));
