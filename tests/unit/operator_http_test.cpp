@@ -114,11 +114,14 @@ TEST_CASE_METHOD(Fixture, "nothing of a call is in the next one that uses what i
 TEST_CASE_METHOD(Fixture, "an address is called and shown as it is written, plain or not") {
   const std::string at = "http://127.0.0.1:" + server.port();
   for (const std::string path :
-       {"/echo", "/echo/a-b_c.d~e/F", "/echo/x/../y", "/echo/%41?q=1#f", "/echo/a b", "/echo/ä"}) {
+       {"/echo", "/echo/a-b_c.d~e/F", "/echo/x/../y", "/echo/%41?q=1#f", "/echo/a b", "/echo/ä",
+        "/echo?q=1&r=x_y-z.~", "/echo/a?", "/echo?a=%20b", "/echo?a b", "/echo?x=/.?"}) {
     INFO(path);
     CHECK(output({{"url", at + path}})["path"].get<std::string>().starts_with("/echo"));
   }
   CHECK(output({{"url", at + "/echo/x/../y"}})["path"] == "/echo/y");
+  CHECK(output({{"url", at + "/echo/x?q=1&r=a/../b"}})["path"] == "/echo/x?q=1&r=a/../b");
+  CHECK(output({{"url", at + "/echo/x?q=1&r=x_y"}})["path"] == "/echo/x?q=1&r=x_y");
   CHECK(output({{"url", "http://127.1:" + server.port() + "/echo"}})["path"] == "/echo");
   CHECK(output({{"url", "http://localhost:" + server.port() + "/echo"}})["path"] == "/echo");
   CHECK(run({{"url", "http://127.0.0.1:/path"}, {"connect_timeout", "1s"}}).outcome !=

@@ -19,7 +19,8 @@ find_program(PAWL_PYTHON python3 REQUIRED)
 foreach(operator http mail)
   set(sources operator_${operator}_test.cpp)
   if(operator STREQUAL http)
-    list(APPEND sources operator_http_sharing_test.cpp operator_wait_http_test.cpp)
+    list(APPEND sources operator_http_sharing_test.cpp operator_wait_http_test.cpp
+      http_response_body_test.cpp ${PROJECT_SOURCE_DIR}/plugins/operators/http/response_body.cpp)
   endif()
   pawl_operator_test(operator_${operator}_test PLUGIN ${operator} SOURCES ${sources})
   target_compile_definitions(operator_${operator}_test PRIVATE PAWL_PYTHON="${PAWL_PYTHON}"

@@ -70,18 +70,22 @@ std::optional<std::chrono::seconds> retry_after(CURL* handle) {
   return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), kRetryAfterMax);
 }
 
+bool is_success(long status) { return status >= 200 && status < 300; }
+
 bool is_redirect(long status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
 }  // namespace
 
-HttpExchange::HttpExchange(Shared& shared, plugin::Attempt attempt, HttpTarget target,
-                           std::string body_path, std::unique_ptr<HttpJudge> judge, Owner& owner)
+HttpExchange::HttpExchange(Shared& shared, plugin::Attempt attempt, const plugin::Request& request,
+                           HttpTarget&& target, std::string body_path,
+                           std::unique_ptr<HttpJudge> judge, Owner& owner)
     : shared_(shared),
       attempt_(attempt),
+      request_(request),
       target_(std::move(target)),
-      body_(shared.memory, std::move(body_path)),
+      body_(shared.memory, request_.scratch(), std::move(body_path)),
       judge_(std::move(judge)),
       owner_(owner) {}
 
@@ -105,7 +109,7 @@ void HttpExchange::tell() {
 }
 
 void HttpExchange::tell_request() {
-  std::string line = "> " + target_.method + ' ' + target_.shown;
+  std::string line = "> " + target_.method + ' ' + shown();
   if (target_.has_body) line += " (" + std::to_string(target_.body.size()) + " bytes)";
   attempt_.log(line + '\n');
 }
@@ -293,17 +297,17 @@ std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
   if (code == CURLE_UNSUPPORTED_PROTOCOL && is_connected()) {
     // What listens there speaks something else, or is not ready to speak.
     return judge_->judge_failure(
-        *this, transfer_failure(CURLE_WEIRD_SERVER_REPLY, target_.shown, "the answer is not HTTP"));
+        *this, transfer_failure(CURLE_WEIRD_SERVER_REPLY, shown(), "the answer is not HTTP"));
   }
   // What libcurl says of a line of more than 100 KiB: it gives it no more memory.
   if (code == CURLE_OUT_OF_MEMORY && is_connected()) {
     return judge_->judge_failure(
         *this,
-        plugin::Result::failure("the answer has a header that is too large (" + target_.shown + ')',
+        plugin::Result::failure("the answer has a header that is too large (" + shown() + ')',
                                 "HeaderTooLarge"));
   }
   if (code != CURLE_OK) {
-    const plugin::Result failure = transfer_failure(code, target_.shown, error_.data());
+    const plugin::Result failure = transfer_failure(code, shown(), error_.data());
     return judge_->judge_failure(*this, failure);
   }
   const HttpAnswer got = answer();
@@ -333,7 +337,7 @@ bool HttpExchange::follow_redirect(long status) {
     target_.auth = {};
     std::erase_if(target_.headers, [](const auto& header) { return !is_harmless(header.first); });
   }
-  if (!set_url(target_, url, attempt_)) return false;
+  if (!set_url(target_, url, attempt_, request_)) return false;
   const bool was_post = target_.method == "POST";
   if ((status == 303 && target_.method != "HEAD") ||
       ((status == 301 || status == 302) && was_post)) {
@@ -355,7 +359,7 @@ HttpAnswer HttpExchange::answer() const {
   char* type = nullptr;
   curl_easy_getinfo(handle_.get(), CURLINFO_CONTENT_TYPE, &type);
   if (type != nullptr) out.content_type = type;
-  out.retry_after = retry_after(handle_.get());
+  if (!is_success(out.status)) out.retry_after = retry_after(handle_.get());
   curl_off_t micros = 0;
   curl_easy_getinfo(handle_.get(), CURLINFO_TOTAL_TIME_T, &micros);
   out.took = std::chrono::milliseconds(micros / 1000);

@@ -24,7 +24,7 @@ namespace pawl::operators {
 /// What came back. The body is the exchange's.
 struct HttpAnswer {
   long status = 0;
-  std::string content_type;
+  std::string_view content_type;  ///< good until the exchange sends its next request, or goes
   std::optional<std::chrono::seconds> retry_after;
   std::chrono::milliseconds took{};
   curl_off_t bytes = 0;  ///< of the body, as it came
@@ -72,8 +72,10 @@ class HttpExchange : public Transfer {
     virtual void ended(plugin::Attempt attempt, const plugin::Result& result) = 0;
   };
 
-  HttpExchange(Shared& shared, plugin::Attempt attempt, HttpTarget target, std::string body_path,
-               std::unique_ptr<HttpJudge> judge, Owner& owner);
+  /// `body_path` is of a file that the body may need; empty: one in the attempt's own folder.
+  HttpExchange(Shared& shared, plugin::Attempt attempt, const plugin::Request& request,
+               HttpTarget&& target, std::string body_path, std::unique_ptr<HttpJudge> judge,
+               Owner& owner);
   /// Ends the transfer at once.
   ~HttpExchange() override;
 
@@ -85,6 +87,7 @@ class HttpExchange : public Transfer {
 
   // For the judge.
   const HttpTarget& target() const { return target_; }
+  std::string shown() const { return operators::shown(target_, attempt_); }  ///< the address
   /// A line for the log, which makes all that came before worth telling.
   void log(const std::string& line);
   ResponseBody& body() { return body_; }
@@ -119,6 +122,7 @@ class HttpExchange : public Transfer {
 
   Shared& shared_;
   plugin::Attempt attempt_;
+  plugin::Request request_;
   HttpTarget target_;
   ResponseBody body_;
   std::unique_ptr<HttpJudge> judge_;

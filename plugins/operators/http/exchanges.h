@@ -16,8 +16,8 @@ class HttpExchanges final : public HttpExchange::Owner {
   explicit HttpExchanges(plugin::Host host) : host_(host), shared_(host) {}
 
   /// Sends the request of `attempt` and finishes it with what `judge` says.
-  void begin(plugin::Attempt attempt, HttpTarget target, std::string body_path,
-             std::unique_ptr<HttpJudge> judge);
+  void begin(plugin::Attempt attempt, const plugin::Request& request, HttpTarget&& target,
+             std::string body_path, std::unique_ptr<HttpJudge> judge);
   /// Ends it at once.
   void cancel(plugin::Attempt attempt);
 

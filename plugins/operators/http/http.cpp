@@ -150,7 +150,7 @@ class Judge final : public HttpJudge {
     const HttpTarget& target = exchange.target();
     // The class comes first: of a long list of failures people see the beginning of each.
     std::string name = "Status" + std::to_string(answer.status);
-    std::string message = name + ": " + target.method + ' ' + target.shown;
+    std::string message = name + ": " + target.method + ' ' + exchange.shown();
     if (exchange.redirects() > 0) {
       const int count = exchange.redirects();
       message += " after " + std::to_string(count) + (count == 1 ? " redirect" : " redirects");
@@ -169,11 +169,11 @@ class Judge final : public HttpJudge {
   std::optional<system_clock::time_point> deadline_;
 };
 
-/// Beside the file it will become, so that it can be renamed; or in the attempt's own folder. One
-/// name for all attempts of the work, of which one is under way at a time: what one left that was
-/// killed is gone when the next one begins.
+/// Beside the file it will become, so that it can be renamed; empty when it becomes none. One name
+/// for all attempts of the work, of which one is under way at a time: what one left that was killed
+/// is gone when the next one begins.
 std::string body_path(const Parameters& parameters, const plugin::Request& request) {
-  if (parameters.save_to.empty()) return std::string(request.scratch()) + "/response-body";
+  if (parameters.save_to.empty()) return {};
   std::string path = parameters.save_to + '.' + std::string(request.run()) + '-' +
                      std::string(request.task()) + '-' +
                      std::to_string(std::max<std::int64_t>(request.index(), 0)) + ".part";
@@ -185,13 +185,13 @@ std::string body_path(const Parameters& parameters, const plugin::Request& reque
 
 void Http::start(plugin::Attempt attempt, const plugin::Request& request) {
   const json with = json::parse(request.parameters());
-  auto target = read_target(with, request, attempt);
+  auto target = read_target(with, request);
   if (!target) return attempt.finish(parameter_failure(target.error().message));
   auto parameters = read_parameters(with, request);
   if (!parameters) return attempt.finish(parameter_failure(parameters.error().message));
   add_idempotency_key(with, request, *target);
   std::string path = body_path(*parameters, request);
-  exchanges_.begin(attempt, std::move(*target), std::move(path),
+  exchanges_.begin(attempt, request, std::move(*target), std::move(path),
                    std::make_unique<Judge>(std::move(*parameters), request));
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -34,8 +35,8 @@ BodyMemory& BodyMemory::of_process() {
   return memory;
 }
 
-ResponseBody::ResponseBody(BodyMemory& memory, std::string path)
-    : memory_(memory), path_(std::move(path)) {}
+ResponseBody::ResponseBody(BodyMemory& memory, std::string_view scratch, std::string path)
+    : memory_(memory), scratch_(scratch), path_(std::move(path)) {}
 
 ResponseBody::~ResponseBody() { clear(); }
 
@@ -54,7 +55,14 @@ void ResponseBody::clear() {
   if (std::exchange(has_file_, false)) ::unlink(path_.c_str());
 }
 
+void ResponseBody::make_path() {
+  const std::string folder(scratch_);
+  ::mkdir(folder.c_str(), 0777);  // where it cannot be made, the file tells
+  path_ = folder + "/response-body";
+}
+
 Result<void> ResponseBody::flush() {
+  if (path_.empty()) make_path();
   const int how = has_file_ ? O_APPEND : O_CREAT | O_EXCL;
   const OpenFile file(::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | how, 0666));
   if (file.get() < 0) return failed("cannot be written");

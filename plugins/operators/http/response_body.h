@@ -25,8 +25,9 @@ struct BodyMemory {
 class ResponseBody {
  public:
   /// `path` is made when it is needed, and must not exist then; it goes with the object, unless it
-  /// was moved.
-  ResponseBody(BodyMemory& memory, std::string path);
+  /// was moved. Empty: a file in `scratch`, a folder that is made with it and must be named as long
+  /// as this lives.
+  ResponseBody(BodyMemory& memory, std::string_view scratch, std::string path);
   ~ResponseBody();
   ResponseBody(const ResponseBody&) = delete;
   ResponseBody& operator=(const ResponseBody&) = delete;
@@ -42,10 +43,12 @@ class ResponseBody {
   Result<void> move_to(const std::string& name);
 
  private:
+  void make_path();
   Result<void> flush();
   Error failed(const char* what) const;
 
   BodyMemory& memory_;
+  std::string_view scratch_;
   std::string path_;
   std::string buffer_;
   std::size_t size_ = 0;

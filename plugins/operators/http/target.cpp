@@ -102,18 +102,14 @@ std::string without_credentials(std::string_view url) {
   return std::string(url.substr(0, host)) + std::string(rest.substr(user_end));
 }
 
-/// Fills in what people are shown of the address, which was written as `text`.
-void set_shown(HttpTarget& target, const std::string& text, const plugin::Attempt& attempt) {
-  const std::string hidden = attempt.hidden(text);
-  target.is_secret = hidden != text;
-  target.shown = escape_for_terminal(without_credentials(hidden));
-  if (target.url.find('?') != std::string::npos) target.shown += "?…";
+const std::string& written(const HttpTarget& target) {
+  return target.written.empty() ? target.url : target.written;
 }
 
 /// Fills in what is known of an address that is as libcurl would write it and has nothing secret:
-/// `http://name:port/path` of plain characters. False: it may be anything. libcurl reads every
-/// address itself before it connects; to have it read, printed and read again costs a fifth of a
-/// small call.
+/// `http://name:port/path?query` of plain characters. False: it may be anything. libcurl reads
+/// every address itself before it connects; to have it read, printed and read again costs a fifth
+/// of a small call.
 bool read_plain_url(HttpTarget& target, const std::string& text) {
   const std::size_t scheme = text.starts_with("https://") ? 8 : text.starts_with("http://") ? 7 : 0;
   const std::size_t path = text.find('/', scheme);
@@ -126,8 +122,12 @@ bool read_plain_url(HttpTarget& target, const std::string& text) {
                         port.find_first_not_of(":0123456789") == std::string_view::npos;
   if (!has_name || !(port.empty() || has_port)) return false;
   const std::string_view rest = std::string_view(text).substr(path);
+  const std::size_t query = std::min(rest.find('?'), rest.size());
+  const bool has_plain_query =
+      query + 1 != rest.size() && is_plain(rest.substr(query), "?=&_-.~ABCDEFGHIJKLMNOPQRSTUVWXYZ");
   // `/.` may be a part of the path that is left out.
-  if (!is_plain(rest, "/_-.~ABCDEFGHIJKLMNOPQRSTUVWXYZ") || rest.find("/.") != rest.npos) {
+  if (!has_plain_query || !is_plain(rest.substr(0, query), "/_-.~ABCDEFGHIJKLMNOPQRSTUVWXYZ") ||
+      rest.find("/.") != rest.npos) {
     return false;
   }
   target.url = text;
@@ -140,6 +140,7 @@ Result<void> read_url(const json& parameters, HttpTarget& target) {
   const auto& text = parameters.at("url").get_ref<const std::string&>();
   if (!parameters.contains("query") && read_plain_url(target, text)) return {};
   if (breaks_line(text)) return invalid("`url` holds a line break or a NUL");
+  target.written = text;
   const UrlHandle url = parse_url(text);
   if (url == nullptr) return invalid("`url` is not an address such as https://example.org/path");
   const std::string scheme = part(url.get(), CURLUPART_SCHEME);
@@ -229,12 +230,10 @@ bool is_proxy_offered(const std::string& url) {
 bool uses_tls(std::string_view url) { return url.starts_with("https:"); }
 
 /// The variables that programs of the task would see, not those of this process.
-Result<HttpProxy> read_proxy(const json& parameters, bool tls, const plugin::Request& request) {
+Result<HttpProxy> proxy_of_variables(bool tls, const plugin::Request& request) {
   const auto variable = [&request](const std::string& name) {
     return std::string(request.variable(name).value_or(""));
   };
-  const auto named = parameters.find("proxy");
-  if (named != parameters.end()) return HttpProxy{named->get<std::string>(), ""};
   // HTTP_PROXY in capitals is what a web server makes of a header `Proxy:`; nobody reads it.
   std::array<std::string, 4> names = {tls ? "https_proxy" : "http_proxy", tls ? "HTTPS_PROXY" : "",
                                       "all_proxy", "ALL_PROXY"};
@@ -254,6 +253,17 @@ Result<HttpProxy> read_proxy(const json& parameters, bool tls, const plugin::Req
   return proxy;
 }
 
+Result<void> read_proxy(const json& parameters, const plugin::Request& request,
+                        HttpTarget& target) {
+  const auto named = parameters.find("proxy");
+  target.names_proxy = named != parameters.end();
+  auto proxy = target.names_proxy ? HttpProxy{named->get<std::string>(), ""}
+                                  : proxy_of_variables(uses_tls(target.url), request);
+  if (!proxy) return proxy.error();
+  target.proxy = std::move(*proxy);
+  return {};
+}
+
 }  // namespace
 
 bool HttpTarget::has_header(std::string_view wanted) const {
@@ -262,11 +272,9 @@ bool HttpTarget::has_header(std::string_view wanted) const {
   });
 }
 
-Result<HttpTarget> read_target(const json& parameters, const plugin::Request& request,
-                               const plugin::Attempt& attempt) {
+Result<HttpTarget> read_target(const json& parameters, const plugin::Request& request) {
   HttpTarget target;
   if (auto url = read_url(parameters, target); !url) return url.error();
-  set_shown(target, parameters.at("url").get_ref<const std::string&>(), attempt);
   auto headers = read_headers(parameters);
   if (!headers) return headers.error();
   target.headers = std::move(*headers);
@@ -278,16 +286,7 @@ Result<HttpTarget> read_target(const json& parameters, const plugin::Request& re
   auto tls = read_tls(parameters, request);
   if (!tls) return tls.error();
   target.tls = std::move(*tls);
-  const bool with_tls = uses_tls(target.url);
-  auto proxy = read_proxy(parameters, with_tls, request);
-  if (!proxy) return proxy.error();
-  target.proxy = std::move(*proxy);
-  // Whose error is none of this call's unless a redirect leads there.
-  if (auto other = read_proxy(parameters, !with_tls, request)) {
-    target.other_proxy = std::move(*other);
-  } else {
-    target.other_proxy_error = std::move(other).error().message;
-  }
+  if (auto proxy = read_proxy(parameters, request, target); !proxy) return proxy.error();
   auto timeout = read_duration(parameters, "connect_timeout", target.connect_timeout);
   if (!timeout) return timeout.error();
   target.connect_timeout = *timeout;
@@ -313,22 +312,31 @@ Result<std::string> read_path(const json& parameters, const char* name,
   return std::string(request.working_dir()) + '/' + path;
 }
 
-bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& attempt) {
+std::string shown(const HttpTarget& target, const plugin::Attempt& attempt) {
+  if (target.is_led_by_secret) {
+    const UrlHandle url = parse_url(written(target));
+    return attempt.hidden(part(url.get(), CURLUPART_SCHEME) + "://" +
+                          part(url.get(), CURLUPART_HOST)) +
+           "/…";
+  }
+  const std::string out = escape_for_terminal(without_credentials(attempt.hidden(written(target))));
+  return target.url.find('?') == std::string::npos ? out : out + "?…";
+}
+
+bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& attempt,
+             const plugin::Request& request) {
   const UrlHandle parsed = parse_url(url);
   if (parsed == nullptr) return false;
-  const bool was_secret = target.is_secret;
+  const std::string& before = written(target);
+  target.is_led_by_secret = target.is_led_by_secret || attempt.hidden(before) != before;
   const bool used_tls = uses_tls(target.url);
   set_parts(target, parsed.get());
-  set_shown(target, url, attempt);
-  if (was_secret) {
-    target.is_secret = true;
-    target.shown = attempt.hidden(part(parsed.get(), CURLUPART_SCHEME) + "://" +
-                                  part(parsed.get(), CURLUPART_HOST)) +
-                   "/…";
-  }
-  if (uses_tls(target.url) == used_tls) return true;
-  std::swap(target.proxy, target.other_proxy);
-  return target.other_proxy_error.empty();
+  target.written = url;
+  if (target.names_proxy || uses_tls(target.url) == used_tls) return true;
+  auto proxy = proxy_of_variables(!used_tls, request);
+  if (!proxy) return false;
+  target.proxy = std::move(*proxy);
+  return true;
 }
 
 bool same_origin(const std::string& one, const std::string& other) {

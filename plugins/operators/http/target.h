@@ -43,18 +43,17 @@ using HttpHeader = std::pair<std::string, std::string>;
 
 struct HttpTarget {
   std::string method;
-  std::string url;         ///< with the query, encoded
-  std::string shown;       ///< for people: without what may be secret in it (see `set_url`)
-  bool is_secret = false;  ///< a secret of the task is in the address
-  std::string name;        ///< of the host, when it must be looked up; empty: an address of numbers
+  std::string url;                ///< with the query, encoded
+  std::string written;            ///< as the user or the other side wrote it; empty: as `url`
+  bool is_led_by_secret = false;  ///< what led there held a secret of the task
+  std::string name;  ///< of the host, when it must be looked up; empty: an address of numbers
   std::vector<HttpHeader> headers;
   bool has_body = false;
   std::string body;
   HttpAuth auth;
   HttpTls tls;
-  HttpProxy proxy;                ///< for the scheme of `url`
-  HttpProxy other_proxy;          ///< for the other one, where a redirect may lead
-  std::string other_proxy_error;  ///< why there is none; a redirect there is not followed
+  HttpProxy proxy;           ///< for the scheme of `url`
+  bool names_proxy = false;  ///< the parameters do, for both schemes
   Duration connect_timeout = std::chrono::seconds(30);
   int max_redirects = 10;
   Duration timeout{};  ///< of each request; 0: none
@@ -64,8 +63,12 @@ struct HttpTarget {
 
 /// Reads what `kTargetSchema` describes and the variables of proxies. Errors: invalid, as a
 /// sentence that names the property. No message holds a value that may be a secret.
-Result<HttpTarget> read_target(const nlohmann::json& parameters, const plugin::Request& request,
-                               const plugin::Attempt& attempt);
+Result<HttpTarget> read_target(const nlohmann::json& parameters, const plugin::Request& request);
+
+/// What people are shown of the address: as it is written, without user, password, query, fragment
+/// and the task's secrets; of one to which a secret has led only where it is, as the other side may
+/// have written the secret in any form.
+std::string shown(const HttpTarget& target, const plugin::Attempt& attempt);
 
 /// The duration that a property holds, or `otherwise` when it is not there.
 Result<Duration> read_duration(const nlohmann::json& parameters, const char* name,
@@ -77,11 +80,9 @@ Result<std::string> read_path(const nlohmann::json& parameters, const char* name
                               const plugin::Request& request);
 
 /// Makes `url`, to which an answer has led, the address of the target, with the proxy of its
-/// scheme. False when it cannot be one.
-/// People are shown an address as it is written, without user, password, query, fragment and the
-/// task's secrets; of one to which a secret has led only where it is, as the other side may have
-/// written the secret in any form.
-bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& attempt);
+/// scheme. False when it cannot be one, or when there is no such proxy.
+bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& attempt,
+             const plugin::Request& request);
 
 /// True when both lead to the same scheme, host and port.
 bool same_origin(const std::string& one, const std::string& other);

@@ -129,8 +129,7 @@ class Judge final : public HttpJudge {
     const std::string status = "status " + std::to_string(answer.status);
     if (parameters_.failing.contains(answer.status)) {
       const std::string name = "Status" + std::to_string(answer.status);
-      return plugin::Result::permanent(name + ": " + exchange.target().shown, name,
-                                       exchange.sample());
+      return plugin::Result::permanent(name + ": " + exchange.shown(), name, exchange.sample());
     }
     if (!expects(answer.status)) return look_again(exchange, status);
     if (!parameters_.looks_into_body() && format_ == "none") return plugin::Result::success();
@@ -200,13 +199,13 @@ class Judge final : public HttpJudge {
 
 void WaitHttp::start(plugin::Attempt attempt, const plugin::Request& request) {
   const json with = json::parse(request.parameters());
-  auto target = read_target(with, request, attempt);
+  auto target = read_target(with, request);
   if (!target) return attempt.finish(parameter_failure(target.error().message));
   auto parameters = read_parameters(with);
   if (!parameters) return attempt.finish(parameter_failure(parameters.error().message));
   if (!with.contains("method")) target->method = "GET";
   target->timeout = parameters->look_timeout;
-  exchanges_.begin(attempt, std::move(*target), std::string(request.scratch()) + "/response-body",
+  exchanges_.begin(attempt, request, std::move(*target), {},
                    std::make_unique<Judge>(std::move(*parameters), request));
 }
 
