@@ -40,6 +40,17 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+/// `last`, where it is of the same secrets.
+std::shared_ptr<const Mask> mask_of(const std::map<std::string, std::string>& secrets,
+                                    std::weak_ptr<const Mask>& last) {
+  std::vector<std::string> values;
+  for (const auto& [name, value] : secrets) values.push_back(value);
+  if (auto mask = last.lock(); mask && mask->values() == values) return mask;
+  auto mask = std::make_shared<const Mask>(std::move(values));
+  last = mask;
+  return mask;
+}
+
 }  // namespace
 
 OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWriter journal,
@@ -134,7 +145,10 @@ Result<void> OperatorHost::compile(const std::string& bytes, Definition& made) {
   auto compiled = CompiledDefinition::compile(std::move(*decoded), login_defaults_);
   if (!compiled) return compiled.error();
   made.compiled = std::move(*compiled);
-  if (!made.compiled->has_literal_parameters()) return {};
+  if (!made.compiled->has_literal_parameters()) {
+    made.renderings.emplace(*made.schema, made.compiled->templated_parameters());
+    return {};
+  }
   // Most runs of a job say what the run before said.
   const std::string& with = made.compiled->definition().with;
   std::string& fitting = fitting_[made.schema];
@@ -184,16 +198,14 @@ Result<void> OperatorHost::prepare(AttemptId id, Attempt& attempt) {
   if (!definition.secrets.empty()) {
     auto secrets = read_secrets(definition);
     if (!secrets) return secrets.error();
-    std::vector<std::string> hidden;
-    for (const auto& [name, value] : *secrets) hidden.push_back(value);
-    attempt.mask = std::make_shared<const Mask>(std::move(hidden));
+    attempt.mask = mask_of(*secrets, attempt.definition->mask);
     around.secrets = std::move(*secrets);
   }
   auto request = compiled.render_request(attempt.start, around);
   if (!request) return request.error();
-  if (!compiled.has_literal_parameters()) {
+  if (auto& renderings = attempt.definition->renderings) {
     const Json with = Json::parse(request->parameters, nullptr, false);
-    if (auto wrong = attempt.definition->schema->violation(with)) {
+    if (auto wrong = renderings->violation(with)) {
       return Error{ErrorKind::invalid, "with: " + *wrong};
     }
   }

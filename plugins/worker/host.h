@@ -42,6 +42,7 @@
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/poll.h"
 #include "scheduler/loop/timer.h"
+#include "scheduler/spec/value_schema.h"
 
 namespace pawl {
 
@@ -61,13 +62,15 @@ class OperatorHost final : private OperatorEvents {
   struct Definition {
     std::shared_ptr<const CompiledDefinition> compiled;
     OperatorBackend* backend = nullptr;
-    const CompiledSchema* schema = nullptr;  ///< each rendering of its templates must fit
-    std::string error;                       ///< attempts of it cannot be started, and this is why
+    const CompiledSchema* schema = nullptr;  ///< of its parameters
+    std::optional<SeriesCheck> renderings;  ///< of its templates, which must fit; none: it has none
+    std::weak_ptr<const Mask> mask;         ///< of the last attempt: secrets seldom change
+    std::string error;                      ///< attempts of it cannot be started, and this is why
     Reason reason = Reason::spawn;
   };
   struct Attempt {
     frame::AttemptStart start;
-    std::shared_ptr<const Definition> definition;
+    std::shared_ptr<Definition> definition;
     std::shared_ptr<const OperatorRequest> request;
     std::shared_ptr<const Mask> mask;
     std::unique_ptr<AttemptStreams> streams;  ///< from the first byte of its log on
@@ -128,7 +131,7 @@ class OperatorHost final : private OperatorEvents {
   Supervision::Actions actions_;
   LoadedOperators operators_;
   ScratchSweep scratches_;
-  std::unordered_map<DefinitionId, std::shared_ptr<const Definition>> definitions_;
+  std::unordered_map<DefinitionId, std::shared_ptr<Definition>> definitions_;
   std::map<const CompiledSchema*, std::string> fitting_;  ///< literal parameters that fitted last
   std::unordered_map<AttemptId, Attempt> attempts_;       ///< not ended
   std::deque<AttemptId> queued_;                          ///< accepted, not begun

@@ -268,8 +268,8 @@ Reach longest_reach(const std::vector<std::string>& patterns, std::string_view t
 
 }  // namespace
 
-Mask::Mask(std::vector<std::string> values) {
-  for (const std::string& value : values) {
+Mask::Mask(std::vector<std::string> values) : values_(std::move(values)) {
+  for (const std::string& value : values_) {
     add_value(value);
     for (const std::string& part : parts_of_address(value)) add_value(part);
   }

@@ -32,6 +32,8 @@ class Mask {
  public:
   explicit Mask(std::vector<std::string> values);
   bool empty() const { return patterns_.empty(); }
+  /// What it was made of.
+  const std::vector<std::string>& values() const { return values_; }
   /// `text` as a whole with every value hidden.
   std::string hide(std::string_view text) const;
   /// The same of a text that was cut at its end: without what may be the beginning of a value
@@ -46,6 +48,7 @@ class Mask {
   void add_value(const std::string& value);
   void index(std::string_view pattern);
 
+  std::vector<std::string> values_;
   std::vector<std::string> patterns_;
   /// By two bytes: whether a value may begin with them, in whatever form.
   std::vector<bool> begins_;

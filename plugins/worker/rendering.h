@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -76,6 +77,10 @@ class CompiledDefinition {
                                          const AttemptSurroundings& around) const;
   /// True when `parameters` of all its requests are the same text.
   bool has_literal_parameters() const { return !with_; }
+  /// The members of `parameters` in which its requests may differ.
+  std::set<std::string> templated_parameters() const {
+    return with_ ? with_->open_members() : std::set<std::string>();
+  }
   /// The variables of a request: see OperatorRequest::environment.
   std::vector<std::string> environment(const OperatorRequest& request) const;
   /// See OperatorRequest::variable. Valid as long as both are.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -131,6 +132,8 @@ class JsonTemplate {
 
   /// True when no string holds an expression.
   bool is_literal() const;
+  /// Of an object: the members within which an expression stands.
+  std::set<std::string> open_members() const;
   /// References of all its strings; an offset counts from the start of its string.
   const std::vector<Reference>& references() const { return references_; }
   /// The value with every string rendered as `Template::render` does. The error's message begins

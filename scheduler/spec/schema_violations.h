@@ -19,10 +19,8 @@ using Patterns = std::map<std::string, re2::RE2, std::less<>>;
 Patterns patterns_of(const Json& schema);
 
 /// The common cases: types, bounds, `enum`, members that exclude each other. Nothing when there is
-/// no violation or another keyword is its cause. `at`: place of `value`, a JSON pointer from the
-/// value that is checked.
-std::optional<std::string> plain_violation(const Json& schema, const Json& value,
-                                           const std::string& at = {});
+/// no violation or another keyword is its cause.
+std::optional<std::string> plain_violation(const Json& schema, const Json& value);
 
 /// `oneOf` or `anyOf` of nothing but `required`: members that exclude each other, or of which one
 /// is needed.
@@ -31,7 +29,7 @@ std::optional<std::string> choice_violation(const Json& schema, const Json& valu
 /// Patterns, formats and pawl's own types, which the library does not look at, at every place that
 /// `check_schema` allows them.
 std::optional<std::string> text_violation(const Json& schema, const Patterns& patterns,
-                                          const Json& value, const std::string& at = {});
+                                          const Json& value);
 
 /// The value as JSON, cut where it is long.
 std::string shown_value(const Json& value);

@@ -234,6 +234,16 @@ bool JsonTemplate::is_literal() const {
   return true;
 }
 
+std::set<std::string> JsonTemplate::open_members() const {
+  std::set<std::string> names;
+  for (const Placed& placed : templates_) {
+    Json::json_pointer member = placed.pointer;
+    while (!member.empty() && !member.parent_pointer().empty()) member = member.parent_pointer();
+    if (!member.empty() && !placed.text.is_literal()) names.insert(member.back());
+  }
+  return names;
+}
+
 std::variant<Json, ExpressionError> JsonTemplate::render(const Context& context) const {
   cel::Budget budget = fresh_budget();
   Json out = source_;

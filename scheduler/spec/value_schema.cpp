@@ -25,6 +25,7 @@
 #pragma GCC diagnostic pop
 
 #include "scheduler/spec/schema_keywords.h"
+#include "scheduler/spec/schema_narrowing.h"
 #include "scheduler/spec/schema_violations.h"
 
 namespace pawl {
@@ -170,6 +171,15 @@ std::optional<std::string> CompiledSchema::rule_violation(const Json& value) con
     if (rule.is_broken_by(value)) return rule.error;
   }
   return std::nullopt;
+}
+
+const Json& CompiledSchema::source() const { return impl_->schema; }
+
+std::optional<std::string> SeriesCheck::violation(const Json& value) {
+  if (has_fitted_ && !rest_) rest_.emplace(narrowed(schema_.source(), varying_));
+  auto found = (rest_ ? *rest_ : schema_).violation(value);
+  has_fitted_ = has_fitted_ || !found;
+  return found;
 }
 
 std::optional<std::string> schema_violation(const Json& schema, const Json& value) {

@@ -6,7 +6,9 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scheduler/spec/document.h"
@@ -39,12 +41,33 @@ class CompiledSchema {
   /// Looks at which members there are, and at constants: a template may stand for any other value.
   std::optional<std::string> rule_violation(const Json& value) const;
 
+  /// As it was given.
+  const Json& source() const;
+
  private:
   struct Impl;
   std::unique_ptr<const Impl> impl_;
 };
 
-/// The same of a schema that is needed once.
+/// Judges objects one after another that differ in the members `varying` only. Each is judged as
+/// `violation` would, but once one has fitted, only by what these members can break: most of a
+/// schema is about the others. For one thread.
+class SeriesCheck {
+ public:
+  /// `schema` must live as long as this.
+  SeriesCheck(const CompiledSchema& schema, std::set<std::string> varying)
+      : schema_(schema), varying_(std::move(varying)) {}
+
+  std::optional<std::string> violation(const Json& value);
+
+ private:
+  const CompiledSchema& schema_;
+  std::set<std::string> varying_;
+  bool has_fitted_ = false;
+  std::optional<CompiledSchema> rest_;  ///< what they can break; made for the second
+};
+
+/// As `CompiledSchema::violation`, of a schema that is needed once.
 std::optional<std::string> schema_violation(const Json& schema, const Json& value);
 
 /// Whether a text may fit the schema as far as its `type` says.

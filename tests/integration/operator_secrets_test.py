@@ -148,6 +148,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
+        self.server.before_answer(self.path)
         told = json.dumps({"path": self.path, "headers": dict(self.headers.items())}).encode()
         self.server.told.append(told.decode())
         self.send_response(404 if "missing" in self.path else 200)
@@ -172,6 +173,7 @@ class Secrets(GateTest):
         super().setUp()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
         self.server.told = []
+        self.server.before_answer = lambda path: None
         thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         thread.start()
         self.addCleanup(self.server.server_close)
@@ -353,6 +355,32 @@ class Secrets(GateTest):
             self.assertNotIn(form, told.encode())
             for path in files:
                 self.assertNotIn(form, path.read_bytes(), path)
+
+    def test_one_that_changes_while_attempts_have_it_is_hidden_in_all(self):
+        """The first call has it until the third was made, before which the second changes it."""
+        is_third_here = threading.Event()
+        other = "another-" + PIECES[0]
+
+        def before_answer(path):
+            if path == "/0":
+                is_third_here.wait(cli_support.SECONDS)
+            elif path == "/1":
+                self.write("token", other)
+            else:
+                is_third_here.set()
+        self.server.before_answer = before_answer
+        self.serve()
+        run = self.detach(self.job("changing", [
+            {"id": "n", "operator": "http", "map": {"items": [0, 1, 2], "max_concurrent": 2},
+             "with": {"url": self.url + "/{{ item }}", "headers": {"X-Key": "{{ secrets.TOKEN }}"}},
+             "output": "json"}], secrets={"TOKEN": {"file": "token"}}), "--concurrency", 2)
+        self.until_ended(run)
+        sent = sorted((told["path"], told["headers"]["X-Key"])
+                      for told in map(json.loads, self.server.told))
+        self.assertEqual(sent, [("/0", CANARY), ("/1", CANARY), ("/2", other)])
+        for index in range(3):
+            answer = self.pawl("output", f"{run}/n:{index}").json()
+            self.assertEqual(answer["headers"]["X-Key"], "***")
 
     def assert_shown_masked(self, run):
         def log(task):

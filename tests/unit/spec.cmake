@@ -16,6 +16,7 @@ pawl_test(test_spec ONE_THREAD LABEL unit DEPENDS pawl_spec PkgConfig::RE2
     spec_relations_test.cpp
     spec_robustness_test.cpp
     spec_schema_parts_test.cpp
+    spec_schema_series_test.cpp
     spec_schema_test.cpp
     spec_settings_test.cpp
     spec_structure_test.cpp

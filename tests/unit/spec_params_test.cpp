@@ -122,7 +122,8 @@ TEST_CASE("what does not fit is told with its place, in words of people") {
   CHECK(said(R"({"url": "HTTPS://example.org"})").empty());
   for (const char* address :
        {"http://h:1/", "http://h:65535", "http://h:/", "http://u:p@[::1]:80/a:b",
-        "http://h/a:99999@b", "http://h?a:0", "http://u:0@h", "http://h:080/"}) {
+        "http://h/a:99999@b", "http://h?a:0", "http://u:0@h", "http://h:080/", "http://[::1]/",
+        "http://[::1]", "http://h:/a"}) {
     INFO(address);
     CHECK(said(Json{{"url", address}}.dump().c_str()).empty());
   }
@@ -133,7 +134,8 @@ TEST_CASE("what does not fit is told with its place, in words of people") {
           "a port is a number from 1 to 65535 (at /url)");
   }
   CHECK_THAT(said(R"({"url": "http://h/\nx"})"), Catch::Contains("no line break"));
-  for (const char* none : {"example.org/path", "ftp://example.org", "http://", "https:/x", ""}) {
+  for (const char* none :
+       {"example.org/path", "http", "https//x", "ftp://example.org", "http://", "https:/x", ""}) {
     CHECK(
         said(Json{{"url", none}}.dump().c_str()) ==
         R"(expected an address such as "https://example.org/path", with http or https (at /url))");

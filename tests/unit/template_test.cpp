@@ -1,3 +1,4 @@
+#include <set>
 #include <string>
 
 #include "tests/unit/cel_support.h"
@@ -172,6 +173,7 @@ TEST_CASE("a JSON template is compiled once and rendered over many contexts") {
   REQUIRE(std::holds_alternative<JsonTemplate>(compiled));
   const auto& made = std::get<JsonTemplate>(compiled);
   CHECK_FALSE(made.is_literal());
+  CHECK(made.open_members() == std::set<std::string>{"n", "url"});
   REQUIRE(made.references().size() == 2);
   for (int i = 0; i < 3; ++i) {
     const auto rendered = made.render(JsonContext(Json{{"item", {{"id", i}, {"n", 2 * i}}}}));
@@ -179,6 +181,15 @@ TEST_CASE("a JSON template is compiled once and rendered over many contexts") {
   }
   auto literal = JsonTemplate::compile({{"a", {1, "x", nullptr}}});
   CHECK(std::get<JsonTemplate>(literal).is_literal());
+  CHECK(std::get<JsonTemplate>(literal).open_members().empty());
+}
+
+TEST_CASE("a JSON template knows the members within which an expression stands") {
+  const auto open = [](const Json& value) {
+    return std::get<JsonTemplate>(JsonTemplate::compile(value)).open_members();
+  };
+  CHECK(open({{"a/b", {{"deep", {1, "{{ item }}"}}}}, {"c", "x"}}) == std::set<std::string>{"a/b"});
+  CHECK(open("{{ item }}").empty());
 }
 
 }  // namespace

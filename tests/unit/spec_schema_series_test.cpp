@@ -1,0 +1,105 @@
+// What is left of a schema for values that differ in some members only.
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "scheduler/spec/schema_narrowing.h"
+#include "scheduler/spec/value_schema.h"
+#include "tests/unit/spec_support.h"
+
+namespace pawl {
+namespace {
+
+const Json kSchema = Json::parse(R"json({
+  "type": "object",
+  "required": ["url"],
+  "properties": {
+    "url": {"type": "string", "minLength": 1, "x-pawl-type": "url"},
+    "method": {"type": "string", "pattern": "^[A-Z]+$"},
+    "body": {},
+    "size": {"type": "integer", "minimum": 1},
+    "tags": {"type": "array", "items": {"type": "string"}, "uniqueItems": true}
+  },
+  "allOf": [
+    {"not": {"required": ["method", "body"], "properties": {"method": {"const": "HEAD"}}},
+     "x-pawl-error": "HEAD takes no \"body\""},
+    {"if": {"not": {"required": ["body"]}}, "then": {"properties": {"size": {"maximum": 9}}},
+     "x-pawl-error": "so much only with a body"},
+    {"not": {"required": ["url", "tags"], "properties": {"tags": {"const": ["x"]}}},
+     "x-pawl-error": "x is no tag"}
+  ],
+  "additionalProperties": false
+})json");
+
+TEST_CASE("a schema is narrowed to what the members that vary can break") {
+  CHECK(narrowed(kSchema, {"url"}) ==
+        Json::parse(R"({"properties": {"url": {"type": "string", "minLength": 1,
+                                               "x-pawl-type": "url"}}})"));
+  CHECK(narrowed(kSchema, {"body"}) == Json::parse(R"({"properties": {"body": {}}})"));
+  const Json of_size = narrowed(kSchema, {"size"});
+  CHECK(of_size["properties"].size() == 1);
+  CHECK(of_size["allOf"] == Json::array({kSchema["allOf"][1]}));
+  CHECK(narrowed(Json(true), {"a"}) == Json(true));
+}
+
+TEST_CASE("of what a narrowed schema might be about nothing is left out") {
+  const auto left = [](const char* schema) { return narrowed(Json::parse(schema), {"a"}).dump(); };
+  CHECK(left(R"({"const": {"a": 1}})") == R"({"const":{"a":1}})");
+  CHECK(
+      left(
+          R"({"additionalProperties": {"type": "integer"}, "properties": {"b": {"type": "null"}}})") ==
+      R"({"additionalProperties":{"type":"integer"},"properties":{"b":{}}})");
+  CHECK(left(R"({"anyOf": [{"required": ["b"]}, {"properties": {"a": {"const": 1}}}]})") ==
+        R"({"anyOf":[{"required":["b"]},{"properties":{"a":{"const":1}}}]})");
+  CHECK(left(R"({"anyOf": [{"required": ["b"]}, {"required": ["c"]}]})") == "{}");
+  CHECK(
+      left(R"({"if": {"properties": {"a": {"const": 1}}}, "then": {"required": ["b"]},
+                 "else": {"maxProperties": 1}})") ==
+      R"({"else":{"maxProperties":1},"if":{"properties":{"a":{"const":1}}},"then":{"required":["b"]}})");
+  CHECK(left(R"({"if": {"required": ["b"]}, "then": {"properties": {"b": {"const": 1}}}})") ==
+        "{}");
+  CHECK(left(R"({"type": ["object", "null"]})") == R"({"type":["object","null"]})");
+}
+
+TEST_CASE("a series of values is judged as each of them alone would be") {
+  const CompiledSchema schema(kSchema);
+  const std::vector<std::string> urls = {R"("http://h/1")", R"("")", R"("h")", "5", "null"};
+  const std::vector<std::string> methods = {R"("GET")", R"("HEAD")", R"("get")", "1"};
+  const std::vector<std::string> sizes = {"1", "0", "9", "10", R"("1")"};
+  const std::vector<std::string> tags = {R"(["a"])", R"(["x"])", R"(["a", "a"])", "[1]"};
+  for (const char* body : {"", R"(, "body": 1)"}) {
+    SeriesCheck series(schema, {"url", "method", "size", "tags"});
+    std::size_t fitting = 0;
+    for (const std::string& url : urls) {
+      for (const std::string& method : methods) {
+        for (const std::string& size : sizes) {
+          for (const std::string& tag : tags) {
+            const std::string text = R"({"url": )" + url + R"(, "method": )" + method +
+                                     R"(, "size": )" + size + R"(, "tags": )" + tag + body + "}";
+            INFO(text);
+            const Json value = Json::parse(text);
+            const auto alone = schema.violation(value);
+            CHECK(series.violation(value) == alone);
+            if (!alone) ++fitting;
+          }
+        }
+      }
+    }
+    CHECK(fitting > 1);
+  }
+}
+
+TEST_CASE("of a series nothing is left out before one has fitted") {
+  const CompiledSchema schema(kSchema);
+  SeriesCheck series(schema, {"url"});
+  const Json wrong = Json::parse(R"({"url": "http://h/", "size": 0})");
+  CHECK(series.violation(wrong));
+  CHECK(series.violation(wrong));
+  CHECK_FALSE(series.violation(Json::parse(R"({"url": "http://h/", "size": 1})")));
+  CHECK(series.violation(Json::parse(R"({"url": "", "size": 1})")) ==
+        "an empty text is not allowed (at /url)");
+}
+
+}  // namespace
+}  // namespace pawl
