@@ -221,7 +221,7 @@ def calls(bench):
     others = [("their operator alone", build / "bench/bench_http"),
               ("libcurl alone", build / "bench/bench_curl")]
     others = [(name, program, [], []) for name, program in others if os.access(program, os.X_OK)]
-    times, many_times, cpus = [], [], []
+    times, many_times, own_times, cpus = [], [], [], []
     with subprocess.Popen([server, "100"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           text=True) as process:
         port = int(process.stdout.readline())
@@ -231,6 +231,10 @@ def calls(bench):
             {"id": "n", "operator": "http", "with": {"url": f"http://127.0.0.1:{port}/"},
              "map": {"items": bench.lines(count)}}])
             for name, count in (("calls", e2e.TASKS), ("many-calls", MANY_CALLS)))
+        own = bench.job("own-calls", [
+            {"id": "n", "operator": "http", "output": "text",
+             "with": {"url": f"http://127.0.0.1:{port}/{{{{ item }}}}?index={{{{ index }}}}"},
+             "map": {"items": bench.lines(e2e.TASKS)}}])
         with HighestMemory(bench) as memory:
             bench.run_time(job, "--concurrency", SLOTS)
         for _ in range(bench.rounds):
@@ -239,6 +243,7 @@ def calls(bench):
             times.append(bench.run_time(job, "--concurrency", SLOTS))
             cpus.append([bench.cpu_of(pids) - b for pids, b in zip(parts, before)])
             many_times.append(bench.run_time(many, "--concurrency", SLOTS))
+            own_times.append(bench.run_time(own, "--concurrency", SLOTS))
             for _, program, few_seen, many_seen in others:
                 few_seen.append(bare_calls(program, e2e.TASKS))
                 many_seen.append(bare_calls(program, MANY_CALLS))
@@ -249,6 +254,8 @@ def calls(bench):
     e2e.row("CPU for each of them", f"scheduler {each[0]}, host {each[1]}; the server {each[2]}")
     further = f"each further one, up to {MANY_CALLS:,}"
     e2e.row(further, further_calls(times, many_times), ">= 18,000/s (19,000)")
+    e2e.row(f"{e2e.TASKS:,} calls, each with an address made of its item, the answers kept",
+            e2e.per_second(e2e.TASKS, statistics.median(own_times)))
     for name, _, few_seen, many_seen in others:
         few, many = ([seconds for seconds, _ in seen] for seen in (few_seen, many_seen))
         rate = e2e.per_second(e2e.TASKS, statistics.median(few))
