@@ -43,7 +43,9 @@ std::string part(CURLU* url, CURLUPart which, unsigned flags = 0) {
 UrlHandle parse_url(const std::string& text) {
   UrlHandle url = own<UrlHandle>(curl_url());
   const unsigned flags = CURLU_ALLOW_SPACE | CURLU_URLENCODE;  // of spaces, and beyond ASCII
-  if (curl_url_set(url.get(), CURLUPART_URL, text.c_str(), flags) != CURLUE_OK) url.reset();
+  if (curl_url_set(url.get(), CURLUPART_URL, text.c_str(), flags) != CURLUE_OK) return {};
+  // It is never sent, but libcurl would refuse one that is not encoded.
+  curl_url_set(url.get(), CURLUPART_FRAGMENT, nullptr, 0);
   return url;
 }
 
