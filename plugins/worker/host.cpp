@@ -249,7 +249,9 @@ void OperatorHost::start_queued() {
       continue;
     }
     const bool has_output = attempt.definition->compiled->definition().output != OutputFormat::none;
-    if (auto done = desk_->journal().begin(id, attempt.started_at, has_output, losses > 0); !done) {
+    if (auto done =
+            desk_->journal().begin(id, attempt.journal, attempt.started_at, has_output, losses > 0);
+        !done) {
       refuse(id, attempt, Reason::spawn, done.error().message);
       continue;
     }
@@ -328,7 +330,8 @@ bool OperatorHost::set_handle(AttemptId id, std::string_view handle) {
   supervision_.active(id, mono_now());
   touch(id, at->second);
   const bool is_text = is_utf8(handle);
-  if (is_text && handle.size() <= limits::kHandleBytesMax) return desk_->set_handle(id, handle);
+  if (is_text && handle.size() <= limits::kHandleBytesMax)
+    return desk_->set_handle(id, at->second.journal, handle);
   log(id, LogStream::err,
       is_text ? "the handle is refused: it has " + std::to_string(handle.size()) +
                     " bytes, and at most " + std::to_string(limits::kHandleBytesMax) + " are kept\n"
@@ -514,8 +517,9 @@ void OperatorHost::record_end(AttemptId id, const SupervisionAction::Verdict& ve
     own_output_.release(attempt.request->secrets);
     scratches_.add(attempt.request->scratch);
   }
+  JournalEntry journal = std::move(attempt.journal);
   attempts_.erase(id);
-  desk_->ended(std::move(end));
+  desk_->ended(std::move(end), std::move(journal));
   check_recycling();
 }
 

@@ -75,6 +75,7 @@ class OperatorHost final : private OperatorEvents {
     std::shared_ptr<const Mask> mask;
     std::unique_ptr<AttemptStreams> streams;  ///< from the first byte of its log on
     WallTime started_at;
+    JournalEntry journal;
     bool is_running = false;  ///< the backend has it
     LoopShare share;
     OperatorResult result;

@@ -128,7 +128,7 @@ bool JournalWriter::fits(std::size_t bytes) {
   return !segments_.empty() && limits::kJournalSegmentBytes - segment_for(bytes).used >= bytes;
 }
 
-JournalWriter::Open& JournalWriter::append(AttemptId attempt, Kind kind, std::string_view payload) {
+void JournalWriter::append(JournalEntry& entry, Kind kind, std::string_view payload) {
   std::size_t bytes = record_bytes(payload.size());
   Segment& segment = segment_for(bytes);
   if (pending_.empty() || pending_.back().segment != segment.number) {
@@ -136,20 +136,18 @@ JournalWriter::Open& JournalWriter::append(AttemptId attempt, Kind kind, std::st
   }
   journal::append_record(pending_.back().bytes, kind, payload, segment.number);
   segment.used += bytes;
-  Open& open = open_[attempt];
-  const std::uint32_t last = open.later.empty() ? open.first_segment : open.later.back();
-  if (last == segment.number) return open;
+  const std::uint32_t last = entry.later_.empty() ? entry.first_segment_ : entry.later_.back();
+  if (last == segment.number) return;
   if (last == 0) {
-    open.first_segment = segment.number;
+    entry.first_segment_ = segment.number;
   } else {
-    open.later.push_back(segment.number);
+    entry.later_.push_back(segment.number);
   }
   ++segment.attempts;
-  return open;
 }
 
-Result<void> JournalWriter::begin(AttemptId attempt, WallTime now, bool has_output,
-                                  bool is_suspect) {
+Result<void> JournalWriter::begin(AttemptId attempt, JournalEntry& entry, WallTime now,
+                                  bool has_output, bool is_suspect) {
   payload_.clear();
   wire::Writer out(payload_);
   out.integers(attempt.value, now.ms);
@@ -159,26 +157,27 @@ Result<void> JournalWriter::begin(AttemptId attempt, WallTime now, bool has_outp
   if (!make_room(reserved_ + record + reserve)) {
     return system_error("cannot make a journal segment in " + folder_, errno);
   }
-  append(attempt, Kind::begin, payload_).reserved = reserve;
+  append(entry, Kind::begin, payload_);
+  entry.reserved_ = reserve;
   reserved_ += reserve;
   return {};
 }
 
-void JournalWriter::spawned(AttemptId attempt, const Spawned& process) {
+void JournalWriter::spawned(AttemptId attempt, JournalEntry& entry, const Spawned& process) {
   payload_.clear();
   wire::Writer out(payload_);
   out.integer(attempt.value);
   out.integer(static_cast<std::int32_t>(process.pid));
   out.integer(process.ticks_min);
   out.integer(process.ticks_max);
-  Open& open = open_[attempt];
-  PAWL_CHECK(open.reserved > kSpawnedBytes);
-  append(attempt, Kind::spawned, payload_);
-  open.reserved -= kSpawnedBytes;
+  PAWL_CHECK(entry.reserved_ > kSpawnedBytes);
+  append(entry, Kind::spawned, payload_);
+  entry.reserved_ -= kSpawnedBytes;
   reserved_ -= kSpawnedBytes;
 }
 
-Result<void> JournalWriter::handle(AttemptId attempt, const std::string& handle) {
+Result<void> JournalWriter::handle(AttemptId attempt, JournalEntry& entry,
+                                   const std::string& handle) {
   payload_.clear();
   wire::Writer out(payload_);
   out.integer(attempt.value);
@@ -186,17 +185,16 @@ Result<void> JournalWriter::handle(AttemptId attempt, const std::string& handle)
   if (!make_room(reserved_ + record_bytes(payload_.size()))) {
     return system_error("cannot make a journal segment in " + folder_, errno);
   }
-  append(attempt, Kind::handle, payload_);
+  append(entry, Kind::handle, payload_);
   return {};
 }
 
-void JournalWriter::end(AttemptEnd& end) {
+void JournalWriter::end(JournalEntry& entry, AttemptEnd& end) {
   PAWL_CHECK(end.output.value.size() <= limits::kJournalInlineBytesMax);
   shorten(end.message, limits::kErrorMessageBytesMax);
   shorten_middle(end.trace, 2 * limits::kErrorMessageBytesMax);
   shorten(end.error_class, 128);
-  auto open = open_.find(end.attempt);
-  std::size_t own = open == open_.end() ? 0 : open->second.reserved;
+  const std::size_t own = entry.reserved_;
   payload_.clear();
   append_attempt_end(payload_, end);
   std::size_t bytes = record_bytes(payload_.size());
@@ -215,20 +213,18 @@ void JournalWriter::end(AttemptEnd& end) {
   }
   bytes = record_bytes(payload_.size());
   if (own == 0 && !fits(bytes)) return;  // never begun: nothing to prove
-  append(end.attempt, Kind::end, payload_).reserved = 0;
+  append(entry, Kind::end, payload_);
+  entry.reserved_ = 0;
   reserved_ -= own;
 }
 
-void JournalWriter::forget(AttemptId attempt) {
-  auto open = open_.find(attempt);
-  if (open == open_.end()) return;
-  reserved_ -= open->second.reserved;
-  const Open& its = open->second;
+void JournalWriter::forget(const JournalEntry& entry) {
+  reserved_ -= entry.reserved_;
+  const auto& later = entry.later_;
   for (Segment& segment : segments_) {
-    const bool is_later = std::binary_search(its.later.begin(), its.later.end(), segment.number);
-    if (segment.number == its.first_segment || is_later) --segment.attempts;
+    const bool is_later = std::binary_search(later.begin(), later.end(), segment.number);
+    if (segment.number == entry.first_segment_ || is_later) --segment.attempts;
   }
-  open_.erase(open);
   remove_unneeded();
 }
 

@@ -7,7 +7,6 @@
 #include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -20,6 +19,16 @@
 #include "scheduler/loop/fd.h"
 
 namespace pawl {
+
+/// What a journal has of one attempt. Whoever has the attempt keeps it, from the attempt's first
+/// record until it is forgotten.
+class JournalEntry {
+ private:
+  friend class JournalWriter;
+  std::uint32_t first_segment_ = 0;   ///< with a record of it; 0: none
+  std::vector<std::uint32_t> later_;  ///< the others, ascending; few have any
+  std::size_t reserved_ = 0;          ///< for its end; 0 once it has ended
+};
 
 /// Appends records. Appended ones reach the file with `flush`, which is one write.
 class JournalWriter {
@@ -34,18 +43,19 @@ class JournalWriter {
   /// `is_suspect`: it had been lost before.
   /// Errors (`storage`): no room; the attempt must not start, and its end needs no record to be
   /// safe, but may still be appended.
-  Result<void> begin(AttemptId attempt, WallTime now, bool has_output, bool is_suspect = false);
-  /// Its program runs.
-  void spawned(AttemptId attempt, const Spawned& process);
+  Result<void> begin(AttemptId attempt, JournalEntry& entry, WallTime now, bool has_output,
+                     bool is_suspect = false);
+  /// Its program runs. It has begun.
+  void spawned(AttemptId attempt, JournalEntry& entry, const Spawned& process);
   /// What it named lives outside (empty: no more). Errors (`storage`): no room.
-  Result<void> handle(AttemptId attempt, const std::string& handle);
+  Result<void> handle(AttemptId attempt, JournalEntry& entry, const std::string& handle);
   /// It has ended. At most kJournalInlineBytesMax of output and a message and trace within their
   /// limits. When even what was set aside is not enough (an end without a beginning, on a full
   /// disk), texts are shortened and the output is given up, with reason `output`: `end` says what
   /// was written.
-  void end(AttemptEnd& end);
+  void end(JournalEntry& entry, AttemptEnd& end);
   /// Its outcome is durable elsewhere. Removes segments that nobody needs any more.
-  void forget(AttemptId attempt);
+  void forget(const JournalEntry& entry);
 
   /// Writes what was appended. On an error (`storage`) nothing is lost: a later flush tries again,
   /// and no ENDED may be sent and nothing be spawned before it succeeds.
@@ -59,11 +69,6 @@ class JournalWriter {
     std::size_t used = 0;       ///< bytes of records, those that are not flushed included
     std::int64_t attempts = 0;  ///< unforgotten ones with a record in it
   };
-  struct Open {
-    std::uint32_t first_segment = 0;   ///< with a record of it; 0: none
-    std::vector<std::uint32_t> later;  ///< the others, ascending; few have any
-    std::size_t reserved = 0;          ///< for its end; 0 once it has ended
-  };
   struct Pending {
     std::uint32_t segment = 0;
     std::size_t offset = 0;
@@ -75,7 +80,7 @@ class JournalWriter {
   bool add_segment();
   Segment& segment_for(std::size_t bytes);
   bool fits(std::size_t bytes);
-  Open& append(AttemptId attempt, journal::Kind kind, std::string_view payload);
+  void append(JournalEntry& entry, journal::Kind kind, std::string_view payload);
   std::size_t free_bytes() const;
   void remove_unneeded();
   std::string path(std::uint32_t number) const;
@@ -85,7 +90,6 @@ class JournalWriter {
   std::deque<Segment> segments_;  ///< ascending; the current one is `segments_[current_]`
   std::size_t current_ = 0;       ///< those after it are empty, allocated ahead
   std::size_t reserved_ = 0;
-  std::unordered_map<AttemptId, Open> open_;
   std::vector<Pending> pending_;
   std::string payload_;  ///< of the record that is being made; kept for its room
 };

@@ -81,16 +81,17 @@ void SchedulerDesk::on_frame(Frame&& frame) {
 }
 
 void SchedulerDesk::forget(AttemptId attempt, std::int32_t stay) {
-  auto end = ended_.find(attempt);
-  if (end == ended_.end() || end->second.stay != stay || !events_.forget(attempt)) return;
-  ended_.erase(end);
+  auto ended = ended_.find(attempt);
+  if (ended == ended_.end() || ended->second.end.stay != stay || !events_.forget(attempt)) return;
+  journal_.forget(ended->second.entry);
+  ended_.erase(ended);
   handles_.erase(attempt);
-  journal_.forget(attempt);
 }
 
 void SchedulerDesk::comes_back(AttemptId attempt, std::int32_t stay) {
-  auto end = ended_.find(attempt);
-  if (end != ended_.end() && end->second.stay < stay) forget(attempt, end->second.stay);
+  auto ended = ended_.find(attempt);
+  if (ended == ended_.end()) return;
+  if (const std::int32_t before = ended->second.end.stay; before < stay) forget(attempt, before);
 }
 
 void SchedulerDesk::on_connected(bool is_new_epoch) {
@@ -102,8 +103,8 @@ void SchedulerDesk::on_connected(bool is_new_epoch) {
     handle.is_told = ended_.contains(id);
     if (!handle.is_told) reports_.emplace_back(HandleOf{id});
   }
-  for (const auto& [id, end] : ended_) {
-    status.attempts.push_back({id, true, end.stay, 0, end.started_at});
+  for (const auto& [id, ended] : ended_) {
+    status.attempts.push_back({id, true, ended.end.stay, 0, ended.end.started_at});
     reports_.emplace_back(EndOf{id});
   }
   if (!link_->send(status)) note("cannot send STATUS");
@@ -129,11 +130,11 @@ void SchedulerDesk::tell_progress() {
   events_.wake();
 }
 
-bool SchedulerDesk::set_handle(AttemptId attempt, std::string_view handle) {
+bool SchedulerDesk::set_handle(AttemptId attempt, JournalEntry& entry, std::string_view handle) {
   const auto known = handles_.find(attempt);
   if (known != handles_.end() && known->second.text == handle) return true;
   std::string text(handle);
-  if (!journal_.handle(attempt, text) || !journal_.flush()) return false;
+  if (!journal_.handle(attempt, entry, text) || !journal_.flush()) return false;
   KeptHandle& kept = known != handles_.end() ? known->second : handles_[attempt];
   const bool is_waiting = known != handles_.end() && !kept.is_told;
   kept = {std::move(text), !link_->is_connected()};
@@ -142,11 +143,12 @@ bool SchedulerDesk::set_handle(AttemptId attempt, std::string_view handle) {
   return true;
 }
 
-void SchedulerDesk::ended(AttemptEnd&& end) {
+void SchedulerDesk::ended(AttemptEnd&& end, JournalEntry&& entry) {
   progress_.erase(end.attempt);
-  journal_.end(end);
+  journal_.end(entry, end);
   reports_.emplace_back(EndOf{end.attempt});
-  ended_.insert_or_assign(end.attempt, std::move(end));
+  const AttemptId attempt = end.attempt;
+  ended_.insert_or_assign(attempt, Ended{std::move(end), std::move(entry)});
 }
 
 void SchedulerDesk::drain() {
@@ -167,8 +169,8 @@ bool SchedulerDesk::flush() {
 bool SchedulerDesk::send_report(const Report& report) {
   if (const auto* frame = std::get_if<Frame>(&report)) return link_->send(*frame);
   if (const auto* end_of = std::get_if<EndOf>(&report)) {
-    const auto end = ended_.find(end_of->attempt);
-    return end == ended_.end() || link_->send_ended(end->second);
+    const auto ended = ended_.find(end_of->attempt);
+    return ended == ended_.end() || link_->send_ended(ended->second.end);
   }
   const auto handle = handles_.find(std::get<HandleOf>(report).attempt);
   if (handle == handles_.end()) return true;

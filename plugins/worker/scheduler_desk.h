@@ -55,9 +55,9 @@ class SchedulerDesk {
   /// Told soon, unless a later one takes its place; not at all when nobody is connected.
   void progress(AttemptId attempt, double fraction, std::string_view text);
   /// In the journal when this returns true, and told soon, unless a later one takes its place.
-  bool set_handle(AttemptId attempt, std::string_view handle);
+  bool set_handle(AttemptId attempt, JournalEntry& entry, std::string_view handle);
   /// Appended to the journal, told, and kept until it is forgotten.
-  void ended(AttemptEnd&& end);
+  void ended(AttemptEnd&& end, JournalEntry&& entry);
   /// No more attempts: told now and to whoever connects later.
   void drain();
 
@@ -87,6 +87,10 @@ class SchedulerDesk {
     AttemptId attempt;
   };
   using Report = std::variant<Frame, EndOf, HandleOf>;
+  struct Ended {
+    AttemptEnd end;
+    JournalEntry entry;
+  };
   struct KeptHandle {
     std::string text;
     bool is_told = false;  ///< or nobody is connected
@@ -101,7 +105,7 @@ class SchedulerDesk {
   WorkerOptions options_;
   Events events_;
   JournalWriter journal_;
-  std::unordered_map<AttemptId, AttemptEnd> ended_;          ///< not forgotten
+  std::unordered_map<AttemptId, Ended> ended_;               ///< not forgotten
   std::unordered_map<AttemptId, KeptHandle> handles_;        ///< of attempts not forgotten
   std::deque<Report> reports_;                               ///< to be sent, in this order
   std::int64_t last_serial_ = 0;                             ///< of handles

@@ -143,7 +143,8 @@ void Supervisor::accept(frame::AttemptStart&& start) {
     return refuse(id, attempt, reason, "", prepared.error().message);
   }
   bool has_output = attempt.definition->compiled->definition().output != OutputFormat::none;
-  if (auto begun = desk_.journal().begin(id, attempt.started_at, has_output); !begun) {
+  if (auto begun = desk_.journal().begin(id, attempt.journal, attempt.started_at, has_output);
+      !begun) {
     return refuse(id, attempt, Reason::spawn, "", begun.error().message);
   }
   queued_.push_back(id);
@@ -248,7 +249,7 @@ void Supervisor::start_program(AttemptId id, Attempt& attempt) {
   }
   attempt.pid = process.pid;
   tree_.add(id, process);
-  desk_.journal().spawned(id, process);
+  desk_.journal().spawned(id, attempt.journal, process);
   supervision_.spawned(id, now, actions_);
   unwatched_.emplace_back(id, now);
   if (!watch_timer_.armed()) watch_timer_.start_after(kWatchAfter);
@@ -484,8 +485,9 @@ void Supervisor::record_end(AttemptId id, const SupervisionAction::Verdict& verd
     }
   }
   std::erase(over_, id);
+  JournalEntry journal = std::move(attempt.journal);
   attempts_.erase(id);
-  desk_.ended(std::move(end));
+  desk_.ended(std::move(end), std::move(journal));
 }
 
 void Supervisor::schedule_turn() {

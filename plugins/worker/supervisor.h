@@ -59,6 +59,7 @@ class Supervisor {
     std::unique_ptr<AttemptStreams> streams;
     Launch launch;  ///< until it is started
     WallTime started_at;
+    JournalEntry journal;
     pid_t pid = 0;
     ResourceUse use;            ///< of its program
     std::string refusal_class;  ///< why it could not be started

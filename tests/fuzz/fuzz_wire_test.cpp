@@ -80,12 +80,13 @@ std::string a_journal() {
   const Folder folder;
   auto journal = JournalWriter::open(folder.path());
   REQUIRE(journal);
-  for (std::int64_t id : {1, 7, 8}) {
-    REQUIRE(journal->begin(AttemptId(id), WallTime{id}, true));
-    journal->spawned(AttemptId(id), {100, 5, 6});
-  }
   AttemptEnd end = an_end();
-  journal->end(end);
+  for (std::int64_t id : {1, 8, 7}) {
+    JournalEntry entry;
+    REQUIRE(journal->begin(AttemptId(id), entry, WallTime{id}, true));
+    journal->spawned(AttemptId(id), entry, {100, 5, 6});
+    if (AttemptId(id) == end.attempt) journal->end(entry, end);
+  }
   REQUIRE(journal->flush());
   std::ifstream file(folder.path() + "/journal.00000001", std::ios::binary);
   std::ostringstream bytes;

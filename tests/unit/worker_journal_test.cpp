@@ -6,6 +6,8 @@
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -24,10 +26,31 @@ using test::read_whole;
 using test::TempFolder;
 using test::write_whole;
 
-JournalWriter open_journal(const TempFolder& folder) {
+/// A journal with a worker that keeps what the journal has of its attempts.
+class Journal {
+ public:
+  explicit Journal(JournalWriter writer) : writer_(std::move(writer)) {}
+
+  Result<void> begin(AttemptId attempt, WallTime now, bool has_output, bool is_suspect = false) {
+    return writer_.begin(attempt, entries_[attempt], now, has_output, is_suspect);
+  }
+  void spawned(AttemptId attempt, const Spawned& process) {
+    writer_.spawned(attempt, entries_.at(attempt), process);
+  }
+  void end(AttemptEnd& end) { writer_.end(entries_.at(end.attempt), end); }
+  void forget(AttemptId attempt) { writer_.forget(entries_.at(attempt)); }
+  Result<void> flush() { return writer_.flush(); }
+  bool is_flushed() const { return writer_.is_flushed(); }
+
+ private:
+  JournalWriter writer_;
+  std::unordered_map<AttemptId, JournalEntry> entries_;
+};
+
+Journal open_journal(const TempFolder& folder) {
   auto journal = JournalWriter::open(folder.path());
   REQUIRE(journal.ok());
-  return std::move(*journal);
+  return Journal(std::move(*journal));
 }
 
 JournalContents contents_of(const std::string& folder) {
@@ -45,7 +68,7 @@ std::vector<std::string> segments_of(const TempFolder& folder) {
   return names;
 }
 
-void run_one(JournalWriter& journal, std::int64_t id) {
+void run_one(Journal& journal, std::int64_t id) {
   REQUIRE(journal.begin(AttemptId(id), {1000 + id}, false).ok());
   journal.spawned(AttemptId(id), {static_cast<pid_t>(100 + id), 5, 6});
   AttemptEnd end = full_end(id);
