@@ -48,7 +48,9 @@ ProcessMeter::ProcessMeter(pid_t pid) : stat_(open_of_process(pid, "stat")), pea
   clock_getcpuclockid(pid, &clock_);
 }
 
-void ProcessMeter::begin() {
+void ProcessMeter::begin(bool has_others) {
+  is_shared_ = has_others;
+  if (has_others) return;
   ++spans_;
   peak_.begin();
   own_cpu_at_begin_us_ = own_cpu_us();
@@ -56,40 +58,35 @@ void ProcessMeter::begin() {
 
 ResourceUse ProcessMeter::end(std::int64_t told_bound) {
   ResourceUse use;
-  use.cpu_us = own_cpu_us() - own_cpu_at_begin_us_;
-  if (const auto stat = read_process_stat(stat_)) {
-    const std::int64_t children_us =
-        static_cast<std::int64_t>(stat->children_cpu_ticks) * kMicrosecondsPerTick;
-    use.cpu_us += children_us - std::exchange(children_cpu_us_, children_us);
-    use.peak_memory_bytes = peak_.bytes();
-    if (use.peak_memory_bytes == 0)
-      use.memory_bound_bytes = told_bound > 0 ? told_bound : peak_.bound(stat->faults);
-  }
-  use.cpu_us = std::max<std::int64_t>(use.cpu_us, 0);
-  return use;
-}
-
-ResourceUse ProcessMeter::end_shared(std::int64_t told_bound) {
-  ResourceUse use;
   use.memory_bound_bytes = told_bound;
-  if (told_bound > 0) return use;
-  if (const auto stat = read_process_stat(stat_))
+  if (is_shared_ && told_bound > 0) return use;
+  const auto stat = read_process_stat(stat_);
+  if (!is_shared_) {
+    use.cpu_us = own_cpu_us() - own_cpu_at_begin_us_;
+    if (stat) {
+      const std::int64_t children_us =
+          static_cast<std::int64_t>(stat->children_cpu_ticks) * kMicrosecondsPerTick;
+      use.cpu_us += children_us - std::exchange(children_cpu_us_, children_us);
+      use.peak_memory_bytes = peak_.bytes();
+    }
+    use.cpu_us = std::max<std::int64_t>(use.cpu_us, 0);
+  }
+  if (use.peak_memory_bytes > 0) {
+    use.memory_bound_bytes = 0;
+  } else if (told_bound == 0 && stat) {
     use.memory_bound_bytes = peak_.bound(stat->faults);
+  }
   return use;
 }
 
 ResourceUse ProcessMeter::end(const ResourceUse& life) const {
-  ResourceUse use;
-  use.cpu_us = std::max<std::int64_t>(life.cpu_us - own_cpu_at_begin_us_ - children_cpu_us_, 0);
-  if (spans_ > 1) return {use.cpu_us, 0, end_shared(life).memory_bound_bytes};
-  use.peak_memory_bytes = life.peak_memory_bytes;
-  use.memory_bound_bytes = life.memory_bound_bytes;
-  return use;
-}
-
-ResourceUse ProcessMeter::end_shared(const ResourceUse& life) {
-  ResourceUse use;
-  use.memory_bound_bytes = std::max(life.peak_memory_bytes, life.memory_bound_bytes);
+  ResourceUse use = life;
+  const std::int64_t before_us = own_cpu_at_begin_us_ + children_cpu_us_;
+  use.cpu_us = is_shared_ ? 0 : std::max<std::int64_t>(life.cpu_us - before_us, 0);
+  if (is_shared_ || spans_ > 1) {
+    use.peak_memory_bytes = 0;
+    use.memory_bound_bytes = std::max(life.peak_memory_bytes, life.memory_bound_bytes);
+  }
   return use;
 }
 

@@ -58,21 +58,20 @@ class ProcessMeter {
   /// Of a child that is not reaped.
   explicit ProcessMeter(pid_t pid);
 
-  /// A span begins, and the one before is forgotten.
-  void begin();
+  /// An attempt begins. With it a span, and the one before is forgotten; unless the process has
+  /// others: then the span is theirs together, and of each but a bound of its memory is known.
+  void begin(bool has_others);
+  /// Whether several attempts share the span.
+  bool is_shared() const { return is_shared_; }
 
   /// Up to now, of a process that is not reaped. `told_bound`: of its memory, by its own word; 0:
   /// none, and it is looked at where its peak cannot be told. CPU is its own to the microsecond,
   /// and that of children it has waited for in hundredths of a second; memory is its own.
   ResourceUse end(std::int64_t told_bound);
 
-  /// The same of one of several attempts of the span: but a bound is known.
-  ResourceUse end_shared(std::int64_t told_bound);
-
   /// Up to its death. `life`: what the kernel says of all its life, whose peak may be that of
   /// children of any span, so it is more than a bound only where there was but one.
   ResourceUse end(const ResourceUse& life) const;
-  static ResourceUse end_shared(const ResourceUse& life);
 
  private:
   std::int64_t own_cpu_us() const;
@@ -81,6 +80,7 @@ class ProcessMeter {
   Fd stat_;
   PeakMeter peak_;
   int spans_ = 0;
+  bool is_shared_ = false;
   std::int64_t own_cpu_at_begin_us_ = 0;
   std::int64_t children_cpu_us_ = 0;  ///< when a span ended last
 };

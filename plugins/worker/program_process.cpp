@@ -113,8 +113,6 @@ Result<void> ProgramProcess::start(Launcher& launcher, const ProgramSpec& spec,
 }
 
 ResourceUse ProgramProcess::use(std::int64_t told_bound) {
-  if (has_served_several_)
-    return life_ ? meter_->end_shared(*life_) : meter_->end_shared(told_bound);
   return life_ ? meter_->end(*life_) : meter_->end(told_bound);
 }
 
@@ -139,11 +137,8 @@ void ProgramProcess::set_ready(bool can_cancel) {
 
 void ProgramProcess::add(AttemptId attempt) {
   // What it said to others may hold their secrets, and is not about this one.
-  has_served_several_ = !attempts_.empty();
-  if (!has_served_several_) {
-    last_words_.clear();
-    meter_->begin();
-  }
+  if (attempts_.empty()) last_words_.clear();
+  meter_->begin(!attempts_.empty());
   attempts_.insert(attempt);
   outgoing_starts_.emplace_back(attempt, outgoing_.size());
   last_used_ = mono_now();

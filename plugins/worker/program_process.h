@@ -76,7 +76,7 @@ class ProgramProcess {
   /// The last bytes of its standard error since it had nothing to do; empty when several attempts
   /// could have said them.
   std::string_view last_words() const {
-    return has_served_several_ ? std::string_view() : std::string_view(last_words_);
+    return meter_->is_shared() ? std::string_view() : std::string_view(last_words_);
   }
   /// Keeps them. `text`: what it wrote, with secrets hidden.
   void add_last_words(std::string_view text) { keep_last(last_words_, text); }
@@ -132,7 +132,6 @@ class ProgramProcess {
   std::unordered_set<AttemptId> attempts_;
   std::string kill_reason_;
   std::string last_words_;
-  bool has_served_several_ = false;  ///< at once, since it had nothing to do
   std::optional<ProcessMeter> meter_;
   std::optional<ResourceUse> life_;  ///< of all its life, which is over
   std::string outgoing_;
