@@ -20,8 +20,6 @@
 namespace pawl {
 namespace {
 
-/// What the others get to end when an operator does not listen.
-constexpr Duration kRetireWithin = std::chrono::seconds(30);
 constexpr Duration kLoopPatience = std::chrono::seconds(30);
 /// What was started is at work from the end of the turn on, so the next ones wait for that.
 constexpr std::size_t kStartsPerTurnMax = 64;
@@ -106,9 +104,7 @@ SchedulerDesk::Events OperatorHost::desk_events() {
   SchedulerDesk::Events events;
   events.define = [this](frame::Define&& f) { define(std::move(f)); };
   events.start = [this](frame::AttemptStart&& f) { accept(std::move(f)); };
-  events.stop = [this](const frame::Stop& f) {
-    supervision_.stop(f.attempt, f.reason, f.force, mono_now(), actions_);
-  };
+  events.stop = [this](const frame::Stop& f) { stop(f); };
   events.undefine = [this](DefinitionId id) { definitions_.erase(id); };
   events.forget = [this](AttemptId id) { return supervision_.forget(id); };
   events.new_epoch = [this] { definitions_.clear(); };
@@ -183,6 +179,16 @@ void OperatorHost::accept(frame::AttemptStart&& start) {
   }
   touch(id, attempt);
   queued_.push_back(id);
+}
+
+/// Nothing ends what runs in this process but the process's own end, which all others would pay
+/// for. So a stop with force, too, leaves it its grace, unless it was told to end before.
+void OperatorHost::stop(const frame::Stop& stop) {
+  const auto at = attempts_.find(stop.attempt);
+  const bool can_kill = at != attempts_.end() && at->second.is_at(OperatorBackend::Place::program);
+  const bool was_told = supervision_.phase(stop.attempt) == AttemptPhase::stopping;
+  supervision_.stop(stop.attempt, stop.reason, stop.force && (can_kill || was_told), mono_now(),
+                    actions_);
 }
 
 // Starting ---------------------------------------------------------------------------------------
@@ -344,7 +350,7 @@ void OperatorHost::finished(AttemptId id, OperatorResult&& result) {
   if (at == attempts_.end() || !at->second.is_running) return;
   Attempt& attempt = at->second;
   touch(id, attempt);
-  deaf_.erase(id);
+  if (deaf_.erase(id) > 0 && deaf_.empty()) retire_timer_.cancel();
   if (result.outcome == Outcome::lost)
     result.may_be_cause |= suspects_.is_watched_alone(id, mono_now());
   stopped_running(id, attempt);
@@ -429,15 +435,15 @@ void OperatorHost::kill(AttemptId id) {
   Attempt& attempt = attempts_.at(id);
   if (!attempt.is_running) return;
   OperatorBackend& backend = *attempt.definition->backend;
-  // Of a stop with force it is the first word.
+  // Of a stop with force it is the first word, and it may end in it.
   backend.cancel(id);
-  if (!attempts_.contains(id) || backend.kill(id)) return;
+  if (!attempt.is_running || backend.kill(id)) return;
   deaf_.insert(id);
   note("attempt " + std::to_string(id.value) + " of operator " +
-       attempts_.at(id).definition->compiled->definition().operator_name +
+       attempt.definition->compiled->definition().operator_name +
        " does not end: this host takes no more and ends with it");
   desk_->drain();
-  if (!retire_timer_.armed()) retire_timer_.start_after(kRetireWithin);
+  if (!retire_timer_.armed()) retire_timer_.start_after(options_.retire_within);
 }
 
 /// Writes down how those ended that did not listen, and ends. Nobody is told before the lock is

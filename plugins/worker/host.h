@@ -92,6 +92,7 @@ class OperatorHost final : private OperatorEvents {
   void define(frame::Define&& define);
   Result<void> compile(const std::string& bytes, Definition& made);
   void accept(frame::AttemptStart&& start);
+  void stop(const frame::Stop& stop);
   Result<void> prepare(AttemptId id, Attempt& attempt);
   void refuse(AttemptId id, Attempt& attempt, Reason reason, std::string message);
   void start_queued();

@@ -24,7 +24,8 @@ struct NativeAttempt {
   std::shared_ptr<const OperatorRequest> request;
   pawl_request asked{};
   std::atomic<bool> is_cancelled{false};
-  std::atomic<bool> waits{false};  ///< for a thread
+  std::atomic<bool> waits{false};     ///< for a thread
+  std::atomic<bool> is_taken{false};  ///< by a thread, or by who cancelled it before one came
   std::atomic<void*> data{nullptr};
   std::once_flag environment_made;
   std::vector<std::string> environment;

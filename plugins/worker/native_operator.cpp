@@ -146,6 +146,7 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
   // Before a thread may take it; that it begins is heard after this.
   cell->waits = true;
   const auto is_taken = impl.threads.hand_over([&impl, cell, attempt] {
+    if (cell->is_taken.exchange(true)) return;
     if (cell->waits) impl.say({.kind = Impl::Said::Kind::begins, .attempt = cell->id});
     cpu_at_start_us = thread_cpu_us();
     {
@@ -176,6 +177,11 @@ void NativeOperator::cancel(AttemptId id) {
   pawl_attempt* attempt = at->second;
   auto cell = native_attempts().find(attempt);
   if (!cell || cell->is_cancelled.exchange(true)) return;
+  if (impl_->table->start == nullptr && !cell->is_taken.exchange(true)) {
+    native_attempts().take(attempt);
+    constexpr const char* kWhy = "it was cancelled before a thread was free for it";
+    return impl_->finish(std::move(cell), failed_result(Reason::lost, kWhy));
+  }
   if (impl_->table->cancel == nullptr) return;
   const WorksFor working(id);
   impl_->table->cancel(impl_->self, attempt);

@@ -36,6 +36,8 @@ struct WorkerOptions {
   std::vector<std::string> operators;  ///< of a host: what it was started for
   std::uint64_t recycle_after = 0;     ///< of a host: attempts until a fresh one follows; 0: never
   std::uint64_t memory_bytes_max = 0;  ///< of a host: resident, until a fresh one follows; 0: never
+  /// Of a host: how long its others may go on when an operator does not listen.
+  Duration retire_within = std::chrono::seconds(30);
 };
 
 /// Runs until there is nothing left to do. Returns an exit code: 0, 2 (unknown class), 73 (the

@@ -2,9 +2,13 @@ pawl_test(worker_process_test LABEL integration TIMEOUT 300
   DEPENDS pawl_worker
   SOURCES
     worker_faults_test.cpp
+    worker_hosts_test.cpp
     worker_limits_test.cpp
     worker_link_test.cpp
     worker_programs_test.cpp)
+target_compile_definitions(worker_process_test PRIVATE
+  PAWL_FAULTY_PLUGIN="$<TARGET_FILE:pawl_faulty_plugin>")
+add_dependencies(worker_process_test pawl_faulty_plugin)
 pawl_test(program_operator_test LABEL integration TIMEOUT 300
   DEPENDS pawl_worker nlohmann_json::nlohmann_json
   SOURCES

@@ -214,6 +214,11 @@ class TestScheduler {
     listen_until([&] { return begins_.contains(AttemptId(attempt)); });
     return begins_.at(AttemptId(attempt));
   }
+  /// Waits until the worker says that it takes no more attempts.
+  void wait_for_drains() {
+    listen_until([&] { return drains_; });
+  }
+  bool drains() const { return drains_; }
   /// Waits until the worker has closed the connection.
   void wait_for_close() {
     listen_until([&] { return is_closed_; });
@@ -266,6 +271,7 @@ class TestScheduler {
     if (const auto* f = std::get_if<frame::Welcome>(&frame)) welcome_ = *f;
     if (const auto* f = std::get_if<frame::Began>(&frame)) begins_[f->attempt] = *f;
     if (const auto* f = std::get_if<frame::Handle>(&frame)) handles_.push_back(*f);
+    if (std::holds_alternative<frame::Drains>(frame)) drains_ = true;
     if (const auto* f = std::get_if<frame::Ended>(&frame)) {
       CHECK_FALSE(ends_.contains(f->end.attempt));
       ends_[f->end.attempt] = f->end;
@@ -281,6 +287,7 @@ class TestScheduler {
   std::optional<frame::Welcome> welcome_;
   bool has_status_ = false;
   bool is_closed_ = false;
+  bool drains_ = false;
   std::map<AttemptId, frame::KnownAttempt> known_;
   std::map<AttemptId, AttemptEnd> ends_;
   std::map<AttemptId, frame::Began> begins_;

@@ -253,6 +253,38 @@ struct Obedient {
   }
 };
 
+/// Ends within the call that cancels it.
+struct Meek {
+  static constexpr const char* kName = "meek";
+  static constexpr const char* kSummary = "ends the moment it is cancelled";
+  static constexpr const char* kSchema = kAnything;
+  void start(Attempt, const Request&) {}
+  void cancel(Attempt attempt) { attempt.finish(Result::failure("cancelled")); }
+};
+
+/// Does not hear that it is cancelled, and ends when its file `end` is there.
+struct Late {
+  static constexpr const char* kName = "late";
+  static constexpr const char* kSummary = "ends in its own time";
+  static constexpr const char* kSchema = kAnything;
+  Result run(Attempt&, const Request& request) {
+    const std::string end = std::string(request.working_dir()) + "/end";
+    while (::access(end.c_str(), F_OK) != 0) ::usleep(2000);
+    return Result::success();
+  }
+};
+
+/// Ends after a second.
+struct Nap {
+  static constexpr const char* kName = "nap";
+  static constexpr const char* kSummary = "takes a second";
+  static constexpr const char* kSchema = kAnything;
+  Result run(Attempt&, const Request&) {
+    ::sleep(1);
+    return Result::success();
+  }
+};
+
 /// Ends when its file `go` is there.
 struct Patient {
   static constexpr const char* kName = "patient";
@@ -348,5 +380,5 @@ struct Counter {
 }  // namespace
 
 PAWL_PLUGIN("1.2", Crash, CrashLate, Split, Parent, Deaf, Burner, Toiler, Filler, Blocker, Stopper,
-            Hoarder, Grabber, Huge, Flood, Obedient, Patient, Thrower, Chatter, Leaky, Remote,
-            Counter)
+            Hoarder, Grabber, Huge, Flood, Obedient, Meek, Late, Nap, Patient, Thrower, Chatter,
+            Leaky, Remote, Counter)

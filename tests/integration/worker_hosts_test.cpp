@@ -1,0 +1,98 @@
+// A host whose attempts are to end: what that costs the others in it.
+
+#include <fstream>
+
+#include "tests/integration/worker_support.h"
+
+namespace pawl {
+namespace {
+
+using namespace std::chrono_literals;
+using test::TestScheduler;
+using test::TestWorker;
+
+/// A host with the plugin of tests.
+class FaultyHost : public TestWorker {
+ public:
+  explicit FaultyHost(Duration retire_within = test::kPatience)
+      : TestWorker([retire_within](WorkerOptions& options) {
+          options.worker_class = "host";
+          options.plugins = {PAWL_FAULTY_PLUGIN};
+          options.retire_within = retire_within;
+        }) {}
+  TaskDefinition of(const std::string& name) const {
+    TaskDefinition made = task("{}");
+    made.operator_name = name;
+    return made;
+  }
+  void make_file(const std::string& name) const { std::ofstream(home() + "/" + name) << '\n'; }
+};
+
+}  // namespace
+
+TEST_CASE("a forced stop of an attempt that listens leaves its host to the others") {
+  FaultyHost worker;
+  TestScheduler scheduler(worker);
+  scheduler.define(worker.of("meek"), 1);
+  scheduler.define(worker.of("obedient"), 2);
+  scheduler.define(worker.of("patient"), 3);
+  for (std::int64_t id : {1, 2, 3}) scheduler.start(id, static_cast<std::uint64_t>(id));
+  for (std::int64_t id : {1, 2}) {
+    scheduler.begin_of(id);
+    scheduler.say(frame::Stop{AttemptId(id), Reason::cancelled, true});
+    CHECK(scheduler.end_of(id).outcome == Outcome::cancelled);
+  }
+  worker.make_file("go");
+  CHECK(scheduler.end_of(3).outcome == Outcome::succeeded);
+  CHECK_FALSE(scheduler.drains());
+}
+
+TEST_CASE("a second stop, with force, does not wait for the grace") {
+  FaultyHost worker;
+  TestScheduler scheduler(worker);
+  TaskDefinition deaf = worker.of("deaf");
+  deaf.kill_grace = std::chrono::hours(1);
+  scheduler.define(deaf);
+  scheduler.start(1);
+  scheduler.begin_of(1);
+  scheduler.say(frame::Stop{AttemptId(1), Reason::cancelled, false});
+  scheduler.say(frame::Stop{AttemptId(1), Reason::cancelled, true});
+  scheduler.wait_for_close();
+}
+
+TEST_CASE("who ends late, but ends, takes nobody along") {
+  FaultyHost worker(test::patient(500ms));
+  TestScheduler scheduler(worker);
+  TaskDefinition late = worker.of("late");
+  late.kill_grace = 20ms;
+  scheduler.define(late, 1);
+  scheduler.define(worker.of("nap"), 2);
+  scheduler.start(1, 1);
+  scheduler.begin_of(1);
+  scheduler.start(2, 2);
+  scheduler.begin_of(2);
+  scheduler.say(frame::Stop{AttemptId(1), Reason::cancelled, false});
+  scheduler.wait_for_drains();
+  worker.make_file("end");
+  CHECK(scheduler.end_of(1).outcome == Outcome::cancelled);
+  CHECK(scheduler.end_of(2).outcome == Outcome::succeeded);
+}
+
+TEST_CASE("who is cancelled before a thread was free for it ends at once") {
+  constexpr std::int64_t kThreads = 256;
+  FaultyHost worker;
+  TestScheduler scheduler(worker);
+  scheduler.define(worker.of("patient"));
+  for (std::int64_t id = 1; id <= kThreads + 2; ++id) scheduler.start(id);
+  scheduler.begin_of(kThreads);
+  scheduler.say(frame::Stop{AttemptId(kThreads + 1), Reason::cancelled, false});
+  scheduler.say(frame::Stop{AttemptId(kThreads + 2), Reason::timeout, true});
+  CHECK(scheduler.end_of(kThreads + 1).outcome == Outcome::cancelled);
+  CHECK(scheduler.end_of(kThreads + 2).reason == Reason::timeout);
+  worker.make_file("go");
+  for (std::int64_t id = 1; id <= kThreads; ++id)
+    CHECK(scheduler.end_of(id).outcome == Outcome::succeeded);
+  CHECK_FALSE(scheduler.drains());
+}
+
+}  // namespace pawl
