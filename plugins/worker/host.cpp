@@ -397,9 +397,10 @@ void OperatorHost::keep_output(AttemptId id, Attempt& attempt) {
   source.too_large = attempt.result.output.size() > limits::kOutputValueBytesMax;
   if (!source.too_large) source.value = attempt.mask->hide(attempt.result.output);
   if (source.format == OutputFormat::jsonl && !source.too_large) {
-    // A spool of programs: it is written like theirs.
+    // They are kept in a file like those of programs.
+    const std::string lines = std::exchange(source.value, {});
     OutputCollector collector(std::move(source));
-    collector.feed(attempt.result.output);
+    collector.feed(lines);
     source = collector.take();
   }
   attempt.keeping.start(loop_, std::move(source), [this, id](OutputResult&& kept) {

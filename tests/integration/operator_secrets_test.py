@@ -207,6 +207,10 @@ class Secrets(GateTest):
                 "url": f"{self.url}/ready", "headers": {"X-Key": token}}},
             "sqlite": {"operator": "sqlite", "with": {
                 "database": ":memory:", "sql": "SELECT ? AS a", "parameters": [token]}},
+            "rows": {"operator": "sqlite", "output": "jsonl", "with": {
+                "database": ":memory:", "sql": "SELECT ? AS a", "parameters": [token]}},
+            "lines": {"operator": "http", "output": "jsonl", "with": {
+                "url": f"{self.url}/lines", "headers": {"X-Key": token}}},
             "python": {**python, "with": {"call": "calls:show", "args": [token]}},
             "raises": {**python, "with": {"call": "calls:fail", "kwargs": {"secret": token}}},
             "warm": {"operator": "warm", "with": {"token": token}},
@@ -243,7 +247,7 @@ class Secrets(GateTest):
         self.assertEqual(states, {name: "failed" if name in failing else "succeeded"
                                   for name in tasks})
         # They had it, or this would prove nothing.
-        self.assertEqual(sum(CANARY in told for told in self.server.told), 3)
+        self.assertEqual(sum(CANARY in told for told in self.server.told), 4)
         self.assert_shown_masked(run)
         self.assert_not_in_answers(run, tasks)
         self.assert_not_in_files()
