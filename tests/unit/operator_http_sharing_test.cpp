@@ -1,20 +1,16 @@
 // What calls that are under way together share: look-ups of names, and descriptors.
 
-#include <dlfcn.h>
-#include <netdb.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <filesystem>
-#include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
+#include "tests/unit/held_names.h"
 #include "tests/unit/http_operator.h"
 
 using namespace pawl;
@@ -22,34 +18,6 @@ using namespace pawl::test;
 using nlohmann::json;
 
 namespace {
-
-/// Names that end with `.held`: whoever looks one up waits until it is let go, and then it is this
-/// machine's.
-class HeldNames {
- public:
-  void let_go(const std::string& name) {
-    {
-      const std::scoped_lock lock(mutex_);
-      free_.insert(name);
-    }
-    changed_.notify_all();
-  }
-  void wait_for(const std::string& name) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return free_.count(name) > 0; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::set<std::string> free_;
-};
-
-/// Threads of libcurl may outlive the test.
-HeldNames& held_names() {
-  static auto* const kOne = new HeldNames;
-  return *kOne;
-}
 
 /// Of this process, to anybody by IP.
 int open_connections() {
@@ -82,18 +50,6 @@ class DescriptorLimit {
 };
 
 }  // namespace
-
-/// In place of the system's, for libcurl too.
-extern "C" __attribute__((visibility("default"))) int getaddrinfo(const char* name,
-                                                                  const char* service,
-                                                                  const addrinfo* hints,
-                                                                  addrinfo** found) {
-  static const auto kReal =
-      reinterpret_cast<decltype(&getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
-  const bool is_held = name != nullptr && std::string_view(name).ends_with(".held");
-  if (is_held) held_names().wait_for(name);
-  return kReal(is_held ? "127.0.0.1" : name, service, hints, found);
-}
 
 TEST_CASE("a call whose name has become known does not wait for names that have not") {
   HttpOperator http("http");

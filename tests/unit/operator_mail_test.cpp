@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/counterpart.h"
+#include "tests/unit/held_names.h"
 #include "tests/unit/operator_host.h"
 
 using namespace pawl;
@@ -250,6 +251,15 @@ TEST_CASE_METHOD(Fixture, "mail goes over TLS, on a plain connection and from th
     std::ifstream file(folder / "1.json");
     CHECK(json::parse(file)["tls"] == true);
   }
+}
+
+TEST_CASE_METHOD(Fixture, "a mail that is cancelled while its server is looked up ends at once") {
+  TestAttempt& attempt = host.start(ask({{"host", "mail.held"}}));
+  held_names().wait_until_asked("mail.held");
+  host.cancel(attempt);
+  REQUIRE(run_until(loop, [&] { return attempt.end().has_value(); }));
+  CHECK(attempt.end()->error_class == "Cancelled");
+  held_names().let_go("mail.held");
 }
 
 TEST_CASE_METHOD(Fixture, "a cancelled mail ends at once") {

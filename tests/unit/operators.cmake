@@ -17,7 +17,7 @@ pawl_operator_test(operator_sqlite_test PLUGIN sqlite SOURCES operator_sqlite_te
 # What operators talk to, as processes beside the test.
 find_program(PAWL_PYTHON python3 REQUIRED)
 foreach(operator http mail)
-  set(sources operator_${operator}_test.cpp)
+  set(sources operator_${operator}_test.cpp held_names.cpp)
   if(operator STREQUAL http)
     list(APPEND sources operator_http_sharing_test.cpp operator_wait_http_test.cpp
       http_response_body_test.cpp ${PROJECT_SOURCE_DIR}/plugins/operators/http/response_body.cpp)
@@ -25,6 +25,6 @@ foreach(operator http mail)
   pawl_operator_test(operator_${operator}_test PLUGIN ${operator} SOURCES ${sources})
   target_compile_definitions(operator_${operator}_test PRIVATE PAWL_PYTHON="${PAWL_PYTHON}"
     PAWL_COUNTERPARTS="${CMAKE_CURRENT_LIST_DIR}/counterparts.py")
+  # Tests look up names themselves, so that they are known when they want.
+  set_target_properties(operator_${operator}_test PROPERTIES ENABLE_EXPORTS ON)
 endforeach()
-# A test looks up names itself, so that they are known when it wants.
-set_target_properties(operator_http_test PROPERTIES ENABLE_EXPORTS ON)

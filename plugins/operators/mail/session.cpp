@@ -125,6 +125,7 @@ Result<void> MailSession::set_address(const json& with, const std::string& tls) 
   set(handle, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
   set(handle, CURLOPT_PROXY, "");  // else libcurl asks the variables of this process
   set(handle, CURLOPT_NOSIGNAL, 1L);
+  set(handle, CURLOPT_QUICK_EXIT, 1L);  // else who is cancelled waits for the look-up of a name
   set(handle, CURLOPT_ERRORBUFFER, error_.data());
   set(handle, CURLOPT_HEADERFUNCTION, &MailSession::on_reply);
   set(handle, CURLOPT_HEADERDATA, this);
