@@ -27,6 +27,27 @@ bool names(const Template& text, std::string_view root) {
                      [&](const Reference& r) { return !r.path.empty() && r.path.front() == root; });
 }
 
+/// For templates that name nothing.
+class NoNames final : public Context {
+ public:
+  const Json* find(std::string_view) const override { return nullptr; }
+  std::vector<std::string_view> names() const override { return {}; }
+};
+
+std::string text_of(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// Whether a text of so many bytes may be an argument or a variable with its name.
+bool fits(std::string_view text, std::size_t bytes) {
+  return bytes < limits::kArgumentBytesMax && text.find('\0') == std::string_view::npos;
+}
+
+/// The same for a variable.
+bool fits(std::string_view name, std::string_view value) {
+  return fits(value, name.size() + 1 + value.size());
+}
+
 /// What the kernel would refuse or cut: told here, with the place.
 Result<void> check_text(std::string_view where, std::string_view text) {
   if (text.find('\0') != std::string_view::npos) {
@@ -169,7 +190,14 @@ Result<void> CompiledDefinition::compile_parameters(Json with) {
   auto compiled = JsonTemplate::compile(std::move(with));
   if (auto* error = std::get_if<ExpressionError>(&compiled)) return wrong_template("with", *error);
   auto& parameters = std::get<JsonTemplate>(compiled);
-  if (parameters.is_literal()) return {};
+  if (parameters.is_verbatim()) return {};
+  if (parameters.is_literal()) {
+    const auto rendered = parameters.render(NoNames());
+    if (const auto* error = std::get_if<ExpressionError>(&rendered))
+      return wrong_template("with", *error);
+    definition_.with = text_of(std::get<Json>(rendered));
+    return {};
+  }
   names_something_ = true;
   for (const Reference& r : parameters.references()) {
     needs_env_context_ = needs_env_context_ || (!r.path.empty() && r.path.front() == "env");
@@ -326,10 +354,12 @@ Result<void> CompiledDefinition::render_argv(const AttemptContext& context,
 
 namespace {
 
-/// PAWL_* of one attempt; what does not apply is not set.
+/// PAWL_* of one attempt; what does not apply is not set. `has_item_elsewhere`: an item that does
+/// not fit into a variable is left out, as the program or operator gets it another way.
 Result<void> add_attempt_variables(const frame::AttemptStart& start,
                                    const AttemptSurroundings& around, const Json* item,
-                                   const std::optional<WallTime>& deadline, Variables& variables) {
+                                   bool has_item_elsewhere, const std::optional<WallTime>& deadline,
+                                   Variables& variables) {
   variables.emplace_back("PAWL_ATTEMPT", std::to_string(start.number));
   variables.emplace_back("PAWL_ATTEMPT_ID", std::to_string(start.attempt.value));
   variables.emplace_back("PAWL_IDEMPOTENCY_KEY", start.idempotency_key);
@@ -344,7 +374,18 @@ Result<void> add_attempt_variables(const frame::AttemptStart& start,
   variables.emplace_back("PAWL_MAP_INDEX", std::to_string(start.item.value));
   if (!start.key.empty()) variables.emplace_back("PAWL_MAP_KEY", start.key);
   if (item == nullptr) return invalid("the item is not JSON");
-  variables.emplace_back("PAWL_ITEM", item->is_string() ? item->get<std::string>() : start.payload);
+  constexpr std::string_view kItem = "PAWL_ITEM";
+  std::string text = item->is_string() ? item->get<std::string>() : start.payload;
+  if (fits(kItem, text)) {
+    variables.emplace_back(kItem, std::move(text));
+  } else if (!has_item_elsewhere) {
+    return invalid(
+        "the item cannot be the variable PAWL_ITEM, for it " +
+        (text.find('\0') == std::string::npos
+             ? "has " + std::to_string(text.size()) + " bytes and the system takes at most 128 KiB"
+             : std::string("holds a NUL byte")) +
+        ": hand it over with \"stdin\": \"{{ item }}\"");
+  }
   return {};
 }
 
@@ -406,7 +447,7 @@ Result<OperatorRequest> CompiledDefinition::render_request(
   if (with_) {
     auto with = with_->render(context);
     if (auto* error = std::get_if<ExpressionError>(&with)) return wrong_template("with", *error);
-    request.parameters = std::get<Json>(with).dump(-1, ' ', false, Json::error_handler_t::replace);
+    request.parameters = text_of(std::get<Json>(with));
   } else {
     request.parameters = definition_.with;
   }
@@ -451,9 +492,9 @@ std::vector<std::string> CompiledDefinition::environment(const OperatorRequest& 
   if (start.item != kWhole) item = Json::parse(start.payload, nullptr, false);
   std::vector<std::string> entries;
   // What does not fit into an environment is no error here: an operator has the item anyway.
-  (void)add_attempt_variables(start, around, item.is_discarded() ? nullptr : &item,
+  (void)add_attempt_variables(start, around, item.is_discarded() ? nullptr : &item, true,
                               request.deadline, variables);
-  std::erase_if(variables, [](const auto& v) { return !check_text(v.first, v.second); });
+  std::erase_if(variables, [](const auto& v) { return !fits(v.first, v.second); });
   (void)merge(base_env_, std::move(variables), entries);
   return entries;
 }
@@ -462,7 +503,7 @@ std::optional<std::string_view> CompiledDefinition::variable(const OperatorReque
                                                              std::string_view name) const {
   const Variables& own = request.variables;
   for (auto v = own.rbegin(); v != own.rend(); ++v) {
-    if (v->first == name && check_text(v->first, v->second)) return v->second;
+    if (v->first == name && fits(v->first, v->second)) return v->second;
   }
   const auto base =
       std::lower_bound(base_env_.begin(), base_env_.end(), name,
@@ -479,13 +520,16 @@ Result<Launch> CompiledDefinition::render(const frame::AttemptStart& start,
   launch.deadline = deadline_of(definition_, start, around.now.wall);
   Variables variables;
   if (auto done = render_env(context, variables); !done) return done.error();
+  if (auto done = render_argv(context, script_file, launch.argv); !done) return done.error();
   // Names of pawl's own come last, so that nobody can take them.
   for (const auto& [name, value] : run_env_) variables.emplace_back(name, value);
   const Json* item = start.item == kWhole ? nullptr : context.item();
-  if (auto done = add_attempt_variables(start, around, item, launch.deadline, variables); !done) {
+  const bool has_item_elsewhere = stdin_ && names(*stdin_, "item");
+  if (auto done = add_attempt_variables(start, around, item, has_item_elsewhere, launch.deadline,
+                                        variables);
+      !done) {
     return done.error();
   }
-  if (auto done = render_argv(context, script_file, launch.argv); !done) return done.error();
   if (stdin_) {
     auto text = stdin_->render_text(context, true);
     if (auto* error = std::get_if<ExpressionError>(&text)) return wrong_template("stdin", *error);

@@ -76,6 +76,9 @@ bool AttemptStreams::open() {
     if (pipe2(ends, O_CLOEXEC) != 0) return false;
     p.ours.reset(ends[0]);
     p.program.reset(ends[1]);
+    // A program may read its own pipe, and so take what we were told is there. Its end stays as
+    // programs expect it.
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return false;
   }
   return true;
 }
@@ -114,7 +117,7 @@ std::size_t AttemptStreams::read(LogStream stream) {
   Pipe& p = pipe(stream);
   if (!p.ours) return 0;
   ssize_t got = ::read(p.ours.get(), read_buffer(), kReadBytes);
-  if (got < 0 && errno == EINTR) return 0;
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return 0;
   if (got <= 0) {
     p.close_ours();
     return 0;

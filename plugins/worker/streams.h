@@ -38,8 +38,8 @@ class AttemptStreams {
   /// end until its exec is through, and for so long epoll would tell of a pipe that nobody reads.
   void watch(int epoll, LogStream stream, std::uint64_t tag);
 
-  /// Reads once from a stream that is ready for it (else it blocks): at most 64 KiB. Returns how
-  /// many bytes came. At the end of the stream its pipe is closed.
+  /// Reads once what is there: at most 64 KiB. Returns how many bytes came. At the end of the
+  /// stream its pipe is closed.
   std::size_t read(LogStream stream);
   /// Text that comes by no pipe.
   void append(LogStream stream, std::string_view bytes);

@@ -130,8 +130,10 @@ class JsonTemplate {
   /// The error's message begins with the JSON pointer of the string.
   static std::variant<JsonTemplate, ExpressionError> compile(Json value);
 
-  /// True when no string holds an expression.
+  /// True when no string holds an expression: it renders to one value, whatever the context.
   bool is_literal() const;
+  /// True when no string holds `{{` either: it renders to itself.
+  bool is_verbatim() const { return templates_.empty(); }
   /// Of an object: the members within which an expression stands.
   std::set<std::string> open_members() const;
   /// References of all its strings; an offset counts from the start of its string.

@@ -237,7 +237,57 @@ TEST_CASE("NUL and what is over 128 KiB never reach the kernel") {
   CHECK(failure(d, item(R"("a\u0000b")")).find("holds a NUL byte") != std::string::npos);
   std::string big = "\"" + std::string(128 * 1024, 'x') + "\"";
   CHECK(failure(d, item(big)).find("command[1] has 131072 bytes") == 0);
-  CHECK(failure(definition(), item(big)).find("env.PAWL_ITEM has ") == 0);
+  CHECK(failure(definition(), item(big)) ==
+        "the item cannot be the variable PAWL_ITEM, for it has 131072 bytes and the system takes "
+        "at most 128 KiB: hand it over with \"stdin\": \"{{ item }}\"");
+  CHECK(failure(definition(), item(R"("a\u0000b")")).find("holds a NUL byte") != std::string::npos);
+}
+
+TEST_CASE("an item that standard input brings need not fit into a variable") {
+  auto d = definition();
+  d.with = R"({"command":["x"],"stdin":"{{ item }}"})";
+  for (const std::string& value : {std::string(128 * 1024, 'x'), std::string("a\0b", 3)}) {
+    const Launch launch = render(d, item(Json(value).dump()));
+    CHECK(launch.input == value);
+    for (const std::string& entry : launch.env) CHECK_FALSE(entry.starts_with("PAWL_ITEM="));
+  }
+  CHECK(variable(render(d, item("17")), "PAWL_ITEM") == "17");
+}
+
+TEST_CASE("of an operator's environment only what does not fit is left out") {
+  auto d = definition();
+  d.operator_name = "http";
+  d.with = "{}";
+  const auto compiled = CompiledDefinition::compile(d, kDefaults);
+  REQUIRE(compiled.ok());
+  // With its name it is too long for the kernel, alone it is not.
+  const auto request = (*compiled)->render_request(
+      item(Json(std::string(limits::kArgumentBytesMax - 3, 'x')).dump()), AttemptSurroundings{});
+  REQUIRE(request.ok());
+  const auto environment = (*compiled)->environment(*request);
+  const auto has = [&](const std::string& name) {
+    return std::any_of(environment.begin(), environment.end(),
+                       [&](const std::string& entry) { return entry.starts_with(name + "="); });
+  };
+  CHECK_FALSE(has("PAWL_ITEM"));
+  for (const char* name : {"PATH", "PAWL_ATTEMPT", "PAWL_MAP_INDEX", "PAWL_SLOT", "PAWL_TASK_ID"})
+    CHECK(has(name));
+}
+
+TEST_CASE("doubled braces are braces, whether an expression stands beside them or not") {
+  auto d = definition();
+  d.operator_name = "http";
+  d.context = R"({"params": {}})";
+  for (const auto& [with, rendered] :
+       {std::pair(R"({"body": "a {{{{ x }}"})", "a {{ x }}"),
+        std::pair(R"({"body": "a {{{{ x }} {{ 1 }}"})", "a {{ x }} 1")}) {
+    d.with = with;
+    const auto compiled = CompiledDefinition::compile(d, kDefaults);
+    REQUIRE(compiled.ok());
+    const auto request = (*compiled)->render_request(whole(), AttemptSurroundings{});
+    REQUIRE(request.ok());
+    CHECK(Json::parse(request->parameters) == Json({{"body", rendered}}));
+  }
 }
 
 TEST_CASE(

@@ -1,5 +1,6 @@
 // The pipes of a program, as the supervisor's loop sees them.
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -57,6 +58,21 @@ TEST_CASE("a pipe that is watched tells of what was written and of its end") {
   CHECK(ready_in(epoll) == 0);
   streams->close_program_ends();
   CHECK(ready_in(epoll) == 1);
+}
+
+TEST_CASE("what a program takes out of its own pipe again is not waited for") {
+  TempFolder folder;
+  auto streams = streams_in(folder);
+  REQUIRE(streams->open());
+  const int program_end = streams->program_end(LogStream::out);
+  REQUIRE(write(program_end, "hello\n", 6) == 6);
+  const Fd taker(open(("/proc/self/fd/" + std::to_string(program_end)).c_str(), O_RDONLY));
+  char taken[6];
+  REQUIRE(read(taker.get(), taken, sizeof taken) == 6);
+  CHECK(streams->read(LogStream::out) == 0);
+  REQUIRE(write(program_end, "again\n", 6) == 6);
+  CHECK(streams->read(LogStream::out) == 6);
+  CHECK((fcntl(program_end, F_GETFL) & O_NONBLOCK) == 0);
 }
 
 TEST_CASE("a closed pipe is not told of again, though a starting program holds a copy of it") {
