@@ -11,6 +11,7 @@ import email
 import email.policy
 import json
 import os
+import pathlib
 import socket
 import socketserver
 import ssl
@@ -165,6 +166,8 @@ class Smtp(socketserver.StreamRequestHandler):
         self.tls = bool(ARGS.tls and ARGS.implicit)
         self.user = None
         self.recipients = []
+        if ARGS.mute:
+            return self.fall_silent()
         self.reply("220 sink")
         while True:
             line = self.rfile.readline()
@@ -178,8 +181,18 @@ class Smtp(socketserver.StreamRequestHandler):
             elif handle(text):
                 return
 
+    def fall_silent(self):
+        """Says nothing more until the other side goes; files `silent` and `left` tell of it."""
+        pathlib.Path(ARGS.keep, "silent").touch()
+        with contextlib.suppress(OSError):
+            self.rfile.read()
+        pathlib.Path(ARGS.keep, "left").touch()
+        return True
+
     def on_ehlo(self, _text):
-        lines = ["sink", "8BITMIME", "AUTH PLAIN"]
+        lines = ["sink", "8BITMIME"]
+        if not ARGS.no_login:
+            lines.append("AUTH PLAIN")
         if ARGS.tls and not self.tls:
             lines.append("STARTTLS")
         for line in lines[:-1]:
@@ -207,8 +220,6 @@ class Smtp(socketserver.StreamRequestHandler):
 
     def on_mail(self, text):
         self.sender = text
-        if "<slow" in text:
-            time.sleep(60)
         self.reply("250 ok")
 
     def on_rcpt(self, text):
@@ -216,6 +227,8 @@ class Smtp(socketserver.StreamRequestHandler):
             return self.reply("550 nobody of that name")
         if "<later" in text:
             return self.reply("451 try again later")
+        if "<silent" in text:
+            return self.fall_silent()
         self.recipients.append(text)
         return self.reply("250 ok")
 
@@ -232,6 +245,8 @@ class Smtp(socketserver.StreamRequestHandler):
         self.reply("250 ok")
 
     def on_quit(self, _text):
+        if self.recipients and "<unfriendly" in self.recipients[-1]:
+            return self.fall_silent()
         self.reply("221 bye")
         return True
 
@@ -296,6 +311,8 @@ def main():
     parser.add_argument("--implicit", action="store_true")
     parser.add_argument("--ask-client", action="store_true")
     parser.add_argument("--keep", help="folder for mail", default=".")
+    parser.add_argument("--mute", action="store_true", help="smtp: never greets")
+    parser.add_argument("--no-login", action="store_true", help="smtp: offers none")
     parser.add_argument("--port", type=int, default=0)
     ARGS = parser.parse_args()
     kind, handler = (HttpServer, Http) if ARGS.what == "http" else (SmtpServer, Smtp)

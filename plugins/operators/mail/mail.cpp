@@ -8,6 +8,7 @@
 
 #include "plugins/operators/curl/errors.h"
 #include "plugins/operators/mail/message.h"
+#include "plugins/operators/mail/sending.h"
 #include "plugins/operators/mail/session.h"
 
 namespace pawl::operators {
@@ -15,8 +16,6 @@ namespace pawl::operators {
 using nlohmann::json;
 
 namespace {
-
-constexpr int kLookAroundMs = 1'000;  ///< a cancellation wakes the thread at once
 
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
@@ -31,54 +30,24 @@ plugin::Result sent(const MailMessage& message, std::string_view format) {
   return plugin::Result::success(output.dump());
 }
 
-/// A transfer in a multi handle of its own, which another thread can wake.
-class Sending {
- public:
-  Sending(CURLM* multi, CURL* handle) : multi_(multi), handle_(handle) {
-    check(curl_multi_add_handle(multi, handle));
-  }
-  ~Sending() { curl_multi_remove_handle(multi_, handle_); }
-  Sending(const Sending&) = delete;
-  Sending& operator=(const Sending&) = delete;
-
-  /// True when it is over; `code` then says how.
-  bool step(CURLcode& code) {
-    int running = 0;
-    check(curl_multi_perform(multi_, &running));
-    int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
-      if (message->msg != CURLMSG_DONE) continue;
-      code = message->data.result;
-      return true;
-    }
-    check(curl_multi_poll(multi_, nullptr, 0, kLookAroundMs, nullptr));
-    return false;
-  }
-
- private:
-  static void check(CURLMcode code) {
-    if (code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(code));
-  }
-
-  CURLM* multi_;
-  CURL* handle_;
-};
+plugin::Result cancelled() { return plugin::Result::failure("cancelled", "Cancelled"); }
 
 }  // namespace
 
-/// Known to `cancel` as long as it lives.
-class Mail::Waker {
+/// As long as it lives, `cancel` reaches the sending.
+class Mail::CutOnCancel {
  public:
-  Waker(Mail& mail, pawl_attempt* attempt, CURLM* multi) : mail_(mail), attempt_(attempt) {
+  CutOnCancel(Mail& mail, pawl_attempt* attempt, Sending& sending)
+      : mail_(mail), attempt_(attempt) {
     const std::scoped_lock lock(mail_.mutex_);
-    mail_.open_.emplace(attempt, multi);
+    mail_.open_.emplace(attempt, &sending);
   }
-  ~Waker() {
+  ~CutOnCancel() {
     const std::scoped_lock lock(mail_.mutex_);
     mail_.open_.erase(attempt_);
   }
-  Waker(const Waker&) = delete;
-  Waker& operator=(const Waker&) = delete;
+  CutOnCancel(const CutOnCancel&) = delete;
+  CutOnCancel& operator=(const CutOnCancel&) = delete;
 
  private:
   Mail& mail_;
@@ -101,22 +70,26 @@ plugin::Result Mail::run(plugin::Attempt& attempt, const plugin::Request& reques
     return parameter_failure(prepared.error().message);
   }
   attempt.log("> " + session.address() + ": to " + joined(message->recipients()) + '\n');
-  const auto multi = own<MultiHandle>(curl_multi_init());
-  const Waker waker(*this, attempt.get(), multi.get());
-  Sending sending(multi.get(), session.handle());
+  Sending sending(session.handle());
+  const CutOnCancel cut_on_cancel(*this, attempt.get(), sending);
   CURLcode code = CURLE_OK;
-  while (!sending.step(code)) {
-    if (attempt.is_cancelled()) return plugin::Result::failure("cancelled", "Cancelled");
-  }
-  if (code != CURLE_OK) return session.failure(code);
-  attempt.log("< taken, " + message->id + '\n');
-  return sent(*message, request.output_format());
+  bool is_over = false;
+  while (!is_over && !attempt.is_cancelled()) is_over = sending.step(code);
+  const bool is_taken = is_over && code == CURLE_OK;
+  const plugin::Result result = is_taken                 ? sent(*message, request.output_format())
+                                : attempt.is_cancelled() ? cancelled()
+                                                         : session.failure(code);
+  if (is_taken) attempt.log("< taken, " + message->id + '\n');
+  // One that came before `cut_on_cancel` found nothing to cut.
+  if (attempt.is_cancelled()) sending.cut();
+  sending.close();
+  return result;
 }
 
 void Mail::cancel(plugin::Attempt& attempt) {
   const std::scoped_lock lock(mutex_);
   const auto found = open_.find(attempt.get());
-  if (found != open_.end()) curl_multi_wakeup(found->second);
+  if (found != open_.end()) found->second->cut();
 }
 
 }  // namespace pawl::operators

@@ -8,9 +8,10 @@
 #include <unordered_map>
 
 #include "pawl/operator.hpp"
-#include "plugins/operators/curl/handles.h"
 
 namespace pawl::operators {
+
+class Sending;
 
 /// Of addresses as `parse_address` reads them.
 inline constexpr const char* kAddressSchema = R"json(
@@ -80,10 +81,10 @@ class Mail {
   void cancel(plugin::Attempt& attempt);
 
  private:
-  class Waker;
+  class CutOnCancel;
 
   std::mutex mutex_;  // guards `open_`
-  std::unordered_map<pawl_attempt*, CURLM*> open_;
+  std::unordered_map<pawl_attempt*, Sending*> open_;
 };
 
 }  // namespace pawl::operators
