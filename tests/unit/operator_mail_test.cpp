@@ -237,6 +237,30 @@ TEST_CASE_METHOD(Fixture, "mail logs in, and a wrong password fails for good") {
   CHECK(end.message.find("closed") == std::string::npos);
 }
 
+TEST_CASE_METHOD(Fixture, "mail that is to log in is not sent where no login is offered") {
+  const Counterpart open({"smtp", "--keep", folder.path(), "--no-login"});
+  json with = {{"port", std::stoi(open.port())}, {"user", "me"}, {"password", "open sesame"}};
+  const End end = run(with);
+  CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(end.error_class == "LoginNotOffered");
+  CHECK(end.message == "smtp://127.0.0.1:" + open.port() +
+                           " offers no login (AUTH) to this connection, and `user` asks for one: "
+                           "nothing was sent. Many servers offer it only over TLS (`tls`); for one "
+                           "that needs no login leave out `user` and `password`");
+  CHECK_FALSE(std::filesystem::exists(folder / "1.json"));
+}
+
+TEST_CASE_METHOD(Fixture, "a login of mail has a user and a password") {
+  const auto violation = [&](const json& with) {
+    return host.violation(ask(with).with).value_or("");
+  };
+  CHECK(violation({{"user", "me"}}) ==
+        R"("user" and "password" belong together, and one of them is missing)");
+  CHECK(violation({{"password", "open"}}) == violation({{"user", "me"}}));
+  CHECK_FALSE(violation({{"user", ""}, {"password", "open"}}).empty());
+  CHECK(violation({{"user", "me"}, {"password", "open"}}).empty());
+}
+
 TEST_CASE_METHOD(Fixture, "mail is not sent readable where TLS was asked for") {
   const End end = run({{"tls", "starttls"}});
   CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);

@@ -34,7 +34,8 @@ class Mail {
       "verify": {"description": "false accepts any certificate", "type": "boolean", "default": true},
       "ca_file": {"description": "PEM file of the authorities that are trusted, instead of the system's",
         "type": "string", "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte"},
-      "user": {"description": "name to log in with", "type": "string", "x-pawl-secret": true},
+      "user": {"description": "name to log in with; a server that offers no login gets no message",
+        "type": "string", "minLength": 1, "x-pawl-secret": true},
       "password": {"description": "its password", "type": "string", "x-pawl-secret": true},
       "from": {"description": "sender: ops@example.org or Ops <ops@example.org>",
         "type": "string",)json") + kAddressSchema +
@@ -72,7 +73,11 @@ class Mail {
         "type": "string", "x-pawl-type": "duration", "x-pawl-minimum": "1ms", "default": "30s"}
     },
     "additionalProperties": false,
-    "anyOf": [{"required": ["to"]}, {"required": ["cc"]}, {"required": ["bcc"]}]
+    "anyOf": [{"required": ["to"]}, {"required": ["cc"]}, {"required": ["bcc"]}],
+    "allOf": [
+      {"anyOf": [{"required": ["user", "password"]},
+          {"not": {"anyOf": [{"required": ["user"]}, {"required": ["password"]}]}}],
+        "x-pawl-error": "\"user\" and \"password\" belong together, and one of them is missing"}]
   })json";
 
   Mail();

@@ -15,6 +15,8 @@ using nlohmann::json;
 
 namespace {
 
+constexpr std::string_view kLoggedIn = "235";  ///< the reply to a login that is right
+
 Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
 
 /// libcurl's list of types is short.
@@ -91,7 +93,10 @@ Result<void> MailSession::prepare(const json& with, const plugin::Request& reque
   if (!user.empty()) {
     set(handle, CURLOPT_USERNAME, user.c_str());
     set(handle, CURLOPT_PASSWORD, password.c_str());
+    logs_in_ = true;
   }
+  set(handle, CURLOPT_PREREQFUNCTION, &MailSession::on_ready);
+  set(handle, CURLOPT_PREREQDATA, this);
   const bool verifies = with.value("verify", true);
   set(handle, CURLOPT_SSL_VERIFYPEER, verifies ? 1L : 0L);
   set(handle, CURLOPT_SSL_VERIFYHOST, verifies ? 2L : 0L);
@@ -196,10 +201,26 @@ std::size_t MailSession::on_reply(char* data, std::size_t size, std::size_t coun
   if (line.starts_with('4') || line.starts_with('5')) {
     static_cast<MailSession*>(self)->refusal_ = line;
   }
+  if (line.starts_with(kLoggedIn)) static_cast<MailSession*>(self)->is_logged_in_ = true;
   return size * count;
 }
 
+/// The session stands and the message is next. libcurl goes on without a login where the server
+/// offers none.
+int MailSession::on_ready(void* self, char*, char*, int, int) {
+  const auto& us = *static_cast<MailSession*>(self);
+  return us.logs_in_ && !us.is_logged_in_ ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 plugin::Result MailSession::failure(CURLcode code) const {
+  if (code == CURLE_ABORTED_BY_CALLBACK) {
+    return plugin::Result::permanent(
+        address_ +
+            " offers no login (AUTH) to this connection, and `user` asks for one: nothing was "
+            "sent. Many servers offer it only over TLS (`tls`); for one that needs no login leave "
+            "out `user` and `password`",
+        "LoginNotOffered");
+  }
   long reply = 0;
   curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &reply);
   // A refusal of the login is one whatever its number is: some servers say 4xx for good.

@@ -32,13 +32,16 @@ class MailSession {
 
  private:
   static std::size_t on_reply(char* data, std::size_t size, std::size_t count, void* self);
+  static int on_ready(void* self, char*, char*, int, int);
   Result<void> set_address(const nlohmann::json& with, const std::string& tls);
   Result<void> set_message(const MailMessage& message);
   void add_text(curl_mime* mime, const std::string& text, const char* type);
   Result<void> add_attachment(curl_mime* mime, const MailAttachment& attachment);
 
   std::string address_;
-  std::string refusal_;  ///< the last line of the server that was one
+  std::string refusal_;   ///< the last line of the server that was one
+  bool logs_in_ = false;  ///< the message goes out only then
+  bool is_logged_in_ = false;
   TextList recipients_;
   TextList headers_;
   std::string error_;
