@@ -497,6 +497,12 @@ TEST_CASE_METHOD(Fixture, "what cannot work is an error of the job file, and say
   CHECK_THAT(said({{"auth", {{"user", "a"}, {"token", "b"}}}}),
              contains("\"user\" and \"token\" exclude each other"));
   CHECK_THAT(said({{"auth", {{"password", "a"}}}}), contains("is missing"));
+  const std::string pair =
+      "\"auth\" takes \"user\" and \"password\", which may be empty, or \"token\" alone";
+  CHECK(said({{"auth", {{"user", "a"}}}}) == pair);
+  CHECK(said({{"auth", {{"token", "a"}, {"password", "b"}}}}) == pair);
+  CHECK(said({{"auth", {{"user", "a"}, {"password", ""}}}}).empty());
+  CHECK(said({{"auth", {{"token", "a"}}}}).empty());
   CHECK_THAT(said({{"headers", {{"X A", "1"}}}}), contains("as \"X-Request-Id\" does"));
   CHECK_THAT(said({{"connect_timeout", "0s"}}), contains("at least 1ms"));
   CHECK_THAT(said({{"max_response", "2MiB"}}), contains("use \"save_to\""));

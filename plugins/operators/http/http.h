@@ -50,7 +50,7 @@ class Http {
         "x-pawl-error": "\"max_response\" is over 1MiB, the most that an output holds: use \"save_to\""},
       {"not": {"required": ["save_to", "response"], "properties": {"response": {"const": "full"}}},
         "x-pawl-error": "\"save_to\" and \"response\": \"full\" exclude each other: the body goes to the file, or into the output"},)json" +
-                                            kNoBodyOfHeadSchema +
+                                            kTargetRulesSchema +
                                             R"json(],
     "additionalProperties": false
   })json";

@@ -100,7 +100,7 @@ inline constexpr const char* kTargetSchema = R"json(
         "additionalProperties": {"type": ["string", "number", "boolean"]}},
       "body": {"description": "text is sent as it is, any other value as JSON",
         "x-pawl-secret": true},
-      "auth": {"description": "`user` and `password` (basic), or `token` (bearer)", "type": "object",
+      "auth": {"description": "`user` and `password`, which may be empty (basic), or `token` alone (bearer)", "type": "object",
         "x-pawl-secret": true,
         "properties": {
           "user": {"description": "name, for basic", "type": "string", "x-pawl-secret": true},
@@ -135,8 +135,11 @@ inline constexpr const char* kStatusesSchema = R"json(
         "items": {"type": ["string", "integer"], "minimum": 100, "maximum": 599,
           "pattern": "^([1-5]xx|[1-5][0-9]{2}(-[1-5][0-9]{2})?)$", "examples": ["2xx"]})json";
 
-/// A rule of an `allOf`.
-inline constexpr const char* kNoBodyOfHeadSchema = R"json(
+/// Rules of an `allOf`.
+inline constexpr const char* kTargetRulesSchema = R"json(
+      {"properties": {"auth": {"anyOf": [{"required": ["user", "password"]},
+          {"required": ["token"], "not": {"required": ["password"]}}]}},
+        "x-pawl-error": "\"auth\" takes \"user\" and \"password\", which may be empty, or \"token\" alone"},
       {"not": {"required": ["method", "body"], "properties": {"method": {"const": "HEAD"}}},
         "x-pawl-error": "HEAD takes no \"body\""})json";
 

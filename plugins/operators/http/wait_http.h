@@ -53,7 +53,7 @@ class WaitHttp {
       {"not": {"required": ["method"], "properties": {"method": {"const": "HEAD"}},
           "anyOf": [{"required": ["contains"]}, {"required": ["pointer"]}]},
         "x-pawl-error": "the answer to HEAD has no body, so nothing for \"contains\" or \"pointer\""},)json" +
-                                            kNoBodyOfHeadSchema +
+                                            kTargetRulesSchema +
                                             R"json(],
     "additionalProperties": false
   })json";
