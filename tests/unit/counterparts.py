@@ -143,6 +143,10 @@ class Http(BaseHTTPRequestHandler):
                     [("X-Empty", ""), ("X-Latin", "caf\xe9"), ("X-Utf8", "b\u00e4r".encode().decode("latin-1")),
                      ("X-Tab", "a\tb"), ("X-Twice", "1"), ("X-Twice", "2")])
 
+    def on_odd_names(self, *_):
+        self.answer(200, b"{}", "application/json",
+                    [("X-B\xe4r", "1"), ("X-b\xe4r", "2"), ("X-Caf\u00e9".encode().decode("latin-1"), "3")])
+
     def on_banner(self, *_):
         self.wfile.write(b"220 still starting\r\n")
         self.close_connection = True

@@ -381,6 +381,12 @@ TEST_CASE_METHOD(Fixture, "http can give status and headers along with the body"
   CHECK(got["x-twice"] == "1, 2");
 }
 
+TEST_CASE_METHOD(Fixture, "names of headers may be any bytes, as values may") {
+  const json got = output({{"url", server.url("/odd_names")}, {"response", "full"}})["headers"];
+  CHECK(got["x-bär"] == "1, 2");
+  CHECK(got["x-café"] == "3");
+}
+
 TEST_CASE_METHOD(Fixture, "http saves a body of any size to a file, whole or not at all") {
   const ScratchFolder folder;
   Ask ask = ask_for(server.url("/bytes/3000000"), {{"save_to", "body.bin"}});

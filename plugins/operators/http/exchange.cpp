@@ -34,8 +34,8 @@ const std::string& name_to_look_up(const HttpTarget& target) {
   return target.proxy.url.empty() ? target.name : target.proxy.url;
 }
 
-/// Blanks around it are no part of a value. Bytes that are no UTF-8 are Latin-1, as values of
-/// headers once were (RFC 9110, 5.5): so none is lost.
+/// Of a name or a value. Blanks around it are no part of it. Bytes that are no UTF-8 are Latin-1,
+/// as values of headers once were (RFC 9110, 5.5): so none is lost.
 std::string header_text(std::string_view value) {
   static constexpr std::string_view kBlanks = " \t\r\n";
   value.remove_prefix(std::min(value.find_first_not_of(kBlanks), value.size()));
@@ -399,7 +399,7 @@ nlohmann::json HttpExchange::headers() const {
   nlohmann::json out = nlohmann::json::object();
   curl_header* header = nullptr;
   while ((header = curl_easy_nextheader(handle_.get(), CURLH_HEADER, -1, header)) != nullptr) {
-    const std::string name = ascii_lower(header->name);
+    const std::string name = ascii_lower(header_text(header->name));
     const std::string value = header_text(header->value);
     const auto found = out.find(name);
     if (found == out.end()) {
