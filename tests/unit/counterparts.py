@@ -95,6 +95,16 @@ class Http(BaseHTTPRequestHandler):
     def on_redirect(self, words, query, _body):
         self.answer(int(words[0]), headers=[("Location", query["to"][0])])
 
+    def on_endless_redirect(self, _words, query, _body):
+        self.send_response(302)
+        self.send_header("Location", query["to"][0])
+        self.send_header("Connection", "close")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"y" * 65536)
+        self.close_connection = True
+
     def on_bytes(self, words, _query, _body):
         self.answer(200, b"x" * int(words[0]))
 

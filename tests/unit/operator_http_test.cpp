@@ -254,6 +254,14 @@ TEST_CASE_METHOD(Fixture, "http tells another origin nothing that was meant for 
   CHECK_FALSE(got["headers"].contains("idempotency-key"));
 }
 
+TEST_CASE_METHOD(Fixture, "a redirect whose body never ends is followed") {
+  CHECK(output({{"url", server.url("/endless_redirect?to=/echo?a=b")}})["path"] == "/echo?a=b");
+  const std::string there = server.url("/endless_redirect?to=/endless_redirect?to=/bytes/300000");
+  Ask ask = ask_for(there, json::object());
+  ask.output = "text";
+  CHECK(host.run(ask).output.size() == 300'000);
+}
+
 TEST_CASE_METHOD(Fixture, "http shows who asks, in a header") {
   const auto header = [this](const json& auth) {
     return output({{"url", server.url("/echo")}, {"auth", auth}})["headers"]["authorization"];

@@ -260,12 +260,17 @@ bool HttpExchange::take(std::string_view piece) {
     case Keep::all: return keep_piece(piece);
     case Keep::sample:
       sample_ += piece.substr(0, kSampleBytesMax + 1 - sample_.size());
-      dropped_ += piece.size();
-      sample_is_enough_ = dropped_ > kDroppedBytesMax;
-      return !sample_is_enough_;
-    case Keep::nothing: return true;
+      return drop_piece(piece);
+    case Keep::nothing: return is_to_be_followed(status()) ? drop_piece(piece) : true;
   }
   return true;
+}
+
+/// Of a body that nobody needs to the end.
+bool HttpExchange::drop_piece(std::string_view piece) {
+  dropped_ += piece.size();
+  has_dropped_enough_ = dropped_ > kDroppedBytesMax;
+  return !has_dropped_enough_;
 }
 
 bool HttpExchange::keep_piece(std::string_view piece) {
@@ -293,7 +298,7 @@ void HttpExchange::on_done(CURLcode code) {
 /// Nothing when a redirect is followed.
 std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
   if (stopped_) return judge_->judge_failure(*this, *stopped_);
-  if (code == CURLE_WRITE_ERROR && sample_is_enough_) code = CURLE_OK;
+  if (code == CURLE_WRITE_ERROR && has_dropped_enough_) code = CURLE_OK;
   if (code == CURLE_UNSUPPORTED_PROTOCOL && is_connected()) {
     // What listens there speaks something else, or is not ready to speak.
     return judge_->judge_failure(
@@ -324,15 +329,23 @@ bool HttpExchange::is_to_be_followed(long status) const {
   return is_redirect(status) && redirects_ < target_.max_redirects && !judge_->expects(status);
 }
 
+/// Where the answer leads to; empty when it does not say. What libcurl knows of it (by
+/// CURLINFO_REDIRECT_URL) it knows at the end of the body only, which need not come.
+std::string HttpExchange::redirect_url() const {
+  curl_header* location = nullptr;
+  if (curl_easy_header(handle_.get(), "Location", 0, CURLH_HEADER, -1, &location) != CURLHE_OK) {
+    return {};
+  }
+  return resolve_url(target_.url, location->value);
+}
+
 /// Follows by itself, not by libcurl, which would hand every header to wherever the answer points.
 bool HttpExchange::follow_redirect(long status) {
-  char* next = nullptr;
-  curl_easy_getinfo(handle_.get(), CURLINFO_REDIRECT_URL, &next);
-  if (next == nullptr) return false;
+  const std::string url = redirect_url();
+  if (url.empty()) return false;
   ++redirects_;
   tell();
   untold_.reset();
-  const std::string url = next;
   if (!same_origin(target_.url, url)) {
     target_.auth = {};
     std::erase_if(target_.headers, [](const auto& header) { return !is_harmless(header.first); });
@@ -348,6 +361,8 @@ bool HttpExchange::follow_redirect(long status) {
                   [](const auto& header) { return ascii_lower(header.first) == "content-type"; });
   }
   keep_.reset();
+  dropped_ = 0;
+  has_dropped_enough_ = false;
   release_handle();
   send();
   return true;

@@ -111,9 +111,11 @@ class HttpExchange : public Transfer {
   void configure_trust();
   void release_handle();
   bool is_to_be_followed(long status) const;
+  std::string redirect_url() const;
   bool follow_redirect(long status);
   bool take(std::string_view piece);
   bool keep_piece(std::string_view piece);
+  bool drop_piece(std::string_view piece);
   HttpAnswer answer() const;
   void tell_request();
   void tell_answer(const HttpAnswer& answer);
@@ -135,7 +137,7 @@ class HttpExchange : public Transfer {
   std::string sample_;                   ///< a byte more than is shown, where there is one
   std::size_t dropped_ = 0;
   std::optional<plugin::Result> stopped_;  ///< why we ended the transfer ourselves
-  bool sample_is_enough_ = false;
+  bool has_dropped_enough_ = false;
   int redirects_ = 0;
   bool is_sent_ = false;              ///< a request, which is not in the log unless `tells_`
   std::optional<HttpAnswer> untold_;  ///< as its answer

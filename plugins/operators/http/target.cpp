@@ -341,6 +341,16 @@ bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& 
   return true;
 }
 
+std::string resolve_url(const std::string& base, const std::string& reference) {
+  const UrlHandle url = parse_url(base);
+  const unsigned flags = CURLU_ALLOW_SPACE | CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME;
+  if (url == nullptr || reference.empty() ||
+      curl_url_set(url.get(), CURLUPART_URL, reference.c_str(), flags) != CURLUE_OK) {
+    return {};
+  }
+  return part(url.get(), CURLUPART_URL);
+}
+
 bool same_origin(const std::string& one, const std::string& other) {
   const UrlHandle a = parse_url(one);
   const UrlHandle b = parse_url(other);

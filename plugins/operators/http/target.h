@@ -84,6 +84,10 @@ Result<std::string> read_path(const nlohmann::json& parameters, const char* name
 bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& attempt,
              const plugin::Request& request);
 
+/// The address that `reference` means in an answer of `base`, of whatever scheme; empty when it is
+/// none.
+std::string resolve_url(const std::string& base, const std::string& reference);
+
 /// True when both lead to the same scheme, host and port.
 bool same_origin(const std::string& one, const std::string& other);
 
