@@ -262,6 +262,32 @@ TEST_CASE_METHOD(Fixture, "a redirect whose body never ends is followed") {
   CHECK(host.run(ask).output.size() == 300'000);
 }
 
+TEST_CASE_METHOD(Fixture, "a body with a secret goes to no other host than the one it is for") {
+  const Counterpart other({"http"});
+  const auto ask_along = [&](const std::string& status, const std::string& to) {
+    Ask ask = ask_for(server.url("/redirect/" + status + "?to=" + to),
+                      {{"body", {{"key", "canary\"1"}, {"day", "Monday"}}}});
+    ask.secrets["KEY"] = "canary\"1";
+    return ask;
+  };
+  for (const char* status : {"307", "308"}) {
+    const End end = host.run(ask_along(status, other.url("/echo")));
+    CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+    CHECK(end.error_class == "SecretForAnotherHost");
+    CHECK(end.message ==
+          "http://127.0.0.1:" + server.port() + " redirects to http://127.0.0.1:" + other.port() +
+              " and asks for the same body there, which holds a secret: not sent. If that host may "
+              "know it, call it by its own address");
+  }
+  // To the same host it goes along, as does one without secrets to any; no body has none.
+  const json same = json::parse(host.run(ask_along("307", "/echo")).output);
+  CHECK(json::parse(same["body"].get<std::string>())["key"] == "canary\"1");
+  CHECK(json::parse(host.run(ask_along("303", other.url("/echo"))).output)["method"] == "GET");
+  Ask plain = ask_along("308", other.url("/echo"));
+  plain.secrets.clear();
+  CHECK(json::parse(host.run(plain).output)["method"] == "POST");
+}
+
 TEST_CASE_METHOD(Fixture, "http shows who asks, in a header") {
   const auto header = [this](const json& auth) {
     return output({{"url", server.url("/echo")}, {"auth", auth}})["headers"]["authorization"];

@@ -70,6 +70,12 @@ std::optional<std::chrono::seconds> retry_after(CURL* handle) {
   return std::clamp(std::chrono::seconds(seconds), std::chrono::seconds(0), kRetryAfterMax);
 }
 
+/// Other requests become a GET without a body.
+bool keeps_method(long status, const std::string& method) {
+  if (status == 307 || status == 308) return true;
+  return status == 303 ? method == "HEAD" : method != "POST";
+}
+
 bool is_success(long status) { return status >= 200 && status < 300; }
 
 bool is_redirect(long status) {
@@ -322,6 +328,7 @@ std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
     untold_ = got;
   }
   if (is_to_be_followed(got.status) && follow_redirect(got.status)) return std::nullopt;
+  if (stopped_) return judge_->judge_failure(*this, *stopped_);
   return judge_->judge(*this, got);
 }
 
@@ -339,7 +346,20 @@ std::string HttpExchange::redirect_url() const {
   return resolve_url(target_.url, location->value);
 }
 
+bool HttpExchange::holds_secret(const std::string& text) const {
+  return attempt_.hidden(text) != text;
+}
+
+plugin::Result HttpExchange::refusal_to_tell(const std::string& url) const {
+  return plugin::Result::permanent(
+      attempt_.hidden(origin_of(target_.url)) + " redirects to " + attempt_.hidden(origin_of(url)) +
+          " and asks for the same body there, which holds a secret: not sent. If that host may "
+          "know it, call it by its own address",
+      "SecretForAnotherHost");
+}
+
 /// Follows by itself, not by libcurl, which would hand every header to wherever the answer points.
+/// False when there is nothing to follow, or, with `stopped_`, when it may not be.
 bool HttpExchange::follow_redirect(long status) {
   const std::string url = redirect_url();
   if (url.empty()) return false;
@@ -347,13 +367,15 @@ bool HttpExchange::follow_redirect(long status) {
   tell();
   untold_.reset();
   if (!same_origin(target_.url, url)) {
+    if (keeps_method(status, target_.method) && holds_secret(target_.body)) {
+      stopped_ = refusal_to_tell(url);
+      return false;
+    }
     target_.auth = {};
     std::erase_if(target_.headers, [](const auto& header) { return !is_harmless(header.first); });
   }
   if (!set_url(target_, url, attempt_, request_)) return false;
-  const bool was_post = target_.method == "POST";
-  if ((status == 303 && target_.method != "HEAD") ||
-      ((status == 301 || status == 302) && was_post)) {
+  if (!keeps_method(status, target_.method)) {
     target_.method = "GET";
     target_.has_body = false;
     target_.body.clear();

@@ -113,6 +113,8 @@ class HttpExchange : public Transfer {
   bool is_to_be_followed(long status) const;
   std::string redirect_url() const;
   bool follow_redirect(long status);
+  bool holds_secret(const std::string& text) const;
+  plugin::Result refusal_to_tell(const std::string& url) const;
   bool take(std::string_view piece);
   bool keep_piece(std::string_view piece);
   bool drop_piece(std::string_view piece);

@@ -351,6 +351,14 @@ std::string resolve_url(const std::string& base, const std::string& reference) {
   return part(url.get(), CURLUPART_URL);
 }
 
+std::string origin_of(const std::string& text) {
+  const UrlHandle url = own<UrlHandle>(curl_url());
+  curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_NON_SUPPORT_SCHEME);
+  const std::string port = part(url.get(), CURLUPART_PORT);
+  return part(url.get(), CURLUPART_SCHEME) + "://" + part(url.get(), CURLUPART_HOST) +
+         (port.empty() ? "" : ':' + port);
+}
+
 bool same_origin(const std::string& one, const std::string& other) {
   const UrlHandle a = parse_url(one);
   const UrlHandle b = parse_url(other);

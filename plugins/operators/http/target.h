@@ -88,6 +88,9 @@ bool set_url(HttpTarget& target, const std::string& url, const plugin::Attempt& 
 /// none.
 std::string resolve_url(const std::string& base, const std::string& reference);
 
+/// Scheme, host and port of an address, as it names them.
+std::string origin_of(const std::string& url);
+
 /// True when both lead to the same scheme, host and port.
 bool same_origin(const std::string& one, const std::string& other);
 
