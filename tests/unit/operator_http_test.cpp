@@ -386,7 +386,7 @@ TEST_CASE_METHOD(Fixture, "a response that does not fit fails and says so") {
   text = get("/bytes/1048577");
   text.output = "text";
   const End large = host.run(text);
-  CHECK(large.outcome == PAWL_FAILED);
+  CHECK(large.outcome == PAWL_FAILED_FOR_GOOD);
   CHECK(large.error_class == "ResponseTooLarge");
   CHECK(large.message == "the response is larger than 1.0 MiB, the `max_response`");
   text = get("/chunks/100");
@@ -441,6 +441,30 @@ TEST_CASE_METHOD(Fixture, "http saves a body of any size to a file, whole or not
   CHECK(file_text(folder / "body.bin").empty());
   using Entries = std::filesystem::directory_iterator;
   CHECK(std::distance(Entries(folder.path()), Entries()) == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "a place where no file can be is refused before anybody is called") {
+  const ScratchFolder folder;
+  std::filesystem::create_directory(folder / "made");
+  write_file(folder / "file", "");
+  const auto refused = [&](const std::string& save_to, const std::string& why) {
+    Ask ask = ask_for(server.url("/busy/refused/0"), {{"save_to", save_to}});
+    ask.working_dir = folder.path();
+    const End end = host.run(ask);
+    CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+    CHECK(end.error_class == "InvalidParameter");
+    CHECK(end.message == "`save_to`: " + save_to + ' ' + why);
+  };
+  refused("made", "is a folder: name a file in it");
+  refused("none/", "is a folder: name a file in it");
+  refused("file/a", "cannot be a file: a part of its path is no folder");
+  const std::string long_name(256, 'n');
+  refused(long_name, "cannot be a file: its name is too long");
+  const std::string name(250, 'n');
+  refused(name,
+          "cannot be a file: its name is too long together with \".run-1-task-0.part\", "
+          "which it has until it is whole");
+  CHECK(output({{"url", server.url("/busy/refused/0")}})["calls"] == 1);
 }
 
 TEST_CASE_METHOD(Fixture, "many large bodies at once go to files, and come back whole") {

@@ -1,7 +1,9 @@
 #include "plugins/operators/http/http.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
@@ -100,7 +102,7 @@ class Judge final : public HttpJudge {
   }
   std::size_t bytes_max() const override { return parameters_.max_response; }
   plugin::Result too_large() const override {
-    return plugin::Result::failure(
+    return plugin::Result::permanent(
         "the response is larger than " + format_bytes(bytes_max()) + ", the `max_response`",
         "ResponseTooLarge");
   }
@@ -169,14 +171,40 @@ class Judge final : public HttpJudge {
   std::optional<system_clock::time_point> deadline_;
 };
 
-/// Beside the file it will become, so that it can be renamed; empty when it becomes none. One name
-/// for all attempts of the work, of which one is under way at a time: what one left that was killed
-/// is gone when the next one begins.
-std::string body_path(const Parameters& parameters, const plugin::Request& request) {
-  if (parameters.save_to.empty()) return {};
-  std::string path = parameters.save_to + '.' + std::string(request.run()) + '-' +
-                     std::string(request.task()) + '-' +
-                     std::to_string(std::max<std::int64_t>(request.index(), 0)) + ".part";
+/// Of the file beside the one that it will become, so that it can be renamed. One name for all
+/// attempts of the work, of which one is under way at a time: what one left that was killed is gone
+/// when the next one begins.
+std::string part_ending(const plugin::Request& request) {
+  return '.' + std::string(request.run()) + '-' + std::string(request.task()) + '-' +
+         std::to_string(std::max<std::int64_t>(request.index(), 0)) + ".part";
+}
+
+/// What the file system has against a file of that name, as far as no other attempt can find it
+/// better; 0: nothing.
+int hopeless_error(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) return S_ISDIR(status.st_mode) ? EISDIR : 0;
+  return errno == ENOTDIR || errno == ENAMETOOLONG ? errno : 0;
+}
+
+/// The path for a body until it is whole; empty when the body becomes no file. A place where no
+/// file can be is refused before anybody is called.
+Result<std::string> body_path(const json& with, const std::string& save_to,
+                              const plugin::Request& request) {
+  if (save_to.empty()) return std::string();
+  const std::string ending = part_ending(request);
+  const std::string path = save_to + ending;
+  const auto refusal = [&](const std::string& why) {
+    return invalid("`save_to`: " + with.at("save_to").get<std::string>() + ' ' + why);
+  };
+  const int error = save_to.ends_with('/') ? EISDIR : hopeless_error(save_to);
+  if (error == EISDIR) return refusal("is a folder: name a file in it");
+  if (error == ENOTDIR) return refusal("cannot be a file: a part of its path is no folder");
+  if (error == ENAMETOOLONG) return refusal("cannot be a file: its name is too long");
+  if (hopeless_error(path) == ENAMETOOLONG) {
+    return refusal("cannot be a file: its name is too long together with \"" + ending +
+                   "\", which it has until it is whole");
+  }
   if (request.number() > 1) ::unlink(path.c_str());
   return path;
 }
@@ -190,8 +218,9 @@ void Http::start(plugin::Attempt attempt, const plugin::Request& request) {
   auto parameters = read_parameters(with, request);
   if (!parameters) return attempt.finish(parameter_failure(parameters.error().message));
   add_idempotency_key(with, request, *target);
-  std::string path = body_path(*parameters, request);
-  exchanges_.begin(attempt, request, std::move(*target), std::move(path),
+  auto path = body_path(with, parameters->save_to, request);
+  if (!path) return attempt.finish(parameter_failure(path.error().message));
+  exchanges_.begin(attempt, request, std::move(*target), std::move(*path),
                    std::make_unique<Judge>(std::move(*parameters), request));
 }
 
