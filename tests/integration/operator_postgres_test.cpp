@@ -330,6 +330,13 @@ TEST_CASE("a server that does not answer is given up, or cancelled") {
   REQUIRE(attempt.end().has_value());
 }
 
+TEST_CASE("a time to connect may be longer than anybody waits") {
+  Bench bench;
+  CHECK(
+      bench.good("SELECT 1 AS n", R"(, "dsn": "application_name=x", "connect_timeout": "400d")") ==
+      R"([{"n":1}])");
+}
+
 TEST_CASE("a wrong connection string is not quoted: it may hold a password") {
   Bench bench;
   const End end = bench.run("SELECT 1", R"(, "dsn": "host=h hunter2 password=hunter3")");

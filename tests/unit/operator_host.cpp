@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "plugins/worker/mask.h"
+#include "plugins/worker/operator_backend.h"
 #include "scheduler/base/check.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/loop/poll.h"
@@ -163,6 +164,8 @@ void host_finish(pawl_attempt* attempt, const pawl_result* result) {
   const bool twice = attempt->finished.exchange(true);
   PAWL_CHECK(!twice);
   PAWL_CHECK(result->state.size <= (64u << 10));
+  PAWL_CHECK(result->outcome != PAWL_DEFERRED ||
+             (result->after_ms >= 0 && result->after_ms <= kDeferralMax.count()));
   End end{result->outcome,          text_of(result->output), text_of(result->error_class),
           text_of(result->message), text_of(result->trace),  Duration(result->after_ms),
           text_of(result->state)};
@@ -202,6 +205,7 @@ void host_change_fd(pawl_watch* watch, int events) { watch->poll->watch(events_o
 
 pawl_watch* host_watch_time(const pawl_host* host, std::int64_t after_ms, void (*on_time)(void*),
                             void* data) {
+  if (after_ms < 0 || after_ms > kDeferralMax.count()) return nullptr;
   auto watch = std::make_unique<pawl_watch>();
   watch->timer = std::make_unique<Timer>(impl_of(host).loop, [on_time, data] { on_time(data); });
   watch->timer->start_after(Duration(after_ms));

@@ -187,3 +187,10 @@ TEST_CASE("durations and sizes that are none are no parameters") {
     REQUIRE(host.violation(wrong).has_value());
   }
 }
+
+TEST_CASE("wait_file waits no longer between two looks than an attempt may") {
+  Waiting waiting(R"({"path": "later.csv", "every": "400d"})");
+  const End end = waiting.look();
+  REQUIRE(end.outcome == PAWL_DEFERRED);
+  REQUIRE(end.after == std::chrono::hours(24 * 366));
+}

@@ -88,6 +88,14 @@ TEST_CASE_METHOD(Fixture, "the last look of wait_http is when its time is over")
   CHECK(end.after > std::chrono::seconds(5));
 }
 
+TEST_CASE_METHOD(Fixture, "wait_http waits no longer between two looks than an attempt may") {
+  const End end = host.run(ask("/status/404", {{"every", "400d"}}));
+  REQUIRE(end.outcome == PAWL_DEFERRED);
+  CHECK(end.after == std::chrono::hours(24 * 366));
+  CHECK(host.run(ask("/empty", {{"connect_timeout", "400d"}, {"look_timeout", "400d"}})).outcome ==
+        PAWL_SUCCEEDED);
+}
+
 TEST_CASE_METHOD(Fixture, "a server that is not there is a reason to look again") {
   std::string gone;
   {

@@ -140,7 +140,8 @@ typedef struct pawl_host {
                           void (*on_ready)(void* data, int events), void* data);
   /* [loop] Changes what is watched for. */
   void (*change_fd)(pawl_watch* watch, int events);
-  /* [loop] Calls `on_time` once after so many milliseconds, unless it is unwatched before. */
+  /* [loop] Calls `on_time` once after so many milliseconds, 0 to 366 days, unless it is unwatched
+   * before. Null: there is no such time, or no memory. */
   pawl_watch* (*watch_time)(const struct pawl_host* host, int64_t after_ms,
                             void (*on_time)(void* data), void* data);
   /* [loop] Nothing is called for it any more. Also for a timer that has fired. Null is allowed. */

@@ -51,6 +51,9 @@ inline std::string_view to_view(pawl_bytes bytes) {
   return bytes.size == 0 ? std::string_view() : std::string_view(bytes.data, bytes.size);
 }
 
+/// The longest deferral, and the longest that a TimeWatch takes.
+inline constexpr std::chrono::milliseconds kWaitMax = std::chrono::hours(24 * 366);
+
 /// How an attempt ends.
 struct Result {
   pawl_outcome outcome = PAWL_SUCCEEDED;
@@ -88,7 +91,8 @@ struct Result {
     result.message = std::move(message);
     return result;
   }
-  /// Look again later, without a slot meanwhile; `state` comes back as Request::state.
+  /// Look again later, without a slot meanwhile; `state` comes back as Request::state. Beyond
+  /// `kWaitMax` the attempt fails for good.
   static Result deferred(std::chrono::milliseconds after, std::string state = {}) {
     Result result;
     result.outcome = PAWL_DEFERRED;
@@ -242,6 +246,7 @@ class FdWatch {
 /// A timer that fires once, unless it is destroyed before. [loop]
 class TimeWatch {
  public:
+  /// Throws std::bad_alloc also when `after` is negative or beyond `kWaitMax`.
   TimeWatch(Host host, std::chrono::milliseconds after, std::function<void()> on_time)
       : host_(host), on_time_(std::move(on_time)) {
     watch_ = host.get()->watch_time(

@@ -44,7 +44,7 @@ void Sleep::start(plugin::Attempt attempt, const plugin::Request& request) {
   if (!left) return attempt.finish(Result::permanent(left.error().message, "InvalidParameter"));
   if (*left <= Duration(0)) return attempt.finish(Result::success());
   if (*left < kTooShortToDefer) return wait_here(attempt, *left);
-  const Duration span = std::min(*left, kDeferralMax);
+  const Duration span = std::min(*left, plugin::kWaitMax);  // longer sleeps are several
   attempt.finish(Result::deferred(span, std::to_string((*left - span).count())));
 }
 

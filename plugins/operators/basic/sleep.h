@@ -44,8 +44,6 @@ class Sleep {
  private:
   /// A deferral costs a commit, a timer next to nothing.
   static constexpr Duration kTooShortToDefer = std::chrono::milliseconds(50);
-  /// The longest deferral that the interface takes; longer sleeps are several.
-  static constexpr Duration kDeferralMax = std::chrono::hours(24 * 366);
 
   void wait_here(plugin::Attempt attempt, Duration span);
 

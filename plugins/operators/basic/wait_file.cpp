@@ -267,7 +267,7 @@ Result decide(const Wish& wish, const plugin::Request& request) {
   if (is_there && quiet >= wish.stable_for) {
     return Result::success(output_of(wish, found, request.output_format()));
   }
-  Duration next = wish.every;
+  Duration next = std::min(wish.every, plugin::kWaitMax);
   if (is_there) next = std::min(next, wish.stable_for - quiet);
   if (wish.timeout) {
     const Duration left = *wish.timeout - Duration(now - memory.first_ms);

@@ -18,7 +18,7 @@ constexpr std::size_t kDroppedBytesMax = 256u << 10;
 constexpr long kReceiveBytes = 8L << 10;
 constexpr long kSendBytes = 16L << 10;  // of a body that does not go out with its header
 // Longer than anybody waits: a larger number may be any.
-constexpr std::chrono::seconds kRetryAfterMax = std::chrono::hours(24 * 366);
+constexpr auto kRetryAfterMax = std::chrono::floor<std::chrono::seconds>(plugin::kWaitMax);
 // Well below any `stall_timeout` that makes sense for an answer over a network.
 constexpr auto kHeartbeatEvery = std::chrono::milliseconds(250);
 

@@ -170,7 +170,7 @@ class Judge final : public HttpJudge {
   }
 
   plugin::Result look_again(HttpExchange& exchange, const std::string& seen) const {
-    Duration after = parameters_.every;
+    Duration after = std::min(parameters_.every, plugin::kWaitMax);
     if (parameters_.timeout) {
       const Duration waited(std::max<std::int64_t>(now_ms() - waiting_.first_ms, 0));
       if (waited >= *parameters_.timeout) return timed_out(seen);

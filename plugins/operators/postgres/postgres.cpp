@@ -1,5 +1,6 @@
 #include "plugins/operators/postgres/postgres.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -39,7 +40,7 @@ Work work_of(const plugin::Request& request) {
   std::optional<std::uint64_t> rows_max;
   if (with.contains("max_rows")) rows_max = with.at("max_rows").get<std::uint64_t>();
   Work work{std::move(*target), statements_of(with), parameters_of(with),
-            RowWriter(request.output_format(), rows_max), *timeout};
+            RowWriter(request.output_format(), rows_max), std::min(*timeout, plugin::kWaitMax)};
   for (const auto& [word, value] : work.target.words()) check_no_zero(value, word);
   return work;
 }
