@@ -176,6 +176,23 @@ TEST_CASE("a wrong statement is refused for good, with its place") {
   REQUIRE(where.trace == "line 2, column 1: SELEKT 2");
 }
 
+TEST_CASE("the place of an error is that of its own statement, not the end of the one before") {
+  Bench bench;
+  bench.good("CREATE TABLE one(a UNIQUE)");
+  const auto place = [&](const std::string& sql) { return bench.run(sql).trace; };
+  const std::string taken = "INSERT INTO one VALUES (1);";
+  CHECK(place(taken + "\\n\\n  " + taken) == "line 3, column 3:   " + taken);
+  CHECK(place(taken + " -- why\\n/* two\\nlines */ " + taken) ==
+        "line 3, column 10: lines */ " + taken);
+  CHECK(place("\\n;;\\n" + taken + taken) == "line 3, column 28: " + taken + taken);
+  CHECK(place("SELECT 1;\\n\\n-- ä\\n/* ö */ SELECT nothing") ==
+        "line 4, column 16: /* ö */ SELECT nothing");
+  CHECK(place("SELECT 1;\\n\\n\\tSELECT abs(-9223372036854775807 - 1)") ==
+        "line 3, column 2: \tSELECT abs(-9223372036854775807 - 1)");
+  // Nothing but blanks and comments is no statement.
+  CHECK(bench.good("SELECT 1 AS a;\\n-- end\\n/* of it") == R"([{"a":1}])");
+}
+
 TEST_CASE("a lock of somebody else is waited for, and then worth another try") {
   Bench bench;
   bench.good("CREATE TABLE t(a)");

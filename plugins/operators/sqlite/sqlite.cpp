@@ -150,10 +150,9 @@ std::string run_all(Database& database, const json& with, RowWriter& rows) {
   const bool in_one = with.value("transaction", true) && needs_transaction(database, sql);
   if (in_one) database.begin(with.value("read_only", false) ? "BEGIN" : "BEGIN IMMEDIATE");
   Parameters parameters(with);
-  std::size_t at = 0;
-  while (at < sql.size()) {
+  for (std::size_t at = next_statement(sql, 0); at != std::string::npos;) {
     Statement statement(database, sql, at);
-    at = statement.end();
+    at = next_statement(sql, statement.end());
     if (statement.is_empty()) continue;
     parameters.bind(statement);
     statement.run(rows);
