@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <map>
+#include <thread>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -102,10 +103,50 @@ class MuteServer {
   MuteServer& operator=(const MuteServer&) = delete;
 
   std::string host() const { return R"(, "host": ")" + folder_.path() + '"'; }
+  int socket() const { return socket_; }
 
  private:
   ScratchFolder folder_;
   int socket_;
+};
+
+/// Lets in who comes, and ends the connection at the first statement, as poolers do: fatally, and
+/// with the SQLSTATE of a breach of the protocol, whatever the reason.
+class Dismisser : public MuteServer {
+ public:
+  explicit Dismisser(const std::string& why) : thread_([this, why] { dismiss(why); }) {}
+  ~Dismisser() {
+    ::shutdown(socket(), SHUT_RDWR);  // nobody may have come
+    thread_.join();
+  }
+  Dismisser(const Dismisser&) = delete;
+  Dismisser& operator=(const Dismisser&) = delete;
+
+ private:
+  static std::string message(char kind, const std::string& body) {
+    const auto size = static_cast<char>(body.size() + 4);
+    return kind + std::string(3, '\0') + size + body;
+  }
+  static void answer(int connection, const std::string& text) {
+    char any[4096];
+    if (::read(connection, any, sizeof(any)) > 0) {
+      (void)!::write(connection, text.data(), text.size());
+    }
+  }
+  void dismiss(const std::string& why) const {
+    const int connection = ::accept(socket(), nullptr, nullptr);
+    const std::string welcome(4, '\0');
+    answer(connection, message('R', welcome) + message('Z', "I"));
+    std::string error;
+    for (const std::string& field : {std::string("SFATAL"), std::string("VFATAL"),
+                                     std::string("C08P01"), 'M' + why, std::string()}) {
+      error += field + '\0';
+    }
+    answer(connection, message('E', error));
+    ::close(connection);
+  }
+
+  std::thread thread_;
 };
 
 /// Not what a session runs before it.
@@ -154,6 +195,26 @@ TEST_CASE("parameters are bound and never become SQL") {
   REQUIRE(zero.outcome == PAWL_FAILED_FOR_GOOD);
   const End several = bench.run("SELECT 1; SELECT $1::text", R"(, "parameters": ["a"])");
   REQUIRE(several.error_class == "42601");
+}
+
+TEST_CASE("parameters that are too few or too many are not tried again") {
+  Bench bench;
+  for (const char* parameters : {R"(, "parameters": [1])", R"(, "parameters": [1, 2, 3])"}) {
+    const End end = bench.run("SELECT $1::int + $2::int", parameters);
+    INFO(end.message);
+    CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+    CHECK(end.error_class == "08P01");
+    CHECK_THAT(end.message, Catch::Contains("requires 2"));
+  }
+}
+
+TEST_CASE("a pooler that sends somebody away is worth another try") {
+  Bench bench;
+  const Dismisser pooler("query_wait_timeout");
+  const End end = bench.run("SELECT 1", pooler.host());
+  CHECK(end.message == "query_wait_timeout");
+  CHECK(end.error_class == "08P01");
+  CHECK(end.outcome == PAWL_FAILED);
 }
 
 TEST_CASE("several statements are one transaction, and the last rows are the output") {

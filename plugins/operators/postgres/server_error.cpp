@@ -55,6 +55,7 @@ ServerError error_of(const PGresult* result, std::string_view sql) {
     return std::string(value == nullptr ? "" : value);
   };
   ServerError error{field(PG_DIAG_SQLSTATE), field(PG_DIAG_MESSAGE_PRIMARY), {}};
+  error.is_of_statement = field(PG_DIAG_SEVERITY_NONLOCALIZED) == "ERROR";
   if (error.state.empty()) error.state = "08006";  // libpq's own: the connection broke
   if (error.message.empty()) error.message = trimmed(::PQresultErrorMessage(result));
   static constexpr std::array<std::pair<const char*, int>, 3> kParts = {
@@ -88,18 +89,21 @@ ServerError lost_connection(const PGconn* connection) {
   return with_one_line({"08006", trimmed(::PQerrorMessage(connection)), {}});
 }
 
-bool may_pass(std::string_view state) {
+bool may_pass(const ServerError& error) {
+  // The server says so of a statement with too few or too many parameters; poolers of whatever
+  // makes them end a connection.
+  if (error.state == "08P01" && error.is_of_statement) return false;
   static constexpr std::array<std::string_view, 9> kStates = {
       "08",   "53", "40001", "40P01", "55P03", "57P01", "57P02", "57P03",
       "57014"  // statement_timeout, or somebody cancelled the statement
   };
   return std::any_of(kStates.begin(), kStates.end(),
-                     [state](std::string_view one) { return state.starts_with(one); });
+                     [&error](std::string_view one) { return error.state.starts_with(one); });
 }
 
 plugin::Result result_of(const ServerError& error) {
-  return may_pass(error.state) ? plugin::Result::failure(error.message, error.state, error.trace)
-                               : plugin::Result::permanent(error.message, error.state, error.trace);
+  return may_pass(error) ? plugin::Result::failure(error.message, error.state, error.trace)
+                         : plugin::Result::permanent(error.message, error.state, error.trace);
 }
 
 }  // namespace pawl::operators::postgres

@@ -14,7 +14,8 @@ namespace pawl::operators::postgres {
 struct ServerError {
   std::string state;  ///< SQLSTATE; `08001` and `08006` also for what happens on this side
   std::string message;
-  std::string trace;  ///< detail, hint, place in the statement, context
+  std::string trace;             ///< detail, hint, place in the statement, context
+  bool is_of_statement = false;  ///< the connection goes on after it
 };
 
 /// Of a result that is an error; `sql` is what was sent.
@@ -25,7 +26,7 @@ ServerError connect_error(const PGconn* connection);
 ServerError lost_connection(const PGconn* connection);
 
 /// Worth another try: connections, resources, locks, serialisation, a server that goes down.
-bool may_pass(std::string_view state);
+bool may_pass(const ServerError& error);
 plugin::Result result_of(const ServerError& error);
 
 }  // namespace pawl::operators::postgres
