@@ -193,6 +193,26 @@ def defer():
     pawl.attempt().defer(1.5, state="second look")
 
 
+def defer_by(seconds):
+    pawl.attempt().defer(seconds)
+
+
+def secret(name):
+    return pawl.attempt().secret(name)
+
+
+def lines():
+    yield "line"
+
+
+async def lines_later():
+    yield "line"
+
+
+async def lines_of_another():
+    return (line for line in lines())
+
+
 def skip():
     pawl.attempt().skip("nothing new")
 
@@ -681,6 +701,49 @@ TEST_CASE("a call may defer, and is told its state the next time") {
   request.state = result.state;
   calls.host.start(std::move(request));
   CHECK(calls.host.end(60).output == "\"second look\"");
+}
+
+TEST_CASE("a call defers by a time that there is") {
+  Calls calls;
+  for (const char* seconds : {"-1", "1e9"}) {
+    const OperatorResult& result =
+        calls.call("defer_by", {{"kwargs", {{"seconds", json::parse(seconds)}}}});
+    CHECK(result.error_class == "ValueError");
+    CHECK_THAT(result.message, Catch::StartsWith("ValueError: defer: 0 s to 366 days, not "));
+  }
+  CHECK(calls.call("defer_by", {{"args", {0}}}).outcome == Outcome::deferred);
+}
+
+TEST_CASE("a generator is no call that has run, and fails for good") {
+  Calls calls;
+  using Case = std::pair<std::string, std::string>;
+  for (const auto& [name, instead] : {Case{"lines", "list(…)"}, Case{"lines_of_another", "list(…)"},
+                                      Case{"lines_later", "[one async for one in …]"}}) {
+    for (const OutputFormat output : {OutputFormat::none, OutputFormat::json}) {
+      INFO(name);
+      OperatorRequest request = calls.python.request(++calls.last, name);
+      request.output = output;
+      calls.host.start(std::move(request));
+      const OperatorResult& result = calls.host.end(calls.last);
+      CHECK(result.reason == Reason::permanent);
+      CHECK_THAT(result.message, Catch::StartsWith("shop:" + name + " gave a") &&
+                                     Catch::Contains("nothing of it has run") &&
+                                     Catch::EndsWith("as in `return " + instead + '`'));
+    }
+  }
+}
+
+TEST_CASE("who asks for a secret that the task does not name is told which it names") {
+  Calls calls;
+  const auto message_of = [&](const std::map<std::string, std::string>& secrets) {
+    OperatorRequest request = calls.python.request(++calls.last, "secret", {{"args", {"TOKNE"}}});
+    request.secrets = secrets;
+    calls.host.start(std::move(request));
+    return calls.host.end(calls.last).message;
+  };
+  CHECK(message_of({{"TOKEN", "sesame"}, {"KEY", "open"}}) ==
+        "KeyError: \"the task names no secret 'TOKNE', only KEY, TOKEN\"");
+  CHECK(message_of({}) == "KeyError: \"the task names no secret 'TOKNE', and no other\"");
 }
 
 TEST_CASE("a call may skip, or exit as a script would") {

@@ -197,7 +197,7 @@ class WarmPrograms(unittest.TestCase):
         names = ("fail", "odd", "leave", "slow", "deaf", "later")
         self.assertEqual([self.task(run, name)["reason"] for name in names],
                          ["error", "output", "lost", "timeout", "timeout", "error"])
-        self.assertIn("at most 366 days", self.task(run, "later")["error"])
+        self.assertIn("0 s to 366 days", self.task(run, "later")["error"])
         self.assertEqual(json.loads(self.pawl("output", f"{run}/names")), [True, False])
         self.assertIn("it has 4097 bytes, and at most 4096", self.pawl("logs", f"{run}/names"))
         self.assertEqual(self.pawl("output", f"{run}/again").strip(), "second look")

@@ -192,14 +192,18 @@ class Attempt:
 
     def secret(self, name):
         """The value of a secret that the task names."""
-        return self._start.get("secrets", {})[name]
+        secrets = self._start.get("secrets", {})
+        if name not in secrets:
+            others = "only " + ", ".join(sorted(secrets)) if secrets else "and no other"
+            raise KeyError(f"the task names no secret {name!r}, {others}")
+        return secrets[name]
 
     def defer(self, after, state=""):
         """Ends the call; it is made again after so many seconds (or a timedelta), with `state`."""
         seconds = after.total_seconds() if hasattr(after, "total_seconds") else float(after)
-        if not seconds <= _DEFER_S_MAX:
-            raise ValueError(f"defer: at most 366 days, not {seconds:g} s")
-        raise Deferred(max(0, round(seconds * 1000)), str(state))
+        if not 0 <= seconds <= _DEFER_S_MAX:
+            raise ValueError(f"defer: 0 s to 366 days, not {seconds:g} s")
+        raise Deferred(round(seconds * 1000), str(state))
 
     def skip(self, message=""):
         """Ends the call: there is nothing to do. What follows sees a skipped task."""
@@ -631,6 +635,18 @@ def _succeeded(found, value):
     return _finish(found, "succeeded", f',"output":{text}')
 
 
+_GENERATORS = (types.GeneratorType, types.AsyncGeneratorType)
+
+
+def _what_to_return_instead(call, generator):
+    is_async = type(generator) is types.AsyncGeneratorType
+    better = "[one async for one in …]" if is_async else "list(…)"
+    return (
+        f"{call} gave a generator, and nothing of it has run: a function with `yield` runs only "
+        f"as its values are taken. Return them instead, as in `return {better}`"
+    )
+
+
 def _call(found, modules):
     parameters = found._start["parameters"]
     started_at = time.time()
@@ -641,6 +657,8 @@ def _call(found, modules):
             import asyncio
 
             value = asyncio.run(value)
+        if type(value) in _GENERATORS:
+            raise Permanent(_what_to_return_instead(parameters["call"], value))
         return value
     finally:
         modules.remember(started_at)
