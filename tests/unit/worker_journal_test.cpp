@@ -37,6 +37,9 @@ class Journal {
   void spawned(AttemptId attempt, const Spawned& process) {
     writer_.spawned(attempt, entries_.at(attempt), process);
   }
+  Result<void> handle(AttemptId attempt, const std::string& handle) {
+    return writer_.handle(attempt, entries_.at(attempt), handle);
+  }
   void end(AttemptEnd& end) { writer_.end(entries_.at(end.attempt), end); }
   void forget(AttemptId attempt) { writer_.forget(entries_.at(attempt)); }
   Result<void> flush() { return writer_.flush(); }
@@ -112,6 +115,32 @@ TEST_CASE("the journal of a dead worker tells who began, as which process, and h
   CHECK_FALSE(third->spawned);
   CHECK(third->is_suspect);
   CHECK(contents.find(AttemptId(4)) == nullptr);
+}
+
+TEST_CASE("the journal has the last name that an attempt gave to something outside") {
+  TempFolder folder;
+  auto journal = open_journal(folder);
+  for (std::int64_t id : {1, 2}) REQUIRE(journal.begin(AttemptId(id), {1000}, false).ok());
+  const auto name = [&](std::int64_t id, const std::string& handle) {
+    REQUIRE(journal.handle(AttemptId(id), handle).ok());
+    REQUIRE(journal.flush().ok());
+  };
+  const auto named = [&](std::int64_t id) {
+    const auto contents = contents_of(folder.path());
+    CHECK_FALSE(contents.damaged);
+    const JournalAttempt* attempt = contents.find(AttemptId(id));
+    REQUIRE(attempt != nullptr);
+    return attempt->handle;
+  };
+  name(1, "job-1");
+  CHECK(named(1) == "job-1");
+  CHECK(named(2).empty());
+  name(2, std::string(limits::kHandleBytesMax, 'h'));
+  name(1, "job-7");
+  CHECK(named(1) == "job-7");
+  name(1, "");
+  CHECK(named(1).empty());
+  CHECK(named(2) == std::string(limits::kHandleBytesMax, 'h'));
 }
 
 TEST_CASE("a message that is too long is cut between letters") {

@@ -61,10 +61,16 @@ TEST_CASE("a start says everything of an attempt on one line") {
   CHECK(start["type"] == "start");
   CHECK(start["attempt"] == 7);
   CHECK(start["number"] == 2);
+  CHECK(start["job"] == "nightly");
+  CHECK(start["run"] == "r1");
+  CHECK(start["task"] == "query");
   CHECK(start["item"]["id"] == 1);
   CHECK(start["key"] == "k\"1");
   CHECK(start["index"] == 3);
+  CHECK(start["idempotency_key"] == "abc");
   CHECK(start["deadline_ms"] == 1795000000000);
+  CHECK(start["working_dir"] == "/w");
+  CHECK(start["scratch"] == "/s");
   CHECK(start["env"]["A"] == "1=2");
   CHECK(start["env"]["B"] == "\uFFFD\n");
   CHECK(start["output_format"] == "jsonl");
