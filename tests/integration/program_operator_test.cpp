@@ -17,7 +17,10 @@ namespace {
 constexpr const char* kProgram = R"sh(#!/bin/sh
 echo '{"type":"ready","protocol":1,"capabilities":["cancel"]}'
 count=0
+heard=
 while read -r line; do
+  type=${line#*\"type\":\"}
+  heard="$heard ${type%%\"*}"
   id=${line#*\"attempt\":}
   id=${id%%[,\}]*}
   count=$((count + 1))
@@ -30,6 +33,7 @@ while read -r line; do
     *'"type":"kept"'*) finish "\"${line##*:}\"" ;;
     *'"do":"pid"'*) finish "$$" ;;
     *'"do":"count"'*) finish "$count" ;;
+    *'"do":"heard"'*) finish "\"$heard\"" ;;
     *'"do":"env"'*) finish "\"$CENSUS $LANG $PAWL_ATTEMPT_ID\"" ;;
     *'"do":"wait"'*) say heartbeat ;;
     *'"do":"told"'*) say finish ',"outcome":"succeeded","cpu_us":5000000,"memory_bound_bytes":7000000' ;;
@@ -323,6 +327,23 @@ TEST_CASE("a cancelled attempt may end by itself, and is killed when it does not
   CHECK(host.run(4, todo("pid")).outcome == Outcome::succeeded);
   CHECK(host.backend->kill(AttemptId(3)));
   CHECK(host.end(3).outcome == Outcome::lost);
+}
+
+TEST_CASE("a program hears of a cancellation only when it has said that it can cancel") {
+  std::string deaf = kProgram;
+  constexpr std::string_view kCapabilities = R"(,"capabilities":["cancel"])";
+  deaf.erase(deaf.find(kCapabilities), kCapabilities.size());
+  for (const bool can_cancel : {true, false}) {
+    CAPTURE(can_cancel);
+    Programs programs(R"(, "concurrency": 2)", can_cancel ? kProgram : deaf);
+    TestHost host(programs.make());
+    host.start(1, todo("wait"));
+    host.wait([&] { return host.recorder.told[1].heartbeats == 1; });
+    host.backend->cancel(AttemptId(1));
+    const std::string heard = host.run(2, todo("heard")).output;
+    CHECK(heard == (can_cancel ? R"(" hello start cancel start")" : R"(" hello start start")"));
+    CHECK(host.recorder.told[1].finished == (can_cancel ? 1 : 0));
+  }
 }
 
 TEST_CASE("an attempt that waits for a process is cancelled at once") {
