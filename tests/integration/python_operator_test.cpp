@@ -1,8 +1,10 @@
 // The operator `python`: calls in warm interpreters.
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -10,6 +12,7 @@
 #include "plugins/worker/python_program.h"
 #include "scheduler/spec/value_schema.h"
 #include "tests/integration/program_support.h"
+#include "tests/skip.h"
 
 using namespace pawl;
 using namespace pawl::test;
@@ -40,6 +43,11 @@ def echo(*args, **kwargs):
 
 def pid():
     return os.getpid()
+
+
+def version_of_goods():
+    import goods
+    return goods.VERSION
 
 
 class Shop:
@@ -451,6 +459,51 @@ TEST_CASE("an interpreter stays warm") {
   const std::string pid = calls.call("pid").output;
   CHECK(calls.call("pid").output == pid);
   CHECK(calls.call("pid", {{"threads", 2}}).output != pid);
+}
+
+TEST_CASE("an interpreter ends after the calls that its task gives it") {
+  Calls calls;
+  std::vector<std::string> pids;
+  for (int i = 0; i < 6; ++i) pids.push_back(calls.call("pid", {{"recycle_after", 2}}).output);
+  CHECK(pids[0] == pids[1]);
+  CHECK(pids[2] == pids[3]);
+  CHECK(pids[4] == pids[5]);
+  CHECK(std::set<std::string>(pids.begin(), pids.end()).size() == 3);
+}
+
+TEST_CASE("an interpreter above its memory limit is replaced between calls, below it is not") {
+  Calls calls;
+  const auto pid = [&](const char* limit) {
+    return calls.call("pid", {{"memory_limit", limit}}).output;
+  };
+  const std::string roomy = pid("64GiB");
+  calls.host.pass(Duration(150));  // memory is looked at ten times a second at most
+  CHECK(pid("64GiB") == roomy);
+  CHECK(calls.host.recorder.notes.empty());
+  const std::string narrow = pid("1MiB");
+  CHECK(pid("1MiB") != narrow);
+  CHECK_THAT(calls.host.recorder.notes, Catch::Contains("memory_limit"));
+}
+
+TEST_CASE("calls share an interpreter unless what it or its loader reads once is different") {
+  Calls calls;
+  const auto pid = [&](const Variables& env) {
+    OperatorRequest request = calls.python.request(++calls.last, "pid");
+    request.variables = env;
+    calls.host.start(std::move(request));
+    return calls.host.end(calls.last).output;
+  };
+  const std::string plain = pid({});
+  CHECK(pid({{"ORDER", "1"}}) == plain);
+  std::set<std::string> pids = {plain};
+  for (const auto& [name, value] :
+       {std::pair("PYTHONHASHSEED", "1"), {"PYTHONHASHSEED", "2"}, {"LD_BIND_NOW", "1"}}) {
+    INFO(name << '=' << value);
+    const std::string own = pid({{name, value}});
+    CHECK(pids.insert(own).second);
+    CHECK(pid({{name, value}}) == own);
+  }
+  CHECK(pid({}) == plain);
 }
 
 TEST_CASE("an exception tells its class, its message and its trace without pawl's own frames") {
@@ -900,4 +953,23 @@ TEST_CASE("a virtual environment is its folder, and another one in each working 
   CHECK(ask(4, module, other / "venv") == json(other.path()).dump());
   CHECK(ask(5, module, nullptr) == "\"none\"");
   CHECK(ask(6, module, "python3") == "\"none\"");
+}
+
+TEST_CASE("what is installed in a virtual environment is there for the calls that name it") {
+  Calls calls;
+  const std::string venv = calls.python.folder() + "/.venv";
+  if (std::system("python3 -c 'import venv' 2>/dev/null") != 0) {
+    return skip("python3 has no module venv");
+  }
+  REQUIRE(std::system(("python3 -m venv --without-pip " + venv).c_str()) == 0);
+  std::string packages;
+  for (const auto& entry : std::filesystem::directory_iterator(venv + "/lib")) {
+    packages = entry.path().string() + "/site-packages";
+  }
+  write_file(packages + "/goods.py", "VERSION = 7\n");
+  const json named = {{"python", ".venv"}};
+  CHECK(calls.call("version_of_goods", named).output == "7");
+  const std::string pid = calls.call("pid", named).output;
+  CHECK(calls.call("pid", {{"python", ".venv/bin/python"}}).output == pid);
+  CHECK(calls.call("version_of_goods").error_class == "ModuleNotFoundError");
 }
