@@ -3,14 +3,8 @@ add_library(pawl_faulty_plugin MODULE plugins/faulty.cpp)
 target_link_libraries(pawl_faulty_plugin PRIVATE pawl_flags pawl_plugin_api Threads::Threads)
 set_target_properties(pawl_faulty_plugin PROPERTIES PREFIX "" OUTPUT_NAME faulty
   CXX_VISIBILITY_PRESET hidden)
-add_library(pawl_other_version_plugin MODULE plugins/other_version.cpp)
-target_link_libraries(pawl_other_version_plugin PRIVATE pawl_flags pawl_plugin_api)
-set_target_properties(pawl_other_version_plugin PROPERTIES PREFIX "" OUTPUT_NAME other_version)
-add_library(pawl_no_result_plugin MODULE plugins/no_result.cpp)
-target_link_libraries(pawl_no_result_plugin PRIVATE pawl_flags pawl_plugin_api)
-set_target_properties(pawl_no_result_plugin PROPERTIES PREFIX "" OUTPUT_NAME no_result)
 add_test(NAME "what operators may do and what they cannot break"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/host_test.py --pawl $<TARGET_FILE:pawl>)
 set_tests_properties("what operators may do and what they cannot break" PROPERTIES
   LABELS integration TIMEOUT 180
-  ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>;PAWL_OTHER_VERSION_PLUGIN=$<TARGET_FILE:pawl_other_version_plugin>;PAWL_NO_RESULT_PLUGIN=$<TARGET_FILE:pawl_no_result_plugin>")
+  ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>;PAWL_OTHER_VERSION_PLUGIN=$<TARGET_FILE:pawl_flawed_other_version>;PAWL_NO_RESULT_PLUGIN=$<TARGET_FILE:pawl_flawed_no_result>")

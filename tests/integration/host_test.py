@@ -345,7 +345,7 @@ done
 
     def test_an_end_without_a_result_is_a_failure_for_good(self):
         shutil.copy(os.environ["PAWL_NO_RESULT_PLUGIN"], self.home / "plugins" / "no_result.so")
-        self.run_of([self.task("a", "no_result", retry={"max_attempts": 3, "delay": "0s"})], code=1)
+        self.run_of([self.task("a", "flawed", retry={"max_attempts": 3, "delay": "0s"})], code=1)
         attempts = self.attempts("a")
         self.assertEqual([a["reason"] for a in attempts], ["permanent"])
         self.assertEqual(attempts[0]["error"]["message"], "the operator ended without a result")

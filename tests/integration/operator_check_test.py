@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`pawl operators check` against operators that break the contract, and against pawl's own.
 
-    operator_check_test.py --pawl PATH --bad LIBRARY --operators FOLDER
+    operator_check_test.py --pawl PATH --bad LIBRARY --flawed FOLDER --operators FOLDER
 """
 
 import argparse
@@ -9,19 +9,40 @@ import json
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from patience import patient
 
-# What each bad operator must fail; all else of it passes or is not looked at.
+# What each bad operator must fail, and how; all else of it passes or is not looked at.
 BAD = {
-    "deaf": "a cancelled attempt ends",
-    "crashing": "an attempt ends once",
-    "leaking": "nothing is left behind",
-    "twice": "an attempt ends once",
-    "empty": "an attempt ends once",
-    "strange": "an attempt ends once",
-    "wrong_schema": "schema",
+    "deaf": ("a cancelled attempt ends", "1 of 1 attempts have not ended within 5s"),
+    "crashing": ("an attempt ends once", "the process "),
+    "leaking": ("nothing is left behind", "bytes allocated"),
+    "twice": ("an attempt ends once", "`finish` was called twice"),
+    "empty": ("an attempt ends once", "the operator ended without a result"),
+    "strange": ("an attempt ends once", "an outcome that does not exist: 7"),
+    "wrong_schema": ("schema", "obejct"),
+}
+# What is said of a library that breaks a rule of the interface before it has an attempt, and with
+# its first one.
+NOT_LOADED = {
+    "null_plugin": "pawl_plugin_v1 returned nothing",
+    "other_version": "speaks version 2 of the operator interface, this pawl version 1:",
+    "short_plugin": "its table pawl_plugin is too short",
+    "no_operators": "has no operators",
+    "null_operator": "its operator number 1 has a table that is too short",
+    "short_operator": "its operator number 1 has a table that is too short",
+    "run_and_start": "operator flawed must have exactly one of run and start",
+    "neither": "operator flawed must have exactly one of run and start",
+    "no_cancel": "operator flawed has start and no cancel",
+    "digit_first": "'1lawed' is no name for an operator",
+    "hyphen": "'flaw-d' is no name for an operator",
+    "no_schema": "the schema of flawed is no JSON object",
+}
+WRONG_END = {
+    "no_result": "the operator ended without a result",
+    "short_result": "the operator's result has a table that is too short",
 }
 # Pawl's own, with parameters that need nothing of the machine: nobody listens at port 1.
 OWN = [
@@ -90,18 +111,30 @@ def expect(condition, text):
         sys.exit(text)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--pawl", required=True)
-    parser.add_argument("--bad", required=True)
-    parser.add_argument("--operators", required=True, type=Path)
-    options = parser.parse_args()
+def expect_failure(done, of, how):
+    """That the check `of` failed, for the reason `how`."""
+    code, out, err = done
+    expect(code == 1, f"{of}: exit code {code}\n{out}{err}")
+    expect(any(line.startswith(f"FAILED  {of} · ") and how in line for line in out.splitlines()),
+           f"'{of}' does not fail with '{how}':\n{out}{err}")
 
-    for operator, broken in BAD.items():
-        code, out, err = check(options.pawl, options.bad, operator)
-        expect(code == 1, f"{operator}: exit code {code}\n{out}{err}")
-        expect(any(line.startswith("FAILED") and f"{operator}: {broken}" in line
-                   for line in out.splitlines()), f"{operator} does not fail '{broken}':\n{out}")
+
+def expect_all(done, what):
+    """That every check was made, and none failed."""
+    code, out, err = done
+    expect(code == 0 and "FAILED" not in out and "skipped" not in out,
+           f"{what}: exit code {code}\n{out}{err}")
+
+
+def bad_operators(options):
+    for operator, (broken, how) in BAD.items():
+        yield lambda name=operator, of=f"{operator}: {broken}", how=how: expect_failure(
+            check(options.pawl, options.bad, name), of, how)
+    yield lambda: expect_all(check(options.pawl, options.bad, "good"), "good")
+    yield lambda: as_json(options)
+
+
+def as_json(options):
     words = [options.pawl, "operators", "check", options.bad, "--operator", "wrong_schema"]
     done = subprocess.run([*words, "-o", "json"], capture_output=True, text=True,
                           timeout=patient(400), check=False)
@@ -110,47 +143,74 @@ def main():
         list(one) == ["operator", "check", "outcome", "why"] and one["operator"] == "wrong_schema"
         and one["check"] == "schema" and one["outcome"] == "failed" and one["why"]
         for one in listed), f"as JSON: {done}")
-    code, out, err = check(options.pawl, options.bad, "good")
-    expect(code == 0 and "FAILED" not in out, f"good: exit code {code}\n{out}{err}")
 
+
+def flawed_libraries(options):
+    def of(name):
+        return check(options.pawl, options.flawed / f"{name}.so")
+
+    for name, how in NOT_LOADED.items():
+        yield lambda name=name, how=f"{name}.so: {how}": expect_failure(of(name), "interface", how)
+    for name, how in WRONG_END.items():
+        yield lambda name=name, how=how: expect_failure(
+            of(name), "flawed: an attempt ends once", how)
+    yield lambda: expect_all(of("larger"), "one with larger tables than pawl knows")
+    yield lambda: expect_failure(check(options.pawl, options.pawl), "interface", str(options.pawl))
+
+
+def own_operators(options):
     catalog = json.loads((options.operators / "catalog.json").read_text())
     expect({one["name"] for one in catalog} == {name for _, name, _ in OWN},
            "an operator of pawl is not checked here, or is gone")
     for library, operator, parameters in OWN:
-        code, out, err = check(options.pawl, options.operators / f"{library}.so", operator,
-                               parameters)
-        expect(code == 0, f"{operator} {parameters}: exit code {code}\n{out}{err}")
-        expect("skipped" not in out, f"{operator} {parameters}:\n{out}")
-
+        yield lambda path=options.operators / f"{library}.so", name=operator, given=parameters: (
+            expect_all(check(options.pawl, path, name, given), f"{name} {given}"))
     for manifest, parameters in MANIFESTS.items():
-        code, out, err = check(options.pawl, EXAMPLES / manifest, None, parameters)
-        expect(code == 0 and "skipped" not in out, f"{manifest}: exit code {code}\n{out}{err}")
-    with tempfile.TemporaryDirectory() as folder:
-        code, out, err = check(options.pawl, program(folder, "dies", DIES))
-        expect(code == 1 and "dies: an attempt ends once" in out and "died" in out, out + err)
-        code, out, err = check(options.pawl, program(folder, "mute", "#!/bin/sh\nexit 3\n"))
-        expect(code == 1 and "did not get ready" in out, f"mute: exit code {code}\n{out}{err}")
-        code, out, err = check(options.pawl, program(folder, "again", TWICE))
-        expect(code == 1 and "FAILED  again: an attempt ends once" in out and "twice" in out,
-               f"again: exit code {code}\n{out}{err}")
-        gone = Path(folder) / "gone.json"
-        gone.write_text('{"command": ["./nothing"]}')
-        code, out, err = check(options.pawl, gone)
-        expect(code == 1 and "FAILED  gone: an attempt ends once" in out and
-               "cannot start" in out, f"gone: exit code {code}\n{out}{err}")
+        yield lambda path=EXAMPLES / manifest, given=parameters: expect_all(
+            check(options.pawl, path, None, given), path)
+
+
+def programs(options, folder):
+    def failure(name, text, how):
+        expect_failure(check(options.pawl, program(folder, name, text)),
+                       f"{name}: an attempt ends once", how)
+
+    def gone():
+        manifest = folder / "gone.json"
+        manifest.write_text('{"command": ["./nothing"]}')
+        expect_failure(check(options.pawl, manifest), "gone: an attempt ends once", "cannot start")
+
+    def naps():
         code, out, err = check(options.pawl, program(folder, "naps", NAPS))
         expect(code == 0 and "no process" in out, f"naps: exit code {code}\n{out}{err}")
-        code, out, err = check(options.pawl, Path(folder) / "naps.json", None, "{}")
-        expect(code == 1 and "FAILED  naps: an attempt ends once" in out and "--with" in out,
-               f"naps that must end: exit code {code}\n{out}{err}")
 
-        found = Path(folder) / "found.json"
-        found.write_text(json.dumps({"command": ["sh", str(EXAMPLES / "plugins/sum.sh")]}))
-        code, out, err = check(options.pawl, found, None, '{"numbers": [1, 2, 39]}')
-        expect(code == 0, f"found by PATH: exit code {code}\n{out}{err}")
+    def oversleeps():
+        expect_failure(check(options.pawl, program(folder, "oversleeps", NAPS), None, "{}"),
+                       "oversleeps: an attempt ends once", "--with")
 
-    code, out, err = check(options.pawl, options.pawl)
-    expect(code == 1 and "FAILED" in out, f"what is no library: exit code {code}\n{out}{err}")
+    def found():
+        manifest = folder / "found.json"
+        manifest.write_text(json.dumps({"command": ["sh", str(EXAMPLES / "plugins/sum.sh")]}))
+        expect_all(check(options.pawl, manifest, None, '{"numbers": [1, 2, 39]}'), "found by PATH")
+
+    return [lambda: failure("dies", DIES, "died"),
+            lambda: failure("mute", "#!/bin/sh\nexit 3\n", "did not get ready"),
+            lambda: failure("again", TWICE, "twice"), gone, naps, oversleeps, found]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pawl", required=True)
+    parser.add_argument("--bad", required=True)
+    parser.add_argument("--flawed", required=True, type=Path)
+    parser.add_argument("--operators", required=True, type=Path)
+    options = parser.parse_args()
+    # They wait for most of their time, each for something of its own.
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as pool:
+        for made in [pool.submit(one) for one in (
+                *bad_operators(options), *flawed_libraries(options), *own_operators(options),
+                *programs(options, Path(folder)))]:
+            made.result()
     return 0
 
 

@@ -18,10 +18,20 @@ set_tests_properties("a plugin of a user builds against what is installed for it
 add_library(bad_operators MODULE bad_operators.cpp)
 target_link_libraries(bad_operators PRIVATE pawl_flags pawl_plugin_api Threads::Threads)
 set_target_properties(bad_operators PROPERTIES PREFIX "")
+# One source, and a library for each rule of the interface that it can break.
+foreach(flaw larger null_plugin other_version short_plugin no_operators null_operator short_operator
+    run_and_start neither no_cancel digit_first hyphen no_schema no_result short_result)
+  string(TOUPPER ${flaw} FLAW)
+  add_library(pawl_flawed_${flaw} MODULE plugins/flawed.c)
+  target_link_libraries(pawl_flawed_${flaw} PRIVATE pawl_plugin_api)
+  target_compile_definitions(pawl_flawed_${flaw} PRIVATE FLAW=${FLAW})
+  set_target_properties(pawl_flawed_${flaw} PROPERTIES PREFIX "" OUTPUT_NAME ${flaw} C_STANDARD 11
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/flawed)
+endforeach()
 add_test(NAME "pawl operators check finds what breaks the contract"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/operator_check_test.py
     --pawl $<TARGET_FILE:pawl> --bad $<TARGET_FILE:bad_operators>
-    --operators ${PROJECT_BINARY_DIR}/operators)
+    --flawed ${CMAKE_CURRENT_BINARY_DIR}/flawed --operators ${PROJECT_BINARY_DIR}/operators)
 add_test(NAME "jobs of operators, with a PostgreSQL server"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/postgres_cluster.py
     ${CMAKE_CURRENT_SOURCE_DIR}/operator_jobs_test.py --pawl $<TARGET_FILE:pawl> Postgres)
