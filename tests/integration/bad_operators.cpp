@@ -1,7 +1,12 @@
 // Operators that break the contract, each in one way: what `pawl operators check` must notice.
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -78,6 +83,68 @@ struct WrongSchema {
   Result run(Attempt&, const Request&) { return Result::success(); }
 };
 
+/// Two of them are called the same.
+struct Twin {
+  PAWL_BAD("twin")
+  Result run(Attempt&, const Request&) { return Result::success(); }
+};
+struct OtherTwin : Twin {};
+
+struct Wordless : Twin {
+  static constexpr const char* kName = "wordless";
+  static constexpr const char* kSummary = "";
+};
+
+struct Wordy : Twin {
+  static constexpr const char* kName = "wordy";
+  static constexpr const char* kSummary = "breaks the contract\nand goes on about it";
+};
+
+/// Has one attempt at a time; what comes meanwhile waits for ever.
+struct Narrow {
+  PAWL_BAD("narrow")
+  explicit Narrow(pawl::plugin::Host host) : host_(host) {}
+  void start(Attempt attempt, const Request&) {
+    if (is_busy_) return;
+    is_busy_ = true;
+    work_.emplace(host_, std::chrono::milliseconds(1), [this, attempt]() mutable {
+      is_busy_ = false;
+      attempt.finish(Result::success());
+    });
+  }
+  void cancel(Attempt) {}
+
+ private:
+  pawl::plugin::Host host_;
+  bool is_busy_ = false;
+  std::optional<pawl::plugin::TimeWatch> work_;
+};
+
+/// Leaves something behind, of each hundredth attempt: no process may have that much of all.
+template <void (*kLeave)()>
+struct Seldom {
+  void start(Attempt attempt, const Request&) {
+    if (++count_ % 100 == 0) kLeave();
+    attempt.finish(Result::success());
+  }
+  void cancel(Attempt) {}
+
+ private:
+  int count_ = 0;
+};
+
+void open_a_file() { (void)::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+void start_a_thread() {
+  std::thread([] { ::pause(); }).detach();
+}
+
+struct Opening : Seldom<open_a_file> {
+  PAWL_BAD("opening")
+};
+struct Staying : Seldom<start_a_thread> {
+  PAWL_BAD("staying")
+};
+
 /// The one that is as it should be: it ends from a thread of its own.
 struct Good {
   static constexpr const char* kName = "good";
@@ -91,4 +158,5 @@ struct Good {
 
 }  // namespace
 
-PAWL_PLUGIN("1", Deaf, Crashing, Leaking, Twice, Empty, Strange, WrongSchema, Good)
+PAWL_PLUGIN("1", Deaf, Crashing, Leaking, Twice, Empty, Strange, WrongSchema, Twin, OtherTwin,
+            Wordless, Wordy, Narrow, Opening, Staying, Good)

@@ -6,10 +6,13 @@
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from patience import patient
@@ -19,10 +22,16 @@ BAD = {
     "deaf": ("a cancelled attempt ends", "1 of 1 attempts have not ended within 5s"),
     "crashing": ("an attempt ends once", "the process "),
     "leaking": ("nothing is left behind", "bytes allocated"),
+    "opening": ("nothing is left behind", "each thousand attempts leaves descriptors that are open"),
+    "staying": ("nothing is left behind", "each thousand attempts leaves threads"),
     "twice": ("an attempt ends once", "`finish` was called twice"),
     "empty": ("an attempt ends once", "the operator ended without a result"),
     "strange": ("an attempt ends once", "an outcome that does not exist: 7"),
     "wrong_schema": ("schema", "obejct"),
+    "twin": ("name and summary", "two operators of the library are called twin"),
+    "wordless": ("name and summary", "the summary must be one sentence on one line"),
+    "wordy": ("name and summary", "the summary must be one sentence on one line"),
+    "narrow": ("100 attempts at once", "99 of 100 attempts have not ended within 15s"),
 }
 # What is said of a library that breaks a rule of the interface before it has an attempt, and with
 # its first one.
@@ -85,6 +94,35 @@ while read -r line; do
   printf '%s\\n%s\\n' "$end" "$end"
 done
 """
+# Leaves a chain of processes, each of which the host sees when the one above it is gone: longer than
+# what it can end in the time that it takes for that.
+CHAIN = """#!/bin/sh
+chain() {
+  if [ "$1" -eq 0 ]; then echo; exec sleep 1000; fi
+  chain $(($1 - 1)) &
+  wait
+}
+if [ "$1" = chain ]; then
+  echo $$ >>"$0.groups"
+  chain 300
+fi
+echo '{"type":"ready","protocol":1}'
+while read -r line; do
+  case $line in
+    '{"type":"shutdown"'*) exit 0 ;;
+    '{"type":"start"'*) ;;
+    *) continue ;;
+  esac
+  attempt=${line#*\\"attempt\\":}
+  attempt=${attempt%%,*}
+  if [ "$attempt" -eq 50 ]; then
+    [ -p "$0.stands" ] || mkfifo "$0.stands"
+    setsid "$0" chain <&- >"$0.stands" 2>&- &
+    read -r _ <"$0.stands"
+  fi
+  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' "$attempt"
+done
+"""
 
 
 def check(pawl, library, operator=None, parameters=None):
@@ -96,13 +134,13 @@ def check(pawl, library, operator=None, parameters=None):
     return done.returncode, done.stdout, done.stderr
 
 
-def program(folder, name, text):
+def program(folder, name, text, processes=2):
     """A manifest and its program."""
     path = Path(folder, name)
     path.write_text(text)
     path.chmod(0o755)
     manifest = Path(folder, f"{name}.json")
-    manifest.write_text(json.dumps({"command": [f"./{name}"], "processes": 2}))
+    manifest.write_text(json.dumps({"command": [f"./{name}"], "processes": processes}))
     return manifest
 
 
@@ -171,9 +209,9 @@ def own_operators(options):
 
 
 def programs(options, folder):
-    def failure(name, text, how):
-        expect_failure(check(options.pawl, program(folder, name, text)),
-                       f"{name}: an attempt ends once", how)
+    def failure(name, text, how, processes=2, of="an attempt ends once"):
+        expect_failure(check(options.pawl, program(folder, name, text, processes)),
+                       f"{name}: {of}", how)
 
     def gone():
         manifest = folder / "gone.json"
@@ -188,6 +226,15 @@ def programs(options, folder):
         expect_failure(check(options.pawl, program(folder, "oversleeps", NAPS), None, "{}"),
                        "oversleeps: an attempt ends once", "--with")
 
+    def chain():
+        try:
+            failure("chain", CHAIN, "processes that it has started", 1, "nothing is left behind")
+        finally:
+            groups = folder / "chain.groups"
+            for group in groups.read_text().split() if groups.exists() else ():
+                with suppress(ProcessLookupError):
+                    os.killpg(int(group), signal.SIGKILL)
+
     def found():
         manifest = folder / "found.json"
         manifest.write_text(json.dumps({"command": ["sh", str(EXAMPLES / "plugins/sum.sh")]}))
@@ -195,7 +242,7 @@ def programs(options, folder):
 
     return [lambda: failure("dies", DIES, "died"),
             lambda: failure("mute", "#!/bin/sh\nexit 3\n", "did not get ready"),
-            lambda: failure("again", TWICE, "twice"), gone, naps, oversleeps, found]
+            lambda: failure("again", TWICE, "twice"), gone, naps, oversleeps, chain, found]
 
 
 def main():
