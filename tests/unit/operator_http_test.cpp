@@ -669,6 +669,16 @@ TEST_CASE_METHOD(Fixture, "http goes through the proxy that it or its task names
   CHECK(json::parse(host.run(ask).output)["proxied"] == kNowhere + "y");
   ask.environment.emplace_back("no_proxy=" + kNobody);
   CHECK(host.run(ask).error_class == "CouldntResolveHost");
+  // The proxy of the scheme goes before the one of all; in capitals HTTP_PROXY is not a variable.
+  const std::string nobody_listens = "=http://127.0.0.1:" + silent_port();
+  for (const char* all : {"all_proxy=", "ALL_PROXY="}) {
+    INFO(all);
+    ask.environment = {all + server.url(""), "https_proxy" + nobody_listens,
+                       "HTTP_PROXY" + nobody_listens};
+    CHECK(json::parse(host.run(ask).output)["proxied"] == kNowhere + "y");
+    ask.environment.emplace_back("http_proxy" + nobody_listens);
+    CHECK(host.run(ask).error_class == "CouldntConnect");
+  }
   ask.environment = {"http_proxy=ftp://hidden:1"};
   const End refused = host.run(ask);
   CHECK(refused.outcome == PAWL_FAILED_FOR_GOOD);
@@ -723,11 +733,32 @@ TEST_CASE("http shows its own certificate to a server that asks for one") {
   const Counterpart server({"http", "--tls", files[0], files[1], "--ask-client"});
   OperatorHost host(loop, "http", "http");
   json tls = {{"ca_file", files[0]}};
-  Ask ask;
-  ask.with = json({{"url", server.url("/echo", "https")}, {"tls", tls}}).dump();
-  CHECK(host.run(ask).outcome == PAWL_FAILED);
+  // Each on a connection of its own, which has to show the certificate anew.
+  const auto call = [&] {
+    Ask ask;
+    ask.with = json({{"url", server.url("/echo", "https")},
+                     {"headers", {{"Connection", "close"}}},
+                     {"tls", tls}})
+                   .dump();
+    return host.run(ask);
+  };
+  CHECK(call().outcome == PAWL_FAILED);
   tls["certificate_file"] = files[0];
+
+  const std::string locked = folder / "locked.pem";
+  const std::string lock =
+      "openssl pkey -aes256 -passout pass:sesame -in " + files[1] + " -out " + locked;
+  REQUIRE(std::system(lock.c_str()) == 0);
+  tls["key_file"] = locked;
+  tls["key_password"] = "hunter2";
+  const End wrong = call();
+  CHECK(wrong.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(wrong.error_class == "TlsFile");
+  CHECK_THAT(wrong.message + wrong.trace, !Catch::Contains("hunter2"));
+  tls["key_password"] = "sesame";
+  CHECK(call().outcome == PAWL_SUCCEEDED);
+
+  tls.erase("key_password");
   tls["key_file"] = files[1];
-  ask.with = json({{"url", server.url("/echo", "https")}, {"tls", tls}}).dump();
-  CHECK(host.run(ask).outcome == PAWL_SUCCEEDED);
+  CHECK(call().outcome == PAWL_SUCCEEDED);
 }
