@@ -88,6 +88,17 @@ struct Bench {
   }
 };
 
+/// To the server's address, with its certificate checked, in the folder of that. `more` are further
+/// parameters.
+Ask ask_by_tls(const std::string& sql, const std::string& more) {
+  const std::string certificate = ::getenv("PAWL_POSTGRES_CERTIFICATE");
+  const std::string address = ::getenv("PAWL_POSTGRES_ADDRESS");
+  Ask ask =
+      Bench::ask(sql, R"(, "sslmode": "verify-full", "host": ")" + address + "\", " + more, "text");
+  ask.working_dir = certificate.substr(0, certificate.rfind('/'));
+  return ask;
+}
+
 /// A server that takes connections and says nothing.
 class MuteServer {
  public:
@@ -360,24 +371,42 @@ TEST_CASE("a wrong password is not tried again, and is in no message") {
 TEST_CASE(
     "with verify-full the server's certificate must be of the authority that the task names") {
   Bench bench;
-  const std::string certificate = ::getenv("PAWL_POSTGRES_CERTIFICATE");
-  const std::string folder = certificate.substr(0, certificate.rfind('/'));
-  const std::string there = R"(, "sslmode": "verify-full", "host": ")" +
-                            std::string(::getenv("PAWL_POSTGRES_ADDRESS")) + '"';
-  const char* const question = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-
-  Ask ask = Bench::ask(question, there + R"(, "sslrootcert": "server.crt")", "text");
-  ask.working_dir = folder;
-  const End good = bench.host.run(ask);
+  const std::string question = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+  const End good = bench.host.run(ask_by_tls(question, R"("sslrootcert": "server.crt")"));
   INFO(good.error_class << ' ' << good.message << ' ' << good.trace);
   REQUIRE(good.outcome == PAWL_SUCCEEDED);
   CHECK(good.output == "true");
 
-  ask.with = Bench::ask(question, there + R"(, "sslrootcert": "none.crt")").with;
+  const Ask ask = ask_by_tls(question, R"("sslrootcert": "none.crt")");
   const End none = bench.host.run(ask);
   CHECK(none.outcome == PAWL_FAILED);
-  CHECK_THAT(none.message, Catch::EndsWith("\"" + folder + "/none.crt\" does not exist"));
+  CHECK_THAT(none.message, Catch::EndsWith("\"" + ask.working_dir + "/none.crt\" does not exist"));
   CHECK_THAT(none.trace, Catch::Contains("change sslmode"));
+}
+
+TEST_CASE("a certificate of our own and its key open a door that needs them") {
+  Bench bench;
+  bench.observer.ask(
+      "SET client_min_messages = warning; DROP ROLE IF EXISTS certified; "
+      "CREATE ROLE certified LOGIN");
+  const auto ask = [](const std::string& more) {
+    return ask_by_tls(
+        "SELECT session_user || client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+        R"("sslrootcert": "server.crt", "user": "certified")" + more);
+  };
+  const Ask ours = ask(R"(, "sslcert": "server.crt", "sslkey": "server.key")");
+  const End good = bench.host.run(ours);
+  INFO(good.error_class << ' ' << good.message << ' ' << good.trace);
+  REQUIRE(good.outcome == PAWL_SUCCEEDED);
+  CHECK(good.output == "certified/CN=certified");
+
+  const End none = bench.host.run(ask(""));
+  CHECK(none.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(none.error_class == "28000");
+  CHECK_THAT(none.message, Catch::Contains("requires a valid client certificate"));
+  const End no_key = bench.host.run(ask(R"(, "sslcert": "server.crt", "sslkey": "none.key")"));
+  CHECK(no_key.outcome == PAWL_FAILED);
+  CHECK_THAT(no_key.message, Catch::Contains("\"" + ours.working_dir + "/none.key\""));
 }
 
 TEST_CASE("a server that does not answer is given up, or cancelled") {

@@ -6,8 +6,9 @@
 The cluster lives in a temporary folder and listens on a Unix socket there; the server
 ends with this script. The command finds it by PGHOST, PGUSER and PGDATABASE, and its process by
 PAWL_POSTGRES_PID. With TLS, and only so, it also listens on a loopback address of its own:
-PAWL_POSTGRES_ADDRESS, with the certificate PAWL_POSTGRES_CERTIFICATE. The exit code is the command's, or 77 when no server can be started here, with
-the reason on standard error.
+PAWL_POSTGRES_ADDRESS, with the certificate PAWL_POSTGRES_CERTIFICATE, whose key lies beside it as
+`server.key`. The exit code is the command's, or 77 when no server can be started here, with the
+reason on standard error.
 """
 
 import glob
@@ -67,21 +68,22 @@ def address():
 
 
 def make_certificate(folder, data, user):
-    """A certificate for the address that signs itself: for clients, and with its key in `data`."""
+    """A certificate that signs itself: the server's, for its address, with its key in `data`, and
+    with its key beside it the one by which a client is the user `certified`."""
     (folder / "certificate.cnf").write_text(
         "[req]\ndistinguished_name = name\nx509_extensions = extensions\nprompt = no\n"
-        "[name]\nCN = localhost\n"
+        "[name]\nCN = certified\n"
         f"[extensions]\nsubjectAltName = IP:{address()}\nbasicConstraints = critical,CA:TRUE\n",
         encoding="utf-8")
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
          "-nodes", "-days", "1", "-config", str(folder / "certificate.cnf"),
-         "-out", str(folder / "server.crt"), "-keyout", str(data / "server.key")],
+         "-out", str(folder / "server.crt"), "-keyout", str(folder / "server.key")],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
     if made.returncode != 0:
         raise NoServer(f"no certificate: {made.stderr}")
-    shutil.copy(folder / "server.crt", data / "server.crt")
     for name in ("server.crt", "server.key"):
+        shutil.copy(folder / name, data / name)
         (data / name).chmod(0o600)
         if user:
             os.chown(data / name, user.pw_uid, user.pw_gid)
@@ -104,16 +106,19 @@ def start(folder, log):
         timeout=SECONDS, check=False)
     if made.returncode != 0:
         raise NoServer(f"initdb failed:\n{made.stdout}{made.stderr}")
-    # Everybody is trusted but `guarded`, who has to know a password once a test has given one.
+    # Everybody is trusted but `guarded`, who has to know a password once a test has given one, and
+    # `certified`, who has to show a certificate of that name.
     rules = folder / "data" / "pg_hba.conf"
-    rules.write_text("local all guarded scram-sha-256\nhostssl all all 127.0.0.0/8 trust\n" +
+    rules.write_text("local all guarded scram-sha-256\n"
+                     "hostssl all certified 127.0.0.0/8 trust clientcert=verify-full\n"
+                     "hostssl all all 127.0.0.0/8 trust\n" +
                      rules.read_text(encoding="utf-8"), encoding="utf-8")
     make_certificate(folder, folder / "data", user)
     server = subprocess.Popen(
         [*before, *(["--pdeathsig", "INT"] if before else []), str(bin_folder / "postgres"),
          "-D", str(folder / "data"), "-k", str(folder / "socket"),
-         "-c", f"listen_addresses={address()}", "-c", "ssl=on", "-c", "fsync=off", "-c", "max_connections=40",
-         "-c", "shared_buffers=16MB", "-c", "logging_collector=off"],
+         "-c", f"listen_addresses={address()}", "-c", "ssl=on", "-c", "ssl_ca_file=server.crt",
+         "-c", "fsync=off", "-c", "max_connections=40", "-c", "shared_buffers=16MB", "-c", "logging_collector=off"],
         cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     ready = [str(bin_folder / "pg_isready"), "-q", "-h", str(folder / "socket")]
     if not (bin_folder / "pg_isready").exists():
