@@ -454,6 +454,20 @@ def give_time(file, arguments):
     file.write_text(json.dumps(job))
 
 
+def make_home(root, name):
+    """With the plugins of the examples. Who follows the words of `warm-program` has all that it
+    takes, whatever the mask of the shell is."""
+    home = root / ".local/state/pawl"
+    (root / "home").symlink_to(home)
+    if name != "warm-program":
+        home.mkdir(mode=0o700, parents=True)
+        return shutil.copytree(EXAMPLES / "plugins", home / "plugins")
+    told = json.loads((EXAMPLES / f"{name}.json").read_text())["description"]
+    commands = [line for line in told if "~/.local/state/pawl" in line]
+    return subprocess.run(["sh", "-ec", "umask 002\n" + "\n".join(commands)], cwd=root,
+                          env=os.environ | {"HOME": str(root)}, check=True)
+
+
 def play(pawl, name, case):
     arguments, code, states, items, check = case
     # A relative working area would be one of each task's folder.
@@ -463,8 +477,7 @@ def play(pawl, name, case):
         shutil.copytree(EXAMPLES, root / "examples")
         if name == FAULTS:
             give_time(root / "examples" / f"{name}.json", arguments)
-        (root / "home").mkdir(mode=0o700)
-        shutil.copytree(EXAMPLES / "plugins", root / "home/plugins")
+        make_home(root, name)
         arguments = [a.replace("work=work", f"work={root}/work") for a in arguments]
         if counterpart:
             arguments = [a.replace("PORT", counterpart.port) for a in arguments]
