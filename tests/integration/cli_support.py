@@ -152,6 +152,24 @@ class HomeTest(unittest.TestCase):
     def job(self, name, tasks, **more):
         return self.write(f"{name}.json", {"name": name, "tasks": tasks, **more})
 
+    def put_library(self, variable):
+        """The plugin whose path is in a variable of the test's environment, for this home."""
+        shutil.copy(os.environ[variable], self.plugins())
+
+    def put_program(self, name, text):
+        """A warm program in shell, and its manifest."""
+        program = self.plugins() / f"{name}.sh"
+        program.write_text(text)
+        program.chmod(0o755)
+        program.with_suffix(".json").write_text(json.dumps({"command": [f"./{program.name}"]}))
+
+    def plugins(self):
+        """The folder of plugins. A home that others may enter is refused."""
+        folder = self.home / "plugins"
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        self.home.chmod(0o700)
+        return folder
+
     def until(self, what, condition, seconds=30):
         """Waits for a condition with a deadline; its value."""
         end = time.monotonic() + patient(seconds)

@@ -10,8 +10,6 @@ from pathlib import Path
 import cli_support
 from cli_support import HomeTest
 
-PLUGIN = Path(os.environ["PAWL_FAULTY_PLUGIN"])
-
 
 def words_of(process):
     """The first word of a process by its folder in /proc; of other folders none."""
@@ -41,10 +39,7 @@ def name_of(process):
 class PluginTest(HomeTest):
     def setUp(self):
         super().setUp()
-        plugins = self.home / "plugins"
-        plugins.mkdir(parents=True, mode=0o700)
-        self.home.chmod(0o700)
-        shutil.copy(PLUGIN, plugins / "faulty.so")
+        self.put_library("PAWL_FAULTY_PLUGIN")
 
     def task(self, name, operator, **more):
         return {"id": name, "operator": operator, **more}
@@ -344,7 +339,7 @@ done
         self.assertIn("build it anew", done.err)
 
     def test_an_end_without_a_result_is_a_failure_for_good(self):
-        shutil.copy(os.environ["PAWL_NO_RESULT_PLUGIN"], self.home / "plugins" / "no_result.so")
+        self.put_library("PAWL_NO_RESULT_PLUGIN")
         self.run_of([self.task("a", "flawed", retry={"max_attempts": 3, "delay": "0s"})], code=1)
         attempts = self.attempts("a")
         self.assertEqual([a["reason"] for a in attempts], ["permanent"])

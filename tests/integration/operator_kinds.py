@@ -9,7 +9,6 @@ Where postgres_cluster.py has brought a server, PostgreSQL is one of them."""
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import socketserver
@@ -153,14 +152,8 @@ class KindsTest(GateTest):
     def setUp(self):
         super().setUp()
         self.write("calls.py", CALLS)
-        plugins = self.home / "plugins"
-        plugins.mkdir(parents=True, mode=0o700)
-        self.home.chmod(0o700)
-        program = plugins / "warm.sh"
-        program.write_text(WARM.replace("GATES", str(self.gates)))
-        program.chmod(0o755)
-        (plugins / "warm.json").write_text(json.dumps({"command": ["./warm.sh"]}))
-        shutil.copy(os.environ["PAWL_FAULTY_PLUGIN"], plugins / "faulty.so")
+        self.put_program("warm", WARM.replace("GATES", str(self.gates)))
+        self.put_library("PAWL_FAULTY_PLUGIN")
         self.native = self.root / "native"
         self.native.mkdir()
         self.server = Server(self.is_open)

@@ -7,7 +7,6 @@ time-outs and failures.
 
 import json
 import os
-import shutil
 import time
 
 import cli_support
@@ -257,13 +256,8 @@ class Failed(GateTest):
 
     def test_every_kind_says_what_failed_and_whether_it_may_heal(self):
         self.write("calls.py", "def fail():\n    raise KeyError('no such row')\n")
-        (self.home / "plugins").mkdir(parents=True, mode=0o700)
-        self.home.chmod(0o700)
-        program = self.home / "plugins" / "warm.sh"
-        program.write_text(WARM_THAT_FAILS)
-        program.chmod(0o755)
-        (self.home / "plugins" / "warm.json").write_text('{"command": ["./warm.sh"]}')
-        shutil.copy(os.environ["PAWL_FAULTY_PLUGIN"], self.home / "plugins")
+        self.put_program("warm", WARM_THAT_FAILS)
+        self.put_library("PAWL_FAULTY_PLUGIN")
         nobody = "127.0.0.1:1"
         wait = {"every": "100ms", "timeout": "100ms"}
         mail = {"host": "127.0.0.1", "port": 1, "tls": "none", "from": "a@example.org",

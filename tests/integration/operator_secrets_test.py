@@ -10,7 +10,6 @@ import base64
 import http.server
 import json
 import os
-import shutil
 import threading
 from pathlib import Path
 
@@ -181,16 +180,14 @@ class Secrets(GateTest):
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.write("calls.py", CALLS)
         self.write("token", CANARY + "\n")
-        plugins = self.home / "plugins"
-        plugins.mkdir(parents=True, mode=0o700)
-        self.home.chmod(0o700)
+        plugins = self.plugins()
         (plugins / "warm.py").write_text(WARM)
         (plugins / "warm.py").chmod(0o755)
         (plugins / "warm.json").write_text(json.dumps({
             "command": ["./warm.py"],
             "schema": {"type": "object", "properties": {
                 "token": {"type": "string", "x-pawl-secret": True}}}}))
-        shutil.copy(os.environ["PAWL_FAULTY_PLUGIN"], plugins / "faulty.so")
+        self.put_library("PAWL_FAULTY_PLUGIN")
 
     def tasks(self):
         token = "{{ secrets.TOKEN }}"

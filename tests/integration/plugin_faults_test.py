@@ -8,8 +8,6 @@ The plugin is plugins/faulty.cpp. Quicker misdeeds of it are in host_test.py."""
 
 import contextlib
 import json
-import os
-import shutil
 
 import cli_support
 import sanitizers
@@ -29,14 +27,8 @@ GUSH = warm_program("""\
 class PluginFaultTest(GateTest):
     def setUp(self):
         super().setUp()
-        plugins = self.home / "plugins"
-        plugins.mkdir(parents=True, mode=0o700)
-        self.home.chmod(0o700)
-        shutil.copy(os.environ["PAWL_FAULTY_PLUGIN"], plugins / "faulty.so")
-        program = plugins / "gush.sh"
-        program.write_text(GUSH)
-        program.chmod(0o755)
-        (plugins / "gush.json").write_text('{"command": ["./gush.sh"]}')
+        self.put_library("PAWL_FAULTY_PLUGIN")
+        self.put_program("gush", GUSH)
 
     def task(self, name, operator, **more):
         return {"id": name, "operator": operator, **more}

@@ -10,7 +10,6 @@ place of each worker's socket; it passes on what both sides say, but for what th
 import contextlib
 import os
 import select
-import shutil
 import socket
 import threading
 
@@ -146,10 +145,7 @@ class WireFaults(GateTest):
 
     def setUp(self):
         super().setUp()
-        plugins = self.home / "plugins"
-        plugins.mkdir(parents=True, mode=0o700)
-        self.home.chmod(0o700)
-        shutil.copy(os.environ["PAWL_FAULTY_PLUGIN"], plugins / "faulty.so")
+        self.put_library("PAWL_FAULTY_PLUGIN")
         self.go = self.root / "go"
 
     def begin(self, **relay):
