@@ -126,6 +126,15 @@ class WhatOperatorsMayDo(PluginTest):
         self.run_of([self.task("a", "obedient", timeout="200ms")], code=1)
         self.assertEqual(self.row("a")["reason"], "timeout")
         self.assertEqual(self.pawl("logs", "@latest/a").out, "waiting\n")
+        # It claims success, which comes too late: what counts is that it was to end.
+        running = self.start("run", self.job("second", [self.task("b", "obedient")]))
+        run = running.stdout.readline().split()[0]
+        self.until("it waits", lambda: self.pawl("logs", f"{run}/b", code=None).out == "waiting\n")
+        self.pawl("cancel", run, "-y")
+        running.communicate()
+        self.assertEqual((self.row("b", run)["state"], self.row("b", run)["reason"]),
+                         ("cancelled", "cancelled"))
+        self.assertEqual([a["state"] for a in self.attempts("b", run)], ["cancelled"])
 
 
 class HowManyHosts(PluginTest):
