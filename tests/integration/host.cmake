@@ -3,6 +3,14 @@ add_library(pawl_faulty_plugin MODULE plugins/faulty.cpp)
 target_link_libraries(pawl_faulty_plugin PRIVATE pawl_flags pawl_plugin_api Threads::Threads)
 set_target_properties(pawl_faulty_plugin PROPERTIES PREFIX "" OUTPUT_NAME faulty
   CXX_VISIBILITY_PRESET hidden)
+# Operators that keep the contract, and tables of a later release.
+add_library(pawl_honest_plugin MODULE plugins/honest.cpp)
+target_link_libraries(pawl_honest_plugin PRIVATE pawl_flags pawl_plugin_api)
+set_target_properties(pawl_honest_plugin PROPERTIES PREFIX "" OUTPUT_NAME honest
+  CXX_VISIBILITY_PRESET hidden)
+add_library(pawl_later_plugin MODULE plugins/later.cpp)
+target_link_libraries(pawl_later_plugin PRIVATE pawl_flags pawl_plugin_api)
+set_target_properties(pawl_later_plugin PROPERTIES PREFIX "" OUTPUT_NAME later)
 add_test(NAME "what operators may do and what they cannot break"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/host_test.py --pawl $<TARGET_FILE:pawl>)
 set_tests_properties("what operators may do and what they cannot break" PROPERTIES

@@ -1,8 +1,8 @@
 """One task of every kind of operator, each of which waits until the test lets it go: a program, a
-call of a server, a mail, a statement that waits for a lock, a Python function, a warm program, a
-plugin, a run of another job, sensors that defer themselves. And one look from outside for each:
-whether what it does is still going on. (`noop` ends at once, and `sleep` has nothing outside: tests
-that want them have jobs of their own.)
+call of a server, a mail, a statement that waits for a lock, a Python function, a warm program,
+plugins on a thread and on the loop, a run of another job, sensors that defer themselves. And one look
+from outside for each: whether what it does is still going on. (`noop` ends at once, and `sleep` has
+nothing outside: tests that want them have jobs of their own.)
 
 Where postgres_cluster.py has brought a server, PostgreSQL is one of them."""
 
@@ -154,6 +154,7 @@ class KindsTest(GateTest):
         self.write("calls.py", CALLS)
         self.put_program("warm", WARM.replace("GATES", str(self.gates)))
         self.put_library("PAWL_FAULTY_PLUGIN")
+        self.put_library("PAWL_HONEST_PLUGIN")
         self.native = self.root / "native"
         self.native.mkdir()
         self.server = Server(self.is_open)
@@ -177,6 +178,7 @@ class KindsTest(GateTest):
                               "from": "a@example.org", "to": "b@example.org", "subject": "s",
                               "text": "t"}},
             "native": {"operator": "patient", "working_dir": str(self.native)},
+            "native_on_loop": {"operator": "waits_on_loop", "working_dir": str(self.native)},
             "sqlite": {"operator": "sqlite",
                        "with": {"database": "data.db", "busy_timeout": "10m",
                                 "sql": ["INSERT INTO t VALUES (1);", "SELECT 'sqlite' AS a"]}},
@@ -189,7 +191,8 @@ class KindsTest(GateTest):
                       "with": {"url": f"{self.server.url}/ready", "every": "100ms"}},
         }
         self.outputs = {"process": "process", "http": "http", "sqlite": [{"a": "sqlite"}],
-                        "python": "python", "warm": "warm", "native": "went", "file": str(self.gates / "file"),
+                        "python": "python", "warm": "warm", "native": "went",
+                        "native_on_loop": "went", "file": str(self.gates / "file"),
                         "ready": "ready"}
         if "PAWL_POSTGRES_PID" in os.environ:
             self.add_postgres()

@@ -59,7 +59,7 @@ set_tests_properties("operators outlive the scheduler and end when they are told
   "a secret that all operators use is found nowhere"
   "a secret that all operators use is found nowhere, PostgreSQL too"
   PROPERTIES LABELS integration TIMEOUT 300
-  ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>")
+  ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>;PAWL_HONEST_PLUGIN=$<TARGET_FILE:pawl_honest_plugin>")
 
 add_test(NAME "tasks call servers, wait for them and send mail"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/http_jobs_test.py --pawl $<TARGET_FILE:pawl>)
