@@ -143,6 +143,9 @@ class GateTest(HomeTest):
         return {t["task"]: t for t in
                 self.pawl("tasks", "--run", run, "-o", "json", "--limit", 0).json()}
 
+    def states(self, run):
+        return {name: task["state"] for name, task in self.tasks_of(run).items()}
+
     def attempts_of(self, run):
         found = {}
         for a in self.pawl("attempts", "--run", run, "-o", "json", "--limit", 0).json():

@@ -6,8 +6,10 @@ nothing outside: tests that want them have jobs of their own.)
 
 Where postgres_cluster.py has brought a server, PostgreSQL is one of them."""
 
+import collections
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -15,9 +17,11 @@ import socketserver
 import sqlite3
 import subprocess
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from gate_support import GateTest
+from patience import patient
 from warm_program import warm_program
 
 CALLS = '''
@@ -57,13 +61,23 @@ class OwnThread:
 
 
 class Server(OwnThread, ThreadingHTTPServer):
-    """GET /wait is answered once `gate` is open; /ready says whether it is."""
+    """GET /wait and /held are answered once their gates are open; /ready says whether its gate is;
+    /busy, and what is below it, asks for time until its gate is."""
+
+    HELD = {"/wait": "http", "/held": "held"}
+    RETRY_AFTER = math.ceil(patient(2))
 
     def __init__(self, gate):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.gate, self.waiting, self.seen = gate, 0, 0
+        self.gate, self.waiting = gate, 0
+        self.calls = collections.defaultdict(list)  # by path: when each came
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.begin()
+
+    @property
+    def seen(self):
+        """How often the answer of /wait was asked for."""
+        return len(self.calls["/wait"])
 
 
 def has_left(connection):
@@ -125,25 +139,32 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-    def answer(self, status, body):
+    def answer(self, status, body, **headers):
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def do_GET(self):
+        self.server.calls[self.path].append(time.monotonic())
         if self.path == "/ready":
             return self.answer(200 if self.server.gate("ready") else 503, b'"ready"')
-        self.server.seen += 1
+        if self.path.startswith("/busy"):
+            if not self.server.gate("busy"):
+                return self.answer(429, b"", Retry_After=self.server.RETRY_AFTER)
+            return self.answer(200, b'"busy"')
+        gate = self.server.HELD[self.path]
         self.server.waiting += 1
         try:
-            while not self.server.gate("http"):
+            while not self.server.gate(gate):
                 if has_left(self.connection):
                     return None
         finally:
             self.server.waiting -= 1
-        return self.answer(200, b'"http"')
+        return self.answer(200, json.dumps(gate).encode())
 
 
 class KindsTest(GateTest):
@@ -266,9 +287,6 @@ class KindsTest(GateTest):
         self.until("the job that one of them calls is known",
                    lambda: "below" in self.pawl("jobs", "-o", "name").lines)
         return self.detach(self.job("kinds", tasks), "--concurrency", len(tasks))
-
-    def states(self, run):
-        return {name: task["state"] for name, task in self.tasks_of(run).items()}
 
     def until_all_wait(self, run, attempt=1):
         """Each does what it is to do, as far as can be seen from outside."""

@@ -108,9 +108,6 @@ class Sleepers(GateTest):
     def sleeper(self, span, **more):
         return {"id": "a", "operator": "sleep", "with": {"for": f"{int(span)}ms"}, **more}
 
-    def states(self, run):
-        return {name: task["state"] for name, task in self.tasks_of(run).items()}
-
     def until_it_sleeps(self, run):
         self.until("it sleeps", lambda: self.states(run) == {"a": "deferred"})
 
@@ -150,6 +147,74 @@ class Sleepers(GateTest):
         self.assertEqual(self.states(run), {"a": "deferred"})
         self.pawl("cancel", run, "-y")
         self.assertEqual(self.until_ended(run)["state"], "cancelled")
+
+
+class LooksAndWaits(KindsTest):
+    """A call that the server wants to be asked again later, and a look whose answer it holds."""
+
+    def setUp(self):
+        super().setUp()
+        self.kinds = {"busy": {"operator": "http", "with": {"url": f"{self.server.url}/busy"}},
+                      "held": {"operator": "wait_http",
+                               "with": {"url": f"{self.server.url}/held", "every": "100ms",
+                                        "look_timeout": "10m"}}}
+
+    def begun(self):
+        run = self.run_kinds()
+        self.until("one is to come again, and one waits for its answer", lambda: (
+            self.states(run) == {"busy": "deferred", "held": "running"} and self.server.waiting == 1))
+        self.assertEqual(self.calls(), {"/busy": 1, "/held": 1})
+        return run
+
+    def calls(self):
+        return {path: len(times) for path, times in self.server.calls.copy().items()}
+
+    def restart(self, how, ends_meanwhile):
+        serve = self.serve()
+        run = self.begun()
+        self.stop(serve, how)
+        # It is not asked again before its time, whenever somebody is up again.
+        self.open_gates("busy")
+        if ends_meanwhile:
+            self.open_gates("held")
+            self.until("the answer has come", lambda: not self.server.waiting)
+        self.serve()
+        if not ends_meanwhile:
+            self.assertEqual((self.states(run)["held"], self.server.waiting), ("running", 1))
+            self.open_gates("held")
+        self.assertEqual(self.until_ended(run)["state"], "succeeded", self.states(run))
+        for name in self.kinds:
+            self.assertEqual(self.pawl("output", f"{run}/{name}").json(), name)
+        self.assertEqual({key: a["state"] for key, a in self.attempts_of(run).items()},
+                         {(name, 1): "succeeded" for name in self.kinds})
+        self.assertEqual(self.calls(), {"/busy": 2, "/held": 1})
+        first, second = self.server.calls["/busy"]
+        self.assertGreaterEqual(second - first, self.server.RETRY_AFTER)
+
+    def test_kill_9_disturbs_neither(self):
+        self.restart(KILL, ends_meanwhile=False)
+
+    def test_sigterm_disturbs_neither(self):
+        self.restart(TERM, ends_meanwhile=False)
+
+    def test_what_is_answered_while_nobody_is_up_is_known_afterwards(self):
+        self.restart(KILL, ends_meanwhile=True)
+
+    def test_a_cancellation_ends_both_and_the_server_is_not_called_again(self):
+        self.serve()
+        run = self.begun()
+        self.pawl("cancel", run, "-y")
+        self.assertEqual(self.until_ended(run)["state"], "cancelled")
+        self.assertEqual(self.states(run), dict.fromkeys(self.kinds, "cancelled"))
+        self.until("the answer is not waited for any more", lambda: not self.server.waiting)
+        # Once a later call is made again, the time of the cancelled one has been over.
+        path = "/busy/later"
+        later = self.detach(self.job("later", [
+            {"id": "a", "operator": "http", "with": {"url": self.server.url + path}}]))
+        self.until("a later one is made again", lambda: len(self.server.calls[path]) > 1)
+        self.pawl("cancel", later, "-y")
+        self.assertEqual({p: n for p, n in self.calls().items() if p != path},
+                         {"/busy": 1, "/held": 1})
 
 
 class Noop(GateTest):
