@@ -16,3 +16,9 @@ add_test(NAME "what operators may do and what they cannot break"
 set_tests_properties("what operators may do and what they cannot break" PROPERTIES
   LABELS integration TIMEOUT 180
   ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>;PAWL_OTHER_VERSION_PLUGIN=$<TARGET_FILE:pawl_flawed_other_version>;PAWL_NO_RESULT_PLUGIN=$<TARGET_FILE:pawl_flawed_no_result>")
+add_test(NAME "operators are told what they need, wait by thousands and end as they are asked"
+  COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/honest_operators_test.py
+    --pawl $<TARGET_FILE:pawl>)
+set_tests_properties("operators are told what they need, wait by thousands and end as they are asked"
+  PROPERTIES LABELS integration TIMEOUT 300
+  ENVIRONMENT "PAWL_HONEST_PLUGIN=$<TARGET_FILE:pawl_honest_plugin>;PAWL_LATER_PLUGIN=$<TARGET_FILE:pawl_later_plugin>")
