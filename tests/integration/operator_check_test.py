@@ -192,7 +192,6 @@ def flawed_libraries(options):
     for name, how in WRONG_END.items():
         yield lambda name=name, how=how: expect_failure(
             of(name), "flawed: an attempt ends once", how)
-    yield lambda: expect_all(of("larger"), "one with larger tables than pawl knows")
     yield lambda: expect_failure(check(options.pawl, options.pawl), "interface", str(options.pawl))
 
 

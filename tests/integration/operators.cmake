@@ -19,7 +19,7 @@ add_library(bad_operators MODULE bad_operators.cpp)
 target_link_libraries(bad_operators PRIVATE pawl_flags pawl_plugin_api Threads::Threads)
 set_target_properties(bad_operators PROPERTIES PREFIX "")
 # One source, and a library for each rule of the interface that it can break.
-foreach(flaw larger null_plugin other_version short_plugin no_operators null_operator short_operator
+foreach(flaw null_plugin other_version short_plugin no_operators null_operator short_operator
     run_and_start neither no_cancel digit_first hyphen no_schema no_result short_result)
   string(TOUPPER ${flaw} FLAW)
   add_library(pawl_flawed_${flaw} MODULE plugins/flawed.c)
