@@ -10,12 +10,6 @@
 namespace pawl {
 namespace {
 
-bool has_template(const Json& value) {
-  if (value.is_string()) return value.get_ref<const std::string&>().find("{{") != std::string::npos;
-  if (!value.is_structured()) return false;
-  return std::any_of(value.begin(), value.end(), has_template);
-}
-
 /// `{{ … }}` and nothing else: it may become a value of any type.
 bool is_whole_template(const std::string& text) {
   return text.starts_with("{{") && text.ends_with("}}") && !text.starts_with("{{{{") &&
@@ -42,18 +36,10 @@ class ParameterCheck::Walk {
  public:
   explicit Walk(ParameterCheck& owner) : owner_(owner) {}
 
+  /// Parts first, so that an error names its place.
   void check(const Json& schema, const Json& value, const std::string& pointer) {
     if (errors.size() > limits::kErrorsPerFileMax) return;  // one more: so that it is told
-    if (!has_template(value)) {
-      // Objects are walked, so that an error names its place.
-      if (value.is_object() && member(schema, "properties") != nullptr) {
-        return check_object(schema, value, pointer);
-      }
-      if (auto wrong = owner_.compiled(schema).violation(value))
-        errors.push_back({pointer, *wrong});
-      return;
-    }
-    if (value.is_string()) {
+    if (value.is_string() && has_template(value)) {
       if (!allows_text(schema) && !is_whole_template(value.get_ref<const std::string&>())) {
         errors.push_back({pointer,
                           "text around a template makes it a text, which is not allowed "
@@ -61,17 +47,24 @@ class ParameterCheck::Walk {
       }
       return;
     }
-    if (value.is_object()) return check_object(schema, value, pointer);
-    if (const Json* items = member(schema, "items"); items != nullptr) {
+    const std::size_t before = errors.size();
+    const Json* items = member(schema, "items");
+    if (value.is_object()) {
+      check_members(schema, value, pointer);
+    } else if (value.is_array() && items != nullptr && items->is_object()) {
       for (std::size_t i = 0; i < value.size(); ++i)
         check(*items, value[i], pointer + "/" + std::to_string(i));
     }
+    // What holds of the whole: told only when each part is right.
+    if (errors.size() > before) return;
+    if (auto wrong = owner_.compiled(schema).violation(value, Texts::templates))
+      errors.push_back({pointer, std::move(*wrong)});
   }
 
   std::vector<ParameterError> errors;
 
  private:
-  void check_object(const Json& schema, const Json& value, const std::string& pointer) {
+  void check_members(const Json& schema, const Json& value, const std::string& pointer) {
     static const Json kNone = Json::object();
     const Json* declared = member(schema, "properties");
     const Json& properties = declared != nullptr ? *declared : kNone;
@@ -100,11 +93,6 @@ class ParameterCheck::Walk {
           errors.push_back({pointer, "\"" + name.get<std::string>() + "\" is missing"});
       }
     }
-    // What holds between members: told only when each of them is right.
-    if (!errors.empty()) return;
-    const CompiledSchema& all = owner_.compiled(schema);
-    auto wrong = has_template(value) ? all.rule_violation(value) : all.violation(value);
-    if (wrong) errors.push_back({pointer, std::move(*wrong)});
   }
 
   ParameterCheck& owner_;
@@ -170,31 +158,6 @@ const CompiledSchema& ParameterCheck::compiled(const Json& schema) {
 
 std::vector<ParameterError> check_parameters(const Json& schema, const Json& with) {
   return ParameterCheck().check(schema, with);
-}
-
-bool may_use_secrets(const Json& schema, const Json::json_pointer& place) {
-  std::vector<std::string> parts;
-  for (Json::json_pointer at = place; !at.empty(); at = at.parent_pointer())
-    parts.push_back(at.back());
-  std::reverse(parts.begin(), parts.end());
-  const Json* at = &schema;
-  for (const std::string& part : parts) {
-    const Json* properties = member(*at, "properties");
-    const Json* next = nullptr;
-    if (properties != nullptr && properties->contains(part)) {
-      next = &(*properties)[part];
-    } else if (const Json* rest = member(*at, "additionalProperties"); rest != nullptr) {
-      next = rest;
-    } else if (const Json* items = member(*at, "items"); items != nullptr) {
-      next = items;
-    }
-    if (next == nullptr) return false;
-    if (const Json* allowed = member(*next, "x-pawl-secret");
-        allowed != nullptr && *allowed == true)
-      return true;
-    at = next;
-  }
-  return false;
 }
 
 }  // namespace pawl

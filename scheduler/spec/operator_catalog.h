@@ -66,8 +66,4 @@ class ParameterCheck {
 /// The same of parameters that are checked once.
 std::vector<ParameterError> check_parameters(const Json& schema, const Json& with);
 
-/// True when a template at this place of `with` may use secrets: its property, or one above it, has
-/// `"x-pawl-secret": true`.
-bool may_use_secrets(const Json& schema, const Json::json_pointer& place);
-
 }  // namespace pawl

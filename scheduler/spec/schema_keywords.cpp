@@ -9,6 +9,7 @@
 #include <re2/re2.h>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/base/text.h"
 #include "scheduler/spec/diagnostics.h"
 
 namespace pawl {
@@ -30,13 +31,16 @@ enum class KeywordForm : std::uint8_t {
   schema_map,
   pattern,
   format,
+  kind,
+  duration,
+  size,
 };
 
 struct Keyword {
   std::string_view word;
   KeywordForm form;
 };
-constexpr std::array<Keyword, 36> kKeywords = {{
+constexpr std::array<Keyword, 41> kKeywords = {{
     {"type", KeywordForm::type},
     {"enum", KeywordForm::list},
     {"const", KeywordForm::any},
@@ -73,26 +77,33 @@ constexpr std::array<Keyword, 36> kKeywords = {{
     {"then", KeywordForm::schema},
     {"else", KeywordForm::schema},
     {"readOnly", KeywordForm::boolean},
+    {"x-pawl-type", KeywordForm::kind},
+    {"x-pawl-minimum", KeywordForm::duration},
+    {"x-pawl-maximum", KeywordForm::size},
+    {"x-pawl-error", KeywordForm::text},
+    {"x-pawl-secret", KeywordForm::boolean},
 }};
 constexpr std::array<std::string_view, 7> kTypes = {"string", "integer", "number", "boolean",
                                                     "array",  "object",  "null"};
+constexpr std::array<std::string_view, 3> kKinds = {"duration", "size", "url"};
 constexpr std::array<std::string_view, 2> kFormats = {"date", "date-time"};
 
 class SchemaChecker {
  public:
   std::vector<SchemaError> errors;
 
-  /// `reached`: own checks (patterns, formats) apply to every value that comes here.
-  void check(const Json& schema, const std::string& pointer, bool reached) {
+  void check(const Json& schema, const std::string& pointer) {
     if (schema.is_boolean()) return;
     if (!schema.is_object()) {
       fail(pointer, "a schema is an object");
       return;
     }
     for (const auto& [key, value] : schema.items()) {
-      if (key.starts_with("x-") || key == "comment" || key == "$schema" || key == "$comment")
+      const bool is_ours = key.starts_with("x-pawl-");
+      if ((key.starts_with("x-") && !is_ours) || key == "comment" || key == "$schema" ||
+          key == "$comment")
         continue;
-      check_keyword(key, value, pointer + "/" + escape_pointer(key), reached);
+      check_keyword(key, value, pointer + "/" + escape_pointer(key));
     }
   }
 
@@ -101,17 +112,13 @@ class SchemaChecker {
     if (errors.size() < limits::kErrorsPerFileMax) errors.push_back({pointer, std::move(message)});
   }
 
-  void check_keyword(const std::string& key, const Json& value, const std::string& pointer,
-                     bool reached) {
+  void check_keyword(const std::string& key, const Json& value, const std::string& pointer) {
     const auto* known = std::find_if(kKeywords.begin(), kKeywords.end(),
                                      [&](const Keyword& k) { return k.word == key; });
     if (known == kKeywords.end()) {
       unknown(key, pointer);
       return;
     }
-    const bool through =
-        reached && (key == "items" || key == "properties" || key == "additionalProperties" ||
-                    key == "propertyNames" || key == "allOf");
     switch (known->form) {
       case KeywordForm::any: return;
       case KeywordForm::text: expect(value.is_string(), pointer, key, "a text"); return;
@@ -131,27 +138,40 @@ class SchemaChecker {
                pointer, key, "a list of names");
         return;
       case KeywordForm::type: check_type(value, pointer); return;
-      case KeywordForm::schema: check(value, pointer, through); return;
+      case KeywordForm::schema: check(value, pointer); return;
       case KeywordForm::schema_or_list:
         if (value.is_array()) {
-          check_schema_list(value, pointer, through);
+          check_schema_list(value, pointer);
         } else {
-          check(value, pointer, through);
+          check(value, pointer);
         }
         return;
       case KeywordForm::schema_list:
         if (expect(value.is_array() && !value.empty(), pointer, key, "a list of schemas")) {
-          check_schema_list(value, pointer, through);
+          check_schema_list(value, pointer);
         }
         return;
       case KeywordForm::schema_map:
         if (!expect(value.is_object(), pointer, key, "an object of schemas")) return;
         for (const auto& [name, schema] : value.items()) {
-          check(schema, pointer + "/" + escape_pointer(name), through);
+          check(schema, pointer + "/" + escape_pointer(name));
         }
         return;
-      case KeywordForm::pattern: check_pattern(value, pointer, reached); return;
-      case KeywordForm::format: check_format(value, pointer, reached); return;
+      case KeywordForm::pattern: check_pattern(value, pointer); return;
+      case KeywordForm::format: check_format(value, pointer); return;
+      case KeywordForm::kind:
+        expect(value.is_string() && std::find(kKinds.begin(), kKinds.end(),
+                                              value.get<std::string>()) != kKinds.end(),
+               pointer, key, list_words(kKinds));
+        return;
+      case KeywordForm::duration:
+        expect(value.is_string() && parse_duration(value.get<std::string>()), pointer, key,
+               "a duration such as \"30s\"");
+        return;
+      case KeywordForm::size:
+        expect(value.is_string() && parse_size(value.get<std::string>()), pointer, key,
+               "a size such as \"1MiB\"");
+        return;
     }
   }
 
@@ -178,9 +198,9 @@ class SchemaChecker {
            key == "enum" ? "a list of at least one value" : "a list");
   }
 
-  void check_schema_list(const Json& list, const std::string& pointer, bool reached) {
+  void check_schema_list(const Json& list, const std::string& pointer) {
     for (std::size_t i = 0; i < list.size(); ++i) {
-      check(list[i], pointer + "/" + std::to_string(i), reached);
+      check(list[i], pointer + "/" + std::to_string(i));
     }
   }
 
@@ -208,7 +228,7 @@ class SchemaChecker {
     return did_you_mean(word, kTypes);
   }
 
-  void check_pattern(const Json& value, const std::string& pointer, bool reached) {
+  void check_pattern(const Json& value, const std::string& pointer) {
     if (!value.is_string()) {
       fail(pointer, "\"pattern\" expects a regular expression (a text)");
       return;
@@ -216,18 +236,14 @@ class SchemaChecker {
     const RE2 pattern(value.get<std::string>(), RE2::Quiet);
     if (!pattern.ok()) {
       fail(pointer, "this regular expression (RE2) does not compile: " + pattern.error());
-    } else if (!reached) {
-      fail(pointer, "\"pattern\" is not offered inside anyOf, oneOf, not, if or contains");
     }
   }
 
-  void check_format(const Json& value, const std::string& pointer, bool reached) {
+  void check_format(const Json& value, const std::string& pointer) {
     if (!value.is_string() ||
         std::find(kFormats.begin(), kFormats.end(), value.get<std::string>()) == kFormats.end()) {
       fail(pointer, "\"format\" expects " + list_words(kFormats) +
                         "; anything else would not be checked, a \"pattern\" is");
-    } else if (!reached) {
-      fail(pointer, "\"format\" is not offered inside anyOf, oneOf, not, if or contains");
     }
   }
 };
@@ -236,7 +252,7 @@ class SchemaChecker {
 
 std::vector<SchemaError> keyword_errors(const Json& schema) {
   SchemaChecker checker;
-  checker.check(schema, "", true);
+  checker.check(schema, "");
   return std::move(checker.errors);
 }
 

@@ -68,6 +68,7 @@ Json narrowed(const Json& schema, const Members& varying) {
   const bool keeps_condition = is_about(varying, condition);
   Json out = Json::object();
   for (const auto& [key, value] : schema.items()) {
+    if (key == "x-pawl-secret") out[key] = value;  // it says what may be shown
     if (is_about_names(key, value) || (is_conditional(key) && !keeps_condition)) continue;
     if (key == "properties") {
       out[key] = narrowed_properties(value, varying, names_others);

@@ -1,9 +1,9 @@
 #pragma once
 
-// A JSON Schema of one value: of a parameter, of what an operator takes. The home of the schema
-// library; its exceptions end here. Regular expressions are RE2's, so no text and no pattern can
-// take long or overflow.
+// A JSON Schema of one value: of a parameter, of what an operator takes. Regular expressions are
+// RE2's, so no text and no pattern can take long or overflow.
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <set>
@@ -25,8 +25,14 @@ struct SchemaError {
 /// patterns that do not compile, and what pawl does not offer there (`$ref`).
 std::vector<SchemaError> check_schema(const Json& schema);
 
-/// A schema that `check_schema` accepts, made ready once for many values: making it ready costs
-/// many times as much as one look at a value. Immutable.
+/// How texts with `{{` are read.
+enum class Texts : std::uint8_t {
+  literal,    ///< as what they are
+  templates,  ///< as templates, of which nothing is known yet
+};
+
+/// A schema, made ready once for many values: making it ready costs many times as much as one look
+/// at a value. To one that `check_schema` does not accept no value fits. Immutable.
 class CompiledSchema {
  public:
   explicit CompiledSchema(Json schema);
@@ -34,12 +40,10 @@ class CompiledSchema {
   CompiledSchema(CompiledSchema&&) noexcept;
   CompiledSchema& operator=(CompiledSchema&&) noexcept;
 
-  /// Why `value` does not fit, as one sentence without the value's name; nothing when it fits.
-  std::optional<std::string> violation(const Json& value) const;
-  /// The part of it that is about what holds between the members of an object: choices among them,
-  /// and the parts of `allOf` that say in `x-pawl-error` what is wrong where they do not hold.
-  /// Looks at which members there are, and at constants: a template may stand for any other value.
-  std::optional<std::string> rule_violation(const Json& value) const;
+  /// Why `value` does not fit, as one sentence without the value's name, with the place in it.
+  /// Nothing when it fits, or when it may once its templates are rendered. Values that may be
+  /// secrets are not shown.
+  std::optional<std::string> violation(const Json& value, Texts texts = Texts::literal) const;
 
   /// As it was given.
   const Json& source() const;
@@ -72,5 +76,12 @@ std::optional<std::string> schema_violation(const Json& schema, const Json& valu
 
 /// Whether a text may fit the schema as far as its `type` says.
 bool allows_text(const Json& schema);
+
+/// Whether there is a template anywhere in the value.
+bool has_template(const Json& value);
+
+/// True when a template at this place of `with` may use secrets: its property, or one above it, has
+/// `"x-pawl-secret": true`.
+bool may_use_secrets(const Json& schema, const Json::json_pointer& place);
 
 }  // namespace pawl
