@@ -9,6 +9,7 @@ import base64
 import contextlib
 import email
 import email.policy
+import gzip
 import json
 import os
 import pathlib
@@ -119,6 +120,13 @@ class Http(BaseHTTPRequestHandler):
         except OSError:
             pass
         self.close_connection = True
+
+    def on_packed(self, words, *_):
+        """/packed/MIB/TIMES: so many zero bytes, compressed so many times over."""
+        body = bytes(int(words[0]) << 20)
+        for _ in range(int(words[1])):
+            body = gzip.compress(body, 9)
+        self.answer(200, body, headers=[("Content-Encoding", ", ".join(["gzip"] * int(words[1])))])
 
     def on_binary(self, *_):
         self.answer(200, b"\xff\xfe\x00\x01", "application/octet-stream")

@@ -400,6 +400,62 @@ TEST_CASE_METHOD(Fixture, "a response that does not fit fails and says so") {
   CHECK(host.run(get("/empty")).output == "null");
 }
 
+TEST_CASE_METHOD(Fixture, "an answer that unpacks to a lot is taken in many turns of the loop") {
+  Ask ask = get("/packed/40/1");
+  ask.output = "none";
+  TestAttempt& attempt = host.start(ask);
+  int turns = 0;
+  REQUIRE(run_until(loop, [&] {
+    ++turns;
+    return attempt.end().has_value();
+  }));
+  CHECK(attempt.end()->outcome == PAWL_SUCCEEDED);
+  CHECK(turns > 40);
+}
+
+TEST_CASE_METHOD(Fixture, "what was packed comes back whole, however much it unpacks to") {
+  const ScratchFolder folder;
+  Ask ask = ask_for(server.url("/packed/20/1"), {{"save_to", "zeros"}});
+  ask.working_dir = folder.path();
+  const End end = host.run(ask);
+  INFO(end.message);
+  REQUIRE(end.outcome == PAWL_SUCCEEDED);
+  CHECK(file_text(folder / "zeros") == std::string(20u << 20, '\0'));
+  ask.with =
+      json({{"url", server.url("/packed/20/1")}, {"save_to", "zeros"}, {"max_response", "9MiB"}})
+          .dump();
+  CHECK(host.run(ask).error_class == "ResponseTooLarge");
+  const End bomb = host.run(get("/packed/3/1"));
+  CHECK(bomb.error_class == "ResponseTooLarge");
+  Ask dropped = get("/packed/100/2");
+  dropped.output = "none";
+  const End packed_twice = host.run(dropped);
+  CHECK(packed_twice.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(packed_twice.error_class == "ResponseTooLarge");
+  CHECK_THAT(packed_twice.message,
+             Catch::StartsWith("the response is compressed too much: 8.0 KiB of it become more "
+                               "than 64.0 MiB; ask for a plain one"));
+}
+
+TEST_CASE_METHOD(Fixture, "a call that is cancelled while its answer rests is gone") {
+  Ask ask = get("/packed/40/1");
+  ask.output = "none";
+  TestAttempt& attempt = host.start(ask);
+  int turns = 0;
+  REQUIRE(run_until(loop, [&] { return ++turns > 20; }));
+  host.cancel(attempt);
+  REQUIRE(attempt.end().has_value());
+  CHECK(output({{"url", server.url("/echo")}})["path"] == "/echo");
+}
+
+TEST_CASE_METHOD(Fixture, "a body that nobody keeps has a bound, too") {
+  Ask ask = ask_for(server.url("/chunks/100"), {{"max_response", "1MiB"}});
+  ask.output = "none";
+  const End end = host.run(ask);
+  CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(end.message == "the response is larger than 1.0 MiB, the `max_response`");
+}
+
 TEST_CASE_METHOD(Fixture, "http can give status and headers along with the body") {
   json got = output({{"url", server.url("/ready/full/0")}, {"response", "full"}});
   CHECK(got["status"] == 200);
@@ -757,8 +813,6 @@ TEST_CASE("http shows its own certificate to a server that asks for one") {
   CHECK_THAT(wrong.message + wrong.trace, !Catch::Contains("hunter2"));
   tls["key_password"] = "sesame";
   CHECK(call().outcome == PAWL_SUCCEEDED);
-
-  tls.erase("key_password");
   tls["key_file"] = files[1];
   CHECK(call().outcome == PAWL_SUCCEEDED);
 }

@@ -98,6 +98,7 @@ void TransferShard::end(Transfer& transfer) {
     case Transfer::Stage::looking_up: --lookups_; break;
     case Transfer::Stage::open: break;
   }
+  std::erase(resting_, &transfer);
   curl_multi_remove_handle(multi_.get(), transfer.handle_);
 }
 
@@ -269,8 +270,39 @@ void TransferShard::arm(Clock::time_point when) {
 }
 
 void TransferShard::act(curl_socket_t socket, int events) {
+  bytes_of_turn_ = 0;
   int running = 0;
   curl_multi_socket_action(multi_.get(), socket, events, &running);
+  report();
+  admit_waiting();
+}
+
+bool TransferShard::may_take(Transfer& transfer, std::size_t bytes) {
+  bytes_of_turn_ += bytes;
+  if (bytes_of_turn_ <= kBytesPerTurn) return true;
+  resting_.push_back(&transfer);
+  go_on_later();
+  return false;
+}
+
+void TransferShard::go_on_later() {
+  if (later_ != nullptr) return;
+  later_ = std::make_unique<plugin::TimeWatch>(host_, std::chrono::milliseconds(0), [this] {
+    later_.reset();
+    go_on();
+  });
+}
+
+/// With the one that has rested longest. Others have turns of their own.
+void TransferShard::go_on() {
+  if (resting_.empty()) return;
+  Transfer* transfer = resting_.front();
+  resting_.pop_front();
+  if (!resting_.empty()) go_on_later();
+  bytes_of_turn_ = 0;
+  // What its callback refuses here ends it, but libcurl does not report that.
+  const CURLcode code = curl_easy_pause(transfer->handle_, CURLPAUSE_CONT);
+  if (code != CURLE_OK) finish(*transfer, code);
   report();
   admit_waiting();
 }
@@ -282,12 +314,17 @@ void TransferShard::report() {
     const CURLcode code = message->data.result;  // gone once the handle is removed
     char* owner = nullptr;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
-    auto* transfer = reinterpret_cast<Transfer*>(owner);
-    end(*transfer);
-    transfer->shard_ = nullptr;
-    transfer->on_done(code);
+    finish(*reinterpret_cast<Transfer*>(owner), code);
   }
 }
+
+void TransferShard::finish(Transfer& transfer, CURLcode code) {
+  end(transfer);
+  transfer.shard_ = nullptr;
+  transfer.on_done(code);
+}
+
+bool Transfer::may_take(std::size_t bytes) { return shard_->may_take(*this, bytes); }
 
 Transfers::Transfers(plugin::Host host, SetUp set_up) : host_(host), set_up_(set_up) {
   const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);

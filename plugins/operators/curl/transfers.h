@@ -26,6 +26,14 @@ inline constexpr int kTransfersPerShard = 64;
 /// calls of one host would all look it up, since none knows yet what the others will learn.
 inline constexpr int kLookupsPerShard = 4;
 
+/// What the transfers of a shard take in one turn of the loop, unpacked. libcurl reads on as long
+/// as there is something to read, up to a hundred times, and a small piece may unpack to a lot.
+inline constexpr std::size_t kBytesPerTurn = 1u << 20;
+
+/// What libcurl keeps of a transfer that has enough for now: the rest of what it has read already.
+/// A transfer of which that is more fails (CURLE_OUT_OF_MEMORY).
+inline constexpr std::size_t kUnpackedBytesMax = 64u << 20;
+
 /// One transfer: a configured handle, and whom to tell. Must be ended before it goes.
 class Transfer {
  public:
@@ -36,6 +44,11 @@ class Transfer {
 
   /// The transfer is over and ended; the handle may be used again, and the transfer destroyed.
   virtual void on_done(CURLcode code) = 0;
+
+ protected:
+  /// For the callback that takes data. False: this turn of the loop has taken enough, and the
+  /// callback answers CURL_WRITEFUNC_PAUSE. It is called again with the same data in a later turn.
+  bool may_take(std::size_t bytes);
 
  private:
   friend class TransferShard;
@@ -63,6 +76,7 @@ class TransferShard {
   void end(Transfer& transfer);
   /// Begins those that waited, as far as they may now.
   void admit_waiting();
+  bool may_take(Transfer& transfer, std::size_t bytes);
   /// What every handle needs, once.
   static void set_up(CURL* handle);
 
@@ -96,7 +110,10 @@ class TransferShard {
   void set_timer(long timeout_ms);
   void arm(Clock::time_point when);
   void act(curl_socket_t socket, int events);
+  void go_on_later();
+  void go_on();
   void report();
+  void finish(Transfer& transfer, CURLcode code);
 
   plugin::Host host_;
   const long connections_max_;
@@ -104,6 +121,9 @@ class TransferShard {
   std::unique_ptr<plugin::TimeWatch> timer_;
   Clock::time_point wanted_ = Clock::time_point::max();  ///< when libcurl wants to be called
   Clock::time_point armed_ = Clock::time_point::max();   ///< when `timer_` fires, never later
+  std::size_t bytes_of_turn_ = 0;                        ///< that were taken
+  std::deque<Transfer*> resting_;                        ///< until a later turn
+  std::unique_ptr<plugin::TimeWatch> later_;             ///< for the first of them
   int in_flight_ = 0;
   int lookups_ = 0;
   std::map<std::uint64_t, Transfer*> waiting_;  ///< for a name, by their turn

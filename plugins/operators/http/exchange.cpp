@@ -242,13 +242,19 @@ void HttpExchange::configure_trust() {
 }
 
 std::size_t HttpExchange::on_data(char* data, std::size_t size, std::size_t count, void* self) {
-  const std::size_t bytes = size * count;
+  const std::string_view piece(data, size * count);
   try {
-    return static_cast<HttpExchange*>(self)->take({data, bytes}) ? bytes : 0;
+    return static_cast<HttpExchange*>(self)->answer_to(piece);
   } catch (const std::exception& error) {
     static_cast<HttpExchange*>(self)->stopped_ = plugin::Result::failure(error.what());
     return 0;
   }
+}
+
+/// What libcurl is told of it.
+std::size_t HttpExchange::answer_to(std::string_view piece) {
+  if (!may_take(piece.size())) return CURL_WRITEFUNC_PAUSE;
+  return take(piece) ? piece.size() : 0;
 }
 
 /// False ends the transfer.
@@ -267,9 +273,17 @@ bool HttpExchange::take(std::string_view piece) {
     case Keep::sample:
       sample_ += piece.substr(0, kSampleBytesMax + 1 - sample_.size());
       return drop_piece(piece);
-    case Keep::nothing: return is_to_be_followed(status()) ? drop_piece(piece) : true;
+    case Keep::nothing: return is_to_be_followed(status()) ? drop_piece(piece) : pass_piece(piece);
   }
   return true;
+}
+
+/// Of a body that nobody keeps, and whose end is waited for.
+bool HttpExchange::pass_piece(std::string_view piece) {
+  dropped_ += piece.size();
+  if (dropped_ <= judge_->bytes_max()) return true;
+  stopped_ = judge_->too_large();
+  return false;
 }
 
 /// Of a body that nobody needs to the end.
@@ -310,7 +324,17 @@ std::optional<plugin::Result> HttpExchange::conclude(CURLcode code) {
     return judge_->judge_failure(
         *this, transfer_failure(CURLE_WEIRD_SERVER_REPLY, shown(), "the answer is not HTTP"));
   }
-  // What libcurl says of a line of more than 100 KiB: it gives it no more memory.
+  // What libcurl says of what it does not keep: a small piece that unpacks to too much, and a line
+  // of more than 100 KiB.
+  if (code == CURLE_OUT_OF_MEMORY && keep_) {
+    return judge_->judge_failure(
+        *this, plugin::Result::permanent(
+                   "the response is compressed too much: " + format_bytes(kReceiveBytes) +
+                       " of it become more than " + format_bytes(kUnpackedBytesMax) +
+                       "; ask for a plain one with the header \"Accept-Encoding\": \"identity\" (" +
+                       shown() + ')',
+                   "ResponseTooLarge"));
+  }
   if (code == CURLE_OUT_OF_MEMORY && is_connected()) {
     return judge_->judge_failure(
         *this,

@@ -21,6 +21,9 @@
 
 namespace pawl::operators {
 
+/// Of a body that does not become an output, where nobody says otherwise.
+inline constexpr std::size_t kBodyBytesDefault = 1u << 30;
+
 /// What came back. The body is the exchange's.
 struct HttpAnswer {
   long status = 0;
@@ -37,16 +40,17 @@ class HttpJudge {
  public:
   /// What becomes of the body of an answer.
   enum class Keep {
-    all,      ///< up to the limit; beyond it the exchange fails
+    all,
     sample,   ///< the first bytes, for a message
-    nothing,  ///< it is read, so that the connection can be used again
+    nothing,  ///< it is read to its end, where the answer is complete
   };
 
   virtual ~HttpJudge() = default;
   /// A status of success. A redirect that is one is not followed.
   virtual bool expects(long status) const = 0;
   virtual Keep keep(long status) const = 0;
-  virtual std::size_t bytes_max() const = 0;  ///< of a body that is kept
+  /// Of the body of an answer that it expects; beyond it the exchange fails.
+  virtual std::size_t bytes_max() const = 0;
   /// The failure that a larger one is.
   virtual plugin::Result too_large() const = 0;
   virtual plugin::Result judge(HttpExchange& exchange, const HttpAnswer& answer) = 0;
@@ -115,8 +119,10 @@ class HttpExchange : public Transfer {
   bool follow_redirect(long status);
   bool holds_secret(const std::string& text) const;
   plugin::Result refusal_to_tell(const std::string& url) const;
+  std::size_t answer_to(std::string_view piece);
   bool take(std::string_view piece);
   bool keep_piece(std::string_view piece);
+  bool pass_piece(std::string_view piece);
   bool drop_piece(std::string_view piece);
   HttpAnswer answer() const;
   void tell_request();
@@ -135,9 +141,9 @@ class HttpExchange : public Transfer {
   bool is_handle_plain_ = true;  ///< only what `release_handle` sets back was set
   TextList headers_;
   std::array<char, CURL_ERROR_SIZE> error_{};
-  std::optional<HttpJudge::Keep> keep_;  ///< once the first piece of the body is there
-  std::string sample_;                   ///< a byte more than is shown, where there is one
-  std::size_t dropped_ = 0;
+  std::optional<HttpJudge::Keep> keep_;    ///< once the first piece of the body is there
+  std::string sample_;                     ///< a byte more than is shown, where there is one
+  std::size_t dropped_ = 0;                ///< bytes of a body that is not kept
   std::optional<plugin::Result> stopped_;  ///< why we ended the transfer ourselves
   bool has_dropped_enough_ = false;
   int redirects_ = 0;

@@ -25,7 +25,6 @@ using std::chrono::system_clock;
 
 namespace {
 
-constexpr std::uint64_t kSavedBytesDefault = 1u << 30;
 /// Of one wait: `max_retry_after` bounds how often a server may say that it is ready when it is
 /// not.
 constexpr milliseconds kRetryAfterMin = std::chrono::seconds(1);
@@ -49,7 +48,9 @@ Result<void> read_response(const json& with, const plugin::Request& request, Par
   auto save_to = read_path(with, "save_to", request);
   if (!save_to) return save_to.error();
   out.save_to = std::move(*save_to);
-  if (!out.save_to.empty()) out.max_response = kSavedBytesDefault;
+  if (!out.save_to.empty() || request.output_format() == "none") {
+    out.max_response = kBodyBytesDefault;
+  }
   const auto limit = with.find("max_response");
   if (limit == with.end()) return {};
   auto bytes = parse_size(limit->get_ref<const std::string&>());

@@ -41,7 +41,7 @@ class Http {
         "type": "string", "enum": ["body", "full"], "default": "body"},
       "save_to": {"description": "file for the body, made or replaced when all of it is there; the output is then its path and size",
         "type": "string", "minLength": 1},
-      "max_response": {"description": "size of a body that is kept, uncompressed; at most 1MiB without `save_to`; a larger one fails. Default 1MiB, with `save_to` 1GiB",
+      "max_response": {"description": "size of a body, uncompressed; at most 1MiB without `save_to`; a larger one fails. Default 1MiB where it becomes the output, else 1GiB",
         "type": "string", "x-pawl-type": "size"}
     },
     "allOf": [

@@ -116,12 +116,14 @@ class Judge final : public HttpJudge {
     return parameters_.looks_into_body() || format_ != "none" ? Keep::all : Keep::nothing;
   }
   std::size_t bytes_max() const override {
-    return parameters_.looks_into_body() ? kLookBytesMax : kOutputBytesMax;
+    if (parameters_.looks_into_body()) return kLookBytesMax;
+    return format_ == "none" ? kBodyBytesDefault : kOutputBytesMax;
   }
   plugin::Result too_large() const override {
     return plugin::Result::permanent(
         "the response is larger than " + format_bytes(bytes_max()) + ", the most that " +
-            (parameters_.looks_into_body() ? "a look reads" : "an output holds"),
+            (parameters_.looks_into_body() || format_ == "none" ? "a look reads"
+                                                                : "an output holds"),
         "ResponseTooLarge");
   }
 
