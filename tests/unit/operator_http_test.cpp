@@ -1,5 +1,7 @@
 // The operator `http` against a real server.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -43,6 +45,28 @@ std::string file_text(const std::string& path) {
   if (file.peek() != EOF) text << file.rdbuf();
   return text.str();
 }
+
+/// As long as it lives, whoever asks a person reads this text.
+class StandardInput {
+ public:
+  explicit StandardInput(const std::string& text) : before_(::dup(0)) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    REQUIRE(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    ::close(ends[1]);
+    REQUIRE(::dup2(ends[0], 0) == 0);
+    ::close(ends[0]);
+  }
+  ~StandardInput() {
+    ::dup2(before_, 0);
+    ::close(before_);
+  }
+  StandardInput(const StandardInput&) = delete;
+  StandardInput& operator=(const StandardInput&) = delete;
+
+ private:
+  int before_;
+};
 
 /// A port on which nobody listens.
 std::string silent_port() {
@@ -813,6 +837,12 @@ TEST_CASE("http shows its own certificate to a server that asks for one") {
   CHECK_THAT(wrong.message + wrong.trace, !Catch::Contains("hunter2"));
   tls["key_password"] = "sesame";
   CHECK(call().outcome == PAWL_SUCCEEDED);
+  tls.erase("key_password");
+  {
+    const StandardInput person("sesame\n");
+    CHECK(call().error_class == "TlsFile");
+  }
+
   tls["key_file"] = files[1];
   CHECK(call().outcome == PAWL_SUCCEEDED);
 }

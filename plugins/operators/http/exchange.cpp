@@ -238,7 +238,8 @@ void HttpExchange::configure_trust() {
   set(CURLOPT_CAINFO, tls.ca_file);
   set(CURLOPT_SSLCERT, tls.certificate_file);
   set(CURLOPT_SSLKEY, tls.key_file);
-  set(CURLOPT_KEYPASSWD, tls.key_password);
+  // Also an empty one: without any a key under a password asks for it at the terminal.
+  curl_easy_setopt(handle, CURLOPT_KEYPASSWD, tls.key_password.c_str());
 }
 
 std::size_t HttpExchange::on_data(char* data, std::size_t size, std::size_t count, void* self) {
