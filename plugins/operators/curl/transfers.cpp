@@ -18,6 +18,7 @@ constexpr std::size_t kIdleHandlesMax = 2'048;  // some 6 KiB each
 // Descriptors that are not for connections: logs, libraries, other operators.
 constexpr long kDescriptorsReserved = 256;
 constexpr long kConnectionsMin = 16;
+static_assert(kConnectionsMin <= kTransfersPerShard, "bounds of what a shard is promised");
 constexpr long kConnectionsMax = 1'000'000;  ///< where no limit is set
 
 /// What the shards of this process have been promised together. [loop]
