@@ -89,6 +89,10 @@ class CompiledDefinition::AttemptContext final : public Context {
     return all;
   }
 
+  std::string_view why_left_out(const Json& object, std::string_view key) const override {
+    return why_output_is_left_out(definition_.outputs_left_out_, *tasks(), object, key);
+  }
+
   /// The item as JSON; null pointer when it is none.
   const Json* item() const {
     if (!item_) item_ = Json::parse(start_.payload, nullptr, false);
@@ -171,6 +175,7 @@ Result<void> CompiledDefinition::compile_context() {
   params_ = take("params");
   run_ = take("run");
   tasks_ = take("tasks");
+  outputs_left_out_ = take(kOutputsLeftOut);
   return {};
 }
 

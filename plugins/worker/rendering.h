@@ -124,6 +124,7 @@ class CompiledDefinition {
   Json params_;
   Json run_;
   Json tasks_;
+  Json outputs_left_out_;
 };
 
 }  // namespace pawl

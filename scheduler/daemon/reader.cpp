@@ -9,6 +9,7 @@
 #include <fstream>
 #include <set>
 
+#include "scheduler/base/bytes.h"
 #include "scheduler/base/limits.h"
 #include "scheduler/daemon/output_file.h"
 #include "scheduler/daemon/request.h"
@@ -47,6 +48,15 @@ std::string seen_by(const Expression& expression, const json& context) {
     text += ", " + name + " is " + shown;
   }
   return text;
+}
+
+/// Of a mapped task: it is too much, or `holds_lines`.
+std::string why_left_out(const read::Upstream& upstream, bool holds_lines) {
+  const std::string most = format_bytes(limits::kOutputValueBytesMax);
+  return "the results of the " + std::to_string(upstream.items) + " items of " + upstream.id +
+         (holds_lines ? " are no values but lines (jsonl), so they are not in its `output`"
+                      : " have more than " + most + " together, the most that its `output` holds") +
+         ": read the file that its `output_file` names, with a line of JSON for each item";
 }
 
 }  // namespace
@@ -217,9 +227,11 @@ Result<json> Reader::context_of(const read::ContextRequest& request) {
   json context = json::parse(request.names, nullptr, false);
   json tasks = json::object();
   for (const read::Upstream& upstream : request.upstreams) {
-    auto names = names_of_task(request, upstream);
+    std::string left_out;
+    auto names = names_of_task(request, upstream, left_out);
     if (!names) return names.error();
     tasks[upstream.id] = std::move(*names);
+    if (!left_out.empty()) context[kOutputsLeftOut][upstream.id] = std::move(left_out);
   }
   context["tasks"] = std::move(tasks);
   if (request.failed_before) {
@@ -263,8 +275,9 @@ Result<json> Reader::names_of_one(TaskKey key, TaskState state, bool wants_outpu
   return names;
 }
 
+/// `left_out` is told why the outputs are not among the names, where somebody asks for them.
 Result<json> Reader::names_of_task(const read::ContextRequest& request,
-                                   const read::Upstream& upstream) {
+                                   const read::Upstream& upstream, std::string& left_out) {
   if (!upstream.is_mapped)
     return names_of_one({request.run, upstream.task, kWhole}, upstream.state,
                         request.wants_outputs);
@@ -281,6 +294,7 @@ Result<json> Reader::names_of_task(const read::ContextRequest& request,
       bytes += 5;
     }
   };
+  bool holds_lines = false;
   bool fits = upstream.items <= static_cast<std::int64_t>(limits::kOutputValueBytesMax / 2);
   if (fits) {
     std::optional<Error> failed;
@@ -288,7 +302,8 @@ Result<json> Reader::names_of_task(const read::ContextRequest& request,
         noted(data_->outputs(request.run, upstream.task, ItemIndex{0}, [&](const OutputRow& row) {
           add_until(row.key.item.value);
           bytes += bytes_of(row) + 1;
-          fits = bytes <= limits::kOutputValueBytesMax && is_value(row) &&
+          holds_lines = !is_value(row);
+          fits = bytes <= limits::kOutputValueBytesMax && !holds_lines &&
                  (row.file.empty() || request.wants_outputs);
           if (!fits) return false;
           auto value = value_of(row);
@@ -303,7 +318,11 @@ Result<json> Reader::names_of_task(const read::ContextRequest& request,
     if (failed) return *failed;
     if (fits) add_until(upstream.items);
   }
-  if (fits) names["output"] = std::move(array);
+  if (fits) {
+    names["output"] = std::move(array);
+  } else if (request.wants_outputs) {
+    left_out = why_left_out(upstream, holds_lines);
+  }
   if (request.wants_output_files) {
     auto file = write_output_file(request, upstream);
     if (!file) return file.error();

@@ -182,7 +182,7 @@ class Reader {
                          nlohmann::json& tasks);
   Result<nlohmann::json> names_of_one(TaskKey key, TaskState state, bool wants_output);
   Result<nlohmann::json> names_of_task(const read::ContextRequest& request,
-                                       const read::Upstream& upstream);
+                                       const read::Upstream& upstream, std::string& left_out);
   Result<std::string> write_output_file(const read::ContextRequest& request,
                                         const read::Upstream& upstream);
   Result<std::unique_ptr<ItemStream>> open_items(const read::PrepareRequest& request,

@@ -34,6 +34,7 @@ class Describer {
       case Fault::index_range:
         return "index " + show(f_.b) + " is out of range of " + operand_text() + ", which has " +
                counted(element_count(f_.a), "element");
+      case Fault::left_out: return std::string(f_.word);
       case Fault::no_field: return no_field();
       case Fault::bad_index: return bad_index();
       case Fault::operator_types: return operator_types();

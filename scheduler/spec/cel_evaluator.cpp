@@ -148,7 +148,9 @@ Value Evaluator::select(const Node& node) {
   if (operand.is_error()) return operand;
   if (operand.is(Kind::map)) {
     const auto found = find(operand, node.value);
-    return found ? *found : fail(Fault::no_key, node, operand, node.value);
+    if (found) return *found;
+    if (is_left_out(node, operand, node.value)) return Value::error();
+    return fail(Fault::no_key, node, operand, node.value);
   }
   const Fault fault = operand.is(Kind::null) ? Fault::null_field : Fault::no_field;
   return fail(fault, node, operand, node.value);
@@ -159,6 +161,7 @@ Value Evaluator::has(const Node& node) {
   if (operand.is_error()) return operand;
   if (operand.is(Kind::map)) {
     const bool found = find(operand, node.value).has_value();
+    if (!found && is_left_out(node, operand, node.value)) return Value::error();
     return is_stopped() ? Value::error() : Value::of(found);
   }
   const Fault fault = operand.is(Kind::null) ? Fault::null_field : Fault::no_field;
@@ -173,10 +176,21 @@ Value Evaluator::index(const Node& node) {
   if (operand.is(Kind::list)) return element(node, operand, key);
   if (operand.is(Kind::map)) {
     const auto found = find(operand, key);
-    return found ? *found : fail(Fault::no_key, node, operand, key);
+    if (found) return *found;
+    if (is_left_out(node, operand, key)) return Value::error();
+    return fail(Fault::no_key, node, operand, key);
   }
   const Fault fault = operand.is(Kind::null) ? Fault::null_field : Fault::bad_index;
   return fail(fault, node, operand, key);
+}
+
+/// A key that is not in the map has a value that the context could not hold: an error, which
+/// `default` and `has` do not answer.
+bool Evaluator::is_left_out(const Node& node, const Value& map, const Value& key) {
+  if (!map.is_json || !key.is(Kind::string)) return false;
+  const std::string_view why = context_.why_left_out(*map.json, key.view());
+  if (!why.empty()) fail(Fault::left_out, node, map, key, why);
+  return !why.empty();
 }
 
 Value Evaluator::element(const Node& node, const Value& list, const Value& place) {
@@ -359,6 +373,7 @@ Value Evaluator::relation(const Node& node) {
 Value Evaluator::inclusion(const Node& node, const Value& value, const Value& in) {
   if (in.is(Kind::map)) {
     const bool found = find(in, value).has_value();
+    if (!found && is_left_out(node, in, value)) return Value::error();
     return is_stopped() ? Value::error() : Value::of(found);
   }
   if (!in.is(Kind::list)) return fail(Fault::operator_types, node, value, in, "in");

@@ -27,6 +27,7 @@ enum class Fault : std::uint8_t {
   null_field,   ///< a: null, b: the key
   index_range,  ///< a: the list, b: the index
   // The rest.
+  left_out,        ///< word: why what should be there is not
   no_field,        ///< a: what is no map, b: the key
   bad_index,       ///< a: the list or what has no elements, b: the index
   operator_types,  ///< word: the operator, a and b: operands
@@ -139,6 +140,7 @@ class Evaluator {
   Value select(const Node& node);
   Value has(const Node& node);
   Value index(const Node& node);
+  bool is_left_out(const Node& node, const Value& map, const Value& key);
   Value element(const Node& node, const Value& list, const Value& place);
   Value list(const Node& node);
   Value map(const Node& node);

@@ -51,6 +51,26 @@ const std::vector<Reference>& Expression::references() const {
   return compiled_->program->references;
 }
 
+std::string_view why_output_is_left_out(const Json& left_out, const Json& tasks, const Json& object,
+                                        std::string_view key) {
+  if (key != "output" || !left_out.is_object() || !tasks.is_object()) return {};
+  for (const auto& [id, why] : left_out.items()) {
+    const auto task = tasks.find(id);
+    if (task != tasks.end() && &*task == &object && why.is_string())
+      return why.get_ref<const std::string&>();
+  }
+  return {};
+}
+
+std::string_view Context::why_left_out(const Json&, std::string_view) const { return {}; }
+
+std::string_view JsonContext::why_left_out(const Json& object, std::string_view key) const {
+  const Json* left_out = find(kOutputsLeftOut);
+  const Json* tasks = find("tasks");
+  if (left_out == nullptr || tasks == nullptr) return {};
+  return why_output_is_left_out(*left_out, *tasks, object, key);
+}
+
 const Json* JsonContext::find(std::string_view name) const {
   if (!object_.is_object()) return nullptr;
   const auto found = object_.find(name);
@@ -60,7 +80,9 @@ const Json* JsonContext::find(std::string_view name) const {
 std::vector<std::string_view> JsonContext::names() const {
   std::vector<std::string_view> names;
   if (const auto* object = object_.get_ptr<const Json::object_t*>()) {
-    for (const auto& [name, value] : *object) names.push_back(name);
+    for (const auto& [name, value] : *object) {
+      if (name != kOutputsLeftOut) names.push_back(name);
+    }
   }
   return names;
 }

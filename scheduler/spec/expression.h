@@ -41,6 +41,15 @@ struct Reference {
   std::size_t offset = 0;
 };
 
+/// In a JSON object of names: why tasks have no `output` although something came of them, an object
+/// of sentences by task. It is no name, so no expression reaches it.
+inline constexpr const char* kOutputsLeftOut = "outputs left out";
+
+/// The sentence of `left_out` when `object` is a member of `tasks` and `key` its output; empty when
+/// there is none.
+std::string_view why_output_is_left_out(const Json& left_out, const Json& tasks, const Json& object,
+                                        std::string_view key);
+
 /// The names that an expression may use. Values are JSON; nothing is copied until it is used.
 class Context {
  public:
@@ -50,6 +59,9 @@ class Context {
   virtual const Json* find(std::string_view name) const = 0;
   /// For messages: the names there are.
   virtual std::vector<std::string_view> names() const = 0;
+  /// Why `object`, of a value that `find` gave, lacks a `key` that it should have: nothing may
+  /// stand in for it. Empty: it is simply not there.
+  virtual std::string_view why_left_out(const Json& object, std::string_view key) const;
 };
 
 /// A context over one JSON object.
@@ -58,6 +70,7 @@ class JsonContext final : public Context {
   explicit JsonContext(Json object) : object_(std::move(object)) {}
   const Json* find(std::string_view name) const override;
   std::vector<std::string_view> names() const override;
+  std::string_view why_left_out(const Json& object, std::string_view key) const override;
 
  private:
   Json object_;

@@ -53,6 +53,26 @@ TEST_CASE("default answers for what is missing or null, and for nothing else") {
       names);
 }
 
+TEST_CASE("nothing stands in for an output that is left out, and the error says why it is") {
+  const std::string why = "! the results have too many bytes";
+  const Json names = {
+      {"tasks", {{"big", {{"state", "succeeded"}}}, {"other", {{"state", "failed"}}}}},
+      {"item", {{"state", "succeeded"}}},
+      {kOutputsLeftOut, {{"big", "the results have too many bytes"}}}};
+  check({{"tasks.big.output", why},
+         {"tasks['big'].output", why},
+         {"tasks.big['output'].x", why},
+         {"default(tasks.big.output, [])", why},
+         {"has(tasks.big.output)", why},
+         {"'output' in tasks.big", why},
+         {"has(tasks.big.output_file)", "false"},
+         {"tasks.big.state", "\"succeeded\""},
+         {"default(tasks.other.output, 7)", "7"},
+         {"default(item.output, 7)", "7"},
+         {"nothing", "! no such name 'nothing'; known: item, tasks"}},
+        names);
+}
+
 TEST_CASE("all and exists pass over errors once an element decides") {
   check({
       {"[1, 2, 3].all(x, x > 0)", "true"},

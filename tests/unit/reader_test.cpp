@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scheduler/base/limits.h"
+#include "scheduler/spec/expression.h"
 #include "storage/sqlite_store.h"
 #include "tests/unit/loop_support.h"
 
@@ -200,6 +201,34 @@ TEST_CASE("the results of a mapped task are an array as long as all of them are 
   CHECK(results.names(true, 4)["output"] == json::array({kLong, nullptr, "short", nullptr}));
   for (int item = 4; item < 20; ++item) results.keep(kMapped, item, "text", kLong);
   CHECK_FALSE(results.names(true, 20).contains("output"));
+}
+
+TEST_CASE("results of a mapped task that do not fit are told to be left out, and what to do") {
+  Results results;
+  const auto why = [&] {
+    const json context = json::parse(results.ask(true, 20).context);
+    CHECK_FALSE(context["tasks"]["before"].contains("output"));
+    return context.value(kOutputsLeftOut, json::object()).value("before", "");
+  };
+  SECTION("too much") {
+    for (int item = 0; item < 20; ++item) results.keep(kMapped, item, "text", kLong);
+    CHECK(why() ==
+          "the results of the 20 items of before have more than 1.0 MiB together, the most that "
+          "its `output` holds: read the file that its `output_file` names, with a line of JSON "
+          "for each item");
+  }
+  SECTION("lines") {
+    results.keep(kMapped, 0, "jsonl", "1\n2\n");
+    CHECK(why() ==
+          "the results of the 20 items of before are no values but lines (jsonl), so they are not "
+          "in its `output`: read the file that its `output_file` names, with a line of JSON for "
+          "each item");
+  }
+  SECTION("nobody asks") {
+    results.wants_outputs = false;
+    results.keep(kMapped, 0, "text", kLong);
+    CHECK(why().empty());
+  }
 }
 
 TEST_CASE("the file of a mapped task has every result in its line, long ones and lines too") {

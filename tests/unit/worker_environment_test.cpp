@@ -356,6 +356,21 @@ TEST_CASE("an attempt sees the items that its own is paired with beside what its
   CHECK(std::find(launch.env.begin(), launch.env.end(), "SEEN=all seven") != launch.env.end());
 }
 
+TEST_CASE("an attempt that names an output that is left out fails with what it was told of it") {
+  TaskDefinition d = definition();
+  d.context =
+      Json{{"tasks", {{"list", {{"state", "succeeded"}}}, {"one", {{"state", "succeeded"}}}}},
+           {kOutputsLeftOut, {{"list", "too much"}}}}
+          .dump();
+  frame::AttemptStart start = item("1");
+  start.tasks = R"({"pair": {"state": "succeeded", "output": 3}})";
+  d.with = R"({"command":["./query","{{ default(tasks.list.output, 5) }}"]})";
+  CHECK(failure(d, start) == "command[1]: too much");
+  CHECK(failure(d, whole()) == "command[1]: too much");
+  d.with = R"({"command":["./query","{{ default(tasks.one.output, 5) }}{{ tasks.pair.output }}"]})";
+  CHECK(render(d, start).argv[1] == "53");
+}
+
 TEST_CASE("what does not start programs is refused when it is defined") {
   auto d = definition();
   d.with = "{}";
