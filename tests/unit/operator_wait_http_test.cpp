@@ -117,7 +117,7 @@ TEST_CASE_METHOD(Fixture, "wait_http stops early for what will not heal") {
 }
 
 TEST_CASE_METHOD(Fixture, "what wait_http cannot do is an error of the job file") {
-  const auto said = [this](const char* with) { return host.violation(with).value_or(""); };
+  const auto said = [this](const std::string& with) { return host.violation(with).value_or(""); };
   CHECK(said(R"({"url": "http://a/", "every": "10ms"})") ==
         "\"10ms\" is too short: at least 100ms is allowed (at /every)");
   CHECK_THAT(said(R"({"url": "http://a/", "look_timeout": "0s"})"), Catch::Contains("too short"));
@@ -125,6 +125,11 @@ TEST_CASE_METHOD(Fixture, "what wait_http cannot do is an error of the job file"
         "\"equals\" says what is awaited at \"pointer\", which is missing");
   CHECK(said(R"({"url": "http://a/", "equals": 1, "pointer": "/a", "every": "100ms"})").empty());
   CHECK(said(R"({"url": "http://a/", "pointer": "/a\nb"})").empty());
+  CHECK(said(R"({"url": "http://a/", "pointer": "/a~0b~1c/ä"})").empty());
+  for (const char* pointer : {"/rows/~2", "/rows/~", "rows"}) {
+    CHECK_THAT(said(json{{"url", "http://a/"}, {"pointer", pointer}}.dump()),
+               Catch::Contains("is no JSON Pointer such as \"/rows/0\""));
+  }
   CHECK_FALSE(said(R"({"url": "http://a/", "expected_status": []})").empty());
   for (const char* look : {R"("contains": "x")", R"("pointer": "/a")"}) {
     const std::string with = std::string(R"({"url": "http://a/", "method": "HEAD", )") + look + '}';

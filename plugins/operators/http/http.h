@@ -40,7 +40,8 @@ class Http {
       "response": {"description": "what becomes the output: the body, or status, headers and body",
         "type": "string", "enum": ["body", "full"], "default": "body"},
       "save_to": {"description": "file for the body, made or replaced when all of it is there; the output is then its path and size",
-        "type": "string", "minLength": 1},
+        "type": "string", "minLength": 1, "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte",
+        "x-pawl-writes": true},
       "max_response": {"description": "size of a body, uncompressed; at most 1MiB without `save_to`; a larger one fails. Default 1MiB where it becomes the output, else 1GiB",
         "type": "string", "x-pawl-type": "size"}
     },

@@ -104,7 +104,8 @@ inline constexpr const char* kTargetSchema = R"json(
       "headers": {"description": "header lines; they are not sent to another origin on a redirect",
         "type": "object", "x-pawl-secret": true,
         "propertyNames": {"pattern": "^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", "examples": ["X-Request-Id"]},
-        "additionalProperties": {"type": ["string", "number", "boolean"]}},
+        "additionalProperties": {"type": ["string", "number", "boolean"], "x-pawl-secret": true,
+          "pattern": "^[^\\r\\n\\x00]*$", "x-pawl-error": "holds a line break or a zero byte, which no header does"}},
       "body": {"description": "text is sent as it is, any other value as JSON",
         "x-pawl-secret": true},
       "auth": {"description": "`user` and `password`, which may be empty (basic), or `token` alone (bearer)", "type": "object",
@@ -128,9 +129,12 @@ inline constexpr const char* kTargetSchema = R"json(
           "verify": {"description": "false accepts any certificate", "type": "boolean",
             "default": true},
           "ca_file": {"description": "PEM file of the authorities that are trusted, instead of the system's",
-            "type": "string"},
-          "certificate_file": {"description": "PEM file of our certificate", "type": "string"},
-          "key_file": {"description": "PEM file of its key", "type": "string"},
+            "type": "string",
+            "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte"},
+          "certificate_file": {"description": "PEM file of our certificate", "type": "string",
+            "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte"},
+          "key_file": {"description": "PEM file of its key", "type": "string",
+            "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte"},
           "key_password": {"description": "of the key file", "type": "string",
             "x-pawl-secret": true}},
         "additionalProperties": false})json";
@@ -138,9 +142,11 @@ inline constexpr const char* kTargetSchema = R"json(
 /// Of statuses as `Statuses` reads them.
 inline constexpr const char* kStatusesSchema = R"json(
         "type": ["array", "string", "integer"], "minimum": 100, "maximum": 599,
-        "pattern": "^([1-5]xx|[1-5][0-9]{2}(-[1-5][0-9]{2})?)$", "examples": ["2xx"],
+        "pattern": "^([1-5]xx|1[0-9]{2}(-[1-5][0-9]{2})?|2[0-9]{2}(-[2-5][0-9]{2})?|3[0-9]{2}(-[3-5][0-9]{2})?|4[0-9]{2}(-[45][0-9]{2})?|5[0-9]{2}(-5[0-9]{2})?)$",
+        "x-pawl-error": "is no status such as \"2xx\" or \"200-299\", from low to high",
         "items": {"type": ["string", "integer"], "minimum": 100, "maximum": 599,
-          "pattern": "^([1-5]xx|[1-5][0-9]{2}(-[1-5][0-9]{2})?)$", "examples": ["2xx"]})json";
+          "pattern": "^([1-5]xx|1[0-9]{2}(-[1-5][0-9]{2})?|2[0-9]{2}(-[2-5][0-9]{2})?|3[0-9]{2}(-[3-5][0-9]{2})?|4[0-9]{2}(-[45][0-9]{2})?|5[0-9]{2}(-5[0-9]{2})?)$",
+          "x-pawl-error": "is no status such as \"2xx\" or \"200-299\", from low to high"})json";
 
 /// Rules of an `allOf`.
 inline constexpr const char* kTargetRulesSchema = R"json(

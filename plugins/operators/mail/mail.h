@@ -68,7 +68,8 @@ class Mail {
       "html": {"description": "the message as HTML, or a list of its lines; beside `text` the reader's program takes the better one",
         "type": ["string", "array"], "items": {"type": "string"}},
       "attachments": {"description": "files, together at most 25 MiB", "type": "array",
-        "maxItems": 50, "items": {"type": "string", "minLength": 1}},
+        "maxItems": 50, "items": {"type": "string", "minLength": 1,
+          "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte"}},
       "connect_timeout": {"description": "for name and connection; the whole is bounded by the task's `timeout`",
         "type": "string", "x-pawl-type": "duration", "x-pawl-minimum": "1ms", "default": "30s"}
     },

@@ -70,18 +70,21 @@ class Postgres final : private SessionOwner {
         "type": "string",
         "minLength": 1,
         "maxLength": 4096,
+        "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte",
         "description": "file of the authorities (PEM) that the server's certificate is checked against with verify-ca and verify-full, relative to `working_dir`"
       },
       "sslcert": {
         "type": "string",
         "minLength": 1,
         "maxLength": 4096,
+        "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte",
         "description": "file of a certificate of our own, for servers that ask for one"
       },
       "sslkey": {
         "type": "string",
         "minLength": 1,
         "maxLength": 4096,
+        "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte",
         "description": "file of its key, which nobody else may read"
       },
       "connect_timeout": {

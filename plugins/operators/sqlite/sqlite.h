@@ -23,6 +23,7 @@ class Sqlite {
         "type": "string",
         "minLength": 1,
         "maxLength": 4096,
+        "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte",
         "description": "path of the file, relative to `working_dir`; it is created when missing, unless `read_only`; \":memory:\" is empty and gone afterwards"
       },
       "sql": {
