@@ -56,6 +56,7 @@ TaskSpec TaskReader::read(const Source& source) {
   if (out_.full() || is_too_large()) return task;
   read_dependencies(source, task);
   read_map(source, task);
+  read_output(source, task);
   read_work(source, task);
   read_environment(source, task);
   task.trigger_rule = view.member("trigger_rule").word(TriggerRule::all_success, kTriggerRuleCount);
@@ -68,7 +69,6 @@ TaskSpec TaskReader::read(const Source& source) {
   read_retry(source, task);
   read_limits(source, task);
   read_pools(source, task);
-  read_output(source, task);
   check_texts(source, task);
   return task;
 }
@@ -317,7 +317,6 @@ void TaskReader::check_pool(NodeId node, const PoolUse& use) {
 }
 
 void TaskReader::read_output(const Source& source, TaskSpec& task) {
-  if (task.calls_job()) return;
   const View output = source.view.own_member("output");
   if (output.is(NodeKind::object)) {
     task.output = output.member("format").word(OutputFormat::none, 4);

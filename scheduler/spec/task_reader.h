@@ -54,6 +54,10 @@ class TaskReader {
   void read_work(const Source& source, TaskSpec& task);
   void read_program(const Source& source, View command, View script, TaskSpec& task);
   void check_operator(const Source& source, View name, View with, const TaskSpec& task);
+  void check_output(const Source& source, const Json& schema, const Json& with,
+                    const TaskSpec& task);
+  void check_files(const Source& source, View place, const Json& schema, const Json& with,
+                   const TaskSpec& task);
   void check_call(const Source& source, View with, TaskSpec& task);
   void read_operator(const Source& source, TaskSpec& task);
   void read_environment(const Source& source, TaskSpec& task);

@@ -62,6 +62,17 @@ std::vector<std::string> texts_with_secrets(const Json& value) {
   return out;
 }
 
+/// False when a text is the same for all items of a task: what it names is the run's.
+bool may_differ_by_item(const std::string& text) {
+  auto compiled = Template::compile(text);
+  const auto* made = std::get_if<Template>(&compiled);
+  if (made == nullptr) return true;
+  return std::any_of(made->references().begin(), made->references().end(), [](const auto& one) {
+    const std::string& root = one.path.front();
+    return root != "params" && root != "run" && root != "secrets";
+  });
+}
+
 }  // namespace
 
 void overlay_variables(Variables& variables, const Document& document, NodeId env) {
@@ -242,6 +253,8 @@ void TaskReader::check_operator(const Source& source, View name, View with, cons
     out_.error(doc_.deepest(place, pointer),
                "operator " + quote(task.operator_name) + " takes no secrets here: it may show");
   }
+  check_output(source, info->schema, parameters, task);
+  check_files(source, View(doc_, place), info->schema, parameters, task);
   // Who gives up by itself sleeps between two looks, and the time asleep is none of an attempt.
   const View timeout = source.view.own_member("timeout");
   const bool gives_up =
@@ -252,6 +265,47 @@ void TaskReader::check_operator(const Source& source, View name, View with, cons
     out_.warn(timeout.node(), "the time that " + quote(task.operator_name) +
                                   " sleeps between two looks does not count: it gives up after "
                                   "\"timeout\" in \"with\", or \"total_timeout\"");
+  }
+}
+
+/// `x-pawl-output` of a schema: false where no output comes, or the parameter without which none
+/// does. Nothing is no JSON.
+void TaskReader::check_output(const Source& source, const Json& schema, const Json& with,
+                              const TaskSpec& task) {
+  const auto gives = schema.find("x-pawl-output");
+  if (gives == schema.end() || task.output != OutputFormat::json) return;
+  const std::string name = gives->is_string() ? gives->get<std::string>() : "";
+  if (!name.empty() && with.contains(name)) return;
+  out_.error(source.view.own_member("output").node(),
+             "operator " + quote(task.operator_name) + " gives no output" +
+                 (name.empty() ? "" : " without its parameter " + quote(name)) +
+                 ", which is no JSON: " +
+                 (name.empty() ? "" : "give it " + quote(name) + " in \"with\", or ") +
+                 "leave \"output\" out");
+}
+
+/// Files that the operator writes (`x-pawl-writes`): items of one task must not share one.
+void TaskReader::check_files(const Source& source, View place, const Json& schema, const Json& with,
+                             const TaskSpec& task) {
+  if (!task.is_mapped()) return;
+  View folder = source.view.member("working_dir");
+  if (!folder.present()) folder = job_working_dir_;
+  const auto properties = schema.find("properties");
+  if (properties == schema.end()) return;
+  for (const auto& [name, property] : properties->items()) {
+    const auto path = with.find(name);
+    if (!property.is_object() || !property.value("x-pawl-writes", false) || path == with.end() ||
+        !path->is_string()) {
+      continue;
+    }
+    const std::string& text = path->get_ref<const std::string&>();
+    if (may_differ_by_item(text) ||
+        (!text.starts_with('/') && may_differ_by_item(std::string(folder.string())))) {
+      continue;
+    }
+    out_.error(doc_.deepest(place.node(), "/" + name),
+               "all items of this task write the same file: name the item in it, such as " +
+                   quote("{{ index }}-" + text.substr(text.rfind('/') + 1)));
   }
 }
 

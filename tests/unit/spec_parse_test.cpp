@@ -479,6 +479,59 @@ TEST_CASE("limits are of programs: an operator's own are refused, those of defau
   CHECK(job.tasks[1].resources.memory_bytes == 1u << 30);
 }
 
+TEST_CASE("an operator that gives no output is not asked for one that is JSON") {
+  OperatorCatalog operators;
+  operators.add({"sleep", "", Json::parse(R"({"x-pawl-output": false})"), "basic.so"});
+  operators.add({"noop", "", Json::parse(R"({"x-pawl-output": "output"})"), "basic.so"});
+  ParseOptions known = options();
+  known.operators = &operators;
+  const auto said = [&](std::string_view keys) -> std::string {
+    const std::string text = tasks_of(R"({"id": "a", )" + std::string(keys) + "}");
+    const auto errors = of_severity(parse_job(text, known), Diagnostic::Severity::error);
+    if (errors.empty()) return {};
+    CHECK(errors.front().pointer == "/tasks/0/output");
+    return errors.front().message;
+  };
+  CHECK(said(R"("operator": "sleep", "with": {"for": "1s"}, "output": "json")") ==
+        "operator \"sleep\" gives no output, which is no JSON: leave \"output\" out");
+  CHECK(said(R"("operator": "sleep", "with": {"for": "1s"}, "output": "text")").empty());
+  CHECK(said(R"("operator": "sleep", "with": {"for": "1s"})").empty());
+  CHECK(said(R"("operator": "noop", "output": {"format": "json"})") ==
+        "operator \"noop\" gives no output without its parameter \"output\", which is no JSON: "
+        "give it \"output\" in \"with\", or leave \"output\" out");
+  CHECK(said(R"("operator": "noop", "with": {"output": null}, "output": "json")").empty());
+}
+
+TEST_CASE("items of one task do not write the same file") {
+  OperatorCatalog operators;
+  operators.add(
+      {"http", "",
+       Json::parse(R"({"properties": {"save_to": {"type": "string", "x-pawl-writes": true}}})"),
+       "http.so"});
+  ParseOptions known = options();
+  known.operators = &operators;
+  const auto said = [&](std::string_view save_to, std::string_view keys = "") -> std::string {
+    const std::string text = tasks_of(
+        R"({"id": "a", "operator": "http", "map": {"items": [1, 2]}, "with": {"save_to": ")" +
+        std::string(save_to) + "\"}" + std::string(keys) + "}");
+    const auto errors = of_severity(parse_job(text, known), Diagnostic::Severity::error);
+    if (errors.empty()) return {};
+    CHECK(errors.front().pointer == "/tasks/0/with/save_to");
+    return errors.front().message;
+  };
+  CHECK(said("out/day.json") ==
+        "all items of this task write the same file: name the item in it, such as "
+        "\"{{ index }}-day.json\"");
+  CHECK_FALSE(said("out/{{ run.date }}.json").empty());
+  CHECK_FALSE(said("/out/day.json", R"(, "working_dir": "/in/{{ item }}")").empty());
+  CHECK(said("out/{{ index }}.json").empty());
+  CHECK(said("{{ task.key }}").empty());
+  CHECK(said("{{ env.FILE }}", R"(, "env": {"FILE": "{{ item }}"})").empty());
+  CHECK(said("day.json", R"(, "working_dir": "/in/{{ item }}")").empty());
+  const std::string one = tasks_of(R"({"id": "a", "operator": "http", "with": {"save_to": "f"}})");
+  CHECK(of_severity(parse_job(one, known), Diagnostic::Severity::error).empty());
+}
+
 TEST_CASE("a time-out that does not bound a sensor is warned of, with what does") {
   OperatorCatalog operators;
   operators.add(

@@ -14,7 +14,8 @@ struct Noop {
     "properties": {
       "output": {"description": "any value: becomes the output of the task"}
     },
-    "additionalProperties": false
+    "additionalProperties": false,
+    "x-pawl-output": "output"
   })";
 
   void start(plugin::Attempt attempt, const plugin::Request& request);

@@ -34,6 +34,7 @@ class Sleep {
       }
     },
     "additionalProperties": false,
+    "x-pawl-output": false,
     "oneOf": [{"required": ["for"]}, {"required": ["until"]}]
   })";
 
