@@ -47,6 +47,12 @@ ServerError with_one_line(ServerError error) {
   return error;
 }
 
+/// What libpq says of a file of `sslcert`, `sslkey` or `sslrootcert` before it asks the server.
+bool is_about_tls_file(std::string_view message) {
+  return message.find("certificate file \"") != std::string_view::npos ||
+         message.find("private key file \"") != std::string_view::npos;
+}
+
 }  // namespace
 
 ServerError error_of(const PGresult* result, std::string_view sql) {
@@ -81,7 +87,7 @@ ServerError connect_error(const PGconn* connection) {
   }
   // libpq gives up by itself where it has no password; the server would have said this.
   if (error.state.empty() && ::PQconnectionNeedsPassword(connection) != 0) error.state = "28P01";
-  if (error.state.empty()) error.state = "08001";
+  if (error.state.empty()) error.state = is_about_tls_file(error.message) ? "TlsFile" : "08001";
   return with_one_line(std::move(error));
 }
 

@@ -12,7 +12,9 @@
 namespace pawl::operators::postgres {
 
 struct ServerError {
-  std::string state;  ///< SQLSTATE; `08001` and `08006` also for what happens on this side
+  /// SQLSTATE; `08001` and `08006` also for what happens on this side, `TlsFile` for a file of a
+  /// certificate that libpq cannot use.
+  std::string state;
   std::string message;
   std::string trace;             ///< detail, hint, place in the statement, context
   bool is_of_statement = false;  ///< the connection goes on after it

@@ -2,7 +2,10 @@
 
 #include <netdb.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -116,6 +119,12 @@ pawl::Result<Target> Target::of(const json& with, const plugin::Request& request
     const std::string path = given->get<std::string>();
     words[word] =
         path.front() == '/' ? path : std::string(request.working_dir()).append("/").append(path);
+    // libpq goes on without a certificate that is missing, and takes the rest for a bad connection.
+    if (::access(words[word].c_str(), R_OK) != 0) {
+      const int error = errno;
+      return Error{ErrorKind::invalid, std::string(word) + ": " + words[word] +
+                                           " cannot be read: " + std::strerror(error)};
+    }
   }
   read_variables(request, words);
   words.emplace("application_name", name_of(request));
