@@ -73,7 +73,10 @@ std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, 
     return "its worker died and left no word of when; it may have done its work";
   if (death == WorkerDeath::of_silence)
     return "its worker did not answer any more and was killed, with what was left of it";
-  if (!crash) return "its worker died; what was left of it was killed";
+  if (!crash) {
+    return "its worker died without a word, as by SIGKILL, which the kernel sends, too, where "
+           "memory is short (`journalctl -k` tells); what was left of it was killed";
+  }
   const std::string how =
       crash->signal == 0 ? "called exit()" : "crashed with " + signal_name(crash->signal);
   if (crash->attempt == attempt) return "its operator " + how + ", which ended the whole host";

@@ -22,6 +22,11 @@
 namespace pawl::test {
 namespace {
 
+/// What users are told of a worker that left no word.
+const std::string kKilled =
+    "its worker died without a word, as by SIGKILL, which the kernel sends, too, where memory is "
+    "short (`journalctl -k` tells); what was left of it was killed";
+
 namespace fs = std::filesystem;
 
 constexpr WorkerId kWorker{1};
@@ -219,7 +224,7 @@ TEST_CASE("a worker of which nobody can tell whether it lives is not judged") {
   REQUIRE(scheduler.ended.size() == 1);
   CHECK(scheduler.ended[0].outcome == AttemptResult::Outcome::lost);
   CHECK(scheduler.ended[0].stay == 2);
-  CHECK(scheduler.ended[0].failure.message == "its worker died; what was left of it was killed");
+  CHECK(scheduler.ended[0].failure.message == kKilled);
   CHECK_FALSE(is_alive(file));
 }
 
@@ -266,8 +271,7 @@ TEST_CASE("the machine is said to have restarted only when the lock file says so
   CHECK(fate(WorkerDeath::unseen).outcome == AttemptResult::Outcome::interrupted);
   const std::string unknown = "its worker died and left no word of when; it may have done its work";
   CHECK(fate(WorkerDeath::unseen).failure.message == unknown);
-  CHECK(fate(WorkerDeath::seen).failure.message ==
-        "its worker died; what was left of it was killed");
+  CHECK(fate(WorkerDeath::seen).failure.message == kKilled);
   fs::create_directories(folder);
   // As a power cut may leave it.
   write_file(folder + "/lock", "");
