@@ -67,3 +67,20 @@ TEST_CASE("docs/states.md is what the tables say") {
   INFO("write it anew with: print_states > docs/states.md");
   CHECK(text.str() == states_page());
 }
+
+TEST_CASE("docs/jobs.md explains each reason, and no other word") {
+  std::ifstream file(std::string(PAWL_SOURCE_DIR) + "/docs/jobs.md");
+  std::string line;
+  while (std::getline(file, line) && line != "## Reasons") continue;
+  std::set<std::string> told;
+  while (std::getline(file, line) && !line.starts_with("## ")) {
+    if (!line.starts_with("| `")) continue;
+    std::istringstream words(line.substr(1, line.find('|', 1) - 1));
+    for (std::string word; std::getline(words, word, '`') && std::getline(words, word, '`');)
+      told.insert(word);
+  }
+  std::set<std::string> known;
+  for (std::size_t i = 1; i < kReasonCount; ++i)
+    known.insert(std::string(to_string(static_cast<Reason>(i))));
+  CHECK(told == known);
+}
