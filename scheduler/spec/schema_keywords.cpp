@@ -34,13 +34,14 @@ enum class KeywordForm : std::uint8_t {
   kind,
   duration,
   size,
+  output,
 };
 
 struct Keyword {
   std::string_view word;
   KeywordForm form;
 };
-constexpr std::array<Keyword, 41> kKeywords = {{
+constexpr std::array<Keyword, 43> kKeywords = {{
     {"type", KeywordForm::type},
     {"enum", KeywordForm::list},
     {"const", KeywordForm::any},
@@ -82,6 +83,8 @@ constexpr std::array<Keyword, 41> kKeywords = {{
     {"x-pawl-maximum", KeywordForm::size},
     {"x-pawl-error", KeywordForm::text},
     {"x-pawl-secret", KeywordForm::boolean},
+    {"x-pawl-writes", KeywordForm::boolean},
+    {"x-pawl-output", KeywordForm::output},
 }};
 constexpr std::array<std::string_view, 7> kTypes = {"string", "integer", "number", "boolean",
                                                     "array",  "object",  "null"};
@@ -171,6 +174,10 @@ class SchemaChecker {
       case KeywordForm::size:
         expect(value.is_string() && parse_size(value.get<std::string>()), pointer, key,
                "a size such as \"1MiB\"");
+        return;
+      case KeywordForm::output:
+        expect(value.is_string() || value == false, pointer, key,
+               "false or the name of a parameter");
         return;
     }
   }

@@ -59,11 +59,13 @@ TEST_CASE("of a schema that is all wrong no more is told than anybody reads") {
 
 TEST_CASE("pawl's own keywords are known and take what they have") {
   CHECK(pointers_of(Json::parse(R"({"x-mine": 1, "x-pawl-type": "size", "x-pawl-maximum": "1MiB",
-    "x-pawl-minimum": "1s", "x-pawl-error": "is none", "x-pawl-secret": true})"))
+    "x-pawl-minimum": "1s", "x-pawl-error": "is none", "x-pawl-secret": true,
+    "x-pawl-writes": true, "x-pawl-output": "value"})"))
             .empty());
   for (const char* schema :
        {R"({"x-pawl-secrets": true})", R"({"x-pawl-secret": "yes"})", R"({"x-pawl-type": "date"})",
-        R"({"x-pawl-minimum": 1})", R"({"x-pawl-maximum": "1s"})", R"({"x-pawl-error": 1})"}) {
+        R"({"x-pawl-minimum": 1})", R"({"x-pawl-maximum": "1s"})", R"({"x-pawl-error": 1})",
+        R"({"x-pawl-writes": 1})", R"({"x-pawl-output": true})"}) {
     CAPTURE(schema);
     CHECK_FALSE(keyword_errors(Json::parse(schema)).empty());
   }
