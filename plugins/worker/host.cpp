@@ -53,7 +53,8 @@ std::shared_ptr<const Mask> mask_of(const std::map<std::string, std::string>& se
 
 OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWriter journal,
                            Fd listening, const rlimit& descriptors)
-    : loop_(loop),
+    : log_keeper_(worker_log_path(worker_folder(options.home, options.id))),
+      loop_(loop),
       options_(options),
       folder_(worker_folder(options.home, options.id)),
       login_defaults_(login_defaults()),
@@ -320,7 +321,10 @@ void OperatorHost::begins(AttemptId id) {
   schedule_turn();
 }
 
-void OperatorHost::note(const std::string& text) { write_worker_note(options_.id, text); }
+void OperatorHost::note(const std::string& text) {
+  if (desk_) return desk_->note(text);
+  write_worker_note(options_.id, text);
+}
 
 void OperatorHost::progress(AttemptId id, double fraction, std::string_view text) {
   heartbeat(id);

@@ -38,6 +38,7 @@
 #include "plugins/worker/supervision.h"
 #include "plugins/worker/suspects.h"
 #include "plugins/worker/worker.h"
+#include "plugins/worker/worker_log.h"
 #include "plugins/worker/worker_signals.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/poll.h"
@@ -124,7 +125,8 @@ class OperatorHost final : private OperatorEvents {
   void check_recycling();
   [[noreturn]] void end_process();
 
-  OwnOutput own_output_;  // first: what goes after it may print
+  WorkerLogKeeper log_keeper_;  // first: what goes after it may print
+  OwnOutput own_output_;        // and may print secrets
   Loop& loop_;
   WorkerOptions options_;
   std::string folder_;

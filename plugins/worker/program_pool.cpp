@@ -162,6 +162,8 @@ void ProgramPool::on_message(ProgramProcess& process, ProgramMessage&& message) 
       message);
   if (find(process, id) == nullptr) {
     if (std::holds_alternative<program_message::Finish>(message)) ++late_finish_count;
+    // It may never stop: the first tells why.
+    if (++processes_.at(process.id()).strange_messages > 1) return;
     return note(process, "it speaks of attempt " + std::to_string(id.value) +
                              ", which it does not have; that is ignored");
   }
@@ -284,6 +286,10 @@ void ProgramPool::on_exit(const ProcessTree::Exit& exit) {
   tell_rest_of_errors(*one.process);
   if (!one.open_line.empty()) note(*one.process, std::exchange(one.open_line, {}));
   one.process->drain();
+  if (one.strange_messages > 1) {
+    note(*one.process, "it spoke " + std::to_string(one.strange_messages) +
+                           " times of attempts that it did not have");
+  }
   one.end = hidden(*one.process, how_it_ended(*one.process, exit.exit));
 }
 

@@ -60,8 +60,9 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
     std::string end;                ///< how it exited, for people
     std::set<std::string> secrets;  ///< values, of all attempts that it was given
     std::unique_ptr<const Mask> mask = std::make_unique<const Mask>(std::vector<std::string>());
-    MaskStream errors{*mask};  ///< what may be shown of its standard error
-    std::string open_line;     ///< of what it said for nobody that is known
+    MaskStream errors{*mask};            ///< what may be shown of its standard error
+    std::string open_line;               ///< of what it said for nobody that is known
+    std::uint64_t strange_messages = 0;  ///< about attempts that it does not have
   };
 
   void on_message(ProgramProcess& process, ProgramMessage&& message) override;

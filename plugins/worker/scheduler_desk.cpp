@@ -15,8 +15,8 @@ namespace {
 constexpr Duration kRetryAfter = std::chrono::seconds(1);
 /// People read no faster, and a loop that reports each of its million turns costs one value.
 constexpr Duration kProgressEvery = std::chrono::seconds(1);
-/// A worker says little; one that cannot stop is not worth a full disk.
-constexpr std::size_t kNoteBytesMax = 1u << 20;
+/// A look at the size of the log costs more than a note.
+constexpr std::size_t kNoteBytesPerLook = 64u << 10;
 
 }  // namespace
 
@@ -26,6 +26,7 @@ SchedulerDesk::SchedulerDesk(Loop& loop, const WorkerOptions& options, JournalWr
       options_(options),
       events_(std::move(events)),
       journal_(std::move(journal)),
+      log_(worker_log_path(worker_folder(options.home, options.id))),
       idle_timer_(loop, [this] { loop_.stop(); }),
       retry_timer_(loop, [this] { events_.wake(); }),
       progress_timer_(loop, [this] { tell_progress(); }) {
@@ -45,7 +46,7 @@ SchedulerDesk::SchedulerDesk(Loop& loop, const WorkerOptions& options, JournalWr
   link_.emplace(loop, std::move(listening), std::move(welcome), std::move(link));
 }
 
-SchedulerDesk::~SchedulerDesk() = default;
+SchedulerDesk::~SchedulerDesk() { tell_repeats(); }
 
 void SchedulerDesk::on_frame(Frame&& frame) {
   struct Visitor {
@@ -213,8 +214,26 @@ void SchedulerDesk::terminate(const std::string& why) {
 }
 
 void SchedulerDesk::note(const std::string& text) {
+  if (text == last_note_) {
+    ++repeats_;
+    return;
+  }
+  tell_repeats();
+  last_note_ = text;
+  write_note(text);
+}
+
+void SchedulerDesk::tell_repeats() {
+  const std::uint64_t repeats = std::exchange(repeats_, 0);
+  if (repeats > 0) write_note("the same " + std::to_string(repeats) + " more times");
+}
+
+void SchedulerDesk::write_note(const std::string& text) {
+  write_worker_note(options_.id, text);
   note_bytes_ += text.size();
-  if (note_bytes_ <= kNoteBytesMax) write_worker_note(options_.id, text);
+  if (note_bytes_ < kNoteBytesPerLook) return;
+  note_bytes_ = 0;
+  log_.cut();
 }
 
 }  // namespace pawl

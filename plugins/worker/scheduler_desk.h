@@ -6,6 +6,7 @@
 // The order of a turn is the protocol's: `flush` writes the journal, what is to be started is
 // started, `send` says what the journal has.
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "plugins/worker/journal_writer.h"
 #include "plugins/worker/scheduler_link.h"
 #include "plugins/worker/worker.h"
+#include "plugins/worker/worker_log.h"
 #include "scheduler/loop/loop.h"
 #include "scheduler/loop/timer.h"
 
@@ -75,7 +77,7 @@ class SchedulerDesk {
   void terminate(const std::string& why);
   bool is_draining() const { return drains_ || is_shut_down_; }
 
-  /// A line for the worker's log.
+  /// A line for the worker's log; what is said again and again is told once, and how often.
   void note(const std::string& text);
 
  private:
@@ -100,6 +102,8 @@ class SchedulerDesk {
   void forget(AttemptId attempt, std::int32_t stay);
   void tell_progress();
   bool send_report(const Report& report);
+  void write_note(const std::string& text);
+  void tell_repeats();
 
   Loop& loop_;
   WorkerOptions options_;
@@ -113,7 +117,10 @@ class SchedulerDesk {
   bool drains_ = false;
   bool is_shut_down_ = false;   ///< by SHUTDOWN
   bool is_terminated_ = false;  ///< by a signal
-  std::size_t note_bytes_ = 0;
+  WorkerLog log_;
+  std::string last_note_;
+  std::uint64_t repeats_ = 0;   ///< of the last note, not told
+  std::size_t note_bytes_ = 0;  ///< since the log was last looked at
   Timer idle_timer_;
   Timer retry_timer_;
   Timer progress_timer_;

@@ -109,7 +109,7 @@ Result<void> run(const WorkerOptions& options) {
   if (auto made = make_folder(folder); !made) return made;
   auto lock = FileLock::try_take(folder + "/lock");
   if (!lock) return lock.error();
-  if (auto set = set_descriptors(folder + "/log"); !set) return set;
+  if (auto set = set_descriptors(worker_log_path(folder)); !set) return set;
   set_signals();
   if (getsid(0) != getpid()) setsid();
   // Whoever loses its parent among what programs start becomes our child, and is found.
@@ -152,6 +152,8 @@ void write_worker_note(WorkerId worker, const std::string& text) {
 std::string worker_folder(const std::string& home, WorkerId id) {
   return home + "/workers/" + std::to_string(id.value);
 }
+
+std::string worker_log_path(const std::string& worker_folder) { return worker_folder + "/log"; }
 
 int worker_main(const WorkerOptions& options) {
   auto done = run(options);

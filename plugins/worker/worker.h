@@ -50,5 +50,7 @@ void write_worker_note(WorkerId worker, const std::string& text);
 
 /// `<home>/workers/<id>`.
 std::string worker_folder(const std::string& home, WorkerId id);
+/// In that folder.
+std::string worker_log_path(const std::string& worker_folder);
 
 }  // namespace pawl

@@ -23,6 +23,18 @@ GUSH = warm_program("""\
   printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' "$attempt"
 """)
 
+# Of the operator that prints without end.
+LAST_WORDS = "a line of the flood\nthese are my last words\n"
+# Speaks ten thousand times of an attempt that it does not have.
+BABBLE = warm_program("""\
+  i=0
+  while [ $i -lt 10000 ]; do
+    echo '{"type":"heartbeat","attempt":99999999}'
+    i=$((i + 1))
+  done
+  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' "$attempt"
+""")
+
 
 class PluginFaultTest(GateTest):
     def setUp(self):
@@ -166,6 +178,50 @@ class Floods(PluginFaultTest):
             self.task("a", "gush", **{"with": {"to": "err"}}),
             self.task("b", "gush", on_interrupt="fail", **{"with": {"to": "out"}})]))
         tasks, peak = self.ended(run)
+    def worker_logs(self):
+        """Of the workers that are there, by their folders."""
+        return {path.parent.name: path for path in (self.home / "workers").glob("*/log")}
+
+    def until_worker_logs_are_small(self):
+        self.until("the logs are cut", lambda: all(
+            path.stat().st_blocks * 512 <= 4 << 20 for path in self.worker_logs().values()))
+
+    def test_what_a_library_prints_without_end_costs_no_disk_and_its_last_words_are_kept(self):
+        self.env["TOKEN_OF_TEST"] = "canary-of-a-secret"
+        self.serve()
+        # The file itself, and from the first secret on a pipe.
+        for more in ({}, {"token": "{{ secrets.TOKEN }}"}):
+            host, _ = self.babble("well", more)
+            self.until("its last words are there", lambda host=host: self.worker_logs()[
+                host].read_text().endswith(LAST_WORDS))
+            self.until_worker_logs_are_small()
+            _, attempt = self.babble("crash", more)
+            self.assertEqual(attempt["state"], "lost")
+            self.assertTrue(attempt["error"]["trace"].endswith(LAST_WORDS), attempt["error"])
+
+    def babble(self, end, more):
+        run = self.detach(self.job(end, [self.task("a", "babbler", on_interrupt="fail", **{
+            "with": {"end": end} | more})], secrets={"TOKEN": {"env": "TOKEN_OF_TEST"}}))
+        self.until_ended(run)
+        attempt = self.attempts_of(run)["a", 1]
+        return str(attempt["worker"]), attempt
+
+    def test_a_warm_program_that_talks_nonsense_without_end_is_noted_once(self):
+        self.put_program("babble", BABBLE)
+        manifest = self.home / "plugins" / "babble.json"
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {
+            "concurrency": 2, "processes": 1, "recycle_after": 1}))
+        self.serve()
+        run = self.detach(self.job("babble", [self.task("a", "babble")]))
+        self.assertEqual(self.until_ended(run)["state"], "succeeded")
+        host = str(self.attempts_of(run)["a", 1]["worker"])
+        self.until("the program has ended", lambda: "times of attempts" in
+                   self.worker_logs()[host].read_text())
+        lines = self.worker_logs()[host].read_text().splitlines()
+        self.assertEqual([line.split("): ")[1] for line in lines], [
+            "it speaks of attempt 99999999, which it does not have; that is ignored",
+            "it spoke 10000 times of attempts that it did not have"])
+
         self.assertEqual(tasks["a"]["state"], "succeeded", tasks["a"])
         self.assert_logged(run)
         # A line without an end is no line of the protocol.

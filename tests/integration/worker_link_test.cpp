@@ -296,4 +296,20 @@ TEST_CASE("a second worker of the same number does not start") {
   CHECK(scheduler.run(worker.task(R"({"command":["true"]})")).outcome == Outcome::succeeded);
 }
 
+TEST_CASE("what a worker notes again and again is in its log once, and how often") {
+  TestWorker worker;
+  for (int i = 0; i < 3; ++i) {
+    TestScheduler stranger(worker, 1, false);
+    stranger.say(frame::Ping{});
+    stranger.wait_for_close();
+  }
+  ::kill(worker.pid(), SIGTERM);
+  worker.wait();
+  const std::string log = test::read_whole(worker.folder() + "/log");
+  const std::size_t first = log.find("did not begin with HELLO");
+  REQUIRE(first != std::string::npos);
+  CHECK(log.find("did not begin with HELLO", first + 1) == std::string::npos);
+  CHECK_THAT(log, Catch::Contains("the same 2 more times\n"));
+}
+
 }  // namespace pawl

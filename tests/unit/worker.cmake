@@ -6,6 +6,7 @@ pawl_test(worker_test LABEL unit
     worker_environment_test.cpp
     worker_frames_test.cpp
     worker_journal_test.cpp
+    worker_log_bound_test.cpp
     worker_log_test.cpp
     worker_loop_share_test.cpp
     worker_manifest_test.cpp

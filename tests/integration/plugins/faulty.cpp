@@ -241,6 +241,22 @@ struct Flood {
   }
 };
 
+/// Prints a hundred megabytes past its log, and then crashes or ends.
+struct Babbler {
+  static constexpr const char* kName = "babbler";
+  static constexpr const char* kSummary = "prints without end";
+  static constexpr const char* kSchema = R"({"type": "object", "properties": {
+    "end": {"enum": ["well", "crash"]}, "token": {"type": "string", "x-pawl-secret": true}}})";
+  Result run(Attempt&, const Request& request) {
+    std::string lines;
+    while (lines.size() < (64U << 10)) lines += "a line of the flood\n";
+    for (int i = 0; i < 1600; ++i) std::fputs(lines.c_str(), i % 2 == 0 ? stdout : stderr);
+    std::fputs("these are my last words\n", stderr);
+    if (request.parameters().find("crash") != std::string_view::npos) std::abort();
+    return Result::success();
+  }
+};
+
 /// Ends soon after it is cancelled, and claims success.
 struct Obedient {
   static constexpr const char* kName = "obedient";
@@ -380,5 +396,5 @@ struct Counter {
 }  // namespace
 
 PAWL_PLUGIN("1.2", Crash, CrashLate, Split, Parent, Deaf, Burner, Toiler, Filler, Blocker, Stopper,
-            Hoarder, Grabber, Huge, Flood, Obedient, Meek, Late, Nap, Patient, Thrower, Chatter,
-            Leaky, Remote, Counter)
+            Hoarder, Grabber, Huge, Flood, Babbler, Obedient, Meek, Late, Nap, Patient, Thrower,
+            Chatter, Leaky, Remote, Counter)
