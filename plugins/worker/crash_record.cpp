@@ -27,6 +27,7 @@ thread_local std::int64_t working_for = 0;
 std::atomic<int> record_file{-1};
 pid_t recording_process = 0;
 thread_local bool is_loop_thread = false;
+std::atomic<std::int64_t> loop_working_for{0};
 std::atomic<Wakeup*> waiting_loop{nullptr};
 std::atomic<bool> has_loop_turned{false};
 std::atomic<void (*)()> last_act{nullptr};
@@ -59,6 +60,10 @@ class HandlerStack {
  private:
   std::unique_ptr<char[]> memory_;
 };
+
+/// In place of a signal's number.
+constexpr int kDeaf = -1;
+constexpr int kBlocked = -2;
 
 /// Its digits into `text` from `at` on; nothing but arithmetic, as a handler may run anywhere.
 std::size_t append_digits(std::array<char, kTextBytesMax>& text, std::size_t at,
@@ -126,8 +131,15 @@ std::string record_path(const std::string& worker_folder) { return worker_folder
 std::optional<Crash> read_crash(const std::string& worker_folder) {
   std::ifstream file(record_path(worker_folder));
   Crash crash;
-  if (!(file >> crash.attempt.value >> crash.signal) || crash.attempt.value <= 0)
-    return std::nullopt;
+  int number = 0;
+  if (!(file >> crash.attempt.value >> number) || crash.attempt.value <= 0) return std::nullopt;
+  if (number > 0) {
+    crash.how = Crash::How::signal;
+    crash.signal = number;
+  } else if (number < 0) {
+    crash.how = number == kDeaf ? Crash::How::deaf : Crash::How::blocked;
+    file >> crash.who;
+  }
   return crash;
 }
 
@@ -146,6 +158,20 @@ void record_crashes(const std::string& worker_folder) {
   std::atexit(on_exit);
 }
 
+void record_own_end(AttemptId attempt, Crash::How how, std::string_view who) {
+  const int file = record_file.exchange(-1);
+  if (file < 0) return;
+  const int number = how == Crash::How::deaf ? kDeaf : kBlocked;
+  const std::string text =
+      std::to_string(attempt.value) + ' ' + std::to_string(number) + ' ' + std::string(who) + '\n';
+  [[maybe_unused]] const ssize_t written = ::write(file, text.data(), text.size());
+}
+
+std::optional<AttemptId> loop_works_for() {
+  const std::int64_t attempt = loop_working_for;
+  return attempt > 0 ? std::optional(AttemptId(attempt)) : std::nullopt;
+}
+
 CrashPause::CrashPause(Loop& loop)
     : loop_(loop), wakeup_(loop, [this] {
         // At the end of the turn, all that had been said before is heard.
@@ -162,8 +188,12 @@ void set_last_act(void (*act)()) { last_act = act; }
 WorksFor::WorksFor(AttemptId attempt) {
   static thread_local HandlerStack stack;
   working_for = attempt.value;
+  if (is_loop_thread) loop_working_for = attempt.value;
 }
 
-WorksFor::~WorksFor() { working_for = 0; }
+WorksFor::~WorksFor() {
+  working_for = 0;
+  if (is_loop_thread) loop_working_for = 0;
+}
 
 }  // namespace pawl

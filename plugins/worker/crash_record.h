@@ -1,10 +1,13 @@
 #pragma once
 
-// Which attempt a host was working for when it crashed: its last words, in a file of its folder.
-// What ends a process without a word (SIGKILL, `_exit`, no memory) leaves none.
+// Which attempt ended its host, by a crash or because the host could only end it with itself: last
+// words, in a file of its folder. What ends a process without a word (SIGKILL, `_exit`, no memory)
+// leaves none.
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "scheduler/base/ids.h"
 #include "scheduler/loop/loop.h"
@@ -13,8 +16,16 @@
 namespace pawl {
 
 struct Crash {
+  enum class How : std::uint8_t {
+    signal,   ///< ended the process
+    exit,     ///< was called
+    deaf,     ///< it did not end when it was told to, so the host ended itself
+    blocked,  ///< it held up the host's loop, so the host ended itself
+  };
   AttemptId attempt;
-  int signal = 0;  ///< that ended the process; 0: `exit` was called
+  How how = How::exit;
+  int signal = 0;   ///< of `signal`
+  std::string who;  ///< of `deaf`, for people: RUN/TASK
 };
 
 /// Of a worker that is dead. Nothing: it left no word, or none that can be read.
@@ -24,6 +35,14 @@ std::optional<Crash> read_crash(const std::string& worker_folder);
 /// aborts or calls `exit`. Once in a process, on its main thread. Without the file there is no
 /// record, and nothing else changes.
 void record_crashes(const std::string& worker_folder);
+
+/// This process is about to end itself because of that attempt: `deaf` or `blocked`. From any
+/// thread, not from a signal handler. Only the first word of a process counts.
+void record_own_end(AttemptId attempt, Crash::How how, std::string_view who);
+
+/// The attempt that the loop's thread works for in this moment. From any thread, once there is a
+/// CrashPause.
+std::optional<AttemptId> loop_works_for();
 
 /// While it lives, a thread that crashes, aborts or calls `exit` first lets the loop write down
 /// what threads have said, for a second at the most: the loop may not get to it any more. One in a

@@ -38,6 +38,9 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+/// As commands name it.
+std::string name_of(const TaskDefinition& task) { return task.run + '/' + task.task; }
+
 /// `last`, where it is of the same secrets.
 std::shared_ptr<const Mask> mask_of(const std::map<std::string, std::string>& secrets,
                                     std::weak_ptr<const Mask>& last) {
@@ -74,6 +77,7 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
         // Nothing of this process can be trusted any more; the journal has what ended.
         static constexpr char kText[] = "the loop is blocked by an operator: this host ends\n";
         [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
+        if (const auto who = loop_works_for()) record_own_end(*who, Crash::How::blocked, "");
         OwnOutput::settle();
         ::kill(::getpid(), SIGKILL);
       })) {
@@ -444,9 +448,9 @@ void OperatorHost::kill(AttemptId id) {
   backend.cancel(id);
   if (!attempt.is_running || backend.kill(id)) return;
   deaf_.insert(id);
-  note("attempt " + std::to_string(id.value) + " of operator " +
-       attempt.definition->compiled->definition().operator_name +
-       " does not end: this host takes no more and ends with it");
+  const TaskDefinition& definition = attempt.definition->compiled->definition();
+  note(name_of(definition) + ", attempt " + std::to_string(attempt.start.number) + " of operator " +
+       definition.operator_name + ", does not end: this host takes no more and ends with it");
   desk_->drain();
   if (!retire_timer_.armed()) retire_timer_.start_after(options_.retire_within);
 }
@@ -454,6 +458,12 @@ void OperatorHost::kill(AttemptId id) {
 /// Writes down how those ended that did not listen, and ends. Nobody is told before the lock is
 /// free: then they are gone, and the journal is read.
 void OperatorHost::end_process() {
+  // Those that had to go with it are told because of whom.
+  if (!deaf_.empty()) {
+    const AttemptId first = *deaf_.begin();
+    record_own_end(first, Crash::How::deaf,
+                   name_of(attempts_.at(first).definition->compiled->definition()));
+  }
   for (AttemptId id : std::set<AttemptId>(deaf_)) {
     auto at = attempts_.find(id);
     if (at == attempts_.end()) continue;

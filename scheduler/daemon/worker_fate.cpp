@@ -66,6 +66,16 @@ Boot boot_of(const std::optional<ProcessIdentity>& worker) {
   return worker->boot_id == boot_id() ? Boot::this_one : Boot::earlier;
 }
 
+std::string how_it_ended_its_host(const Crash& crash) {
+  switch (crash.how) {
+    case Crash::How::signal: return "crashed with " + signal_name(crash.signal);
+    case Crash::How::exit: return "called exit()";
+    case Crash::How::deaf: return "did not end when it was told to";
+    case Crash::How::blocked: return "blocked the host's event loop";
+  }
+  return "";
+}
+
 std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, Boot boot,
                           WorkerDeath death) {
   if (boot == Boot::earlier) return "the machine restarted; it may have done its work";
@@ -77,10 +87,10 @@ std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, 
     return "its worker died without a word, as by SIGKILL, which the kernel sends, too, where "
            "memory is short (`journalctl -k` tells); what was left of it was killed";
   }
-  const std::string how =
-      crash->signal == 0 ? "called exit()" : "crashed with " + signal_name(crash->signal);
+  const std::string how = how_it_ended_its_host(*crash);
   if (crash->attempt == attempt) return "its operator " + how + ", which ended the whole host";
-  return "another attempt of its host " + how + ", which ended both";
+  const std::string who = crash->who.empty() ? "" : " (" + crash->who + ")";
+  return "another attempt of its host" + who + " " + how + ", which ended both";
 }
 
 /// The end of the worker's log, whole lines: what a library prints before it takes its process

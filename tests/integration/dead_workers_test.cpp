@@ -13,6 +13,7 @@
 #include <catch2/catch.hpp>
 
 #include "plugins/worker/definition.h"
+#include "plugins/worker/journal_writer.h"
 #include "scheduler/daemon/home.h"
 #include "scheduler/daemon/workers.h"
 #include "scheduler/loop/clock.h"
@@ -285,6 +286,39 @@ TEST_CASE("the machine is said to have restarted only when the lock file says so
   const Unreadable lock(folder + "/lock");
   CHECK_FALSE(fate_of_attempts(folder, home.path(), kWorker, {{AttemptId(7), 3}},
                                WorkerDeath::unseen, wall_now()));
+}
+
+TEST_CASE("who was lost with a host that another attempt made end is told so and is not to blame") {
+  const HomeFolder home;
+  const std::string folder = home.path() + "/workers/1";
+  fs::create_directories(folder);
+  write_file(folder + "/lock", format_identity(own_identity()) + "\n");
+  auto journal = JournalWriter::open(folder);
+  REQUIRE(journal);
+  JournalEntry entry;
+  REQUIRE(journal->begin(AttemptId(7), entry, wall_now(), false, false));
+  REQUIRE(journal->flush());
+  const auto fate = [&](const std::string& last_word) {
+    write_file(folder + "/crash", last_word);
+    const auto results = fate_of_attempts(folder, home.path(), kWorker, {{AttemptId(7), 0}},
+                                          WorkerDeath::seen, wall_now());
+    REQUIRE(results);
+    REQUIRE(results->size() == 1);
+    return results->front();
+  };
+  const AttemptResult beside = fate("6 -1 20261120-225801-7k3f9q/query\n");
+  CHECK(beside.outcome == AttemptResult::Outcome::interrupted);
+  CHECK_FALSE(beside.may_be_cause);
+  CHECK(beside.failure.message ==
+        "another attempt of its host (20261120-225801-7k3f9q/query) did not end when it was told "
+        "to, which ended both");
+  CHECK(fate("6 -2 \n").failure.message ==
+        "another attempt of its host blocked the host's event loop, which ended both");
+  const AttemptResult culprit = fate("7 -2 \n");
+  CHECK(culprit.outcome == AttemptResult::Outcome::lost);
+  CHECK(culprit.may_be_cause);
+  CHECK(culprit.failure.message ==
+        "its operator blocked the host's event loop, which ended the whole host");
 }
 
 TEST_CASE("what is left of a worker that left no lock file is found by its mark and killed") {

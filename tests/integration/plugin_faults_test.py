@@ -89,10 +89,16 @@ class Blocked(PluginFaultTest):
         (self.root / "go").touch()
         self.until_ended(run)
         tasks = self.tasks_of(run)
+        attempts = self.attempts_of(run)
         self.assertEqual(tasks["block"]["reason"], "lost")
+        self.assertEqual(attempts["block", 1]["error"]["message"],
+                         "its operator blocked the host's event loop, which ended the whole host")
         self.assertEqual(tasks["beside"]["state"], "succeeded")
-        self.assertEqual([a["state"] for (name, _), a in sorted(self.attempts_of(run).items())
-                          if name == "beside"], ["lost", "succeeded"])
+        self.assertEqual([attempts["beside", number]["state"] for number in (1, 2)],
+                         ["interrupted", "succeeded"])
+        self.assertEqual(attempts["beside", 1]["error"]["message"],
+                         "another attempt of its host blocked the host's event loop, which ended "
+                         "both")
         self.assert_works()
 
 
@@ -172,12 +178,6 @@ class Floods(PluginFaultTest):
         used = sum(p.stat().st_size for p in (self.home / "logs").rglob("*") if p.is_file())
         self.assertLess(used, 200 << 20)
 
-    def test_a_warm_program_that_pours_out_a_gigabyte_costs_no_memory(self):
-        self.serve()
-        run = self.detach(self.job("gush", [
-            self.task("a", "gush", **{"with": {"to": "err"}}),
-            self.task("b", "gush", on_interrupt="fail", **{"with": {"to": "out"}})]))
-        tasks, peak = self.ended(run)
     def worker_logs(self):
         """Of the workers that are there, by their folders."""
         return {path.parent.name: path for path in (self.home / "workers").glob("*/log")}
@@ -222,6 +222,12 @@ class Floods(PluginFaultTest):
             "it speaks of attempt 99999999, which it does not have; that is ignored",
             "it spoke 10000 times of attempts that it did not have"])
 
+    def test_a_warm_program_that_pours_out_a_gigabyte_costs_no_memory(self):
+        self.serve()
+        run = self.detach(self.job("gush", [
+            self.task("a", "gush", **{"with": {"to": "err"}}),
+            self.task("b", "gush", on_interrupt="fail", **{"with": {"to": "out"}})]))
+        tasks, peak = self.ended(run)
         self.assertEqual(tasks["a"]["state"], "succeeded", tasks["a"])
         self.assert_logged(run)
         # A line without an end is no line of the protocol.

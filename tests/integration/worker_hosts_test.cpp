@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "plugins/worker/crash_record.h"
 #include "tests/integration/worker_support.h"
 
 namespace pawl {
@@ -58,6 +59,24 @@ TEST_CASE("a second stop, with force, does not wait for the grace") {
   scheduler.say(frame::Stop{AttemptId(1), Reason::cancelled, false});
   scheduler.say(frame::Stop{AttemptId(1), Reason::cancelled, true});
   scheduler.wait_for_close();
+}
+
+TEST_CASE("those that had to end with one that does not listen can be told because of whom") {
+  FaultyHost worker(test::patient(50ms));
+  TestScheduler scheduler(worker);
+  TaskDefinition deaf = worker.of("deaf");
+  deaf.kill_grace = 20ms;
+  scheduler.define(deaf, 1);
+  scheduler.define(worker.of("patient"), 2);
+  for (std::int64_t id : {1, 2}) scheduler.start(id, static_cast<std::uint64_t>(id));
+  for (std::int64_t id : {1, 2}) scheduler.begin_of(id);
+  scheduler.say(frame::Stop{AttemptId(1), Reason::cancelled, false});
+  scheduler.wait_for_close();
+  const auto crash = read_crash(worker.folder());
+  REQUIRE(crash);
+  CHECK(crash->attempt == AttemptId(1));
+  CHECK(crash->how == Crash::How::deaf);
+  CHECK(crash->who == "20261120-225801-7k3f9q/query");
 }
 
 TEST_CASE("who ends late, but ends, takes nobody along") {
