@@ -31,9 +31,22 @@ using Said = Impl::Said;
 
 Impl* impl_of(const pawl_host* host) { return reinterpret_cast<const Impl::Table*>(host)->self; }
 
-void host_log(pawl_attempt* attempt, int stream, pawl_bytes text) {
+/// For calls that do something: null, and noted, when they come too late.
+std::shared_ptr<NativeAttempt> find_for(pawl_attempt* attempt, const char* call) {
   auto cell = native_attempts().find(attempt);
+  if (!cell) native_attempts().note_late(attempt, call);
+  return cell;
+}
+
+void note_wrong(NativeAttempt& cell, std::string_view what) {
+  if (!cell.has_misuse.exchange(true)) cell.misuse->note(cell.id, what);
+}
+
+void host_log(pawl_attempt* attempt, int stream, pawl_bytes text) {
+  auto cell = find_for(attempt, "log");
   if (!cell) return;
+  if (stream != PAWL_STDOUT && stream != PAWL_STDERR)
+    note_wrong(*cell, "log got a stream that does not exist; PAWL_STDOUT is taken");
   cell->owner->say({.kind = Said::Kind::log,
                     .attempt = cell->id,
                     .stream = stream == PAWL_STDERR ? LogStream::err : LogStream::out,
@@ -41,14 +54,16 @@ void host_log(pawl_attempt* attempt, int stream, pawl_bytes text) {
 }
 
 void host_heartbeat(pawl_attempt* attempt) {
-  if (auto cell = native_attempts().find(attempt))
+  if (auto cell = find_for(attempt, "heartbeat"))
     cell->owner->say({.kind = Said::Kind::heartbeat, .attempt = cell->id});
 }
 
 void host_progress(pawl_attempt* attempt, double fraction, pawl_bytes text) {
-  auto cell = native_attempts().find(attempt);
+  auto cell = find_for(attempt, "progress");
   if (!cell) return;
-  const double bounded = fraction >= 0 && fraction <= 1 ? fraction : 0;
+  const bool is_fraction = fraction >= 0 && fraction <= 1;
+  if (!is_fraction) note_wrong(*cell, "progress got a fraction outside of 0 to 1; 0 is taken");
+  const double bounded = is_fraction ? fraction : 0;
   cell->owner->say({.kind = Said::Kind::progress,
                     .attempt = cell->id,
                     .text = text_of(text, kToldTextBytesMax),
@@ -101,7 +116,7 @@ int host_variable(pawl_attempt* attempt, pawl_bytes name, pawl_bytes* value) {
 }
 
 int host_set_handle(pawl_attempt* attempt, pawl_bytes handle) {
-  auto cell = native_attempts().find(attempt);
+  auto cell = find_for(attempt, "set_handle");
   if (!cell) return 0;
   Impl& owner = *cell->owner;
   if (owner.is_on_loop()) return owner.events.set_handle(cell->id, view(handle)) ? 1 : 0;
@@ -155,8 +170,10 @@ std::atomic<std::uint64_t> late_finish_count{0};
 
 void host_finish(pawl_attempt* attempt, const pawl_result* result) {
   auto cell = native_attempts().take(attempt);
-  if (!cell) late_finish_count.fetch_add(1, std::memory_order_relaxed);
-  if (!cell) return;
+  if (!cell) {
+    late_finish_count.fetch_add(1, std::memory_order_relaxed);
+    return native_attempts().note_late(attempt, "finish");
+  }
   Impl& owner = *cell->owner;
   owner.finish(std::move(cell), result != nullptr
                                     ? result_of(*result)

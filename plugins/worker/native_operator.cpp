@@ -53,6 +53,7 @@ NativeOperator::Impl::Impl(Loop& loop_in, const pawl_operator* table_in, Operato
       events(events_in),
       loop_thread(std::this_thread::get_id()),
       wakeup(loop_in, [this] { listen(); }),
+      misuse(std::make_shared<NativeMisuse>(text_of(table->name, limits::kNameBytesMax), wakeup)),
       threads(kThreadLimits) {
   fill_host();
 }
@@ -83,6 +84,7 @@ void NativeOperator::Impl::listen() {
   }
   room.notify_all();
   for (Said& said : heard) tell(std::move(said));
+  for (const std::string& note : misuse->take()) events.note(note);
 }
 
 void NativeOperator::Impl::tell(Said&& said) {
@@ -136,6 +138,7 @@ void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
   cell->owner = &impl;
   cell->asked = asked_of(*request);
   cell->request = std::move(request);
+  cell->misuse = impl.misuse;
   pawl_attempt* attempt = native_attempts().add(cell);
   impl.attempts[id] = attempt;
   if (impl.table->start != nullptr) {

@@ -42,6 +42,7 @@ struct NativeOperator::Impl {
   };
 
   Impl(Loop& loop_in, const pawl_operator* table_in, OperatorEvents& events_in);
+  ~Impl() { misuse->close(); }
 
   bool is_on_loop() const { return std::this_thread::get_id() == loop_thread; }
   void fill_host();
@@ -67,6 +68,7 @@ struct NativeOperator::Impl {
   std::deque<Said> queue;
   std::size_t queued_bytes = 0;
   Wakeup wakeup;
+  std::shared_ptr<NativeMisuse> misuse;
   BlockingThreads threads;
 };
 

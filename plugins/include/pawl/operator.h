@@ -23,9 +23,11 @@
  *             call waits too, except on the loop thread.
  *
  * The life of an attempt. `start` or `run` begins it; exactly one call of `finish` ends it. After
- * `finish` the pointer to the attempt means nothing any more. A call that comes too late, a second
- * `finish`, or a wrong value is ignored and noted in the log of the worker. No C++ exception may
- * leave a function of this interface.
+ * `finish` the pointer to the attempt means nothing any more. What comes too late, a second
+ * `finish` too, and a wrong value are ignored. The log of the worker has the first of them of each
+ * attempt, but of an operator no more than a hundred, and nothing that came too late for an attempt
+ * that was cancelled or ended long ago, or that changes nothing (`secret`, `is_cancelled`, which
+ * says 1). No C++ exception may leave a function of this interface.
  */
 #ifndef PAWL_OPERATOR_H
 #define PAWL_OPERATOR_H
