@@ -149,6 +149,7 @@ void ProgramPool::on_message(ProgramProcess& process, ProgramMessage&& message) 
     process.set_ready(ready->can_cancel);
     processes_.at(process.id()).was_ready = true;
     start_failures_ = 0;
+    failing_since_.reset();
     return schedule_turn();
   }
   const AttemptId id = std::visit(
@@ -285,11 +286,11 @@ void ProgramPool::on_exit(const ProcessTree::Exit& exit) {
   one.process->read_rest(exit.use);
   tell_rest_of_errors(*one.process);
   if (!one.open_line.empty()) note(*one.process, std::exchange(one.open_line, {}));
-  one.process->drain();
   if (one.strange_messages > 1) {
     note(*one.process, "it spoke " + std::to_string(one.strange_messages) +
                            " times of attempts that it did not have");
   }
+  one.process->drain();
   one.end = hidden(*one.process, how_it_ended(*one.process, exit.exit));
 }
 
@@ -400,19 +401,35 @@ void ProgramPool::start_process() {
   auto process = std::make_unique<ProgramProcess>(loop_, host_.tree(), id,
                                                   static_cast<ProgramProcess::Listener&>(*this));
   auto started = process->start(host_.launcher(), spec_, host_.mark_of(id));
-  if (!started) return failed_to_start(started.error().message, "");
+  if (!started) {
+    if (process->pid() > 0) {
+      host_.add(id, *this);
+      host_.abandon(id);
+    }
+    return failed_to_start(started.error().message, "");
+  }
   processes_[id].process = std::move(process);
   host_.add(id, *this);
+}
+
+/// Those that were begun after one had failed are tries of what fails: nobody waits for them, or a
+/// program that never gets ready would be waited for for ever.
+bool ProgramPool::may_serve(const ProgramProcess& process, bool was_ready) const {
+  if (was_ready) return true;
+  return process.phase() == ProgramProcess::Phase::starting &&
+         process.started_at() <= *failing_since_;
 }
 
 void ProgramPool::failed_to_start(const std::string& message, const std::string& trace) {
   const Duration delay = kStartBackoffMin * (1 << std::min(start_failures_, 5));
   ++start_failures_;
+  if (!failing_since_) failing_since_ = mono_now();
   start_timer_.start_after(std::min(delay, kStartBackoffMax));
-  const bool have_others = std::any_of(processes_.begin(), processes_.end(), [](const auto& one) {
-    return one.second.was_ready && !one.second.has_exited;
+  const bool have_others = std::any_of(processes_.begin(), processes_.end(), [&](const auto& one) {
+    return !one.second.has_exited && may_serve(*one.second.process, one.second.was_ready);
   });
   if (have_others) return events_.note(spec_.operator_name + ": " + message);
+  failing_since_.reset();
   for (AttemptId id : std::exchange(waiting_, {})) {
     finish(id, failure(Reason::spawn, message, trace));
   }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -89,6 +90,7 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   void start_processes();
   void start_process();
   void failed_to_start(const std::string& message, const std::string& trace);
+  bool may_serve(const ProgramProcess& process, bool was_ready) const;
   ProgramProcess* free_process() const;
   void give(ProgramProcess& process, AttemptId attempt, Attempt& what);
   void end_if_used_up(ProgramProcess& process);
@@ -101,8 +103,9 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   std::deque<AttemptId> waiting_;
   std::unordered_map<AttemptId, Process> processes_;  ///< by their id in the tree
   bool is_turn_scheduled_ = false;
-  int start_failures_ = 0;  ///< in a row
-  Timer start_timer_;       ///< armed: no process is started before it fires
+  int start_failures_ = 0;                 ///< in a row
+  std::optional<MonoTime> failing_since_;  ///< and nobody got ready, nor was failed for it, since
+  Timer start_timer_;                      ///< armed: no process is started before it fires
   MonoTime memory_checked_at_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -88,7 +88,12 @@ Result<void> ProgramProcess::start(Launcher& launcher, const ProgramSpec& spec,
   spawned.ticks_max = static_cast<std::uint64_t>(mono_now().ms / 10);
   tree_.add(id_, spawned);
   pidfd_.reset(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
-  PAWL_CHECK(pidfd_);  // it is our child and not reaped
+  if (!pidfd_) {
+    const int error = errno;
+    kill("it cannot be watched");
+    return Error{ErrorKind::failed, "cannot watch " + spec.command.front() +
+                                        ", which was started: " + std::strerror(error)};
+  }
   meter_.emplace(pid_);
   input_ = std::move(input.ours);
   output_ = std::move(output.ours);

@@ -60,7 +60,8 @@ class ProgramProcess {
   ProgramProcess& operator=(const ProgramProcess&) = delete;
 
   /// Starts it and says hello; kills it when it is not ready in time. `mark`: as of Launcher.
-  /// Errors: failed, for the user.
+  /// Errors: failed, for the user; where there is a `pid` nevertheless, that process was killed and
+  /// is still to be reaped.
   Result<void> start(Launcher& launcher, const ProgramSpec& spec, std::uint64_t mark);
 
   AttemptId id() const { return id_; }

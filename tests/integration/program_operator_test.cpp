@@ -69,6 +69,24 @@ while read -r line; do
 done
 )sh";
 
+/// Its processes count themselves, and wait until they are told to die or to serve.
+constexpr const char* kStartsInTurn = R"sh(#!/bin/sh
+turn=1
+until mkdir "$0.$turn" 2>/dev/null; do turn=$((turn + 1)); done
+until [ -e "$0.serves.$turn" ]; do
+  [ ! -e "$0.dies.$turn" ] || exit 1
+  sleep 0.01
+done
+echo '{"type":"ready","protocol":1}'
+while read -r line; do
+  case $line in *'"type":"start"'*) ;; *) continue ;; esac
+  id=${line#*\"attempt\":}
+  printf '{"type":"finish","attempt":%s,"outcome":"succeeded","output":1}\n' "${id%%[,\}]*}"
+done
+)sh";
+
+bool is_there(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
 class Programs {
  public:
   explicit Programs(const std::string& manifest = "", const std::string& program = kProgram) {
@@ -420,6 +438,57 @@ TEST_CASE("a program that cannot be started fails what waits for it") {
   CHECK(result.reason == Reason::spawn);
   CHECK_THAT(result.message, Catch::Contains("cannot start"));
   CHECK(host.run(2).reason == Reason::spawn);
+}
+
+TEST_CASE("one start that fails leaves what waits to the others that are starting") {
+  Programs programs("", kStartsInTurn);
+  const std::string turn = programs.folder() + "/census.sh.";
+  TestHost host(programs.make());
+  for (int id : {1, 2}) host.start(id);
+  host.wait([&] { return is_there(turn + "2"); });
+  write_file(turn + "dies.1", "");
+  host.wait([&] { return host.recorder.notes.find("did not get ready") != std::string::npos; });
+  CHECK(host.recorder.count == 0);
+  write_file(turn + "serves.2", "");
+  for (int id : {1, 2}) CHECK(host.end(id).outcome == Outcome::succeeded);
+}
+
+TEST_CASE(
+    "when all that were starting have failed, those that are tried again are not waited for") {
+  Programs programs("", kStartsInTurn);
+  const std::string turn = programs.folder() + "/census.sh.";
+  TestHost host(programs.make());
+  for (int id : {1, 2}) host.start(id);
+  host.wait([&] { return is_there(turn + "2"); });
+  write_file(turn + "dies.1", "");
+  host.wait([&] { return is_there(turn + "3"); });
+  write_file(turn + "dies.2", "");
+  for (int id : {1, 2}) CHECK(host.end(id).reason == Reason::spawn);
+}
+
+TEST_CASE("a process that no descriptors are left for fails what waits for it, and no host") {
+  Programs programs;
+  const rlimit before = own_descriptor_limit();
+  std::set<std::string> messages;
+  for (int spare = 0; spare < 16; ++spare) {
+    TestHost host(programs.make());
+    Timer first(host.loop, [] {});
+    first.start_after(kPatience);  // those that follow share its descriptor
+    const int next = ::dup(0);
+    ::close(next);
+    rlimit few = before;
+    few.rlim_cur = static_cast<rlim_t>(next + spare);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    host.start(1, todo("count"));
+    run_until(host.loop, [&] { return host.recorder.count == 1; });
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    const OperatorResult& result = host.end(1);
+    if (result.outcome == Outcome::succeeded) break;
+    CHECK(result.reason == Reason::spawn);
+    messages.insert(result.message);
+  }
+  CHECK(messages.count("cannot watch " + programs.folder() +
+                       "/./census.sh, which was started: Too many open files") == 1);
 }
 
 TEST_CASE("a program that dies before it is ready fails with its own words") {
