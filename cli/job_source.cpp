@@ -90,9 +90,11 @@ void print_diagnostics(const Session& session, std::string_view file,
 }
 
 OperatorCatalog known_operators(const Session& session) {
+  if (session.operators) return *session.operators;
   const Result<std::string> home = resolve_home(session.home_flag);
-  return load_operators(program_path(), home ? *home : std::string(),
-                        [&](std::string problem) { session.notice(problem); });
+  session.operators = load_operators(program_path(), home ? *home : std::string(),
+                                     [&](std::string problem) { session.notice(problem); });
+  return *session.operators;
 }
 
 Result<CheckedJob> read_job(const Session& session, const std::string& file) {

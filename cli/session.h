@@ -8,6 +8,7 @@
 #include "cli/terminal.h"
 #include "cli/when.h"
 #include "scheduler/base/result.h"
+#include "scheduler/spec/operator_catalog.h"
 
 namespace pawl {
 
@@ -17,6 +18,8 @@ struct Session {
   Terminal err;
   /// The scheduler of the home did not answer: nothing of this verb waits for it again.
   mutable std::optional<Error> silence;
+  /// What plugins have said that they are: they are asked once (job_source.h).
+  mutable std::optional<OperatorCatalog> operators;
 
   /// The calendar and the zone of the user, read now.
   Here here() const;

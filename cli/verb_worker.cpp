@@ -1,9 +1,17 @@
 // Started by the scheduler, never by people: not on the help page.
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
 #include "cli/program.h"
 #include "cli/verb.h"
 #include "plugins/worker/plugin_description.h"
 #include "plugins/worker/worker.h"
+#include "scheduler/loop/fd.h"
 
 namespace pawl {
 
@@ -26,7 +34,7 @@ class WorkerVerb final : public Verb {
   }
 
   Result<int> run(Session& session) override {
-    if (!described_.empty()) return describe(session);
+    if (!described_.empty()) return describe();
     if (!id_ || session.home_flag.empty()) {
       return Error{ErrorKind::invalid,
                    "worker: only a scheduler starts this. To run jobs: pawl run"};
@@ -47,18 +55,32 @@ class WorkerVerb final : public Verb {
   }
 
  private:
-  int describe(Session& session) const {
+  /// On what was standard output; what a library prints when it is loaded is no part of the answer.
+  Result<int> describe() const {
+    const Fd answers(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    const Fd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    if (!answers || !nowhere || ::dup2(nowhere.get(), STDOUT_FILENO) < 0)
+      return Error{ErrorKind::failed, std::string("no descriptor: ") + std::strerror(errno)};
     std::vector<OperatorInfo> all;
     for (const std::string& plugin : described_) {
       auto found = describe_plugin(plugin);
       if (!found) {
-        session.out.line(found.error().message);
+        say(answers, found.error().message + "\n");
         return exit_code(found.error().kind);
       }
       all.insert(all.end(), found->begin(), found->end());
     }
-    session.out.line(write_catalog(all));
+    say(answers, write_catalog(all));
     return 0;
+  }
+
+  static void say(const Fd& answers, std::string_view text) {
+    while (!text.empty()) {
+      const ssize_t put = ::write(answers.get(), text.data(), text.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put <= 0) return;  // who asked is gone
+      text.remove_prefix(static_cast<std::size_t>(put));
+    }
   }
 
   std::vector<std::string> plugins_;

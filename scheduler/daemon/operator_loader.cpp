@@ -4,14 +4,18 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "plugins/worker/python_schema.h"
@@ -29,61 +33,120 @@ namespace {
 constexpr Duration kAnswerWithin = std::chrono::seconds(30);
 constexpr std::size_t kAnswerBytesMax = 4u << 20;
 constexpr std::size_t kPluginsMax = 1'000;
+/// Processes that are asked at once: one that hangs holds up none of the others.
+constexpr std::size_t kAtOnce = 32;
 
-/// All that a child writes until it ends, or nothing when that takes too long.
-std::optional<std::string> read_answer(int pipe) {
+/// A plugin that is asked what it is, through `pawl worker --describe`.
+struct Asked {
+  const std::string& plugin;
+  pid_t pid = -1;
+  Fd process;  ///< readable when it has ended
+  Fd answers;  ///< which something that it has left behind may hold open
   std::string answer;
-  const MonoTime until = mono_now() + kAnswerWithin;
-  std::array<char, 16384> buffer;
-  while (answer.size() <= kAnswerBytesMax) {
-    const Duration left = until - mono_now();
-    if (left <= Duration{0}) return std::nullopt;
-    pollfd ready{pipe, POLLIN, 0};
-    if (::poll(&ready, 1, static_cast<int>(left.count())) <= 0) continue;
-    const ssize_t got = ::read(pipe, buffer.data(), buffer.size());
-    if (got == 0) return answer;
-    if (got < 0) return std::nullopt;
-    answer.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  return std::nullopt;
-}
+  std::string failure;  ///< why it was not asked, or was given up
+};
 
-/// What a plugin says of itself, through `pawl worker --describe`.
-Result<std::vector<OperatorInfo>> ask(const std::string& program, const std::string& plugin) {
+bool start(const std::string& program, Asked& asked) {
+  const auto fail = [&asked](const std::string& what, int error) {
+    asked.failure = asked.plugin + ": " + what + ": " + std::strerror(error);
+    return false;
+  };
   std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return Error{ErrorKind::invalid, "no pipe to be had"};
-  Fd ours(ends[0]);
-  Fd theirs(ends[1]);
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail("no pipe to be had", errno);
+  asked.answers.reset(ends[0]);
+  const Fd theirs(ends[1]);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, theirs.get(), 1);
   posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  std::array<std::string, 4> words = {program, "worker", "--describe", plugin};
+  std::array<std::string, 4> words = {program, "worker", "--describe", asked.plugin};
   std::array<char*, 5> argv = {words[0].data(), words[1].data(), words[2].data(), words[3].data(),
                                nullptr};
-  pid_t pid = 0;
-  const int error = posix_spawn(&pid, program.c_str(), &actions, nullptr, argv.data(), environ);
+  const int error =
+      posix_spawn(&asked.pid, program.c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return Error{ErrorKind::invalid, plugin + ": cannot start " + program};
-  theirs.reset();
-  const auto answer = read_answer(ours.get());
-  if (!answer) ::kill(pid, SIGKILL);
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  if (error != 0) return fail("cannot start " + program, error);
+  asked.process.reset(static_cast<int>(::syscall(SYS_pidfd_open, asked.pid, 0)));
+  if (!asked.process) return fail("no descriptor to be had", errno);
+  if (::fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return fail("a pipe", errno);
+  return true;
+}
+
+/// What has come of its answer.
+void read_some(Asked& asked) {
+  std::array<char, 16384> buffer;
+  while (asked.answers) {
+    const ssize_t got = ::read(asked.answers.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return;
+    if (got <= 0) return asked.answers.reset();
+    asked.answer.append(buffer.data(), static_cast<std::size_t>(got));
+    if (asked.answer.size() <= kAnswerBytesMax) continue;
+    asked.failure = asked.plugin + ": says more than 4 MiB of what it is";
+    asked.answers.reset();
   }
-  if (!answer) return Error{ErrorKind::invalid, plugin + ": did not say in 30 s what it is"};
+}
+
+/// What it says of itself. It has ended, or is given up.
+Result<std::vector<OperatorInfo>> verdict(Asked& asked) {
+  int status = 0;
+  if (asked.pid > 0) {
+    if (!asked.failure.empty()) ::kill(asked.pid, SIGKILL);
+    while (::waitpid(asked.pid, &status, 0) < 0 && errno == EINTR) {
+    }
+  }
+  if (!asked.failure.empty()) return Error{ErrorKind::invalid, asked.failure};
   if (WIFSIGNALED(status)) {
-    return Error{ErrorKind::invalid, plugin + ": crashed when it was loaded (signal " +
+    return Error{ErrorKind::invalid, asked.plugin + ": crashed when it was loaded (signal " +
                                          std::to_string(WTERMSIG(status)) + ")"};
   }
   if (WEXITSTATUS(status) != 0) {
-    const std::size_t end = answer->find_last_not_of('\n') + 1;
-    return Error{ErrorKind::invalid, answer->substr(0, end)};
+    const std::size_t end = asked.answer.find_last_not_of('\n') + 1;
+    if (end > 0) return Error{ErrorKind::invalid, asked.answer.substr(0, end)};
+    return Error{ErrorKind::invalid, asked.plugin +
+                                         ": ended its process when it was loaded (code " +
+                                         std::to_string(WEXITSTATUS(status)) + ")"};
   }
-  auto all = OperatorCatalog::read(*answer, plugin.substr(0, plugin.rfind('/')));
-  if (!all) return Error{ErrorKind::invalid, plugin + ": " + all.error().message};
+  auto all = OperatorCatalog::read(asked.answer, asked.plugin.substr(0, asked.plugin.rfind('/')));
+  if (!all) return Error{ErrorKind::invalid, asked.plugin + ": " + all.error().message};
   return all;
+}
+
+/// What plugins say of themselves, in their order: side by side, and all of them within one time.
+std::vector<Result<std::vector<OperatorInfo>>> ask(const std::string& program,
+                                                   const std::vector<std::string>& plugins) {
+  std::vector<Asked> all;
+  all.reserve(plugins.size());
+  for (const std::string& plugin : plugins) all.push_back({plugin, -1, Fd(), Fd(), "", ""});
+  const MonoTime until = mono_now() + kAnswerWithin;
+  std::vector<Asked*> open;
+  auto next = all.begin();
+  while (!open.empty() || next != all.end()) {
+    for (; next != all.end() && open.size() < kAtOnce; ++next) {
+      if (start(program, *next)) open.push_back(&*next);
+    }
+    const Duration left = until - mono_now();
+    if (left <= Duration{0}) break;
+    std::vector<pollfd> ready;
+    for (const Asked* one : open) {
+      ready.push_back({one->process.get(), POLLIN, 0});
+      ready.push_back({one->answers.get(), POLLIN, 0});
+    }
+    if (::poll(ready.data(), ready.size(), static_cast<int>(left.count())) <= 0) continue;
+    for (std::size_t i = open.size(); i-- > 0;) {
+      const bool has_ended = ready[2 * i].revents != 0;
+      if (has_ended || ready[2 * i + 1].revents != 0) read_some(*open[i]);
+      if (has_ended || !open[i]->failure.empty())
+        open.erase(open.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+  for (Asked* one : open) one->failure = one->plugin + ": did not say in 30 s what it is";
+  for (; next != all.end(); ++next)
+    next->failure = next->plugin + ": was not asked what it is, as others did not say it in 30 s";
+  std::vector<Result<std::vector<OperatorInfo>>> verdicts;
+  for (Asked& one : all) verdicts.push_back(verdict(one));
+  return verdicts;
 }
 
 std::vector<std::string> plugins_in(const std::string& folder) {
@@ -138,12 +201,12 @@ OperatorCatalog load_operators(const std::string& program, const std::string& ho
     if (known) {
       add(catalog, std::move(known), problem);
     } else {
-      for (const std::string& plugin : plugins_in(own)) add(catalog, ask(program, plugin), problem);
+      for (auto& found : ask(program, plugins_in(own))) add(catalog, std::move(found), problem);
     }
   }
   if (home.empty()) return catalog;
-  for (const std::string& plugin : plugins_in(home + "/plugins"))
-    add(catalog, ask(program, plugin), problem);
+  for (auto& found : ask(program, plugins_in(home + "/plugins")))
+    add(catalog, std::move(found), problem);
   return catalog;
 }
 

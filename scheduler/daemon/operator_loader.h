@@ -12,7 +12,7 @@ namespace pawl {
 
 /// `program`: absolute path of pawl. `home`: its plugins are looked at too; empty: none. A plugin
 /// that cannot be used is told to `problem` and left out. Blocks until all have answered, at most
-/// half a minute for each that is not known yet.
+/// half a minute.
 OperatorCatalog load_operators(const std::string& program, const std::string& home,
                                const std::function<void(std::string)>& problem);
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 import cli_support
@@ -362,6 +363,43 @@ done
         self.pawl("run", path, code=1)
         self.assertEqual(self.row("a")["reason"], "spawn")
         self.assertIn("faulty.so", self.attempts("a")[0]["error"]["message"])
+
+    def loads(self):
+        """How often a library of plugins/loaded.c was loaded since this was asked last."""
+        path = Path(self.env.setdefault("LOADS_OF_TEST", str(self.root / "loads")))
+        count = len(path.read_text().splitlines()) if path.exists() else 0
+        path.unlink(missing_ok=True)
+        return count
+
+    def test_a_library_that_prints_when_it_is_loaded_is_an_operator_and_is_asked_once(self):
+        self.put_library("PAWL_PRINTS_PLUGIN")
+        self.loads()
+        self.run_of([{"id": "a", "command": ["true"]}])
+        self.assertEqual(self.loads(), 1)
+        self.run_of([self.task("a", "loaded")])
+
+    def test_a_library_that_crashes_when_it_is_loaded_is_left_out_and_named(self):
+        self.put_library("PAWL_CRASHES_PLUGIN")
+        done = self.run_of([self.task("a", "thrower")], code=1)
+        self.assertIn("crashes.so: crashed when it was loaded (signal 6): this plugin is left out",
+                      done.err)
+
+    def test_what_a_library_leaves_running_when_it_is_loaded_holds_up_nobody(self):
+        self.put_library("PAWL_LEAVES_PLUGIN")
+        begun = time.monotonic()
+        self.assertIn("loaded", self.pawl("operators").out)
+        self.assertLess(time.monotonic() - begun, 20)
+
+    def test_of_two_libraries_with_operators_of_one_name_the_first_has_it(self):
+        self.put_library("PAWL_PRINTS_PLUGIN")
+        plugins = self.home / "plugins"
+        shutil.copy(plugins / "prints.so", plugins / "again.so")
+        done = self.run_of([self.task("a", "loaded")])
+        self.assertIn(f"{plugins}/prints.so: there is an operator loaded already; this one is left "
+                      "out", done.err)
+        listed = self.pawl("operators", "-o", "json").json()
+        self.assertEqual([one["from"] for one in listed if one["operator"] == "loaded"],
+                         [str(plugins / "again.so")])
 
     def test_a_plugin_that_cannot_be_loaded_is_left_out_and_named(self):
         (self.home / "plugins" / "broken.so").write_text("no library\n")

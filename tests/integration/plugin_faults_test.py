@@ -8,6 +8,8 @@ The plugin is plugins/faulty.cpp. Quicker misdeeds of it are in host_test.py."""
 
 import contextlib
 import json
+import shutil
+import time
 
 import cli_support
 import sanitizers
@@ -100,6 +102,21 @@ class Blocked(PluginFaultTest):
                          "another attempt of its host blocked the host's event loop, which ended "
                          "both")
         self.assert_works()
+
+
+class Loading(PluginFaultTest):
+    def test_libraries_that_hang_when_they_are_loaded_hold_up_a_start_once_for_all(self):
+        plugins = self.home / "plugins"
+        self.put_library("PAWL_HANGS_PLUGIN")
+        for name in ("also", "before_all"):
+            shutil.copy(plugins / "hangs.so", plugins / f"{name}.so")
+        begun = time.monotonic()
+        done = self.pawl("run", self.job("well", [self.task("a", "counter")]))
+        # All of them are given half a minute, and asked once.
+        self.assertLess(time.monotonic() - begun, 55)
+        for name in ("hangs", "also", "before_all"):
+            self.assertIn(f"{plugins}/{name}.so: did not say in 30 s what it is: this plugin is left"
+                          " out", done.err)
 
 
 class Leaks(PluginFaultTest):

@@ -21,4 +21,4 @@ add_test(NAME "what is no frame, half of one or said twice between scheduler and
 set_tests_properties("plugins that block, leak, flood and starve hurt their host at most"
   "what is no frame, half of one or said twice between scheduler and worker loses nothing"
   PROPERTIES LABELS faults TIMEOUT 600 COST 100
-  ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>")
+  ENVIRONMENT "PAWL_FAULTY_PLUGIN=$<TARGET_FILE:pawl_faulty_plugin>;PAWL_HANGS_PLUGIN=$<TARGET_FILE:pawl_loaded_hangs>")

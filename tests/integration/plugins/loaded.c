@@ -1,0 +1,76 @@
+/* A library that does something of its own when it is loaded, one of these: */
+#define HANGS 1
+#define CRASHES 2
+#define PRINTS 3
+#define LEAVES 4
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <pawl/operator.h>
+
+/* A line in the file that the environment names, so that loads can be counted. */
+static void note(void) {
+  const char* path = getenv("LOADS_OF_TEST");
+  const int file = path == NULL ? -1 : open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  if (file < 0) return;
+  if (write(file, "loaded\n", 7) != 7) abort();
+  close(file);
+}
+
+__attribute__((constructor)) static void on_load(void) {
+  note();
+#if DEED == HANGS
+  for (;;) pause();
+#elif DEED == CRASHES
+  abort();
+#elif DEED == PRINTS
+  printf("[]\nthis library talks\n");
+#elif DEED == LEAVES
+  /* It holds all that its parent had open. */
+  if (fork() == 0) {
+    sleep(20);
+    _exit(0);
+  }
+#endif
+}
+
+static const pawl_host* host;
+
+static int open_it(const pawl_host* its_host, void** self, pawl_bytes* message) {
+  (void)self;
+  (void)message;
+  host = its_host;
+  return 0;
+}
+
+static void start(void* self, pawl_attempt* attempt, const pawl_request* request) {
+  (void)self;
+  (void)request;
+  const pawl_result result = {.size = sizeof(result), .outcome = PAWL_SUCCEEDED};
+  host->finish(attempt, &result);
+}
+
+static void cancel(void* self, pawl_attempt* attempt) {
+  (void)self;
+  (void)attempt;
+}
+
+#define TEXT(text) {text, sizeof(text) - 1}
+static const pawl_operator only = {.size = sizeof(only),
+                                   .name = TEXT("loaded"),
+                                   .summary = TEXT("is there"),
+                                   .schema = TEXT("{\"type\": \"object\"}"),
+                                   .open = open_it,
+                                   .start = start,
+                                   .cancel = cancel};
+static const pawl_operator* const all[] = {&only};
+static const pawl_plugin plugin = {.abi_version = PAWL_ABI_VERSION,
+                                   .size = sizeof(plugin),
+                                   .version = TEXT("1"),
+                                   .operators = all,
+                                   .operator_count = 1};
+
+const pawl_plugin* pawl_plugin_v1(void) { return &plugin; }
