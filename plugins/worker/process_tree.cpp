@@ -53,6 +53,7 @@ bool ProcessTree::reap(std::size_t count_max, std::vector<Exit>& exits) {
     // Looked at before it is reaped: until then its pid, and so its group, cannot be anybody else.
     int found = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
     if (found != 0 || info.si_pid == 0) return false;
+    ++reaped_;
     auto leader = leaders_.find(info.si_pid);
     if (leader != leaders_.end()) {
       reap_leader(info.si_pid, leader->second, exits);

@@ -42,6 +42,8 @@ class ProcessTree {
   };
   /// Collects up to `count_max` dead children. True when there may be more.
   bool reap(std::size_t count_max, std::vector<Exit>& exits);
+  /// How many it has collected so far, strays too.
+  std::uint64_t reaped() const { return reaped_; }
 
   /// Signals the attempt's group; of a program that has ended, nothing.
   void signal(AttemptId attempt, int number) const;
@@ -81,6 +83,7 @@ class ProcessTree {
   void reap_stray(pid_t pid);
 
   Signs signs_;
+  std::uint64_t reaped_ = 0;
   std::unordered_map<AttemptId, Program> programs_;
   std::unordered_map<pid_t, AttemptId> leaders_;   ///< not reaped
   std::unordered_map<pid_t, AttemptId> sessions_;  ///< of attempts in `programs_`

@@ -1,7 +1,7 @@
 #include "plugins/worker/program_host.h"
 
-#include <poll.h>
 #include <signal.h>
+#include <time.h>
 
 #include <algorithm>
 #include <utility>
@@ -20,7 +20,11 @@ constexpr Duration kSweepEvery = std::chrono::seconds(1);
 /// While something that was killed is not gone.
 constexpr Duration kLookAgainAfter{10};
 constexpr Duration kLastGrace = std::chrono::seconds(1);
-constexpr int kLastLookEveryMs = 5;
+/// While looks still find some: what was killed leaves what it had started, one level at a time.
+constexpr Duration kLastGraceMax = std::chrono::seconds(10);
+/// What was killed a moment ago is mostly gone; while nothing ends, looks get rarer.
+constexpr long kLookAgainSoonNs = 100'000;
+constexpr long kLastLookEveryNs = 5'000'000;
 
 }  // namespace
 
@@ -34,18 +38,25 @@ ProgramHost::ProgramHost(Loop& loop, std::string name, const rlimit& descriptors
 ProgramHost::~ProgramHost() {
   *alive_ = false;
   const auto all_over = [this] { return over_.size() == owners_.size(); };
-  const auto wait_until = [this](auto is_done) {
-    for (const MonoTime deadline = mono_now() + kLastGrace; mono_now() < deadline;) {
+  const auto wait_until = [this](Duration grace_max, auto is_done) {
+    const MonoTime last = mono_now() + grace_max;
+    timespec pause{0, kLookAgainSoonNs};
+    for (MonoTime deadline = mono_now() + kLastGrace; mono_now() < deadline;) {
       std::vector<ProcessTree::Exit> exits;
+      const std::uint64_t before = tree_.reaped();
       tree_.reap(kReapsPerTurn, exits);
       for (const ProcessTree::Exit& exit : exits) over_.push_back(exit.attempt);
       if (is_done()) return;
-      ::poll(nullptr, 0, kLastLookEveryMs);
+      const bool is_getting_on = tree_.reaped() > before;
+      if (is_getting_on) deadline = std::min(mono_now() + kLastGrace, last);
+      pause.tv_nsec =
+          is_getting_on ? kLookAgainSoonNs : std::min(2 * pause.tv_nsec, kLastLookEveryNs);
+      ::nanosleep(&pause, nullptr);
     }
   };
-  wait_until(all_over);
+  wait_until(kLastGrace, all_over);
   for (const auto& [process, owner] : owners_) tree_.kill(process);
-  wait_until([&] {
+  wait_until(kLastGraceMax, [&] {
     for (AttemptId gone : tree_.clear(over_)) {
       std::erase(over_, gone);
       owners_.erase(gone);

@@ -42,7 +42,8 @@ class ProgramHost {
   /// folder of a worker. `descriptors`: limit of open descriptors that programs get. The process
   /// must be a subreaper, and must ignore SIGPIPE.
   ProgramHost(Loop& loop, std::string name, const rlimit& descriptors);
-  /// Waits a second for processes whose owners have gone, then kills them. All owners are gone.
+  /// Waits a second for processes whose owners have gone, then kills them and all that they leave,
+  /// until nothing has ended for a second, at the most for ten. All owners are gone.
   ~ProgramHost();
   ProgramHost(const ProgramHost&) = delete;
   ProgramHost& operator=(const ProgramHost&) = delete;
