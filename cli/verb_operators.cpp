@@ -4,6 +4,7 @@
 #include "cli/job_source.h"
 #include "cli/operator_check.h"
 #include "cli/verb.h"
+#include "scheduler/base/text.h"
 
 namespace pawl {
 
@@ -17,6 +18,7 @@ class OperatorsVerb final : public Verb {
     arguments.word("PLUGIN", subject_.plugin, false, "the plugin to check, NAME.so or NAME.json");
     arguments.option("--operator", "NAME", subject_.only, "check only this one of its operators");
     arguments.option("--with", "JSON", subject_.parameters, "parameters of the attempts ({})");
+    arguments.note("The parameters of an operator: pawl schema operator NAME.");
     arguments.example("pawl operators check ./disk_space.so");
     arguments.example("pawl operators check sum.json --with '{\"numbers\": [1, 2]}'");
     arguments.output(output_, {Format::table, Format::wide, Format::json, Format::jsonl,
@@ -55,8 +57,24 @@ class OperatorsVerb final : public Verb {
   Result<int> check(const Session& session) const {
     ConformanceSubject subject = subject_;
     std::error_code failed;
+    if (!std::filesystem::exists(subject.plugin, failed)) return no_such_file(session);
     subject.plugin = std::filesystem::absolute(subject.plugin, failed).string();
     return check_operators(session, subject, output_);
+  }
+
+  /// It may be the name of an operator.
+  Error no_such_file(const Session& session) const {
+    const std::string shown = escape_for_terminal(subject_.plugin);
+    const OperatorCatalog catalog = known_operators(session);
+    const OperatorInfo* found = catalog.find(subject_.plugin);
+    if (found == nullptr)
+      return {ErrorKind::not_found,
+              shown + ": no such file. A plugin is given as the file NAME.so or NAME.json"};
+    if (!found->plugin.starts_with('/'))
+      return {ErrorKind::not_found, shown + " is a part of pawl and no plugin that can be checked"};
+    return {ErrorKind::not_found, shown + " is the name of an operator; its plugin is a file: " +
+                                      "pawl operators check " + escape_for_terminal(found->plugin) +
+                                      " --operator " + shown};
   }
 
   std::string what_;

@@ -47,6 +47,11 @@ class SchemaVerb final : public Verb {
       session.out.line(found->schema.dump(2));
       return 0;
     }
+    if (name_.find('/') != std::string::npos || name_.ends_with(".so") || name_.ends_with(".json"))
+      return Error{ErrorKind::not_found,
+                   fmt::format("{} is a file. NAME is that of an operator, as pawl operators lists "
+                               "them; what is in a plugin is told by pawl operators check",
+                               escape_for_terminal(name_))};
     const std::vector<std::string> names = operators.names();
     const std::vector<std::string_view> known(names.begin(), names.end());
     const std::string_view near = nearest_word(name_, known);

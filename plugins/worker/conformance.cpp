@@ -1,11 +1,13 @@
 #include "plugins/worker/conformance.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +46,7 @@ constexpr std::size_t kRounds = 15;
 constexpr std::size_t kAtOnce = 50;
 /// Growth over a thousand attempts that is still noise of the allocator.
 constexpr std::int64_t kLeakBytesMax = 16 << 10;
+constexpr Duration kReadyWithin = std::chrono::seconds(12);
 constexpr Duration kEndsWithin = std::chrono::seconds(10);
 constexpr Duration kCancelledWithin = std::chrono::seconds(5);
 constexpr Duration kBriefly = std::chrono::milliseconds(100);
@@ -107,9 +110,15 @@ ConformanceAttempts attempts_of(const Bench& bench) {
   return ConformanceAttempts(bench.make, parameters.dump(), bench.folder);
 }
 
+/// Of a program they begin when a process is ready: before that there is nothing to be seen of it.
+void begin(const Bench& bench, ConformanceAttempts& attempts, std::size_t count) {
+  attempts.start(count);
+  if (bench.is_program) attempts.until_begun(kReadyWithin);
+}
+
 std::string check_ends(const Bench& bench) {
   ConformanceAttempts attempts = attempts_of(bench);
-  attempts.start(1);
+  begin(bench, attempts, 1);
   attempts.give_time(kEndsWithin);
   if (!attempts.any_open()) {
     attempts.wait(kBriefly, "");
@@ -127,7 +136,7 @@ std::string check_cancel(const Bench& bench) {
   ConformanceAttempts attempts = attempts_of(bench);
   attempts.start(1);
   attempts.end(kCancelledWithin, "within 5s of a cancellation that came at once");
-  attempts.start(1);
+  begin(bench, attempts, 1);
   attempts.give_time(kBriefly);
   attempts.end(kCancelledWithin, "within 5s of a cancellation");
   return attempts.last_end();
@@ -135,16 +144,34 @@ std::string check_cancel(const Bench& bench) {
 
 std::string check_crowd(const Bench& bench) {
   ConformanceAttempts attempts = attempts_of(bench);
-  attempts.start(kCrowd);
+  begin(bench, attempts, kCrowd);
   attempts.give_time(kEndsWithin);
   attempts.end(kCancelledWithin, "within 15s");
   return "100 attempts at once";
 }
 
-struct Footprint {
-  std::int64_t bytes = 0;
-  std::int64_t descriptors = 0;
-  std::int64_t threads = 0;
+/// Descriptors that the checks themselves need at the most.
+constexpr std::int64_t kSpareDescriptors = 16;
+
+/// The entries of a folder, counted again and again without a further descriptor: there may be
+/// none.
+class Entries {
+ public:
+  explicit Entries(const char* folder) : folder_(::opendir(folder)) {
+    if (folder_ == nullptr) throw ConformanceFailure{std::string(folder) + " cannot be read"};
+  }
+  ~Entries() { ::closedir(folder_); }
+  Entries(const Entries&) = delete;
+  Entries& operator=(const Entries&) = delete;
+  std::int64_t count() const {
+    std::int64_t all = 0;
+    ::rewinddir(folder_);
+    while (::readdir(folder_) != nullptr) ++all;
+    return all;
+  }
+
+ private:
+  DIR* folder_;
 };
 
 /// What is allocated. A sanitizer brings an allocator of its own, of which the C library's tells
@@ -158,20 +185,38 @@ std::int64_t allocated_bytes() {
   return static_cast<std::int64_t>(told.uordblks + told.hblkhd);
 }
 
-Footprint footprint() {
-  Footprint out;
-  out.bytes = allocated_bytes();
-  out.descriptors =
-      std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
-  out.threads = std::distance(fs::directory_iterator("/proc/self/task"), fs::directory_iterator());
-  return out;
-}
+/// What this process has, of what attempts could leave.
+class Footprints {
+ public:
+  struct Footprint {
+    std::int64_t bytes = 0;
+    std::int64_t descriptors = 0;
+    std::int64_t threads = 0;
+  };
+  Footprint now() const { return {allocated_bytes(), descriptors_.count(), threads_.count()}; }
 
-void repeat(ConformanceAttempts& attempts, std::size_t count) {
+  /// An operator that has taken them all leaves no more.
+  void check_descriptors() const {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const std::int64_t count = descriptors_.count();
+    if (static_cast<rlim_t>(count + kSpareDescriptors) < limit.rlim_cur) return;
+    throw ConformanceFailure{"attempts leave descriptors that are open: " + std::to_string(count) +
+                             " of the " + std::to_string(limit.rlim_cur) +
+                             " that a process may have here"};
+  }
+
+ private:
+  Entries descriptors_{"/proc/self/fd"};
+  Entries threads_{"/proc/self/task"};
+};
+
+void repeat(ConformanceAttempts& attempts, const Footprints& footprints, std::size_t count) {
   for (std::size_t begun = 0; begun < count; begun += kAtOnce) {
     attempts.start(kAtOnce);
     attempts.give_time(kBriefly);
     attempts.end(kCancelledWithin, "within 5s of a cancellation");
+    footprints.check_descriptors();
   }
 }
 
@@ -179,7 +224,7 @@ void repeat(ConformanceAttempts& attempts, std::size_t count) {
 std::string check_processes(const Bench& bench) {
   {
     ConformanceAttempts attempts = attempts_of(bench);
-    attempts.start(kCrowd);
+    begin(bench, attempts, kCrowd);
     attempts.give_time(kBriefly);
     attempts.end(kCancelledWithin, "within 5s of a cancellation");
   }
@@ -194,12 +239,13 @@ std::string check_processes(const Bench& bench) {
 std::string check_leaks(const Bench& bench) {
   if (bench.is_program) return check_processes(bench);
   ConformanceAttempts attempts = attempts_of(bench);
-  repeat(attempts, kRepetitions);
-  Footprint before = footprint();
+  const Footprints footprints;
+  repeat(attempts, footprints, kRepetitions);
+  Footprints::Footprint before = footprints.now();
   std::string why;
   for (std::size_t round = 1; round <= kRounds; ++round) {
-    repeat(attempts, kRepetitions);
-    const Footprint now = footprint();
+    repeat(attempts, footprints, kRepetitions);
+    const Footprints::Footprint now = footprints.now();
     const std::int64_t bytes = now.bytes - before.bytes;
     if (now.descriptors > before.descriptors) {
       why = "descriptors that are open";

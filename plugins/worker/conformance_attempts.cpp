@@ -52,6 +52,7 @@ ConformanceAttempts::ConformanceAttempts(const Make& make, std::string parameter
 ConformanceAttempts::~ConformanceAttempts() { operator_.reset(); }
 
 void ConformanceAttempts::start(std::size_t count) {
+  has_begun_ = false;
   for (std::size_t i = 0; i < count; ++i) {
     auto request = std::make_shared<OperatorRequest>();
     request->attempt = AttemptId{++last_};
@@ -89,6 +90,16 @@ void ConformanceAttempts::end(Duration at_most, const std::string& what) {
   }
   is_ending_ = false;
   wait(Duration(0), what);
+}
+
+void ConformanceAttempts::until_begun(Duration at_most) {
+  bool late = false;
+  Timer timer(loop_, [&late] { late = true; });
+  timer.start_after(at_most);
+  while (!late && !has_begun_ && any_open()) loop_.run_once(true);
+  if (!broken_.empty()) throw ConformanceFailure{broken_};
+  if (!has_begun_ && any_open())
+    throw ConformanceFailure{"no process of it got ready within " + format_duration(at_most)};
 }
 
 void ConformanceAttempts::give_time(Duration span) {

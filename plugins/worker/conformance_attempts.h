@@ -35,6 +35,9 @@ class ConformanceAttempts final : private OperatorEvents {
   void end(Duration at_most, const std::string& what);
   /// Turns the loop until none is open; throws ConformanceFailure when it takes longer.
   void wait(Duration at_most, const std::string& what);
+  /// Turns the loop until one has begun, or none is open. Throws ConformanceFailure when it takes
+  /// longer: no process of a program got ready.
+  void until_begun(Duration at_most);
   /// Turns the loop for so long, or until none is open.
   void give_time(Duration span);
   /// Throws ConformanceFailure when a thread of the operator ends something again within `span`.
@@ -48,7 +51,7 @@ class ConformanceAttempts final : private OperatorEvents {
   void log(AttemptId, LogStream, std::string_view) override {}
   void heartbeat(AttemptId) override {}
   void waits(AttemptId) override {}
-  void begins(AttemptId) override {}
+  void begins(AttemptId) override { has_begun_ = true; }
   void progress(AttemptId, double, std::string_view) override {}
   bool set_handle(AttemptId, std::string_view) override { return true; }
   void finished(AttemptId attempt, OperatorResult&& result) override;
@@ -63,6 +66,7 @@ class ConformanceAttempts final : private OperatorEvents {
   std::string last_end_;
   std::string broken_;  ///< what was wrong with an end
   bool is_ending_ = false;
+  bool has_begun_ = false;
   std::unique_ptr<OperatorBackend> operator_;
 };
 

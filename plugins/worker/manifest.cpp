@@ -122,6 +122,7 @@ class Reader {
     for (const SchemaError& error : check_schema(schema)) {
       diagnostics_.error(at, error.message + (error.pointer.empty() ? "" : " at " + error.pointer));
     }
+    if (has_reserved_parameter(schema)) diagnostics_.error(at, std::string(kReservedParameter));
     if (!schema.contains("type") || schema.at("type") != "object") {
       diagnostics_.error(at,
                          "\"schema\" describes `with`, which is an object: \"type\" must be "
@@ -152,6 +153,12 @@ class Reader {
 };
 
 }  // namespace
+
+bool has_reserved_parameter(const Json& schema) {
+  const auto properties = schema.find("properties");
+  return properties != schema.end() && properties->is_object() &&
+         properties->contains("connection");
+}
 
 ManifestResult parse_manifest(std::string_view text, std::string_view file_name,
                               const std::string& folder) {

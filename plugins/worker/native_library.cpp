@@ -32,7 +32,11 @@ Result<NativeLibrary> NativeLibrary::load(const std::string& path) {
   out.version_ = text_of(plugin->version, 128);
   for (std::size_t i = 0; i < plugin->operator_count; ++i) {
     const pawl_operator* one = plugin->operators[i];
-    if (one == nullptr || !PAWL_HAS(one, cancel)) {
+    if (one == nullptr) {
+      return wrong("its operator number " + std::to_string(i + 1) + " of " +
+                   std::to_string(plugin->operator_count) + " is a null pointer");
+    }
+    if (!PAWL_HAS(one, cancel)) {
       return wrong("its operator number " + std::to_string(i + 1) +
                    " has a table that is too short");
     }

@@ -1,5 +1,9 @@
 #include "plugins/worker/plugin_description.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
@@ -30,17 +34,31 @@ Result<Manifest> read_manifest(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   ManifestResult read = parse_manifest(text, path.substr(slash + 1), path.substr(0, slash));
   if (!read.ok) {
-    const Diagnostic first = read.diagnostics.empty() ? Diagnostic{} : read.diagnostics.front();
-    return Error{ErrorKind::invalid, format_diagnostic(path, first)};
+    std::string all;
+    for (const Diagnostic& one : read.diagnostics)
+      all += (all.empty() ? "" : "; ") + format_diagnostic(path, one);
+    return Error{ErrorKind::invalid, std::move(all)};
   }
   return std::move(read.manifest);
 }
+
+namespace {
+
+/// A program that is named by its path; one that is looked up is the business of who starts it.
+Result<void> check_program(const std::string& path, const std::string& program) {
+  if (program[0] != '/' || ::access(program.c_str(), X_OK) == 0) return {};
+  return Error{ErrorKind::invalid,
+               path + ": its program " + program + " cannot be run: " + std::strerror(errno)};
+}
+
+}  // namespace
 
 Result<std::vector<OperatorInfo>> describe_plugin(const std::string& path) {
   std::vector<OperatorDescription> described;
   if (path.ends_with(".json")) {
     auto manifest = read_manifest(path);
     if (!manifest) return manifest.error();
+    if (auto done = check_program(path, manifest->command.front()); !done) return done.error();
     described.push_back({manifest->name, manifest->summary, manifest->schema});
   } else {
     auto library = NativeLibrary::load(path);
@@ -55,6 +73,10 @@ Result<std::vector<OperatorInfo>> describe_plugin(const std::string& path) {
     }
     if (!schema.is_object()) {
       return Error{ErrorKind::invalid, path + ": the schema of " + one.name + " is no JSON object"};
+    }
+    if (has_reserved_parameter(schema)) {
+      return Error{ErrorKind::invalid,
+                   path + ": " + one.name + ": " + std::string(kReservedParameter)};
     }
     all.push_back({std::move(one.name), std::move(one.summary), std::move(schema), path});
   }

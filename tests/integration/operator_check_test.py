@@ -7,6 +7,7 @@
 import argparse
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -40,7 +41,7 @@ NOT_LOADED = {
     "other_version": "speaks version 2 of the operator interface, this pawl version 1:",
     "short_plugin": "its table pawl_plugin is too short",
     "no_operators": "has no operators",
-    "null_operator": "its operator number 1 has a table that is too short",
+    "null_operator": "its operator number 1 of 1 is a null pointer",
     "short_operator": "its operator number 1 has a table that is too short",
     "run_and_start": "operator flawed must have exactly one of run and start",
     "neither": "operator flawed must have exactly one of run and start",
@@ -48,6 +49,7 @@ NOT_LOADED = {
     "digit_first": "'1lawed' is no name for an operator",
     "hyphen": "'flaw-d' is no name for an operator",
     "no_schema": "the schema of flawed is no JSON object",
+    "reserved": 'flawed: a parameter cannot be called "connection"',
 }
 WRONG_END = {
     "no_result": "the operator ended without a result",
@@ -124,22 +126,23 @@ done
 """
 
 
-def check(pawl, library, operator=None, parameters=None):
+def check(pawl, library, operator=None, parameters=None, descriptors=None):
     words = [pawl, "operators", "check", str(library)]
     words += ["--operator", operator] if operator else []
     words += ["--with", parameters] if parameters else []
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=patient(400), check=False)
+                          timeout=patient(400), check=False, preexec_fn=descriptors and (
+                              lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors,) * 2)))
     return done.returncode, done.stdout, done.stderr
 
 
-def program(folder, name, text, processes=2):
+def program(folder, name, text, processes=2, **more):
     """A manifest and its program."""
     path = Path(folder, name)
     path.write_text(text)
     path.chmod(0o755)
     manifest = Path(folder, f"{name}.json")
-    manifest.write_text(json.dumps({"command": [f"./{name}"], "processes": processes}))
+    manifest.write_text(json.dumps({"command": [f"./{name}"], "processes": processes, **more}))
     return manifest
 
 
@@ -167,7 +170,10 @@ def bad_operators(options):
     for operator, (broken, how) in BAD.items():
         yield lambda name=operator, of=f"{operator}: {broken}", how=how: expect_failure(
             check(options.pawl, options.bad, name), of, how)
-    yield lambda: expect_all(check(options.pawl, options.bad, "good"), "good")
+    yield lambda: expect_failure(
+        check(options.pawl, options.bad, "opening", descriptors=64),
+        "opening: nothing is left behind", " of the 64 that a process may have here")
+    yield lambda: expect_all(check(options.pawl, options.bad, "good", descriptors=64), "good")
     yield lambda: as_json(options)
 
 
@@ -194,6 +200,21 @@ def flawed_libraries(options):
     yield lambda: expect_failure(check(options.pawl, options.pawl), "interface", str(options.pawl))
 
 
+def names(options):
+    """What is told to who gives a name for a file, or a file for a name."""
+    def told(words, how):
+        done = subprocess.run([options.pawl, *words], capture_output=True, text=True,
+                              timeout=patient(60), check=False)
+        expect(done.returncode not in (0, 1) and how in done.stderr, f"{words}: {done}")
+
+    library = options.operators.resolve() / "http.so"
+    yield lambda: told(["operators", "check", "http"],
+                       f"pawl operators check {library} --operator http")
+    yield lambda: told(["operators", "check", "job"], "job is a part of pawl")
+    yield lambda: told(["operators", "check", "./nothing.so"], "./nothing.so: no such file")
+    yield lambda: told(["schema", "operator", "./http.so"], "./http.so is a file")
+
+
 def own_operators(options):
     catalog = json.loads((options.operators / "catalog.json").read_text())
     expect({one["name"] for one in catalog} == {name for _, name, _ in OWN},
@@ -214,7 +235,22 @@ def programs(options, folder):
     def gone():
         manifest = folder / "gone.json"
         manifest.write_text('{"command": ["./nothing"]}')
-        expect_failure(check(options.pawl, manifest), "gone: an attempt ends once", "cannot start")
+        expect_failure(check(options.pawl, manifest), "interface",
+                       f"its program {folder}/./nothing cannot be run: No such file or directory")
+
+    def wrong():
+        manifest = folder / "wrong.json"
+        manifest.write_text('{"comand": ["./nothing"], "processes": 0}')
+        for how in ('did you mean "command"?', "processes"):
+            expect_failure(check(options.pawl, manifest), "interface", how)
+
+    def mute():
+        # It is late only after a look at what runs.
+        manifest = program(folder, "mute", "#!/bin/sh\nexec sleep 1000\n", start_timeout="1s")
+        done = check(options.pawl, manifest)
+        for of in ("an attempt ends once", "a cancelled attempt ends", "100 attempts at once",
+                   "nothing is left behind"):
+            expect_failure(done, f"mute: {of}", "did not get ready")
 
     def naps():
         code, out, err = check(options.pawl, program(folder, "naps", NAPS))
@@ -239,8 +275,8 @@ def programs(options, folder):
         expect_all(check(options.pawl, manifest, None, '{"numbers": [1, 2, 39]}'), "found by PATH")
 
     return [lambda: failure("dies", DIES, "died"),
-            lambda: failure("mute", "#!/bin/sh\nexit 3\n", "did not get ready"),
-            lambda: failure("again", TWICE, "twice"), gone, naps, oversleeps, chain, found]
+            lambda: failure("fails", "#!/bin/sh\nexit 3\n", "did not get ready"),
+            lambda: failure("again", TWICE, "twice"), gone, wrong, mute, naps, oversleeps, chain, found]
 
 
 def main():
@@ -253,7 +289,7 @@ def main():
     # They wait for most of their time, each for something of its own.
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(8) as pool:
         for made in [pool.submit(one) for one in (
-                *bad_operators(options), *flawed_libraries(options), *own_operators(options),
+                *bad_operators(options), *flawed_libraries(options), *names(options), *own_operators(options),
                 *programs(options, Path(folder)))]:
             made.result()
     return 0

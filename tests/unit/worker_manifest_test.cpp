@@ -81,6 +81,9 @@ TEST_CASE("the schema of a manifest is checked") {
              Catch::Contains("did you mean \"properties\"?"));
   CHECK_THAT(errors(R"({"command": ["x"], "schema": {"type": "string"}})"),
              Catch::Contains("must be \"object\""));
+  CHECK_THAT(errors(R"({"command": ["x"], "schema": {"type": "object",
+                        "properties": {"connection": {"type": "string"}}}})"),
+             Catch::Contains("cannot be called \"connection\""));
 }
 
 TEST_CASE("bytes that are no JSON are an error of a manifest and nothing more") {

@@ -15,6 +15,7 @@ enum flaw {
   DIGIT_FIRST,
   HYPHEN,
   NO_SCHEMA,
+  RESERVED,
   NO_RESULT,
   SHORT_RESULT
 };
@@ -22,6 +23,8 @@ enum flaw {
 /* Of a table: its size, and the size of one that ends before `last`. */
 #define SIZE(type, is_short, last) \
   ((is_short) ? offsetof(type, last) : sizeof(type))
+
+#define RESERVED_SCHEMA "{\"type\": \"object\", \"properties\": {\"connection\": {}}}"
 
 static const pawl_host* host;
 
@@ -51,7 +54,10 @@ static const pawl_operator the_operator = {
                                  : "flawed",
              6},
     .summary = {"breaks the contract", 19},
-    .schema = {FLAW == NO_SCHEMA ? "[\"type\", \"object\"]" : "{\"type\": \"object\"}", 18},
+    .schema = {FLAW == NO_SCHEMA  ? "[\"type\", \"object\"]"
+               : FLAW == RESERVED ? RESERVED_SCHEMA
+                                  : "{\"type\": \"object\"}",
+               FLAW == RESERVED ? sizeof(RESERVED_SCHEMA) - 1 : 18},
     .open = open_it,
     .run = FLAW == RUN_AND_START ? begin : NULL,
     .start = FLAW == NEITHER ? NULL : begin,
