@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 
 #include "plugins/worker/manifest.h"
+#include "plugins/worker/python_schema.h"
+#include "scheduler/spec/operator_catalog.h"
 
 using namespace pawl;
 
@@ -84,6 +86,21 @@ TEST_CASE("the schema of a manifest is checked") {
   CHECK_THAT(errors(R"({"command": ["x"], "schema": {"type": "object",
                         "properties": {"connection": {"type": "string"}}}})"),
              Catch::Contains("cannot be called \"connection\""));
+}
+
+TEST_CASE("a path with a zero byte is refused in each parameter of python that is one") {
+  const Json schema = Json::parse(python_schema());
+  const auto wrong = [&](Json with) {
+    with["call"] = "shop:price";
+    const auto errors = check_parameters(schema, with);
+    return errors.empty() ? std::string() : errors.front().pointer + ' ' + errors.front().message;
+  };
+  const std::string cut("a\0b", 3);
+  const std::string why = " \"a\\u0000b\" is no path: it has a zero byte";
+  CHECK(wrong({{"python", cut}}) == "/python" + why);
+  CHECK(wrong({{"path", cut}}) == "/path" + why);
+  CHECK(wrong({{"path", {"a", cut}}}) == "/path" + why + " (at /1)");
+  CHECK(wrong({{"python", "venv"}, {"path", {"a", "ä\nb"}}}).empty());
 }
 
 TEST_CASE("bytes that are no JSON are an error of a manifest and nothing more") {
