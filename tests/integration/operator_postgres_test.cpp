@@ -415,6 +415,16 @@ TEST_CASE("a certificate of our own and its key open a door that needs them") {
       bench.host.run(ask(R"(, "sslcert": "server.crt", "sslkey": "server.crt")"));
   CHECK(no_key_in_it.outcome == PAWL_FAILED_FOR_GOOD);
   CHECK(no_key_in_it.error_class == "TlsFile");
+
+  // Nobody is asked for the password of a key.
+  CHECK(::PQgetSSLKeyPassHook_OpenSSL() != nullptr);
+  const std::string locked = R"(, "sslcert": "server.crt", "sslkey": "locked.key")";
+  const End unknown = bench.host.run(ask(locked));
+  CHECK(unknown.outcome == PAWL_FAILED_FOR_GOOD);
+  CHECK(unknown.error_class == "TlsFile");
+  const End opened = bench.host.run(ask(locked + R"(, "dsn": "sslpassword=sesame")"));
+  INFO(opened.message);
+  CHECK(opened.outcome == PAWL_SUCCEEDED);
 }
 
 TEST_CASE("a server that does not answer is given up, or cancelled") {

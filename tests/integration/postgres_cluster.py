@@ -82,6 +82,11 @@ def make_certificate(folder, data, user):
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
     if made.returncode != 0:
         raise NoServer(f"no certificate: {made.stderr}")
+    subprocess.run(
+        ["openssl", "pkey", "-in", str(folder / "server.key"), "-aes128",
+         "-passout", "pass:sesame", "-out", str(folder / "locked.key")],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=True)
+    (folder / "locked.key").chmod(0o600)
     for name in ("server.crt", "server.key"):
         shutil.copy(folder / name, data / name)
         (data / name).chmod(0o600)

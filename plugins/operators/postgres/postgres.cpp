@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include <libpq-fe.h>
 #include <nlohmann/json.hpp>
 
 #include "plugins/operators/sql/place.h"
@@ -46,6 +47,11 @@ Work work_of(const plugin::Request& request) {
 }
 
 }  // namespace
+
+Postgres::Postgres(plugin::Host host) : host_(host), idle_(host) {
+  // Without it a key under a password asks for it at the terminal.
+  ::PQsetSSLKeyPassHook_OpenSSL(::PQdefaultSSLKeyPassHook_OpenSSL);
+}
 
 void Postgres::start(plugin::Attempt attempt, const plugin::Request& request) {
   try {

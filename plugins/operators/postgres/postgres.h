@@ -118,7 +118,7 @@ class Postgres final : private SessionOwner {
     "additionalProperties": false
   })";
 
-  explicit Postgres(plugin::Host host) : host_(host), idle_(host) {}
+  explicit Postgres(plugin::Host host);
   void start(plugin::Attempt attempt, const plugin::Request& request);
   void cancel(plugin::Attempt attempt);
 
