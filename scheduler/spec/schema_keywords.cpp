@@ -1,4 +1,5 @@
-#include "scheduler/spec/schema_keywords.h"
+// The keywords of JSON Schema that pawl offers for a value, its own among them, and what each of
+// them takes.
 
 #include <algorithm>
 #include <array>
@@ -11,6 +12,7 @@
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/diagnostics.h"
+#include "scheduler/spec/value_schema.h"
 
 namespace pawl {
 namespace {
@@ -257,7 +259,7 @@ class SchemaChecker {
 
 }  // namespace
 
-std::vector<SchemaError> keyword_errors(const Json& schema) {
+std::vector<SchemaError> check_schema(const Json& schema) {
   SchemaChecker checker;
   checker.check(schema, "");
   return std::move(checker.errors);

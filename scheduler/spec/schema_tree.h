@@ -18,7 +18,7 @@ namespace pawl {
 
 /// One schema, and those that it is made of. What it says of a value itself is read from `schema`.
 struct SchemaNode {
-  /// Made of a schema that `keyword_errors` finds nothing in, and that lives as long as this.
+  /// Made of a schema that `check_schema` finds nothing in, and that lives as long as this.
   explicit SchemaNode(const Json& source);
 
   const Json& schema;  ///< an object, or whether anything is allowed

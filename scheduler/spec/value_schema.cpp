@@ -4,18 +4,15 @@
 #include <string>
 #include <utility>
 
-#include "scheduler/spec/schema_keywords.h"
 #include "scheduler/spec/schema_narrowing.h"
 #include "scheduler/spec/schema_tree.h"
 
 namespace pawl {
 
-std::vector<SchemaError> check_schema(const Json& schema) { return keyword_errors(schema); }
-
 struct CompiledSchema::Impl {
   explicit Impl(Json source) : schema(std::move(source)) {
     // That of a plugin comes here as it is.
-    if (const auto errors = keyword_errors(schema); !errors.empty()) {
+    if (const auto errors = check_schema(schema); !errors.empty()) {
       error = "this cannot be checked, because its schema is wrong: " + errors.front().message +
               " (at " + errors.front().pointer + ")";
     } else {

@@ -22,7 +22,8 @@ struct SchemaError {
 };
 
 /// Everything wrong with the schema of one value: unknown keywords, keywords of a wrong type,
-/// patterns that do not compile, and what pawl does not offer there (`$ref`).
+/// patterns that do not compile, and what pawl does not offer there (`$ref`). At most
+/// limits::kErrorsPerFileMax.
 std::vector<SchemaError> check_schema(const Json& schema);
 
 /// How texts with `{{` are read.

@@ -6,7 +6,6 @@
 #include <catch2/catch.hpp>
 
 #include "scheduler/base/limits.h"
-#include "scheduler/spec/schema_keywords.h"
 #include "scheduler/spec/schema_kinds.h"
 #include "scheduler/spec/schema_tree.h"
 #include "scheduler/spec/value_schema.h"
@@ -16,14 +15,14 @@ namespace {
 
 std::string pointers_of(const Json& schema) {
   std::string all;
-  for (const SchemaError& error : keyword_errors(schema)) all += error.pointer + ";";
+  for (const SchemaError& error : check_schema(schema)) all += error.pointer + ";";
   return all;
 }
 
 std::string said(const std::string& schema, const std::string& value,
                  Texts texts = Texts::literal) {
   const Json parsed = Json::parse(schema);
-  REQUIRE(keyword_errors(parsed).empty());
+  REQUIRE(check_schema(parsed).empty());
   return CompiledSchema(parsed).violation(Json::parse(value), texts).value_or("");
 }
 
@@ -47,14 +46,14 @@ TEST_CASE("each keyword that is unknown or takes something else is told at its p
         R"({"format": "e-mail"})", R"({"uniqueItems": 1})", R"({"minimum": "0"})",
         R"({"anyOf": {}})", R"({"not": 5})", R"("string")"}) {
     CAPTURE(schema);
-    CHECK_FALSE(keyword_errors(Json::parse(schema)).empty());
+    CHECK_FALSE(check_schema(Json::parse(schema)).empty());
   }
 }
 
 TEST_CASE("of a schema that is all wrong no more is told than anybody reads") {
   Json schema = Json::object();
   for (int i = 0; i < 5'000; ++i) schema["properties"]["p" + std::to_string(i)] = {{"typ", 1}};
-  CHECK(keyword_errors(schema).size() <= limits::kErrorsPerFileMax);
+  CHECK(check_schema(schema).size() <= limits::kErrorsPerFileMax);
 }
 
 TEST_CASE("pawl's own keywords are known and take what they have") {
@@ -67,7 +66,7 @@ TEST_CASE("pawl's own keywords are known and take what they have") {
         R"({"x-pawl-minimum": 1})", R"({"x-pawl-maximum": "1s"})", R"({"x-pawl-error": 1})",
         R"({"x-pawl-writes": 1})", R"({"x-pawl-output": true})"}) {
     CAPTURE(schema);
-    CHECK_FALSE(keyword_errors(Json::parse(schema)).empty());
+    CHECK_FALSE(check_schema(Json::parse(schema)).empty());
   }
 }
 
