@@ -99,7 +99,7 @@ TEST_CASE("a path with a zero byte is refused in each parameter of python that i
   const std::string why = " \"a\\u0000b\" is no path: it has a zero byte";
   CHECK(wrong({{"python", cut}}) == "/python" + why);
   CHECK(wrong({{"path", cut}}) == "/path" + why);
-  CHECK(wrong({{"path", {"a", cut}}}) == "/path" + why + " (at /1)");
+  CHECK(wrong({{"path", {"a", cut}}}) == "/path/1" + why);
   CHECK(wrong({{"python", "venv"}, {"path", {"a", "ä\nb"}}}).empty());
 }
 
