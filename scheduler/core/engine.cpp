@@ -295,6 +295,11 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 Step Engine::handle(const Input& input, Now now) { return state_->handle(input, now); }
 std::optional<MonoTime> Engine::next_deadline() const { return state_->next_deadline(); }
 std::vector<Effect> Engine::regenerate_effects() const { return state_->regenerate_effects(); }
+std::vector<std::string> Engine::operators_without_worker() const {
+  std::vector<std::string> names;
+  for (const auto& [name, places] : state_->parked_) names.push_back(name);
+  return names;
+}
 bool Engine::has_run(RunId run) const { return state_->find(run) != nullptr; }
 bool Engine::is_dormant(RunId id) const {
   const Run* run = state_->find(id);

@@ -111,6 +111,8 @@ class Engine {
   /// items: what recovery would do, and what a simulator compares.
   std::vector<Effect> regenerate_effects() const;
 
+  /// Those that tasks wait for and no worker takes: WantWorker was said of each.
+  std::vector<std::string> operators_without_worker() const;
   bool has_run(RunId run) const;
   /// Adopted, and nothing of it starts (input::Recover).
   bool is_dormant(RunId run) const;

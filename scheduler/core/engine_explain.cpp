@@ -140,7 +140,9 @@ struct Engine::State::Explainer {
     if (!state.pick_worker(spec.operator_name)) {
       say("no_worker", spec.operator_name == "process"
                            ? "no worker takes tasks yet"
-                           : "no worker takes the operator " + spec.operator_name + " yet");
+                           : "no worker takes the operator " + spec.operator_name +
+                                 " yet; where `pawl operators` does not list it its plugin is "
+                                 "missing: put that back and send the scheduler SIGHUP");
     }
     const std::size_t before = out.size();
     const std::int64_t limit = items_at_once(spec);

@@ -311,7 +311,7 @@ void Service::want_worker(const std::string& operator_name) {
   if (operator_name == "process" || workers_->want(operator_name)) return;
   tell(Weight::warning, "no plugin has the operator " + operator_name +
                             ": its tasks wait. Put the plugin back into " + home_.path() +
-                            "/plugins and restart");
+                            "/plugins and send SIGHUP (systemctl reload pawl)");
 }
 
 void Service::perform(effect::Prepare&& prepare) {

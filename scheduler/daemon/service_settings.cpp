@@ -91,6 +91,8 @@ void Service::take_operators(Reread& read) {
     if (folders_) folders_->change_operators(operators());
   }
   workers_->change_plugins(plugins());
+  // Nobody asks again for what there was no plugin for.
+  for (const std::string& name : pump_->engine().operators_without_worker()) want_worker(name);
 }
 
 /// Wrong ones change nothing. The folders are read again under what then holds.

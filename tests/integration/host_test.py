@@ -342,6 +342,37 @@ done
         self.assertEqual([self.pawl("output", f"{run}/a").out.strip() for run in runs],
                          ['"old"', '"new"'])
 
+    def test_a_plugin_that_is_put_back_has_what_waits_for_it_and_what_comes(self):
+        answers = """#!/bin/sh
+echo '{"type":"ready","protocol":1}'
+while read -r line; do
+  case $line in *'"type":"start"'*) ;; *) continue ;; esac
+  attempt=${line#*\\"attempt\\":}
+  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' ${attempt%%,*}
+done
+"""
+        self.put_program("answers", answers)
+        manifest = self.plugins() / "answers.json"
+        serve = self.start("serve")
+        self.until("it serves", lambda: self.is_served_by(serve))
+        path = self.job("j", [
+            {"id": "hold", "command": ["sh", "-c", f"until test -e {self.root}/go; do sleep 0.01; done"]},
+            {"id": "a", "operator": "answers", "depends_on": ["hold"]}])
+        first = self.pawl("run", path, "--detach").lines[0]
+        text = manifest.read_text()
+        manifest.unlink()
+        serve.send_signal(signal.SIGHUP)
+        self.until("the scheduler does not know it any more", lambda: self.pawl(
+            "run", self.job("k", [{"id": "b", "operator": "answers"}]), "--detach", code=None).code)
+        self.write("go", "")
+        explained = self.until("its task waits", lambda: next(
+            (line for line in self.pawl("explain", f"{first}/a").lines if "answers" in line), ""))
+        self.assertIn("its plugin is missing", explained)
+        manifest.write_text(text)
+        serve.send_signal(signal.SIGHUP)
+        self.until("its task has run", lambda: self.row("a", first)["state"] == "succeeded")
+        self.pawl("run", path)
+
     def test_a_plugin_of_another_version_of_the_interface_is_left_out_and_says_what_to_do(self):
         shutil.copy(os.environ["PAWL_OTHER_VERSION_PLUGIN"], self.home / "plugins" / "newer.so")
         done = self.pawl("run", self.job("j", [{"id": "a", "command": ["true"]}]))

@@ -121,11 +121,13 @@ TEST_CASE("a task whose operator no worker takes asks for one and is in nobody's
   const RunId run = w.start("a op=http priority=5; b; c op=http");
   CHECK(w.states(run) == "a=queued b=running c=queued");
   CHECK(w.wanted == std::vector<std::string>{"http"});
+  CHECK(w.engine.operators_without_worker() == std::vector<std::string>{"http"});
   w.finish(run, "b", Outcome::succeeded);
   CHECK(w.states(run) == "a=queued b=succeeded c=queued");
 
   w.workers.push_back(WorkerId{2});
   w.handle(input::WorkerUp{WorkerId{2}, {"http", "sleep"}});
+  CHECK(w.engine.operators_without_worker().empty());
   CHECK(w.states(run) == "a=running b=succeeded c=queued");
   CHECK(w.starts.back().worker == WorkerId{2});
   w.finish(run, "a", Outcome::succeeded);
