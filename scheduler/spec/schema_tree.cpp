@@ -52,6 +52,16 @@ std::string pointer_to(const Place& at) {
          (at.name != nullptr ? escape_pointer(*at.name) : std::to_string(at.index));
 }
 
+/// Whether the schema, at any place, says of a member with that name what it is.
+bool names_member(const Json& schema, const std::string& name) {
+  if (!schema.is_structured()) return false;
+  const auto properties = schema.is_object() ? schema.find("properties") : schema.end();
+  if (properties != schema.end() && properties->is_object() && properties->contains(name))
+    return true;
+  return std::any_of(schema.begin(), schema.end(),
+                     [&](const Json& part) { return names_member(part, name); });
+}
+
 bool is_of_type(const Json& value, std::string_view word) {
   return (word == "string" && value.is_string()) ||
          (word == "integer" && value.is_number_integer()) ||
@@ -107,14 +117,27 @@ class Judge {
 
  private:
   template <class Sentence>
-  static Fit broken(std::string* why, const Place& at, Sentence sentence) {
+  Fit broken(std::string* why, const Place& at, Sentence sentence) const {
     if (why == nullptr) return Fit::breaks;
     *why = sentence();
-    if (at.whole != nullptr) *why += " (at " + pointer_to(at) + ")";
+    if (at.whole != nullptr) *why += " (at " + shown_place(at) + ")";
     return Fit::breaks;
   }
 
   // What messages show ---------------------------------------------------------------------------
+
+  /// The name of a member may be a secret, too, where one template makes the whole object.
+  bool may_be_named(const Place& object, const std::string& name) const {
+    return !may_use_secrets(root_.schema, Json::json_pointer(pointer_to(object))) ||
+           names_member(root_.schema, name);
+  }
+
+  std::string shown_place(const Place& at) const {
+    if (at.whole == nullptr) return {};
+    const std::string above = shown_place(*at.whole) + '/';
+    if (at.name == nullptr) return above + std::to_string(at.index);
+    return above + (may_be_named(*at.whole, *at.name) ? escape_pointer(*at.name) : "…");
+  }
 
   /// The value, or a part of it, is where the schema allows secrets.
   bool may_be_secret(const Json& value, const Json::json_pointer& at) const {
@@ -250,8 +273,8 @@ class Judge {
   };
 
   /// `there`: how many times `thing` is there in `what`.
-  static Fit count(const Json& schema, Bounds words, const char* what, const char* thing,
-                   std::size_t there, const Place& at, std::string* why) {
+  Fit count(const Json& schema, Bounds words, const char* what, const char* thing,
+            std::size_t there, const Place& at, std::string* why) const {
     const auto least = schema.find(words.least);
     const auto most = schema.find(words.most);
     const bool are_few = least != schema.end() && number(*least) > there;
@@ -336,7 +359,8 @@ class Judge {
     if (node.other_members == nullptr) return Fit::fits;
     if (node.other_members->schema != Json(false))
       return judge(*node.other_members, value, at, why);
-    return broken(why, object, [&] {
+    return broken(why, object, [&]() -> std::string {
+      if (!may_be_named(object, name)) return "it has a member that is unknown";
       std::vector<std::string_view> names;
       for (const auto& [word, part] : node.properties) names.push_back(word);
       return "unknown member " + quote(name) + did_you_mean(name, names);
@@ -411,8 +435,8 @@ class Judge {
     return broken(why, {}, [&] { return std::move(reasons); });
   }
 
-  static Fit several_fit(const std::vector<Node>& parts, const Json& value, const Place& at,
-                         std::string* why) {
+  Fit several_fit(const std::vector<Node>& parts, const Json& value, const Place& at,
+                  std::string* why) const {
     return broken(why, at, [&]() -> std::string {
       auto names = members_asked_for(parts);
       if (names.empty() || !value.is_object())

@@ -225,6 +225,12 @@ TEST_CASE("text of the command line becomes the declared type") {
     REQUIRE_FALSE(lost.ok());
     CHECK_THAT(lost.error().message, Catch::Contains("needs more than 64 bits"));
   }
+  // What is wrong with a number is not that it is no text.
+  const std::string several =
+      job_with(R"("params": {"p": {"allOf": [{"type": "integer"}, {"minimum": 3}]}})");
+  for (const char* text : {"3", "2"})
+    CHECK(*param_from_text(valid_job(several), "p", text) == text);
+  CHECK(*param_from_text(valid_job(several), "p", "x") == "\"x\"");
   CHECK_FALSE(param_from_text(valid_job(kJob), "nope", "1").ok());
   CHECK_FALSE(param_from_text(valid_job(kJob), "region", "\xff").ok());
 }

@@ -269,7 +269,8 @@ TEST_CASE("of values where secrets are allowed nothing is shown, whatever is wro
       "wait": {"x-pawl-type": "duration", "x-pawl-secret": true},
       "kind": {"enum": [1], "x-pawl-secret": true},
       "level": {"maximum": 5, "x-pawl-secret": true},
-      "headers": {"additionalProperties": {"type": "string", "x-pawl-secret": true}},
+      "headers": {"additionalProperties": {"type": "string"}, "x-pawl-secret": true},
+      "closed": {"x-pawl-secret": true, "additionalProperties": false},
       "deep": {"x-pawl-secret": true,
                "properties": {"inner": {"items": {"not": {"const": "hunter2"}}}}},
       "tags": {"uniqueItems": true, "items": {"x-pawl-secret": true}}
@@ -282,7 +283,8 @@ TEST_CASE("of values where secrets are allowed nothing is shown, whatever is wro
        {R"({"password": "hunter2"})", R"({"password": 77})", R"({"password": "unkno"})",
         R"({"wait": "hunter2"})", R"({"kind": "hunter2"})", R"({"level": 77})",
         R"({"headers": {"a": ["hunter2"]}})", R"({"headers": {"a": 77}})",
-        R"({"headers": {"a": "b"}, "password": "hunter2"})", R"({"deep": {"inner": ["hunter2"]}})",
+        R"({"headers": {"a": "b"}, "password": "hunter2"})", R"({"headers": {"hunter2": 77}})",
+        R"({"closed": {"hunter2": 1}})", R"({"deep": {"inner": ["hunter2"]}})",
         R"({"tags": ["hunter2", "hunter2"]})"}) {
     CAPTURE(value);
     std::string why = said(schema, value);
