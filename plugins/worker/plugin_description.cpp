@@ -1,5 +1,6 @@
 #include "plugins/worker/plugin_description.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -46,9 +47,12 @@ namespace {
 
 /// A program that is named by its path; one that is looked up is the business of who starts it.
 Result<void> check_program(const std::string& path, const std::string& program) {
-  if (program[0] != '/' || ::access(program.c_str(), X_OK) == 0) return {};
-  return Error{ErrorKind::invalid,
-               path + ": its program " + program + " cannot be run: " + std::strerror(errno)};
+  if (program[0] != '/') return {};
+  struct stat info {};
+  const bool is_folder = ::stat(program.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  if (!is_folder && ::access(program.c_str(), X_OK) == 0) return {};
+  return Error{ErrorKind::invalid, path + ": its program " + program + " cannot be run: " +
+                                       std::strerror(is_folder ? EISDIR : errno)};
 }
 
 }  // namespace

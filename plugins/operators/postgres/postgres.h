@@ -38,7 +38,7 @@ class Postgres final : private SessionOwner {
         "minimum": 1,
         "maximum": 65535,
         "pattern": "^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])?(,([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])?)*$",
-        "examples": ["5432"],
+        "x-pawl-error": "is no port such as 5432, or a list of them with commas; a port is at most 65535",
         "description": "5432 when not set",
         "x-pawl-secret": true
       },
