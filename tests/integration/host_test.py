@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cli_support
 from cli_support import HomeTest
+from warm_program import warm_program
 
 
 def words_of(process):
@@ -302,16 +303,10 @@ class WhatOperatorsCannotBreak(PluginTest):
 
     def test_after_a_restart_new_attempts_have_the_plugin_as_it_is_now(self):
         plugins = self.home / "plugins"
-        (plugins / "told.sh").write_text(f"""#!/bin/sh
-echo '{{"type":"ready","protocol":1}}'
-while read -r line; do
-  case $line in *'"type":"start"'*) ;; *) continue ;; esac
-  attempt=${{line#*\\"attempt\\":}}
-  touch {self.root}/$1
+        (plugins / "told.sh").write_text(warm_program(f"""  touch {self.root}/$1
   until test -e {self.root}/go; do sleep 0.01; done
-  printf '{{"type":"finish","attempt":%s,"outcome":"succeeded","output":"%s"}}\\n' ${{attempt%%,*}} $1
-done
-""")
+  printf '{{"type":"finish","attempt":%s,"outcome":"succeeded","output":"%s"}}\\n' $attempt $1
+"""))
         (plugins / "told.sh").chmod(0o700)
 
         def put(word):
@@ -343,15 +338,8 @@ done
                          ['"old"', '"new"'])
 
     def test_a_plugin_that_is_put_back_has_what_waits_for_it_and_what_comes(self):
-        answers = """#!/bin/sh
-echo '{"type":"ready","protocol":1}'
-while read -r line; do
-  case $line in *'"type":"start"'*) ;; *) continue ;; esac
-  attempt=${line#*\\"attempt\\":}
-  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' ${attempt%%,*}
-done
-"""
-        self.put_program("answers", answers)
+        self.put_program("answers", warm_program(
+            """  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' $attempt\n"""))
         manifest = self.plugins() / "answers.json"
         serve = self.start("serve")
         self.until("it serves", lambda: self.is_served_by(serve))

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from patience import patient
+from warm_program import warm_program
 
 # What each bad operator must fail, and how; all else of it passes or is not looked at.
 BAD = {
@@ -83,22 +84,17 @@ while read -r line; do
   case $line in '{"type":"shutdown"'*) exit 0 ;; esac
 done
 """
-TWICE = """#!/bin/sh
-echo '{"type":"ready","protocol":1}'
-while read -r line; do
-  case $line in
-    '{"type":"shutdown"'*) exit 0 ;;
-    '{"type":"start"'*) ;;
-    *) continue ;;
-  esac
-  attempt=${line#*\\"attempt\\":}
-  end='{"type":"finish","attempt":'${attempt%%,*}',"outcome":"succeeded"}'
+TWICE = warm_program("""  end='{"type":"finish","attempt":'$attempt',"outcome":"succeeded"}'
   printf '%s\\n%s\\n' "$end" "$end"
-done
-"""
+""")
 # Leaves a chain of processes, each of which the host sees when the one above it is gone.
-CHAIN = """#!/bin/sh
-chain() {
+CHAIN = warm_program("""  if [ "$attempt" -eq 50 ]; then
+    [ -p "$0.stands" ] || mkfifo "$0.stands"
+    setsid "$0" chain <&- >"$0.stands" 2>&- &
+    read -r _ <"$0.stands"
+  fi
+  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' "$attempt"
+""", at_first="""chain() {
   if [ "$1" -eq 0 ]; then echo; exec sleep 1000; fi
   chain $(($1 - 1)) &
   wait
@@ -107,23 +103,7 @@ if [ "$1" = chain ]; then
   echo $$ >>"$0.groups"
   chain 300
 fi
-echo '{"type":"ready","protocol":1}'
-while read -r line; do
-  case $line in
-    '{"type":"shutdown"'*) exit 0 ;;
-    '{"type":"start"'*) ;;
-    *) continue ;;
-  esac
-  attempt=${line#*\\"attempt\\":}
-  attempt=${attempt%%,*}
-  if [ "$attempt" -eq 50 ]; then
-    [ -p "$0.stands" ] || mkfifo "$0.stands"
-    setsid "$0" chain <&- >"$0.stands" 2>&- &
-    read -r _ <"$0.stands"
-  fi
-  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' "$attempt"
-done
-"""
+""")
 
 
 def check(pawl, library, operator=None, parameters=None, descriptors=None):

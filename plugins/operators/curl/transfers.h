@@ -30,8 +30,8 @@ inline constexpr int kLookupsPerShard = 4;
 /// as there is something to read, up to a hundred times, and a small piece may unpack to a lot.
 inline constexpr std::size_t kBytesPerTurn = 1u << 20;
 
-/// What libcurl keeps of a transfer that has enough for now: the rest of what it has read already.
-/// A transfer of which that is more fails (CURLE_OUT_OF_MEMORY).
+/// What libcurl keeps of a transfer that rests until a later turn: what it has read and unpacked,
+/// and nobody has taken. A transfer of which that is more fails (CURLE_OUT_OF_MEMORY).
 inline constexpr std::size_t kUnpackedBytesMax = 64u << 20;
 
 /// One transfer: a configured handle, and whom to tell. Must be ended before it goes.
