@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "plugins/worker/login.h"
 #include "plugins/worker/native_operator.h"
 #include "plugins/worker/program_pool.h"
 #include "plugins/worker/rendering.h"
@@ -36,7 +37,7 @@ std::shared_ptr<const CompiledDefinition> definition_here(const std::string& fol
     const std::string variable(name);
     if (const char* value = std::getenv(variable.c_str())) task.scheduler_env[variable] = value;
   }
-  auto compiled = CompiledDefinition::compile(std::move(task), {});
+  auto compiled = CompiledDefinition::compile(std::move(task), login_defaults());
   return compiled ? std::shared_ptr<const CompiledDefinition>(std::move(*compiled)) : nullptr;
 }
 

@@ -111,20 +111,6 @@ std::string_view path_variable(const std::vector<std::string>& env) {
   return {};
 }
 
-/// Where to look for a program: its own path when it has a slash, else in the folders of PATH.
-std::vector<std::string> candidates_of(const std::string& program, std::string_view path) {
-  if (program.find('/') != std::string::npos) return {program};
-  std::vector<std::string> all;
-  while (true) {
-    std::size_t colon = path.find(':');
-    std::string_view folder = path.substr(0, colon);
-    // An empty folder is the working folder, as in shells.
-    all.push_back(folder.empty() ? program : std::string(folder) + "/" + program);
-    if (colon == std::string_view::npos) return all;
-    path.remove_prefix(colon + 1);
-  }
-}
-
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> all;
   all.reserve(texts.size() + 1);
@@ -184,7 +170,7 @@ Launcher::~Launcher() { munmap(stack_, kStackBytes); }
 
 pid_t Launcher::start(const Launch& launch, const LaunchStreams& streams,
                       const LaunchLimits& limits, std::uint64_t mark, LaunchFailure& failure) {
-  auto paths = candidates_of(launch.argv.front(), path_variable(launch.env));
+  auto paths = program_candidates(launch.argv.front(), path_variable(launch.env));
   auto candidates = pointers(paths);
   auto argv = pointers(launch.argv);
   auto env = pointers(launch.env);
@@ -212,6 +198,19 @@ pid_t Launcher::start(const Launch& launch, const LaunchStreams& streams,
   failure.error = plan.report->error;
   failure.message = explain(*plan.report, launch);
   return -1;
+}
+
+std::vector<std::string> program_candidates(const std::string& program, std::string_view path) {
+  if (program.find('/') != std::string::npos) return {program};
+  std::vector<std::string> all;
+  while (true) {
+    std::size_t colon = path.find(':');
+    std::string_view folder = path.substr(0, colon);
+    // An empty folder is the working folder, as in shells.
+    all.push_back(folder.empty() ? program : std::string(folder) + "/" + program);
+    if (colon == std::string_view::npos) return all;
+    path.remove_prefix(colon + 1);
+  }
 }
 
 Fd stdin_of(std::string_view text) {

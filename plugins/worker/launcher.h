@@ -63,6 +63,10 @@ class Launcher {
   void* stack_;
 };
 
+/// Where a program is looked for, as execvp does: at its own path when it has a slash, else in the
+/// folders of `path`, a value of PATH. What begins with no slash is meant from its working folder.
+std::vector<std::string> program_candidates(const std::string& program, std::string_view path);
+
 /// A descriptor from which a program reads `text` as its standard input. None, with `errno` set,
 /// when it cannot be made.
 Fd stdin_of(std::string_view text);

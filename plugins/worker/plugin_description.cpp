@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
 
+#include "plugins/worker/launcher.h"
+#include "plugins/worker/login.h"
 #include "plugins/worker/manifest.h"
 #include "plugins/worker/native_library.h"
 #include "scheduler/spec/value_schema.h"
@@ -45,14 +48,45 @@ Result<Manifest> read_manifest(const std::string& path) {
 
 namespace {
 
-/// A program that is named by its path; one that is looked up is the business of who starts it.
-Result<void> check_program(const std::string& path, const std::string& program) {
-  if (program[0] != '/') return {};
-  struct stat info {};
-  const bool is_folder = ::stat(program.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-  if (!is_folder && ::access(program.c_str(), X_OK) == 0) return {};
-  return Error{ErrorKind::invalid, path + ": its program " + program + " cannot be run: " +
-                                       std::strerror(is_folder ? EISDIR : errno)};
+/// Why none of these files can be executed, as an errno: one that is there says more than those
+/// that are not. 0: one can.
+int why_not_executable(const std::vector<std::string>& files) {
+  int why = ENOENT;
+  for (const std::string& file : files) {
+    struct stat info {};
+    const bool is_folder = ::stat(file.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+    if (!is_folder && ::access(file.c_str(), X_OK) == 0) return 0;
+    const int error = is_folder ? EISDIR : errno;
+    if (error != ENOENT && error != ENOTDIR) why = error;
+  }
+  return why;
+}
+
+/// The folders in which the program is looked for. Unless the manifest says so itself, processes
+/// get the PATH of the scheduler, which is also that of who describes plugins for it: of this
+/// process.
+std::string path_of(const Manifest& manifest) {
+  if (const auto own = manifest.env.find("PATH"); own != manifest.env.end()) return own->second;
+  const char* here = ::getenv("PATH");
+  return here != nullptr ? here : login_defaults().at("PATH");
+}
+
+/// That the program is there and can be started.
+Result<void> check_program(const std::string& path, const Manifest& manifest) {
+  const std::string& program = manifest.command.front();
+  const std::string folders = path_of(manifest);
+  std::vector<std::string> files = program_candidates(program, folders);
+  for (std::string& file : files) {
+    if (!file.starts_with('/')) file.insert(0, "/");  // where its processes start
+  }
+  const int why = why_not_executable(files);
+  if (why == 0) return {};
+  const bool is_nowhere = why == ENOENT && program.find('/') == std::string::npos;
+  return Error{ErrorKind::invalid,
+               path + ": its program " + program +
+                   (is_nowhere ? " is in none of the folders of PATH, " + folders +
+                                     " (its path, or PATH in \"env\", says where it is)"
+                               : std::string(" cannot be run: ") + std::strerror(why))};
 }
 
 }  // namespace
@@ -62,7 +96,7 @@ Result<std::vector<OperatorInfo>> describe_plugin(const std::string& path) {
   if (path.ends_with(".json")) {
     auto manifest = read_manifest(path);
     if (!manifest) return manifest.error();
-    if (auto done = check_program(path, manifest->command.front()); !done) return done.error();
+    if (auto done = check_program(path, *manifest); !done) return done.error();
     described.push_back({manifest->name, manifest->summary, manifest->schema});
   } else {
     auto library = NativeLibrary::load(path);

@@ -218,6 +218,20 @@ def programs(options, folder):
         expect_failure(check(options.pawl, manifest), "interface",
                        f"its program {folder}/./nothing cannot be run: No such file or directory")
 
+    def in_no_folder():
+        manifest = folder / "in_no_folder.json"
+        for env, folders in (({}, os.environ["PATH"]), ({"PATH": "/nowhere"}, "/nowhere")):
+            manifest.write_text(json.dumps({"command": ["cat-of-nobody"], "env": env}))
+            expect_failure(check(options.pawl, manifest), "interface", "its program cat-of-nobody is "
+                           f"in none of the folders of PATH, {folders} (its path, or PATH in \"env\",")
+
+    def by_own_path():
+        manifest = program(folder, "own_path", warm_program(
+            """  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' "$attempt"\n"""))
+        path = f"{folder}:{os.environ['PATH']}"
+        manifest.write_text(json.dumps({"command": ["own_path"], "env": {"PATH": path}}))
+        expect_all(check(options.pawl, manifest), "found by PATH of its manifest")
+
     def wrong():
         manifest = folder / "wrong.json"
         manifest.write_text('{"comand": ["./nothing"], "processes": 0}')
@@ -256,7 +270,8 @@ def programs(options, folder):
 
     return [lambda: failure("dies", DIES, "died"),
             lambda: failure("fails", "#!/bin/sh\nexit 3\n", "did not get ready"),
-            lambda: failure("again", TWICE, "twice"), gone, wrong, mute, naps, oversleeps, chain, found]
+            lambda: failure("again", TWICE, "twice"), gone, in_no_folder,
+            by_own_path, wrong, mute, naps, oversleeps, chain, found]
 
 
 def main():
