@@ -83,28 +83,11 @@ std::string check_names(const Bench& bench) {
   return one.summary;
 }
 
-Json schema_of(const Bench& bench) {
-  Json schema = Json::parse(bench.described().schema, nullptr, false);
-  if (schema.is_discarded()) throw ConformanceFailure{"the schema is no JSON"};
-  return schema;
-}
-
-std::string check_schema_of(const Bench& bench) {
-  const Json schema = schema_of(bench);
-  const auto errors = check_schema(schema);
-  if (!errors.empty()) throw ConformanceFailure{errors[0].pointer + ": " + errors[0].message};
-  if (!schema.is_object() || schema.value("type", Json()) != "object") {
-    throw ConformanceFailure{R"(the schema is one of an object: "type": "object")"};
-  }
-  const auto properties = schema.value("properties", Json::object());
-  return std::to_string(properties.size()) + " parameters";
-}
-
 ConformanceAttempts attempts_of(const Bench& bench) {
   const Json parameters = bench.subject.parameters.empty()
                               ? Json::object()
                               : Json::parse(bench.subject.parameters, nullptr, false);
-  if (const auto violation = schema_violation(schema_of(bench), parameters)) {
+  if (const auto violation = schema_violation(Json::parse(bench.described().schema), parameters)) {
     throw Skip{"the parameters do not fit: " + *violation + " (give some by --with)"};
   }
   return ConformanceAttempts(bench.make, parameters.dump(), bench.folder);
@@ -266,9 +249,8 @@ struct Check {
   Duration limit;
   std::string (*function)(const Bench&);
 };
-constexpr std::array<Check, 6> kChecks = {{
+constexpr std::array<Check, 5> kChecks = {{
     {"name and summary", std::chrono::seconds(10), check_names},
-    {"schema", std::chrono::seconds(10), check_schema_of},
     {"an attempt ends once", std::chrono::seconds(30), check_ends},
     {"a cancelled attempt ends", std::chrono::seconds(30), check_cancel},
     {"100 attempts at once", std::chrono::seconds(40), check_crowd},

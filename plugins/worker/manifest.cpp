@@ -119,14 +119,8 @@ class Reader {
     const NodeId at = member("schema");
     if (at == kNoNode) return;
     const Json schema = document_.to_json(at);
-    for (const SchemaError& error : check_schema(schema)) {
-      diagnostics_.error(at, error.message + (error.pointer.empty() ? "" : " at " + error.pointer));
-    }
-    if (has_reserved_parameter(schema)) diagnostics_.error(at, std::string(kReservedParameter));
-    if (!schema.contains("type") || schema.at("type") != "object") {
-      diagnostics_.error(at,
-                         "\"schema\" describes `with`, which is an object: \"type\" must be "
-                         "\"object\"");
+    for (const SchemaError& error : check_operator_schema(schema)) {
+      diagnostics_.error(document_.deepest(at, error.pointer), error.message);
     }
     manifest.schema = schema.dump();
   }
@@ -153,12 +147,6 @@ class Reader {
 };
 
 }  // namespace
-
-bool has_reserved_parameter(const Json& schema) {
-  const auto properties = schema.find("properties");
-  return properties != schema.end() && properties->is_object() &&
-         properties->contains("connection");
-}
 
 ManifestResult parse_manifest(std::string_view text, std::string_view file_name,
                               const std::string& folder) {

@@ -41,13 +41,6 @@ struct ManifestResult {
   bool ok = false;
 };
 
-/// What is wrong with a schema that `has_reserved_parameter`.
-inline constexpr std::string_view kReservedParameter =
-    "a parameter cannot be called \"connection\": tasks name a connection of the settings with it, "
-    "and the operator never sees it";
-/// Whether a schema of `with` declares a parameter that pawl takes for itself.
-bool has_reserved_parameter(const Json& schema);
-
 /// Reads the text of a manifest. `file_name` is `NAME.json`, without folders; `folder` is absolute.
 /// Total: any bytes give a result.
 ManifestResult parse_manifest(std::string_view text, std::string_view file_name,

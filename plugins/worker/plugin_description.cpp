@@ -112,9 +112,10 @@ Result<std::vector<OperatorInfo>> describe_plugin(const std::string& path) {
     if (!schema.is_object()) {
       return Error{ErrorKind::invalid, path + ": the schema of " + one.name + " is no JSON object"};
     }
-    if (has_reserved_parameter(schema)) {
-      return Error{ErrorKind::invalid,
-                   path + ": " + one.name + ": " + std::string(kReservedParameter)};
+    if (const auto errors = check_operator_schema(schema); !errors.empty()) {
+      const auto& [pointer, message] = errors.front();
+      return Error{ErrorKind::invalid, path + ": the schema of " + one.name + ": " + message +
+                                           (pointer.empty() ? "" : " (at " + pointer + ")")};
     }
     all.push_back({std::move(one.name), std::move(one.summary), std::move(schema), path});
   }

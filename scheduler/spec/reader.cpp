@@ -174,22 +174,14 @@ class JobReader {
   void read_param(std::string_view name, View value, bool scheduled) {
     ParamSpec spec;
     const Json schema = doc_.to_json(value.node());
-    const std::vector<SchemaError> errors = check_schema(schema);
-    for (const SchemaError& error : errors) {
+    for (const SchemaError& error : check_param_schema(schema)) {
       const NodeId at = doc_.deepest(value.node(), error.pointer);
       out_.error(at, "parameter " + quote(name) + ": " + error.message);
     }
     spec.schema = schema.dump();
     const NodeId fallback = doc_.member(value.node(), "default");
     if (fallback != kNoNode) {
-      const Json default_value = doc_.to_json(fallback);
-      if (errors.empty()) {
-        if (const auto why = schema_violation(schema, default_value)) {
-          out_.error(fallback, "the default of parameter " + quote(name) +
-                                   " does not fit its own schema: " + *why);
-        }
-      }
-      spec.default_value = default_value.dump();
+      spec.default_value = doc_.to_json(fallback).dump();
     } else if (scheduled) {
       out_.error_at_key(value.node(), "the parameter " + quote(name) +
                                           " needs a \"default\": the job has a schedule, and "

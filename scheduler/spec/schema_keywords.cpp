@@ -12,6 +12,7 @@
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/diagnostics.h"
+#include "scheduler/spec/schema_tree.h"
 #include "scheduler/spec/value_schema.h"
 
 namespace pawl {
@@ -93,11 +94,34 @@ constexpr std::array<std::string_view, 7> kTypes = {"string", "integer", "number
 constexpr std::array<std::string_view, 3> kKinds = {"duration", "size", "url"};
 constexpr std::array<std::string_view, 2> kFormats = {"date", "date-time"};
 
+/// What a schema is for.
+enum class Use : std::uint8_t { value, param_of_job, parameters_of_operator };
+
+/// Whether what stands in this keyword is about the same value as the schema around it.
+bool is_about_the_same(std::string_view key) {
+  constexpr std::array<std::string_view, 7> kAboutTheSame = {"allOf", "anyOf", "oneOf", "not",
+                                                             "if",    "then",  "else"};
+  return std::find(kAboutTheSame.begin(), kAboutTheSame.end(), key) != kAboutTheSame.end();
+}
+
 class SchemaChecker {
  public:
-  std::vector<SchemaError> errors;
+  explicit SchemaChecker(Use use) : use_(use) {}
 
-  void check(const Json& schema, const std::string& pointer) {
+  std::vector<SchemaError> check(const Json& schema) {
+    if (use_ == Use::parameters_of_operator &&
+        (!schema.is_object() || schema.value("type", Json()) != "object")) {
+      fail("", "the schema describes `with`, which is an object: \"type\" must be \"object\"");
+    }
+    check_part(schema, "", true);
+    // Only by a schema that is right can anything be judged.
+    if (errors_.empty() && use_ != Use::value) check_defaults();
+    return std::move(errors_);
+  }
+
+ private:
+  /// `is_of_whole`: it is about the value itself, not about a part of it.
+  void check_part(const Json& schema, const std::string& pointer, bool is_of_whole) {
     if (schema.is_boolean()) return;
     if (!schema.is_object()) {
       fail(pointer, "a schema is an object");
@@ -108,16 +132,90 @@ class SchemaChecker {
       if ((key.starts_with("x-") && !is_ours) || key == "comment" || key == "$schema" ||
           key == "$comment")
         continue;
-      check_keyword(key, value, pointer + "/" + escape_pointer(key));
+      const std::string place = pointer + "/" + escape_pointer(key);
+      check_keyword(key, value, place, is_of_whole);
+      if (is_ours) check_own(schema, key, place);
+    }
+    if (schema.contains("default")) with_default_.push_back({&schema, pointer + "/default"});
+    if (is_of_whole && use_ == Use::parameters_of_operator) check_reserved(schema, pointer);
+  }
+
+  /// Pawl's own keywords: that they stand where they mean something, beside what they need.
+  void check_own(const Json& schema, const std::string& key, const std::string& pointer) {
+    const auto kind = schema.find("x-pawl-type");
+    const auto needs = [&](const char* what) {
+      if (kind != schema.end() && *kind == what) return;
+      fail(pointer, quote(key) + " needs \"x-pawl-type\": " + quote(what) + " beside it");
+    };
+    if (key == "x-pawl-minimum") needs("duration");
+    if (key == "x-pawl-maximum") needs("size");
+    const bool is_output = key == "x-pawl-output";
+    const bool is_written = key == "x-pawl-writes";
+    if (use_ == Use::param_of_job && key == "x-pawl-secret") {
+      fail(pointer,
+           "\"x-pawl-secret\" keeps no parameter of a job secret: runs keep and show their "
+           "parameters; what is secret comes by the job's \"secrets\"");
+    } else if (use_ == Use::param_of_job && (is_output || is_written)) {
+      fail(pointer,
+           quote(key) + " means nothing in a parameter of a job: it is for schemas of operators");
+    } else if (use_ == Use::parameters_of_operator && is_output) {
+      check_output(schema, pointer);
+    } else if (use_ == Use::parameters_of_operator && is_written && !is_of_parameter(pointer)) {
+      fail(pointer,
+           "\"x-pawl-writes\" means something of a parameter alone, as in "
+           "/properties/path/x-pawl-writes");
     }
   }
 
- private:
-  void fail(const std::string& pointer, std::string message) {
-    if (errors.size() < limits::kErrorsPerFileMax) errors.push_back({pointer, std::move(message)});
+  static bool is_of_parameter(std::string_view pointer) {
+    constexpr std::string_view kProperties = "/properties/";
+    return pointer.starts_with(kProperties) &&
+           std::count(pointer.begin() + kProperties.size(), pointer.end(), '/') == 1;
   }
 
-  void check_keyword(const std::string& key, const Json& value, const std::string& pointer) {
+  void check_output(const Json& schema, const std::string& pointer) {
+    const Json& gives = schema["x-pawl-output"];
+    if (pointer != "/x-pawl-output") {
+      fail(pointer, "\"x-pawl-output\" means something at the top of a schema alone");
+    } else if (gives.is_string() &&
+               !schema.value("properties", Json::object()).contains(gives.get<std::string>())) {
+      fail(pointer, "\"x-pawl-output\" names " + quote(gives.get<std::string>()) +
+                        ", and there is no such parameter in \"properties\"");
+    }
+  }
+
+  void check_reserved(const Json& schema, const std::string& pointer) {
+    constexpr const char* kReserved = "connection";
+    const std::string why =
+        ": tasks name a connection of the settings with it, and the operator "
+        "never sees it";
+    const auto properties = schema.find("properties");
+    if (properties != schema.end() && properties->is_object() && properties->contains(kReserved)) {
+      fail(pointer + "/properties/" + kReserved,
+           "a parameter cannot be called " + quote(kReserved) + why);
+    }
+    const auto required = schema.find("required");
+    if (required != schema.end() && required->is_array() &&
+        std::find(required->begin(), required->end(), kReserved) != required->end()) {
+      fail(pointer + "/required", quote(kReserved) + " cannot be required" + why);
+    }
+  }
+
+  void check_defaults() {
+    for (const auto& [schema, pointer] : with_default_) {
+      const auto why = violation_of(SchemaNode(*schema), (*schema)["default"], Texts::literal);
+      if (why) fail(pointer, "\"default\" does not fit its own schema: " + *why);
+    }
+  }
+
+  void fail(const std::string& pointer, std::string message) {
+    if (errors_.size() < limits::kErrorsPerFileMax)
+      errors_.push_back({pointer, std::move(message)});
+  }
+
+  void check_keyword(const std::string& key, const Json& value, const std::string& pointer,
+                     bool is_of_whole) {
+    const bool is_inner_of_whole = is_of_whole && is_about_the_same(key);
     const auto* known = std::find_if(kKeywords.begin(), kKeywords.end(),
                                      [&](const Keyword& k) { return k.word == key; });
     if (known == kKeywords.end()) {
@@ -143,23 +241,23 @@ class SchemaChecker {
                pointer, key, "a list of names");
         return;
       case KeywordForm::type: check_type(value, pointer); return;
-      case KeywordForm::schema: check(value, pointer); return;
+      case KeywordForm::schema: check_part(value, pointer, is_inner_of_whole); return;
       case KeywordForm::schema_or_list:
         if (value.is_array()) {
-          check_schema_list(value, pointer);
+          check_schema_list(value, pointer, is_inner_of_whole);
         } else {
-          check(value, pointer);
+          check_part(value, pointer, is_inner_of_whole);
         }
         return;
       case KeywordForm::schema_list:
         if (expect(value.is_array() && !value.empty(), pointer, key, "a list of schemas")) {
-          check_schema_list(value, pointer);
+          check_schema_list(value, pointer, is_inner_of_whole);
         }
         return;
       case KeywordForm::schema_map:
         if (!expect(value.is_object(), pointer, key, "an object of schemas")) return;
         for (const auto& [name, schema] : value.items()) {
-          check(schema, pointer + "/" + escape_pointer(name));
+          check_part(schema, pointer + "/" + escape_pointer(name), false);
         }
         return;
       case KeywordForm::pattern: check_pattern(value, pointer); return;
@@ -207,9 +305,9 @@ class SchemaChecker {
            key == "enum" ? "a list of at least one value" : "a list");
   }
 
-  void check_schema_list(const Json& list, const std::string& pointer) {
+  void check_schema_list(const Json& list, const std::string& pointer, bool is_of_whole) {
     for (std::size_t i = 0; i < list.size(); ++i) {
-      check(list[i], pointer + "/" + std::to_string(i));
+      check_part(list[i], pointer + "/" + std::to_string(i), is_of_whole);
     }
   }
 
@@ -255,14 +353,29 @@ class SchemaChecker {
                         "; anything else would not be checked, a \"pattern\" is");
     }
   }
+
+  struct WithDefault {
+    const Json* schema;
+    std::string pointer;  ///< of the default
+  };
+
+  Use use_;
+  std::vector<WithDefault> with_default_;
+  std::vector<SchemaError> errors_;
 };
 
 }  // namespace
 
 std::vector<SchemaError> check_schema(const Json& schema) {
-  SchemaChecker checker;
-  checker.check(schema, "");
-  return std::move(checker.errors);
+  return SchemaChecker(Use::value).check(schema);
+}
+
+std::vector<SchemaError> check_param_schema(const Json& schema) {
+  return SchemaChecker(Use::param_of_job).check(schema);
+}
+
+std::vector<SchemaError> check_operator_schema(const Json& schema) {
+  return SchemaChecker(Use::parameters_of_operator).check(schema);
 }
 
 }  // namespace pawl

@@ -21,10 +21,17 @@ struct SchemaError {
   std::string message;
 };
 
-/// Everything wrong with the schema of one value: unknown keywords, keywords of a wrong type,
-/// patterns that do not compile, and what pawl does not offer there (`$ref`). At most
-/// limits::kErrorsPerFileMax.
+/// Everything wrong with the schema of one value: unknown keywords, keywords of a wrong type or
+/// without the one that they need, patterns that do not compile, and what pawl does not offer there
+/// (`$ref`). At most limits::kErrorsPerFileMax; so for the next two.
 std::vector<SchemaError> check_schema(const Json& schema);
+
+/// The same of a parameter of a job, with what means nothing there, and each `default` that does
+/// not fit the schema it stands in.
+std::vector<SchemaError> check_param_schema(const Json& schema);
+
+/// The same of what an operator takes, `with`: an object, without what pawl keeps for itself.
+std::vector<SchemaError> check_operator_schema(const Json& schema);
 
 /// How texts with `{{` are read.
 enum class Texts : std::uint8_t {

@@ -76,13 +76,6 @@ struct Strange {
   void cancel(Attempt) {}
 };
 
-struct WrongSchema {
-  static constexpr const char* kName = "wrong_schema";
-  static constexpr const char* kSummary = "breaks the contract";
-  static constexpr const char* kSchema = R"({"type": "obejct"})";
-  Result run(Attempt&, const Request&) { return Result::success(); }
-};
-
 /// Two of them are called the same.
 struct Twin {
   PAWL_BAD("twin")
@@ -158,5 +151,5 @@ struct Good {
 
 }  // namespace
 
-PAWL_PLUGIN("1", Deaf, Crashing, Leaking, Twice, Empty, Strange, WrongSchema, Twin, OtherTwin,
+PAWL_PLUGIN("1", Deaf, Crashing, Leaking, Twice, Empty, Strange, Twin, OtherTwin,
             Wordless, Wordy, Narrow, Opening, Staying, Good)

@@ -29,7 +29,6 @@ BAD = {
     "twice": ("an attempt ends once", "`finish` was called twice"),
     "empty": ("an attempt ends once", "the operator ended without a result"),
     "strange": ("an attempt ends once", "an outcome that does not exist: 7"),
-    "wrong_schema": ("schema", "obejct"),
     "twin": ("name and summary", "two operators of the library are called twin"),
     "wordless": ("name and summary", "the summary must be one sentence on one line"),
     "wordy": ("name and summary", "the summary must be one sentence on one line"),
@@ -50,7 +49,8 @@ NOT_LOADED = {
     "digit_first": "'1lawed' is no name for an operator",
     "hyphen": "'flaw-d' is no name for an operator",
     "no_schema": "the schema of flawed is no JSON object",
-    "reserved": 'flawed: a parameter cannot be called "connection"',
+    "wrong_schema": 'the schema of flawed: "x-pawl-output" names "out", and there is no such',
+    "reserved": 'the schema of flawed: a parameter cannot be called "connection"',
 }
 WRONG_END = {
     "no_result": "the operator ended without a result",
@@ -158,13 +158,13 @@ def bad_operators(options):
 
 
 def as_json(options):
-    words = [options.pawl, "operators", "check", options.bad, "--operator", "wrong_schema"]
+    words = [options.pawl, "operators", "check", options.bad, "--operator", "wordless"]
     done = subprocess.run([*words, "-o", "json"], capture_output=True, text=True,
                           timeout=patient(400), check=False)
     listed = json.loads(done.stdout)
     expect(done.returncode == 1 and any(
-        list(one) == ["operator", "check", "outcome", "why"] and one["operator"] == "wrong_schema"
-        and one["check"] == "schema" and one["outcome"] == "failed" and one["why"]
+        list(one) == ["operator", "check", "outcome", "why"] and one["operator"] == "wordless"
+        and one["check"] == "name and summary" and one["outcome"] == "failed" and one["why"]
         for one in listed), f"as JSON: {done}")
 
 

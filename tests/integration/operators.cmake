@@ -20,7 +20,7 @@ target_link_libraries(bad_operators PRIVATE pawl_flags pawl_plugin_api Threads::
 set_target_properties(bad_operators PROPERTIES PREFIX "")
 # One source, and a library for each rule of the interface that it can break.
 foreach(flaw null_plugin other_version short_plugin no_operators null_operator short_operator
-    run_and_start neither no_cancel digit_first hyphen no_schema reserved no_result short_result)
+    run_and_start neither no_cancel digit_first hyphen no_schema wrong_schema reserved no_result short_result)
   string(TOUPPER ${flaw} FLAW)
   add_library(pawl_flawed_${flaw} MODULE plugins/flawed.c)
   target_link_libraries(pawl_flawed_${flaw} PRIVATE pawl_plugin_api)

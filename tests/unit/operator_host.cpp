@@ -270,10 +270,10 @@ OperatorHost::Impl::Impl(Loop& its_loop, const std::string& plugin, const std::s
       wakeup(its_loop, [this] { run_posted(); }) {
   fill_table();
   schema = Json::parse(text_of(table->schema));
-  for (const SchemaError& error : check_schema(schema)) {
+  for (const SchemaError& error : check_operator_schema(schema)) {
     std::fprintf(stderr, "%s: %s\n", error.pointer.c_str(), error.message.c_str());
   }
-  PAWL_CHECK(check_schema(schema).empty());
+  PAWL_CHECK(check_operator_schema(schema).empty());
   PAWL_CHECK((table->run == nullptr) != (table->start == nullptr));
   pawl_bytes message{};
   if (table->open != nullptr && table->open(this, &self, &message) != 0) {

@@ -263,6 +263,20 @@ TEST_CASE("a schema of a parameter is checked where it stands") {
         "did you mean \"type\"?");
   wrong(R"({"type": "integer", "default": "x"})", "/params/p/default", "\"x\"",
         "does not fit its own schema");
+  wrong(R"({"items": {"type": "integer", "default": "x"}})", "/params/p/items/default", "\"x\"",
+        "does not fit its own schema");
+  wrong(R"({"x-pawl-output": false})", "/params/p/x-pawl-output", "false}", "for schemas of op");
+  wrong(R"({"items": {"x-pawl-writes": true}})", "/params/p/items/x-pawl-writes", "true}",
+        "means nothing in a parameter of a job");
+  wrong(R"({"x-pawl-secret": true})", "/params/p/x-pawl-secret", "true}",
+        "runs keep and show their parameters; what is secret comes by the job's \"secrets\"");
+}
+
+TEST_CASE("a parameter of a job may be a duration, a size or an address") {
+  const JobSpec job = valid_job(job_with(
+      R"("params": {"p": {"x-pawl-type": "duration", "x-pawl-minimum": "1s", "default": "5s"}})"));
+  CHECK_FALSE(resolve_params(job, R"({"p": "1ms"})").ok());
+  CHECK(resolve_params(job, R"({"p": "2s"})").ok());
 }
 
 TEST_CASE("a schema may use what JSON Schema offers for values") {

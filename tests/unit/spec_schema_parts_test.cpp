@@ -58,8 +58,8 @@ TEST_CASE("of a schema that is all wrong no more is told than anybody reads") {
 
 TEST_CASE("pawl's own keywords are known and take what they have") {
   CHECK(pointers_of(Json::parse(R"({"x-mine": 1, "x-pawl-type": "size", "x-pawl-maximum": "1MiB",
-    "x-pawl-minimum": "1s", "x-pawl-error": "is none", "x-pawl-secret": true,
-    "x-pawl-writes": true, "x-pawl-output": "value"})"))
+    "x-pawl-error": "is none", "x-pawl-secret": true, "x-pawl-writes": true,
+    "x-pawl-output": "value", "not": {"x-pawl-type": "duration", "x-pawl-minimum": "1s"}})"))
             .empty());
   for (const char* schema :
        {R"({"x-pawl-secrets": true})", R"({"x-pawl-secret": "yes"})", R"({"x-pawl-type": "date"})",
@@ -67,6 +67,63 @@ TEST_CASE("pawl's own keywords are known and take what they have") {
         R"({"x-pawl-writes": 1})", R"({"x-pawl-output": true})"}) {
     CAPTURE(schema);
     CHECK_FALSE(check_schema(Json::parse(schema)).empty());
+  }
+}
+
+TEST_CASE("a least duration and a largest size need to be told that they are about these") {
+  for (const char* schema :
+       {R"({"x-pawl-minimum": "1s"})", R"({"x-pawl-minimum": "1s", "x-pawl-type": "size"})",
+        R"({"x-pawl-maximum": "1MiB"})", R"({"x-pawl-maximum": "1MiB", "x-pawl-type": "url"})"}) {
+    CAPTURE(schema);
+    const auto errors = check_schema(Json::parse(schema));
+    REQUIRE(errors.size() == 1);
+    CHECK_THAT(errors[0].message, Catch::Contains("needs \"x-pawl-type\": "));
+  }
+}
+
+TEST_CASE("of an operator's schema is told what means nothing where it stands") {
+  const auto told = [](const std::string& members) {
+    std::string all;
+    for (const SchemaError& error :
+         check_operator_schema(Json::parse(R"({"type": "object", )" + members + "}")))
+      all += error.pointer + ": " + error.message + "\n";
+    return all;
+  };
+  CHECK(told(R"("x-pawl-output": "out", "properties": {
+    "out": {"type": "string", "default": "a", "x-pawl-writes": true, "x-pawl-secret": true},
+    "every": {"x-pawl-type": "duration", "x-pawl-minimum": "1s", "default": "30s"},
+    "deep": {"properties": {"connection": {"default": null}}, "required": ["connection"]}})")
+            .empty());
+  struct Case {
+    const char* members;
+    const char* why;
+  };
+  const std::vector<Case> cases = {
+      {R"("x-pawl-output": "uot", "properties": {"out": {}})",
+       R"(/x-pawl-output: "x-pawl-output" names "uot", and there is no such parameter)"},
+      {R"("x-pawl-output": "out")", "there is no such parameter"},
+      {R"("properties": {"a": {"x-pawl-output": false}})",
+       "/properties/a/x-pawl-output: \"x-pawl-output\" means something at the top"},
+      {R"("x-pawl-writes": true)", "/x-pawl-writes: \"x-pawl-writes\" means something of a param"},
+      {R"("properties": {"a": {"items": {"x-pawl-writes": true}}})",
+       "/properties/a/items/x-pawl-writes: "},
+      {R"("allOf": [{"properties": {"a": {"x-pawl-writes": true}}}])",
+       "/allOf/0/properties/a/x-pawl-writes: "},
+      {R"("properties": {"a": {"type": "integer", "default": "5"}})",
+       "/properties/a/default: \"default\" does not fit its own schema: expected the type"},
+      {R"("properties": {"a": {"properties": {"b": {"maximum": 1, "default": 2}}}})",
+       "/properties/a/properties/b/default: "},
+      {R"("default": {}, "required": ["a"])", "/default: "},
+      {R"("properties": {"connection": {}})",
+       R"(/properties/connection: a parameter cannot be called "connection")"},
+      {R"("required": ["url", "connection"])",
+       "/required: \"connection\" cannot be required: tasks name a connection of the settings"},
+      {R"("anyOf": [{"required": ["url"]}, {"required": ["connection"]}])", "/anyOf/1/required: "},
+      {R"("type": "string")", R"("type" must be "object")"},
+  };
+  for (const Case& one : cases) {
+    CAPTURE(one.members);
+    CHECK_THAT(told(one.members), Catch::Contains(one.why));
   }
 }
 

@@ -86,6 +86,9 @@ TEST_CASE("the schema of a manifest is checked") {
   CHECK_THAT(errors(R"({"command": ["x"], "schema": {"type": "object",
                         "properties": {"connection": {"type": "string"}}}})"),
              Catch::Contains("cannot be called \"connection\""));
+  CHECK_THAT(errors("{\"command\": [\"x\"], \"schema\": {\"type\": \"object\",\n"
+                    " \"x-pawl-output\": \"out\"}}"),
+             Catch::Contains("census.json:2:19: error") && Catch::Contains("names \"out\""));
 }
 
 TEST_CASE("a path with a zero byte is refused in each parameter of python that is one") {

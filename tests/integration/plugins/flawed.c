@@ -15,6 +15,7 @@ enum flaw {
   DIGIT_FIRST,
   HYPHEN,
   NO_SCHEMA,
+  WRONG_SCHEMA,
   RESERVED,
   NO_RESULT,
   SHORT_RESULT
@@ -24,6 +25,7 @@ enum flaw {
 #define SIZE(type, is_short, last) \
   ((is_short) ? offsetof(type, last) : sizeof(type))
 
+#define SCHEMA_WITHOUT_OUT "{\"type\": \"object\", \"x-pawl-output\": \"out\"}"
 #define RESERVED_SCHEMA "{\"type\": \"object\", \"properties\": {\"connection\": {}}}"
 
 static const pawl_host* host;
@@ -54,10 +56,13 @@ static const pawl_operator the_operator = {
                                  : "flawed",
              6},
     .summary = {"breaks the contract", 19},
-    .schema = {FLAW == NO_SCHEMA  ? "[\"type\", \"object\"]"
-               : FLAW == RESERVED ? RESERVED_SCHEMA
-                                  : "{\"type\": \"object\"}",
-               FLAW == RESERVED ? sizeof(RESERVED_SCHEMA) - 1 : 18},
+    .schema = {FLAW == NO_SCHEMA      ? "[\"type\", \"object\"]"
+               : FLAW == WRONG_SCHEMA ? SCHEMA_WITHOUT_OUT
+               : FLAW == RESERVED     ? RESERVED_SCHEMA
+                                      : "{\"type\": \"object\"}",
+               FLAW == WRONG_SCHEMA ? sizeof(SCHEMA_WITHOUT_OUT) - 1
+               : FLAW == RESERVED   ? sizeof(RESERVED_SCHEMA) - 1
+                                    : 18},
     .open = open_it,
     .run = FLAW == RUN_AND_START ? begin : NULL,
     .start = FLAW == NEITHER ? NULL : begin,
