@@ -1,5 +1,6 @@
 #include "plugins/operators/http/statuses.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -63,8 +64,8 @@ Result<void> Statuses::add_text(std::string_view text) {
   const std::size_t dash = text.find('-');
   const auto from = status_of(text.substr(0, dash));
   const auto to = dash == std::string_view::npos ? from : status_of(text.substr(dash + 1));
-  if (!from || !to || *from > *to) return no_status(shown);
-  add_range(*from, *to);
+  if (!from || !to) return no_status(shown);
+  add_range(std::min(*from, *to), std::max(*from, *to));
   return {};
 }
 

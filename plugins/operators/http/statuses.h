@@ -1,6 +1,7 @@
 #pragma once
 
 // Sets of HTTP statuses as users write them: `[200, "3xx", "500-503"]`, or one of these alone.
+// A range is named by its two ends, in any order.
 
 #include <bitset>
 #include <string_view>
