@@ -251,8 +251,8 @@ struct Check {
 };
 constexpr std::array<Check, 5> kChecks = {{
     {"name and summary", std::chrono::seconds(10), check_names},
-    {"an attempt ends once", std::chrono::seconds(30), check_ends},
-    {"a cancelled attempt ends", std::chrono::seconds(30), check_cancel},
+    {"an attempt ends once", std::chrono::seconds(40), check_ends},
+    {"a cancelled attempt ends", std::chrono::seconds(40), check_cancel},
     {"100 attempts at once", std::chrono::seconds(40), check_crowd},
     {"nothing is left behind", std::chrono::seconds(120), check_leaks},
 }};

@@ -15,10 +15,12 @@ namespace pawl {
 namespace {
 
 std::string describe(const OperatorResult& result) {
+  const std::string& said = result.message.empty() ? result.error_class : result.message;
+  const std::string why = said.empty() ? "" : ": " + escape_for_terminal(said);
   switch (result.outcome) {
     case Outcome::succeeded: return "succeeded";
-    case Outcome::failed: return "failed: " + escape_for_terminal(result.message);
-    case Outcome::skipped: return "skipped: " + escape_for_terminal(result.message);
+    case Outcome::failed: return "failed" + why;
+    case Outcome::skipped: return "skipped" + why;
     case Outcome::cancelled: return "cancelled";
     case Outcome::deferred: return "deferred for " + format_duration(result.after);
     case Outcome::lost: return "lost";
@@ -48,9 +50,16 @@ ConformanceAttempts::ConformanceAttempts(const Make& make, std::string parameter
     : parameters_(std::move(parameters)),
       folder_(std::move(folder)),
       definition_(definition_here(folder_)),
-      operator_(make(loop_, static_cast<OperatorEvents&>(*this))) {}
+      operator_(make(*loop_, static_cast<OperatorEvents&>(*this))) {}
 
-ConformanceAttempts::~ConformanceAttempts() { operator_.reset(); }
+ConformanceAttempts::~ConformanceAttempts() {
+  if (any_open()) {
+    // An operator waits for the threads of its attempts. This process ends without.
+    static_cast<void>(operator_.release());
+    static_cast<void>(loop_.release());
+  }
+  operator_.reset();
+}
 
 void ConformanceAttempts::start(std::size_t count) {
   has_begun_ = false;
@@ -95,9 +104,9 @@ void ConformanceAttempts::end(Duration at_most, const std::string& what) {
 
 void ConformanceAttempts::until_begun(Duration at_most) {
   bool late = false;
-  Timer timer(loop_, [&late] { late = true; });
+  Timer timer(*loop_, [&late] { late = true; });
   timer.start_after(at_most);
-  while (!late && !has_begun_ && any_open()) loop_.run_once(true);
+  while (!late && !has_begun_ && any_open()) loop_->run_once(true);
   if (!broken_.empty()) throw ConformanceFailure{broken_};
   if (!has_begun_ && any_open())
     throw ConformanceFailure{"no process of it got ready within " + format_duration(at_most)};
@@ -105,11 +114,11 @@ void ConformanceAttempts::until_begun(Duration at_most) {
 
 void ConformanceAttempts::give_time(Duration span) {
   bool late = false;
-  Timer timer(loop_, [&late] { late = true; });
+  Timer timer(*loop_, [&late] { late = true; });
   timer.start_after(span);
   // What ended at once still has things that the loop puts away.
-  loop_.run_once(false);
-  while (!late && any_open()) loop_.run_once(true);
+  loop_->run_once(false);
+  while (!late && any_open()) loop_->run_once(true);
 }
 
 void ConformanceAttempts::wait(Duration at_most, const std::string& what) {
@@ -123,9 +132,9 @@ void ConformanceAttempts::wait(Duration at_most, const std::string& what) {
 
 void ConformanceAttempts::watch_for_second_ends(Duration span) {
   bool late = false;
-  Timer timer(loop_, [&late] { late = true; });
+  Timer timer(*loop_, [&late] { late = true; });
   timer.start_after(span);
-  while (!late) loop_.run_once(true);
+  while (!late) loop_->run_once(true);
   if (NativeOperator::late_finishes() > 0) throw ConformanceFailure{"`finish` was called twice"};
   if (ProgramPool::late_finishes() > 0) throw ConformanceFailure{"`finish` was said twice"};
 }

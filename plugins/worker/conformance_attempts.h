@@ -26,7 +26,8 @@ class ConformanceAttempts final : private OperatorEvents {
   using Make = std::function<std::unique_ptr<OperatorBackend>(Loop&, OperatorEvents&)>;
   /// `folder` is where attempts work.
   ConformanceAttempts(const Make& make, std::string parameters, std::string folder);
-  /// Closes the operator; no attempt may be open.
+  /// Closes the operator. Where attempts are open, which may go on for ever, it is left as it is
+  /// instead: the process must end.
   ~ConformanceAttempts() override;
 
   void start(std::size_t count);
@@ -60,7 +61,7 @@ class ConformanceAttempts final : private OperatorEvents {
   std::string parameters_;
   std::string folder_;
   std::shared_ptr<const CompiledDefinition> definition_;
-  Loop loop_;
+  std::unique_ptr<Loop> loop_ = std::make_unique<Loop>();
   std::int64_t last_ = 0;
   std::unordered_set<std::int64_t> open_;
   std::string last_end_;

@@ -30,6 +30,20 @@ struct Deaf {
   void cancel(Attempt) {}
 };
 
+/// The same on a thread of its own.
+struct Stuck {
+  PAWL_BAD("stuck")
+  Result run(Attempt&, const Request&) {
+    for (;;) ::pause();
+  }
+};
+
+/// Fails and does not say why.
+struct Silent {
+  PAWL_BAD("silent")
+  Result run(Attempt&, const Request&) { return Result::failure(""); }
+};
+
 struct Crashing {
   PAWL_BAD("crashing")
   Result run(Attempt&, const Request&) { std::abort(); }
@@ -151,5 +165,5 @@ struct Good {
 
 }  // namespace
 
-PAWL_PLUGIN("1", Deaf, Crashing, Leaking, Twice, Empty, Strange, Twin, OtherTwin,
+PAWL_PLUGIN("1", Deaf, Stuck, Silent, Crashing, Leaking, Twice, Empty, Strange, Twin, OtherTwin,
             Wordless, Wordy, Narrow, Opening, Staying, Good)

@@ -22,6 +22,7 @@ from warm_program import warm_program
 # What each bad operator must fail, and how; all else of it passes or is not looked at.
 BAD = {
     "deaf": ("a cancelled attempt ends", "1 of 1 attempts have not ended within 5s"),
+    "stuck": ("an attempt ends once", "1 of 1 attempts have not ended within 5s of a cancellation"),
     "crashing": ("an attempt ends once", "the process "),
     "leaking": ("nothing is left behind", "bytes allocated"),
     "opening": ("nothing is left behind", "each thousand attempts leaves descriptors that are open"),
@@ -154,7 +155,14 @@ def bad_operators(options):
         check(options.pawl, options.bad, "opening", descriptors=64),
         "opening: nothing is left behind", " of the 64 that a process may have here")
     yield lambda: expect_all(check(options.pawl, options.bad, "good", descriptors=64), "good")
+    yield lambda: says_nothing(options)
     yield lambda: as_json(options)
+
+
+def says_nothing(options):
+    code, out, err = check(options.pawl, options.bad, "silent")
+    expect(code == 0 and "ok      silent: an attempt ends once · failed\n" in out,
+           f"silent: exit code {code}\n{out}{err}")
 
 
 def as_json(options):
