@@ -177,6 +177,22 @@ TEST_CASE("a path below something that is no folder does not exist yet") {
   REQUIRE(waiting.look().outcome == PAWL_DEFERRED);
 }
 
+TEST_CASE("a folder is no file") {
+  Waiting named(R"({"path": "in/"})");
+  named.folder.write("in/data.csv/part", "1");
+  const End end = named.look();
+  REQUIRE(end.outcome == PAWL_FAILED_FOR_GOOD);
+  REQUIRE(end.message == "path: " + named.path("in/") +
+                             " is a folder, and what is waited for is a " + "file; " +
+                             named.path("in/*") + " waits for one in it");
+
+  Waiting matched(R"({"path": "in/*.csv"})");
+  matched.folder.write("in/data.csv/part", "1");
+  REQUIRE(matched.look().outcome == PAWL_DEFERRED);
+  matched.folder.write("in/more.csv", "1");
+  REQUIRE(matched.look().output == "[\"" + matched.path("in/more.csv") + "\"]");
+}
+
 TEST_CASE("durations and sizes that are none are no parameters") {
   Loop loop;
   OperatorHost host(loop, "basic", "wait_file");

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -19,6 +20,7 @@
 
 namespace pawl::operators {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 using plugin::Result;
 
@@ -121,12 +123,18 @@ void mix(std::uint64_t& hash, std::string_view bytes) {
   }
 }
 
-/// Adds a file that exists; what is not there, or went away meanwhile, adds nothing.
+/// Adds a file that exists; what is not there, or went away meanwhile, adds nothing, nor does a
+/// folder. One that is the path itself would be waited for in vain.
 void add_file(const std::string& path, const Wish& wish, Found& found) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return;
     throw LookFailed{path, errno};
+  }
+  if (S_ISDIR(status.st_mode)) {
+    if (wish.is_glob) return;
+    throw Refused{"path: " + path + " is a folder, and what is waited for is a file; " +
+                  (fs::path(path) / "*").string() + " waits for one in it"};
   }
   const auto size = static_cast<std::uint64_t>(status.st_size);
   mix(found.fingerprint, path);

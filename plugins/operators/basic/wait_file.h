@@ -18,7 +18,7 @@ struct WaitFile {
         "minLength": 1,
         "maxLength": 4096,
         "pattern": "^[^\\x00]*$", "x-pawl-error": "is no path: it has a zero byte",
-        "description": "the file, relative to `working_dir`, or a pattern (`*`, `?`, `[a-z]`; `\\` before one takes it as it is) that at least one file must match"
+        "description": "the file, relative to `working_dir`, or a pattern (`*`, `?`, `[a-z]`; `\\` before one takes it as it is) that at least one file must match; a folder is no file"
       },
       "stable_for": {
         "type": "string",
