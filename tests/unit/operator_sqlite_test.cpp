@@ -22,6 +22,7 @@ struct Bench {
   Loop loop;
   OperatorHost host{loop, "sqlite", "sqlite"};
 
+  std::string file() const { return folder / "data.db"; }
   /// `more` are further parameters, each with a comma before it.
   Ask ask(const std::string& sql, const std::string& more = {},
           const std::string& output = "json") const {
@@ -48,7 +49,7 @@ struct Bench {
 class Holder {
  public:
   explicit Holder(const Bench& bench) {
-    REQUIRE(::sqlite3_open((bench.folder / "data.db").c_str(), &handle_) == SQLITE_OK);
+    REQUIRE(::sqlite3_open(bench.file().c_str(), &handle_) == SQLITE_OK);
     REQUIRE(::sqlite3_exec(handle_, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr) == SQLITE_OK);
   }
   ~Holder() { ::sqlite3_close(handle_); }
@@ -200,7 +201,7 @@ TEST_CASE("a lock of somebody else is waited for, and then worth another try") {
   const End end = bench.run("INSERT INTO t VALUES (1)", R"(, "busy_timeout": "20ms")");
   REQUIRE(end.outcome == PAWL_FAILED);
   REQUIRE(end.error_class == "SQLITE_BUSY");
-  REQUIRE(end.message == "database is locked");
+  REQUIRE(end.message == bench.file() + ": database is locked");
 }
 
 TEST_CASE("a cancellation ends a statement, and a wait for a lock") {
@@ -271,17 +272,21 @@ TEST_CASE("a read-only database is neither made nor changed") {
   Bench bench;
   const End missing = bench.run("SELECT 1", R"(, "read_only": true)");
   REQUIRE(missing.error_class == "SQLITE_CANTOPEN");
-  REQUIRE_FALSE(fs::exists(bench.folder / "data.db"));
+  REQUIRE(missing.message == bench.file() + ": unable to open database file");
+  REQUIRE_FALSE(fs::exists(bench.file()));
   bench.good("CREATE TABLE t(a)");
   const End write = bench.run("INSERT INTO t VALUES (1)", R"(, "read_only": true)");
   REQUIRE(write.outcome == PAWL_FAILED_FOR_GOOD);
   REQUIRE(write.error_class == "SQLITE_READONLY");
+  REQUIRE(write.message == bench.file() + ": attempt to write a readonly database");
 }
 
 TEST_CASE("what is no database says so") {
   Bench bench;
-  write_file(bench.folder / "data.db", std::string(4096, 'x'));
-  REQUIRE(bench.run("SELECT * FROM t").error_class == "SQLITE_NOTADB");
+  write_file(bench.file(), std::string(4096, 'x'));
+  const End end = bench.run("SELECT * FROM t");
+  REQUIRE(end.error_class == "SQLITE_NOTADB");
+  REQUIRE(end.message == bench.file() + ": file is not a database");
 }
 
 TEST_CASE("no statement ends the one transaction of all statements") {

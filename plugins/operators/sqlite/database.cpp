@@ -59,7 +59,9 @@ int Database::authorize(void* self, int action, const char* first, const char*, 
 }
 
 Database::Database(const OpenOptions& options)
-    : allow_attach_(options.allow_attach), patience_(std::make_unique<Patience>()) {
+    : path_(options.path),
+      allow_attach_(options.allow_attach),
+      patience_(std::make_unique<Patience>()) {
   const int flags =
       options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   const int code = ::sqlite3_open_v2(options.path.c_str(), &handle_,
@@ -112,7 +114,10 @@ void Database::fail(int code, std::string trace) const {
         " within the one transaction of all statements. Leave it out, or say \"transaction\": "
         "false and begin and end transactions in sql"};
   }
-  throw SqliteError{code, ::sqlite3_errmsg(handle_), std::move(trace)};
+  // With other files attached nobody says which of them it is.
+  const bool is_about_ours = is_about_file(code) && !allow_attach_;
+  throw SqliteError{code, (is_about_ours ? path_ + ": " : "") + ::sqlite3_errmsg(handle_),
+                    std::move(trace)};
 }
 
 Statement::Statement(Database& database, std::string_view sql, std::size_t begin)

@@ -55,6 +55,7 @@ class Database {
   void execute(const char* sql);
 
   sqlite3* handle_ = nullptr;
+  std::string path_;
   bool allow_attach_;
   bool holds_transaction_ = false;
   const char* refused_ = nullptr;  ///< the word of a transaction statement that was denied

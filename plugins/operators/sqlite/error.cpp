@@ -105,6 +105,21 @@ std::string name_of(int code) {
   return "SQLITE_" + std::to_string(code);
 }
 
+bool is_about_file(int code) {
+  switch (primary_of(code)) {
+    case SQLITE_PERM:
+    case SQLITE_BUSY:
+    case SQLITE_READONLY:
+    case SQLITE_IOERR:
+    case SQLITE_CORRUPT:
+    case SQLITE_FULL:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PROTOCOL:
+    case SQLITE_NOTADB: return true;
+    default: return false;
+  }
+}
+
 plugin::Result result_of(const SqliteError& error) {
   std::string message = error.message;
   if (primary_of(error.code) == SQLITE_AUTH) {

@@ -17,6 +17,9 @@ struct SqliteError {
 /// `SQLITE_CONSTRAINT_UNIQUE`; of a code without a name, that of its primary code.
 std::string name_of(int code);
 
+/// Whether it is about the file of a database, whatever was done in it.
+bool is_about_file(int code);
+
 /// Locks, I/O, memory and a full disk are worth another try; a wrong statement or a constraint is
 /// not.
 plugin::Result result_of(const SqliteError& error);
