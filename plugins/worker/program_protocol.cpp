@@ -188,11 +188,12 @@ class MessageReader {
     const bool fits = value.is_number_integer() && !is_beyond(value) &&
                       value.get<std::int64_t>() >= least && value.get<std::int64_t>() <= most;
     if (fits) return value.get<std::int64_t>();
-    wrong(key, "a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    wrong(key, "a whole number from " + std::to_string(least) +
+                   (most == INT64_MAX ? "" : " to " + std::to_string(most)));
     return least;
   }
 
-  /// A whole number, of those beyond 64 bits the nearest.
+  /// Milliseconds, of those beyond 64 bits the nearest.
   std::int64_t span(std::string_view key) {
     const std::string_view raw = members_.find(key);
     const json value = raw.empty() ? json() : json::parse(raw);
@@ -201,7 +202,9 @@ class MessageReader {
     constexpr double kBeyond = 9.3e18;
     if (value.is_number_float() && value.get<double>() > kBeyond) return INT64_MAX;
     if (value.is_number_float() && value.get<double>() < -kBeyond) return INT64_MIN;
-    return whole(key, INT64_MIN, INT64_MAX);
+    if (value.is_number_integer()) return value.get<std::int64_t>();
+    wrong(key, "a whole number of milliseconds");
+    return 0;
   }
 
   double fraction(std::string_view key) {
@@ -232,7 +235,10 @@ class MessageReader {
 
 program_message::Ready read_ready(MessageReader& reader) {
   program_message::Ready ready;
-  reader.whole("protocol", kProgramProtocolVersion, kProgramProtocolVersion);
+  if (reader.members().find("protocol") != std::to_string(kProgramProtocolVersion)) {
+    reader.wrong("protocol", std::to_string(kProgramProtocolVersion) +
+                                 ", the only version of it that this pawl speaks");
+  }
   const std::string_view raw = reader.members().find("capabilities");
   const json list = raw.empty() ? json::array() : json::parse(raw);
   if (!list.is_array()) reader.wrong("capabilities", "a list of words");

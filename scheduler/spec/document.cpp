@@ -214,7 +214,7 @@ class DocumentBuilder {
     std::size_t at = explain_.skip_space(cursor_);
     const bool at_end = at >= text_.size();
     if (doc_.nodes_.empty()) {
-      if (at_end) return {at, "the file is empty; a job file is a JSON object"};
+      if (at_end) return {at, "the file is empty; a JSON object should stand in it"};
       return explain_.value(at);
     }
     if (ends_in_no_number()) return explain_.value(doc_.nodes_.back().offset);

@@ -168,7 +168,7 @@ SyntaxError SyntaxExplainer::string(std::size_t begin) const {
       i += text_[i + 1] == 'u' ? 5 : 1;
     } else if (c >= 0x80) {
       const std::size_t length = utf8_length(i);
-      if (length == 0) return {i, "this byte is not valid UTF-8; a job file is UTF-8 text"};
+      if (length == 0) return {i, "this byte is not valid UTF-8, in which JSON is written"};
       i += length - 1;
     }
   }

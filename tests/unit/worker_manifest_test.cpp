@@ -106,8 +106,12 @@ TEST_CASE("a path with a zero byte is refused in each parameter of python that i
   CHECK(wrong({{"python", "venv"}, {"path", {"a", "ä\nb"}}}).empty());
 }
 
-TEST_CASE("bytes that are no JSON are an error of a manifest and nothing more") {
+TEST_CASE("bytes that are no JSON are an error of a manifest, which is no job file") {
   for (std::string_view text : {"", "{", "[]", "null", "\xff\xfe", "{\"command\": [\"x\"]} x"}) {
     CHECK_FALSE(read(text).ok);
+    CHECK_THAT(errors(text), !Catch::Contains("job file"));
   }
+  CHECK_THAT(
+      errors("{\"command\": [\"\xff\"]}"),
+      Catch::Contains("1:15: error: this byte is not valid UTF-8, in which JSON is written"));
 }

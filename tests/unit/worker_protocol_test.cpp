@@ -173,13 +173,16 @@ TEST_CASE("what a program says while an attempt runs") {
 }
 
 TEST_CASE("what is no message is refused with its beginning") {
+  const char* const kNoSpan = "\"after_ms\" expects a whole number of milliseconds;";
   CHECK_THAT(error_of("Traceback (most recent call last):"),
              Catch::Contains("not JSON; the line begins with: Traceback"));
   CHECK(error_of("token=" + std::string(200, 's')) == "not JSON; the line begins with: token=…");
   CHECK_THAT(error_of("[1]"), Catch::Contains("not a JSON object"));
   CHECK_THAT(error_of(R"({"type":"finnish"})"), Catch::Contains("\"type\" expects"));
   CHECK_THAT(error_of("{}"), Catch::Contains("\"type\" expects a text"));
-  CHECK_THAT(error_of(R"({"type":"ready","protocol":2})"), Catch::Contains("\"protocol\" expects"));
+  CHECK_THAT(
+      error_of(R"({"type":"ready","protocol":2})"),
+      Catch::StartsWith("\"protocol\" expects 1, the only version of it that this pawl speaks;"));
   CHECK_THAT(error_of(R"({"type":"finish","attempt":"7","outcome":"failed"})"),
              Catch::Contains("\"attempt\" expects"));
   CHECK_THAT(error_of(R"({"type":"finish","attempt":7,"outcome":"ok"})"),
@@ -187,7 +190,9 @@ TEST_CASE("what is no message is refused with its beginning") {
   CHECK_THAT(error_of(R"({"type":"finish","attempt":18446744073709551615,"outcome":"failed"})"),
              Catch::Contains("\"attempt\" expects"));
   CHECK_THAT(error_of(R"({"type":"finish","attempt":7,"outcome":"deferred","after_ms":"1"})"),
-             Catch::Contains("\"after_ms\" expects"));
+             Catch::StartsWith(kNoSpan));
+  CHECK_THAT(error_of(R"({"type":"finish","attempt":7,"outcome":"deferred"})"),
+             Catch::StartsWith(kNoSpan));
   CHECK_THAT(error_of(R"({"type":"log","attempt":7})"), Catch::Contains("\"text\" expects"));
   CHECK_THAT(error_of(std::string(9u << 20, 'x')), Catch::Contains("over 8 MiB"));
 }
