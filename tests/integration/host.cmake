@@ -17,6 +17,7 @@ foreach(deed hangs crashes prints leaves)
   string(TOUPPER ${deed} DEED)
   add_library(pawl_loaded_${deed} MODULE plugins/loaded.c)
   target_link_libraries(pawl_loaded_${deed} PRIVATE pawl_plugin_api)
+  target_include_directories(pawl_loaded_${deed} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_definitions(pawl_loaded_${deed} PRIVATE DEED=${DEED})
   set_target_properties(pawl_loaded_${deed} PROPERTIES PREFIX "" OUTPUT_NAME ${deed} C_STANDARD 11
     C_EXTENSIONS ON LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/loaded)

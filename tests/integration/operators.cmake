@@ -24,6 +24,7 @@ foreach(flaw null_plugin other_version short_plugin no_operators null_operator s
   string(TOUPPER ${flaw} FLAW)
   add_library(pawl_flawed_${flaw} MODULE plugins/flawed.c)
   target_link_libraries(pawl_flawed_${flaw} PRIVATE pawl_plugin_api)
+  target_include_directories(pawl_flawed_${flaw} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_definitions(pawl_flawed_${flaw} PRIVATE FLAW=${FLAW})
   set_target_properties(pawl_flawed_${flaw} PROPERTIES PREFIX "" OUTPUT_NAME ${flaw} C_STANDARD 11
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/flawed)

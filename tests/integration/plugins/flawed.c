@@ -1,6 +1,6 @@
 /* A plugin that breaks one rule of the interface, which FLAW names when it is compiled. */
 
-#include <pawl/operator.h>
+#include "tests/integration/plugins/deaf_operator.h"
 
 enum flaw {
   NULL_PLUGIN,
@@ -28,25 +28,11 @@ enum flaw {
 #define SCHEMA_WITHOUT_OUT "{\"type\": \"object\", \"x-pawl-output\": \"out\"}"
 #define RESERVED_SCHEMA "{\"type\": \"object\", \"properties\": {\"connection\": {}}}"
 
-static const pawl_host* host;
-
-static int open_it(const pawl_host* its_host, void** self, pawl_bytes* message) {
-  (void)self;
-  (void)message;
-  host = its_host;
-  return 0;
-}
-
 static void begin(void* self, pawl_attempt* attempt, const pawl_request* request) {
   (void)self;
   (void)request;
   const pawl_result result = {.size = SIZE(pawl_result, FLAW == SHORT_RESULT, state)};
   host->finish(attempt, FLAW == NO_RESULT ? NULL : &result);
-}
-
-static void cancel(void* self, pawl_attempt* attempt) {
-  (void)self;
-  (void)attempt;
 }
 
 static const pawl_operator the_operator = {
@@ -55,7 +41,7 @@ static const pawl_operator the_operator = {
              : FLAW == HYPHEN    ? "flaw-d"
                                  : "flawed",
              6},
-    .summary = {"breaks the contract", 19},
+    .summary = TEXT("breaks the contract"),
     .schema = {FLAW == NO_SCHEMA      ? "[\"type\", \"object\"]"
                : FLAW == WRONG_SCHEMA ? SCHEMA_WITHOUT_OUT
                : FLAW == RESERVED     ? RESERVED_SCHEMA
@@ -72,7 +58,7 @@ static const pawl_operator* const operators[] = {FLAW == NULL_OPERATOR ? NULL : 
 static const pawl_plugin plugin = {
     .abi_version = PAWL_ABI_VERSION + (FLAW == OTHER_VERSION ? 1 : 0),
     .size = SIZE(pawl_plugin, FLAW == SHORT_PLUGIN, operator_count),
-    .version = {"1", 1},
+    .version = TEXT("1"),
     .operators = operators,
     .operator_count = FLAW == NO_OPERATORS ? 0 : 1,
 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <pawl/operator.h>
+#include "tests/integration/plugins/deaf_operator.h"
 
 /* A line in the file that the environment names, so that loads can be counted. */
 static void note(void) {
@@ -37,15 +37,6 @@ __attribute__((constructor)) static void on_load(void) {
 #endif
 }
 
-static const pawl_host* host;
-
-static int open_it(const pawl_host* its_host, void** self, pawl_bytes* message) {
-  (void)self;
-  (void)message;
-  host = its_host;
-  return 0;
-}
-
 static void start(void* self, pawl_attempt* attempt, const pawl_request* request) {
   (void)self;
   (void)request;
@@ -53,12 +44,6 @@ static void start(void* self, pawl_attempt* attempt, const pawl_request* request
   host->finish(attempt, &result);
 }
 
-static void cancel(void* self, pawl_attempt* attempt) {
-  (void)self;
-  (void)attempt;
-}
-
-#define TEXT(text) {text, sizeof(text) - 1}
 static const pawl_operator only = {.size = sizeof(only),
                                    .name = TEXT("loaded"),
                                    .summary = TEXT("is there"),
