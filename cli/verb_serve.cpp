@@ -85,6 +85,10 @@ class ServeVerb final : public Verb {
     if (!home) return home.error();
     ServiceOptions options;
     options.operators = known_operators(session);
+    options.operators.set_renewal(fmt::format(
+        "The scheduler goes by the plugins that it has read: one that was added since is "
+        "taken up with SIGHUP (kill -HUP {}, or systemctl reload pawl)",
+        getpid()));
     // It goes on when nobody reads its log any more.
     std::signal(SIGPIPE, SIG_IGN);
     options.settings_file = settings_file_of(*home);

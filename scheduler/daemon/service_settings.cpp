@@ -65,13 +65,15 @@ struct Service::Reread {
 void Service::reload() {
   if (!settings_work_) settings_work_ = std::make_unique<Work>(loop_, Work::Pace::slow);
   auto read = std::make_shared<Reread>();
+  std::string renewal = operators().renewal();
   // The work may outlive this service.
   const bool begins = settings_work_->start(
       [read, file = options_.settings_file, now = options_.settings, program = options_.program,
-       home = home_.path()] {
+       home = home_.path(), renewal = std::move(renewal)]() mutable {
         read->operators = load_operators(program, home, [&read](std::string problem) {
           read->problems.push_back(std::move(problem));
         });
+        read->operators.set_renewal(std::move(renewal));
         read->settings = file.path.empty() ? now : read_settings(file, &read->operators);
       },
       [this, read] {

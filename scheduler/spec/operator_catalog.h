@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "scheduler/base/result.h"
@@ -37,12 +38,18 @@ class OperatorCatalog {
   const std::map<std::string, OperatorInfo, std::less<>>& all() const { return operators_; }
   std::vector<std::string> names() const;
 
+  /// What makes of this one a catalog that knows what came later: a sentence for whoever misses an
+  /// operator here. Empty: nothing does.
+  const std::string& renewal() const { return renewal_; }
+  void set_renewal(std::string sentence) { renewal_ = std::move(sentence); }
+
   /// Reads what `write_catalog` wrote. `folder`: where the plugins named in it lie. Errors:
   /// invalid.
   static Result<std::vector<OperatorInfo>> read(std::string_view json, const std::string& folder);
 
  private:
   std::map<std::string, OperatorInfo, std::less<>> operators_;
+  std::string renewal_;
 };
 
 /// Operators as JSON text; plugins by the last part of their path.

@@ -225,9 +225,11 @@ void TaskReader::check_operator(const Source& source, View name, View with, cons
   if (info == nullptr) {
     const std::vector<std::string> names = options_.operators->names();
     const std::vector<std::string_view> known(names.begin(), names.end());
+    const std::string& renewal = options_.operators->renewal();
     out_.error(name.node(), "there is no operator " + quote(task.operator_name) +
                                 did_you_mean(task.operator_name, known) + "; there are " +
-                                list_words(known, "and") + " (pawl operators)");
+                                list_words(known, "and") + " (pawl operators)" +
+                                (renewal.empty() ? "" : ". " + renewal));
     return;
   }
   // What comes from the defaults stands elsewhere: then the last one on the way that the file has.

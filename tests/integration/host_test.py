@@ -361,6 +361,22 @@ class WhatOperatorsCannotBreak(PluginTest):
         self.until("its task has run", lambda: self.row("a", first)["state"] == "succeeded")
         self.pawl("run", path)
 
+    def test_who_misses_a_plugin_that_was_added_later_is_told_how_the_scheduler_takes_it_up(self):
+        serve = self.start("serve")
+        self.until("it serves", lambda: self.is_served_by(serve))
+        self.put_program("added", warm_program(
+            """  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' $attempt\n"""))
+        path = self.job("j", [{"id": "a", "operator": "added"}])
+        advice = (r'there is no operator "added".* added since is taken up with SIGHUP '
+                  rf"\(kill -HUP {serve.pid}, or systemctl reload pawl\)")
+        self.assertRegex(self.pawl("run", path, "--detach", code=2).err, advice)
+        serve.send_signal(signal.SIGHUP)
+        self.until("it takes it up", lambda: self.pawl("run", path, "--detach", code=None).code == 0)
+        # The advice holds for the next one.
+        other = self.job("k", [{"id": "a", "operator": "added_next"}])
+        self.put_program("added_next", "#!/bin/sh\n")
+        self.assertRegex(self.pawl("run", other, "--detach", code=2).err, advice.replace("\"added", "\"added_next"))
+
     def test_a_plugin_of_another_version_of_the_interface_is_left_out_and_says_what_to_do(self):
         shutil.copy(os.environ["PAWL_OTHER_VERSION_PLUGIN"], self.home / "plugins" / "newer.so")
         done = self.pawl("run", self.job("j", [{"id": "a", "command": ["true"]}]))
