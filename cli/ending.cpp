@@ -182,7 +182,7 @@ class FailureScreen {
       for (const TaskView& task : *page) {
         Failed failed{task.task, task.row.key.item.value,
                       why_text(task.row.reason, task.row.detail), std::string(task.error()),
-                      tries_of(task.row)};
+                      tries_of(task)};
         if (task.row.key.item == kWhole) {
           whole = std::move(failed);
           continue;

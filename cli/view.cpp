@@ -50,7 +50,7 @@ std::optional<WallTime> latest(const TaskRow& row) {
 
 std::string tries_text(const TaskView& task) {
   if (task.mapped || task.is_run()) return {};
-  return fmt::format("{}/{}", tries_of(task.row), task.max_attempts);
+  return fmt::format("{}/{}", tries_of(task), task.max_attempts);
 }
 
 Style style_of(AttemptState state) {
@@ -216,8 +216,12 @@ Entry run_entry(const RunView& run, const Here& here, Format format) {
 
 // Tasks ------------------------------------------------------------------------------------------
 
-std::int32_t tries_of(const TaskRow& row) {
-  return row.state == TaskState::held ? row.attempts : row.counted;
+std::int32_t tries_of(const TaskView& task) {
+  const TaskRow& row = task.row;
+  if (row.state == TaskState::held) return row.attempts;
+  const bool last_was_silent = task.last && (task.last->state == AttemptState::lost ||
+                                             task.last->state == AttemptState::interrupted);
+  return row.counted + (is_final(row.state) && last_was_silent ? 1 : 0);
 }
 
 ListShape task_shape() {

@@ -27,9 +27,9 @@ OrderedJson run_object(const RunView& run);
 /// The object of the run with that full name. Errors: not_found, storage.
 Result<OrderedJson> run_object(HistoryAccess& access, const std::string& name);
 
-/// Attempts that count. One that ended without a word does not, but what is held was tried all the
-/// same.
-std::int32_t tries_of(const TaskRow& row);
+/// How often it was tried since it was last resumed; of what is held, ever. An attempt that ended
+/// without a word uses up no try, but is one where nothing came after it.
+std::int32_t tries_of(const TaskView& task);
 
 ListShape task_shape();
 Entry task_entry(const TaskView& task, const std::string& home, const Here& here, Format format);

@@ -43,4 +43,27 @@ TEST_CASE("what a person decided is told without the error of the attempt before
   CHECK(task.error().empty());
 }
 
+TEST_CASE("an attempt that ended without a word was a try where nothing came after it") {
+  TaskView task = failed_item();
+  task.max_attempts = 3;
+  task.row.attempts = 2;
+  task.row.counted = 1;
+  AttemptRow& last = task.last.emplace();
+  for (const AttemptState silent : {AttemptState::lost, AttemptState::interrupted}) {
+    last.state = silent;
+    for (const TaskState end : {TaskState::failed, TaskState::cancelled}) {
+      task.row.state = end;
+      CHECK(tries_of(task) == 2);
+    }
+    task.row.state = TaskState::queued;
+    CHECK(tries_of(task) == 1);
+  }
+  // Resumed once: what was before that is not told.
+  task.row.state = TaskState::failed;
+  last.state = AttemptState::failed;
+  CHECK(tries_of(task) == 1);
+  task.row.state = TaskState::held;
+  CHECK(tries_of(task) == 2);
+}
+
 }  // namespace pawl
