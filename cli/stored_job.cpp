@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/progress.h"
+#include "scheduler/core/overdue.h"
 #include "scheduler/core/trigger_rule.h"
 #include "scheduler/daemon/definitions.h"
 
@@ -109,6 +110,30 @@ UndecidedTasks undecided_tasks(History& history) {
     if (!known) return known.error();
     return without_row(run, (*last)->job, *known);
   };
+}
+
+std::string OverdueAttempts::text_of(const AttemptView& attempt) {
+  const AttemptRow& row = attempt.row;
+  const bool runs = row.state == AttemptState::starting || row.state == AttemptState::running;
+  if (!runs || row.stays > 0) return "";
+  const JobSpec* job = job_of(row.key.run);
+  return job == nullptr ? "" : overdue_text(job->node(row.key.task), now_ - row.started_at);
+}
+
+const JobSpec* OverdueAttempts::job_of(RunId run) {
+  auto version = versions_.find(run);
+  if (version == versions_.end()) {
+    const Result<std::optional<RunView>> row = access_.history().run(run);
+    if (!row || !*row) return nullptr;
+    version = versions_.emplace(run, (*row)->row.version).first;
+  }
+  auto job = jobs_.find(version->second);
+  if (job == jobs_.end()) {
+    Result<JobSpec> read = stored_job(access_, version->second);
+    job =
+        jobs_.emplace(version->second, read ? std::optional(*std::move(read)) : std::nullopt).first;
+  }
+  return job->second ? &*job->second : nullptr;
 }
 
 }  // namespace pawl

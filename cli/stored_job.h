@@ -2,6 +2,7 @@
 
 // The definition that a run is pinned to, or that a job has now, read from the store.
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -24,6 +25,24 @@ Result<std::vector<TaskView>> all_tasks(HistoryAccess& access, const RunRow& run
 /// One of them; nothing of a hook that has no row yet.
 Result<std::optional<TaskView>> one_task(HistoryAccess& access, const RunRow& run,
                                          const JobSpec& job, TaskIndex task);
+
+/// Says which attempts run past their `timeout`. Reads each definition once. Refers to what it is
+/// given.
+class OverdueAttempts {
+ public:
+  OverdueAttempts(HistoryAccess& access, WallTime now) : access_(access), now_(now) {}
+  /// What befalls it, as overdue_text; empty: nothing, or its definition cannot be read. Nothing,
+  /// too, of one that was deferred: when it began to run again is not in the history.
+  std::string text_of(const AttemptView& attempt);
+
+ private:
+  const JobSpec* job_of(RunId run);
+
+  HistoryAccess& access_;
+  WallTime now_;
+  std::map<RunId, VersionId> versions_;
+  std::map<VersionId, std::optional<JobSpec>> jobs_;
+};
 
 /// Those without a row alone, for lists. Refers to the history.
 UndecidedTasks undecided_tasks(History& history);

@@ -1,4 +1,7 @@
+#include <optional>
+
 #include "cli/history_list.h"
+#include "cli/stored_job.h"
 #include "cli/verb.h"
 
 namespace pawl {
@@ -19,9 +22,12 @@ class AttemptsVerb final : public Verb {
     return list_history(
         session, words_, SelectorOf::attempts, output_, attempt_shape(),
         [](History& history, Selector selector) { return history.attempts(std::move(selector)); },
-        [here = session.here(), format = output_.format](const AttemptView& row,
-                                                         const HistoryAccess& access) {
-          return attempt_entry(row, access.home(), here, format);
+        [here = session.here(), format = output_.format,
+         overdue = std::optional<OverdueAttempts>()](const AttemptView& row,
+                                                     HistoryAccess& access) mutable {
+          if (!overdue) overdue.emplace(access, here.now);
+          const std::string ending = is_table(format) ? overdue->text_of(row) : "";
+          return attempt_entry(row, ending, access.home(), here, format);
         });
   }
 

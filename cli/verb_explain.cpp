@@ -162,10 +162,7 @@ class ExplainVerb final : public Verb {
       case TaskState::succeeded:
         reasons.add("succeeded", row.ended_at ? format_when(*row.ended_at, here_) : "");
         return {};
-      case TaskState::running:
-        reasons.add("running", row.started_at ? "for " + format_span(here_.now - *row.started_at)
-                                              : "it is being started");
-        return {};
+      case TaskState::running: reasons.add("running", running_text(task)); return {};
       case TaskState::waiting:
       case TaskState::upstream_failed: return explain_upstreams(access, named, row.state, reasons);
       case TaskState::queued: return {};
@@ -232,6 +229,16 @@ class ExplainVerb final : public Verb {
     const std::string local = format_local(*task.next_attempt_at, here_);
     return fmt::format(" at {} ({})", local.substr(local.find(' ') + 1),
                        format_when(*task.next_attempt_at, here_));
+  }
+
+  /// Of a mapped whole how long it has run; else of the attempt that runs.
+  std::string running_text(const TaskView& task) const {
+    if (task.last) {
+      return fmt::format("for {}, attempt #{}", format_span(here_.now - task.last->started_at),
+                         task.last->number);
+    }
+    const std::optional<WallTime>& since = task.row.started_at;
+    return since ? "for " + format_span(here_.now - *since) : "it is being started";
   }
 
   std::string retry_text(const TaskView& task, const std::string& why) const {

@@ -363,7 +363,7 @@ class ShowVerb final : public Verb {
     return *item ? (*item)->payload : std::string();
   }
 
-  void print_task(const Session& session, const HistoryAccess& access, const Named& named,
+  void print_task(const Session& session, HistoryAccess& access, const Named& named,
                   const TaskView& task, const std::vector<AttemptView>& attempts,
                   const std::string& payload, const std::string& limits) const {
     const TaskRow& row = task.row;
@@ -395,8 +395,11 @@ class ShowVerb final : public Verb {
     const ListShape shape = attempt_shape();
     OutputOptions table = output_;
     Listing list(session.out, table, shape.fields, shape.columns);
-    for (const AttemptView& attempt : attempts)
-      list.add(attempt_entry(attempt, access.home(), here_, output_.format));
+    OverdueAttempts overdue(access, here_.now);
+    for (const AttemptView& attempt : attempts) {
+      list.add(
+          attempt_entry(attempt, overdue.text_of(attempt), access.home(), here_, output_.format));
+    }
     list.finish();
     if (!attempts.empty()) {
       const Failure& failure = attempts.back().row.failure;

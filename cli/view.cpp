@@ -412,8 +412,8 @@ OrderedJson attempt_object(const AttemptView& attempt, const std::string& home) 
           {"log", log_or_null(home, attempt.log, attempt.row)}};
 }
 
-Entry attempt_entry(const AttemptView& attempt, const std::string& home, const Here& here,
-                    Format format) {
+Entry attempt_entry(const AttemptView& attempt, const std::string& ending, const std::string& home,
+                    const Here& here, Format format) {
   const AttemptRow& row = attempt.row;
   const std::string number = fmt::format("#{}", row.number);
   std::string name = object_name(attempt.run, attempt.task, row.key.item) + number;
@@ -430,7 +430,7 @@ Entry attempt_entry(const AttemptView& attempt, const std::string& home, const H
            {memory_text(row)},
            {row.worker.value == 0 ? "" : fmt::format("{}", row.worker.value)},
            {attempt.key},
-           {row.failure.message}},
+           {ending.empty() ? row.failure.message : ending}},
           std::move(name)};
 }
 

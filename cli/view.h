@@ -39,8 +39,9 @@ ListShape failed_shape();
 Entry failed_entry(const TaskView& task, const std::string& home, const Here& here, Format format);
 
 ListShape attempt_shape();
-Entry attempt_entry(const AttemptView& attempt, const std::string& home, const Here& here,
-                    Format format);
+/// `ending`: what befalls one that is being ended; stands where others have their error.
+Entry attempt_entry(const AttemptView& attempt, const std::string& ending, const std::string& home,
+                    const Here& here, Format format);
 OrderedJson attempt_object(const AttemptView& attempt, const std::string& home);
 
 OrderedJson counts_object(const Counts& counts);

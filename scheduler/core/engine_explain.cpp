@@ -5,6 +5,7 @@
 
 #include "scheduler/base/text.h"
 #include "scheduler/core/engine_state.h"
+#include "scheduler/core/overdue.h"
 
 namespace pawl {
 namespace {
@@ -322,8 +323,13 @@ struct Engine::State::Explainer {
     const Node& node = run.node(task);
     if (const auto live = state.live_.find(work.live); live != state.live_.end()) {
       const Reason stop = live->second.stop;
-      if (stop != Reason::none)
+      if (stop != Reason::none) {
         say("stopping", "it was told to end: " + std::string(to_string(stop)));
+      } else if (std::string text =
+                     overdue_text(run.spec(task), now.wall - live->second.started_at);
+                 !text.empty()) {
+        say("stopping", std::move(text));
+      }
     }
     if (!node.mapped || &work != &node.work) {
       if (run.spec(task).calls_job()) waits_for_calls({run.row.id, task, item});

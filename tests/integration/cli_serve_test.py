@@ -62,6 +62,26 @@ class Served(GateTest):
         self.until("it ends", lambda: self.pawl("runs", "--state", "succeeded", "-o", "name").out)
         self.end(child)
 
+    def test_what_is_past_its_time_out_is_told_to_be_ended_until_it_is(self):
+        child = self.serve()
+        path = self.gated_job("deaf", [{
+            "id": "a", "timeout": "300ms", "kill_grace": "10m", "retry": {"max_attempts": 2, "delay": "50ms"},
+            "script": "[ $PAWL_ATTEMPT = 2 ] || exit 1\ntrap '' TERM\n" +
+                      "until [ -e $GATES/a ]; do sleep 0.02; done"}])
+        run = self.pawl("run", path, "--detach").lines[0]
+        ending = (r"its timeout of 300ms is over: it was told to end \d+s ago, and is killed in "
+                  r"(9m)?\d+[ms]")
+        for words in (["explain", f"{run}/a"], ["attempts", f"{run}/a"], ["show", f"{run}/a"]):
+            said = self.until(f"{words[0]} tells it", lambda w=words: next(
+                (line for line in self.pawl(*w).lines if "told to end" in line), ""))
+            self.assertRegex(said, ending)
+        self.assertRegex(self.pawl("explain", f"{run}/a").lines[0],
+                         r"^running for \d+(\.\d+)?m?s, attempt #2$")
+        self.open_gates("a")
+        self.until("it ends", lambda: self.pawl("runs", "--state", "failed", "-o", "name").out)
+        self.assertNotIn("told to end", self.pawl("attempts", f"{run}/a").out)
+        self.end(child)
+
     def test_a_resume_and_a_rerun_that_are_detached_are_the_schedulers(self):
         child = self.serve()
         path = self.job("cured", [{"id": "a", "command": ["test", "-e", str(self.root / "cured")]}])

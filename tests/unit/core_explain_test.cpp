@@ -38,6 +38,24 @@ TEST_CASE("who waits for a slot is told who has them and who is ahead") {
   CHECK(lines[3].number == 9);
 }
 
+TEST_CASE("what runs past its time-out is told to be ended, since when and till when") {
+  World w;
+  const RunId run = w.start("a timeout=30s; b");
+  w.pass(29s);
+  CHECK(w.explain(run, "a").empty());
+  w.pass(5s);
+  CHECK(w.explain(run, "a") ==
+        "its timeout of 30s is over: it was told to end 4s ago, and is killed in 6s");
+  CHECK(w.engine.explain(w.target(run, "a"), w.now).front().kind == "stopping");
+  CHECK(w.explain(run, "b").empty());
+  w.pass(6s);
+  CHECK(w.explain(run, "a") ==
+        "its timeout of 30s is over: it was told to end 10s ago, and is killed, as its kill_grace "
+        "of 10s is over, too");
+  w.cancel(run, "a");
+  CHECK(w.explain(run, "a") == "it was told to end: cancelled");
+}
+
 TEST_CASE("who waits for what comes before is told for what, and since when that runs") {
   World w;
   w.answers = false;

@@ -8,6 +8,7 @@
 #include "scheduler/core/effect_gate.h"
 #include "scheduler/core/graph.h"
 #include "scheduler/core/item_chunk.h"
+#include "scheduler/core/overdue.h"
 #include "scheduler/core/retry.h"
 #include "scheduler/core/slots.h"
 #include "scheduler/core/timers.h"
@@ -185,4 +186,20 @@ TEST_CASE("a chunk of items is read as it was written, and nothing else is read"
     if (cut) REQUIRE(cut->size() < 3);
   }
   CHECK(!read_item_chunk(std::string(10, '\xff')));
+}
+
+TEST_CASE("an attempt is overdue from its time-out on, and only where a worker keeps that") {
+  TaskSpec task;
+  CHECK(overdue_text(task, 1'000h).empty());
+  task.timeout = 2s;
+  task.kill_grace = 1500ms;
+  CHECK(overdue_text(task, 1999ms).empty());
+  CHECK(overdue_text(task, 2s) ==
+        "its timeout of 2s is over: it was told to end 0s ago, and is killed in 2s");
+  CHECK(overdue_text(task, 3499ms) ==
+        "its timeout of 2s is over: it was told to end 1s ago, and is killed in 1s");
+  CHECK_THAT(overdue_text(task, 3500ms),
+             Catch::EndsWith("and is killed, as its kill_grace of 1s500ms is over, too"));
+  task.operator_name = kJobOperator;
+  CHECK(overdue_text(task, 1h).empty());
 }
