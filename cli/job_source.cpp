@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <map>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -116,10 +117,18 @@ Result<CheckedJob> read_job(const Session& session, const std::string& file) {
 void declare_params(Arguments& arguments, std::vector<std::string>& words) {
   arguments.option("-p,--param", "K=V", words, "a parameter of the run");
   arguments.check([&words]() -> Result<void> {
+    std::map<std::string, std::string> values;
     for (const std::string& word : words) {
-      if (word.find('=') != std::string::npos && word.front() != '=') continue;
-      return Error{ErrorKind::invalid,
-                   fmt::format("-p {}: write NAME=VALUE", escape_for_terminal(word))};
+      const std::string shown = escape_for_terminal(word);
+      if (word.find('=') == std::string::npos || word.front() == '=')
+        return Error{ErrorKind::invalid, fmt::format("-p {}: write NAME=VALUE", shown)};
+      const auto [name, value] = split_param(word);
+      const auto first = values.emplace(name, value).first;
+      if (first->second != value) {
+        return Error{ErrorKind::invalid,
+                     fmt::format("-p {}: {} is given as '{}', too, but takes one value", shown,
+                                 escape_for_terminal(name), escape_for_terminal(first->second))};
+      }
     }
     return {};
   });

@@ -41,7 +41,8 @@ OperatorCatalog known_operators(const Session& session);
 void print_diagnostics(const Session& session, std::string_view file,
                        const std::vector<Diagnostic>& diagnostics);
 
-/// Adds `-p NAME=VALUE`, any number of times; other words are wrong usage.
+/// Adds `-p NAME=VALUE`, any number of times. Other words, and two values of one name, are wrong
+/// usage.
 void declare_params(Arguments& arguments, std::vector<std::string>& words);
 
 /// NAME and VALUE of such a word.

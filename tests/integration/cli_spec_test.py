@@ -153,6 +153,10 @@ class Plan(HomeTest):
         self.pawl("plan", path, "-p", "region=mars", code=2)
         self.pawl("plan", path, "-p", "regoin=us", code=2)
         self.assertIn("write NAME=VALUE", self.pawl("plan", path, "-p", "region", code=2).err)
+        for words in (["plan", path], ["run", path], ["trigger", "j"]):
+            self.assertIn("-p region=us: region is given as 'jp', too, but takes one value",
+                          self.pawl(*words, "-p", "region=jp", "-p", "region=us", code=2).err)
+        self.pawl("plan", path, "-p", "region=jp", "-p", "region=jp")
 
     def test_people_read_the_same(self):
         page = self.pawl("plan", self.write("sales.json", SALES)).out
