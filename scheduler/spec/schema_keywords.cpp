@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,6 +44,7 @@ enum class KeywordForm : std::uint8_t {
 struct Keyword {
   std::string_view word;
   KeywordForm form;
+  std::string_view type = {};  ///< of the values that it judges, letting others by; empty: any
 };
 constexpr std::array<Keyword, 43> kKeywords = {{
     {"type", KeywordForm::type},
@@ -52,27 +54,27 @@ constexpr std::array<Keyword, 43> kKeywords = {{
     {"examples", KeywordForm::list},
     {"title", KeywordForm::text},
     {"description", KeywordForm::text},
-    {"minimum", KeywordForm::number},
-    {"maximum", KeywordForm::number},
-    {"exclusiveMinimum", KeywordForm::number},
-    {"exclusiveMaximum", KeywordForm::number},
-    {"multipleOf", KeywordForm::number},
-    {"minLength", KeywordForm::count},
-    {"maxLength", KeywordForm::count},
-    {"pattern", KeywordForm::pattern},
-    {"format", KeywordForm::format},
-    {"items", KeywordForm::schema_or_list},
-    {"additionalItems", KeywordForm::schema},
-    {"contains", KeywordForm::schema},
-    {"minItems", KeywordForm::count},
-    {"maxItems", KeywordForm::count},
-    {"uniqueItems", KeywordForm::boolean},
-    {"properties", KeywordForm::schema_map},
-    {"additionalProperties", KeywordForm::schema},
-    {"propertyNames", KeywordForm::schema},
-    {"required", KeywordForm::words},
-    {"minProperties", KeywordForm::count},
-    {"maxProperties", KeywordForm::count},
+    {"minimum", KeywordForm::number, "number"},
+    {"maximum", KeywordForm::number, "number"},
+    {"exclusiveMinimum", KeywordForm::number, "number"},
+    {"exclusiveMaximum", KeywordForm::number, "number"},
+    {"multipleOf", KeywordForm::number, "number"},
+    {"minLength", KeywordForm::count, "string"},
+    {"maxLength", KeywordForm::count, "string"},
+    {"pattern", KeywordForm::pattern, "string"},
+    {"format", KeywordForm::format, "string"},
+    {"items", KeywordForm::schema_or_list, "array"},
+    {"additionalItems", KeywordForm::schema, "array"},
+    {"contains", KeywordForm::schema, "array"},
+    {"minItems", KeywordForm::count, "array"},
+    {"maxItems", KeywordForm::count, "array"},
+    {"uniqueItems", KeywordForm::boolean, "array"},
+    {"properties", KeywordForm::schema_map, "object"},
+    {"additionalProperties", KeywordForm::schema, "object"},
+    {"propertyNames", KeywordForm::schema, "object"},
+    {"required", KeywordForm::words, "object"},
+    {"minProperties", KeywordForm::count, "object"},
+    {"maxProperties", KeywordForm::count, "object"},
     {"allOf", KeywordForm::schema_list},
     {"anyOf", KeywordForm::schema_list},
     {"oneOf", KeywordForm::schema_list},
@@ -104,6 +106,66 @@ bool is_about_the_same(std::string_view key) {
   return std::find(kAboutTheSame.begin(), kAboutTheSame.end(), key) != kAboutTheSame.end();
 }
 
+const Keyword* find_keyword(std::string_view word) {
+  const auto* known = std::find_if(kKeywords.begin(), kKeywords.end(),
+                                   [&](const Keyword& k) { return k.word == word; });
+  return known == kKeywords.end() ? nullptr : known;
+}
+
+/// The schema, and all parts of it that judge the same value.
+void each_judge(const Json& schema, const std::string& pointer,
+                const std::function<void(const Json&, const std::string&)>& visit) {
+  if (!schema.is_object()) return;
+  visit(schema, pointer);
+  for (const auto& [key, part] : schema.items()) {
+    const std::string place = pointer + "/" + key;
+    if (key == "allOf" || key == "anyOf" || key == "oneOf") {
+      for (std::size_t i = 0; i < part.size(); ++i)
+        each_judge(part[i], place + "/" + std::to_string(i), visit);
+    } else if (key == "not" || key == "if" || key == "then" || key == "else") {
+      each_judge(part, place, visit);
+    }
+  }
+}
+
+bool allows(const Json& types, std::string_view type) {
+  const auto is_it = [type](const Json& one) {
+    return one == type || (type == "number" && one == "integer");
+  };
+  return types.is_array() ? std::any_of(types.begin(), types.end(), is_it) : is_it(types);
+}
+
+/// A keyword beside the `type` of its schema, or where no part declares one.
+std::string idle_keyword(const Keyword& keyword, bool has_type) {
+  const std::string type = quote(keyword.type);
+  const std::string what =
+      quote(keyword.word) + " judges values of the type " + type + " and lets all others by";
+  return has_type ? what + ", and \"type\" does not allow one"
+                  : what + ": declare \"type\": " + type + ", too";
+}
+
+/// Bounds that would hold of no value: beside a `type` that they do not judge, and without any
+/// type, where a value that was meant to be a number may come as a text. Of a schema that is right.
+std::vector<SchemaError> idle_bounds(const Json& schema) {
+  bool is_declared = false;
+  each_judge(schema, "", [&](const Json& part, const std::string&) {
+    is_declared |= part.contains("type") || part.contains("enum") || part.contains("const");
+  });
+  std::vector<SchemaError> errors;
+  each_judge(schema, "", [&](const Json& part, const std::string& pointer) {
+    const auto types = part.find("type");
+    const bool has_type = types != part.end();
+    if (is_declared && !has_type) return;
+    for (const auto& [key, value] : part.items()) {
+      const Keyword* keyword = find_keyword(key);
+      const bool is_bound = keyword != nullptr && !keyword->type.empty();
+      if (is_bound && !(has_type && allows(*types, keyword->type)))
+        errors.push_back({pointer + "/" + key, idle_keyword(*keyword, has_type)});
+    }
+  });
+  return errors;
+}
+
 class SchemaChecker {
  public:
   explicit SchemaChecker(Use use) : use_(use) {}
@@ -114,6 +176,7 @@ class SchemaChecker {
       fail("", "the schema describes `with`, which is an object: \"type\" must be \"object\"");
     }
     check_part(schema, "", true);
+    if (errors_.empty() && use_ == Use::param_of_job) errors_ = idle_bounds(schema);
     // Only by a schema that is right can anything be judged.
     if (errors_.empty() && use_ != Use::value) check_defaults();
     return std::move(errors_);
@@ -216,9 +279,8 @@ class SchemaChecker {
   void check_keyword(const std::string& key, const Json& value, const std::string& pointer,
                      bool is_of_whole) {
     const bool is_inner_of_whole = is_of_whole && is_about_the_same(key);
-    const auto* known = std::find_if(kKeywords.begin(), kKeywords.end(),
-                                     [&](const Keyword& k) { return k.word == key; });
-    if (known == kKeywords.end()) {
+    const Keyword* known = find_keyword(key);
+    if (known == nullptr) {
       unknown(key, pointer);
       return;
     }

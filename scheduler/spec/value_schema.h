@@ -26,8 +26,9 @@ struct SchemaError {
 /// (`$ref`). At most limits::kErrorsPerFileMax; so for the next two.
 std::vector<SchemaError> check_schema(const Json& schema);
 
-/// The same of a parameter of a job, with what means nothing there, and each `default` that does
-/// not fit the schema it stands in.
+/// The same of a parameter of a job, with what means nothing there, bounds that would hold of no
+/// value, as without a `type` they pass over what comes as a text, and each `default` that does not
+/// fit the schema it stands in.
 std::vector<SchemaError> check_param_schema(const Json& schema);
 
 /// The same of what an operator takes, `with`: an object, without what pawl keeps for itself.

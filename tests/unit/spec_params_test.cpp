@@ -235,6 +235,36 @@ TEST_CASE("text of the command line becomes the declared type") {
   CHECK_FALSE(param_from_text(valid_job(kJob), "region", "\xff").ok());
 }
 
+TEST_CASE("a bound of a parameter that would hold of no value is refused") {
+  const auto job = [](const char* schema) {
+    return job_with("\"params\": {\"p\": " + std::string(schema) + "}");
+  };
+  const auto idle = [&job](const char* schema, const char* pointer, const char* place,
+                           const char* message) {
+    check_error(job(schema), pointer, place, message);
+  };
+  idle(R"({"minimum": 3})", "/params/p/minimum", "3}",
+       R"("minimum" judges values of the type "number" and lets all others by: declare "type": )"
+       R"("number", too)");
+  idle(R"({"minItems": 3})", "/params/p/minItems", "3}", R"(declare "type": "array", too)");
+  idle(R"({"required": ["a"]})", "/params/p/required", R"(["a"])",
+       R"(declare "type": "object", too)");
+  // As a number the text that it refuses would fit.
+  idle(R"({"pattern": "^[a-z]+$"})", "/params/p/pattern", R"("^[a-z]+$")",
+       R"(declare "type": "string", too)");
+  idle(R"({"allOf": [{"not": {"maximum": 3}}]})", "/params/p/allOf/0/not/maximum", "3}",
+       R"(declare "type": "number", too)");
+  idle(R"({"type": "string", "minimum": 3})", "/params/p/minimum", "3}",
+       R"(lets all others by, and "type" does not allow one)");
+  for (const char* judged :
+       {R"({"type": "integer", "minimum": 3})", R"({"type": ["string", "number"], "minimum": 3})",
+        R"({"allOf": [{"type": "integer"}, {"minimum": 3}]})", R"({"enum": [1, 5], "minimum": 3})",
+        R"({"type": "array", "items": {"minimum": 3}})", R"({"default": 3})"}) {
+    INFO(judged);
+    CHECK(parse(job(judged)).ok);
+  }
+}
+
 TEST_CASE("a schema of a parameter is checked where it stands") {
   const auto wrong = [](const char* schema, const char* pointer, const char* place,
                         const char* message) {
@@ -263,8 +293,8 @@ TEST_CASE("a schema of a parameter is checked where it stands") {
         "did you mean \"type\"?");
   wrong(R"({"type": "integer", "default": "x"})", "/params/p/default", "\"x\"",
         "does not fit its own schema");
-  wrong(R"({"items": {"type": "integer", "default": "x"}})", "/params/p/items/default", "\"x\"",
-        "does not fit its own schema");
+  wrong(R"({"type": "array", "items": {"type": "integer", "default": "x"}})",
+        "/params/p/items/default", "\"x\"", "does not fit its own schema");
   wrong(R"({"x-pawl-output": false})", "/params/p/x-pawl-output", "false}", "for schemas of op");
   wrong(R"({"items": {"x-pawl-writes": true}})", "/params/p/items/x-pawl-writes", "true}",
         "means nothing in a parameter of a job");
