@@ -168,8 +168,7 @@ Connection read_connection(const std::string& name, const View& value,
                            const OperatorCatalog* operators, Diagnostics& diagnostics) {
   const View of = value.member("operator");
   const OperatorInfo* info = operator_of(value, operators);
-  // That programs take none is for the structural check to say.
-  const bool is_named = of.is(NodeKind::string) && of.string() != "process";
+  const bool is_named = of.is(NodeKind::string) && may_name_operator(of.string());
   if (operators != nullptr && info == nullptr && is_named) {
     std::vector<std::string> names = operators->names();
     std::erase(names, "process");

@@ -98,6 +98,10 @@ class ParameterCheck::Walk {
   ParameterCheck& owner_;
 };
 
+bool may_name_operator(std::string_view text) {
+  return name_rule(Check::name, text).empty() && foreign_value_hint("operator", text).empty();
+}
+
 bool OperatorCatalog::add(OperatorInfo info) {
   const std::string name = info.name;
   return operators_.emplace(name, std::move(info)).second;

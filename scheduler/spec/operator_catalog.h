@@ -23,6 +23,9 @@ struct OperatorInfo {
   std::string plugin;  ///< absolute path of what a host loads for it; empty: pawl itself
 };
 
+/// False of what the structural check refuses as a name of an operator: it has told why.
+bool may_name_operator(std::string_view text);
+
 /// Something in `with` that does not fit; `pointer` leads to it from `with`.
 struct ParameterError {
   std::string pointer;

@@ -170,6 +170,7 @@ void TaskReader::read_operator(const Source& source, TaskSpec& task) {
                                 " needs one of \"command\", \"script\" or \"operator\"");
     return;
   }
+  if (!name.is(NodeKind::string) || !may_name_operator(name.string())) return;
   task.operator_name = name.string();
   for (const std::string_view key : {"stdin", "shell", "skip_exit_codes"}) {
     if (const View own = view.own_member(key); own.present()) {
@@ -220,7 +221,6 @@ void TaskReader::check_call(const Source& source, View with, TaskSpec& task) {
 }
 
 void TaskReader::check_operator(const Source& source, View name, View with, const TaskSpec& task) {
-  if (!name.present() || task.operator_name == "process") return;
   const OperatorInfo* info = options_.operators->find(task.operator_name);
   if (info == nullptr) {
     const std::vector<std::string> names = options_.operators->names();

@@ -403,6 +403,20 @@ TEST_CASE("of errors without end in one value, too, the last says so") {
   }
 }
 
+TEST_CASE("an operator that is no name is one error, as nobody has looked for it") {
+  const OperatorCatalog operators;
+  ParseOptions known = options();
+  known.operators = &operators;
+  for (const char* name :
+       {R"(["http"])", "5", R"({"name": "http"})", R"("")", R"("a b")", R"("bash")"}) {
+    const auto parsed =
+        parse_job(tasks_of(R"({"id": "a", "operator": )" + std::string(name) + "}"), known);
+    INFO(all_messages(parsed));
+    REQUIRE(of_severity(parsed, Diagnostic::Severity::error).size() == 1);
+    CHECK(parsed.diagnostics[0].pointer == "/tasks/0/operator");
+  }
+}
+
 TEST_CASE("an operator has no $PAWL_OUTPUT") {
   const auto wrong = parse_job(
       tasks_of(R"({"id": "a", "operator": "http", "output": {"format": "json", "from": "file"}})"),

@@ -248,6 +248,13 @@ TEST_CASE("a connection that cannot be used is refused when it is read") {
              Catch::Contains("did you mean \"postgres\""));
   CHECK_THAT(wrong(R"({"connections": {"w": {"operator": "process", "with": {}}}})", &operators),
              Catch::Contains("is not allowed"));
+  for (const char* no_name : {"a b", ""}) {
+    INFO(no_name);
+    CHECK_THAT(wrong(R"({"connections": {"w": {"operator": ")" + std::string(no_name) +
+                         R"(", "with": {}}}})",
+                     &operators),
+               !Catch::Contains("there is no operator"));
+  }
   CHECK_THAT(wrong_with(R"({"hots": "wh-02"})"), Catch::Contains("did you mean \"host\""));
   CHECK_THAT(wrong_with(R"({"port": "many"})"), Catch::Contains("/connections/w/with/port"));
   CHECK_THAT(wrong_with(R"({"host": {"env": "HOST"}})"), Catch::Contains("takes no secrets here"));
