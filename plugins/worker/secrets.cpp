@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "scheduler/loop/fd.h"
+#include "scheduler/spec/connections.h"
 
 namespace pawl {
 namespace {
@@ -37,7 +38,7 @@ Result<std::map<std::string, std::string>> read_secrets(const TaskDefinition& de
     if (!source.from_file) {
       const auto value = definition.secret_env.find(source.name);
       if (value == definition.secret_env.end()) {
-        return Error{ErrorKind::invalid, "secrets." + name + ": variable " + source.name +
+        return Error{ErrorKind::invalid, told_secret(name) + ": variable " + source.name +
                                              " is not set where the scheduler was started"};
       }
       values[name] = value->second;
@@ -47,7 +48,7 @@ Result<std::map<std::string, std::string>> read_secrets(const TaskDefinition& de
     auto value =
         read_secret_file(is_absolute ? source.name : definition.folder + "/" + source.name);
     if (!value) {
-      return Error{ErrorKind::invalid, "secrets." + name + ": " + value.error().message};
+      return Error{ErrorKind::invalid, told_secret(name) + ": " + value.error().message};
     }
     values[name] = std::move(*value);
   }

@@ -1,5 +1,6 @@
 #include "scheduler/spec/connections.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -25,15 +26,13 @@ std::optional<SecretSource> secret_source(const Document& document, NodeId node)
   return SecretSource{key == "file", std::string(document.string(only))};
 }
 
-/// The name that a secret has in templates: letters, digits and `_`.
+constexpr std::string_view kOfConnection = " of connection ";
+
+/// `headers.Authorization of connection warehouse`: people read it, and no job can declare it.
 std::string secret_name(std::string_view connection, std::string_view pointer) {
-  std::string name = "connection_" + std::string(connection) + std::string(pointer);
-  for (char& c : name) {
-    const bool is_plain =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (!is_plain) c = '_';
-  }
-  return name;
+  std::string name(pointer.empty() ? "with" : pointer.substr(1));
+  std::replace(name.begin(), name.end(), '/', '.');
+  return name.append(kOfConnection).append(connection);
 }
 
 /// The schema of a part of the parameters: the task says the rest.
@@ -105,7 +104,7 @@ class ConnectionReader {
     std::string name = secret_name(name_, pointer);
     while (connection_.secrets.contains(name)) name += '_';
     connection_.secrets.emplace(name, std::move(source));
-    return "{{ secrets." + name + " }}";
+    return "{{ secrets[" + Json(name).dump() + "] }}";
   }
 
   void read_text(NodeId node, const std::string& pointer) {
@@ -183,6 +182,10 @@ Connection read_connection(const std::string& name, const View& value,
   }
   connection.operator_name = of.string();
   return connection;
+}
+
+std::string told_secret(const std::string& name) {
+  return name.find(kOfConnection) == std::string::npos ? "secrets." + name : name;
 }
 
 std::string shown_connection(const View& value, const OperatorCatalog* operators) {

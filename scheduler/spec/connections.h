@@ -32,6 +32,9 @@ class View;
 Connection read_connection(const std::string& name, const View& value,
                            const OperatorCatalog* operators, Diagnostics& diagnostics);
 
+/// How a message names a secret of a task: as `secrets.NAME`, and one of a connection by its field.
+std::string told_secret(const std::string& name);
+
 /// A connection as it may be shown: what is, or may be, a secret is hidden.
 std::string shown_connection(const View& value, const OperatorCatalog* operators);
 

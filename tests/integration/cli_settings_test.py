@@ -380,6 +380,15 @@ done
                 if name.startswith("pawl.db"):
                     self.assertNotIn(b"/of-the-settings", content, name)
 
+    def test_a_secret_of_a_connection_that_is_not_there_is_named_as_its_field(self):
+        self.settings({"connections": {"ware-house": {"operator": "http", "with": {
+            "url": "http://127.0.0.1:1/", "headers": {"Authorization": {"env": "NOT_SET"}}}}}})
+        run = self.pawl("run", self.job("ask", [
+            {"id": "a", "operator": "http", "with": {"connection": "ware-house"}}]), code=1)
+        error = self.pawl("tasks", run.lines[0], "-o", "json").json()[0]["error"]
+        self.assertEqual(error, "headers.Authorization of connection ware-house: variable NOT_SET "
+                                "is not set where the scheduler was started")
+
     def test_a_database_is_named_once_for_all_jobs(self):
         database = self.root / "sales.db"
         subprocess.run(["sqlite3", database, "create table t(n); insert into t values (7)"],

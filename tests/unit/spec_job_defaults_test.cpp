@@ -215,7 +215,7 @@ TEST_CASE("a task has the parameters of the connection it names, and its own fir
   const auto with = with_connection(parsed.job.tasks[0].with, "postgres", settings.connections);
   REQUIRE(with);
   CHECK(json::parse(*with) == json({{"host", "wh-02"},
-                                    {"password", "{{ secrets.connection_wh_password }}"},
+                                    {"password", R"({{ secrets["password of connection wh"] }})"},
                                     {"sql", "select 1"}}));
   const auto closer =
       with_connection(R"({"connection": "wh", "host": "wh-03"})", "postgres", settings.connections);

@@ -211,12 +211,13 @@ TEST_CASE("a connection holds where secrets come from, and no secret") {
   CHECK(connection.operator_name == "postgres");
   CHECK(json::parse(connection.with) ==
         json({{"host", "wh-02"},
-              {"password", "{{ secrets.connection_ware_house_password }}"},
+              {"password", R"({{ secrets["password of connection ware-house"] }})"},
               {"headers",
-               {{"Authorization", "{{ secrets.connection_ware_house_headers_Authorization }}"}}}}));
-  CHECK(connection.secrets.at("connection_ware_house_password") ==
+               {{"Authorization",
+                 R"({{ secrets["headers.Authorization of connection ware-house"] }})"}}}}));
+  CHECK(connection.secrets.at("password of connection ware-house") ==
         SecretSource{false, "WH_PASSWORD"});
-  CHECK(connection.secrets.at("connection_ware_house_headers_Authorization") ==
+  CHECK(connection.secrets.at("headers.Authorization of connection ware-house") ==
         SecretSource{true, "/etc/pawl/token"});
 }
 
@@ -236,6 +237,9 @@ TEST_CASE("a secret in plain text is warned of, and never shown") {
       R"({"connections": {"w": {"operator": "mine", "with": {"pin": 12, "k": {"env": "K"}}}}})");
   CHECK(json::parse(value_of(unknown, "connections.w").value)["with"] ==
         json({{"pin", "***"}, {"k", {{"env", "K"}}}}));
+  CHECK(good(R"({"connections": {"w": {"operator": "mine", "with": {"env": "K"}}}})")
+            .settings.connections.at("w")
+            .secrets.contains("with of connection w"));
 }
 
 TEST_CASE("a connection that cannot be used is refused when it is read") {
