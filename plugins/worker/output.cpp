@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,8 @@ namespace {
 
 constexpr std::size_t kReadBytes = 256u << 10;
 constexpr std::size_t kLineBytesMax = limits::kItemBytesMax;
+/// Of line ends and blanks around a value, which do not count.
+constexpr std::size_t kAroundBytesMax = 4u << 10;
 constexpr const char* kSpoolTooLarge = "the output is larger than 16 GiB";
 
 std::string system_text(const std::string& what, int error) {
@@ -35,6 +38,14 @@ std::string_view trimmed(std::string_view text) {
   std::size_t from = text.find_first_not_of(kSpace);
   if (from == std::string_view::npos) return {};
   return text.substr(from, text.find_last_not_of(kSpace) - from + 1);
+}
+
+/// A mark is no JSON (RFC 8259, 8.1), but who reads leniently passes over it: it would be in the
+/// middle of what is made of several outputs.
+std::optional<std::string> output_error(std::string_view text) {
+  if (text.starts_with(kByteOrderMark))
+    return "it begins with a byte order mark, which JSON does not have: write UTF-8 without one";
+  return json_error(text);
 }
 
 /// Judges JSON lines as they pass.
@@ -60,11 +71,11 @@ class LineCheck {
 
  private:
   void close_line() {
-    ++line_;
     if (!error_.empty()) return;
     if (!trimmed(open_).empty()) {
-      if (auto wrong_json = json_error(open_)) fail(*wrong_json);
+      if (auto why = output_error(open_)) fail(*why);
     }
+    ++line_;
     open_.clear();
   }
   void fail(const std::string& why) {
@@ -73,7 +84,7 @@ class LineCheck {
 
   std::string open_;
   std::string error_;
-  std::uint64_t line_ = 0;
+  std::uint64_t line_ = 1;
 };
 
 class Hash {
@@ -129,8 +140,10 @@ Fd open_written(const std::string& path, std::string& error) {
   Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   struct stat info {};
   if (!file) {
-    error = errno == ENOENT ? "the program wrote no file $PAWL_OUTPUT"
-                            : system_text("$PAWL_OUTPUT", errno);
+    error = errno == ENOENT  ? "the program wrote no file $PAWL_OUTPUT"
+            : errno == ELOOP ? "$PAWL_OUTPUT is a symbolic link, and only a file is read: write "
+                               "into it, or move yours there"
+                             : system_text("$PAWL_OUTPUT", errno);
   } else if (fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     error = "$PAWL_OUTPUT is not a regular file";
     file.reset();
@@ -160,17 +173,22 @@ std::string too_large_text() {
          "your own";
 }
 
+/// What counts of a value.
+std::string_view without_ends(OutputFormat format, std::string_view value) {
+  return format == OutputFormat::text ? value.substr(0, value.find_last_not_of('\n') + 1)
+                                      : trimmed(value);
+}
+
 /// A text or JSON value: judged, then inline or in a file.
 OutputResult keep_value(const OutputSource& source, std::string value) {
   std::string_view place = source.written_file.empty() ? source.place : "$PAWL_OUTPUT";
+  value = std::string(without_ends(source.format, value));
   if (value.size() > limits::kOutputValueBytesMax) return wrong(too_large_text());
   if (source.format == OutputFormat::text) {
-    value.resize(value.find_last_not_of('\n') + 1);
     if (!is_utf8(value)) return wrong(std::string(place) + " is not UTF-8");
   } else {
-    value = std::string(trimmed(value));
     if (value.empty()) return wrong(std::string(place) + " is empty, and JSON was declared");
-    if (auto why = json_error(value)) return wrong(std::string(place) + ": " + *why);
+    if (auto why = output_error(value)) return wrong(std::string(place) + ": " + *why);
   }
   AttemptOutput output;
   output.format = source.format;
@@ -199,11 +217,12 @@ OutputResult finish_value(const OutputSource& source) {
   if (!file) return wrong(error);
   error = read_through(file.get(), [&](std::string_view bytes) {
     value.append(bytes);
-    return value.size() <= limits::kOutputValueBytesMax;
+    return value.size() <= limits::kOutputValueBytesMax + kAroundBytesMax;
   });
   if (!error.empty()) return wrong(error);
   // Of a larger one the rest was not read: hiding must not make it fit.
-  if (value.size() > limits::kOutputValueBytesMax) return wrong(too_large_text());
+  if (without_ends(source.format, value).size() > limits::kOutputValueBytesMax)
+    return wrong(too_large_text());
   return keep_value(source, source.mask ? source.mask->hide(value) : value);
 }
 
@@ -282,7 +301,7 @@ bool is_slow(const OutputSource& source) {
 void OutputCollector::feed(std::string_view bytes) {
   if (source_.format == OutputFormat::none || !source_.written_file.empty()) return;
   if (source_.format == OutputFormat::jsonl) return spool(bytes);
-  if (source_.value.size() + bytes.size() > limits::kOutputValueBytesMax + 1) {
+  if (source_.value.size() + bytes.size() > limits::kOutputValueBytesMax + kAroundBytesMax) {
     source_.too_large = true;
     source_.value.clear();
     source_.value.shrink_to_fit();

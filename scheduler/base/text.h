@@ -23,6 +23,8 @@ std::string escape_for_terminal(std::string_view text);
 
 /// True when `text` is well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF).
 bool is_utf8(std::string_view text);
+/// What some programs begin a text in UTF-8 with.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 /// `text` with what is not UTF-8 replaced by U+FFFD and NUL by U+2400.
 std::string to_utf8(std::string_view text);

@@ -118,7 +118,6 @@ class LineReader {
 
  private:
   std::optional<std::string_view> take(std::size_t end, bool keep_end) {
-    constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
     std::string_view line(buffer_.data() + start_, end - start_);
     const bool is_first = offset_ == 0;
     offset_ += static_cast<std::int64_t>(line.size());

@@ -10,12 +10,6 @@
 #include "scheduler/spec/syntax_explainer.h"
 
 namespace pawl {
-namespace {
-
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
-}  // namespace
-
 /// Takes nlohmann's events and finds the place of each token by scanning on from the last one.
 /// Tokens were checked by the parser before their event arrives, so scanning cannot go astray.
 class DocumentBuilder {

@@ -113,6 +113,32 @@ TEST_CASE("JSON lines are spooled to a file and each is checked") {
   CHECK(result.output.checksum == XXH3_64bits(text.data(), text.size()));
   auto wrong = collect(source_of(folder, OutputFormat::jsonl), "{}\nhello\n", 4);
   CHECK(wrong.error.find("line 2 of the output: it is not JSON") == 0);
+  const std::string long_line(limits::kItemBytesMax + 1, '7');
+  auto over = collect(source_of(folder, OutputFormat::jsonl), "1\n" + long_line, 65536);
+  CHECK(over.error == "line 2 of the output: it is longer than 1 MiB");
+}
+
+TEST_CASE("a byte order mark is no JSON, where lenient readers would pass over it") {
+  TempFolder folder;
+  const std::string mark = "\xEF\xBB\xBF";
+  auto value = collect(source_of(folder, OutputFormat::json), mark + "[1]");
+  CHECK(value.error.find("standard output: it begins with a byte order mark") == 0);
+  auto lines = collect(source_of(folder, OutputFormat::jsonl), "1\n" + mark + "2\n");
+  CHECK(lines.error.find("line 2 of the output: it begins with a byte order mark") == 0);
+}
+
+TEST_CASE("line ends and blanks around a value do not count") {
+  TempFolder folder;
+  const std::string text(limits::kOutputValueBytesMax, 'x');
+  const std::string json = '"' + text.substr(2) + '"';
+  auto source = source_of(folder, OutputFormat::text);
+  CHECK(collect(source, text + "\n").output.bytes == text.size());
+  source.format = OutputFormat::json;
+  CHECK(collect(source, " " + json + " \r\n").output.bytes == json.size());
+  test::write_whole(folder / "out", text + "\n\n");
+  source.format = OutputFormat::text;
+  source.written_file = folder / "out";
+  CHECK(finish_output(source).output.bytes == text.size());
 }
 
 TEST_CASE("JSON lines that an operator gave back in one piece too large are no empty success") {
@@ -165,7 +191,7 @@ TEST_CASE("an output file that is missing, a FIFO, a link or a folder is no outp
   std::filesystem::remove(folder / "out");
   test::write_whole(folder / "elsewhere", "mine");
   std::filesystem::create_symlink(folder / "elsewhere", folder / "out");
-  CHECK(finish_output(source).error.find("$PAWL_OUTPUT: ") == 0);
+  CHECK(finish_output(source).error.find("$PAWL_OUTPUT is a symbolic link") == 0);
   std::filesystem::remove(folder / "out");
   std::filesystem::create_directory(folder / "out");
   CHECK(finish_output(source).error == "$PAWL_OUTPUT is not a regular file");
