@@ -74,16 +74,18 @@ class Engine::State::ResumeSelector {
     const Mapped* mapped = run_.node(task).mapped.get();
     const std::string& id = run_.spec(task).id;
     const std::string name = id + ":" + std::to_string(item);
-    const bool is_open = mapped != nullptr && mapped->is_open(item) && !mapped->is_rest(item);
-    const TaskRow* row =
-        mapped != nullptr && item < mapped->items ? final_item(snapshot_, task, item) : nullptr;
-    if (row == nullptr || is_open) {
-      return refuse(name + " has not failed: " +
-                    (is_open ? "it is open" : "it never started or there is no such item"));
-    }
+    const bool has_started = mapped != nullptr && item >= 0 && item < mapped->next_fresh &&
+                             static_cast<std::size_t>(item) < mapped->states.size() &&
+                             !mapped->is_rest(item);
+    if (!has_started)
+      return refuse(name + " has not failed: it never started or there is no such item");
+    if (mapped->is_open(item)) return refuse(name + " has not failed: it is open");
+    // Of items that succeeded a snapshot may have no rows.
+    const TaskRow* row = final_item(snapshot_, task, item);
+    const bool takes_all = in_.from || in_.only;
+    if (row == nullptr || (row->state == TaskState::succeeded && !takes_all))
+      return refuse(name + " has not failed; `--only " + id + "` runs all of " + id + " again");
     if (!is_current(*mapped, *row)) return refuse(name + " " + kChanged);
-    if (row->state == TaskState::succeeded && !in_.from && !in_.only)
-      return refuse(name + " succeeded; `--only " + id + "` runs it again");
     add_part(task, Kind::failed_items, item);
     return {};
   }

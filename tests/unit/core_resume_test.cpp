@@ -322,7 +322,7 @@ TEST_CASE("failed items run again, and nothing else of the mapped task") {
   }
   SECTION("one that succeeded, or is not there") {
     w.resume(run, "m:0");
-    CHECK(w.last_reply() == "m:0 succeeded; `--only m` runs it again");
+    CHECK(w.last_reply() == "m:0 has not failed; `--only m` runs all of m again");
     w.resume(run, "m:9");
     CHECK(w.last_reply() == "m:9 has not failed: it never started or there is no such item");
     w.resume(run, "m:0", kOnly);
