@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kSecretBytesMax = 64u << 10;
 
-/// A secret as a file holds it: one newline at the end is the editor's.
+/// A secret as a file holds it: one line end is the editor's, of whatever system.
 Result<std::string> read_secret_file(const std::string& path) {
   Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return Error{ErrorKind::invalid, path + ": " + std::strerror(errno)};
@@ -26,7 +26,10 @@ Result<std::string> read_secret_file(const std::string& path) {
   if (value.size() > kSecretBytesMax) {
     return Error{ErrorKind::invalid, path + " is larger than 64 KiB"};
   }
-  if (value.ends_with('\n')) value.pop_back();
+  if (value.ends_with('\n')) {
+    value.pop_back();
+    if (value.ends_with('\r')) value.pop_back();
+  }
   return value;
 }
 

@@ -11,7 +11,7 @@
 namespace pawl {
 
 /// From the scheduler's environment, as the definition has it, or from files, as they are now
-/// (relative ones from the job's folder; one newline at the end is not part of the value). Errors:
+/// (relative ones from the job's folder; one line end at the end is not part of the value). Errors:
 /// invalid, with the name.
 Result<std::map<std::string, std::string>> read_secrets(const TaskDefinition& definition);
 

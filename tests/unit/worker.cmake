@@ -15,6 +15,7 @@ pawl_test(worker_test LABEL unit
     worker_own_output_test.cpp
     worker_protocol_test.cpp
     worker_scratch_test.cpp
+    worker_secrets_test.cpp
     worker_streams_test.cpp
     worker_supervision_test.cpp
     worker_process_meter_test.cpp
