@@ -6,10 +6,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "plugins/worker/manifest.h"
+#include "plugins/worker/process_table.h"
 #include "plugins/worker/program_operator.h"
 #include "scheduler/base/check.h"
 
@@ -26,14 +29,22 @@ Fd watched_children() {
   return Fd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
+std::string host_name() { return "programs of " + std::to_string(::getpid()); }
+
 std::unique_ptr<ProgramHost> make_host(Loop& loop) {
   rlimit descriptors{};
   ::getrlimit(RLIMIT_NOFILE, &descriptors);
-  return std::make_unique<ProgramHost>(loop, "programs of " + std::to_string(::getpid()),
-                                       descriptors);
+  return std::make_unique<ProgramHost>(loop, host_name(), descriptors);
 }
 
 }  // namespace
+
+std::size_t processes_of_programs() {
+  const std::vector<pid_t> all = all_processes();
+  return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](pid_t pid) {
+    return program_of_process(pid, host_name()).has_value();
+  }));
+}
 
 LoneProgramOperator::LoneProgramOperator(Loop& loop, Manifest manifest, OperatorEvents& events)
     : signals_(watched_children()),

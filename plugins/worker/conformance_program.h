@@ -3,6 +3,7 @@
 // The operator of a manifest in a process that is no host, for the checks of its conformance: it
 // makes the process what a host is as far as programs need it.
 
+#include <cstddef>
 #include <memory>
 
 #include "plugins/worker/operator_backend.h"
@@ -14,6 +15,9 @@
 namespace pawl {
 
 struct Manifest;
+
+/// Processes that run now of the programs of such an operator, and what these have started.
+std::size_t processes_of_programs();
 
 class LoneProgramOperator final : public OperatorBackend {
  public:

@@ -258,6 +258,14 @@ def programs(options, folder):
         code, out, err = check(options.pawl, program(folder, "naps", NAPS))
         expect(code == 0 and "no process" in out, f"naps: exit code {code}\n{out}{err}")
 
+    def litters():
+        manifest = program(folder, "litters", warm_program(
+            """  sleep 1000 <&- >&- 2>&- &
+  printf '{"type":"finish","attempt":%s,"outcome":"succeeded"}\\n' "$attempt"
+"""))
+        expect_failure(check(options.pawl, manifest), "litters: nothing is left behind",
+                       "a hundred attempts leave 100 processes that run on")
+
     def oversleeps():
         expect_failure(check(options.pawl, program(folder, "oversleeps", NAPS), None, "{}"),
                        "oversleeps: an attempt ends once", "--with")
@@ -279,7 +287,7 @@ def programs(options, folder):
     return [lambda: failure("dies", DIES, "died"),
             lambda: failure("fails", "#!/bin/sh\nexit 3\n", "did not get ready"),
             lambda: failure("again", TWICE, "twice"), gone, in_no_folder,
-            by_own_path, wrong, mute, naps, oversleeps, chain, found]
+            by_own_path, wrong, mute, naps, litters, oversleeps, chain, found]
 
 
 def main():
