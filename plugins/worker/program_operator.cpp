@@ -1,10 +1,19 @@
 #include "plugins/worker/program_operator.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
+#include <vector>
 
 #include "scheduler/loop/clock.h"
 
 namespace pawl {
+namespace {
+
+std::size_t idle_processes_max() { return 4 * static_cast<std::size_t>(default_processes()); }
+
+}  // namespace
+
 /// Keeps account of which attempts are open, between the pools and the host.
 class ProgramOperators::Books : public OperatorEvents {
  public:
@@ -60,6 +69,7 @@ void ProgramOperators::start(std::shared_ptr<const OperatorRequest> attempt) {
       return refuse(id, spec.error().message);
     }
     at->second = std::make_unique<ProgramPool>(loop_, host_, *books_, std::move(*spec));
+    end_surplus();
   }
   attempts_[id] = at->second.get();
   at->second->start(std::move(request));
@@ -82,6 +92,17 @@ void ProgramOperators::cancel(AttemptId attempt) {
 bool ProgramOperators::kill(AttemptId attempt) {
   if (ProgramPool* pool = pool_of(attempt)) pool->kill(attempt);
   return true;
+}
+
+/// A thousand folders, each with an interpreter of its own, would have a thousand of them at once:
+/// those go first that have waited longest.
+void ProgramOperators::end_surplus() {
+  std::vector<MonoTime> since;
+  for (const auto& [key, pool] : pools_) pool->add_idle(since);
+  if (since.size() <= idle_processes_max()) return;
+  const auto last = since.end() - static_cast<std::ptrdiff_t>(idle_processes_max()) - 1;
+  std::nth_element(since.begin(), last, since.end());
+  for (auto& [key, pool] : pools_) pool->end_idle(*last);
 }
 
 void ProgramOperators::end_idle() {

@@ -21,7 +21,8 @@ namespace pawl {
 
 class ProgramOperators : public OperatorBackend {
  public:
-  /// A process that has had nothing to do for `idle_after` ends.
+  /// A process that has had nothing to do for `idle_after` ends, and so do those with nothing to do
+  /// that are too many: four times as many of all kinds together as one kind may have by itself.
   ProgramOperators(Loop& loop, ProgramHost& host, std::unique_ptr<ProgramSource> source,
                    OperatorEvents& events, Duration idle_after = std::chrono::minutes(1));
   /// Ends all its processes; those that run an attempt at once.
@@ -41,6 +42,7 @@ class ProgramOperators : public OperatorBackend {
 
   ProgramPool* pool_of(AttemptId attempt) const;
   void refuse(AttemptId attempt, std::string message);
+  void end_surplus();
   void end_idle();
 
   Loop& loop_;

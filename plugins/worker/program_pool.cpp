@@ -368,7 +368,7 @@ void ProgramPool::give(ProgramProcess& process, AttemptId id, Attempt& attempt) 
   append_start(line, *attempt.request.attempt, attempt.request.environment);
   if (line.size() - before > kProgramLineBytesMax) {
     line.resize(before);
-    return finish(id, failure(Reason::error,
+    return finish(id, failure(Reason::permanent,
                               "its parameters, item and environment together are "
                               "over 8 MiB: hand large data over in a file"));
   }
@@ -437,11 +437,20 @@ void ProgramPool::failed_to_start(const std::string& message, const std::string&
 
 // Idle processes ----------------------------------------------------------------------------------
 
+bool ProgramPool::is_idle(const ProgramProcess& process) {
+  return process.phase() == ProgramProcess::Phase::ready && process.attempts().empty();
+}
+
 void ProgramPool::end_idle(MonoTime since) {
   for (const auto& [id, one] : processes_) {
     ProgramProcess& process = *one.process;
-    if (process.phase() != ProgramProcess::Phase::ready || !process.attempts().empty()) continue;
-    if (process.last_used() <= since) process.end(kEndGrace);
+    if (is_idle(process) && process.last_used() <= since) process.end(kEndGrace);
+  }
+}
+
+void ProgramPool::add_idle(std::vector<MonoTime>& since) const {
+  for (const auto& [id, one] : processes_) {
+    if (is_idle(*one.process)) since.push_back(one.process->last_used());
   }
 }
 

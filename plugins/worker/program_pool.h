@@ -41,6 +41,8 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
 
   /// Asks processes to end that have had nothing to do since `since`.
   void end_idle(MonoTime since);
+  /// Adds since when each process has nothing to do that has nothing to do.
+  void add_idle(std::vector<MonoTime>& since) const;
   /// Has neither processes nor attempts.
   bool is_empty() const { return processes_.empty() && attempts_.empty(); }
 
@@ -92,6 +94,7 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   void failed_to_start(const std::string& message, const std::string& trace);
   bool may_serve(const ProgramProcess& process, bool was_ready) const;
   ProgramProcess* free_process() const;
+  static bool is_idle(const ProgramProcess& process);
   void give(ProgramProcess& process, AttemptId attempt, Attempt& what);
   void end_if_used_up(ProgramProcess& process);
 

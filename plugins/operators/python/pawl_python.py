@@ -24,6 +24,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import types
 
 __all__ = ["attempt", "Attempt", "Cancelled", "Deferred", "Permanent", "Skipped"]
@@ -32,6 +33,7 @@ _TICK_S = 0.1
 _CHECK_MODULES_S = 0.1
 _CLOCK_STEP_S = 0.02  # times of files come from a clock that steps
 _YOUNG_S = 2  # of a file: above the second that compiled code is told apart by
+_TICKS_PER_PART = 10
 _FLUSH_S = 0.02
 _LOG_BYTES = 8 << 10
 _DEFER_S_MAX = 366 * 86_400
@@ -211,14 +213,14 @@ class Attempt:
 
     def _take_lines(self, stream, text):
         """Messages of the lines that are whole with `text`, which may be bytes; of a part of one
-        when it has become long."""
+        when it has become long. What progress bars write over is a line too."""
         if isinstance(text, bytes):
             text = self._decode(stream, text)
         whole = self._logs[stream] + text
-        if "\n" not in text and len(whole) < _LOG_BYTES:
+        if "\n" not in text and "\r" not in text and len(whole) < _LOG_BYTES:
             self._logs[stream] = whole
             return ""
-        cut = whole.rfind("\n") + 1 or len(whole)
+        cut = max(whole.rfind("\n"), whole.rfind("\r")) + 1 or len(whole)
         self._logs[stream] = whole[cut:]
         return self._log_lines(stream, whole[:cut])
 
@@ -326,6 +328,13 @@ class _Text(io.TextIOBase):
         return self._descriptor
 
 
+_streams = ()
+
+
+def _put_back_streams():
+    sys.stdout, sys.stderr = _streams
+
+
 def _write_all(descriptor, data):
     while data:
         data = data[os.write(descriptor, data) :]
@@ -352,6 +361,7 @@ class _Channel:
         self._unsent = []
         self._unsent_size = 0
         self._sent_at = 0.0
+        self._ticks = 0
         self.is_closed = False
         self.sender = None  # the thread that is writing: no exception may come between
 
@@ -389,7 +399,14 @@ class _Channel:
         """All that was printed goes now, a line that is not whole too."""
         self.alone(self._flush_log, found, stream)
 
-    def flush(self):
+    def tick(self, attempts):
+        """Ten times a second. What was printed goes, and once a second what is no line yet: somebody
+        may be looking, and it is a sign of life."""
+        self._ticks += 1
+        if self._ticks % _TICKS_PER_PART == 0:
+            for found in attempts:
+                self.flush_log(found, "out")
+                self.flush_log(found, "err")
         self.alone(self._flush)
 
     def alone(self, work, *arguments):
@@ -461,6 +478,17 @@ class _Channel:
 # --- calls ----------------------------------------------------------------------------------------
 
 
+def _member(owner, name):
+    try:
+        return getattr(owner, name)
+    except AttributeError as error:
+        # It may be another file than its author thinks, as one of the standard library.
+        file = getattr(owner, "__file__", None)
+        if file is None:
+            raise
+        raise AttributeError(f"{error} ({file})") from None
+
+
 class _Modules:
     """Functions by name, and whether the files they came from are still the same."""
 
@@ -486,7 +514,7 @@ class _Modules:
         importlib.invalidate_caches()
         found = importlib.import_module(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            found = _member(found, part)
         if not callable(found):
             raise TypeError(f"{call} cannot be called: it is a {type(found).__name__}")
         self._functions[call] = found
@@ -595,29 +623,41 @@ def _is_own(file):
     return file == __file__ or file == importlib.__file__ or file.startswith("<frozen importlib")
 
 
+def _text_of(error):
+    """What it says; whatever its own code may do when it is asked."""
+    try:
+        return str(error)
+    except BaseException as other:
+        return f"its message cannot be made: {_name(type(other))}"
+
+
+def _trace_of(error):
+    """As Python prints it, from the called function on."""
+    trace = error.__traceback__
+    while trace is not None and _is_own(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    try:
+        described = traceback.TracebackException(type(error), error, trace)
+        # A cancellation comes from within: from the handler of a signal.
+        described.stack[:] = [frame for frame in described.stack if frame.filename != __file__]
+        return "".join(described.format())
+    except BaseException as other:
+        # An exception may hold what its kind never has, as a SyntaxError whose line is a text.
+        frames = "".join(traceback.format_tb(trace))
+        return f"{frames}{_name(type(error))}, which cannot be printed: {_name(type(other))}\n"
+
+
 def _describe(found, error):
     """The line for an exception that left the call."""
-    import traceback
-
     kind = type(error)
-    try:
-        message = str(error)
-    except Exception as other:
-        message = f"its message cannot be made: {other!r}"
+    message = _text_of(error)
     # As Python itself prints it: of a KeyError the message is the key alone, of many others nothing.
     # In these two it is a sentence of whoever wrote the call.
     if kind not in (Permanent, SystemExit):
         message = f"{_name(kind)}: {message}" if message else _name(kind)
-    trace = error.__traceback__
-    while trace is not None and _is_own(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    described = traceback.TracebackException(kind, error, trace)
-    # A cancellation comes from within: from the handler of a signal.
-    described.stack[:] = [frame for frame in described.stack if frame.filename != __file__]
-    lines = "".join(described.format())
     words = found._start["parameters"].get("permanent", ())
     reason = "permanent" if _is_permanent(kind, words) else "error"
-    return _failed(found, _name(kind), message, lines, reason)
+    return _failed(found, _name(kind), message, _trace_of(error), reason)
 
 
 def _succeeded(found, value):
@@ -625,12 +665,14 @@ def _succeeded(found, value):
         return _finish(found, "succeeded")
     try:
         text = _encode(value)
-        size = len(text.encode("utf-8"))
-    except (TypeError, ValueError, RecursionError) as error:
-        what = f"what the function returned cannot be written as JSON: {error}"
+        is_text = found._start["output_format"] == "text" and isinstance(value, str)
+        size = len((value if is_text else text).encode("utf-8"))
+    except BaseException as error:  # it may run code of whoever made the value
+        what = f"what the function returned cannot be written as JSON: {_text_of(error)}"
         return _failed(found, _name(type(error)), what, reason="output")
     if size > _OUTPUT_BYTES_MAX:
-        what = f"what the function returned has {size} bytes as JSON, more than 1 MiB"
+        as_json = "" if is_text else " as JSON"
+        what = f"what the function returned has {size} bytes{as_json}, more than 1 MiB"
         return _failed(found, "OutputTooLarge", what, reason="output")
     return _finish(found, "succeeded", f',"output":{text}')
 
@@ -647,11 +689,19 @@ def _what_to_return_instead(call, generator):
     )
 
 
+def _function_of(call, modules):
+    try:
+        return modules.function(call)
+    except SystemExit as error:
+        why = f"{call}: to import its module ends the program (sys.exit), so nothing was called"
+        raise ImportError(why).with_traceback(error.__traceback__) from None
+
+
 def _call(found, modules):
     parameters = found._start["parameters"]
     started_at = time.time()
     try:
-        function = modules.function(parameters["call"])
+        function = _function_of(parameters["call"], modules)
         value = function(*parameters.get("args", ()), **parameters.get("kwargs", {}))
         if type(value) is types.CoroutineType:
             import asyncio
@@ -665,10 +715,20 @@ def _call(found, modules):
 
 
 def _line_of_error(found, error):
+    """How a call ended that did not return. Who raises what cannot be told has failed all the same:
+    an attempt without an end would be waited for."""
+    try:
+        return _line_of_known_error(found, error)
+    except BaseException as other:
+        what = f"{_name(type(error))}, which cannot be told: {_name(type(other))}: {_text_of(other)}"
+        return _failed(found, _name(type(error)), what)
+
+
+def _line_of_known_error(found, error):
     if isinstance(error, Skipped):
         return _finish(found, "skipped", f',"message":{_encode_text(str(error))}')
     if isinstance(error, Deferred):
-        after = f',"after_ms":{error.after_ms},"state":{_encode_text(error.state)}'
+        after = f',"after_ms":{int(error.after_ms)},"state":{_encode_text(error.state)}'
         return _finish(found, "deferred", after)
     if isinstance(error, SystemExit) and not error.code:
         return _succeeded(found, None)
@@ -763,9 +823,10 @@ class _SerialRunner:
         signal.pthread_kill(self._main, _CANCEL_SIGNAL)
 
     def _tick(self):
-        if _serial_current is None:
+        found = _serial_current
+        if found is None:
             return
-        self.channel.flush()
+        self.channel.tick((found,))
         if self._is_due:
             self._is_due = False
             signal.pthread_kill(self._main, _CANCEL_SIGNAL)
@@ -833,7 +894,9 @@ class _SerialRunner:
         return _succeeded(found, value)
 
     def _set_surroundings(self, found):
-        """Environment and working folder are the attempt's, whatever the call before left."""
+        """Environment, working folder and what is printed are the attempt's, whatever the call
+        before left."""
+        _put_back_streams()
         environment = found.env
         if os.environ._data != self._seen:
             for name in list(os.environ):
@@ -900,7 +963,7 @@ class _PoolRunner:
         self._is_stale = False
         self._queue = queue.SimpleQueue()
         _give_attempts_to_threads()
-        self._ticker = _Ticker(lambda: bool(self._attempts), self.channel.flush)
+        self._ticker = _Ticker(lambda: bool(self._attempts), self._tick)
         for number in range(threads):
             name = f"pawl {number + 1}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
@@ -924,6 +987,8 @@ class _PoolRunner:
             if self._is_stale or self._modules.have_changed():
                 self._is_stale = True
                 return _give_back(self.channel, found)
+            if not self._attempts:
+                _put_back_streams()
             self._attempts[found.id] = found
             self._ticker.work_begins()
             return self._queue.put(found)
@@ -934,6 +999,9 @@ class _PoolRunner:
             found._cancelled = True
         elif kind == "kept":
             found._hear(message["kept"])
+
+    def _tick(self):
+        self.channel.tick(list(self._attempts.values()))
 
     def set_handle(self, found, handle):
         return found._ask(handle).wait()
@@ -963,12 +1031,12 @@ def _main():
     options = json.loads(sys.argv[1])
     # As a program that was started by hand would see it.
     sys.argv = [""]
-    sys.path[:1] = options["path"]
     channel = _Channel()
     os.register_at_fork(after_in_child=channel.close_after_fork)
     sys.stdin = open(0, encoding="utf-8")
-    sys.stdout = _Text("out", 1)
-    sys.stderr = _Text("err", 2)
+    global _streams
+    _streams = (_Text("out", 1), _Text("err", 2))
+    _put_back_streams()
     faulthandler.enable(2, all_threads=False)
     modules = _Modules(options["path"])
     _compile_young_files_anew()
@@ -976,6 +1044,9 @@ def _main():
         runner = _SerialRunner(channel, modules)
     else:
         runner = _PoolRunner(channel, modules, options["threads"])
+    # Now that all is imported that this file needs: a file there may have the name of a module of
+    # the standard library.
+    sys.path[:1] = options["path"]
     channel.send('{"type":"ready","protocol":1,"capabilities":["cancel"]}\n')
     runner.run()
 
