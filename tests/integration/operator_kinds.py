@@ -230,6 +230,13 @@ class KindsTest(GateTest):
             "with": {"dsn": dsn, "sql": "SELECT pg_advisory_lock(17), 'postgres' AS a"}}
         self.outputs["postgres"] = [{"pg_advisory_lock": "", "a": "postgres"}]
 
+    def statements_of_postgres(self):
+        """The server's processes that wait for the lock."""
+        if "postgres" not in self.kinds:
+            return set()
+        return set(self.ask_postgres("SELECT pid FROM pg_locks WHERE locktype = 'advisory' "
+                                     "AND objid = 17 AND NOT granted"))
+
     def ask_postgres(self, sql):
         self.psql.stdin.write(sql + ";\nSELECT 'end of it';\n")
         self.psql.stdin.flush()

@@ -69,6 +69,8 @@ class WorkersDie(KindsTest):
         first += map(self.pid_in, pid_files)
         for path in pid_files:
             path.unlink()
+        statements = self.statements_of_postgres()
+        self.assertEqual(len(statements), int("postgres" in self.kinds))
         if with_scheduler:
             self.kill(serve)
         self.kill_workers()
@@ -76,6 +78,8 @@ class WorkersDie(KindsTest):
             self.serve()
         self.until_all_wait(run, attempt=2)
         self.assertEqual([pid for pid in first if self.is_running(pid)], [])
+        self.until("the server has ended the statements of the dead",
+                   lambda: not statements & self.statements_of_postgres())
         self.let_all_go()
         self.assertEqual(self.until_ended(run)["state"], "succeeded", self.states(run))
         self.assert_outputs(run)

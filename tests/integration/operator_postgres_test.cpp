@@ -165,6 +165,11 @@ constexpr const char* kAsleep =
     "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT "
     "pg_sleep(600)'";
 
+/// Kept for somebody else: the last thing that was said to it.
+constexpr const char* kAtRest =
+    "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle' AND query LIKE 'SET "
+    "client_connection_check_interval%'";
+
 }  // namespace
 
 TEST_CASE("values of PostgreSQL keep their types") {
@@ -269,16 +274,22 @@ TEST_CASE("a cancellation ends the statement on the server too") {
   bench.wait_until(kAsleep, "0");
 }
 
+TEST_CASE("the server looks whether this side is still there, also on a connection used again") {
+  Bench bench;
+  const std::string first = bench.good("SELECT pg_backend_pid()", "", "text");
+  bench.wait_until(kAtRest + (" AND pid = " + first), "1");
+  const std::string ask =
+      "SELECT current_setting('client_connection_check_interval') || ' ' || pg_backend_pid()";
+  REQUIRE(bench.good(ask, "", "text") == "1s " + first);
+}
+
 TEST_CASE("the server knows which task is at work") {
   Bench bench;
   Ask ask = Bench::ask("SELECT current_setting('application_name') AS n", "", "text");
   ask.job = "nightly";
   ask.task = "load";
   REQUIRE(bench.host.run(ask).output == "pawl nightly/load");
-  bench.wait_until(
-      "SELECT count(*) FROM pg_stat_activity WHERE query = 'DISCARD ALL' AND state = "
-      "'idle'",
-      "1");
+  bench.wait_until(kAtRest, "1");
   // The same connection, for somebody else.
   ask.task = "it's";
   REQUIRE(bench.host.run(ask).output == "pawl nightly/it's");
@@ -290,11 +301,7 @@ TEST_CASE("a connection is used again, without what was set in it") {
       "SET work_mem = '7MB'; CREATE TEMP TABLE mine(a int); SELECT "
       "pg_backend_pid() AS pid",
       "", "text");
-  bench.wait_until(
-      "SELECT count(*) FROM pg_stat_activity WHERE query = 'DISCARD ALL' AND state = "
-      "'idle' AND pid = " +
-          first,
-      "1");
+  bench.wait_until(kAtRest + (" AND pid = " + first), "1");
   REQUIRE(bench.good("SELECT pg_backend_pid()", "", "text") == first);
   bench.wait_until("SELECT state FROM pg_stat_activity WHERE pid = " + first, "idle");
   REQUIRE(bench.good("SELECT current_setting('work_mem') || to_regclass('mine') IS NULL", "",
@@ -304,8 +311,7 @@ TEST_CASE("a connection is used again, without what was set in it") {
 TEST_CASE("a connection that the server ended meanwhile is not used again") {
   Bench bench;
   const std::string first = bench.good("SELECT pg_backend_pid()", "", "text");
-  bench.wait_until("SELECT query FROM pg_stat_activity WHERE state = 'idle' AND pid = " + first,
-                   "DISCARD ALL");
+  bench.wait_until(kAtRest + (" AND pid = " + first), "1");
   REQUIRE(bench.observer.ask("SELECT pg_terminate_backend(" + first + ", 10000)") == "t");
   REQUIRE(bench.good("SELECT pg_backend_pid()", "", "text") != first);
 }

@@ -43,6 +43,14 @@ class Connection {
     on_notice_ = std::move(function);
   }
 
+  /// What makes the server look every second whether this side is still there, so that a statement
+  /// does not outlive the host that sent it; null: this server cannot (before 14). Not every system
+  /// that a server runs on can either: then it is an error that means nothing. A reset undoes it.
+  const char* look_statement() const {
+    return ::PQserverVersion(handle_) < 140'000 ? nullptr
+                                                : "SET client_connection_check_interval = '1s'";
+  }
+
   enum class Fed { fine, lost };
   /// What there is to send and to read. More may remain to be sent: then the socket is watched for
   /// that too.

@@ -47,7 +47,7 @@ void IdleConnections::keep(std::unique_ptr<Connection> connection) {
   if (kept_.size() >= kKeptMax || kept_of(connection->key()) >= kKeptPerKeyMax) return;
   connection->on_notice(nullptr);
   if (::PQsendQuery(connection->get(), "DISCARD ALL") == 0) return;
-  const Place place = kept_.insert(kept_.end(), Idle{std::move(connection), false, nullptr});
+  const Place place = kept_.insert(kept_.end(), Idle{std::move(connection), false, false, nullptr});
   place->connection->watch(PAWL_READABLE, [this, place](int events) { on_ready(place, events); });
   place->end =
       std::make_unique<plugin::TimeWatch>(host_, kKeptFor, [this, place] { kept_.erase(place); });
@@ -67,10 +67,15 @@ bool IdleConnections::take_results(Idle& idle) const {
   while (::PQisBusy(connection) == 0) {
     const PgResult result(::PQgetResult(connection));
     if (!result) {
-      idle.is_reset = true;
-      return true;
+      const char* look = idle.connection->look_statement();
+      if (look == nullptr || std::exchange(idle.is_preparing, true)) {
+        idle.is_reset = true;
+        return true;
+      }
+      return ::PQsendQuery(connection, look) == 1 &&
+             idle.connection->flush() == Connection::Fed::fine;
     }
-    if (::PQresultStatus(result.get()) != PGRES_COMMAND_OK) return false;
+    if (!idle.is_preparing && ::PQresultStatus(result.get()) != PGRES_COMMAND_OK) return false;
   }
   return true;
 }

@@ -30,7 +30,8 @@ class IdleConnections {
 
   struct Idle {
     std::unique_ptr<Connection> connection;
-    bool is_reset = false;
+    bool is_reset = false;  ///< and prepared
+    bool is_preparing = false;
     std::unique_ptr<plugin::TimeWatch> end;
   };
   using Place = std::list<Idle>::iterator;

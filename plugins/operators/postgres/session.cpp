@@ -87,7 +87,7 @@ Session::End Session::go_on_connecting() {
   int events = 0;
   switch (::PQconnectPoll(connection_->get())) {
     case PGRES_POLLING_FAILED: return result_of(connect_error(connection_->get()));
-    case PGRES_POLLING_OK: return prepare();
+    case PGRES_POLLING_OK: return greet();
     case PGRES_POLLING_READING: events = PAWL_READABLE; break;
     case PGRES_POLLING_WRITING: events = PAWL_WRITABLE; break;
     case PGRES_POLLING_ACTIVE: events = PAWL_READABLE | PAWL_WRITABLE; break;
@@ -97,16 +97,30 @@ Session::End Session::go_on_connecting() {
   return std::nullopt;
 }
 
-/// What the session must have before the statements: a format of dates that is ISO's, and the name
-/// of this task. Most servers and new connections have both.
-Session::End Session::prepare() {
-  limit_.reset();
-  phase_ = Phase::preparing;
+void Session::listen() {
   PGconn* connection = connection_->get();
   ::PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
   ::PQsetnonblocking(connection, 1);
   connection_->watch(PAWL_READABLE,
                      [this](int ready) { step([this, ready] { return on_ready(ready); }); });
+}
+
+/// What every new connection has; one that is used again had it after its reset.
+Session::End Session::greet() {
+  const char* look = connection_->look_statement();
+  if (look == nullptr) return prepare();
+  phase_ = Phase::greeting;
+  listen();
+  return sent(::PQsendQuery(connection_->get(), look));
+}
+
+/// What the session must have before the statements: a format of dates that is ISO's, and the name
+/// of this task. Most servers and new connections have both.
+Session::End Session::prepare() {
+  limit_.reset();
+  phase_ = Phase::preparing;
+  listen();
+  PGconn* connection = connection_->get();
   connection_->on_notice([this](std::string_view text) { attempt_.log_error(text); });
   std::string sql;
   const char* style = ::PQparameterStatus(connection, "DateStyle");
@@ -172,9 +186,8 @@ Session::End Session::take_results() {
 }
 
 Session::End Session::phase_done() {
-  if (phase_ != Phase::preparing) return outcome();
-  if (error_ || is_cancelling_) return outcome();
-  return send_work();
+  if (phase_ == Phase::running || error_ || is_cancelling_) return outcome();
+  return phase_ == Phase::greeting ? prepare() : send_work();
 }
 
 void Session::take(const PGresult* result) {
@@ -203,13 +216,17 @@ void Session::take_result(const PGresult* result) {
       return;
     case PGRES_BAD_RESPONSE:
     case PGRES_FATAL_ERROR:
-    case PGRES_PIPELINE_ABORTED:
-      if (!error_) error_ = error_of(result, work_.sql);
-      return;
+    case PGRES_PIPELINE_ABORTED: take_error(error_of(result, work_.sql)); return;
     case PGRES_EMPTY_QUERY:
     case PGRES_NONFATAL_ERROR:
     case PGRES_PIPELINE_SYNC: return;
   }
+}
+
+/// The first one counts; none of the greeting does that leaves the connection as it was.
+void Session::take_error(ServerError&& error) {
+  const bool is_harmless = phase_ == Phase::greeting && error.is_of_statement;
+  if (!error_ && !is_harmless) error_ = std::move(error);
 }
 
 void Session::take_row(const PGresult* result) {

@@ -63,7 +63,7 @@ class Session {
   void cancel();
 
  private:
-  enum class Phase { resolving, connecting, preparing, running };
+  enum class Phase { resolving, connecting, greeting, preparing, running };
   /// Set: the session is over.
   using End = std::optional<plugin::Result>;
 
@@ -73,7 +73,9 @@ class Session {
   End find_connection();
   End connect(const Target& target);
   End go_on_connecting();
+  End greet();
   End prepare();
+  void listen();
   End send_work();
   End sent(int code);
   End on_ready(int events);
@@ -81,6 +83,7 @@ class Session {
   End phase_done();
   void take(const PGresult* result);
   void take_result(const PGresult* result);
+  void take_error(ServerError&& error);
   void take_row(const PGresult* result);
   void count_changes(PGresult* result);
   void ask_server_to_cancel();
