@@ -155,6 +155,24 @@ Json shown(const Document& document, NodeId node, const OperatorInfo* info,
   return object;
 }
 
+/// What members of `schema` replace, and members of those.
+void add_replaced(const Json& schema, const std::string& pointer,
+                  std::vector<std::pair<std::string, std::string>>& out) {
+  const auto members = schema.is_object() ? schema.find("properties") : schema.end();
+  if (members == schema.end()) return;
+  for (const auto& [name, member] : members->items()) {
+    if (!member.is_object()) continue;
+    const std::string own = pointer + "/" + escape_pointer(name);
+    for (const Json& other : member.value("x-pawl-replaces", Json::array()))
+      out.emplace_back(own, pointer + "/" + escape_pointer(other.get<std::string>()));
+    add_replaced(member, own, out);
+  }
+}
+
+void erase_at(Json& from, const Json::json_pointer& place) {
+  if (from.contains(place)) from[place.parent_pointer()].erase(place.back());
+}
+
 const OperatorInfo* operator_of(const View& connection, const OperatorCatalog* operators) {
   const View name = connection.member("operator");
   return operators == nullptr || !name.is(NodeKind::string) ? nullptr
@@ -181,6 +199,7 @@ Connection read_connection(const std::string& name, const View& value,
     connection = ConnectionReader(name, with.document(), info, diagnostics).read(with.node());
   }
   connection.operator_name = of.string();
+  if (info != nullptr) add_replaced(info->schema, "", connection.replaced);
   return connection;
 }
 
@@ -237,7 +256,11 @@ Result<std::string> with_connection(const std::string& with, const std::string& 
   }
   Json own = Json::parse(with, nullptr, false);
   own.erase("connection");
-  return merged(Json::parse(found->second.with, nullptr, false), std::move(own)).dump();
+  Json shared = Json::parse(found->second.with, nullptr, false);
+  for (const auto& [by, what] : found->second.replaced) {
+    if (own.contains(Json::json_pointer(by))) erase_at(shared, Json::json_pointer(what));
+  }
+  return merged(shared, std::move(own)).dump();
 }
 
 }  // namespace pawl

@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "scheduler/base/result.h"
 #include "scheduler/spec/job.h"
@@ -17,6 +19,8 @@ struct Connection {
   std::string operator_name;                    ///< whose tasks may name it
   std::string with = "{}";                      ///< JSON text; its secrets are templates
   std::map<std::string, SecretSource> secrets;  ///< by the names in these templates
+  /// Where a task says the first, what is said here at the second does not count (JSON pointers).
+  std::vector<std::pair<std::string, std::string>> replaced;
 
   friend bool operator==(const Connection&, const Connection&) = default;
 };
@@ -43,8 +47,9 @@ bool names_connection(const std::string& with);
 /// The connection that it names; empty: none.
 std::string connection_name(const std::string& with);
 
-/// What a task's `with` is with its connection in it, its own parameters first. Without the key
-/// `connection` as it was. Errors: invalid, naming the connections there are.
+/// What a task's `with` is with its connection in it, its own parameters first, also where they say
+/// in another way what the connection says (`x-pawl-replaces`). Without the key `connection` as it
+/// was. Errors: invalid, naming the connections there are.
 Result<std::string> with_connection(const std::string& with, const std::string& operator_name,
                                     const Connections& connections);
 

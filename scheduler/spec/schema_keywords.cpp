@@ -46,7 +46,7 @@ struct Keyword {
   KeywordForm form;
   std::string_view type = {};  ///< of the values that it judges, letting others by; empty: any
 };
-constexpr std::array<Keyword, 43> kKeywords = {{
+constexpr std::array<Keyword, 44> kKeywords = {{
     {"type", KeywordForm::type},
     {"enum", KeywordForm::list},
     {"const", KeywordForm::any},
@@ -89,6 +89,7 @@ constexpr std::array<Keyword, 43> kKeywords = {{
     {"x-pawl-error", KeywordForm::text},
     {"x-pawl-secret", KeywordForm::boolean},
     {"x-pawl-writes", KeywordForm::boolean},
+    {"x-pawl-replaces", KeywordForm::words},
     {"x-pawl-output", KeywordForm::output},
 }};
 constexpr std::array<std::string_view, 7> kTypes = {"string", "integer", "number", "boolean",
@@ -214,11 +215,12 @@ class SchemaChecker {
     if (key == "x-pawl-maximum") needs("size");
     const bool is_output = key == "x-pawl-output";
     const bool is_written = key == "x-pawl-writes";
+    const bool is_replacing = key == "x-pawl-replaces";
     if (use_ == Use::param_of_job && key == "x-pawl-secret") {
       fail(pointer,
            "\"x-pawl-secret\" keeps no parameter of a job secret: runs keep and show their "
            "parameters; what is secret comes by the job's \"secrets\"");
-    } else if (use_ == Use::param_of_job && (is_output || is_written)) {
+    } else if (use_ == Use::param_of_job && (is_output || is_written || is_replacing)) {
       fail(pointer,
            quote(key) + " means nothing in a parameter of a job: it is for schemas of operators");
     } else if (use_ == Use::parameters_of_operator && is_output) {
@@ -227,6 +229,10 @@ class SchemaChecker {
       fail(pointer,
            "\"x-pawl-writes\" means something of a parameter alone, as in "
            "/properties/path/x-pawl-writes");
+    } else if (use_ == Use::parameters_of_operator && is_replacing && !is_of_member(pointer)) {
+      fail(pointer,
+           "\"x-pawl-replaces\" means something of a member of \"properties\" alone, and names "
+           "others of them");
     }
   }
 
@@ -234,6 +240,26 @@ class SchemaChecker {
     constexpr std::string_view kProperties = "/properties/";
     return pointer.starts_with(kProperties) &&
            std::count(pointer.begin() + kProperties.size(), pointer.end(), '/') == 1;
+  }
+
+  static bool is_of_member(const std::string& pointer) {
+    const Json::json_pointer schema = Json::json_pointer(pointer).parent_pointer();
+    return !schema.empty() && !schema.parent_pointer().empty() &&
+           schema.parent_pointer().back() == "properties";
+  }
+
+  /// Of `properties`: who replaces others names others of them.
+  void check_replaced(const Json& members, const std::string& pointer) {
+    for (const auto& [name, schema] : members.items()) {
+      if (!schema.is_object() || !schema.contains("x-pawl-replaces")) continue;
+      for (const Json& other : schema["x-pawl-replaces"]) {
+        if (!other.is_string() || (other != name && members.contains(other.get<std::string>())))
+          continue;
+        fail(pointer + "/" + escape_pointer(name) + "/x-pawl-replaces",
+             "\"x-pawl-replaces\" names " + quote(other.get<std::string>()) +
+                 ", and there is no such other member");
+      }
+    }
   }
 
   void check_output(const Json& schema, const std::string& pointer) {
@@ -321,6 +347,8 @@ class SchemaChecker {
         for (const auto& [name, schema] : value.items()) {
           check_part(schema, pointer + "/" + escape_pointer(name), false);
         }
+        if (key == "properties" && use_ == Use::parameters_of_operator)
+          check_replaced(value, pointer);
         return;
       case KeywordForm::pattern: check_pattern(value, pointer); return;
       case KeywordForm::format: check_format(value, pointer); return;

@@ -224,6 +224,32 @@ TEST_CASE("a task has the parameters of the connection it names, and its own fir
   CHECK(*with_connection(R"({"host":"x"})", "postgres", {}) == R"({"host":"x"})");
 }
 
+TEST_CASE("what a task says in another way takes the place of what its connection says") {
+  OperatorCatalog operators;
+  OperatorInfo info;
+  info.name = "postgres";
+  info.schema = json::parse(R"({"type": "object", "properties": {
+      "dsn": {"type": "string", "x-pawl-replaces": ["host", "password"]},
+      "host": {"type": "string"}, "sql": {"type": "string"},
+      "password": {"type": "string", "x-pawl-secret": true},
+      "auth": {"type": "object", "properties": {
+        "user": {"type": "string"}, "token": {"type": "string", "x-pawl-replaces": ["user"]}}}}})");
+  operators.add(std::move(info));
+  const Settings settings = settings_of(R"({"connections": {"wh": {"operator": "postgres",
+      "with": {"host": "wh-02", "password": {"env": "WH"}, "sql": "select 2",
+               "auth": {"user": "me"}}}}})",
+                                        &operators);
+  const auto with = [&](const char* own) {
+    const auto all = with_connection(own, "postgres", settings.connections);
+    REQUIRE(all);
+    return json::parse(*all);
+  };
+  CHECK(with(R"({"connection": "wh", "dsn": "host=x"})") ==
+        json::parse(R"({"dsn": "host=x", "sql": "select 2", "auth": {"user": "me"}})"));
+  CHECK(with(R"({"connection": "wh", "auth": {"token": "t"}})")["auth"] == json({{"token", "t"}}));
+  CHECK(with(R"({"connection": "wh", "auth": {"user": "you"}})")["host"] == "wh-02");
+}
+
 TEST_CASE("a connection that is not there, or is another operator's, is an error of the job") {
   const OperatorCatalog operators = databases();
   const Settings settings = settings_of(R"({"connections": {

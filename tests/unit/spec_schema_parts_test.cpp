@@ -91,7 +91,8 @@ TEST_CASE("of an operator's schema is told what means nothing where it stands") 
   };
   CHECK(told(R"("x-pawl-output": "out", "properties": {
     "out": {"type": "string", "default": "a", "x-pawl-writes": true, "x-pawl-secret": true},
-    "every": {"x-pawl-type": "duration", "x-pawl-minimum": "1s", "default": "30s"},
+    "every": {"x-pawl-type": "duration", "x-pawl-minimum": "1s", "default": "30s",
+              "x-pawl-replaces": ["out"]},
     "deep": {"properties": {"connection": {"default": null}}, "required": ["connection"]}})")
             .empty());
   struct Case {
@@ -120,6 +121,11 @@ TEST_CASE("of an operator's schema is told what means nothing where it stands") 
        "/required: \"connection\" cannot be required: tasks name a connection of the settings"},
       {R"("anyOf": [{"required": ["url"]}, {"required": ["connection"]}])", "/anyOf/1/required: "},
       {R"("type": "string")", R"("type" must be "object")"},
+      {R"("x-pawl-replaces": ["a"])", "means something of a member of \"properties\" alone"},
+      {R"("properties": {"a": {"x-pawl-replaces": ["b"]}})",
+       "/properties/a/x-pawl-replaces: \"x-pawl-replaces\" names \"b\", and there is no such "
+       "other"},
+      {R"("properties": {"a": {"x-pawl-replaces": ["a"]}})", "no such other member"},
   };
   for (const Case& one : cases) {
     CAPTURE(one.members);

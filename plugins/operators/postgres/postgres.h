@@ -25,6 +25,7 @@ class Postgres final : private SessionOwner {
         "pattern": "^(postgres(ql)?://[^\\x00]*|\\s*([A-Za-z_]+\\s*=[^\\x00]*)?)$",
         "x-pawl-error": "is no connection string, which looks like postgresql://user@host/dbname or host=… dbname=…",
         "description": "connection string of libpq: \"postgresql://user@host/dbname\" or \"host=… dbname=…\"; what is nowhere set comes from PGHOST, PGUSER … of the task's `env`",
+        "x-pawl-replaces": ["host", "port", "dbname", "user", "password", "sslmode", "sslrootcert", "sslcert", "sslkey"],
         "x-pawl-secret": true
       },
       "host": {
