@@ -300,10 +300,11 @@ void Supervision::rearm(AttemptId id, Attempt& attempt) {
   const std::optional<MonoTime> next = earliest(attempt);
   // An entry that fires early finds nothing to do and is armed anew: cheaper than to move it each
   // time, as most attempts are over before it fires.
-  if (attempt.due && next && *attempt.due <= *next) return;
-  if (attempt.due) due_.erase({*attempt.due, id});
-  attempt.due = next;
-  if (attempt.due) due_.insert({*attempt.due, id});
+  if (attempt.due && next && (*attempt.due)->first <= *next) return;
+  if (attempt.due) due_.erase(*attempt.due);
+  attempt.due.reset();
+  // What begins last is mostly due last: no way down the tree to its place.
+  if (next) attempt.due = due_.emplace_hint(due_.end(), *next, id);
 }
 
 std::optional<MonoTime> Supervision::earliest(const Attempt& attempt) const {

@@ -130,6 +130,7 @@ class Supervision {
   std::size_t known_count() const { return attempts_.size(); }
 
  private:
+  using Due = std::set<std::pair<MonoTime, AttemptId>>;
   struct Attempt {
     AttemptPhase phase = AttemptPhase::starting;
     AttemptLimits limits;
@@ -143,7 +144,7 @@ class Supervision {
     Reason cause = Reason::none;  ///< of the stop
     bool skip = false;
     ProgramExit exit;
-    std::optional<MonoTime> due;  ///< its entry in `due_`
+    std::optional<Due::iterator> due;  ///< its entry
   };
 
   Attempt* find(AttemptId attempt);
@@ -156,7 +157,7 @@ class Supervision {
 
   Options options_;
   std::unordered_map<AttemptId, Attempt> attempts_;
-  std::set<std::pair<MonoTime, AttemptId>> due_;
+  Due due_;
   std::size_t open_ = 0;
 };
 

@@ -35,7 +35,8 @@ std::vector<std::string> words_of(const WorkerCommand& command) {
 // Attempts of a host begin and end in bursts of thousands; of what they free the C library would
 // keep 7 pieces of each size at hand (docs/decisions.md). It reads this when a program starts.
 constexpr const char* kTunables = "GLIBC_TUNABLES=";
-constexpr const char* kHostTunables = "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000";
+constexpr const char* kHostTunables =
+    "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000:glibc.malloc.hugetlb=1";
 
 /// Ours; for a host with `tunables`, unless the user has set some.
 std::vector<char*> environment_of(std::string& tunables, bool is_host) {

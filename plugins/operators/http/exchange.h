@@ -112,7 +112,8 @@ class HttpExchange : public Transfer {
   void configure_method();
   void configure_headers();
   void configure_proxy();
-  void configure_trust();
+  void configure_auth();
+  void configure_tls();
   void release_handle();
   bool is_to_be_followed(long status) const;
   std::string redirect_url() const;
@@ -124,6 +125,7 @@ class HttpExchange : public Transfer {
   bool keep_piece(std::string_view piece);
   bool pass_piece(std::string_view piece);
   bool drop_piece(std::string_view piece);
+  void stop(plugin::Result&& why);
   HttpAnswer answer() const;
   void tell_request();
   void tell_answer(const HttpAnswer& answer);
@@ -140,11 +142,11 @@ class HttpExchange : public Transfer {
   EasyHandle handle_;
   bool is_handle_plain_ = true;  ///< only what `release_handle` sets back was set
   TextList headers_;
-  std::array<char, CURL_ERROR_SIZE> error_{};
-  std::optional<HttpJudge::Keep> keep_;    ///< once the first piece of the body is there
-  std::string sample_;                     ///< a byte more than is shown, where there is one
-  std::size_t dropped_ = 0;                ///< bytes of a body that is not kept
-  std::optional<plugin::Result> stopped_;  ///< why we ended the transfer ourselves
+  std::array<char, CURL_ERROR_SIZE> error_;  ///< empty where libcurl has said nothing
+  std::optional<HttpJudge::Keep> keep_;      ///< once the first piece of the body is there
+  std::string sample_;                       ///< a byte more than is shown, where there is one
+  std::size_t dropped_ = 0;                  ///< bytes of a body that is not kept
+  std::unique_ptr<plugin::Result> stopped_;  ///< why we ended the transfer ourselves
   bool has_dropped_enough_ = false;
   int redirects_ = 0;
   bool is_sent_ = false;              ///< a request, which is not in the log unless `tells_`

@@ -187,10 +187,10 @@ void read_body(const json& parameters, HttpTarget& target) {
                               body->is_string() ? "text/plain; charset=utf-8" : "application/json");
 }
 
-Result<HttpAuth> read_auth(const json& parameters) {
-  HttpAuth auth;
+Result<void> read_auth(const json& parameters, HttpTarget& target) {
   const auto found = parameters.find("auth");
-  if (found == parameters.end()) return auth;
+  if (found == parameters.end()) return {};
+  HttpAuth auth;
   auth.user = text_or_empty(*found, "user");
   auth.password = text_or_empty(*found, "password");
   auth.token = text_or_empty(*found, "token");
@@ -200,13 +200,14 @@ Result<HttpAuth> read_auth(const json& parameters) {
   if (breaks_line(auth.user + auth.password + auth.token)) {
     return invalid("`auth` holds a line break or a NUL");
   }
-  return auth;
+  target.auth = std::make_unique<HttpAuth>(std::move(auth));
+  return {};
 }
 
-Result<HttpTls> read_tls(const json& parameters, const plugin::Request& request) {
-  HttpTls tls;
+Result<void> read_tls(const json& parameters, const plugin::Request& request, HttpTarget& target) {
   const auto found = parameters.find("tls");
-  if (found == parameters.end()) return tls;
+  if (found == parameters.end()) return {};
+  HttpTls tls;
   tls.verify = found->value("verify", true);
   for (const auto& [name, file] :
        {std::pair("ca_file", &tls.ca_file), std::pair("certificate_file", &tls.certificate_file),
@@ -216,7 +217,8 @@ Result<HttpTls> read_tls(const json& parameters, const plugin::Request& request)
     *file = std::move(*path);
   }
   tls.key_password = text_or_empty(*found, "key_password");
-  return tls;
+  target.tls = std::make_unique<HttpTls>(std::move(tls));
+  return {};
 }
 
 /// libcurl takes one of another kind for a server that cannot be reached, which may be better
@@ -282,12 +284,8 @@ Result<HttpTarget> read_target(const json& parameters, const plugin::Request& re
   target.headers = std::move(*headers);
   read_body(parameters, target);
   target.method = parameters.value("method", target.has_body ? "POST" : "GET");
-  auto auth = read_auth(parameters);
-  if (!auth) return auth.error();
-  target.auth = std::move(*auth);
-  auto tls = read_tls(parameters, request);
-  if (!tls) return tls.error();
-  target.tls = std::move(*tls);
+  if (auto auth = read_auth(parameters, target); !auth) return auth.error();
+  if (auto tls = read_tls(parameters, request, target); !tls) return tls.error();
   if (auto proxy = read_proxy(parameters, request, target); !proxy) return proxy.error();
   auto timeout = read_duration(parameters, "connect_timeout", target.connect_timeout);
   if (!timeout) return timeout.error();

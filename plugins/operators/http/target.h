@@ -3,6 +3,7 @@
 // Whom to ask, and how: the parameters that every operator over HTTP has. `kTargetSchema` is their
 // part of the schema.
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,8 +21,6 @@ struct HttpAuth {
   std::string user;  ///< with `password`: basic
   std::string password;
   std::string token;  ///< bearer
-
-  bool operator==(const HttpAuth&) const = default;
 };
 
 struct HttpTls {
@@ -30,8 +29,6 @@ struct HttpTls {
   std::string certificate_file;
   std::string key_file;
   std::string key_password;
-
-  bool operator==(const HttpTls&) const = default;
 };
 
 struct HttpProxy {
@@ -50,10 +47,10 @@ struct HttpTarget {
   std::vector<HttpHeader> headers;
   bool has_body = false;
   std::string body;
-  HttpAuth auth;
-  HttpTls tls;
-  HttpProxy proxy;           ///< for the scheme of `url`
-  bool names_proxy = false;  ///< the parameters do, for both schemes
+  std::unique_ptr<HttpAuth> auth;  ///< null: nobody signs in
+  std::unique_ptr<HttpTls> tls;    ///< null: as `HttpTls` begins
+  HttpProxy proxy;                 ///< for the scheme of `url`
+  bool names_proxy = false;        ///< the parameters do, for both schemes
   Duration connect_timeout = std::chrono::seconds(30);
   int max_redirects = 10;
   Duration timeout{};  ///< of each request; 0: none
