@@ -118,6 +118,11 @@ class EmbeddedPort final : public Port {
       end();  // which answers what it can
       if (!*answer) return *ended_;
     }
+    // It goes because of something, which says more than that it goes.
+    if ((*answer)->status == kStatusNoScheduler) {
+      if (!ended_) end();
+      return Error{ended_->kind, error_from((*answer)->status, (*answer)->body).message};
+    }
     if ((*answer)->status != kStatusNotTaken) return **answer;
     was_taken_ = false;
     return *ended_;
@@ -164,8 +169,11 @@ class EmbeddedPort final : public Port {
   }
 
  private:
-  /// Lets the home go, for whoever asked for it.
+  /// Lets the home go, for whoever asked for it. The service has ended, or has said that it does:
+  /// then why is on its way from the writer.
   void end() {
+    while (service_->turn()) {
+    }
     ended_ = failure();
     service_.reset();
   }

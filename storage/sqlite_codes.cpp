@@ -18,8 +18,10 @@ Error SqliteFailure::error(std::string_view doing, const std::string& path) cons
   auto make = [&](ErrorKind kind, std::string why) {
     return Error{kind, std::string(doing) + ": " + std::move(why)};
   };
-  std::string damage =
-      path + " is damaged (" + text + "). Stop pawl and bring back a backup: pawl restore FILE";
+  // A read that fails with EIO is told by SQLite as damage, too.
+  std::string damage = path + " is damaged, or its disk cannot be read (" + text +
+                       "). pawl doctor says which; of a damaged one bring back a backup: pawl "
+                       "restore FILE";
   if (is_full()) {
     return make(ErrorKind::storage, "the disk of " + path + " is full. Free some room");
   }
