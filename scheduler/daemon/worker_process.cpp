@@ -32,8 +32,9 @@ std::vector<std::string> words_of(const WorkerCommand& command) {
   return words;
 }
 
-// Attempts of a host begin and end in bursts of thousands; of what they free the C library would
-// keep 7 pieces of each size at hand (docs/decisions.md). It reads this when a program starts.
+// Attempts of a host begin and end in bursts of thousands: of what they free the C library would
+// keep 7 pieces of each size at hand, and their memory would lie in thousands of small pages
+// (docs/decisions.md). It reads this when a program starts.
 constexpr const char* kTunables = "GLIBC_TUNABLES=";
 constexpr const char* kHostTunables =
     "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000:glibc.malloc.hugetlb=1";

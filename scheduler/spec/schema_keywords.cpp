@@ -119,13 +119,11 @@ void each_judge(const Json& schema, const std::string& pointer,
   if (!schema.is_object()) return;
   visit(schema, pointer);
   for (const auto& [key, part] : schema.items()) {
+    if (!is_about_the_same(key)) continue;
     const std::string place = pointer + "/" + key;
-    if (key == "allOf" || key == "anyOf" || key == "oneOf") {
-      for (std::size_t i = 0; i < part.size(); ++i)
-        each_judge(part[i], place + "/" + std::to_string(i), visit);
-    } else if (key == "not" || key == "if" || key == "then" || key == "else") {
-      each_judge(part, place, visit);
-    }
+    if (!part.is_array()) each_judge(part, place, visit);
+    for (std::size_t i = 0; part.is_array() && i < part.size(); ++i)
+      each_judge(part[i], place + "/" + std::to_string(i), visit);
   }
 }
 

@@ -67,17 +67,20 @@ def say(word):
     print(word)
 
 
+def wait_until_seen():
+    while not os.path.exists("seen"):
+        time.sleep(0.01)
+
+
 def draw_a_bar():
     for percent in (50, 100):
         sys.stderr.write(f"\r{percent} %")
-    while not os.path.exists("seen"):
-        time.sleep(0.01)
+    wait_until_seen()
 
 
 def draw_dots():
     print(".", end="")
-    while not os.path.exists("seen"):
-        time.sleep(0.01)
+    wait_until_seen()
 
 
 def letters(count):
