@@ -20,7 +20,6 @@
 namespace pawl {
 namespace {
 
-constexpr Duration kLoopPatience = std::chrono::seconds(30);
 /// What was started is at work from the end of the turn on, so the next ones wait for that.
 constexpr std::size_t kStartsPerTurnMax = 64;
 constexpr std::size_t kFittingBytesMax = 4096;
@@ -73,7 +72,7 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
              }),
       suspects_timer_(loop, [this] { schedule_turn(); }),
       retire_timer_(loop, [this] { end_process(); }),
-      watchdog_(std::make_unique<LoopWatchdog>(loop, kLoopPatience, [] {
+      watchdog_(std::make_unique<LoopWatchdog>(loop, options.loop_patience, [] {
         // Nothing of this process can be trusted any more; the journal has what ended.
         static constexpr char kText[] = "the loop is blocked by an operator: this host ends\n";
         [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
@@ -83,6 +82,7 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
       })) {
   signal_poll_.watch({.readable = true});
   record_crashes(folder_);
+  watchdog_->watch(true);  // libraries do what they like when they are loaded
   std::error_code ignored;
   std::filesystem::create_directories(folder_ + "/scratch", ignored);
   for (const std::string& plugin : options.plugins) {
@@ -553,6 +553,8 @@ void OperatorHost::schedule_turn() {
 
 void OperatorHost::run_turn() {
   is_turn_scheduled_ = false;
+  // What it starts may be what holds it up.
+  watchdog_->watch(true);
   perform();
   start_queued();
   perform();

@@ -29,10 +29,10 @@ LoopWatchdog::~LoopWatchdog() {
 void LoopWatchdog::watch(bool is_needed) {
   {
     std::lock_guard lock(mutex_);
-    if (is_needed_ == is_needed) return;
     is_needed_ = is_needed;
+    if (!is_needed_ || !is_asleep_) return;
   }
-  if (is_needed) changed_.notify_all();
+  changed_.notify_all();
 }
 
 void LoopWatchdog::work() {
@@ -41,7 +41,9 @@ void LoopWatchdog::work() {
   while (!ends_) {
     if (!is_needed_) {
       unanswered = 0;
+      is_asleep_ = true;
       changed_.wait(lock, [this] { return ends_ || is_needed_; });
+      is_asleep_ = false;
       continue;
     }
     has_answered_ = false;

@@ -1,8 +1,8 @@
 #pragma once
 
 // A thread that ends the process when its loop does not turn: an operator that blocks the loop, or
-// spins on it, would otherwise keep all attempts of its host for ever. It is awake only while there
-// are attempts.
+// spins on it, would otherwise keep all attempts of its host for ever. It is awake only while
+// operators are at work.
 
 #include <atomic>
 #include <condition_variable>
@@ -26,7 +26,8 @@ class LoopWatchdog {
   LoopWatchdog(const LoopWatchdog&) = delete;
   LoopWatchdog& operator=(const LoopWatchdog&) = delete;
 
-  /// On the loop: whether there is something that a hang would hold up.
+  /// On the loop: whether there is something that a hang would hold up. Said before it begins, as
+  /// it may be what hangs; cheap, also where it changes all the time.
   void watch(bool is_needed);
 
  private:
@@ -38,6 +39,7 @@ class LoopWatchdog {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool is_needed_ = false;
+  bool is_asleep_ = false;
   bool ends_ = false;
   std::atomic<bool> has_answered_{true};
   std::thread thread_;

@@ -108,11 +108,12 @@ void NativeOperator::Impl::finish(std::shared_ptr<NativeAttempt> cell, OperatorR
   say({.kind = Said::Kind::finished, .attempt = cell->id, .result = std::move(result)});
 }
 
-/// Once; false: it cannot work, and `open_error` says why.
-bool NativeOperator::Impl::open() {
+/// Once, for the attempt that needs it first; false: it cannot work, and `open_error` says why.
+bool NativeOperator::Impl::open(AttemptId first) {
   if (std::exchange(is_opened, true)) return open_error.empty();
   if (table->open == nullptr) return true;
   pawl_bytes message{};
+  const WorksFor working(first);
   if (table->open(&host.host, &self, &message) == 0) return true;
   open_error = text_of(message, limits::kErrorMessageBytesMax);
   if (open_error.empty()) open_error = "the operator cannot work here, and does not say why";
@@ -130,7 +131,7 @@ NativeOperator::~NativeOperator() {
 void NativeOperator::start(std::shared_ptr<const OperatorRequest> request) {
   Impl& impl = *impl_;
   const AttemptId id = request->attempt;
-  if (!impl.open()) {
+  if (!impl.open(id)) {
     return impl.events.finished(id, failed_result(Reason::error, impl.open_error));
   }
   auto cell = std::make_shared<NativeAttempt>();

@@ -50,7 +50,7 @@ struct NativeOperator::Impl {
   void listen();
   void tell(Said&& said);
   void finish(std::shared_ptr<NativeAttempt> cell, OperatorResult&& result);
-  bool open();
+  bool open(AttemptId first);
 
   Loop& loop;
   const pawl_operator* table;

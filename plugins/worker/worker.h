@@ -38,6 +38,8 @@ struct WorkerOptions {
   std::uint64_t memory_bytes_max = 0;  ///< of a host: resident, until a fresh one follows; 0: never
   /// Of a host: how long its others may go on when an operator does not listen.
   Duration retire_within = std::chrono::seconds(30);
+  /// Of a host: how long an operator may hold up its loop.
+  Duration loop_patience = std::chrono::seconds(30);
 };
 
 /// Runs until there is nothing left to do. Returns an exit code: 0, 2 (unknown class), 73 (the

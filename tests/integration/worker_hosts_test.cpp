@@ -15,11 +15,12 @@ using test::TestWorker;
 /// A host with the plugin of tests.
 class FaultyHost : public TestWorker {
  public:
-  explicit FaultyHost(Duration retire_within = test::kPatience)
-      : TestWorker([retire_within](WorkerOptions& options) {
+  explicit FaultyHost(const std::function<void(WorkerOptions&)>& change = {})
+      : TestWorker([&change](WorkerOptions& options) {
           options.worker_class = "host";
           options.plugins = {PAWL_FAULTY_PLUGIN};
-          options.retire_within = retire_within;
+          options.retire_within = test::kPatience;
+          if (change) change(options);
         }) {}
   TaskDefinition of(const std::string& name) const {
     TaskDefinition made = task("{}");
@@ -62,7 +63,7 @@ TEST_CASE("a second stop, with force, does not wait for the grace") {
 }
 
 TEST_CASE("those that had to end with one that does not listen can be told because of whom") {
-  FaultyHost worker(test::patient(50ms));
+  FaultyHost worker([](WorkerOptions& options) { options.retire_within = test::patient(50ms); });
   TestScheduler scheduler(worker);
   TaskDefinition deaf = worker.of("deaf");
   deaf.kill_grace = 20ms;
@@ -80,7 +81,7 @@ TEST_CASE("those that had to end with one that does not listen can be told becau
 }
 
 TEST_CASE("who ends late, but ends, takes nobody along") {
-  FaultyHost worker(test::patient(500ms));
+  FaultyHost worker([](WorkerOptions& options) { options.retire_within = test::patient(500ms); });
   TestScheduler scheduler(worker);
   TaskDefinition late = worker.of("late");
   late.kill_grace = 20ms;
@@ -95,6 +96,20 @@ TEST_CASE("who ends late, but ends, takes nobody along") {
   worker.make_file("end");
   CHECK(scheduler.end_of(1).outcome == Outcome::cancelled);
   CHECK(scheduler.end_of(2).outcome == Outcome::succeeded);
+}
+
+TEST_CASE("who blocks the loop ends with its host and is blamed, also the very first of it") {
+  const std::string name = GENERATE("blocker", "unmade");
+  INFO(name);
+  FaultyHost worker([](WorkerOptions& options) { options.loop_patience = test::patient(500ms); });
+  TestScheduler scheduler(worker);
+  scheduler.define(worker.of(name));
+  scheduler.start(1);
+  scheduler.wait_for_close();
+  const auto crash = read_crash(worker.folder());
+  REQUIRE(crash);
+  CHECK(crash->attempt == AttemptId(1));
+  CHECK(crash->how == Crash::How::blocked);
 }
 
 TEST_CASE("who is cancelled before a thread was free for it ends at once") {

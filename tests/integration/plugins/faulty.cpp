@@ -157,6 +157,17 @@ struct Blocker {
   void cancel(Attempt) {}
 };
 
+/// Never gives the loop back when it is made, for its first attempt.
+struct Unmade {
+  static constexpr const char* kName = "unmade";
+  static constexpr const char* kSummary = "blocks the loop when it is opened";
+  static constexpr const char* kSchema = kAnything;
+  Unmade() {
+    while (true) ::pause();
+  }
+  Result run(Attempt&, const Request&) { return Result::success(); }
+};
+
 /// Stops its host; who lets it go on finds it done.
 struct Stopper {
   static constexpr const char* kName = "stopper";
@@ -395,6 +406,6 @@ struct Counter {
 
 }  // namespace
 
-PAWL_PLUGIN("1.2", Crash, CrashLate, Split, Parent, Deaf, Burner, Toiler, Filler, Blocker, Stopper,
-            Hoarder, Grabber, Huge, Flood, Babbler, Obedient, Meek, Late, Nap, Patient, Thrower,
-            Chatter, Leaky, Remote, Counter)
+PAWL_PLUGIN("1.2", Crash, CrashLate, Split, Parent, Deaf, Burner, Toiler, Filler, Blocker, Unmade,
+            Stopper, Hoarder, Grabber, Huge, Flood, Babbler, Obedient, Meek, Late, Nap, Patient,
+            Thrower, Chatter, Leaky, Remote, Counter)
