@@ -1,12 +1,13 @@
 #include "plugins/worker/loop_watchdog.h"
 
+#include <system_error>
 #include <utility>
 
 namespace pawl {
 namespace {
 
-/// The loop is asked so often within its patience. A process that was stopped wakes up to one
-/// question that is not answered, never to all of them.
+/// The loop is asked, or the time looked at, so often within the patience. A process that was
+/// stopped wakes up to one question that is not answered, never to all of them.
 constexpr int kAsks = 6;
 
 }  // namespace
@@ -56,6 +57,18 @@ void LoopWatchdog::work() {
       lock.lock();
       unanswered = 0;
     }
+  }
+}
+
+void limit_end(Duration grace, std::function<void()> on_late) {
+  const auto look = [grace, on_late = std::move(on_late)] {
+    for (int i = 0; i < kAsks; ++i) std::this_thread::sleep_for(grace / kAsks);
+    on_late();
+  };
+  try {
+    std::thread(look).detach();
+  } catch (const std::system_error&) {
+    // Where there is no thread to be had, nobody looks.
   }
 }
 

@@ -2,7 +2,7 @@
 
 // A thread that ends the process when its loop does not turn: an operator that blocks the loop, or
 // spins on it, would otherwise keep all attempts of its host for ever. It is awake only while
-// operators are at work.
+// operators are at work. When the loop has ended, `limit_end` watches the rest.
 
 #include <atomic>
 #include <condition_variable>
@@ -44,5 +44,11 @@ class LoopWatchdog {
   std::atomic<bool> has_answered_{true};
   std::thread thread_;
 };
+
+/// This process is at its end, in which libraries have their say, to the destructors of what is
+/// static: if it is not gone within `grace`, `on_late` is called, on a thread that outlives
+/// everything, so it may use only what is its own. Time in which this whole process was stopped
+/// does not count.
+void limit_end(Duration grace, std::function<void()> on_late);
 
 }  // namespace pawl

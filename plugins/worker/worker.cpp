@@ -18,6 +18,7 @@
 #include "plugins/worker/host.h"
 #include "plugins/worker/journal_writer.h"
 #include "plugins/worker/log_file.h"
+#include "plugins/worker/loop_watchdog.h"
 #include "plugins/worker/process_table.h"
 #include "plugins/worker/supervisor.h"
 #include "plugins/worker/worker_signals.h"
@@ -100,6 +101,20 @@ Result<void> make_folder(const std::string& folder) {
   return Error{ErrorKind::home_unusable, "cannot make " + folder + ": " + std::strerror(errno)};
 }
 
+/// Nothing is lost with a host that has no attempts; what it holds is its lock, for which whoever
+/// looks after workers waits.
+void limit_end_of_host(const WorkerOptions& options) {
+  // Standard error may end before the process does.
+  const int log = ::open(worker_log_path(worker_folder(options.home, options.id)).c_str(),
+                         O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+  limit_end(options.end_within, [log] {
+    static constexpr char kText[] =
+        "an operator does not close, or its library does not end: this host is killed\n";
+    [[maybe_unused]] const ssize_t written = ::write(log, kText, sizeof(kText) - 1);
+    ::kill(::getpid(), SIGKILL);
+  });
+}
+
 Result<void> run(const WorkerOptions& options) {
   const bool is_host = options.worker_class == "host";
   if (!is_host && options.worker_class != "supervisor") {
@@ -132,6 +147,7 @@ Result<void> run(const WorkerOptions& options) {
       const ForkGuard listening_guard(listening->get());
       OperatorHost host(loop, options, std::move(*journal), std::move(*listening), descriptors);
       loop.run();
+      limit_end_of_host(options);
     } else {
       Supervisor supervisor(loop, options, std::move(*journal), std::move(*listening), descriptors);
       loop.run();

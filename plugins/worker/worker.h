@@ -40,6 +40,10 @@ struct WorkerOptions {
   Duration retire_within = std::chrono::seconds(30);
   /// Of a host: how long an operator may hold up its loop.
   Duration loop_patience = std::chrono::seconds(30);
+  /// Of a host that has nothing left to do: how long it may take to end, with its libraries.
+  /// Programs alone may need eleven seconds (program_host.cpp), and whoever looks for it meanwhile
+  /// waits.
+  Duration end_within = std::chrono::seconds(15);
 };
 
 /// Runs until there is nothing left to do. Returns an exit code: 0, 2 (unknown class), 73 (the

@@ -112,6 +112,17 @@ TEST_CASE("who blocks the loop ends with its host and is blamed, also the very f
   CHECK(crash->how == Crash::How::blocked);
 }
 
+TEST_CASE("a host whose operator does not close is gone when its time for that is over") {
+  FaultyHost worker([](WorkerOptions& options) { options.end_within = 100ms; });
+  TestScheduler scheduler(worker);
+  CHECK(scheduler.run(worker.of("lingerer")).outcome == Outcome::succeeded);
+  scheduler.say(frame::Forget{{{AttemptId(1), 0}}});
+  scheduler.say(frame::Shutdown{});
+  CHECK(WTERMSIG(worker.wait()) == SIGKILL);
+  CHECK(test::read_whole(worker_log_path(worker.folder())) ==
+        "an operator does not close, or its library does not end: this host is killed\n");
+}
+
 TEST_CASE("who is cancelled before a thread was free for it ends at once") {
   constexpr std::int64_t kThreads = 256;
   FaultyHost worker;

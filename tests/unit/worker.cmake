@@ -9,6 +9,7 @@ pawl_test(worker_test LABEL unit
     worker_log_bound_test.cpp
     worker_log_test.cpp
     worker_loop_share_test.cpp
+    worker_loop_watchdog_test.cpp
     worker_manifest_test.cpp
     worker_native_test.cpp
     worker_output_test.cpp

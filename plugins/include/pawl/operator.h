@@ -173,7 +173,8 @@ typedef struct pawl_operator {
    * functions. Not 0: it cannot work, `message` may be set to static text that says why, and every
    * attempt fails with it. May be null. */
   int (*open)(const pawl_host* host, void** self, pawl_bytes* message);
-  /* [loop] Once, when the host ends; no attempt is open then. May be null. */
+  /* [loop] Once, when the host ends; no attempt is open then. May be null. A host that has not
+   * ended within 15 seconds, with all that its libraries do then, is killed. */
   void (*close)(void* self);
 
   /* Exactly one of these two is set. */

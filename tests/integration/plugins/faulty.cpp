@@ -168,6 +168,20 @@ struct Unmade {
   Result run(Attempt&, const Request&) { return Result::success(); }
 };
 
+/// Does what it is asked, and never ends.
+struct Lingerer {
+  static constexpr const char* kName = "lingerer";
+  static constexpr const char* kSummary = "does not close";
+  static constexpr const char* kSchema = kAnything;
+  Lingerer() = default;
+  Lingerer(const Lingerer&) = delete;
+  Lingerer& operator=(const Lingerer&) = delete;
+  ~Lingerer() {
+    while (true) ::pause();
+  }
+  Result run(Attempt&, const Request&) { return Result::success(); }
+};
+
 /// Stops its host; who lets it go on finds it done.
 struct Stopper {
   static constexpr const char* kName = "stopper";
@@ -407,5 +421,5 @@ struct Counter {
 }  // namespace
 
 PAWL_PLUGIN("1.2", Crash, CrashLate, Split, Parent, Deaf, Burner, Toiler, Filler, Blocker, Unmade,
-            Stopper, Hoarder, Grabber, Huge, Flood, Babbler, Obedient, Meek, Late, Nap, Patient,
-            Thrower, Chatter, Leaky, Remote, Counter)
+            Lingerer, Stopper, Hoarder, Grabber, Huge, Flood, Babbler, Obedient, Meek, Late, Nap,
+            Patient, Thrower, Chatter, Leaky, Remote, Counter)
