@@ -23,7 +23,7 @@ constexpr std::size_t kStackBytes = 64u << 10;
 constexpr std::size_t kTextBytesMax = 48;
 
 // Read by a signal handler: nothing that needs a lock or a constructor.
-thread_local std::int64_t working_for = 0;
+thread_local std::int64_t working_for = 0;  ///< 0: nobody; so it stands in the record
 std::atomic<int> record_file{-1};
 pid_t recording_process = 0;
 thread_local bool is_loop_thread = false;
@@ -80,7 +80,7 @@ std::size_t append_digits(std::array<char, kTextBytesMax>& text, std::size_t at,
 
 /// A child of this process that crashes, or exits, before it runs another program is not this one.
 void leave_word(int signal) {
-  if (working_for == 0 || ::getpid() != recording_process) return;
+  if (::getpid() != recording_process) return;
   const int file = record_file.exchange(-1);
   if (file < 0) return;
   std::array<char, kTextBytesMax> text{};
@@ -131,8 +131,10 @@ std::string record_path(const std::string& worker_folder) { return worker_folder
 std::optional<Crash> read_crash(const std::string& worker_folder) {
   std::ifstream file(record_path(worker_folder));
   Crash crash;
+  std::int64_t attempt = 0;
   int number = 0;
-  if (!(file >> crash.attempt.value >> number) || crash.attempt.value <= 0) return std::nullopt;
+  if (!(file >> attempt >> number) || attempt < 0) return std::nullopt;
+  if (attempt > 0) crash.attempt = AttemptId(attempt);
   if (number > 0) {
     crash.how = Crash::How::signal;
     crash.signal = number;
@@ -158,12 +160,14 @@ void record_crashes(const std::string& worker_folder) {
   std::atexit(on_exit);
 }
 
-void record_own_end(AttemptId attempt, Crash::How how, std::string_view who) {
+void stop_recording_crashes() { record_file = -1; }
+
+void record_own_end(std::optional<AttemptId> attempt, Crash::How how, std::string_view who) {
   const int file = record_file.exchange(-1);
   if (file < 0) return;
   const int number = how == Crash::How::deaf ? kDeaf : kBlocked;
-  const std::string text =
-      std::to_string(attempt.value) + ' ' + std::to_string(number) + ' ' + std::string(who) + '\n';
+  const std::string text = std::to_string(attempt ? attempt->value : 0) + ' ' +
+                           std::to_string(number) + ' ' + std::string(who) + '\n';
   [[maybe_unused]] const ssize_t written = ::write(file, text.data(), text.size());
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
-// Which attempt ended its host, by a crash or because the host could only end it with itself: last
-// words, in a file of its folder. What ends a process without a word (SIGKILL, `_exit`, no memory)
-// leaves none.
+// What ended a host, and which attempt did it: by a crash, or because the host could only end it
+// with itself. Last words, in a file of its folder. What ends a process without a word (SIGKILL,
+// `_exit`, no memory) leaves none.
 
 #include <cstdint>
 #include <optional>
@@ -22,7 +22,8 @@ struct Crash {
     deaf,     ///< it did not end when it was told to, so the host ended itself
     blocked,  ///< it held up the host's loop, so the host ended itself
   };
-  AttemptId attempt;
+  /// Whose work it was. Nothing: nobody's, as of a thread that a library has for itself.
+  std::optional<AttemptId> attempt;
   How how = How::exit;
   int signal = 0;   ///< of `signal`
   std::string who;  ///< of `deaf`, for people: RUN/TASK
@@ -31,14 +32,16 @@ struct Crash {
 /// Of a worker that is dead. Nothing: it left no word, or none that can be read.
 std::optional<Crash> read_crash(const std::string& worker_folder);
 
-/// From now on this process leaves one, when a thread that works for an attempt (below) crashes,
-/// aborts or calls `exit`. Once in a process, on its main thread. Without the file there is no
-/// record, and nothing else changes.
+/// From now on this process leaves one, when a thread crashes, aborts or calls `exit`: of the
+/// attempt that it works for (below). Once in a process, on its main thread. Without the file there
+/// is no record, and nothing else changes.
 void record_crashes(const std::string& worker_folder);
+/// From now on it leaves none: it has nothing left to do, and ends.
+void stop_recording_crashes();
 
 /// This process is about to end itself because of that attempt: `deaf` or `blocked`. From any
 /// thread, not from a signal handler. Only the first word of a process counts.
-void record_own_end(AttemptId attempt, Crash::How how, std::string_view who);
+void record_own_end(std::optional<AttemptId> attempt, Crash::How how, std::string_view who);
 
 /// The attempt that the loop's thread works for in this moment. From any thread, once there is a
 /// CrashPause.

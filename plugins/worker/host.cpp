@@ -76,7 +76,7 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
         // Nothing of this process can be trusted any more; the journal has what ended.
         static constexpr char kText[] = "the loop is blocked by an operator: this host ends\n";
         [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, kText, sizeof(kText) - 1);
-        if (const auto who = loop_works_for()) record_own_end(*who, Crash::How::blocked, "");
+        record_own_end(loop_works_for(), Crash::How::blocked, "");
         OwnOutput::settle();
         ::kill(::getpid(), SIGKILL);
       })) {

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <utility>
 
+#include "plugins/worker/crash_record.h"
 #include "plugins/worker/host.h"
 #include "plugins/worker/journal_writer.h"
 #include "plugins/worker/log_file.h"
@@ -147,6 +148,7 @@ Result<void> run(const WorkerOptions& options) {
       const ForkGuard listening_guard(listening->get());
       OperatorHost host(loop, options, std::move(*journal), std::move(*listening), descriptors);
       loop.run();
+      stop_recording_crashes();
       limit_end_of_host(options);
     } else {
       Supervisor supervisor(loop, options, std::move(*journal), std::move(*listening), descriptors);

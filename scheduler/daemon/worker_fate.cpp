@@ -37,7 +37,7 @@ struct Suspicion {
 /// program: those are not to blame for the death of their supervisor.
 Suspicion suspicion_of(const std::vector<StayOfAttempt>& open, const JournalContents& journal,
                        const std::optional<Crash>& crash, WallTime died_at) {
-  if (crash) return {{crash->attempt}, crash->attempt};
+  if (crash && crash->attempt) return {{*crash->attempt}, crash->attempt};
   std::vector<AttemptId> all;
   std::vector<AttemptId> watched;
   bool is_one_operator = false;
@@ -88,6 +88,9 @@ std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, 
            "memory is short (`journalctl -k` tells); what was left of it was killed";
   }
   const std::string how = how_it_ended_its_host(*crash);
+  if (!crash->attempt)
+    return "a thread of its host that worked for no attempt " + how +
+           ", which ended the whole host";
   if (crash->attempt == attempt) return "its operator " + how + ", which ended the whole host";
   const std::string who = crash->who.empty() ? "" : " (" + crash->who + ")";
   return "another attempt of its host" + who + " " + how + ", which ended both";

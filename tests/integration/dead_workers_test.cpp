@@ -314,6 +314,14 @@ TEST_CASE("who was lost with a host that another attempt made end is told so and
         "to, which ended both");
   CHECK(fate("6 -2 \n").failure.message ==
         "another attempt of its host blocked the host's event loop, which ended both");
+  // Alone in its host it may be to blame all the same.
+  const AttemptResult alone = fate("0 11\n");
+  CHECK(alone.outcome == AttemptResult::Outcome::lost);
+  CHECK(alone.may_be_cause);
+  CHECK(
+      alone.failure.message ==
+      "a thread of its host that worked for no attempt crashed with SIGSEGV, which ended the whole "
+      "host");
   const AttemptResult culprit = fate("7 -2 \n");
   CHECK(culprit.outcome == AttemptResult::Outcome::lost);
   CHECK(culprit.may_be_cause);

@@ -246,6 +246,24 @@ class WhatOperatorsCannotBreak(PluginTest):
                                  ("interrupted",
                                   f"another attempt of its host {words}, which ended both"))
 
+    def lost(self, operator, **more):
+        """What is told of an attempt that was lost with its host."""
+        self.run_of([self.task("a", operator, on_interrupt="fail", **more)], code=1)
+        attempt = self.attempts("a")[0]
+        self.assertEqual(attempt["state"], "lost")
+        return attempt["error"]["message"]
+
+    def test_a_crash_on_a_thread_of_no_attempt_is_told_as_what_it_was(self):
+        for how, signal_name in (("segv", "SIGSEGV"), ("terminate", "SIGABRT"),
+                                 ("post", "SIGABRT")):
+            self.assertEqual(self.lost("crash_beside", **{"with": {"how": how}}),
+                             f"a thread of its host that worked for no attempt crashed with "
+                             f"{signal_name}, which ended the whole host")
+
+    def test_an_operator_that_crashes_when_it_is_opened_is_named(self):
+        self.assertEqual(self.lost("crash_unmade"),
+                         "its operator crashed with SIGSEGV, which ended the whole host")
+
     def test_what_a_killed_host_had_begins_again_together(self):
         """A hundred that last as long as they like: 64 at once, the others five seconds later."""
         running = self.start("run", "--concurrency", 100, self.job("many", [

@@ -43,6 +43,40 @@ struct Crash {
   void cancel(Attempt) {}
 };
 
+/// Crashes its host on a thread that belongs to no attempt, or in a call of the loop that does not.
+struct CrashBeside {
+  static constexpr const char* kName = "crash_beside";
+  static constexpr const char* kSummary = "crashes its host on a thread of its own";
+  static constexpr const char* kSchema = R"({"type": "object", "properties": {
+    "how": {"enum": ["segv", "terminate", "post"]}}})";
+  explicit CrashBeside(Host host) : host_(host) {}
+  Result run(Attempt&, const Request& request) {
+    const std::string with(request.parameters());
+    if (with.find("post") != std::string::npos) {
+      host_.post([] { throw std::runtime_error("of a call of the loop"); });
+      while (true) ::pause();
+    }
+    const bool throws = with.find("terminate") != std::string::npos;
+    std::thread([throws] {
+      if (throws) throw 1;
+      ::raise(SIGSEGV);
+    }).join();
+    return Result::success();
+  }
+
+ private:
+  Host host_;
+};
+
+/// Crashes its host when it is made, for its first attempt.
+struct CrashUnmade {
+  static constexpr const char* kName = "crash_unmade";
+  static constexpr const char* kSummary = "crashes its host when it is opened";
+  static constexpr const char* kSchema = kAnything;
+  CrashUnmade() { ::raise(SIGSEGV); }
+  Result run(Attempt&, const Request&) { return Result::success(); }
+};
+
 /// Says something and crashes, on a thread.
 struct CrashLate {
   static constexpr const char* kName = "crash_late";
@@ -420,6 +454,6 @@ struct Counter {
 
 }  // namespace
 
-PAWL_PLUGIN("1.2", Crash, CrashLate, Split, Parent, Deaf, Burner, Toiler, Filler, Blocker, Unmade,
-            Lingerer, Stopper, Hoarder, Grabber, Huge, Flood, Babbler, Obedient, Meek, Late, Nap,
-            Patient, Thrower, Chatter, Leaky, Remote, Counter)
+PAWL_PLUGIN("1.2", Crash, CrashLate, CrashBeside, CrashUnmade, Split, Parent, Deaf, Burner, Toiler,
+            Filler, Blocker, Unmade, Lingerer, Stopper, Hoarder, Grabber, Huge, Flood, Babbler,
+            Obedient, Meek, Late, Nap, Patient, Thrower, Chatter, Leaky, Remote, Counter)
