@@ -65,6 +65,12 @@ class WhatOperatorsMayDo(PluginTest):
         self.assertEqual((attempt["reason"], attempt["error"]["class"], attempt["error"]["message"]),
                          ("error", "std::out_of_range", "no such row"))
 
+    def test_whatever_the_constructor_of_an_operator_throws_is_the_error_of_its_attempts(self):
+        self.run_of([self.task("a", "stillborn")], code=1)
+        attempt = self.attempts("a")[0]
+        self.assertEqual((attempt["reason"], attempt["error"]["message"]), (
+            "error", "the operator's constructor threw something that is no std::exception"))
+
     def test_what_comes_after_the_end_changes_nothing(self):
         self.run_of([self.task("a", "chatter", output="json")])
         self.assertEqual(self.pawl("logs", "@latest/a").out, "first\n")

@@ -301,23 +301,32 @@ struct Adapter {
     std::string error;
   };
 
-  static int open(const pawl_host* host, void** self, pawl_bytes* message) {
-    static std::string why;
+  static std::unique_ptr<Self> make(const pawl_host* host) {
     auto owned = std::make_unique<Self>();
     owned->host = host;
-    try {
-      if constexpr (std::is_constructible_v<T, Host>) {
-        owned->made.emplace(Host(host));
-      } else {
-        owned->made.emplace();
-      }
-    } catch (const std::exception& error) {
-      why = error.what();
-      *message = to_bytes(why);
-      return 1;
+    if constexpr (std::is_constructible_v<T, Host>) {
+      owned->made.emplace(Host(host));
+    } else {
+      owned->made.emplace();
     }
-    *self = owned.release();
-    return 0;
+    return owned;
+  }
+  static int open(const pawl_host* host, void** self, pawl_bytes* message) {
+    static std::string why;
+    try {
+      try {
+        *self = make(host).release();
+        return 0;
+      } catch (const std::exception& error) {
+        why = error.what();
+      } catch (...) {
+        why = "the operator's constructor threw something that is no std::exception";
+      }
+    } catch (const std::bad_alloc&) {
+      why.clear();  // not even for the words of it
+    }
+    *message = to_bytes(why);
+    return 1;
   }
   static void close(void* self) { delete static_cast<Self*>(self); }
 

@@ -379,6 +379,15 @@ struct Thrower {
   Result run(Attempt&, const Request&) { throw std::out_of_range("no such row"); }
 };
 
+/// Throws when it is made, and no exception of the standard library.
+struct Stillborn {
+  static constexpr const char* kName = "stillborn";
+  static constexpr const char* kSummary = "throws a number when it is opened";
+  static constexpr const char* kSchema = kAnything;
+  Stillborn() { throw 5; }
+  Result run(Attempt&, const Request&) { return Result::success(); }
+};
+
 /// Ends twice, from two threads, and talks afterwards.
 struct Chatter {
   static constexpr const char* kName = "chatter";
@@ -456,4 +465,4 @@ struct Counter {
 
 PAWL_PLUGIN("1.2", Crash, CrashLate, CrashBeside, CrashUnmade, Split, Parent, Deaf, Burner, Toiler,
             Filler, Blocker, Unmade, Lingerer, Stopper, Hoarder, Grabber, Huge, Flood, Babbler,
-            Obedient, Meek, Late, Nap, Patient, Thrower, Chatter, Leaky, Remote, Counter)
+            Obedient, Meek, Late, Nap, Patient, Thrower, Stillborn, Chatter, Leaky, Remote, Counter)
