@@ -15,6 +15,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -25,6 +26,7 @@
 
 #include "plugins/worker/conformance_attempts.h"
 #include "plugins/worker/conformance_program.h"
+#include "plugins/worker/library_harm.h"
 #include "plugins/worker/manifest.h"
 #include "plugins/worker/native_library.h"
 #include "plugins/worker/native_operator.h"
@@ -275,6 +277,14 @@ struct Answer {
   std::string text;
 };
 
+struct Child {
+  Answer answer;
+  int status = 0;  ///< as of `waitpid`
+  bool has_answered = false;
+};
+
+Child failed_child(std::string why) { return {{Ending::failed, std::move(why)}, 0, true}; }
+
 std::string say_status(int status) {
   if (WIFSIGNALED(status)) {
     return std::string("the process was ended by ") + ::strsignal(WTERMSIG(status));
@@ -320,12 +330,15 @@ bool read_until(int fd, std::chrono::steady_clock::time_point deadline, std::str
   }
 }
 
+/// What libraries do when their process ends: a part of what is looked at, or not.
+enum class Parting { by_exit, at_once };
+
 /// Does `work` in a child, which may crash, hang or print.
-Answer in_child(Duration limit, const std::function<std::string()>& work) {
+Child in_child(Duration limit, Parting parting, const std::function<std::string()>& work) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return {Ending::failed, "no pipe: too many open files?"};
+  if (::pipe2(ends, O_CLOEXEC) != 0) return failed_child("no pipe: too many open files?");
   const pid_t child = ::fork();
-  if (child < 0) return {Ending::failed, "no process: too many of them?"};
+  if (child < 0) return failed_child("no process: too many of them?");
   if (child == 0) {
     ::close(ends[0]);
     // What a library prints is no verdict.
@@ -333,6 +346,7 @@ Answer in_child(Duration limit, const std::function<std::string()>& work) {
     if (nowhere >= 0) ::dup2(nowhere, STDOUT_FILENO);
     const Answer answer = in_this_process(work);
     write_all(ends[1], std::to_string(static_cast<int>(answer.outcome)) + answer.text);
+    if (parting == Parting::by_exit) std::exit(0);
     ::_exit(0);
   }
   ::close(ends[1]);
@@ -343,9 +357,9 @@ Answer in_child(Duration limit, const std::function<std::string()>& work) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!came) return {Ending::failed, "no end within " + format_duration(limit)};
-  if (said.empty()) return {Ending::failed, say_status(status)};
-  return {static_cast<Ending>(said[0] - '0'), said.substr(1)};
+  if (!came) return failed_child("no end within " + format_duration(limit));
+  if (said.empty()) return {{Ending::failed, say_status(status)}, status, false};
+  return {{static_cast<Ending>(said[0] - '0'), said.substr(1)}, status, true};
 }
 
 /// An empty folder that goes with the object.
@@ -405,6 +419,16 @@ std::string check_library(const Check& check, const ConformanceSubject& subject,
   return check.function({subject, library.describe(), index, make, false, folder});
 }
 
+/// As pawl looks for operators: what a library does at the end of its process counts.
+Answer check_interface(const std::string& path) {
+  Child child =
+      in_child(std::chrono::seconds(10), Parting::by_exit, [&path] { return check_plugin(path); });
+  if (child.has_answered && child.answer.outcome != Ending::passed) return child.answer;
+  if (const auto harm = harm_of_library(child.status, child.has_answered))
+    return {Ending::failed, path + ": " + *harm};
+  return child.answer;
+}
+
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> out(1);
   for (const char c : text) {
@@ -421,8 +445,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 
 bool check_conformance(const ConformanceSubject& subject,
                        const std::function<void(const ConformanceVerdict&)>& on_verdict) {
-  const Answer loaded =
-      in_child(std::chrono::seconds(10), [&subject] { return check_plugin(subject.plugin); });
+  const Answer loaded = check_interface(subject.plugin);
   const std::vector<std::string> lines = lines_of(loaded.text);
   on_verdict({"interface", "", loaded.outcome, lines[0]});
   if (loaded.outcome != Ending::passed) return false;
@@ -434,10 +457,11 @@ bool check_conformance(const ConformanceSubject& subject,
     any = true;
     for (const Check& check : kChecks) {
       const Folder folder;
-      const Answer answer = in_child(check.limit, [&] {
+      const auto work = [&] {
         return is_manifest(subject.plugin) ? check_manifest(check, subject, folder.path())
                                            : check_library(check, subject, i, folder.path());
-      });
+      };
+      const Answer answer = in_child(check.limit, Parting::at_once, work).answer;
       on_verdict({check.name, name, answer.outcome, answer.text});
       all_passed = all_passed && answer.outcome != Ending::failed;
     }

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "plugins/worker/library_harm.h"
 #include "plugins/worker/python_schema.h"
 #include "scheduler/base/text.h"
 #include "scheduler/loop/clock.h"
@@ -97,19 +98,14 @@ Result<std::vector<OperatorInfo>> verdict(Asked& asked) {
     }
   }
   if (!asked.failure.empty()) return Error{ErrorKind::invalid, asked.failure};
-  if (WIFSIGNALED(status)) {
-    return Error{ErrorKind::invalid, asked.plugin + ": crashed when it was loaded (signal " +
-                                         std::to_string(WTERMSIG(status)) + ")"};
-  }
-  if (WEXITSTATUS(status) != 0) {
-    const std::size_t end = asked.answer.find_last_not_of('\n') + 1;
-    if (end > 0) return Error{ErrorKind::invalid, asked.answer.substr(0, end)};
-    return Error{ErrorKind::invalid, asked.plugin +
-                                         ": ended its process when it was loaded (code " +
-                                         std::to_string(WEXITSTATUS(status)) + ")"};
-  }
   auto all = OperatorCatalog::read(asked.answer, asked.plugin.substr(0, asked.plugin.rfind('/')));
-  if (!all) return Error{ErrorKind::invalid, asked.plugin + ": " + all.error().message};
+  const std::size_t end = asked.answer.find_last_not_of('\n') + 1;
+  if (!all && end > 0) {
+    return Error{ErrorKind::invalid, status != 0 ? asked.answer.substr(0, end)
+                                                 : asked.plugin + ": " + all.error().message};
+  }
+  if (const auto harm = harm_of_library(status, all.ok()))
+    return Error{ErrorKind::invalid, asked.plugin + ": " + *harm};
   return all;
 }
 
@@ -141,7 +137,12 @@ std::vector<Result<std::vector<OperatorInfo>>> ask(const std::string& program,
         open.erase(open.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
-  for (Asked* one : open) one->failure = one->plugin + ": did not say in 30 s what it is";
+  for (Asked* one : open) {
+    const bool has_spoken = !one->answer.empty();
+    one->failure =
+        one->plugin + (has_spoken ? ": said what it is and did not end its process in 30 s"
+                                  : ": did not say in 30 s what it is");
+  }
   for (; next != all.end(); ++next)
     next->failure = next->plugin + ": was not asked what it is, as others did not say it in 30 s";
   std::vector<Result<std::vector<OperatorInfo>>> verdicts;

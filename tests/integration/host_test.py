@@ -437,11 +437,12 @@ class WhatOperatorsCannotBreak(PluginTest):
         self.assertEqual(self.loads(), 1)
         self.run_of([self.task("a", "loaded")])
 
-    def test_a_library_that_crashes_when_it_is_loaded_is_left_out_and_named(self):
-        self.put_library("PAWL_CRASHES_PLUGIN")
-        done = self.run_of([self.task("a", "thrower")], code=1)
-        self.assertIn("crashes.so: crashed when it was loaded (signal 6): this plugin is left out",
-                      done.err)
+    def test_a_library_that_harms_the_process_that_loads_it_is_left_out_and_named(self):
+        for name, harm in (("crashes", "crashed when it was loaded (signal 6)"),
+                           ("exits", "ended its process when it was loaded (code 0)"),
+                           ("crashes_last", "crashed at the end of its process (signal 6)")):
+            self.put_library(f"PAWL_{name.upper()}_PLUGIN")
+            self.assertIn(f"{name}.so: {harm}: this plugin is left out", self.pawl("operators").err)
 
     def test_what_a_library_leaves_running_when_it_is_loaded_holds_up_nobody(self):
         self.put_library("PAWL_LEAVES_PLUGIN")

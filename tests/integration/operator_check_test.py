@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """`pawl operators check` against operators that break the contract, and against pawl's own.
 
-    operator_check_test.py --pawl PATH --bad LIBRARY --flawed FOLDER --operators FOLDER
+    operator_check_test.py --pawl PATH --bad LIBRARY --flawed FOLDER --loaded FOLDER
+                           --operators FOLDER
 """
 
 import argparse
@@ -35,8 +36,8 @@ BAD = {
     "wordy": ("name and summary", "the summary must be one sentence on one line"),
     "narrow": ("100 attempts at once", "99 of 100 attempts have not ended within 15s"),
 }
-# What is said of a library that breaks a rule of the interface before it has an attempt, and with
-# its first one.
+# What is said of a library that breaks a rule of the interface before it has an attempt, of one that
+# harms its process then, and of one that breaks a rule with its first attempt.
 NOT_LOADED = {
     "null_plugin": "pawl_plugin_v1 returned nothing",
     "other_version": "speaks version 2 of the operator interface, this pawl version 1:",
@@ -52,6 +53,11 @@ NOT_LOADED = {
     "no_schema": "the schema of flawed is no JSON object",
     "wrong_schema": 'the schema of flawed: "x-pawl-output" names "out", and there is no such',
     "reserved": 'the schema of flawed: a parameter cannot be called "connection"',
+}
+HARM = {
+    "crashes": "crashed when it was loaded (signal 6)",
+    "exits": "ended its process when it was loaded (code 0)",
+    "crashes_last": "crashed at the end of its process (signal 6)",
 }
 WRONG_END = {
     "no_result": "the operator ended without a result",
@@ -182,6 +188,9 @@ def flawed_libraries(options):
 
     for name, how in NOT_LOADED.items():
         yield lambda name=name, how=f"{name}.so: {how}": expect_failure(of(name), "interface", how)
+    for name, how in HARM.items():
+        yield lambda name=name, how=f"{name}.so: {how}": expect_failure(
+            check(options.pawl, options.loaded / f"{name}.so"), "interface", how)
     for name, how in WRONG_END.items():
         yield lambda name=name, how=how: expect_failure(
             of(name), "flawed: an attempt ends once", how)
@@ -295,6 +304,7 @@ def main():
     parser.add_argument("--pawl", required=True)
     parser.add_argument("--bad", required=True)
     parser.add_argument("--flawed", required=True, type=Path)
+    parser.add_argument("--loaded", required=True, type=Path)
     parser.add_argument("--operators", required=True, type=Path)
     options = parser.parse_args()
     # They wait for most of their time, each for something of its own.

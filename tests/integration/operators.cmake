@@ -32,7 +32,8 @@ endforeach()
 add_test(NAME "pawl operators check finds what breaks the contract"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/operator_check_test.py
     --pawl $<TARGET_FILE:pawl> --bad $<TARGET_FILE:bad_operators>
-    --flawed ${CMAKE_CURRENT_BINARY_DIR}/flawed --operators ${PROJECT_BINARY_DIR}/operators)
+    --flawed ${CMAKE_CURRENT_BINARY_DIR}/flawed --loaded ${CMAKE_CURRENT_BINARY_DIR}/loaded
+    --operators ${PROJECT_BINARY_DIR}/operators)
 add_test(NAME "jobs of operators, with a PostgreSQL server"
   COMMAND ${PAWL_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/postgres_cluster.py
     ${CMAKE_CURRENT_SOURCE_DIR}/operator_jobs_test.py --pawl $<TARGET_FILE:pawl> Postgres)

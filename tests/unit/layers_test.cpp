@@ -115,7 +115,7 @@ const std::map<std::string, std::set<std::string>>& allowed_layers() {
 bool shared_worker_header(const std::string& layer, const std::string& target) {
   for (std::string_view shared :
        {"frames.h", "journal.h", "definition.h", "manifest.h", "python_schema.h", "remains.h",
-        "control_group.h", "crash_record.h"}) {
+        "control_group.h", "crash_record.h", "library_harm.h"}) {
     if (target == "plugins/worker/" + std::string(shared)) return true;
   }
   return layer == "cli" && target.starts_with("plugins/worker/");

@@ -1,8 +1,10 @@
-/* A library that does something of its own when it is loaded, one of these: */
+/* A library that does something of its own when it is loaded, or at its end, one of these: */
 #define HANGS 1
 #define CRASHES 2
 #define PRINTS 3
 #define LEAVES 4
+#define EXITS 5
+#define CRASHES_LAST 6
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -34,7 +36,13 @@ __attribute__((constructor)) static void on_load(void) {
     sleep(20);
     _exit(0);
   }
+#elif DEED == EXITS
+  exit(0);
 #endif
+}
+
+__attribute__((destructor)) static void at_the_end(void) {
+  if (DEED == CRASHES_LAST) abort();
 }
 
 static void start(void* self, pawl_attempt* attempt, const pawl_request* request) {
