@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "plugins/worker/native_bytes.h"
+#include "plugins/worker/plugin_description.h"
 #include "scheduler/base/limits.h"
 
 namespace pawl {
@@ -13,6 +14,7 @@ Result<NativeLibrary> NativeLibrary::load(const std::string& path) {
   const auto wrong = [&](const std::string& what) {
     return Error{ErrorKind::invalid, path + ": " + what};
   };
+  if (auto done = check_is_file(path); !done) return done.error();
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const char* why = dlerror();

@@ -27,7 +27,14 @@ bool is_operator_name(const std::string& name) {
 
 }  // namespace
 
+Result<void> check_is_file(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return {};
+  return Error{ErrorKind::invalid, path + ": is no file, and no link to one"};
+}
+
 Result<Manifest> read_manifest(const std::string& path) {
+  if (auto done = check_is_file(path); !done) return done.error();
   std::ifstream file(path);
   std::string text(kManifestBytesMax + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));

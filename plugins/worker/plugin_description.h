@@ -13,6 +13,10 @@
 
 namespace pawl {
 
+/// To be asked before it is opened: a FIFO, for one, is waited for without end. Errors: invalid, it
+/// is something else than a file or a link to one; whether it is there at all is not looked at.
+Result<void> check_is_file(const std::string& path);
+
 /// Reads `NAME.json`. Errors: invalid, with the file and its first mistake.
 Result<Manifest> read_manifest(const std::string& path);
 

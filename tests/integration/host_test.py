@@ -461,6 +461,23 @@ class WhatOperatorsCannotBreak(PluginTest):
         self.assertEqual([one["from"] for one in listed if one["operator"] == "loaded"],
                          [str(plugins / "again.so")])
 
+    def test_what_is_no_file_is_left_out_at_once_and_a_link_to_a_file_is_one(self):
+        plugins = self.home / "plugins"
+        for name in ("fifo.so", "fifo.json"):
+            os.mkfifo(plugins / name)
+        (plugins / "folder.so").mkdir()
+        plugins.rename(self.home / "elsewhere")
+        plugins.mkdir()
+        for path in (self.home / "elsewhere").iterdir():
+            (plugins / path.name).symlink_to(path)
+        begun = time.monotonic()
+        done = self.pawl("operators")
+        self.assertLess(time.monotonic() - begun, 20)
+        self.assertIn("thrower", done.out)
+        for name in ("fifo.so", "fifo.json", "folder.so"):
+            self.assertIn(f"{plugins}/{name}: is no file, and no link to one: this plugin is left out",
+                          done.err)
+
     def test_a_plugin_that_cannot_be_loaded_is_left_out_and_named(self):
         (self.home / "plugins" / "broken.so").write_text("no library\n")
         done = self.pawl("run", self.job("j", [{"id": "a", "command": ["true"]}]))
