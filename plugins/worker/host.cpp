@@ -82,7 +82,6 @@ OperatorHost::OperatorHost(Loop& loop, const WorkerOptions& options, JournalWrit
       })) {
   signal_poll_.watch({.readable = true});
   record_crashes(folder_);
-  watchdog_->watch(true);  // libraries do what they like when they are loaded
   std::error_code ignored;
   std::filesystem::create_directories(folder_ + "/scratch", ignored);
   for (const std::string& plugin : options.plugins) {
@@ -553,8 +552,6 @@ void OperatorHost::schedule_turn() {
 
 void OperatorHost::run_turn() {
   is_turn_scheduled_ = false;
-  // What it starts may be what holds it up.
-  watchdog_->watch(true);
   perform();
   start_queued();
   perform();
@@ -562,7 +559,6 @@ void OperatorHost::run_turn() {
   desk_->send();
   scratches_.sweep();
   arm_timer();
-  watchdog_->watch(running_ > 0);
   // All others have ended: who does not listen need not be waited for.
   if (!deaf_.empty() && deaf_.size() == attempts_.size()) end_process();
   desk_->check_idle(supervision_.open_count());

@@ -27,26 +27,10 @@ LoopWatchdog::~LoopWatchdog() {
   thread_.join();
 }
 
-void LoopWatchdog::watch(bool is_needed) {
-  {
-    std::lock_guard lock(mutex_);
-    is_needed_ = is_needed;
-    if (!is_needed_ || !is_asleep_) return;
-  }
-  changed_.notify_all();
-}
-
 void LoopWatchdog::work() {
   std::unique_lock lock(mutex_);
   int unanswered = 0;
   while (!ends_) {
-    if (!is_needed_) {
-      unanswered = 0;
-      is_asleep_ = true;
-      changed_.wait(lock, [this] { return ends_ || is_needed_; });
-      is_asleep_ = false;
-      continue;
-    }
     has_answered_ = false;
     wakeup_.wake();
     changed_.wait_for(lock, ask_every_, [this] { return ends_; });

@@ -1,8 +1,9 @@
 #pragma once
 
 // A thread that ends the process when its loop does not turn: an operator that blocks the loop, or
-// spins on it, would otherwise keep all attempts of its host for ever. It is awake only while
-// operators are at work. When the loop has ended, `limit_end` watches the rest.
+// spins on it, would otherwise keep all attempts of its host for ever. It asks every few seconds,
+// whether there are attempts or not, because operators have timers and calls of their own, and the
+// next attempt would wait behind them. When the loop has ended, `limit_end` watches the rest.
 
 #include <atomic>
 #include <condition_variable>
@@ -26,10 +27,6 @@ class LoopWatchdog {
   LoopWatchdog(const LoopWatchdog&) = delete;
   LoopWatchdog& operator=(const LoopWatchdog&) = delete;
 
-  /// On the loop: whether there is something that a hang would hold up. Said before it begins, as
-  /// it may be what hangs; cheap, also where it changes all the time.
-  void watch(bool is_needed);
-
  private:
   void work();
 
@@ -38,8 +35,6 @@ class LoopWatchdog {
   Wakeup wakeup_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool is_needed_ = false;
-  bool is_asleep_ = false;
   bool ends_ = false;
   std::atomic<bool> has_answered_{true};
   std::thread thread_;

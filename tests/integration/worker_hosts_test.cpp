@@ -101,7 +101,7 @@ TEST_CASE("who ends late, but ends, takes nobody along") {
 TEST_CASE("who blocks the loop ends with its host and is blamed, also the very first of it") {
   const std::string name = GENERATE("blocker", "unmade");
   INFO(name);
-  FaultyHost worker([](WorkerOptions& options) { options.loop_patience = test::patient(500ms); });
+  FaultyHost worker([](WorkerOptions& options) { options.loop_patience = test::patient(2s); });
   TestScheduler scheduler(worker);
   scheduler.define(worker.of(name));
   scheduler.start(1);
@@ -109,6 +109,18 @@ TEST_CASE("who blocks the loop ends with its host and is blamed, also the very f
   const auto crash = read_crash(worker.folder());
   REQUIRE(crash);
   CHECK(crash->attempt == AttemptId(1));
+  CHECK(crash->how == Crash::How::blocked);
+}
+
+TEST_CASE("what blocks the loop while no attempt runs ends its host, and nobody is blamed") {
+  FaultyHost worker([](WorkerOptions& options) { options.loop_patience = test::patient(2s); });
+  TestScheduler scheduler(worker);
+  CHECK(scheduler.run(worker.of("squatter")).outcome == Outcome::succeeded);
+  worker.make_file("go");
+  scheduler.wait_for_close();
+  const auto crash = read_crash(worker.folder());
+  REQUIRE(crash);
+  CHECK_FALSE(crash->attempt);
   CHECK(crash->how == Crash::How::blocked);
 }
 

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -189,6 +190,32 @@ struct Blocker {
     while (true) ::pause();
   }
   void cancel(Attempt) {}
+};
+
+/// Ends well, and does not give the loop back afterwards.
+struct Squatter {
+  static constexpr const char* kName = "squatter";
+  static constexpr const char* kSummary = "blocks the loop when it has nothing to do";
+  static constexpr const char* kSchema = kAnything;
+  explicit Squatter(Host host) : host_(host) {}
+  void start(Attempt attempt, const Request& request) {
+    go_ = std::string(request.working_dir()) + "/go";
+    attempt.finish(Result::success());
+    look();
+  }
+  void cancel(Attempt) {}
+
+ private:
+  void look() {
+    watch_.emplace(host_, std::chrono::milliseconds(2), [this] {
+      if (::access(go_.c_str(), F_OK) != 0) return look();
+      while (true) ::pause();
+    });
+  }
+
+  Host host_;
+  std::string go_;
+  std::optional<TimeWatch> watch_;
 };
 
 /// Never gives the loop back when it is made, for its first attempt.
@@ -464,5 +491,6 @@ struct Counter {
 }  // namespace
 
 PAWL_PLUGIN("1.2", Crash, CrashLate, CrashBeside, CrashUnmade, Split, Parent, Deaf, Burner, Toiler,
-            Filler, Blocker, Unmade, Lingerer, Stopper, Hoarder, Grabber, Huge, Flood, Babbler,
-            Obedient, Meek, Late, Nap, Patient, Thrower, Stillborn, Chatter, Leaky, Remote, Counter)
+            Filler, Blocker, Squatter, Unmade, Lingerer, Stopper, Hoarder, Grabber, Huge, Flood,
+            Babbler, Obedient, Meek, Late, Nap, Patient, Thrower, Stillborn, Chatter, Leaky, Remote,
+            Counter)
