@@ -26,8 +26,7 @@ class AttemptsVerb final : public Verb {
          overdue = std::optional<OverdueAttempts>()](const AttemptView& row,
                                                      HistoryAccess& access) mutable {
           if (!overdue) overdue.emplace(access, here.now);
-          const std::string ending = is_table(format) ? overdue->text_of(row) : "";
-          return attempt_entry(row, ending, access.home(), here, format);
+          return attempt_entry(row, overdue->text_of(row), access.home(), here, format);
         });
   }
 

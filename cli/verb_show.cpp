@@ -312,8 +312,10 @@ class ShowVerb final : public Verb {
           resources->empty() ? OrderedJson(nullptr) : OrderedJson::parse(resources->dump());
       object["counts"] = task.whole ? counts_object(task.whole->counts) : OrderedJson(nullptr);
       object["attempt_list"] = OrderedJson::array();
+      OverdueAttempts overdue(access, here_.now);
       for (const AttemptView& attempt : *attempts) {
-        object["attempt_list"].push_back(attempt_object(attempt, access.home()));
+        object["attempt_list"].push_back(
+            attempt_object(attempt, overdue.text_of(attempt), access.home()));
       }
       object["events"] = events_json(*job, *events);
       print_object(session.out, output_, object);

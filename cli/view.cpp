@@ -351,9 +351,26 @@ TaskProgress progress_of(const TaskView& task) {
 // Attempts ---------------------------------------------------------------------------------------
 
 ListShape attempt_shape() {
-  return {{"attempt_id", "run", "job", "task", "index", "key", "attempt", "state", "reason",
-           "exit_code", "signal", "error", "started_at", "ended_at", "cpu_seconds",
-           "peak_memory_bytes", "memory_bound_bytes", "worker", "log"},
+  return {{"attempt_id",
+           "run",
+           "job",
+           "task",
+           "index",
+           "key",
+           "attempt",
+           "state",
+           "reason",
+           "exit_code",
+           "signal",
+           "error",
+           "ending",
+           "started_at",
+           "ended_at",
+           "cpu_seconds",
+           "peak_memory_bytes",
+           "memory_bound_bytes",
+           "worker",
+           "log"},
           {{"ATTEMPT"},
            {"JOB", false, false, 10},
            {"STATE"},
@@ -381,7 +398,8 @@ OrderedJson bytes_or_null(std::int64_t bytes) {
   return bytes;
 }
 
-OrderedJson attempt_object(const AttemptView& attempt, const std::string& home) {
+OrderedJson attempt_object(const AttemptView& attempt, const std::string& ending,
+                           const std::string& home) {
   const AttemptRow& row = attempt.row;
   const bool is_bound = has_but_bound(row);
   OrderedJson error = nullptr;
@@ -402,6 +420,7 @@ OrderedJson attempt_object(const AttemptView& attempt, const std::string& home) 
           {"exit_code", number_or_null(row.exit_code)},
           {"signal", number_or_null(row.signal)},
           {"error", std::move(error)},
+          {"ending", text_or_null(ending)},
           {"started_at", format_utc(row.started_at)},
           {"ended_at", time_or_null(row.ended_at)},
           {"cpu_seconds",
@@ -417,8 +436,11 @@ Entry attempt_entry(const AttemptView& attempt, const std::string& ending, const
   const AttemptRow& row = attempt.row;
   const std::string number = fmt::format("#{}", row.number);
   std::string name = object_name(attempt.run, attempt.task, row.key.item) + number;
-  if (!is_table(format))
-    return {object_for(format, [&] { return attempt_object(attempt, home); }), {}, std::move(name)};
+  if (!is_table(format)) {
+    return {object_for(format, [&] { return attempt_object(attempt, ending, home); }),
+            {},
+            std::move(name)};
+  }
   return {{},
           {{short_object_name(attempt.run, attempt.task, row.key.item) + number},
            {attempt.job},

@@ -39,10 +39,11 @@ ListShape failed_shape();
 Entry failed_entry(const TaskView& task, const std::string& home, const Here& here, Format format);
 
 ListShape attempt_shape();
-/// `ending`: what befalls one that is being ended; stands where others have their error.
+/// `ending`: what befalls one that is being ended; in tables where others have their error.
 Entry attempt_entry(const AttemptView& attempt, const std::string& ending, const std::string& home,
                     const Here& here, Format format);
-OrderedJson attempt_object(const AttemptView& attempt, const std::string& home);
+OrderedJson attempt_object(const AttemptView& attempt, const std::string& ending,
+                           const std::string& home);
 
 OrderedJson counts_object(const Counts& counts);
 OrderedJson text_or_null(std::string_view text);

@@ -17,7 +17,7 @@ TASK_FIELDS = ("run job task index key state reason exit_code signal attempts co
                "max_attempts queued_at started_at ended_at next_attempt_at error log "
                "child_run")
 ATTEMPT_FIELDS = ("attempt_id run job task index key attempt state reason exit_code signal error "
-                  "started_at ended_at cpu_seconds peak_memory_bytes memory_bound_bytes "
+                  "ending started_at ended_at cpu_seconds peak_memory_bytes memory_bound_bytes "
                   "worker log")
 STATES = ("waiting queued running retrying deferred held succeeded failed skipped upstream_failed "
           "cancelled").split()

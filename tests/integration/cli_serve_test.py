@@ -75,6 +75,11 @@ class Served(GateTest):
             said = self.until(f"{words[0]} tells it", lambda w=words: next(
                 (line for line in self.pawl(*w).lines if "told to end" in line), ""))
             self.assertRegex(said, ending)
+        rows = json.loads(self.pawl("attempts", f"{run}/a", "-o", "json").out)
+        self.assertIsNone(rows[1]["ending"])
+        self.assertRegex(rows[0]["ending"], ending)
+        listed = json.loads(self.pawl("show", f"{run}/a", "-o", "json").out)["attempt_list"]
+        self.assertRegex(listed[1]["ending"], ending)
         self.assertRegex(self.pawl("explain", f"{run}/a").lines[0],
                          r"^running for \d+(\.\d+)?m?s, attempt #2$")
         self.open_gates("a")
