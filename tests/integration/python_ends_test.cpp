@@ -59,6 +59,14 @@ def ghost():
     return Ghost(a=1)
 
 
+def twins():
+    return [{"of": ({1: "a", "2": "b", None: "c"}, {True: 1, "x": {3: "d", "3": "e"}})}]
+
+
+def kinds_of_keys():
+    return {1: {None: 1, "None": 2}, "2": {1.5: 3, False: {}}}
+
+
 def quiet():
     sys.stdout = io.StringIO()
 
@@ -128,6 +136,15 @@ TEST_CASE("an exception that cannot be printed fails its call, and no other one"
     CHECK(calls.call("answer", more).output == "42");
     CHECK(calls.host.host->process_count() == 1);
   }
+}
+
+TEST_CASE("of two keys that are one in JSON none is lost: the call fails") {
+  PythonCalls calls(kModule);
+  const OperatorResult twins = calls.call("twins");
+  CHECK(twins.reason == Reason::output);
+  CHECK_THAT(twins.message, Catch::Contains("as JSON: of a dict two keys are \"3\" there"));
+  CHECK(json::parse(calls.call("kinds_of_keys").output) ==
+        json::parse(R"({"1": {"null": 1, "None": 2}, "2": {"1.5": 3, "false": {}}})"));
 }
 
 TEST_CASE("a module that ends the program when it is imported is no call that succeeded") {

@@ -660,6 +660,25 @@ def _describe(found, error):
     return _failed(found, _name(kind), message, _trace_of(error), reason)
 
 
+def _repeated_key(value):
+    """A key that JSON would have twice, as of {1: …, "1": …}: whoever reads it has one of the two.
+    None: there is none. Of a value that can be written as JSON."""
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            if not all(isinstance(key, str) for key in part):
+                pairs = json.loads(_encode(dict.fromkeys(part, 0)), object_pairs_hook=list)
+                names = collections.Counter(name for name, _ in pairs)
+                [(name, count)] = names.most_common(1)
+                if count > 1:
+                    return name
+            left.extend(part.values())
+        elif isinstance(part, (list, tuple)):
+            left.extend(part)
+    return None
+
+
 def _succeeded(found, value):
     if found._start["output_format"] == "none":
         return _finish(found, "succeeded")
@@ -667,6 +686,9 @@ def _succeeded(found, value):
         text = _encode(value)
         is_text = found._start["output_format"] == "text" and isinstance(value, str)
         size = len((value if is_text else text).encode("utf-8"))
+        repeated = None if size > _OUTPUT_BYTES_MAX else _repeated_key(value)
+        if repeated is not None:
+            raise ValueError(f"of a dict two keys are {_encode(repeated)} there")
     except BaseException as error:  # it may run code of whoever made the value
         what = f"what the function returned cannot be written as JSON: {_text_of(error)}"
         return _failed(found, _name(type(error)), what, reason="output")
