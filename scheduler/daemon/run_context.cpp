@@ -96,8 +96,8 @@ Result<void> connect(TaskDefinition& definition, const Settings& settings) {
   auto with = with_connection(definition.with, definition.operator_name, settings.connections);
   if (!with) return with.error();
   definition.with = *std::move(with);
-  for (const auto& [secret, source] : settings.connections.at(name).secrets)
-    definition.secrets.insert_or_assign(secret, source);
+  const auto used = secrets_in(definition.with, settings.connections.at(name));
+  for (const auto& [secret, source] : used) definition.secrets.insert_or_assign(secret, source);
   return {};
 }
 

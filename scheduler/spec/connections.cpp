@@ -35,6 +35,11 @@ std::string secret_name(std::string_view connection, std::string_view pointer) {
   return name.append(kOfConnection).append(connection);
 }
 
+/// What stands in the parameters for that secret.
+std::string secret_template(const std::string& name) {
+  return "{{ secrets[" + Json(name).dump() + "] }}";
+}
+
 /// The schema of a part of the parameters: the task says the rest.
 Json of_a_part(Json schema) {
   if (!schema.is_object()) return schema;
@@ -103,8 +108,9 @@ class ConnectionReader {
       out_.error(named, quote(source.name) + " is not allowed: " + std::string(rule));
     std::string name = secret_name(name_, pointer);
     while (connection_.secrets.contains(name)) name += '_';
-    connection_.secrets.emplace(name, std::move(source));
-    return "{{ secrets[" + Json(name).dump() + "] }}";
+    std::string text = secret_template(name);
+    connection_.secrets.emplace(std::move(name), std::move(source));
+    return text;
   }
 
   void read_text(NodeId node, const std::string& pointer) {
@@ -261,6 +267,16 @@ Result<std::string> with_connection(const std::string& with, const std::string& 
     if (own.contains(Json::json_pointer(by))) erase_at(shared, Json::json_pointer(what));
   }
   return merged(shared, std::move(own)).dump();
+}
+
+std::map<std::string, SecretSource> secrets_in(const std::string& with,
+                                               const Connection& connection) {
+  std::map<std::string, SecretSource> used;
+  for (const auto& [name, source] : connection.secrets) {
+    if (with.find(Json(secret_template(name)).dump()) != std::string::npos)
+      used.emplace(name, source);
+  }
+  return used;
 }
 
 }  // namespace pawl

@@ -53,4 +53,9 @@ std::string connection_name(const std::string& with);
 Result<std::string> with_connection(const std::string& with, const std::string& operator_name,
                                     const Connections& connections);
 
+/// Which secrets of its connection a `with` from `with_connection` uses: where the task says
+/// something itself, that of the connection need not be there.
+std::map<std::string, SecretSource> secrets_in(const std::string& with,
+                                               const Connection& connection);
+
 }  // namespace pawl

@@ -221,6 +221,12 @@ TEST_CASE("a task has the parameters of the connection it names, and its own fir
       with_connection(R"({"connection": "wh", "host": "wh-03"})", "postgres", settings.connections);
   REQUIRE(closer);
   CHECK(json::parse(*closer)["host"] == "wh-03");
+  const Connection& connection = settings.connections.at("wh");
+  CHECK(secrets_in(*closer, connection) == connection.secrets);
+  const auto own = with_connection(R"({"connection": "wh", "password": "mine"})", "postgres",
+                                   settings.connections);
+  REQUIRE(own);
+  CHECK(secrets_in(*own, connection).empty());
   CHECK(*with_connection(R"({"host":"x"})", "postgres", {}) == R"({"host":"x"})");
 }
 
