@@ -165,6 +165,9 @@ class Http(BaseHTTPRequestHandler):
         self.answer(200, b"{}", "application/json",
                     [("X-B\xe4r", "1"), ("X-b\xe4r", "2"), ("X-Caf\u00e9".encode().decode("latin-1"), "3")])
 
+    def on_marked(self, *_):
+        self.answer(200, b"\xef\xbb\xbf{}", "application/json")
+
     def on_banner(self, *_):
         self.wfile.write(b"220 still starting\r\n")
         self.close_connection = True

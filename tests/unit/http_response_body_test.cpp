@@ -20,7 +20,7 @@ TEST_CASE("a body lies in memory until the bodies of all calls have no room ther
   const std::string scratch = folder / "scratch";
   BodyMemory memory;
   memory.bytes = kBodiesBytesMax - kPiece.size() - 1;
-  std::optional<ResponseBody> body(std::in_place, memory, scratch, "");
+  std::optional<ResponseBody> body(std::in_place, memory, scratch, BodyFile{});
   REQUIRE(body->append(kPiece).ok());
   CHECK_FALSE(fs::exists(scratch));
   CHECK(*body->text() == kPiece);
@@ -38,9 +38,9 @@ TEST_CASE("a body becomes the file that it is saved to, however small it is") {
   const std::string scratch = folder / "scratch";
   BodyMemory memory;
   {
-    ResponseBody body(memory, scratch, folder / "a.part");
+    ResponseBody body(memory, scratch, {folder / "a.part", folder / "a"});
     REQUIRE(body.append("small").ok());
-    REQUIRE(body.move_to(folder / "a").ok());
+    REQUIRE(body.keep().ok());
   }
   CHECK(fs::file_size(folder / "a") == 5);
   CHECK_FALSE(fs::exists(folder / "a.part"));
@@ -53,7 +53,7 @@ TEST_CASE("a body for which no file can be made says where and why") {
   BodyMemory memory;
   memory.bytes = kBodiesBytesMax;
   const std::string scratch = folder / "none/scratch";
-  ResponseBody body(memory, scratch, "");
+  ResponseBody body(memory, scratch, BodyFile{});
   const auto added = body.append(kPiece);
   REQUIRE_FALSE(added.ok());
   CHECK(added.error().message ==

@@ -1,5 +1,6 @@
 // The operator `http` against a real server.
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -405,6 +406,8 @@ TEST_CASE_METHOD(Fixture, "an answer that comes soon and as expected leaves no l
 
 TEST_CASE_METHOD(Fixture, "a response that does not fit fails and says so") {
   CHECK(host.run(get("/bytes/100")).error_class == "InvalidJson");
+  CHECK(host.run(get("/marked")).error_class == "InvalidJson");
+  CHECK(output({{"url", server.url("/marked")}, {"response", "full"}})["body"] == "\xef\xbb\xbf{}");
   Ask text = get("/bytes/1048576");
   text.output = "text";
   CHECK(host.run(text).output.size() == 1048576);
@@ -524,6 +527,24 @@ TEST_CASE_METHOD(Fixture, "http saves a body of any size to a file, whole or not
   CHECK(std::distance(Entries(folder.path()), Entries()) == 1);
 }
 
+TEST_CASE_METHOD(Fixture, "a body that replaces a file has its rights, also behind a link") {
+  namespace fs = std::filesystem;
+  const ScratchFolder folder;
+  write_file(folder / "secret", "old");
+  fs::permissions(folder / "secret", fs::perms::owner_read);
+  fs::create_directory(folder / "links");
+  fs::create_symlink("../secret", folder / "links/latest");
+  Ask ask = ask_for(server.url("/bytes/3000000"), {{"save_to", "links/latest"}});
+  ask.working_dir = folder.path();
+  const End end = host.run(ask);
+  INFO(end.message);
+  REQUIRE(end.outcome == PAWL_SUCCEEDED);
+  CHECK(json::parse(end.output)["file"] == folder / "links/latest");
+  CHECK(fs::is_symlink(folder / "links/latest"));
+  CHECK(fs::file_size(folder / "secret") == 3000000);
+  CHECK(fs::status(folder / "secret").permissions() == fs::perms::owner_read);
+}
+
 TEST_CASE_METHOD(Fixture, "a place where no file can be is refused before anybody is called") {
   const ScratchFolder folder;
   std::filesystem::create_directory(folder / "made");
@@ -539,6 +560,12 @@ TEST_CASE_METHOD(Fixture, "a place where no file can be is refused before anybod
   refused("made", "is a folder: name a file in it");
   refused("none/", "is a folder: name a file in it");
   refused("file/a", "cannot be a file: a part of its path is no folder");
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  refused("pipe",
+          "is no regular file, and only such a one can be replaced (to drop the body, leave "
+          "`save_to` and `output` out)");
+  std::filesystem::create_symlink("circle", folder / "circle");
+  refused("circle", "cannot be a file: symbolic links lead in a circle");
   const std::string long_name(256, 'n');
   refused(long_name, "cannot be a file: its name is too long");
   const std::string name(250, 'n');
@@ -643,6 +670,7 @@ TEST_CASE_METHOD(Fixture, "what cannot work is an error of the job file, and say
   CHECK(said({{"save_to", "f"}, {"response", "body"}}).empty());
   CHECK_THAT(said({{"method", "HEAD"}, {"body", "x"}}), contains("HEAD takes no"));
   CHECK(said({{"method", "PUT"}, {"body", "x"}}).empty());
+  CHECK_THAT(said({{"auth", {{"user", "a:b"}, {"password", "c"}}}}), contains("has a colon"));
   CHECK_THAT(said({{"auth", {{"user", "a"}, {"token", "b"}}}}),
              contains("\"user\" and \"token\" exclude each other"));
   CHECK_THAT(said({{"auth", {{"password", "a"}}}}), contains("is missing"));

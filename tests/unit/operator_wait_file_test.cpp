@@ -128,6 +128,30 @@ TEST_CASE("paths found by a pattern are lines in text") {
   REQUIRE(waiting.look().output == waiting.path("a.csv") + "\n" + waiting.path("b.csv"));
 }
 
+TEST_CASE("links that lead in a circle hide no file that a pattern matches") {
+  Waiting waiting(R"({"path": "in/*"})");
+  waiting.folder.write("in/data.csv", "1");
+  fs::create_symlink("circle", waiting.path("in/circle"));
+  fs::create_symlink("gone", waiting.path("in/dangling"));
+  CHECK(waiting.look().output == "[\"" + waiting.path("in/data.csv") + "\"]");
+  Waiting circle(R"({"path": "circle"})");
+  fs::create_symlink("circle", circle.path("circle"));
+  CHECK_THAT(circle.look().message, Catch::Contains("Too many levels of symbolic links"));
+}
+
+TEST_CASE("a name that no output can hold is told, and not put down as another") {
+  for (const char* output : {"json", "jsonl", "text"}) {
+    Waiting waiting(R"({"path": "in/*"})", output);
+    waiting.folder.write("in/bad\xff.bin", "1");
+    const End end = waiting.look();
+    CHECK(end.outcome == PAWL_FAILED_FOR_GOOD);
+    CHECK(end.message == "path: an output is UTF-8, and the name of this file is not: " +
+                             waiting.path("in/bad\\xff.bin"));
+    waiting.ask.output = "none";
+    CHECK(waiting.look().outcome == PAWL_SUCCEEDED);
+  }
+}
+
 TEST_CASE("a file below `min_size` is waited for") {
   Waiting waiting(R"({"path": "data.csv", "min_size": "3B"})");
   waiting.folder.write("data.csv", "12");

@@ -88,6 +88,16 @@ TEST_CASE_METHOD(Fixture, "the last look of wait_http is when its time is over")
   CHECK(end.after > std::chrono::seconds(5));
 }
 
+TEST_CASE_METHOD(Fixture, "no look but the last goes on when the time of wait_http is over") {
+  Ask waits = ask("/slow/60", {{"timeout", "200ms"}, {"look_timeout", "1h"}});
+  const End cut = host.run(waits);
+  CHECK(cut.outcome == PAWL_FAILED);
+  CHECK_THAT(cut.message, Catch::StartsWith("not there after 200ms and one look: "));
+  waits = ask("/slow/0.2", {{"timeout", "1h"}, {"look_timeout", "30s"}});
+  waits.state = R"({"first_ms": 1000, "looks": 7})";
+  CHECK(host.run(waits).outcome == PAWL_SUCCEEDED);
+}
+
 TEST_CASE_METHOD(Fixture, "wait_http waits no longer between two looks than an attempt may") {
   const End end = host.run(ask("/status/404", {{"every", "400d"}}));
   REQUIRE(end.outcome == PAWL_DEFERRED);

@@ -123,12 +123,17 @@ void mix(std::uint64_t& hash, std::string_view bytes) {
   }
 }
 
+/// Of what a pattern matches also links that lead in a circle: others may be there beside them.
+bool is_nothing(int error, const Wish& wish) {
+  return error == ENOENT || error == ENOTDIR || (error == ELOOP && wish.is_glob);
+}
+
 /// Adds a file that exists; what is not there, or went away meanwhile, adds nothing, nor does a
 /// folder. One that is the path itself would be waited for in vain.
 void add_file(const std::string& path, const Wish& wish, Found& found) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return;
+    if (is_nothing(errno, wish)) return;
     throw LookFailed{path, errno};
   }
   if (S_ISDIR(status.st_mode)) {
@@ -231,18 +236,18 @@ std::string text_of(const Memory& memory) {
       .dump();
 }
 
-/// A path may be any bytes; JSON and people get what is not UTF-8 replaced.
-std::string json_text(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
 std::string output_of(const Wish& wish, const Found& found, std::string_view format) {
   if (format == "none") return {};
-  if (format == "json") return json_text(wish.is_glob ? json(found.paths) : json(found.paths[0]));
+  for (const std::string& path : found.paths) {
+    if (is_utf8(path)) continue;
+    throw Refused{"path: an output is UTF-8, and the name of this file is not: " +
+                  escape_for_terminal(path)};
+  }
+  if (format == "json") return (wish.is_glob ? json(found.paths) : json(found.paths[0])).dump();
   std::string out;
   for (const std::string& path : found.paths) {
     if (!out.empty()) out += '\n';
-    out += format == "jsonl" ? json_text(path) : path;
+    out += format == "jsonl" ? json(path).dump() : path;
   }
   return out;
 }

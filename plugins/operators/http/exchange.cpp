@@ -86,13 +86,13 @@ bool is_redirect(long status) {
 }  // namespace
 
 HttpExchange::HttpExchange(Shared& shared, plugin::Attempt attempt, const plugin::Request& request,
-                           HttpTarget&& target, std::string body_path,
-                           std::unique_ptr<HttpJudge> judge, Owner& owner)
+                           HttpTarget&& target, BodyFile file, std::unique_ptr<HttpJudge> judge,
+                           Owner& owner)
     : shared_(shared),
       attempt_(attempt),
       request_(request),
       target_(std::move(target)),
-      body_(shared.memory, request_.scratch(), std::move(body_path)),
+      body_(shared.memory, request_.scratch(), std::move(file)),
       judge_(std::move(judge)),
       owner_(owner) {}
 

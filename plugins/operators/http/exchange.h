@@ -76,10 +76,9 @@ class HttpExchange : public Transfer {
     virtual void ended(plugin::Attempt attempt, const plugin::Result& result) = 0;
   };
 
-  /// `body_path` is of a file that the body may need; empty: one in the attempt's own folder.
+  /// `file`: for the body; without a path it may need one in the attempt's own folder.
   HttpExchange(Shared& shared, plugin::Attempt attempt, const plugin::Request& request,
-               HttpTarget&& target, std::string body_path, std::unique_ptr<HttpJudge> judge,
-               Owner& owner);
+               HttpTarget&& target, BodyFile file, std::unique_ptr<HttpJudge> judge, Owner& owner);
   /// Ends the transfer at once.
   ~HttpExchange() override;
 

@@ -12,10 +12,9 @@ constexpr auto kTellAfter = std::chrono::seconds(1);
 }  // namespace
 
 void HttpExchanges::begin(plugin::Attempt attempt, const plugin::Request& request,
-                          HttpTarget&& target, std::string body_path,
-                          std::unique_ptr<HttpJudge> judge) {
+                          HttpTarget&& target, BodyFile file, std::unique_ptr<HttpJudge> judge) {
   auto exchange = std::make_unique<HttpExchange>(shared_, attempt, request, std::move(target),
-                                                 std::move(body_path), std::move(judge), *this);
+                                                 std::move(file), std::move(judge), *this);
   exchange->send();
   open_.emplace(attempt.get(), std::move(exchange));
   if (look_ == nullptr) look_later();

@@ -17,7 +17,7 @@ class HttpExchanges final : public HttpExchange::Owner {
 
   /// Sends the request of `attempt` and finishes it with what `judge` says.
   void begin(plugin::Attempt attempt, const plugin::Request& request, HttpTarget&& target,
-             std::string body_path, std::unique_ptr<HttpJudge> judge);
+             BodyFile file, std::unique_ptr<HttpJudge> judge);
   /// Ends it at once.
   void cancel(plugin::Attempt attempt);
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -126,7 +127,7 @@ class Judge final : public HttpJudge {
 
   plugin::Result saved(HttpExchange& exchange) const {
     const std::size_t bytes = exchange.body().size();
-    auto moved = exchange.body().move_to(parameters_.save_to);
+    auto moved = exchange.body().keep();
     if (!moved) return plugin::Result::failure(moved.error().message, "WriteError");
     if (format_ == "none") return plugin::Result::success();
     if (format_ == "text") return plugin::Result::success(parameters_.save_to);
@@ -180,34 +181,63 @@ std::string part_ending(const plugin::Request& request) {
          std::to_string(std::max<std::int64_t>(request.index(), 0)) + ".part";
 }
 
-/// What the file system has against a file of that name, as far as no other attempt can find it
-/// better; 0: nothing.
-int hopeless_error(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) == 0) return S_ISDIR(status.st_mode) ? EISDIR : 0;
-  return errno == ENOTDIR || errno == ENAMETOOLONG ? errno : 0;
+/// What is there under a name, and what the file system has against a file there, as far as no
+/// other attempt can find it better.
+struct Place {
+  explicit Place(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) == 0) {
+      mode = status.st_mode;
+    } else if (errno == ENOTDIR || errno == ENAMETOOLONG || errno == ELOOP) {
+      error = errno;
+    }
+  }
+  std::optional<mode_t> mode;  ///< nothing: there is nothing
+  int error = 0;               ///< 0: nothing is
+};
+
+/// Why a body cannot have that name; empty: it can.
+std::string why_no_file(const std::string& path, const Place& place) {
+  const bool is_there = place.mode.has_value();
+  if (path.ends_with('/') || (is_there && S_ISDIR(*place.mode)))
+    return "is a folder: name a file in it";
+  if (is_there && !S_ISREG(*place.mode)) {
+    return "is no regular file, and only such a one can be replaced (to drop the body, leave "
+           "`save_to` and `output` out)";
+  }
+  if (place.error == ENOTDIR) return "cannot be a file: a part of its path is no folder";
+  if (place.error == ENAMETOOLONG) return "cannot be a file: its name is too long";
+  if (place.error == ELOOP) return "cannot be a file: symbolic links lead in a circle";
+  return {};
 }
 
-/// The path for a body until it is whole; empty when the body becomes no file. A place where no
-/// file can be is refused before anybody is called.
-Result<std::string> body_path(const json& with, const std::string& save_to,
-                              const plugin::Request& request) {
-  if (save_to.empty()) return std::string();
-  const std::string ending = part_ending(request);
-  const std::string path = save_to + ending;
+/// Where a symbolic link leads to: what it names is replaced, not the link.
+std::string followed(const std::string& path) {
+  const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
+  return real == nullptr ? path : real.get();
+}
+
+/// The file for a body; without a path when it becomes none. A place where no file can be is
+/// refused before anybody is called.
+Result<BodyFile> body_file(const json& with, const std::string& save_to,
+                           const plugin::Request& request) {
+  if (save_to.empty()) return BodyFile{};
   const auto refusal = [&](const std::string& why) {
     return invalid("`save_to`: " + with.at("save_to").get<std::string>() + ' ' + why);
   };
-  const int error = save_to.ends_with('/') ? EISDIR : hopeless_error(save_to);
-  if (error == EISDIR) return refusal("is a folder: name a file in it");
-  if (error == ENOTDIR) return refusal("cannot be a file: a part of its path is no folder");
-  if (error == ENAMETOOLONG) return refusal("cannot be a file: its name is too long");
-  if (hopeless_error(path) == ENAMETOOLONG) {
+  const Place place(save_to);
+  if (const std::string why = why_no_file(save_to, place); !why.empty()) return refusal(why);
+  BodyFile file;
+  file.name = place.mode ? followed(save_to) : save_to;
+  if (place.mode) file.mode = (*place.mode & 0666) | S_IWUSR;
+  const std::string ending = part_ending(request);
+  file.path = file.name + ending;
+  if (Place(file.path).error == ENAMETOOLONG) {
     return refusal("cannot be a file: its name is too long together with \"" + ending +
                    "\", which it has until it is whole");
   }
-  if (request.number() > 1) ::unlink(path.c_str());
-  return path;
+  if (request.number() > 1) ::unlink(file.path.c_str());
+  return file;
 }
 
 }  // namespace
@@ -219,9 +249,9 @@ void Http::start(plugin::Attempt attempt, const plugin::Request& request) {
   auto parameters = read_parameters(with, request);
   if (!parameters) return attempt.finish(parameter_failure(parameters.error().message));
   add_idempotency_key(with, request, *target);
-  auto path = body_path(with, parameters->save_to, request);
-  if (!path) return attempt.finish(parameter_failure(path.error().message));
-  exchanges_.begin(attempt, request, std::move(*target), std::move(*path),
+  auto file = body_file(with, parameters->save_to, request);
+  if (!file) return attempt.finish(parameter_failure(file.error().message));
+  exchanges_.begin(attempt, request, std::move(*target), *std::move(file),
                    std::make_unique<Judge>(std::move(*parameters), request));
 }
 

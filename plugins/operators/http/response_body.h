@@ -3,6 +3,8 @@
 // The body of a response as it arrives: in memory as long as all of them together are small, else
 // in a file. No descriptor stays open between two pieces, so thousands may be under way.
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -22,12 +24,19 @@ struct BodyMemory {
   static BodyMemory& of_process();
 };
 
+/// What a body becomes.
+struct BodyFile {
+  std::string path;    ///< until it is whole; must not exist then
+  std::string name;    ///< from then on, in the same folder
+  mode_t mode = 0666;  ///< that nobody can read it who cannot read what has that name
+};
+
 class ResponseBody {
  public:
-  /// `path` is made when it is needed, and must not exist then; it goes with the object, unless it
-  /// was moved. Empty: a file in `scratch`, a folder that is made with it and must be named as long
-  /// as this lives.
-  ResponseBody(BodyMemory& memory, std::string_view scratch, std::string path);
+  /// The file is made when it is needed, and goes with the object, unless it got its name. Without
+  /// a path it is one in `scratch`, a folder that is made with it and must be named as long as this
+  /// lives.
+  ResponseBody(BodyMemory& memory, std::string_view scratch, BodyFile file);
   ~ResponseBody();
   ResponseBody(const ResponseBody&) = delete;
   ResponseBody& operator=(const ResponseBody&) = delete;
@@ -39,8 +48,9 @@ class ResponseBody {
   void clear();
   /// All of it. Errors: failed (the file).
   Result<std::string> text() const;
-  /// Gives it a name in the folder of `path`, in place of what has that name.
-  Result<void> move_to(const std::string& name);
+  /// Gives the file its name, in place of what has that name, and with the rights of that.
+  /// Errors: failed (the file).
+  Result<void> keep();
 
  private:
   void make_path();
@@ -49,7 +59,7 @@ class ResponseBody {
 
   BodyMemory& memory_;
   std::string_view scratch_;
-  std::string path_;
+  BodyFile file_;
   std::string buffer_;
   std::size_t size_ = 0;
   bool has_file_ = false;

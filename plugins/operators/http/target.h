@@ -109,6 +109,7 @@ inline constexpr const char* kTargetSchema = R"json(
         "x-pawl-secret": true,
         "properties": {
           "user": {"description": "name, for basic", "type": "string", "x-pawl-secret": true,
+            "pattern": "^[^:]*$", "x-pawl-error": "has a colon, which ends a name in basic auth",
             "x-pawl-replaces": ["token"]},
           "password": {"description": "for basic", "type": "string", "x-pawl-secret": true,
             "x-pawl-replaces": ["token"]},

@@ -23,6 +23,8 @@ namespace {
 
 /// Of a body that is looked into.
 constexpr std::size_t kLookBytesMax = 16u << 20;
+/// The last look may begin a moment before the time is over.
+constexpr Duration kLastMoment = std::chrono::milliseconds(100);
 
 struct Parameters {
   Statuses expected = Statuses::of(R"(["2xx"])");
@@ -56,6 +58,10 @@ Waiting read_waiting(std::string_view state) {
   out.first_ms = known.value("first_ms", out.first_ms);
   out.looks = known.value("looks", std::int64_t{0});
   return out;
+}
+
+Duration waited(const Waiting& waiting) {
+  return Duration(std::max<std::int64_t>(now_ms() - waiting.first_ms, 0));
 }
 
 Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
@@ -174,10 +180,10 @@ class Judge final : public HttpJudge {
   plugin::Result look_again(HttpExchange& exchange, const std::string& seen) const {
     Duration after = std::min(parameters_.every, plugin::kWaitMax);
     if (parameters_.timeout) {
-      const Duration waited(std::max<std::int64_t>(now_ms() - waiting_.first_ms, 0));
-      if (waited >= *parameters_.timeout) return timed_out(seen);
+      const Duration left = *parameters_.timeout - waited(waiting_);
+      if (left <= Duration(0)) return timed_out(seen);
       // The last look is when the time is over.
-      after = std::min(after, *parameters_.timeout - waited);
+      after = std::min(after, left);
     }
     const json state = {{"first_ms", waiting_.first_ms}, {"looks", waiting_.looks}};
     exchange.log("not yet: " + seen + "; looking again in " + format_duration(after) + '\n');
@@ -185,9 +191,11 @@ class Judge final : public HttpJudge {
   }
 
   plugin::Result timed_out(const std::string& seen) const {
-    const std::string message = "not there after " + format_duration(*parameters_.timeout) +
-                                " and " + std::to_string(waiting_.looks) +
-                                " looks; the last: " + seen;
+    const std::string looks = waiting_.looks == 1
+                                  ? " and one look: "
+                                  : " and " + std::to_string(waiting_.looks) + " looks; the last: ";
+    const std::string message =
+        "not there after " + format_duration(*parameters_.timeout) + looks + seen;
     if (parameters_.skips) return plugin::Result::skipped(message);
     return plugin::Result::failure(message, "Timeout");
   }
@@ -196,6 +204,13 @@ class Judge final : public HttpJudge {
   std::string format_;
   Waiting waiting_;
 };
+
+/// How long a look may take. Only the last one goes on when the time is over.
+Duration time_of_look(const Parameters& parameters, const Waiting& waiting) {
+  if (!parameters.timeout) return parameters.look_timeout;
+  const Duration left = *parameters.timeout - waited(waiting);
+  return left < kLastMoment ? parameters.look_timeout : std::min(left, parameters.look_timeout);
+}
 
 }  // namespace
 
@@ -206,7 +221,7 @@ void WaitHttp::start(plugin::Attempt attempt, const plugin::Request& request) {
   auto parameters = read_parameters(with);
   if (!parameters) return attempt.finish(parameter_failure(parameters.error().message));
   if (!with.contains("method")) target->method = "GET";
-  target->timeout = parameters->look_timeout;
+  target->timeout = time_of_look(*parameters, read_waiting(request.state()));
   exchanges_.begin(attempt, request, std::move(*target), {},
                    std::make_unique<Judge>(std::move(*parameters), request));
 }
