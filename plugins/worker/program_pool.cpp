@@ -345,6 +345,20 @@ void ProgramPool::run_turn() {
   start_processes();
 }
 
+/// How many attempts a fresh process takes at once.
+std::size_t ProgramPool::room() const {
+  const std::int64_t at_once = spec_.concurrency;
+  return static_cast<std::size_t>(spec_.recycle_after > 0 ? std::min(at_once, spec_.recycle_after)
+                                                          : at_once);
+}
+
+/// How many this one may have at once, of all that it may ever have.
+std::size_t ProgramPool::room_of(const ProgramProcess& process) const {
+  const std::int64_t left = spec_.recycle_after - process.finished_count();
+  if (spec_.recycle_after == 0) return room();
+  return std::min(room(), static_cast<std::size_t>(std::max<std::int64_t>(left, 0)));
+}
+
 /// The ready process with the fewest attempts; of equal ones the one that was used last, so that
 /// others get idle and end.
 ProgramProcess* ProgramPool::free_process() const {
@@ -353,7 +367,7 @@ ProgramProcess* ProgramPool::free_process() const {
     ProgramProcess* process = one.process.get();
     const std::size_t count = process->attempts().size();
     if (process->phase() != ProgramProcess::Phase::ready) continue;
-    if (count >= static_cast<std::size_t>(spec_.concurrency)) continue;
+    if (count >= room_of(*process)) continue;
     const std::size_t best_count = best != nullptr ? best->attempts().size() : count + 1;
     if (count < best_count || (count == best_count && process->last_used() > best->last_used())) {
       best = process;
@@ -384,7 +398,7 @@ void ProgramPool::start_processes() {
   std::size_t coming = 0;
   for (const auto& [id, one] : processes_) {
     if (one.process->phase() == ProgramProcess::Phase::starting) {
-      coming += static_cast<std::size_t>(spec_.concurrency);
+      coming += room();
     }
   }
   // Those that are going make room for others only when they are gone.
@@ -392,7 +406,7 @@ void ProgramPool::start_processes() {
          !start_timer_.armed()) {
     if (!host_.has_room()) return start_timer_.start_after(kNoRoomDelay);
     start_process();
-    coming += static_cast<std::size_t>(spec_.concurrency);
+    coming += room();
   }
 }
 

@@ -93,6 +93,8 @@ class ProgramPool : private ProgramProcess::Listener, private ProgramHost::Owner
   void start_process();
   void failed_to_start(const std::string& message, const std::string& trace);
   bool may_serve(const ProgramProcess& process, bool was_ready) const;
+  std::size_t room() const;
+  std::size_t room_of(const ProgramProcess& process) const;
   ProgramProcess* free_process() const;
   static bool is_idle(const ProgramProcess& process);
   void give(ProgramProcess& process, AttemptId attempt, Attempt& what);

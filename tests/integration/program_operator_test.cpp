@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -389,6 +390,16 @@ TEST_CASE("a process ends after the attempts that its manifest gives it") {
   for (int id = 1; id <= 6; ++id) {
     CHECK(host.run(id, todo("count")).output == (id % 2 == 1 ? "1" : "2"));
   }
+}
+
+TEST_CASE(
+    "no process has more attempts than its manifest gives it, however many it takes at once") {
+  Programs programs(R"(, "concurrency": 4, "recycle_after": 3)");
+  TestHost host(programs.make());
+  for (int id = 1; id <= 12; ++id) host.start(id, todo("count"));
+  std::map<std::string, int> counts;
+  for (int id = 1; id <= 12; ++id) ++counts[host.end(id).output];
+  CHECK(counts == std::map<std::string, int>{{"1", 4}, {"2", 4}, {"3", 4}});
 }
 
 TEST_CASE("a process above its memory limit is replaced between attempts") {
