@@ -32,9 +32,17 @@ std::string nearest_of(const std::string& word, const Json& properties) {
 
 }  // namespace
 
+/// The schema for a value that is not to be shown.
+Json hiding(const Json& schema) {
+  Json out = schema.is_object() ? schema : Json{{"not", Json::object()}};
+  out["x-pawl-secret"] = true;
+  return out;
+}
+
 class ParameterCheck::Walk {
  public:
-  explicit Walk(ParameterCheck& owner) : owner_(owner) {}
+  /// `root`: of all parameters, which says what may be shown.
+  Walk(ParameterCheck& owner, const Json& root) : owner_(owner), root_(root) {}
 
   /// Parts first, so that an error names its place.
   void check(const Json& schema, const Json& value, const std::string& pointer) {
@@ -57,8 +65,10 @@ class ParameterCheck::Walk {
     }
     // What holds of the whole: told only when each part is right.
     if (errors.size() > before) return;
-    if (auto wrong = owner_.compiled(schema).violation(value, Texts::templates))
-      errors.push_back({pointer, std::move(*wrong)});
+    auto wrong = owner_.compiled(schema).violation(value, Texts::templates);
+    if (wrong && may_hold_secrets(root_, Json::json_pointer(pointer), value))
+      wrong = CompiledSchema(hiding(schema)).violation(value, Texts::templates);
+    if (wrong) errors.push_back({pointer, std::move(*wrong)});
   }
 
   std::vector<ParameterError> errors;
@@ -96,6 +106,7 @@ class ParameterCheck::Walk {
   }
 
   ParameterCheck& owner_;
+  const Json& root_;
 };
 
 bool may_name_operator(std::string_view text) {
@@ -151,7 +162,7 @@ std::string write_catalog(const std::vector<OperatorInfo>& operators) {
 }
 
 std::vector<ParameterError> ParameterCheck::check(const Json& schema, const Json& with) {
-  Walk walk(*this);
+  Walk walk(*this, schema);
   walk.check(schema, with, "");
   return std::move(walk.errors);
 }

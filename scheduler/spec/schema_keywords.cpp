@@ -13,6 +13,7 @@
 #include "scheduler/base/limits.h"
 #include "scheduler/base/text.h"
 #include "scheduler/spec/diagnostics.h"
+#include "scheduler/spec/schema_parts.h"
 #include "scheduler/spec/schema_tree.h"
 #include "scheduler/spec/value_schema.h"
 
@@ -100,31 +101,10 @@ constexpr std::array<std::string_view, 2> kFormats = {"date", "date-time"};
 /// What a schema is for.
 enum class Use : std::uint8_t { value, param_of_job, parameters_of_operator };
 
-/// Whether what stands in this keyword is about the same value as the schema around it.
-bool is_about_the_same(std::string_view key) {
-  constexpr std::array<std::string_view, 7> kAboutTheSame = {"allOf", "anyOf", "oneOf", "not",
-                                                             "if",    "then",  "else"};
-  return std::find(kAboutTheSame.begin(), kAboutTheSame.end(), key) != kAboutTheSame.end();
-}
-
 const Keyword* find_keyword(std::string_view word) {
   const auto* known = std::find_if(kKeywords.begin(), kKeywords.end(),
                                    [&](const Keyword& k) { return k.word == word; });
   return known == kKeywords.end() ? nullptr : known;
-}
-
-/// The schema, and all parts of it that judge the same value.
-void each_judge(const Json& schema, const std::string& pointer,
-                const std::function<void(const Json&, const std::string&)>& visit) {
-  if (!schema.is_object()) return;
-  visit(schema, pointer);
-  for (const auto& [key, part] : schema.items()) {
-    if (!is_about_the_same(key)) continue;
-    const std::string place = pointer + "/" + key;
-    if (!part.is_array()) each_judge(part, place, visit);
-    for (std::size_t i = 0; part.is_array() && i < part.size(); ++i)
-      each_judge(part[i], place + "/" + std::to_string(i), visit);
-  }
 }
 
 bool allows(const Json& types, std::string_view type) {
@@ -175,7 +155,7 @@ class SchemaChecker {
       fail("", "the schema describes `with`, which is an object: \"type\" must be \"object\"");
     }
     check_part(schema, "", true);
-    if (errors_.empty() && use_ == Use::param_of_job) errors_ = idle_bounds(schema);
+    if (errors_.empty() && use_ != Use::value) check_bounds(schema, "");
     // Only by a schema that is right can anything be judged.
     if (errors_.empty() && use_ != Use::value) check_defaults();
     return std::move(errors_);
@@ -211,27 +191,44 @@ class SchemaChecker {
     };
     if (key == "x-pawl-minimum") needs("duration");
     if (key == "x-pawl-maximum") needs("size");
-    const bool is_output = key == "x-pawl-output";
+    if (use_ == Use::parameters_of_operator && key == "x-pawl-output")
+      check_output(schema, pointer);
+    const std::string why = why_idle(schema, key, pointer);
+    if (!why.empty()) fail(pointer, quote(key) + ' ' + why);
+  }
+
+  /// Why one of pawl's own keywords means nothing where it stands; empty: it means something.
+  std::string why_idle(const Json& schema, const std::string& key,
+                       const std::string& pointer) const {
     const bool is_written = key == "x-pawl-writes";
     const bool is_replacing = key == "x-pawl-replaces";
-    if (use_ == Use::param_of_job && key == "x-pawl-secret") {
-      fail(pointer,
-           "\"x-pawl-secret\" keeps no parameter of a job secret: runs keep and show their "
-           "parameters; what is secret comes by the job's \"secrets\"");
-    } else if (use_ == Use::param_of_job && (is_output || is_written || is_replacing)) {
-      fail(pointer,
-           quote(key) + " means nothing in a parameter of a job: it is for schemas of operators");
-    } else if (use_ == Use::parameters_of_operator && is_output) {
-      check_output(schema, pointer);
-    } else if (use_ == Use::parameters_of_operator && is_written && !is_of_parameter(pointer)) {
-      fail(pointer,
-           "\"x-pawl-writes\" means something of a parameter alone, as in "
-           "/properties/path/x-pawl-writes");
-    } else if (use_ == Use::parameters_of_operator && is_replacing && !is_of_member(pointer)) {
-      fail(pointer,
-           "\"x-pawl-replaces\" means something of a member of \"properties\" alone, and names "
-           "others of them");
+    if (key == "x-pawl-error" && !schema.contains("pattern") && !is_rule(pointer)) {
+      return "means something beside a \"pattern\", and in a part of \"allOf\": it says in words "
+             "of yours which of the two a value breaks";
     }
+    if (use_ == Use::param_of_job) {
+      if (key == "x-pawl-secret") {
+        return "keeps no parameter of a job secret: runs keep and show their parameters; what is "
+               "secret comes by the job's \"secrets\"";
+      }
+      if (key == "x-pawl-output" || is_written || is_replacing)
+        return "means nothing in a parameter of a job: it is for schemas of operators";
+    }
+    if (use_ == Use::parameters_of_operator) {
+      if (is_written && !is_of_parameter(pointer)) {
+        return "means something of a parameter alone, as in /properties/path/x-pawl-writes";
+      }
+      if (is_replacing && !is_of_member(pointer)) {
+        return "means something of a member of \"properties\" alone, and names others of them";
+      }
+    }
+    return {};
+  }
+
+  /// Of the schema that the pointer to one of its keywords leads to: a part of `allOf`.
+  static bool is_rule(const std::string& pointer) {
+    const Json::json_pointer list = Json::json_pointer(pointer).parent_pointer().parent_pointer();
+    return !list.empty() && list.back() == "allOf";
   }
 
   static bool is_of_parameter(std::string_view pointer) {
@@ -286,6 +283,24 @@ class SchemaChecker {
         std::find(required->begin(), required->end(), kReserved) != required->end()) {
       fail(pointer + "/required", quote(kReserved) + " cannot be required" + why);
     }
+  }
+
+  /// Of a value and its parts, as far as it says itself what they are.
+  void check_bounds(const Json& schema, const std::string& pointer) {
+    if (!schema.is_object()) return;
+    for (const SchemaError& idle : idle_bounds(schema)) fail(pointer + idle.pointer, idle.message);
+    for (const char* key : {"items", "additionalItems", "additionalProperties"}) {
+      const auto part = schema.find(key);
+      if (part == schema.end()) continue;
+      const std::string place = pointer + "/" + key;
+      if (!part->is_array()) check_bounds(*part, place);
+      for (std::size_t i = 0; part->is_array() && i < part->size(); ++i)
+        check_bounds((*part)[i], place + "/" + std::to_string(i));
+    }
+    const auto members = schema.find("properties");
+    if (members == schema.end()) return;
+    for (const auto& [name, part] : members->items())
+      check_bounds(part, pointer + "/properties/" + escape_pointer(name));
   }
 
   void check_defaults() {

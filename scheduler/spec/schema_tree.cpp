@@ -139,23 +139,13 @@ class Judge {
     return above + (may_be_named(*at.whole, *at.name) ? escape_pointer(*at.name) : "…");
   }
 
-  /// The value, or a part of it, is where the schema allows secrets.
-  bool may_be_secret(const Json& value, const Json::json_pointer& at) const {
-    if (may_use_secrets(root_.schema, at)) return true;
-    if (!value.is_structured()) return false;
-    const auto parts = value.items();
-    return std::any_of(parts.begin(), parts.end(), [&](const auto& part) {
-      return may_be_secret(part.value(), at / part.key());
-    });
-  }
-
   /// As JSON, cut where it is long. Empty: it is not to be shown.
   std::string shown(const Json& value, const Place& at) const {
     constexpr std::size_t kShownBytesMax = 80;
     std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
     const bool is_long = text.size() > kShownBytesMax;
     if (is_long && value.is_structured()) return {};
-    if (may_be_secret(value, Json::json_pointer(pointer_to(at)))) return {};
+    if (may_hold_secrets(root_.schema, Json::json_pointer(pointer_to(at)), value)) return {};
     return is_long ? std::string(cut_utf8(text, kShownBytesMax)) + "…" : text;
   }
 

@@ -104,11 +104,18 @@ std::string wrong_type_hint(const Document& document, NodeId node, const Shape& 
   const NodeKind kind = document.kind(node);
   const bool number = kind == NodeKind::integer || kind == NodeKind::real;
   const auto* alternatives_end = shape.alternatives.data() + shape.alternatives.size();
+  const auto has_alternative = [&](auto is_it) {
+    return std::any_of(shape.alternatives.data(), alternatives_end,
+                       [&](const Shape* s) { return is_it(*s); });
+  };
   const bool takes_text =
-      shape.form == Form::string || shape.form == Form::text ||
-      std::any_of(shape.alternatives.data(), alternatives_end, [](const Shape* s) {
-        return s->form == Form::string && s->check != Check::word;
+      shape.form == Form::string || shape.form == Form::text || has_alternative([](const Shape& s) {
+        return s.form == Form::string && s.check != Check::word && s.check != Check::percent;
       });
+  if (kind == NodeKind::real &&
+      has_alternative([](const Shape& s) { return s.check == Check::percent; })) {
+    return ": a share has a \"%\", write \"" + document.to_json(node).dump() + "%\"";
+  }
   if (shape.check == Check::duration && number) {
     return ": a bare number has no unit, write \"" + document.to_json(node).dump() + "s\"";
   }

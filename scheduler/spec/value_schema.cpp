@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "scheduler/spec/schema_narrowing.h"
+#include "scheduler/spec/schema_parts.h"
 #include "scheduler/spec/schema_tree.h"
 
 namespace pawl {
@@ -63,30 +65,37 @@ bool has_template(const Json& value) {
   return std::any_of(value.begin(), value.end(), has_template);
 }
 
+namespace {
+
+/// `way`: the names of the parts that lead to a place in the value, the last one first.
+bool allows_secrets(const Json& schema, const std::vector<std::string>& way, std::size_t left) {
+  bool allows = false;
+  each_judge(schema, "", [&](const Json& judge, const std::string&) {
+    const auto own = judge.find("x-pawl-secret");
+    allows = allows || (own != judge.end() && *own == true);
+    if (allows || left == 0) return;
+    const Json* next = schema_of_part(judge, way[left - 1]);
+    allows = next != nullptr && allows_secrets(*next, way, left - 1);
+  });
+  return allows;
+}
+
+}  // namespace
+
 bool may_use_secrets(const Json& schema, const Json::json_pointer& place) {
   std::vector<std::string> parts;
   for (Json::json_pointer at = place; !at.empty(); at = at.parent_pointer())
     parts.push_back(at.back());
-  std::reverse(parts.begin(), parts.end());
-  const auto member = [](const Json& of, const std::string& name) {
-    const auto found = of.is_object() ? of.find(name) : of.end();
-    return found == of.end() ? nullptr : &*found;
-  };
-  const auto allows_secrets = [&member](const Json& part) {
-    const Json* allowed = member(part, "x-pawl-secret");
-    return allowed != nullptr && *allowed == true;
-  };
-  const Json* at = &schema;
-  for (const std::string& part : parts) {
-    if (allows_secrets(*at)) return true;
-    const Json* properties = member(*at, "properties");
-    const Json* next = properties != nullptr ? member(*properties, part) : nullptr;
-    if (next == nullptr) next = member(*at, "additionalProperties");
-    if (next == nullptr) next = member(*at, "items");
-    if (next == nullptr) return false;
-    at = next;
-  }
-  return allows_secrets(*at);
+  return allows_secrets(schema, parts, parts.size());
+}
+
+bool may_hold_secrets(const Json& schema, const Json::json_pointer& place, const Json& value) {
+  if (may_use_secrets(schema, place)) return true;
+  if (!value.is_structured()) return false;
+  const auto parts = value.items();
+  return std::any_of(parts.begin(), parts.end(), [&](const auto& part) {
+    return may_hold_secrets(schema, place / part.key(), part.value());
+  });
 }
 
 }  // namespace pawl

@@ -27,8 +27,8 @@ struct SchemaError {
 std::vector<SchemaError> check_schema(const Json& schema);
 
 /// The same of a parameter of a job, with what means nothing there, bounds that would hold of no
-/// value, as without a `type` they pass over what comes as a text, and each `default` that does not
-/// fit the schema it stands in.
+/// value, as without a `type` beside them they pass over what comes as a text, and each `default`
+/// that does not fit the schema it stands in.
 std::vector<SchemaError> check_param_schema(const Json& schema);
 
 /// The same of what an operator takes, `with`: an object, without what pawl keeps for itself.
@@ -92,5 +92,8 @@ bool has_template(const Json& value);
 /// True when a template at this place of `with` may use secrets: its property, or one above it, has
 /// `"x-pawl-secret": true`.
 bool may_use_secrets(const Json& schema, const Json::json_pointer& place);
+
+/// True when that holds of what stands there, or of a part of it.
+bool may_hold_secrets(const Json& schema, const Json::json_pointer& place, const Json& value);
 
 }  // namespace pawl

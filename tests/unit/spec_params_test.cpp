@@ -185,6 +185,30 @@ TEST_CASE("a schema may say itself what breaks a rule between members") {
              Catch::Contains("\"B\" does not match the pattern"));
 }
 
+TEST_CASE("of what stands in a job file no value is shown below where secrets are allowed") {
+  const Json schema = Json::parse(R"({
+    "type": "object",
+    "properties": {
+      "login": {"type": "object", "x-pawl-secret": true, "additionalProperties": false,
+                "properties": {"pin": {"type": "string", "pattern": "^[0-9]+$"}}},
+      "keys": {"type": "array", "x-pawl-secret": true, "items": {"type": "integer"}},
+      "deep": {"maxProperties": 0},
+      "never": {"x-pawl-secret": true, "additionalProperties": false}},
+    "allOf": [{"properties": {"deep": {"properties": {"in": {"x-pawl-secret": true}}}}}]
+  })");
+  REQUIRE(check_schema(schema).empty());
+  const auto told = [&schema](const char* with) {
+    const auto errors = check_parameters(schema, Json::parse(with));
+    REQUIRE(errors.size() == 1);
+    return errors.front().pointer + ": " + errors.front().message;
+  };
+  CHECK(told(R"({"login": {"pin": "hunter2"}})") ==
+        R"(/login/pin: this value does not match the pattern "^[0-9]+$")");
+  CHECK(told(R"({"keys": ["hunter2"]})") == "/keys/0: expected the type \"integer\", found a text");
+  CHECK_THAT(told(R"({"deep": {"in": "hunter2"}})"), !Catch::Contains("hunter2"));
+  CHECK_THAT(told(R"({"never": {"a": "hunter2"}})"), !Catch::Contains("hunter2"));
+}
+
 TEST_CASE("what needs one of several members says which") {
   const Json schema = Json::parse(R"({
     "type": "object",
@@ -256,10 +280,14 @@ TEST_CASE("a bound of a parameter that would hold of no value is refused") {
        R"(declare "type": "number", too)");
   idle(R"({"type": "string", "minimum": 3})", "/params/p/minimum", "3}",
        R"(lets all others by, and "type" does not allow one)");
+  idle(R"({"type": "array", "items": {"minimum": 3}})", "/params/p/items/minimum", "3}",
+       R"(declare "type": "number", too)");
+  idle(R"({"type": "object", "properties": {"a": {"type": "integer", "minLength": 3}}})",
+       "/params/p/properties/a/minLength", "3}", R"("type" does not allow one)");
   for (const char* judged :
        {R"({"type": "integer", "minimum": 3})", R"({"type": ["string", "number"], "minimum": 3})",
         R"({"allOf": [{"type": "integer"}, {"minimum": 3}]})", R"({"enum": [1, 5], "minimum": 3})",
-        R"({"type": "array", "items": {"minimum": 3}})", R"({"default": 3})"}) {
+        R"({"type": "array", "contains": {"minimum": 3}})", R"({"default": 3})"}) {
     INFO(judged);
     CHECK(parse(job(judged)).ok);
   }

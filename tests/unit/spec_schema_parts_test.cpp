@@ -7,6 +7,7 @@
 
 #include "scheduler/base/limits.h"
 #include "scheduler/spec/schema_kinds.h"
+#include "scheduler/spec/schema_parts.h"
 #include "scheduler/spec/schema_tree.h"
 #include "scheduler/spec/value_schema.h"
 
@@ -58,7 +59,7 @@ TEST_CASE("of a schema that is all wrong no more is told than anybody reads") {
 
 TEST_CASE("pawl's own keywords are known and take what they have") {
   CHECK(pointers_of(Json::parse(R"({"x-mine": 1, "x-pawl-type": "size", "x-pawl-maximum": "1MiB",
-    "x-pawl-error": "is none", "x-pawl-secret": true, "x-pawl-writes": true,
+    "pattern": "K$", "x-pawl-error": "is none", "x-pawl-secret": true, "x-pawl-writes": true,
     "x-pawl-output": "value", "not": {"x-pawl-type": "duration", "x-pawl-minimum": "1s"}})"))
             .empty());
   for (const char* schema :
@@ -81,6 +82,56 @@ TEST_CASE("a least duration and a largest size need to be told that they are abo
   }
 }
 
+TEST_CASE("a sentence of one's own belongs to a pattern or to a rule of several parts") {
+  CHECK(pointers_of(Json::parse(R"({"pattern": "^a", "x-pawl-error": "is none",
+    "allOf": [{"required": ["a"], "x-pawl-error": "there is no a"}]})"))
+            .empty());
+  for (const char* schema :
+       {R"({"type": "integer", "x-pawl-error": "is none"})",
+        R"({"properties": {"allOf": {"x-pawl-error": "is none"}}})",
+        R"({"anyOf": [{"required": ["a"], "x-pawl-error": "there is no a"}]})"}) {
+    CAPTURE(schema);
+    const auto errors = check_schema(Json::parse(schema));
+    REQUIRE(errors.size() == 1);
+    CHECK_THAT(errors[0].message, Catch::Contains("beside a \"pattern\", and in a part of"));
+  }
+}
+
+TEST_CASE("a part of a value has the schema that its name or its place has") {
+  const Json schema = Json::parse(R"({"properties": {"a": 1}, "additionalProperties": 2})");
+  CHECK(*schema_of_part(schema, "a") == 1);
+  CHECK(*schema_of_part(schema, "b") == 2);
+  CHECK(*schema_of_part(Json::parse(R"({"items": 3})"), "7") == 3);
+  const Json list = Json::parse(R"({"items": [4, 5], "additionalItems": 6})");
+  CHECK(*schema_of_part(list, "1") == 5);
+  CHECK(*schema_of_part(list, "2") == 6);
+  CHECK(schema_of_part(Json::parse(R"({"items": [4]})"), "1") == nullptr);
+  CHECK(schema_of_part(Json(true), "a") == nullptr);
+}
+
+TEST_CASE("secrets are allowed wherever a part of the schema says so") {
+  const Json schema = Json::parse(R"({
+    "properties": {"open": {}, "one": {"oneOf": [{"type": "null"}, {"x-pawl-secret": true}]}},
+    "allOf": [{"properties": {"all": {"x-pawl-secret": true}}}],
+    "if": {"required": ["open"]}, "then": {"properties": {"then": {"x-pawl-secret": true}}},
+    "anyOf": [{"properties": {
+      "list": {"items": [{}, {"x-pawl-secret": true}], "additionalItems": {"x-pawl-secret": true}},
+      "open": {"properties": {"in": {"x-pawl-secret": true}}}}}]})");
+  for (const char* place :
+       {"/all", "/all/below", "/one", "/then", "/list/1", "/list/9", "/open/in"}) {
+    CAPTURE(place);
+    CHECK(may_use_secrets(schema, Json::json_pointer(place)));
+  }
+  for (const char* place : {"", "/open", "/open/out", "/list", "/list/0", "/if", "/allOf"}) {
+    CAPTURE(place);
+    CHECK_FALSE(may_use_secrets(schema, Json::json_pointer(place)));
+  }
+  const std::string why = said(R"({"allOf": [{"properties": {"a": {"x-pawl-secret": true}}}],
+                                   "properties": {"a": {"maxLength": 1}}})",
+                               R"({"a": "hunter2"})");
+  CHECK_THAT(why, Catch::Contains("at most 1 character") && !Catch::Contains("hunter2"));
+}
+
 TEST_CASE("of an operator's schema is told what means nothing where it stands") {
   const auto told = [](const std::string& members) {
     std::string all;
@@ -93,7 +144,8 @@ TEST_CASE("of an operator's schema is told what means nothing where it stands") 
     "out": {"type": "string", "default": "a", "x-pawl-writes": true, "x-pawl-secret": true},
     "every": {"x-pawl-type": "duration", "x-pawl-minimum": "1s", "default": "30s",
               "x-pawl-replaces": ["out"]},
-    "deep": {"properties": {"connection": {"default": null}}, "required": ["connection"]}})")
+    "deep": {"type": "object", "properties": {"connection": {"default": null}},
+             "required": ["connection"]}})")
             .empty());
   struct Case {
     const char* members;
@@ -112,8 +164,12 @@ TEST_CASE("of an operator's schema is told what means nothing where it stands") 
        "/allOf/0/properties/a/x-pawl-writes: "},
       {R"("properties": {"a": {"type": "integer", "default": "5"}})",
        "/properties/a/default: \"default\" does not fit its own schema: expected the type"},
-      {R"("properties": {"a": {"properties": {"b": {"maximum": 1, "default": 2}}}})",
+      {R"("properties": {"a": {"type": "object", "properties": {"b": {"type": "integer", "maximum": 1, "default": 2}}}})",
        "/properties/a/properties/b/default: "},
+      {R"("properties": {"a": {"minimum": 3}})",
+       "/properties/a/minimum: \"minimum\" judges values of the type \"number\""},
+      {R"("properties": {"a": {"type": "array", "items": [{"type": "integer", "minLength": 1}]}})",
+       "/properties/a/items/0/minLength: "},
       {R"("default": {}, "required": ["a"])", "/default: "},
       {R"("properties": {"connection": {}})",
        R"(/properties/connection: a parameter cannot be called "connection")"},
