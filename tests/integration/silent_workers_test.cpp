@@ -154,7 +154,7 @@ TEST_CASE("a host that is stopped ends with the time-out of its attempt") {
   SilentTest test(Duration(200));
   const std::string run = test.submit({{"operator", "stopper"}, {"timeout", "1s"}});
   const auto host = test.until_one_is("silent");
-  CHECK(test.reasons_of(run) == std::vector<std::string>{"no_worker"});
+  CHECK(test.reasons_of(run).back() == "no_worker");  // after its time-out, if that is over
   test.until_ends(run, "failed");
   const json attempts = test.attempts_of(run);
   REQUIRE(attempts.size() == 1);
