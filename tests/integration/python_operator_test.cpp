@@ -242,14 +242,6 @@ def meet_and_burn(ms):
     _barrier.wait()
     burn(ms)
     _barrier.wait()
-
-
-def forks():
-    if os.fork() == 0:
-        print("in the child")
-        return "child"
-    os.wait()
-    return "parent"
 )py";
 
 struct Calls : PythonCalls {
@@ -535,13 +527,6 @@ TEST_CASE("an interpreter that dies loses its call") {
   CHECK_THAT(left.message, Catch::Contains("exited with code 7"));
   CHECK_THAT(calls.call("crash").message, Catch::Contains("SIGSEGV"));
   CHECK(calls.call("nothing").outcome == Outcome::succeeded);
-}
-
-TEST_CASE("a fork that comes back from the call is not the interpreter") {
-  Calls calls;
-  const std::int64_t id = calls.start("forks");
-  CHECK(calls.host.end(id).output == "\"parent\"");
-  CHECK_THAT(calls.told(id).err, Catch::Contains("in the child"));
 }
 
 TEST_CASE("a call has the CPU time and the memory that it used, not those of the calls before") {

@@ -733,7 +733,37 @@ def _call(found, modules):
             raise Permanent(_what_to_return_instead(parameters["call"], value))
         return value
     finally:
+        if found._runner.channel.is_closed:
+            _end_fork(sys.exc_info()[1])
         modules.remember(started_at)
+
+
+def _end_fork(error):
+    """Ends a fork of the interpreter that came back from the call, with `error` or without: as
+    Python ends a program, for whoever waits for it. But what `atexit` knows is the interpreter's,
+    which goes on with the same children and connections: nothing of that is called."""
+    status = 1
+    try:
+        status = _exit_status(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def _exit_status(error):
+    """What Python exits with when this leaves a program, which it says on standard error."""
+    if error is None:
+        return 0
+    if not isinstance(error, SystemExit):
+        sys.stderr.write(_trace_of(error))
+        return 1
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    print(error.code, file=sys.stderr)
+    return 1
 
 
 def _line_of_error(found, error):
@@ -898,7 +928,7 @@ class _SerialRunner:
         line = self._run_call(found)
         _serial_current = None
         if self.channel.is_closed:
-            os._exit(0)  # a fork of the interpreter that came back from the call
+            os._exit(0)  # a fork, made while what the call returned was written
         self.channel.send(line)
 
     def _run_call(self, found):
