@@ -14,7 +14,10 @@ namespace {
 
 constexpr const char* kModule = R"py(
 import os
+import subprocess
 import sys
+
+import pawl
 
 
 def status_of(child):
@@ -42,6 +45,33 @@ def fork_and(function, *words):
     child = os.fork()
     if child == 0:
         return globals()[function](*words)
+    return status_of(child)
+
+
+def name_a_handle():
+    sys.exit(4 if pawl.attempt().set_handle("job-7") is False else 5)
+
+
+def fork_twice(files):
+    child = os.fork()
+    if child == 0:
+        opened = [open(f"file {i}", "w") for i in range(files)]
+        sys.exit(fork_and("write_to", opened))
+    return status_of(child)
+
+
+def write_to(files):
+    for file in files:
+        file.write("written")
+        file.close()
+    sys.exit(len(files))
+
+
+def fork_and_start():
+    child = os.fork()
+    if child == 0:
+        said = subprocess.run(["echo", "said"], stdout=subprocess.PIPE, preexec_fn=os.setsid)
+        sys.exit(said.stdout.decode())
     return status_of(child)
 )py";
 
@@ -78,5 +108,26 @@ TEST_CASE("a fork that comes back from the call ends as Python does, and is not 
     CHECK_THAT(trace, Catch::EndsWith("\nValueError: cannot load\n"));
     CHECK_THAT(trace, !Catch::Contains("pawl_python"));
     CHECK(calls.host.host->process_count() == 1);
+  }
+}
+
+TEST_CASE("a fork of a fork keeps its files, and pawl says nothing in it") {
+  for (const int threads : {1, 2}) {
+    INFO(threads);
+    Calls calls;
+    for (const char* files : {"0", "8"}) {
+      CHECK(calls.call_in(threads, "fork_twice", {json::parse(files)}).output == files);
+      CHECK(calls.told(calls.last).err.empty());
+    }
+    CHECK(calls.call_in(threads, "fork_and_start").output == "1");
+    CHECK(calls.told(calls.last).err == "said\n\n");
+  }
+}
+
+TEST_CASE("a fork that names a handle is told that it is not kept") {
+  for (const int threads : {1, 2}) {
+    INFO(threads);
+    Calls calls;
+    CHECK(calls.call_in(threads, "fork_and", {"name_a_handle"}).output == "4");
   }
 }

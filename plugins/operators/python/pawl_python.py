@@ -180,6 +180,8 @@ class Attempt:
     def set_handle(self, handle):
         """Names something that lives outside, a remote job. True once it will outlive this process:
         a later attempt of the same work gets it as `handle`. The empty text takes it back."""
+        if self._runner.channel.is_closed:
+            return False  # a fork has nobody to ask
         return self._runner.set_handle(self, str(handle))
 
     def _ask(self, handle):
@@ -366,6 +368,10 @@ class _Channel:
         self.sender = None  # the thread that is writing: no exception may come between
 
     def close_after_fork(self):
+        """In a fork of the interpreter, which is no end of these pipes. A fork of that one calls it
+        too, when the numbers may have become those of files of the user's."""
+        if self.is_closed:
+            return
         self.is_closed = True
         os.close(self._input)
         os.close(self._output)
