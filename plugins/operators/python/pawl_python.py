@@ -8,6 +8,7 @@ runs, the ticker looks for a cancellation ten times a second and raises `Cancell
 signal. With more threads, the main thread reads, and each call has one of the threads.
 """
 
+import _signal
 import codecs
 import collections
 import contextvars
@@ -507,6 +508,7 @@ class _Modules:
         self._checked_at = 0.0
         self._is_stale = False
         self._lock = threading.Lock()
+        self.when_imported = lambda: None
 
     def function(self, call):
         found = self._functions.get(call)
@@ -519,6 +521,7 @@ class _Modules:
         # A file may be newer than what was remembered of its folder.
         importlib.invalidate_caches()
         found = importlib.import_module(module)
+        self.when_imported()
         for part in name.split("."):
             found = _member(found, part)
         if not callable(found):
@@ -819,6 +822,50 @@ class _Ticker:
             self._tick()
 
 
+def _stop_timers():
+    """Or one that a call left running would end a later one, of somebody else."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    faulthandler.cancel_dump_traceback_later()
+
+
+# Asked of `_signal` all these take a microsecond; `signal` makes enumerations of them, and takes 18.
+_SIGNALS = (*range(1, 32), _CANCEL_SIGNAL)
+
+
+def _signal_handlers():
+    return list(map(_signal.getsignal, _SIGNALS))
+
+
+class _ProcessState:
+    """What a call may change of the process and leave behind for the next one, which need not be of
+    the same job. Only for calls that run one at a time, on the main thread."""
+
+    def __init__(self):
+        self._umask = 0o077
+        self.note()
+
+    def note(self):
+        """What is now is what will be put back: also what a module has set while it was imported,
+        which happens once."""
+        umask = os.umask(self._umask)
+        os.umask(umask)
+        self._umask = umask
+        self._handlers = _signal_handlers()
+
+    def put_back(self):
+        _stop_timers()
+        os.umask(self._umask)
+        if _signal_handlers() != self._handlers:
+            self._put_back_handlers()
+
+    def _put_back_handlers(self):
+        for number, now, before in zip(_SIGNALS, _signal_handlers(), self._handlers):
+            if now is not before and before is not None:  # None: it was set in C
+                signal.signal(number, before)
+
+
 def _give_back(channel, found):
     channel.send(f'{{"type":"return","attempt":{found.id}}}\n')
 
@@ -840,6 +887,8 @@ class _SerialRunner:
         self._seen = dict(os.environ._data)
         self._main = threading.get_ident()
         signal.signal(_CANCEL_SIGNAL, self._on_signal)
+        self._process_state = _ProcessState()
+        modules.when_imported = self._process_state.note
         self._ticker = _Ticker(lambda: _serial_current is not None, self._tick)
 
     def run(self):
@@ -947,6 +996,7 @@ class _SerialRunner:
                 value = _call(found, self._modules)
             finally:
                 self._may_raise = False
+                self._process_state.put_back()
         except BaseException as error:
             return _line_of_error(found, error)
         return _succeeded(found, value)
@@ -1018,6 +1068,7 @@ class _PoolRunner:
         self.channel = channel
         self._modules = modules
         self._attempts = {}
+        self._coming_and_going = threading.Lock()
         self._is_stale = False
         self._queue = queue.SimpleQueue()
         _give_attempts_to_threads()
@@ -1047,7 +1098,8 @@ class _PoolRunner:
                 return _give_back(self.channel, found)
             if not self._attempts:
                 _put_back_streams()
-            self._attempts[found.id] = found
+            with self._coming_and_going:
+                self._attempts[found.id] = found
             self._ticker.work_begins()
             return self._queue.put(found)
         found = self._attempts.get(message.get("attempt"))
@@ -1077,8 +1129,14 @@ class _PoolRunner:
             found._is_over = True
             if self.channel.is_closed:
                 os._exit(0)
-            del self._attempts[found.id]
+            self._forget(found)
             self.channel.send(line)
+
+    def _forget(self, found):
+        with self._coming_and_going:
+            del self._attempts[found.id]
+            if not self._attempts:  # of others it could be theirs
+                _stop_timers()
 
 
 def _handle_line(found, handle):
