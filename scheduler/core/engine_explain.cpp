@@ -143,7 +143,8 @@ struct Engine::State::Explainer {
                            ? "no worker takes tasks yet"
                            : "no worker takes the operator " + spec.operator_name +
                                  " yet; where `pawl operators` does not list it its plugin is "
-                                 "missing: put that back and send the scheduler SIGHUP");
+                                 "missing: put that back and send the scheduler SIGHUP; where it "
+                                 "does and none comes, the scheduler's log says why");
     }
     const std::size_t before = out.size();
     const std::int64_t limit = items_at_once(spec);

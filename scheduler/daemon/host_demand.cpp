@@ -28,16 +28,19 @@ void HostDemand::want(const std::string& plugin, const std::string& operator_nam
 }
 
 void HostDemand::came_up(const std::string& plugin) {
-  if (auto at = plugins_.find(plugin); at != plugins_.end()) at->second.is_coming = false;
+  const auto at = plugins_.find(plugin);
+  if (at == plugins_.end()) return;
+  at->second.is_coming = false;
+  at->second.missed_in_a_row = 0;
 }
 
-std::optional<std::string> HostDemand::died(const std::string& plugin, bool was_young) {
+std::optional<HostDemand::Missed> HostDemand::died(const std::string& plugin, bool was_young) {
   auto at = plugins_.find(plugin);
   if (at == plugins_.end()) return std::nullopt;
   OfPlugin& of = at->second;
   of.failures_in_a_row = was_young ? of.failures_in_a_row + 1 : 0;
   if (!std::exchange(of.is_coming, false)) return std::nullopt;
-  return of.operator_name;
+  return Missed{of.operator_name, ++of.missed_in_a_row};
 }
 
 }  // namespace pawl

@@ -23,15 +23,21 @@ class HostDemand {
   /// its way.
   void want(const std::string& plugin, const std::string& operator_name);
   void came_up(const std::string& plugin);
-  /// One is dead. `was_young`: so soon after its start that it counts as a failed one. The
-  /// operator that it was waited for, perhaps of another plugin by now; who waits is forgotten.
-  std::optional<std::string> died(const std::string& plugin, bool was_young);
+  /// Of a host that died before it came up.
+  struct Missed {
+    std::string operator_name;  ///< that it was waited for, perhaps of another plugin by now
+    int in_a_row = 0;           ///< hosts of the plugin that did not come up, this one included
+  };
+  /// One is dead. `was_young`: so soon after its start that it counts as a failed one. Nothing:
+  /// nobody waited for it. Else who waits is forgotten.
+  std::optional<Missed> died(const std::string& plugin, bool was_young);
 
  private:
   struct OfPlugin {
     std::string operator_name;  ///< that one was wanted for last
     bool is_coming = false;     ///< asked for, and not up yet
     int failures_in_a_row = 0;
+    int missed_in_a_row = 0;
     std::unique_ptr<Timer> timer;
   };
 

@@ -98,7 +98,7 @@ std::string what_happened(AttemptId attempt, const std::optional<Crash>& crash, 
 
 /// The end of the worker's log, whole lines: what a library prints before it takes its process
 /// along is there and nowhere else, and the folder goes. Secrets were hidden when it was written.
-std::string last_words(const std::string& worker_folder) {
+std::string end_of_log(const std::string& worker_folder) {
   const Fd log(::open((worker_folder + "/log").c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info {};
   if (!log || ::fstat(log.get(), &info) != 0) return {};
@@ -108,10 +108,24 @@ std::string last_words(const std::string& worker_folder) {
       ::pread(log.get(), text.data(), text.size(), static_cast<off_t>(size - text.size()));
   text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   if (text.size() < size) text.erase(0, text.find('\n') + 1);
-  return text.empty() ? text : "the worker's log ends with:\n" + to_utf8(text);
+  return to_utf8(text);
+}
+
+std::string last_words(const std::string& worker_folder) {
+  const std::string text = end_of_log(worker_folder);
+  return text.empty() ? text : "the worker's log ends with:\n" + text;
 }
 
 }  // namespace
+
+std::string end_of_host(const std::string& worker_folder) {
+  const std::optional<Crash> crash = read_crash(worker_folder);
+  const std::string how = crash ? how_it_ended_its_host(*crash) : "ended without a word";
+  std::string said = end_of_log(worker_folder);
+  while (said.ends_with('\n')) said.pop_back();
+  said.erase(0, said.rfind('\n') + 1);
+  return said.empty() ? how : how + " and said \"" + escape_for_terminal(said) + '"';
+}
 
 AttemptResult result_of(WorkerId worker, const AttemptEnd& end) {
   AttemptResult result;

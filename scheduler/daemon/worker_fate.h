@@ -36,6 +36,10 @@ Result<std::vector<AttemptResult>> fate_of_attempts(const std::string& worker_fo
                                                     const std::vector<StayOfAttempt>& attempts,
                                                     WorkerDeath death, WallTime died_at);
 
+/// How a host that is dead ended, as far as it said, with its last words: `crashed with SIGABRT and
+/// said "…"`. For people. Not for the loop's thread.
+std::string end_of_host(const std::string& worker_folder);
+
 /// A worker's account of an end as the engine's.
 AttemptResult result_of(WorkerId worker, const AttemptEnd& end);
 

@@ -14,6 +14,7 @@
 namespace pawl {
 namespace {
 
+constexpr int kMissesTold = 3;                         ///< one may be bad luck
 constexpr Duration kYoung = std::chrono::seconds(10);  ///< dying sooner counts as a failed start
 constexpr Duration kHostLooksEvery = std::chrono::minutes(1);
 constexpr int kReplaceDelayShiftMax = 6;  ///< 2^6 s between tries at the most
@@ -329,8 +330,8 @@ void Workers::bury(Peer& peer) {
   if (peer.is_child && peer.pid != 0) reap();
   if (peer.plugin.empty()) {
     replace_later();
-  } else if (const auto waited_for = demand_.died(peer.plugin, was_young)) {
-    want(*waited_for);
+  } else {
+    miss(peer, demand_.died(peer.plugin, was_young));
   }
   peer.work = std::make_unique<Work>(loop_, Work::Pace::slow);
   learn_fate(peer);
@@ -342,16 +343,38 @@ void Workers::learn_fate(Peer& peer) {
   for (const auto& [id, stay] : attempts) peer.unforgotten.emplace(id, stay);
   // What is left of these is ended, too; how they ended was told.
   attempts.insert(attempts.end(), peer.given_up.begin(), peer.given_up.end());
-  auto fate = std::make_shared<Result<std::vector<AttemptResult>>>(std::vector<AttemptResult>());
+  struct Learned {
+    Result<std::vector<AttemptResult>> fate{std::vector<AttemptResult>()};
+    std::string end;
+  };
+  auto learned = std::make_shared<Learned>();
   peer.work->start(
-      [fate, folder = peer.folder, home = options_.home, id = peer.id, attempts, death = peer.death,
-       died_at = peer.died_at] {
-        *fate = fate_of_attempts(folder, home, id, attempts, death, died_at);
+      [learned, folder = peer.folder, home = options_.home, id = peer.id, attempts,
+       death = peer.death, died_at = peer.died_at] {
+        learned->fate = fate_of_attempts(folder, home, id, attempts, death, died_at);
+        learned->end = end_of_host(folder);
       },
-      [this, alive = alive_, fate, id = peer.id] {
+      [this, alive = alive_, learned, id = peer.id] {
         if (!*alive) return;
-        if (Peer* dead = find(id)) fate_learned(*dead, std::move(*fate));
+        Peer* dead = find(id);
+        if (dead == nullptr) return;
+        if (dead->misses == kMissesTold) tell_missed(*dead, learned->end);
+        fate_learned(*dead, std::move(learned->fate));
       });
+}
+
+/// Somebody waited for a host that is dead, or silent, before it came up.
+void Workers::miss(Peer& peer, const std::optional<HostDemand::Missed>& missed) {
+  if (!missed) return;
+  peer.misses = missed->in_a_row;
+  want(missed->operator_name);
+}
+
+/// Once in a row: it is tried again as long as somebody waits.
+void Workers::tell_missed(const Peer& peer, const std::string& end) {
+  events_.problem(peer.plugin + ": the processes that load it do not come up, " +
+                  std::to_string(peer.misses) + " in a row; the last one " + end +
+                  ". Its operators wait, and it is tried again");
 }
 
 void Workers::fate_learned(Peer& peer, Result<std::vector<AttemptResult>>&& fate) {

@@ -161,6 +161,7 @@ class Workers {
     bool is_child = false;  ///< ours to reap
     bool is_found = false;  ///< from an earlier scheduler; settles recovery
     bool has_settled = false;
+    int misses = 0;              ///< of a host that never came up, and those before it
     bool was_met = false;        ///< it answered this scheduler
     bool was_killed = false;     ///< by us, because it was silent
     bool is_unreadable = false;  ///< what would tell whether it lives, or what became of it
@@ -181,6 +182,8 @@ class Workers {
     std::deque<std::string> unsent;       ///< bodies that the channel did not take yet
   };
 
+  void miss(Peer& peer, const std::optional<HostDemand::Missed>& missed);
+  void tell_missed(const Peer& peer, const std::string& end);
   static bool is_host(const Peer& peer);
   static bool is_coming_or_up(const Peer& peer);
   void ask_for_id(const std::string& plugin);

@@ -46,7 +46,7 @@ void Workers::fell_silent(Peer& peer, const std::string& how) {
   const bool was_coming = peer.state == State::starting || peer.state == State::greeting;
   if (is_host(peer)) {
     if (!was_coming || peer.plugin.empty()) return;
-    if (const auto waited_for = demand_.died(peer.plugin, true)) want(*waited_for);
+    miss(peer, demand_.died(peer.plugin, true));
   } else if (keeps_running_) {
     keep_running();
   }

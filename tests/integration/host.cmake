@@ -13,7 +13,7 @@ target_link_libraries(pawl_later_plugin PRIVATE pawl_flags pawl_plugin_api)
 set_target_properties(pawl_later_plugin PROPERTIES PREFIX "" OUTPUT_NAME later)
 # One source, and a library for each thing that one may do when it is loaded, or at its end.
 set(loaded)
-foreach(deed hangs crashes prints leaves exits crashes_last)
+foreach(deed hangs crashes prints leaves exits crashes_last crashes_in_hosts)
   string(TOUPPER ${deed} DEED)
   add_library(pawl_loaded_${deed} MODULE plugins/loaded.c)
   target_link_libraries(pawl_loaded_${deed} PRIVATE pawl_plugin_api)

@@ -444,6 +444,18 @@ class WhatOperatorsCannotBreak(PluginTest):
             self.put_library(f"PAWL_{name.upper()}_PLUGIN")
             self.assertIn(f"{name}.so: {harm}: this plugin is left out", self.pawl("operators").err)
 
+    def test_a_library_whose_hosts_do_not_come_up_is_named_with_their_last_words(self):
+        self.put_library("PAWL_CRASHES_IN_HOSTS_PLUGIN")
+        child = self.start("run", self.job("j", [self.task("a", "loaded")]))
+        told = next((line for line in child.stderr if "do not come up" in line), "nothing")
+        self.assertIn("crashes_in_hosts.so: the processes that load it do not come up, 3 in a row; "
+                      'the last one crashed with SIGABRT and said "no licence". Its operators wait, '
+                      "and it is tried again", told)
+        self.assertIn("the scheduler's log says why", self.pawl("explain", "@latest/a").out)
+        self.pawl("cancel", "@latest", "--yes", code=None)
+        child.send_signal(signal.SIGTERM)
+        child.communicate()
+
     def test_what_a_library_leaves_running_when_it_is_loaded_holds_up_nobody(self):
         self.put_library("PAWL_LEAVES_PLUGIN")
         begun = time.monotonic()

@@ -37,10 +37,25 @@ TEST_CASE("it is known of a dead host whether somebody waited for it") {
   Demand d;
   CHECK_FALSE(d.demand.died("sql.so", true));
   d.demand.want("sql.so", "sql");
-  CHECK(d.demand.died("sql.so", false) == "sql");
+  CHECK(d.demand.died("sql.so", false)->operator_name == "sql");
   d.demand.want("sql.so", "sql");
   d.demand.came_up("sql.so");
   CHECK_FALSE(d.demand.died("sql.so", false));
+}
+
+TEST_CASE("hosts that do not come up are counted until one does") {
+  Demand d;
+  const auto misses = [&d] {
+    d.demand.want("sql.so", "sql");
+    const auto missed = d.demand.died("sql.so", true);
+    return missed ? missed->in_a_row : 0;
+  };
+  CHECK(misses() == 1);
+  CHECK(misses() == 2);
+  d.demand.want("sql.so", "sql");
+  d.demand.came_up("sql.so");
+  d.demand.died("sql.so", true);
+  CHECK(misses() == 1);
 }
 
 TEST_CASE("after a host that died young the next one waits, after another it does not") {

@@ -1,14 +1,17 @@
 /* A library that does something of its own when it is loaded, or at its end, one of these: */
+#define _GNU_SOURCE
 #define HANGS 1
 #define CRASHES 2
 #define PRINTS 3
 #define LEAVES 4
 #define EXITS 5
 #define CRASHES_LAST 6
+#define CRASHES_IN_HOSTS 7
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tests/integration/plugins/deaf_operator.h"
@@ -21,6 +24,16 @@ static void note(void) {
   if (write(file, "loaded\n", 7) != 7) abort();
   close(file);
 }
+
+#if DEED == CRASHES_IN_HOSTS
+static int is_in_host(void) {
+  char words[4096];
+  const int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  const ssize_t size = read(file, words, sizeof(words));
+  close(file);
+  return size > 0 && memmem(words, (size_t)size, "--class", 7) != NULL;
+}
+#endif
 
 __attribute__((constructor)) static void on_load(void) {
   note();
@@ -38,6 +51,11 @@ __attribute__((constructor)) static void on_load(void) {
   }
 #elif DEED == EXITS
   exit(0);
+#elif DEED == CRASHES_IN_HOSTS
+  if (is_in_host()) {
+    fprintf(stderr, "no licence\n");
+    abort();
+  }
 #endif
 }
 
