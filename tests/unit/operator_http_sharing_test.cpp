@@ -76,6 +76,22 @@ TEST_CASE("a call whose name has become known does not wait for names that have 
   }
 }
 
+TEST_CASE("a look for which no connection gets free in its time says so") {
+  constexpr int kNoMoreThanFew = 256;
+  HttpOperator http("wait_http");
+  const DescriptorLimit limit(kNoMoreThanFew);
+  Ask ask = HttpOperator::ask_with({{"url", http.server.url("/slow/60")}, {"timeout", "300ms"}});
+  std::vector<TestAttempt*> attempts;
+  for (int i = 0; i < 40; ++i) attempts.push_back(&http.host.start(ask));
+  std::string told;
+  for (TestAttempt* attempt : attempts) {
+    REQUIRE(run_until(http.loop, [&] { return attempt->end().has_value(); }));
+    told += attempt->end()->message;
+  }
+  CHECK_THAT(told, Catch::Contains("Operation timed out"));
+  CHECK_THAT(told, Catch::Contains("its time was over before a connection was free"));
+}
+
 TEST_CASE("the operators over HTTP promise themselves the descriptors of the process once") {
   constexpr int kConnections = 80;
   constexpr int kNotForConnections = 256;

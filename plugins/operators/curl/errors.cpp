@@ -48,6 +48,12 @@ const Known* find(CURLcode code) {
   return nullptr;
 }
 
+/// Of a transfer whose time was over before it had a connection, libcurl says that its name was not
+/// found in time, also of one that had an address.
+bool waited_in_vain(CURLcode code, std::string_view detail) {
+  return code == CURLE_OPERATION_TIMEDOUT && detail.starts_with("Failed to resolve host");
+}
+
 }  // namespace
 
 std::string_view class_of(CURLcode code) {
@@ -61,6 +67,11 @@ bool is_permanent(CURLcode code) {
 }
 
 plugin::Result transfer_failure(CURLcode code, const std::string& where, std::string_view detail) {
+  if (waited_in_vain(code, detail)) {
+    detail =
+        "its time was over before a connection was free: as many as this process has descriptors "
+        "for (ulimit -n) were in use";
+  }
   std::string message(detail.empty() ? std::string_view(curl_easy_strerror(code)) : detail);
   while (message.ends_with('\n') || message.ends_with('.')) message.pop_back();
   message += " (" + where + ')';
