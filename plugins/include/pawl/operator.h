@@ -68,9 +68,9 @@ typedef struct pawl_result {
                              text, or plain text; at most 1 MiB, a larger one fails with `output` */
   pawl_bytes error_class; /* FAILED: the kind of error, `ConnectionRefused`; may be empty */
   pawl_bytes message;     /* FAILED, SKIPPED: one sentence for people; cut at 4 KiB */
-  pawl_bytes trace; /* FAILED: more lines for people; of a long one 8 KiB are kept, its two ends */
-  int64_t after_ms; /* DEFERRED: start again after so many milliseconds, 0 to 366 days */
-  pawl_bytes state; /* DEFERRED: given back at the next start; at most 64 KiB */
+  pawl_bytes trace;       /* FAILED: more lines for people; of a long one both ends, 8 KiB */
+  int64_t after_ms;       /* DEFERRED: start again after so many milliseconds, 0 to 366 days */
+  pawl_bytes state;       /* DEFERRED: given back at the next start; at most 64 KiB */
 } pawl_result;
 
 /* What an attempt is to do. Good until `finish`. */
