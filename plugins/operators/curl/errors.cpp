@@ -70,7 +70,7 @@ plugin::Result transfer_failure(CURLcode code, const std::string& where, std::st
   if (waited_in_vain(code, detail)) {
     detail =
         "its time was over before a connection was free: as many as this process has descriptors "
-        "for (ulimit -n) were in use";
+        "for (ulimit -n) were in use, or the host had too much to do";
   }
   std::string message(detail.empty() ? std::string_view(curl_easy_strerror(code)) : detail);
   while (message.ends_with('\n') || message.ends_with('.')) message.pop_back();
