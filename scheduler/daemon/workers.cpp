@@ -371,10 +371,11 @@ void Workers::miss(Peer& peer, const std::optional<HostDemand::Missed>& missed) 
 }
 
 /// Once in a row: it is tried again as long as somebody waits.
-void Workers::tell_missed(const Peer& peer, const std::string& end) {
+void Workers::tell_missed(Peer& peer, const std::string& end) {
   events_.problem(peer.plugin + ": the processes that load it do not come up, " +
                   std::to_string(peer.misses) + " in a row; the last one " + end +
                   ". Its operators wait, and it is tried again");
+  peer.misses = 0;  // its fate may be asked for again
 }
 
 void Workers::fate_learned(Peer& peer, Result<std::vector<AttemptResult>>&& fate) {

@@ -183,7 +183,7 @@ class Workers {
   };
 
   void miss(Peer& peer, const std::optional<HostDemand::Missed>& missed);
-  void tell_missed(const Peer& peer, const std::string& end);
+  void tell_missed(Peer& peer, const std::string& end);
   static bool is_host(const Peer& peer);
   static bool is_coming_or_up(const Peer& peer);
   void ask_for_id(const std::string& plugin);
